@@ -1,0 +1,156 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+MAKEFLAGS += --no-print-directory
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+
+BIN := .venv/bin
+CACHE := $(CURDIR)/.cache
+LINK := .cache/collections/ansible_collections/meshops/istio
+# The path is part of the key: scripts in a virtual environment name it, so a moved checkout needs a new one.
+KEY := $(shell { cat requirements/dev.txt; echo '$(CURDIR)'; } | cksum | cut -d' ' -f1)
+MARK := .venv/.made-$(KEY)
+EXPORT := .cache/export/ansible_collections/meshops/istio
+# Packages that mypy reads: the whole of plugins (strict), and what runs the tests.
+TYPED := $(if $(wildcard plugins/*/*.py),-p ansible_collections.meshops.istio.plugins) -p tools \
+	$(foreach package,lab demo adhoc integration,$(if $(wildcard tests/$(package)/*.py),-p $(package)))
+STAGES := style types unit adhoc sanity lint docs changelog build molecule integration
+
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+export ANSIBLE_COLLECTIONS_PATH := $(CACHE)/collections
+export ANSIBLE_HOME := $(CACHE)/ansible
+ifndef MAKE_TERMOUT
+export NO_COLOR := 1
+endif
+# A package of tests/, with the collection beside it.
+RUN := PYTHONPATH='$(CURDIR)/tests:$(CACHE)/collections' $(BIN)/python -m
+# Plugins are named, not found: pytest-ansible, when it is loaded, makes a tree of links inside the checkout.
+PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/pytest -p xdist -p _hypothesis_pytestplugin
+
+define find_python
+for candidate in $(if $(PYTHON),'$(PYTHON)',python3.13 python3.14 python3.12 "$$HOME"/.pyenv/versions/3.1[3-9]*/bin/python3 "$$HOME"/.pyenv/versions/3.12*/bin/python3 python3); do \
+	if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1; then found="$$candidate"; break; fi; \
+done; \
+if [ -z "$$found" ]; then \
+	echo "$(if $(PYTHON),PYTHON=$(PYTHON) is not,There is no) Python 3.12 or newer with its venv module$(if $(PYTHON),, on PATH or under ~/.pyenv/versions): install one or name one with PYTHON=/path/to/python3." >&2; exit 1; \
+fi
+endef
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: venv
+venv: $(MARK) $(LINK) ## Make .venv from the pinned requirements (every other target does it when needed)
+	@:
+
+.PHONY: FORCE
+$(MARK): $(if $(wildcard .venv/bin/python),,FORCE)
+	@found=''; $(find_python); "$$found" tests/tools/make_venv.py .venv requirements/dev.txt $(MARK)
+
+$(LINK):
+	@mkdir -p $(@D) && ln -sfn ../../../.. $(LINK)
+
+.PHONY: check
+check: style types unit ## Lint, types and unit tests, in seconds
+
+.PHONY: test
+test: venv ## Everything that CI checks
+	@MAKE='$(MAKE)' $(BIN)/python tests/tools/stages.py $(STAGES)
+
+.PHONY: style
+style: venv ## ruff and yamllint
+	@$(BIN)/ruff check --quiet --output-format concise && $(BIN)/ruff format --check && $(BIN)/yamllint --strict .
+
+.PHONY: format
+format: venv ## Let ruff correct what it can
+	@$(BIN)/ruff check --fix; $(BIN)/ruff format
+
+.PHONY: types
+types: venv ## mypy
+	@$(BIN)/mypy $(TYPED)
+
+.PHONY: unit
+unit: venv ## Unit tests
+	@$(PYTEST) -q -n auto tests/unit $(ARGS)
+
+# A process of its own: pytest-ansible changes how a whole process imports collections.
+.PHONY: adhoc
+adhoc: venv ## Run every module by ansible-core in process, with the fixtures of pytest-ansible
+	@$(PYTEST) -p pytest_ansible.plugin --ansible-unit-inject-only -q tests/adhoc $(ARGS)
+
+.PHONY: binaries
+binaries: venv ## Build the lab's binaries into the user's cache (the first time: about a quarter of an hour)
+	@$(RUN) lab build
+
+.PHONY: integration
+integration: binaries ## Integration tests, on a lab of real API servers and real istiods
+	@$(PYTEST) tests/integration $(ARGS)
+
+.PHONY: export
+export: venv
+	@$(BIN)/python tests/tools/export.py $(EXPORT)
+
+.PHONY: sanity
+sanity: export ## ansible-test sanity on a clean export, nothing ignored
+	@$(BIN)/python tests/tools/ansible_test_home.py .cache/home
+	@cd $(EXPORT) && HOME='$(CACHE)/home' ansible-test sanity --local --color no \
+		--python "$$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" $(ARGS)
+
+.PHONY: lint
+lint: export ## ansible-lint, production profile, on a clean export
+	@cd $(EXPORT) && ANSIBLE_COLLECTIONS_PATH='$(CACHE)/export' ansible-lint $(ARGS)
+
+.PHONY: docs
+docs: export ## Check the documentation of modules, plugins and roles
+	@cd $(EXPORT) && ANSIBLE_COLLECTIONS_PATH='$(CACHE)/export' antsibull-docs lint-collection-docs \
+		--plugin-docs --validate-collection-refs self . && echo 'documentation: nothing found'
+
+.PHONY: changelog
+changelog: venv ## Check the changelog fragments
+	@$(BIN)/antsibull-changelog lint && echo 'changelog: nothing found'
+
+.PHONY: build
+build: export ## Build the collection's tarball into .cache/dist, install it from there and look at it
+	@rm -rf .cache/dist .cache/installed
+	@cd $(EXPORT) && ansible-galaxy collection build --output-path '$(CACHE)/dist'
+	@ANSIBLE_COLLECTIONS_PATH='$(CACHE)/installed' ansible-galaxy collection install --offline \
+		--collections-path .cache/installed .cache/dist/*.tar.gz
+	@ANSIBLE_COLLECTIONS_PATH='$(CACHE)/installed' ansible-doc --type module --list meshops.istio
+	@ansible-builder introspect .cache/installed
+
+# Molecule remembers what it created; a lab that was stopped since is not there any more.
+.PHONY: molecule
+molecule: binaries ## Run the shipped playbooks by molecule, on a lab
+	@rm -rf .cache/ansible/tmp/molecule.*
+	@molecule test --all $(ARGS)
+
+.PHONY: lab
+lab: venv ## Work with a lab: make lab ARGS="up 2"
+	@$(RUN) lab $(ARGS)
+
+.PHONY: demo
+demo: venv ## Upgrade two meshes by one command, and look at it
+	@$(RUN) demo $(ARGS)
+
+.PHONY: demo-down
+demo-down: venv ## Stop the lab that the demo left up
+	@$(RUN) lab down --name demo
+
+.PHONY: findings
+findings: venv ## Write docs/findings.md anew from the table of checks
+	@$(RUN) tools.findings
+
+.PHONY: freeze
+freeze: ## Write requirements/dev.txt anew from dev.in (with PYTHON=python3.12, the lowest one supported)
+	@found=''; $(find_python); rm -rf .cache/freeze && "$$found" -m venv .cache/freeze && \
+	.cache/freeze/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.in && \
+	{ echo '# Written by `make freeze` from dev.in. Do not edit.'; \
+	  .cache/freeze/bin/python -m pip freeze --all | grep -iv '^pip==' | LC_ALL=C sort -uf; } > .cache/dev.txt && \
+	mv .cache/dev.txt requirements/dev.txt && rm -rf .cache/freeze
+
+.PHONY: clean
+clean: ## Remove what was made in this checkout (a running lab goes on)
+	@rm -rf .venv .cache .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis collections tests/output

@@ -1,0 +1,53 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The option ``planned``, by which a playbook in check mode plans from what its earlier tasks would have done."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Documentation fragment meshops.istio.planned."""
+
+    DOCUMENTATION = r"""
+options:
+  planned:
+    description:
+      - For check mode only. A task that really runs ignores it.
+      - Says what the tasks before this one would have done. In check mode they wrote nothing, so this task could not
+        see it.
+      - A task that does not follow other tasks of an upgrade does not need it.
+    type: dict
+    suboptions:
+      revision:
+        description:
+          - Revision that the earlier tasks lead to.
+        type: str
+      version:
+        description:
+          - Istio version of O(planned.revision). Give it if an earlier task would have installed that revision.
+        type: str
+      namespaces:
+        description:
+          - Namespaces that would have been moved to O(planned.revision), or back if O(planned.restored=true).
+        type: list
+        elements: str
+        default: []
+      tags:
+        description:
+          - Tags that would have been moved to O(planned.revision).
+        type: list
+        elements: str
+        default: []
+      restored:
+        description:
+          - Whether O(planned.namespaces) would have been given their labels from before their last move back.
+        type: bool
+        default: false
+      restored_tags:
+        description:
+          - Tags that would have been moved back to where they pointed before their last move.
+        type: list
+        elements: str
+        default: []
+"""

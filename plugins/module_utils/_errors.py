@@ -1,0 +1,84 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. The exceptions of the collection: each carries one sentence for the reader."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class MeshError(Exception):
+    """Base of all expected failures.
+
+    Args:
+        message: what was being done to which object, why it failed and what to do, in one sentence.
+        details: JSON-ready evidence that is returned beside the sentence.
+    """
+
+    def __init__(self, message: str, details: dict[str, t.Any] | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.details = details or {}
+
+
+class ParameterError(MeshError):
+    """A parameter is wrong; nothing was requested from any cluster."""
+
+
+class SafetyError(MeshError):
+    """A safety rule refuses the step; ``details["blockers"]`` lists why."""
+
+
+class ClusterError(MeshError):
+    """The cluster is not the expected one, or cannot be reached at all."""
+
+
+class ApiError(MeshError):
+    """The API server answered with an error status.
+
+    ``status`` is the HTTP status, ``reason`` the Kubernetes reason (``NotFound``, ``Conflict``, ...).
+    """
+
+    def __init__(self, message: str, status: int, reason: str = "") -> None:
+        super().__init__(message, {"status": status, "reason": reason})
+        self.status = status
+        self.reason = reason
+
+
+class NotFoundError(ApiError):
+    """404: the object does not exist."""
+
+
+class ForbiddenError(ApiError):
+    """401 or 403: the credentials do not allow the request."""
+
+
+class ConflictError(ApiError):
+    """409: somebody else changed or created the object meanwhile."""
+
+
+class GoneError(ApiError):
+    """410: a watch or a list continuation is too old and has to start again."""
+
+
+class IstioctlError(MeshError):
+    """istioctl could not be run, or did not do what it was asked to."""
+
+
+class ProofError(MeshError):
+    """A control plane is not proven to take workloads (safety rule S3)."""
+
+
+class RolloutError(MeshError):
+    """A batch of restarts did not complete."""
+
+
+def api_error(doing: str, status: int, body: dict[str, t.Any]) -> ApiError:
+    """Return the exception for an error answer of the API server (body: a Kubernetes Status object)."""
+    reason = str(body.get("reason") or "")
+    message = f"{doing} failed with HTTP {status}: {body.get('message') or reason or 'no explanation given'}"
+    if status in (401, 403):
+        return ForbiddenError(message, status, reason)
+    kinds: dict[int, type[ApiError]] = {404: NotFoundError, 409: ConflictError, 410: GoneError}
+    return kinds.get(status, ApiError)(message, status, reason)

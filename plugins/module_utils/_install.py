@@ -1,0 +1,298 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Installs one revision beside those that are there: plan exactly, install, prove."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+
+from ansible_collections.meshops.istio.plugins.module_utils import _istioctl, _manifest, _prove, _swap
+from ansible_collections.meshops.istio.plugins.module_utils._checks import CODES, Goal
+from ansible_collections.meshops.istio.plugins.module_utils._client import Json
+from ansible_collections.meshops.istio.plugins.module_utils._errors import (
+    IstioctlError,
+    ProofError,
+    SafetyError,
+)
+from ansible_collections.meshops.istio.plugins.module_utils._manifest import Change
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT, Mesh, Revision, name_of, suffix
+from ansible_collections.meshops.istio.plugins.module_utils._moves import source_of
+from ansible_collections.meshops.istio.plugins.module_utils._reading import fetch_mesh
+from ansible_collections.meshops.istio.plugins.module_utils._settings import (
+    SettingsDiff,
+    carried_tag,
+    carried_values,
+    merge,
+    operator_document,
+    settings_diff,
+)
+from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome, Run
+from ansible_collections.meshops.istio.plugins.module_utils._versions import Version, required
+
+#: Checks that an install repeats itself: nobody has to run the precheck first to be safe (rule S7).
+GUARDS = ("MU001", "MU002", "MU005")
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What an install will do: the document for istioctl, all changes, and where the default leads after."""
+
+    document: Json
+    rendered: list[Json]
+    changes: list[Change]
+    settings: SettingsDiff
+    default_after: str | None
+
+    @property
+    def action(self) -> str:
+        """The changes in one line."""
+        counts = {kind: sum(change.change == kind for change in self.changes) for kind in ("create", "update", "prune")}
+        return ", ".join(f"{kind} {count} objects" for kind, count in counts.items() if count)
+
+
+def guard(snapshot: Snapshot, goal: Goal, allowed: list[str]) -> None:
+    """Refuse unsupported hops; each can be allowed only by its own code.
+
+    Raises:
+        SafetyError: with every problem.
+    """
+    bad = [(code, text) for code in GUARDS if code not in allowed for dummy, text in CODES[code].find(snapshot, goal)]
+    if bad:
+        text = " ".join(f"{code}: {problem}" for code, problem in bad)
+        raise SafetyError(
+            f"Revision {goal.revision} is not installed. {text} If you must, name the code in parameter allow."
+        )
+
+
+def _origin(mesh: Mesh, revision: str, source: str | None) -> Revision | None:
+    """Return whose settings an install starts from: the revision's own where it is there, else the source's."""
+    return mesh.revisions.get(revision) or mesh.revisions.get(source or "")
+
+
+def document(run: Run, snapshot: Snapshot, source: str | None, version: Version) -> Json:
+    """Return what istioctl is asked to install: the source's settings, then the user's own values on top."""
+    params, mesh = run.params, snapshot.mesh
+    origin = _origin(mesh, params["revision"], source)
+    carried: Json = {}
+    tag = params["tag"]
+    if origin and params["carry_over"]:
+        if not origin.user_values:
+            raise SafetyError(
+                f"The settings of revision {origin.name} cannot be read (no ConfigMap values with original-values in "
+                f"{mesh.namespace}); give them in parameter values with carry_over=false."
+            )
+        carried, tag = carried_values(origin), tag or carried_tag(origin, version)
+    return operator_document(
+        profile=params["profile"],
+        revision=params["revision"],
+        namespace=mesh.namespace,
+        values=merge(carried, params["values"]),
+        tag=tag,
+        base=not _crds_newer(snapshot, version),
+    )
+
+
+def _crds_newer(snapshot: Snapshot, version: Version) -> bool:
+    """CRDs never go back (rule S10)."""
+    return snapshot.newest_crds is not None and snapshot.newest_crds > version
+
+
+def default_after(mesh: Mesh, revision: str, take: bool) -> str | None:
+    """Return where the default leads after an install of a revision (rule S11).
+
+    istioctl gives the default to any revision that is installed while no default tag exists
+    (istio/istio operator/pkg/webhook/webhook.go).
+
+    Raises:
+        SafetyError: it would take the default of a mesh that works without one.
+    """
+    if revision == DEFAULT and mesh.tags.get(DEFAULT, DEFAULT) != DEFAULT and not take:
+        raise SafetyError(
+            f"The tag default points at {mesh.tags[DEFAULT]}; installing the control plane without a revision would "
+            "take it back by the way, with the validator. Set take_default=true if that is meant."
+        )
+    if revision == DEFAULT:
+        return DEFAULT
+    if DEFAULT in mesh.tags:
+        return mesh.tags[DEFAULT]
+    others = [name for name, found in mesh.revisions.items() if found.deployment and name != revision]
+    if others and not take:
+        raise SafetyError(
+            f"There is no tag default, so istioctl would give the default to {revision} by the way, "
+            f"although {', '.join(others)} "
+            "is installed. Create the tag with istio_tag first, or set take_default=true if that is meant."
+        )
+    return revision
+
+
+def plan(run: Run, snapshot: Snapshot, ctl: _istioctl.Istioctl, source: str | None, version: Version) -> Plan:
+    """Return what the install would do to this cluster; asks the API server, writes nothing."""
+    mesh, revision = snapshot.mesh, run.params["revision"]
+    wanted = document(run, snapshot, source, version)
+    with_crds = "components" not in wanted["spec"] and _crds_differ(snapshot, str(version))
+    with _istioctl.operator_file(wanted) as path:
+        text = ctl.render("manifest", "generate", "-f", path)
+    rendered = _manifest.parse_manifest(text, with_crds=with_crds)
+    scope = {"revision": revision, "version": str(version), "namespace": mesh.namespace}
+    changes = _manifest.changes(run.client, rendered, **scope)
+    if revision in mesh.revisions:
+        changes += _manifest.prunes(run.client, rendered, **scope)
+    after = default_after(mesh, revision, run.params["take_default"])
+    if mesh.tags.get(DEFAULT) != after:
+        change = "update" if DEFAULT in mesh.tags else "create"
+        changes.append(Change("MutatingWebhookConfiguration", "", "istio-revision-tag-default", change))
+    elif revision == DEFAULT:
+        changes += _manifest.default_changes(run.client, version=str(version), namespace=mesh.namespace)
+    return Plan(wanted, rendered, changes, _settings_diff(mesh, rendered, revision, source), after)
+
+
+def _settings_diff(mesh: Mesh, rendered: list[Json], revision: str, source: str | None) -> SettingsDiff:
+    """Compare what the origin's values come to now with what the target makes of the same settings."""
+    origin = _origin(mesh, revision, source)
+    maps = {name_of(obj): obj for obj in rendered if obj["kind"] == "ConfigMap"}
+    new = maps.get(f"values{suffix(revision)}")
+    if origin is None or new is None:
+        return SettingsDiff({}, {})
+    return settings_diff(origin.merged_values, json.loads(new["data"]["merged-values"]), carried_values(origin))
+
+
+def _refuse_settings(settings: SettingsDiff, accepted: list[str]) -> None:
+    """What a user once set changes only on purpose (istioctl upgrade stopped asking in 1.13)."""
+    changed = sorted(set(settings.user) - set(accepted))
+    if changed:
+        listed = ", ".join(f"{path}: {settings.user[path][0]!r} -> {settings.user[path][1]!r}" for path in changed[:5])
+        raise SafetyError(
+            f"Settings that were given to the running revision would change: {listed}. Name them in accept_settings "
+            "if that is meant.",
+            {"settings": settings.as_dict()},
+        )
+
+
+def _crds_differ(snapshot: Snapshot, version: str) -> bool:
+    """CRDs carry the version that wrote them; those of the same version need no look."""
+    return set(snapshot.crd_versions.values()) != {version}
+
+
+def _refuse_prunes(changes: list[Change]) -> None:
+    """Nothing that is in use goes because a profile became smaller (rule S12)."""
+    gone = [str(change) for change in changes if change.change == "prune"]
+    if gone:
+        raise SafetyError(
+            f"This install would delete objects that the revision was installed with: {', '.join(gone)}. "
+            "Add what is missing to "
+            "profile or values, so that nothing is pruned."
+        )
+
+
+def install(run: Run) -> Outcome:
+    """Install the revision if anything differs, and prove that it takes workloads."""
+    params = run.params
+    revision, version = params["revision"], required(params["version"])
+    ctl = _istioctl.find(params["istioctl"], params["version"], run.client.connection, run.istio_namespace)
+    snapshot = run.snapshot()
+    mesh = snapshot.mesh
+    source = source_of(snapshot, params["strategy"], revision, version, params["source_revision"])
+    guard(snapshot, Goal(params["strategy"], version, revision, source), params["allow"])
+    run.progress(f"comparing revision {revision} ({version}) with what is installed")
+    steps = plan(run, snapshot, ctl, source, version)
+    _refuse_prunes(steps.changes)
+    _refuse_settings(steps.settings, params["accept_settings"])
+    tag = steps.document["spec"].get("tag") or str(version)
+    probe = _prove.probe_namespace(snapshot.namespaces, mesh.namespace)
+    values = {
+        "revision": revision,
+        "version": str(version),
+        "source_revision": source,
+        "changes": [],
+        "settings": steps.settings.as_dict(),
+    }
+    if not steps.changes:
+        if not run.check_mode:
+            _prove.wait(
+                run.client, mesh.namespace, probe, revision, tag, timeout=params["timeout"], progress=run.progress
+            )
+        return Outcome(values=values)
+    values["changes"] = [change.as_dict() for change in steps.changes]
+    if not run.check_mode:
+        if _swap.needed(mesh, steps.changes, revision, version):
+            run.progress(f"replacing istiod of revision {revision}, before its injector configuration changes")
+            _swap.roll(run, steps.rendered, steps.changes)
+        _carry_out(run, ctl, steps, probe, tag)
+    before, after = _diff(mesh, steps, revision, str(version))
+    action = f"install revision {revision} ({version}): {steps.action}"
+    return Outcome(actions=[action], before=before, after=after, values=values)
+
+
+def _carry_out(run: Run, ctl: _istioctl.Istioctl, steps: Plan, probe: str, tag: str) -> None:
+    params, timeout = run.params, run.params["timeout"]
+    run.progress(f"installing revision {params['revision']} ({params['version']}): {steps.action}")
+    run.istioctl_wrote = True
+    flags = ("--skip-confirmation", "--readiness-timeout", f"{timeout}s")
+    with _istioctl.operator_file(steps.document) as path:
+        try:
+            ctl.run("install", "-f", path, *flags, timeout=timeout + 60)
+        except IstioctlError as exc:
+            raise _not_installed(run, steps, exc) from exc
+    mesh = _prove.wait(
+        run.client, run.istio_namespace, probe, params["revision"], tag, timeout=timeout, progress=run.progress
+    )
+    if mesh.tags.get(DEFAULT) != steps.default_after:
+        raise SafetyError(
+            f"The install changed the default by the way: it leads to {mesh.tags.get(DEFAULT) or 'nothing'} now, "
+            f"not to {steps.default_after or 'nothing'}. Move it back with istio_tag name=default."
+        )
+
+
+def _not_installed(run: Run, steps: Plan, exc: IstioctlError) -> ProofError:
+    """Return the failure with what the cluster itself shows, beside istioctl's words."""
+    revision = run.params["revision"]
+    mesh = fetch_mesh(run.client, run.istio_namespace)
+    broken = _swap.broken(run, revision)
+    reason = "; ".join(filter(None, [_prove.standing_problem(mesh, revision, None), *broken]))
+    replaced = any(change.kind == "Deployment" and change.change == "update" for change in steps.changes)
+    advice = (
+        "Restart nothing until it is mended (finding MU007); mend the cause and run again."
+        if replaced
+        else "Nothing was moved to it; mend the cause and run again, or remove it with istio_revision state=absent."
+    )
+    return ProofError(
+        f"Revision {revision} ({run.params['version']}) on cluster {run.client.connection.label} did not come up: "
+        f"{reason or 'istioctl failed'}. {advice} {exc.message}",
+        {"evidence": broken},
+    )
+
+
+def _diff(mesh: Mesh, steps: Plan, revision: str, version: str) -> tuple[Json, Json]:
+    """Return (before, after) for --diff: control planes, the default, and every object that changes."""
+    planes = {name: found.version for name, found in mesh.revisions.items() if found.deployment}
+    before: Json = {"control_planes": planes, "default": mesh.default_revision, "objects": {}}
+    after: Json = {
+        "control_planes": {**planes, revision: version},
+        "default": mesh.default_revision if DEFAULT in mesh.tags else steps.default_after,
+        "objects": {},
+    }
+    for change in steps.changes:
+        place = (
+            f"{change.kind} {change.namespace}/{change.name}" if change.namespace else f"{change.kind} {change.name}"
+        )
+        if change.change == "update":
+            some = list(change.fields.items())[: _manifest.FIELDS_SHOWN]
+            rest = len(change.fields) - len(some)
+            before["objects"][place] = _side(some, 0, rest)
+            after["objects"][place] = _side(some, 1, rest)
+        elif change.change == "create":
+            after["objects"][place] = "present"
+        else:
+            before["objects"][place] = "present"
+    return before, after
+
+
+def _side(fields: list[tuple[str, tuple[t.Any, t.Any]]], side: int, rest: int) -> Json:
+    shown = {path: _manifest.shown(pair[side]) for path, pair in fields if pair[side] is not None}
+    if rest:
+        shown["..."] = f"{rest} more fields differ ({'before' if side == 0 else 'after'})"
+    return shown

@@ -1,0 +1,275 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. What is installed: revisions, tags, injectors and the owners of the default.
+
+A pure reading of raw API objects. Sources: istio/istio istioctl/pkg/tag/util.go (what is a revision, what is a tag),
+manifests/charts/istio-control/istio-discovery/templates (names and labels).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils._versions import of_image
+
+Json = dict[str, t.Any]
+
+REV = "istio.io/rev"
+TAG = "istio.io/tag"
+INJECTION = "istio-injection"
+INJECT = "sidecar.istio.io/inject"
+DEFAULT = "default"
+DEFAULT_VALIDATOR = "istiod-default-validator"
+INJECTOR_SUFFIX = "sidecar-injector.istio.io"
+#: Annotation on a tag's webhook configuration that keeps where the tag pointed before its last move.
+PREVIOUS_REVISION = "meshops.istio/previous-revision"
+CRD_VERSION = "operator.istio.io/version"
+
+
+def labels_of(obj: Mapping[str, t.Any]) -> dict[str, str]:
+    """Return the labels of an API object."""
+    return obj.get("metadata", {}).get("labels") or {}
+
+
+def annotations_of(obj: Mapping[str, t.Any]) -> dict[str, str]:
+    """Return the annotations of an API object."""
+    return obj.get("metadata", {}).get("annotations") or {}
+
+
+def name_of(obj: Mapping[str, t.Any]) -> str:
+    """Return the name of an API object."""
+    return str(obj.get("metadata", {}).get("name") or "")
+
+
+def place_of(obj: Mapping[str, t.Any]) -> tuple[str, str]:
+    """Return (namespace, name) of an API object."""
+    return (str(obj["metadata"]["namespace"]), name_of(obj))
+
+
+def suffix(revision: str) -> str:
+    """Return what Istio appends to object names of a revision; nothing for the non-revisioned install."""
+    return "" if revision in ("", DEFAULT) else f"-{revision}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Injector:
+    """A MutatingWebhookConfiguration that injects proxies; ``tag`` is empty when it is a revision's own.
+
+    ``previous`` is where a tag pointed before its last move, None where that is not recorded.
+    """
+
+    name: str
+    revision: str
+    tag: str
+    webhooks: tuple[Json, ...]
+    previous: str | None = None
+
+    @property
+    def owns(self) -> str:
+        """The name that a label must carry to be selected: the tag, else the revision."""
+        return self.tag or self.revision
+
+    @property
+    def has_ca_bundle(self) -> bool:
+        """Whether istiod has filled in its certificate in every webhook."""
+        return bool(self.webhooks) and all(hook.get("clientConfig", {}).get("caBundle") for hook in self.webhooks)
+
+    @property
+    def service(self) -> tuple[str, str] | None:
+        """(namespace, name) of the Service that is called, or None for a URL."""
+        service = self.webhooks[0].get("clientConfig", {}).get("service") if self.webhooks else None
+        return (service["namespace"], service["name"]) if service else None
+
+    @property
+    def deactivated(self) -> bool:
+        """Whether no pod can match: how Istio parks the webhooks of a non-revisioned install behind the default tag."""
+        marker = "istio.io/deactivated"
+        return bool(self.webhooks) and all(
+            marker in (hook.get("namespaceSelector", {}).get("matchLabels") or {}) for hook in self.webhooks
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class InjectionConfig:
+    """What istiod of a revision injects: image parts, and its own policy (istio/istio pkg/kube/inject/inject.go)."""
+
+    hub: str = ""
+    tag: str = ""
+    image: str = "proxyv2"
+    variant: str = ""
+    policy: str = "enabled"
+    never: tuple[Json, ...] = ()
+    always: tuple[Json, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Revision:
+    """One control plane: its Deployment as it is, and what it injects.
+
+    ``installed_by`` is the version of the istioctl that installed it, empty for other installers.
+    """
+
+    name: str
+    namespace: str
+    deployment: str = ""
+    installed_by: str = ""
+    image: str = ""
+    replicas: int = 0
+    ready: int = 0
+    rolled_out: bool = False
+    config: InjectionConfig | None = None
+    user_values: Json = dataclasses.field(default_factory=dict)
+    merged_values: Json = dataclasses.field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        """The version its istiod runs, as the image tag says it."""
+        return of_image(self.image)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mesh:
+    """All control planes of one cluster, and who owns which name.
+
+    ``local_services`` are the istiod Services that select pods; those of a remote control plane select none.
+    """
+
+    namespace: str
+    revisions: dict[str, Revision]
+    injectors: tuple[Injector, ...]
+    services: frozenset[tuple[str, str]]
+    local_services: frozenset[tuple[str, str]]
+    default_validator: str | None
+    default_service: str | None
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tag name to the revision it points at."""
+        return {injector.tag: injector.revision for injector in self.injectors if injector.tag}
+
+    @property
+    def previous_tags(self) -> dict[str, str]:
+        """Tag name to the revision it pointed at before its last move, where that is recorded."""
+        return {injector.tag: injector.previous for injector in self.injectors if injector.tag and injector.previous}
+
+    @property
+    def default_revision(self) -> str | None:
+        """Where ``istio-injection=enabled`` leads now: the default tag, else an active non-revisioned injector."""
+        if DEFAULT in self.tags:
+            return self.tags[DEFAULT]
+        own = [i for i in self.injectors if i.revision == DEFAULT and not i.tag and not i.deactivated]
+        return DEFAULT if own else None
+
+    def injector(self, owned: str) -> Injector | None:
+        """Return the active injector that owns a name; of a tag and a revision with one name, the revision's."""
+        found = [i for i in self.injectors if i.owns == owned and not i.deactivated]
+        return found[-1] if found else None
+
+    def resolve(self, owned: str) -> str | None:
+        """Return the revision behind a tag or revision name, or None if no injector owns it."""
+        injector = self.injector(owned)
+        return injector.revision if injector else None
+
+    def orphans(self) -> list[Injector]:
+        """Return the injectors whose Service is gone: they reject every pod they select."""
+        return [i for i in self.injectors if i.service is not None and i.service not in self.services]
+
+
+def read_injector(obj: Json) -> Injector | None:
+    """Return the injector that a MutatingWebhookConfiguration is, or None for a foreign one."""
+    hooks = tuple(hook for hook in obj.get("webhooks") or () if str(hook.get("name", "")).endswith(INJECTOR_SUFFIX))
+    labels = labels_of(obj)
+    if not hooks:
+        return None
+    previous = annotations_of(obj).get(PREVIOUS_REVISION)
+    return Injector(name_of(obj), labels.get(REV) or DEFAULT, labels.get(TAG) or "", hooks, previous)
+
+
+def read_injection_config(data: Mapping[str, str], load: t.Callable[[str], t.Any]) -> InjectionConfig:
+    """Return what an injector ConfigMap says; ``load`` parses YAML."""
+    values = json.loads(data.get("values") or "{}")
+    shared = values.get("global") or {}
+    config = load(data.get("config") or "") or {}
+    return InjectionConfig(
+        hub=str(shared.get("hub") or ""),
+        tag=str(shared.get("tag") or ""),
+        image=str((shared.get("proxy") or {}).get("image") or "proxyv2"),
+        variant=str(shared.get("variant") or ""),
+        policy=str(config.get("policy") or "enabled"),
+        never=tuple(config.get("neverInjectSelector") or ()),
+        always=tuple(config.get("alwaysInjectSelector") or ()),
+    )
+
+
+def rolled_out(deployment: Mapping[str, t.Any]) -> bool:
+    """Return whether a Deployment is at its newest generation with all updated replicas ready (safety rule S3)."""
+    status = deployment.get("status") or {}
+    wanted = deployment.get("spec", {}).get("replicas", 1)
+    return (
+        (status.get("observedGeneration") or 0) >= (deployment.get("metadata", {}).get("generation") or 0)
+        and wanted > 0
+        and (status.get("updatedReplicas") or 0) == (status.get("replicas") or 0) >= wanted
+        and (status.get("readyReplicas") or 0) == (status.get("replicas") or 0)
+    )
+
+
+def read_revision(
+    name: str, namespace: str, deployment: Json | None, maps: Mapping[str, Json], load: t.Any
+) -> Revision:
+    """Return one revision from its Deployment and the ConfigMaps of the namespace."""
+    injector_map = maps.get(f"istio-sidecar-injector{suffix(name)}")
+    values_map = maps.get(f"values{suffix(name)}")
+    config = read_injection_config(injector_map.get("data") or {}, load) if injector_map else None
+    data = (values_map or {}).get("data", {})
+    values = {key: json.loads(data.get(f"{key}-values") or "{}") for key in ("original", "merged")}
+    given = {"user_values": values["original"], "merged_values": values["merged"]}
+    if deployment is None:
+        return Revision(name, namespace, config=config, **given)
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    image = next((c["image"] for c in containers if c["name"] == "discovery"), "")
+    status = deployment.get("status") or {}
+    return Revision(
+        name=name,
+        namespace=namespace,
+        deployment=name_of(deployment),
+        installed_by=labels_of(deployment).get(CRD_VERSION, ""),
+        image=image,
+        replicas=int(deployment["spec"].get("replicas", 1)),
+        ready=int(status.get("readyReplicas") or 0),
+        rolled_out=rolled_out(deployment),
+        config=config,
+        **given,
+    )
+
+
+def read_mesh(
+    namespace: str,
+    *,
+    mutating: Iterable[Json],
+    validating: Iterable[Json],
+    deployments: Iterable[Json],
+    services: Iterable[Json],
+    config_maps: Iterable[Json],
+    load: t.Callable[[str], t.Any],
+) -> Mesh:
+    """Return the mesh that raw API objects describe (deployments and services: those labelled ``app=istiod``)."""
+    injectors = tuple(sorted(filter(None, map(read_injector, mutating)), key=lambda i: i.name))
+    istiods = {labels_of(obj).get(REV) or DEFAULT: obj for obj in deployments}
+    maps = {name_of(obj): obj for obj in config_maps}
+    names = set(istiods) | {i.revision for i in injectors if not i.tag}
+    services = list(services)
+    validators = {name_of(obj): labels_of(obj).get(REV, DEFAULT) for obj in validating if REV in labels_of(obj)}
+    default_services = [labels_of(obj).get(REV) for obj in services if labels_of(obj).get(TAG) == DEFAULT]
+    return Mesh(
+        namespace=namespace,
+        revisions={name: read_revision(name, namespace, istiods.get(name), maps, load) for name in sorted(names)},
+        injectors=injectors,
+        services=frozenset(map(place_of, services)),
+        local_services=frozenset(place_of(obj) for obj in services if obj.get("spec", {}).get("selector")),
+        default_validator=validators.get(DEFAULT_VALIDATOR),
+        default_service=default_services[0] if default_services else None,
+    )

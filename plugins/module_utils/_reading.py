@@ -1,0 +1,148 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Reads one snapshot of a cluster: one list per kind, side by side, raw JSON."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import functools
+import traceback
+import typing as t
+from collections.abc import Iterator
+
+from ansible_collections.meshops.istio.plugins.module_utils._client import Client, Json
+from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
+    CRD_VERSION,
+    Mesh,
+    annotations_of,
+    labels_of,
+    name_of,
+    read_mesh,
+)
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, Pod, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, Workload, read_workload
+
+YAML_IMPORT_ERROR: str | None = None
+try:
+    import yaml
+except ImportError:
+    YAML_IMPORT_ERROR = traceback.format_exc()
+
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+NAMESPACES = "/api/v1/namespaces"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def load_yaml(text: str) -> t.Any:
+    """Parse YAML with the C loader where there is one: an injector config has a thousand lines."""
+    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
+
+
+def fetch_mesh(client: Client, istio_namespace: str) -> Mesh:
+    """Return the control planes of a cluster as they are now."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=6) as pool:
+        return _mesh_from(_submit_mesh(pool, client, istio_namespace), istio_namespace)
+
+
+def _submit_mesh(pool: concurrent.futures.Executor, client: Client, namespace: str) -> dict[str, t.Any]:
+    core, apps = f"{NAMESPACES}/{namespace}", f"/apis/apps/v1/namespaces/{namespace}"
+    lists: dict[str, tuple[str, str, dict[str, t.Any]]] = {
+        "mutating": (f"{ADMISSION}/mutatingwebhookconfigurations", "mutating webhooks", {}),
+        "validating": (f"{ADMISSION}/validatingwebhookconfigurations", "validating webhooks", {}),
+        "deployments": (f"{apps}/deployments", f"istiod Deployments in {namespace}", {"labelSelector": "app=istiod"}),
+        "services": ("/api/v1/services", "istiod Services", {"labelSelector": "app=istiod"}),
+        "config_maps": (f"{core}/configmaps", f"ConfigMaps in {namespace}", {"labelSelector": "istio.io/rev"}),
+    }
+    return {
+        name: pool.submit(client.list, path, doing=f"Reading {what}", **query)
+        for name, (path, what, query) in lists.items()
+    }
+
+
+def _mesh_from(jobs: dict[str, t.Any], namespace: str) -> Mesh:
+    return read_mesh(namespace, load=load_yaml, **{name: job.result() for name, job in jobs.items()})
+
+
+def fetch_snapshot(client: Client, istio_namespace: str, *, pods: bool) -> Snapshot:
+    """Return a snapshot; with ``pods`` also pods, their owners, workloads and budgets of all namespaces."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
+        jobs = _submit_mesh(pool, client, istio_namespace)
+        version = pool.submit(client.get, "/version", doing="Reading the version of the API server")
+        namespaces = pool.submit(client.list, NAMESPACES, doing="Reading namespaces", metadata=True)
+        crds = pool.submit(client.list, CRDS, doing="Reading CRDs", metadata=True, labelSelector=CRD_VERSION)
+        detail = _submit_pods(pool, client) if pods else {}
+        names = {name_of(obj): _namespace(obj) for obj in namespaces.result()}
+        ids = {name_of(obj): obj["metadata"].get("uid", "") for obj in namespaces.result()}
+        if "kube-system" not in ids:
+            raise ClusterError(
+                f"Cluster {client.connection.label} shows no namespace kube-system: it cannot be identified."
+            )
+        return Snapshot(
+            cluster_id=ids["kube-system"],
+            kubernetes_version=str(version.result().get("gitVersion", "")),
+            mesh=_mesh_from(jobs, istio_namespace),
+            namespaces=names,
+            crd_versions={name_of(obj): labels_of(obj)[CRD_VERSION] for obj in crds.result()},
+            **_detail_from(detail),
+        )
+
+
+def _namespace(obj: Json) -> Namespace:
+    return Namespace(name_of(obj), labels_of(obj), annotations_of(obj), obj["metadata"].get("resourceVersion", ""))
+
+
+def fetch_pods(client: Client, namespace: str | None = None) -> tuple[Pod, ...]:
+    """Return the pods of one namespace or of all, reduced page by page so that memory stays small."""
+    path = f"{NAMESPACES}/{namespace}/pods" if namespace else "/api/v1/pods"
+    return tuple(client.collect(path, read_pod, doing="Reading pods")[0])
+
+
+def _submit_pods(pool: concurrent.futures.Executor, client: Client) -> dict[str, t.Any]:
+    def workloads(kind: str) -> list[Workload]:
+        each = functools.partial(read_workload, kind)
+        return client.collect(f"/apis/apps/v1/{ROLLED[kind]}", each, doing=f"Reading {ROLLED[kind]}")[0]
+
+    jobs: dict[str, t.Any] = {kind: pool.submit(workloads, kind) for kind in ROLLED}
+    jobs["pods"] = pool.submit(fetch_pods, client)
+    for kind, path in (("ReplicaSet", "/apis/apps/v1/replicasets"), ("Job", "/apis/batch/v1/jobs")):
+        jobs[kind] = pool.submit(client.list, path, doing=f"Reading {kind}s", metadata=True)
+    jobs["budgets"] = pool.submit(fetch_budgets, client)
+    return jobs
+
+
+def fetch_budgets(client: Client) -> tuple[Budget, ...]:
+    """Return all PodDisruptionBudgets."""
+    found = client.list("/apis/policy/v1/poddisruptionbudgets", doing="Reading PodDisruptionBudgets")
+    return tuple(
+        Budget(
+            obj["metadata"]["namespace"],
+            name_of(obj),
+            obj["spec"].get("selector") or {},
+            int((obj.get("status") or {}).get("disruptionsAllowed") or 0),
+        )
+        for obj in found
+    )
+
+
+def _parents(kind: str, objects: list[Json]) -> Iterator[tuple[tuple[str, str, str], Owner]]:
+    for obj in objects:
+        for owner in obj["metadata"].get("ownerReferences") or ():
+            if owner.get("controller"):
+                yield (obj["metadata"]["namespace"], kind, name_of(obj)), Owner(owner["kind"], owner["name"])
+
+
+def _detail_from(jobs: dict[str, t.Any]) -> dict[str, t.Any]:
+    if not jobs:
+        return {}
+    workloads = {workload.key: workload for kind in ROLLED for workload in jobs[kind].result()}
+    parents = collections.ChainMap(*(dict(_parents(kind, jobs[kind].result())) for kind in ("ReplicaSet", "Job")))
+    return {
+        "pods": jobs["pods"].result(),
+        "workloads": workloads,
+        "parents": dict(parents),
+        "budgets": jobs["budgets"].result(),
+    }

@@ -1,0 +1,144 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Carries the settings of a running revision over to a new one.
+
+Source: the ConfigMap ``values-<revision>`` that every install since Istio 1.26 writes (key original-values).
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import typing as t
+from collections.abc import Iterator, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils._injection import IMAGE_TYPES
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import Revision
+from ansible_collections.meshops.istio.plugins.module_utils._versions import Version, parse
+
+Json = dict[str, t.Any]
+
+#: Values that the installer writes itself, or that name the old revision.
+NOT_CARRIED = (
+    ("revision",),
+    ("defaultRevision",),
+    ("revisionTags",),
+    ("profile",),
+    ("gateways",),
+    ("ztunnel",),
+    ("pilot", "enabled"),
+    ("pilot", "tag"),
+    ("global", "tag"),
+    ("global", "istioNamespace"),
+    ("global", "configValidation"),
+)
+#: Hubs of Istio's own releases: the new binary brings its own.
+RELEASE_HUBS = frozenset({"docker.io/istio", "gcr.io/istio-release", "registry.istio.io/release", "istio"})
+
+
+def without(values: Json, path: tuple[str, ...]) -> None:
+    """Remove a nested key in place, and parents that become empty."""
+    head, *rest = path
+    if not rest:
+        values.pop(head, None)
+    elif isinstance(values.get(head), dict):
+        without(values[head], tuple(rest))
+        if not values[head]:
+            del values[head]
+
+
+def merge(base: Mapping[str, t.Any], over: Mapping[str, t.Any]) -> Json:
+    """Return ``base`` with ``over`` laid on top; mappings are merged, everything else is replaced."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merge(result[key], value) if both else value
+    return result
+
+
+def carried_values(source: Revision) -> Json:
+    """Return the values a user gave to a revision, as far as it remembers them, fit for another revision."""
+    values = copy.deepcopy(source.user_values)
+    for path in NOT_CARRIED:
+        without(values, path)
+    if (values.get("global") or {}).get("hub") in RELEASE_HUBS:
+        without(values, ("global", "hub"))
+    return values
+
+
+def carried_tag(source: Revision, target: Version) -> str | None:
+    """Return the image tag for the target that keeps the source's image variant, or None for the plain one.
+
+    Raises:
+        SafetyError: the source runs a tag of the user's own, so the target's cannot be guessed.
+    """
+    tag = source.config.tag if source.config else ""
+    version = parse(tag) if tag else None
+    if tag and (version is None or version.suffix not in ("", *IMAGE_TYPES)):
+        raise SafetyError(
+            f"Revision {source.name} runs the custom image tag {tag!r}, so the tag for {target} cannot be "
+            "derived from it; "
+            "give parameter tag."
+        )
+    return f"{target.release}-{version.suffix}" if version and version.suffix and not target.suffix else None
+
+
+def flatten(values: t.Any, prefix: str = "") -> Iterator[tuple[str, t.Any]]:
+    """Yield (dotted path, leaf) of nested mappings; lists are leaves."""
+    if isinstance(values, Mapping) and values:
+        for key, value in values.items():
+            yield from flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix, values
+
+
+#: Values that differ between any two versions or revisions.
+ALWAYS_DIFFERENT = frozenset({"global.tag", "tag", "revision", "defaultRevision", "global.hub", "hub"})
+
+
+@dataclasses.dataclass(frozen=True)
+class SettingsDiff:
+    """Dotted path -> (before, after) of what differs: settings that a user gave, and defaults of the profile."""
+
+    user: Mapping[str, tuple[t.Any, t.Any]]
+    defaults: Mapping[str, tuple[t.Any, t.Any]]
+
+    def as_dict(self) -> Json:
+        """Return the JSON-ready form that results carry."""
+        return {name: {path: list(pair) for path, pair in vars(self)[name].items()} for name in ("user", "defaults")}
+
+
+def settings_diff(old: Json, new: Json, given: Json) -> SettingsDiff:
+    """Compare the merged values of two versions; ``given`` is what a user set on the old one."""
+    before, after = dict(flatten(old)), dict(flatten(new))
+    paths = sorted({*before, *after} - ALWAYS_DIFFERENT)
+    changed = {path: (before.get(path), after.get(path)) for path in paths if before.get(path) != after.get(path)}
+    own = {path for path, dummy in flatten(given)}
+    return SettingsDiff(
+        {path: pair for path, pair in changed.items() if path in own},
+        {path: pair for path, pair in changed.items() if path not in own},
+    )
+
+
+def operator_document(
+    *, profile: str, revision: str, namespace: str, values: Json, tag: str | None, base: bool = True
+) -> Json:
+    """Return the IstioOperator document that installs a revision.
+
+    ``base=False`` leaves the CRDs alone (safety rule S10); gateways and CNI are left out by profile minimal (S12).
+    """
+    spec: Json = {"profile": profile, "values": values}
+    if tag:
+        spec["tag"] = tag
+    if revision != "default":
+        spec["revision"] = revision
+    if not base:
+        spec["components"] = {"base": {"enabled": False}}
+    return {
+        "apiVersion": "install.istio.io/v1alpha1",
+        "kind": "IstioOperator",
+        "metadata": {"namespace": namespace},
+        "spec": spec,
+    }

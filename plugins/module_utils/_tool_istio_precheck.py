@@ -1,0 +1,93 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. The core of module istio_precheck: the gate before, and the proof after, an upgrade."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils._checks import (
+    BEFORE,
+    SEVERITIES,
+    Finding,
+    Goal,
+    findings,
+    require_known,
+)
+from ansible_collections.meshops.istio.plugins.module_utils._moves import source_of
+from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils._versions import HOPS, parse, required
+
+SHOWN = 20
+SPEC = ArgumentSpec(
+    {
+        "stage": {"type": "str", "choices": ["before", "after"], "default": "before"},
+        "strategy": {"type": "str", "choices": list(HOPS), "default": "canary"},
+        "version": {"type": "str"},
+        "revision": {"type": "str"},
+        "source_revision": {"type": "str"},
+        "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
+        "allow": {"type": "list", "elements": "str", "default": []},
+    },
+    required_if=(("stage", "before", ("version", "revision")),),
+)
+
+
+def check(params: Mapping[str, t.Any]) -> None:
+    """Refuse unknown codes and versions before any request."""
+    require_known(params["allow"])
+    if params.get("version"):
+        required(params["version"])
+
+
+def blocking(found: list[Finding], fail_on: str, allowed: list[str]) -> list[Finding]:
+    """Return the findings that fail the task."""
+    limit = -1 if fail_on == "never" else SEVERITIES.index(fail_on)
+    return [f for f in found if SEVERITIES.index(f.severity) <= limit and f.code not in allowed]
+
+
+def sentence(stage: str, cluster: str, bad: list[Finding]) -> str:
+    """Return the message of a failed gate: the first findings in full, the rest by number."""
+    first = "; ".join(f"{f.code} {f.object}: {f.message} Remedy: {f.remedy}" for f in bad[:3])
+    more = f" (and {len(bad) - 3} more)" if len(bad) > 3 else ""
+    what = (
+        "Cluster {} is not ready to be upgraded"
+        if stage == "before"
+        else "Cluster {} is not in order after the upgrade"
+    )
+    return f"{what.format(cluster)}: {first}{more}."
+
+
+def run(run: Run) -> Outcome:
+    """Read the cluster once, run every check of the stage, and say what was found."""
+    params = run.params
+    snapshot = run.snapshot(pods=True)
+    version = parse(params["version"]) if params["version"] else None
+    revision = params["revision"] or ""
+    source = params["source_revision"]
+    if params["stage"] == BEFORE and version:
+        source = source_of(snapshot, params["strategy"], revision, version, source)
+    found = findings(snapshot, Goal(params["strategy"], version, revision, source, params["stage"]))
+    bad = blocking(found, params["fail_on"], params["allow"])
+    counts = collections.Counter(finding.severity for finding in found)
+    running = snapshot.mesh.revisions.get(source or "")
+    for finding in found[:SHOWN]:
+        run.progress(f"{finding.severity:7} {finding.code} {finding.object}: {finding.message}")
+    run.progress(", ".join(f"{counts[severity]} {severity}" for severity in SEVERITIES) + " findings")
+    values = {
+        "findings": [finding.as_dict() for finding in found],
+        "summary": {severity: counts[severity] for severity in SEVERITIES},
+        "source_revision": source,
+        "source_version": running.version if running else None,
+        "proxies": snapshot.proxies(),
+        "unrestartable": [stuck.as_dict() for stuck in snapshot.stuck()],
+    }
+    failed = sentence(params["stage"], run.client.connection.label, bad) if bad else ""
+    return Outcome(values=values, failed=failed)
+
+
+TOOL = Tool("istio_precheck", SPEC, run, check)

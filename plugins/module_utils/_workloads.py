@@ -1,0 +1,169 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Workloads: what owns pods, and whether a rollout can replace them.
+
+Source of the restart rules: Kubernetes documentation of Deployment, StatefulSet (partition, OnDelete), DaemonSet.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import annotations_of, labels_of, name_of
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, Pod
+
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+#: Kinds whose template change replaces pods, and their API collection.
+ROLLED = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Unrestartable:
+    """Why a rollout cannot replace the pods of something, and what a person can do."""
+
+    code: str
+    reason: str
+    remedy: str
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Workload:
+    """A Deployment, StatefulSet or DaemonSet as an upgrade sees it; one object per workload and snapshot."""
+
+    kind: str
+    namespace: str
+    name: str
+    uid: str
+    replicas: int
+    template_labels: Mapping[str, str]
+    template_annotations: Mapping[str, str]
+    gateway: bool
+    pinned_image: str
+    paused: bool
+    strategy: str
+    partition: int
+    takes_down: int
+    selector: Mapping[str, t.Any]
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """(namespace, kind, name): what a pod's owner is looked up by."""
+        return (self.namespace, self.kind, self.name)
+
+    @property
+    def path(self) -> str:
+        """Path of the object at the API server."""
+        return f"/apis/apps/v1/namespaces/{self.namespace}/{ROLLED[self.kind]}/{self.name}"
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}"
+
+
+def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
+    """Return the facts of a raw Deployment, StatefulSet or DaemonSet."""
+    spec = obj["spec"]
+    template = spec["template"]
+    strategy = spec.get("strategy") or spec.get("updateStrategy") or {}
+    containers = template.get("spec", {}).get("containers") or []
+    own_proxy = next((str(c.get("image") or "") for c in containers if c.get("name") == "istio-proxy"), None)
+    rolling = strategy.get("rollingUpdate") or {}
+    desired = (
+        (obj.get("status") or {}).get("desiredNumberScheduled", 0) if kind == "DaemonSet" else spec.get("replicas", 1)
+    )
+    return Workload(
+        kind=kind,
+        namespace=obj["metadata"]["namespace"],
+        name=name_of(obj),
+        uid=obj["metadata"].get("uid", ""),
+        replicas=int(desired),
+        takes_down=takes_down(kind, str(strategy.get("type") or ""), rolling, int(desired)),
+        template_labels=labels_of(template),
+        template_annotations=annotations_of(template),
+        gateway=_is_gateway(template, own_proxy),
+        pinned_image="" if own_proxy in (None, "", "auto") else str(own_proxy),
+        paused=bool(spec.get("paused")),
+        strategy=str(strategy.get("type") or "RollingUpdate"),
+        partition=int(rolling.get("partition") or 0),
+        selector=spec.get("selector") or {},
+    )
+
+
+def takes_down(kind: str, strategy: str, rolling: Mapping[str, t.Any], replicas: int) -> int:
+    """Return how many pods a rollout takes down at once before their successors are ready.
+
+    Source: Kubernetes API reference (percentages of maxUnavailable round down, those of maxSurge up).
+    """
+    if strategy == "Recreate":
+        return replicas
+    if strategy == "OnDelete" or replicas == 0:
+        return 0
+    if kind == "DaemonSet" and rolling.get("maxSurge") not in (None, 0, "0%"):
+        return 0
+    deployment = kind == "Deployment"
+    down = _count(rolling.get("maxUnavailable", "25%" if deployment else 1), replicas, up=False)
+    surge = _count(rolling.get("maxSurge", "25%"), replicas, up=True) if deployment else 0
+    # without room to surge a rollout always takes down one
+    return min(replicas, down if surge else max(1, down))
+
+
+def _count(limit: t.Any, replicas: int, *, up: bool) -> int:
+    if isinstance(limit, str):
+        share = replicas * int(limit.rstrip("%"))
+        return -(-share // 100) if up else share // 100
+    return int(limit)
+
+
+def _is_gateway(template: Mapping[str, t.Any], own_proxy: str | None) -> bool:
+    """An injected gateway brings its own istio-proxy container, or asks for the gateway template."""
+    templates = annotations_of(template).get("inject.istio.io/templates", "")
+    return own_proxy is not None or "gateway" in templates.split(",")
+
+
+def unrestartable(workload: Workload) -> Unrestartable | None:
+    """Return why a template change would not replace the pods of a workload, or None (safety rule S6)."""
+    if workload.paused:
+        return Unrestartable("paused", "the Deployment is paused", "resume it: kubectl rollout resume")
+    if workload.strategy == "OnDelete":
+        return Unrestartable(
+            "on_delete", "its update strategy is OnDelete", "restart it, then delete its pods one by one when it suits"
+        )
+    if workload.partition > 0:
+        return Unrestartable(
+            "partition",
+            f"its rolling update stops at partition {workload.partition}",
+            "lower the partition, or delete the pods below it one by one",
+        )
+    return None
+
+
+def unrestartable_owner(owner: Owner | None) -> Unrestartable:
+    """Return why pods that no Deployment, StatefulSet or DaemonSet owns cannot be restarted (safety rule S6)."""
+    if owner is None:
+        return Unrestartable("bare_pod", "no controller owns the pod", "create it again by hand")
+    if owner.kind == "CronJob":
+        return Unrestartable(
+            "cron_job", "a run of a CronJob is in progress", "nothing: its next run gets the new proxy"
+        )
+    if owner.kind == "Job":
+        return Unrestartable(
+            "job", "a Job never replaces a running pod", "wait until it ends, or delete and create the Job"
+        )
+    if owner.kind == "ReplicaSet":
+        return Unrestartable(
+            "replica_set",
+            "a ReplicaSet without a Deployment has no rollout",
+            "delete its pods one by one when it suits",
+        )
+    return Unrestartable(
+        "custom_owner", f"its owner is a {owner.kind}", f"restart it through the controller of {owner.kind}"
+    )
+
+
+def top_owner(pod: Pod, parents: Mapping[tuple[str, str, str], Owner]) -> Owner | None:
+    """Return the workload above a pod; ``parents`` maps (namespace, kind, name) of ReplicaSets and Jobs to owners."""
+    if pod.owner is None:
+        return None
+    return parents.get((pod.namespace, pod.owner.kind, pod.owner.name), pod.owner)

@@ -1,0 +1,302 @@
+#!/usr/bin/python
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module meshops.istio.istio_info: documentation and start; the core is in module_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: istio_info
+version_added: 1.0.0
+short_description: Show control planes, tags and proxies of an Istio mesh
+description:
+  - Reads a cluster once and returns its control planes, its tags, the owners of the default, and the proxies by
+    revision and version.
+  - For each namespace it says which revision its new pods get and how many of its proxies are stale. A proxy is stale
+    if its revision or its image is not the one that the pod would get now, or if it is missing.
+  - It evaluates the webhooks that are installed, so it is right for any installer, and for any tag or selector.
+  - It judges nothing. To fail on what is wrong, use M(meshops.istio.istio_precheck).
+options:
+  proxies:
+    description:
+      - Whether to read pods and workloads too. With V(false) it reads the control planes only, which is quicker on a
+        large cluster.
+    type: bool
+    default: true
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: N/A
+  idempotent:
+    support: full
+extends_documentation_fragment:
+  - meshops.istio.attributes.info
+  - meshops.istio.attributes.action
+  - meshops.istio.attributes.action_group
+  - meshops.istio.auth
+  - meshops.istio.planned
+seealso:
+  - module: meshops.istio.istio_precheck
+  - module: meshops.istio.rollout_restart
+author:
+  - Meshops maintainers (@meshops)
+"""
+
+EXAMPLES = r"""
+- name: Look at one cluster
+  meshops.istio.istio_info:
+    kubeconfig: ~/.kube/fleet.yaml
+    context: paris-1
+  delegate_to: localhost
+  register: mesh
+
+- name: Show the proxies by revision and version
+  ansible.builtin.debug:
+    var: mesh.proxies
+
+- name: Show the UID to keep as expected_cluster_id in the inventory
+  ansible.builtin.debug:
+    var: mesh.cluster.id
+
+- name: Name the namespaces that still have stale proxies
+  ansible.builtin.debug:
+    msg: "{{ mesh.namespaces | selectattr('stale_proxies') | map(attribute='name') | join(', ') }}"
+
+- name: Read the control planes of a large cluster only, with a service account's token
+  meshops.istio.istio_info:
+    host: https://paris-1.example.com:6443
+    ca_cert: /etc/ssl/paris-1.pem
+    api_key: "{{ istio_reader_token }}"
+    proxies: false
+  delegate_to: localhost
+"""
+
+RETURN = r"""
+kubernetes_version:
+  description: Version of the API server.
+  returned: success
+  type: str
+  sample: v1.36.3
+control_planes:
+  description: The revisions that are installed.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    revision:
+      description: Name of the revision. It is V(default) for an install without a revision.
+      type: str
+      sample: 1-31-0
+    version:
+      description: Version that its C(istiod) runs, which is the tag of the image. Empty without a Deployment.
+      type: str
+      sample: 1.31.0
+    ready:
+      description: Whether its Deployment is at its newest generation, with all replicas ready.
+      type: bool
+      sample: true
+    replicas:
+      description: Replicas that it should have.
+      type: int
+      sample: 2
+    ready_replicas:
+      description: Replicas that are ready.
+      type: int
+      sample: 2
+    tags:
+      description: Tags that point at it.
+      type: list
+      elements: str
+      sample: [default, prod]
+tags:
+  description: All tags, with the revision that each points at.
+  returned: success
+  type: dict
+  sample:
+    default: 1-30-3
+    prod: 1-31-0
+previous_tags:
+  description: Where tags pointed before their last move, as far as M(meshops.istio.istio_tag) moved them.
+  returned: success
+  type: dict
+  sample:
+    prod: 1-30-3
+default:
+  description: The owners of the default. In a mesh in order they agree.
+  returned: success
+  type: dict
+  contains:
+    revision:
+      description: Revision that C(istio-injection=enabled) leads to. Null if it leads nowhere.
+      type: str
+      sample: 1-30-3
+    validator:
+      description: Revision that validates configuration without the label C(istio.io/rev).
+      type: str
+      sample: 1-30-3
+    service:
+      description: Revision of the Service of the tag V(default). Null before Istio 1.28, and without that tag.
+      type: str
+      sample: 1-30-3
+proxies:
+  description: Number of live proxies, by revision and version. The version is the tag of the proxy's image.
+  returned: success and O(proxies=true)
+  type: dict
+  sample:
+    1-30-3:
+      1.30.3: 19
+    1-31-0:
+      1.31.0: 9
+namespaces:
+  description: Namespaces that ask for injection, or in which proxies run.
+  returned: success and O(proxies=true)
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Name of the namespace.
+      type: str
+      sample: reports
+    asks_for:
+      description: Revision or tag that its labels name. It is V(default) for C(istio-injection=enabled), and null if
+        they name none.
+      type: str
+      sample: prod
+    via:
+      description: V(revision), V(tag), V(default) or null.
+      type: str
+      sample: tag
+    revision:
+      description: Revision that this leads to. Null if no webhook owns the name, so that pods start without a proxy.
+      type: str
+      sample: 1-31-0
+    moved_from:
+      description: Injection labels from before its last move by M(meshops.istio.namespace_revision). Null if it was
+        not moved.
+      type: dict
+      sample:
+        istio.io/rev: 1-30-3
+    gateways:
+      description: Whether an injected gateway is in it.
+      type: bool
+      sample: false
+    proxies:
+      description: Number of live proxies.
+      type: int
+      sample: 2
+    stale_proxies:
+      description: Number of pods whose proxy is stale or missing.
+      type: int
+      sample: 2
+unrestartable:
+  description: Pods that are stale, or whose image is pinned, and that a rollout does not mend. One entry for each
+    owner and reason.
+  returned: success and O(proxies=true)
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Namespace of the owner.
+      type: str
+      sample: batch
+    kind:
+      description: Kind of the topmost owner, or V(Pod) if there is none.
+      type: str
+      sample: Job
+    name:
+      description: Name of the owner.
+      type: str
+      sample: reindex
+    pods:
+      description: How many of its pods are concerned.
+      type: int
+      sample: 1
+    code:
+      description:
+        - Why no rollout helps. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(custom_owner), V(paused),
+          V(on_delete), V(partition) and V(pinned_image).
+      type: str
+      sample: job
+    reason:
+      description: The reason in words.
+      type: str
+      sample: a Job never replaces a running pod
+    remedy:
+      description: What a person can do.
+      type: str
+      sample: wait until it ends, or delete and create the Job
+actions:
+  description: Always empty. It is here because all modules of this collection return it.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+cluster:
+  description: The cluster that the task worked on.
+  returned: when the connection options are usable
+  type: dict
+  contains:
+    id:
+      description: UID of the namespace C(kube-system). Empty if the cluster was not read.
+      type: str
+      sample: 8ee04046-6031-4913-8488-2210eae01ae8
+    name:
+      description: The context, else the URL that was given as O(host).
+      type: str
+      sample: paris-1
+    server:
+      description: URL of the API server.
+      type: str
+      sample: https://paris-1.example.com:6443
+requests:
+  description: Number of requests that the task sent to the API server.
+  returned: when the connection options are usable
+  type: dict
+  contains:
+    reads:
+      description: Requests that read.
+      type: int
+      sample: 15
+    writes:
+      description: Requests that changed something. Always V(0) in check mode.
+      type: int
+      sample: 0
+    dry_runs:
+      description: Requests that the API server computed without storing the result.
+      type: int
+      sample: 0
+failure:
+  description: The failure, for programs. In C(msg) it is a sentence for people.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description: Kind of the failure. V(ParameterError) is a wrong option. Others are V(ClusterError), a cluster
+        that cannot be reached or is not the expected one, and answers of the API server such as V(ForbiddenError).
+      type: str
+      sample: SafetyError
+    status:
+      description: HTTP status.
+      returned: when the API server answered with an error
+      type: int
+      sample: 403
+    reason:
+      description: Reason that the API server gave.
+      returned: when the API server answered with an error
+      type: str
+      sample: Forbidden
+"""
+
+from ansible_collections.meshops.istio.plugins.module_utils._module import run_module
+from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_info import TOOL
+
+
+def main() -> None:
+    """Run the module."""
+    run_module(TOOL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,371 @@
+#!/usr/bin/python
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module meshops.istio.istio_revision: documentation and start; the core is in module_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: istio_revision
+version_added: 1.0.0
+short_description: Install an Istio control plane revision, or remove one
+description:
+  - With O(state=present), installs a revision beside those that are there, with the C(istioctl) of its version.
+    Workloads stay on the revision that they have.
+  - What an install would change is found out first, exactly. C(istioctl) renders the objects, and the API server
+    compares each with the live one by a server-side dry run. If nothing differs, nothing is installed.
+  - The settings of the revision that it starts from are carried over, and O(values) are laid on top.
+  - The task succeeds only when the revision is proven to take workloads. Its Deployment C(istiod) must be rolled out,
+    its webhook must have a C(caBundle), and a pod created as a server-side dry run must come back with the expected
+    image.
+  - With O(state=absent), removes a revision that nothing needs any more. Otherwise the task fails, removes nothing
+    and returns every blocker.
+  - Blockers are namespaces, tags and default objects that lead to the revision, live proxies on it, pods and
+    workloads that would get it next, and gateways, CNI and ztunnel that C(istioctl) would delete with it.
+options:
+  revision:
+    description:
+      - Name of the revision, a DNS label such as V(1-31-0). A name that carries the version is best, because a
+        revision keeps its version.
+      - V(default) is the install without a revision. It can be replaced in place or removed; a canary needs a name.
+    type: str
+    required: true
+  state:
+    description:
+      - V(present) installs the revision, or brings its objects back to what they should be.
+      - V(absent) removes it.
+    type: str
+    choices: [present, absent]
+    default: present
+  version:
+    description:
+      - Istio version to install, such as V(1.31.0). Required with O(state=present).
+      - With O(state=absent), the version of C(istioctl) to use. If it is not given, it is the version that the
+        revision runs, or that of another one if it runs none.
+    type: str
+  strategy:
+    description:
+      - V(canary) installs beside the running revision. It may go up by two minor versions, or down by one.
+      - V(in_place) replaces the control plane of O(revision), which must be there. It may change by one minor version.
+      - V(downgrade) goes down by one minor version, beside the running revision, or in place if O(revision) is that.
+    type: str
+    choices: [canary, in_place, downgrade]
+    default: canary
+  accept_settings:
+    description:
+      - Settings that may change although they were given to the running revision, as dotted paths of Helm values such
+        as V(pilot.env.PILOT_TRACE_SAMPLING). Other changes of such settings refuse the install.
+    type: list
+    elements: str
+    default: []
+  istioctl:
+    description:
+      - C(istioctl) on the machine where the task runs. A name without a slash is looked up on E(PATH).
+      - The text C({version}) in it stands for the version, as in V(/opt/istio-{version}/bin/istioctl).
+      - The binary must be of exactly that version, because it installs its own version.
+    type: str
+    default: istioctl
+  profile:
+    description:
+      - Installation profile. V(minimal) is the control plane alone, which is what a second revision needs.
+      - Profiles with gateways or CNI would take these over from the revision that owns them.
+    type: str
+    default: minimal
+  source_revision:
+    description:
+      - Revision that the upgrade starts from. Its settings are carried over, and the step between the versions is
+        judged from it.
+      - If it is not given, it is the one other revision that namespaces follow; where none does, the revision that
+        the default leads to, or the only other one. If namespaces follow several, the task fails.
+    type: str
+  carry_over:
+    description:
+      - Whether to carry the settings over. They come from the ConfigMap C(values-<revision>), which Istio writes
+        since 1.26.
+      - If O(revision) is there already, its own settings are kept.
+      - Not carried over are the revision, the tag and default settings, and the values of gateways and ztunnel.
+        The hub is carried over unless it is one of Istio's own.
+    type: bool
+    default: true
+  values:
+    description:
+      - Helm values of Istio, as below C(spec.values) of an IstioOperator. Mappings are merged into what is carried
+        over, everything else replaces it.
+    type: dict
+    default: {}
+  tag:
+    description:
+      - Tag of the images. If it is not given, it is O(version), with the image variant that the source runs, such as
+        C(distroless).
+      - Required if the source runs a tag of your own.
+    type: str
+  take_default:
+    description:
+      - Whether this revision may become the default if there is no tag V(default). C(istioctl) makes any revision the
+        default then. An install without a revision takes the default from any other.
+      - With V(false) the task is refused in that case, unless no other control plane is installed.
+    type: bool
+    default: false
+  timeout:
+    description:
+      - Seconds that C(istioctl) may wait for readiness, and that the proof may take after that.
+      - With O(state=absent), seconds until C(istioctl) has ended, and again until the objects are gone.
+    type: int
+    default: 300
+  allow:
+    description:
+      - Codes of findings that shall not refuse an install. Checked are V(MU001), an unsupported step between
+        versions, V(MU002), a Kubernetes that is too old, and V(MU005), a revision of this name with another version.
+      - See M(meshops.istio.istio_precheck) for the codes.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    support: full
+    details:
+      - Starts C(istioctl) only to render. Everything else is read, or is a server-side dry run.
+      - O(planned) is used with O(state=absent) only.
+  diff_mode:
+    support: full
+    details: Shows the control planes, the default, and each object with at most 25 of its fields, before and after.
+  idempotent:
+    support: full
+notes:
+  - CRDs never go back. If those of the cluster are newer than O(version), they are left alone.
+  - The default never changes by the way. Where it leads is planned before the install, and checked after it.
+  - An install that would delete objects of the revision, because O(profile) or O(values) became smaller, is refused.
+  - It never moves a namespace or a tag, and never restarts a workload.
+  - After a failed install existing workloads are untouched. Mend the cause and run again.
+requirements:
+  - istioctl of the version to install, or of the version to remove
+extends_documentation_fragment:
+  - meshops.istio.attributes
+  - meshops.istio.attributes.action
+  - meshops.istio.attributes.action_group
+  - meshops.istio.auth
+  - meshops.istio.planned
+seealso:
+  - module: meshops.istio.istio_precheck
+  - module: meshops.istio.istio_tag
+  - module: meshops.istio.namespace_revision
+  - name: Canary upgrades
+    description: Two control planes side by side, step by step.
+    link: https://istio.io/latest/docs/setup/upgrade/canary/
+author:
+  - Meshops maintainers (@meshops)
+"""
+
+EXAMPLES = r"""
+- name: Bring up a new control plane beside the old one
+  hosts: clusters
+  connection: local
+  gather_facts: false
+  module_defaults:
+    group/meshops.istio.istio:
+      kubeconfig: ~/.kube/fleet.yaml
+      context: "{{ inventory_hostname }}"
+      expected_cluster_id: "{{ cluster_id }}"
+  tasks:
+    - name: Install revision 1-31-0 with the settings of the revision that is the default now
+      meshops.istio.istio_revision:
+        revision: 1-31-0
+        version: 1.31.0
+        istioctl: /opt/istio-{version}/bin/istioctl
+
+    - name: Install another one with more replicas and images from a registry of your own
+      meshops.istio.istio_revision:
+        revision: 1-31-1
+        version: 1.31.1
+        source_revision: 1-31-0
+        istioctl: /opt/istio-{version}/bin/istioctl
+        values:
+          global:
+            hub: registry.example.com/istio
+          pilot:
+            autoscaleMin: 2
+
+- name: Remove the old control plane
+  hosts: clusters
+  connection: local
+  gather_facts: false
+  module_defaults:
+    group/meshops.istio.istio:
+      kubeconfig: ~/.kube/fleet.yaml
+      context: "{{ inventory_hostname }}"
+  tasks:
+    # If anything still needs the revision, the task fails and failure.blockers lists all of it.
+    - name: Remove revision 1-30-3
+      meshops.istio.istio_revision:
+        revision: 1-30-3
+        state: absent
+        istioctl: /opt/istio-{version}/bin/istioctl
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, one sentence for each step. In check mode what would be done. Empty if nothing was to
+    do.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "install revision 1-31-0 (1.31.0): create 17 objects, update 16 objects"
+revision:
+  description: Name of the revision.
+  returned: success
+  type: str
+  sample: 1-31-0
+version:
+  description: Version of the revision.
+  returned: success and O(state=present)
+  type: str
+  sample: 1.31.0
+source_revision:
+  description: Revision that it started from. Null if there is no other.
+  returned: success and O(state=present)
+  type: str
+  sample: 1-30-3
+settings:
+  description: Helm values that differ between what the source's settings come to now, and what the target makes of
+    them, as dotted paths with the values before and after.
+  returned: success and O(state=present)
+  type: dict
+  contains:
+    user:
+      description: Settings that were given to the source. These need O(accept_settings).
+      type: dict
+      sample: {}
+    defaults:
+      description: Defaults of charts and profile.
+      type: dict
+      sample:
+        global.logging.level: ["default:info", "default:warn"]
+changes:
+  description: Objects that were created or changed. In check mode those that would be.
+  returned: success and O(state=present)
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: Kind of the object.
+      type: str
+      sample: CustomResourceDefinition
+    namespace:
+      description: Its namespace. Empty for objects of the whole cluster.
+      type: str
+      sample: ""
+    name:
+      description: Its name.
+      type: str
+      sample: authorizationpolicies.security.istio.io
+    change:
+      description: V(create) or V(update).
+      type: str
+      sample: update
+    fields:
+      description: Paths of the fields that an update changes, at most 25. Their values are in the diff.
+      type: list
+      elements: str
+      sample:
+        - metadata.labels.istio.io/rev
+        - metadata.labels.operator.istio.io/version
+    field_count:
+      description: Number of all fields that an update changes.
+      type: int
+      sample: 2
+cluster:
+  description: The cluster that the task worked on.
+  returned: when the connection options are usable
+  type: dict
+  contains:
+    id:
+      description: UID of the namespace C(kube-system). Empty if the cluster was not read.
+      type: str
+      sample: 8ee04046-6031-4913-8488-2210eae01ae8
+    name:
+      description: The context, else the URL that was given as O(host).
+      type: str
+      sample: paris-1
+    server:
+      description: URL of the API server.
+      type: str
+      sample: https://paris-1.example.com:6443
+requests:
+  description: Number of requests that the task sent to the API server. What C(istioctl) sends is not counted.
+  returned: when the connection options are usable
+  type: dict
+  contains:
+    reads:
+      description: Requests that read.
+      type: int
+      sample: 46
+    writes:
+      description: Requests that changed something. Always V(0) in check mode.
+      type: int
+      sample: 0
+    dry_runs:
+      description: Requests that the API server computed without storing the result.
+      type: int
+      sample: 17
+failure:
+  description: The failure, for programs. In C(msg) it is a sentence for people.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description: Kind of the failure. V(ParameterError) is a wrong option, V(SafetyError) a refusal, V(ProofError) a
+        revision that is not proven, V(IstioctlError) a C(istioctl) that failed or did not do what it said. Others are
+        V(ClusterError), a cluster that cannot be reached or is not the expected one, and answers of the API server
+        such as V(ForbiddenError).
+      type: str
+      sample: SafetyError
+    status:
+      description: HTTP status.
+      returned: when the API server answered with an error
+      type: int
+      sample: 403
+    reason:
+      description: Reason that the API server gave.
+      returned: when the API server answered with an error
+      type: str
+      sample: Forbidden
+
+    blockers:
+      description: Everything that still needs the revision.
+      returned: when O(state=absent) is refused
+      type: list
+      elements: dict
+      contains:
+        code:
+          description:
+            - One of V(tag), V(namespace), V(default_validator), V(default_service), V(live_proxy),
+              V(selects_revision) and V(shared_component).
+          type: str
+          sample: namespace
+        object:
+          description: What needs it.
+          type: str
+          sample: namespace payments
+        message:
+          description: Why.
+          type: str
+          sample: namespace payments asks for 1-30-3, which is revision 1-30-3
+        remedy:
+          description: What to do about it.
+          type: str
+          sample: move it with namespace_revision
+"""
+
+from ansible_collections.meshops.istio.plugins.module_utils._module import run_module
+from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_revision import TOOL
+
+
+def main() -> None:
+    """Run the module."""
+    run_module(TOOL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,212 @@
+#!/usr/bin/python
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module meshops.istio.istio_tag: documentation and start; the core is in module_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: istio_tag
+version_added: 1.0.0
+short_description: Create, move and remove Istio revision tags
+description:
+  - Points a revision tag at a revision, or removes the tag. C(istioctl) does the work, without a prompt, and the
+    result is read back from the API server.
+  - Namespaces that name the tag get the proxy of the new revision for their new pods. Running pods keep their proxy
+    until M(meshops.istio.rollout_restart) restarts them.
+  - The tag V(default) decides what C(istio-injection=enabled) means. Its webhook, its Service and the default
+    validator are moved together, also if only one of them points elsewhere.
+options:
+  name:
+    description:
+      - Name of the tag. The name of an installed revision is refused, except V(default).
+    type: str
+    required: true
+  revision:
+    description:
+      - Revision that the tag points at. Required with O(state=present).
+    type: str
+  state:
+    description:
+      - V(present) creates the tag, or moves it.
+      - V(absent) removes the tag. This is refused while a namespace or a pod follows it by its labels.
+      - V(restored) moves the tag back to where it pointed before its last move by this module, and forgets that.
+    type: str
+    choices: [present, absent, restored]
+    default: present
+  istioctl:
+    description:
+      - C(istioctl) on the machine where the task runs. A name without a slash is looked up on E(PATH).
+      - The text C({version}) in it stands for the version, as in V(/opt/istio-{version}/bin/istioctl).
+    type: str
+    default: istioctl
+  version:
+    description:
+      - Version of C(istioctl) to use. The binary must be of exactly this version.
+      - If it is not given, it is the version of the revision that the tag points at, or will point at.
+        If that revision is gone, it is the version of another one.
+    type: str
+attributes:
+  check_mode:
+    support: full
+    details: Makes all checks and the proof, and does not start C(istioctl).
+  diff_mode:
+    support: full
+    details: Shows where the tag points, before and after. For the tag V(default) also the validator and the Service.
+  idempotent:
+    support: full
+notes:
+  - A tag is moved only to a revision that is proven. Its Deployment C(istiod) must be rolled out, its webhook must
+    have a C(caBundle), and a pod created as a server-side dry run must come back with the expected image.
+  - It never restarts a workload and never changes a label of a namespace.
+requirements:
+  - istioctl of the version of the revision
+extends_documentation_fragment:
+  - meshops.istio.attributes
+  - meshops.istio.attributes.action
+  - meshops.istio.attributes.action_group
+  - meshops.istio.auth
+  - meshops.istio.planned
+seealso:
+  - module: meshops.istio.istio_revision
+  - module: meshops.istio.namespace_revision
+  - module: meshops.istio.rollout_restart
+  - name: Stable revision labels
+    description: What revision tags are for.
+    link: https://istio.io/latest/docs/setup/upgrade/canary/#stable-revision-labels
+author:
+  - Meshops maintainers (@meshops)
+"""
+
+EXAMPLES = r"""
+- name: Let tags follow a new revision
+  hosts: clusters
+  connection: local
+  gather_facts: false
+  module_defaults:
+    group/meshops.istio.istio:
+      kubeconfig: ~/.kube/fleet.yaml
+      context: "{{ inventory_hostname }}"
+      expected_cluster_id: "{{ cluster_id }}"
+  tasks:
+    - name: Create or move the tag prod
+      meshops.istio.istio_tag:
+        name: prod
+        revision: 1-31-0
+        istioctl: /opt/istio-{version}/bin/istioctl
+
+    - name: Make the new revision the default
+      meshops.istio.istio_tag:
+        name: default
+        revision: 1-31-0
+        istioctl: /opt/istio-{version}/bin/istioctl
+
+    - name: Restart what the tags have made stale
+      meshops.istio.rollout_restart:
+        namespaces:
+          - reports
+          - catalog
+
+    - name: Remove a tag that no namespace asks for any more
+      meshops.istio.istio_tag:
+        name: early
+        state: absent
+        istioctl: /opt/istio-{version}/bin/istioctl
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, one sentence for each step. In check mode what would be done. Empty if nothing was to
+    do.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "move tag prod: 1-30-3 -> 1-31-0 (namespaces reports)"
+tag:
+  description: Name of the tag.
+  returned: success
+  type: str
+  sample: prod
+revision:
+  description: Revision that the tag points at. Null with O(state=absent).
+  returned: success
+  type: str
+  sample: 1-31-0
+namespaces:
+  description: Namespaces whose labels ask for the tag.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - reports
+cluster:
+  description: The cluster that the task worked on.
+  returned: when the connection options are usable
+  type: dict
+  contains:
+    id:
+      description: UID of the namespace C(kube-system). Empty if the cluster was not read.
+      type: str
+      sample: 8ee04046-6031-4913-8488-2210eae01ae8
+    name:
+      description: The context, else the URL that was given as O(host).
+      type: str
+      sample: paris-1
+    server:
+      description: URL of the API server.
+      type: str
+      sample: https://paris-1.example.com:6443
+requests:
+  description: Number of requests that the task sent to the API server. What C(istioctl) sends is not counted.
+  returned: when the connection options are usable
+  type: dict
+  contains:
+    reads:
+      description: Requests that read.
+      type: int
+      sample: 13
+    writes:
+      description: Requests that changed something. Always V(0) in check mode.
+      type: int
+      sample: 0
+    dry_runs:
+      description: Requests that the API server computed without storing the result.
+      type: int
+      sample: 1
+failure:
+  description: The failure, for programs. In C(msg) it is a sentence for people.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description: Kind of the failure. V(ParameterError) is a wrong option, V(SafetyError) a refusal, V(ProofError) a
+        revision that is not proven, V(IstioctlError) a C(istioctl) that failed or did not do what it said. Others are
+        V(ClusterError), a cluster that cannot be reached or is not the expected one, and answers of the API server
+        such as V(ForbiddenError).
+      type: str
+      sample: SafetyError
+    status:
+      description: HTTP status.
+      returned: when the API server answered with an error
+      type: int
+      sample: 403
+    reason:
+      description: Reason that the API server gave.
+      returned: when the API server answered with an error
+      type: str
+      sample: Forbidden
+"""
+
+from ansible_collections.meshops.istio.plugins.module_utils._module import run_module
+from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_tag import TOOL
+
+
+def main() -> None:
+    """Run the module."""
+    run_module(TOOL)
+
+
+if __name__ == "__main__":
+    main()

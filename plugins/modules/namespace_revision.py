@@ -1,0 +1,228 @@
+#!/usr/bin/python
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module meshops.istio.namespace_revision: documentation and start; the core is in module_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: namespace_revision
+version_added: 1.0.0
+short_description: Move namespaces to an Istio revision or tag, and back
+description:
+  - Sets the label C(istio.io/rev) of namespaces, so that their new pods get the proxy of a revision or tag.
+  - A label C(istio-injection) is removed in the same patch, because it would win over C(istio.io/rev).
+    There is no moment without injection.
+  - The labels from before are kept in the annotation C(meshops.istio/previous-labels) of the namespace.
+    O(state=restored) puts exactly these back.
+  - Running pods keep their proxy. Restart them with M(meshops.istio.rollout_restart).
+options:
+  namespaces:
+    description:
+      - Namespaces to move. Each must exist.
+      - The namespaces that Istio never injects into are refused, such as C(kube-system).
+    type: list
+    elements: str
+    required: true
+  revision:
+    description:
+      - Name of the revision or tag to move to. Required with O(state=present).
+      - A name that no injection webhook owns is refused, because pods would then start without a proxy and without an
+        error.
+    type: str
+  state:
+    description:
+      - V(present) moves the namespaces to O(revision).
+      - V(restored) puts the labels back that were there before the last move by this module.
+        A namespace without such a memory stays as it is.
+    type: str
+    choices: [present, restored]
+    default: present
+  enroll:
+    description:
+      - Whether to move namespaces too that are not in the mesh or have opted out of it.
+        Their next pods are then injected for the first time.
+      - With V(false) such a namespace fails the task, before any namespace is moved.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    details: Returns the same moves that a real run would make now.
+  diff_mode:
+    support: full
+    details: Shows the two labels of each namespace, before and after.
+  idempotent:
+    support: full
+notes:
+  - Before the first move to another revision, that revision is proven. Its Deployment C(istiod) must be rolled out,
+    its webhook must have a C(caBundle), and a pod created as a server-side dry run must come back with the expected
+    image. Nothing is moved otherwise.
+  - O(state=restored) is refused if it would name a revision or tag that is gone.
+  - Only the last move is remembered. After two moves, O(state=restored) goes back by one.
+  - A namespace that somebody changes at the same moment keeps its labels, and the task fails. Run it again.
+  - It never changes a pod or a workload, and no other label.
+extends_documentation_fragment:
+  - meshops.istio.attributes
+  - meshops.istio.attributes.action
+  - meshops.istio.attributes.action_group
+  - meshops.istio.auth
+  - meshops.istio.planned
+seealso:
+  - module: meshops.istio.rollout_restart
+  - module: meshops.istio.istio_tag
+  - module: meshops.istio.istio_info
+  - name: Canary upgrades
+    description: How the label C(istio.io/rev) chooses a control plane.
+    link: https://istio.io/latest/docs/setup/upgrade/canary/
+author:
+  - Meshops maintainers (@meshops)
+"""
+
+EXAMPLES = r"""
+- name: Move namespaces to a new revision
+  hosts: clusters
+  connection: local
+  gather_facts: false
+  module_defaults:
+    group/meshops.istio.istio:
+      kubeconfig: ~/.kube/fleet.yaml
+      context: "{{ inventory_hostname }}"
+      expected_cluster_id: "{{ cluster_id }}"
+  tasks:
+    - name: Let new pods of two namespaces get the proxy of revision 1-31-0
+      meshops.istio.namespace_revision:
+        namespaces:
+          - shop
+          - catalog
+        revision: 1-31-0
+
+    - name: Let a namespace follow a tag from now on
+      meshops.istio.namespace_revision:
+        namespaces:
+          - reports
+        revision: prod
+
+    - name: Bring a namespace into the mesh that was outside
+      meshops.istio.namespace_revision:
+        namespaces:
+          - legacy
+        revision: prod
+        enroll: true
+
+- name: Undo a move
+  hosts: clusters
+  connection: local
+  gather_facts: false
+  module_defaults:
+    group/meshops.istio.istio:
+      kubeconfig: ~/.kube/fleet.yaml
+      context: "{{ inventory_hostname }}"
+  tasks:
+    - name: Put the labels back
+      meshops.istio.namespace_revision:
+        namespaces:
+          - shop
+          - catalog
+        state: restored
+
+    - name: Restart what is stale now
+      meshops.istio.rollout_restart:
+        namespaces:
+          - shop
+          - catalog
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, one sentence for each step. In check mode what would be done. Empty if nothing was to
+    do.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "move namespace shop: istio.io/rev=1-30-3 -> istio.io/rev=1-31-0"
+    - "move namespace catalog: istio-injection=enabled -> istio.io/rev=1-31-0"
+moved:
+  description: Namespaces that were moved. In check mode those that would be.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - shop
+    - catalog
+revision:
+  description: The revision that O(revision) leads to. It is another name if O(revision) is a tag. Null with
+    O(state=restored).
+  returned: success
+  type: str
+  sample: 1-31-0
+cluster:
+  description: The cluster that the task worked on.
+  returned: when the connection options are usable
+  type: dict
+  contains:
+    id:
+      description: UID of the namespace C(kube-system). Empty if the cluster was not read.
+      type: str
+      sample: 8ee04046-6031-4913-8488-2210eae01ae8
+    name:
+      description: The context, else the URL that was given as O(host).
+      type: str
+      sample: paris-1
+    server:
+      description: URL of the API server.
+      type: str
+      sample: https://paris-1.example.com:6443
+requests:
+  description: Number of requests that the task sent to the API server.
+  returned: when the connection options are usable
+  type: dict
+  contains:
+    reads:
+      description: Requests that read.
+      type: int
+      sample: 8
+    writes:
+      description: Requests that changed something. Always V(0) in check mode.
+      type: int
+      sample: 2
+    dry_runs:
+      description: Requests that the API server computed without storing the result.
+      type: int
+      sample: 1
+failure:
+  description: The failure, for programs. In C(msg) it is a sentence for people.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description: Kind of the failure. V(ParameterError) is a wrong option, V(SafetyError) a refusal, V(ProofError) a
+        revision that is not proven. Others are V(ClusterError), a cluster that cannot be reached or is not the
+        expected one, and answers of the API server such as V(ForbiddenError).
+      type: str
+      sample: SafetyError
+    status:
+      description: HTTP status.
+      returned: when the API server answered with an error
+      type: int
+      sample: 403
+    reason:
+      description: Reason that the API server gave.
+      returned: when the API server answered with an error
+      type: str
+      sample: Forbidden
+"""
+
+from ansible_collections.meshops.istio.plugins.module_utils._module import run_module
+from ansible_collections.meshops.istio.plugins.module_utils._tool_namespace_revision import TOOL
+
+
+def main() -> None:
+    """Run the module."""
+    run_module(TOOL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,342 @@
+#!/usr/bin/python
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module meshops.istio.rollout_restart: documentation and start; the core is in module_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: rollout_restart
+version_added: 1.0.0
+short_description: Restart workloads with a stale Istio proxy, in batches
+description:
+  - Restarts Deployments, StatefulSets and DaemonSets whose pods do not run the Istio proxy that they would get now.
+  - Such a pod is stale. Its proxy has another revision or another image, or it has no proxy and would get one.
+    With O(only=all) workloads without a stale pod are restarted too.
+  - Restarts as C(kubectl rollout restart) does, by the annotation C(kubectl.kubernetes.io/restartedAt) on the pod
+    template.
+  - Workloads go in batches of O(batch_size), ordered by namespace and name. Gateways go last, in batches of their
+    own.
+  - A batch starts only when each PodDisruptionBudget has room for the pods that the batch takes down at once.
+    Kubernetes does not look at budgets during a rollout, so this module does.
+  - The next batch starts only when the gate is passed. All rollouts of the batch are complete, and their new pods run
+    the expected proxy.
+  - The first failed batch stops the task. A pod that cannot start, as in a crash loop or with an image that cannot be
+    pulled, fails the batch at once. What happens then is up to O(on_failure). The task fails in any case.
+  - Pods that no rollout replaces are returned in RV(unrestartable), each with a remedy. They are left alone.
+options:
+  namespaces:
+    description:
+      - Namespaces whose workloads are looked at. Nothing outside of them is restarted.
+    type: list
+    elements: str
+    required: true
+  only:
+    description:
+      - V(stale) restarts workloads with at least one stale pod.
+      - V(all) restarts every workload that has replicas, stale or not. With this choice every run restarts again.
+    type: str
+    choices: [stale, all]
+    default: stale
+  batch_size:
+    description:
+      - Number of workloads that are restarted together.
+    type: int
+    default: 10
+  batch_timeout:
+    description:
+      - Seconds that the rollouts of one batch may take. After that the batch has failed.
+    type: int
+    default: 300
+  budget_timeout:
+    description:
+      - Seconds to wait, before each batch, until the PodDisruptionBudgets have room. After that the batch has failed.
+      - Finding V(MU023) of M(meshops.istio.istio_precheck) names the workloads without room beforehand.
+    type: int
+    default: 120
+  on_failure:
+    description:
+      - What to do after a failed batch.
+      - V(rollback) gives all workloads that this task restarted their earlier pod template back, and waits for them.
+      - V(hold) leaves everything as it is, so that somebody can look at it.
+    type: str
+    choices: [rollback, hold]
+    default: rollback
+  restore_labels:
+    description:
+      - With O(on_failure=rollback), also put the labels of the O(namespaces) back that were there before their last
+        move by M(meshops.istio.namespace_revision).
+      - Set it if the namespaces were moved for this restart. Otherwise pods that are created during the rollback
+        get their proxy from the new revision again.
+    type: bool
+    default: false
+attributes:
+  check_mode:
+    support: full
+    details: Returns the same workloads and batches that a real run would restart now.
+  diff_mode:
+    support: full
+    details: Shows the number of stale pods of each workload, before and after.
+  idempotent:
+    support: partial
+    details: With O(only=stale), a second run finds nothing stale and writes nothing. With O(only=all) every run
+      restarts.
+notes:
+  - Nothing is restarted if a new pod would be rejected, or would lose its proxy because its namespace names a
+    revision or tag that does not exist.
+  - Nothing is restarted either if the revision that the pods would get is not proven. Its Deployment C(istiod) must
+    be rolled out, its webhook must have a C(caBundle), and a pod created as a server-side dry run must come back with
+    the expected image.
+  - Before the first restart, each namespace is asked in the same way. A pod with the labels of one of its workloads
+    must come back with a proxy of the expected revision.
+  - After a run that was stopped or failed, run it again. It restarts what is still stale.
+  - It never changes a label, unless O(restore_labels) is set and a batch failed.
+  - It deletes a pod in one case only. When a StatefulSet is rolled back, its new pods that are not ready are deleted,
+    because Kubernetes does not replace them by itself.
+extends_documentation_fragment:
+  - meshops.istio.attributes
+  - meshops.istio.attributes.action
+  - meshops.istio.attributes.action_group
+  - meshops.istio.auth
+  - meshops.istio.planned
+seealso:
+  - module: meshops.istio.namespace_revision
+  - module: meshops.istio.istio_info
+  - module: meshops.istio.istio_precheck
+  - name: Disruptions
+    description: What a PodDisruptionBudget limits, and what it does not.
+    link: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/
+  - name: Canary upgrades
+    description: Why workloads are restarted after a new revision is installed.
+    link: https://istio.io/latest/docs/setup/upgrade/canary/
+author:
+  - Meshops maintainers (@meshops)
+"""
+
+EXAMPLES = r"""
+- name: Bring the proxies of three namespaces up to date
+  hosts: clusters
+  connection: local
+  gather_facts: false
+  module_defaults:
+    group/meshops.istio.istio:
+      kubeconfig: ~/.kube/fleet.yaml
+      context: "{{ inventory_hostname }}"
+      expected_cluster_id: "{{ cluster_id }}"
+  tasks:
+    - name: Restart what is stale, at most five workloads at a time
+      meshops.istio.rollout_restart:
+        namespaces:
+          - shop
+          - payments
+        batch_size: 5
+      register: restarted
+
+    - name: Show what nobody restarts
+      ansible.builtin.debug:
+        msg: "{{ item.kind }} {{ item.namespace }}/{{ item.name }}: {{ item.reason }}; {{ item.remedy }}"
+      loop: "{{ restarted.unrestartable }}"
+      loop_control:
+        label: "{{ item.namespace }}/{{ item.name }}"
+
+    - name: Restart the gateways one by one, with time for budgets to make room
+      meshops.istio.rollout_restart:
+        namespaces:
+          - ingress
+        batch_size: 1
+        batch_timeout: 600
+        budget_timeout: 900
+
+# Run this with --check --diff first: it lists the workloads and batches, and changes nothing.
+- name: Move one namespace and restart it, or put everything back
+  hosts: clusters
+  connection: local
+  gather_facts: false
+  module_defaults:
+    group/meshops.istio.istio:
+      kubeconfig: ~/.kube/fleet.yaml
+      context: "{{ inventory_hostname }}"
+  tasks:
+    - name: Let new pods of the namespace get the new proxy
+      meshops.istio.namespace_revision:
+        namespaces:
+          - search
+        revision: 1-31-0
+
+    - name: Restart its workloads, and undo the move too if a batch fails
+      meshops.istio.rollout_restart:
+        namespaces:
+          - search
+        restore_labels: true
+        # In check mode the task before has moved nothing, so say what it would have done.
+        planned:
+          revision: 1-31-0
+          namespaces:
+            - search
+"""
+
+RETURN = r"""
+actions:
+  description: What was done, one sentence for each step. In check mode what would be done. Empty if nothing was to
+    do.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - "restart Deployment shop/cart (2 stale pods)"
+    - "restart Deployment shop/web (3 stale pods)"
+restarted:
+  description: Workloads that were restarted, in their order. In check mode those that would be.
+  returned: success
+  type: list
+  elements: str
+  sample:
+    - Deployment catalog/browse
+    - Deployment shop/cart
+    - Deployment shop/web
+batches:
+  description: The same workloads, batch by batch.
+  returned: success
+  type: list
+  elements: list
+  sample:
+    - [Deployment catalog/browse, Deployment shop/cart]
+    - [Deployment shop/web]
+unrestartable:
+  description: Pods that are stale, or whose image is pinned, and that a rollout does not mend. One entry for each
+    owner and reason.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Namespace of the owner.
+      type: str
+      sample: batch
+    kind:
+      description: Kind of the topmost owner, or V(Pod) if there is none.
+      type: str
+      sample: Job
+    name:
+      description: Name of the owner.
+      type: str
+      sample: reindex
+    pods:
+      description: How many of its pods are concerned.
+      type: int
+      sample: 1
+    code:
+      description:
+        - Why no rollout helps. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(custom_owner), V(paused),
+          V(on_delete), V(partition) and V(pinned_image).
+      type: str
+      sample: job
+    reason:
+      description: The reason in words.
+      type: str
+      sample: a Job never replaces a running pod
+    remedy:
+      description: What a person can do.
+      type: str
+      sample: wait until it ends, or delete and create the Job
+seconds:
+  description: How long the task took.
+  returned: success
+  type: float
+  sample: 41.8
+cluster:
+  description: The cluster that the task worked on.
+  returned: when the connection options are usable
+  type: dict
+  contains:
+    id:
+      description: UID of the namespace C(kube-system). Empty if the cluster was not read.
+      type: str
+      sample: 8ee04046-6031-4913-8488-2210eae01ae8
+    name:
+      description: The context, else the URL that was given as O(host).
+      type: str
+      sample: paris-1
+    server:
+      description: URL of the API server.
+      type: str
+      sample: https://paris-1.example.com:6443
+requests:
+  description: Number of requests that the task sent to the API server.
+  returned: when the connection options are usable
+  type: dict
+  contains:
+    reads:
+      description: Requests that read.
+      type: int
+      sample: 20
+    writes:
+      description: Requests that changed something. Always V(0) in check mode.
+      type: int
+      sample: 4
+    dry_runs:
+      description: Requests that the API server computed without storing the result.
+      type: int
+      sample: 1
+failure:
+  description: The failure, for programs. In C(msg) it is a sentence for people.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description: Kind of the failure. V(ParameterError) is a wrong option, V(SafetyError) a refusal, V(ProofError) a
+        revision that is not proven, V(RolloutError) a failed batch. Others are V(ClusterError), a cluster that cannot
+        be reached or is not the expected one, and answers of the API server such as V(ForbiddenError).
+      type: str
+      sample: SafetyError
+    status:
+      description: HTTP status.
+      returned: when the API server answered with an error
+      type: int
+      sample: 403
+    reason:
+      description: Reason that the API server gave.
+      returned: when the API server answered with an error
+      type: str
+      sample: Forbidden
+
+    evidence:
+      description: What is wrong, one entry for each workload or pod.
+      returned: when a batch failed and there is any
+      type: list
+      elements: str
+      sample:
+        - "Deployment shop/web: pod web-6d9c7b5f4-x2x8k, container web: CrashLoopBackOff"
+    completed_before:
+      description: Workloads of the batches that had passed the gate.
+      returned: when a batch failed
+      type: list
+      elements: str
+      sample:
+        - Deployment catalog/browse
+        - Deployment shop/cart
+    rolled_back:
+      description: Whether everything was put back. V(false) with O(on_failure=hold).
+      returned: when a batch failed
+      type: bool
+      sample: true
+    rollback_problems:
+      description: What could not be put back.
+      returned: when a batch failed and O(on_failure=rollback)
+      type: list
+      elements: str
+      sample: []
+"""
+
+from ansible_collections.meshops.istio.plugins.module_utils._module import run_module
+from ansible_collections.meshops.istio.plugins.module_utils._tool_rollout_restart import TOOL
+
+
+def main() -> None:
+    """Run the module."""
+    run_module(TOOL)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One lab of two clusters for the tests of this folder, and the story of one upgrade that several of them look at.
+
+MESHOPS_TEST_LAB names a running lab of two clusters to use instead of one that comes and goes with the tests.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from integration.objects import injected, labels, pods
+from integration.story import Story
+from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
+from lab import Cluster, Lab
+
+CALM = "calm"
+
+
+@pytest.fixture(scope="session")
+def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """The lab and what is needed to run the collection against it."""
+    folder = tmp_path_factory.mktemp("desk")
+    running = os.environ.get("MESHOPS_TEST_LAB")
+    if running:
+        yield Desk(Lab.attach(running), folder)
+        return
+    with Lab.start(f"proof-{os.getpid()}", clusters=2) as lab:
+        yield Desk(lab, folder)
+
+
+@pytest.fixture(scope="session")
+def story(desk: Desk) -> Story:
+    """Two fresh clusters: check mode, the upgrade, and the same run again, with readings between."""
+    desk.fresh(desk.lab.clusters)
+    return Story.tell(desk)
+
+
+@pytest.fixture
+def meshes(desk: Desk) -> list[Cluster]:
+    """The first cluster with Istio 1.30.3 and the population, the second with 1.31.0 and a gateway of its own.
+
+    The tests that share them leave them as they found them.
+    """
+    calm, bare = desk.lab.clusters
+
+    def with_gateway() -> None:
+        bare.reset()
+        bare.install_istio(NEW_VERSION, NEW_REVISION, profile="default")
+
+    if desk.state != CALM:
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(with_gateway)
+            desk.fresh([calm])
+            other.result()
+        desk.state = CALM
+    return desk.lab.clusters
+
+
+@pytest.fixture
+def calm(meshes: list[Cluster]) -> Iterator[Cluster]:
+    """The populated cluster, on which nothing that works may break."""
+    cluster = meshes[0]
+    labelled, running = labels(cluster), pods(cluster)
+    yield cluster
+    now = labels(cluster)
+    assert {name: now.get(name) for name in labelled} == labelled
+    after = pods(cluster)
+    assert {key: after.get(key) for key in running} == running
+    found = injected(cluster, "shop")
+    assert (found.version, found.annotated) == (VERSION, REVISION)
+
+
+@pytest.fixture
+def gated(meshes: list[Cluster]) -> Cluster:
+    """The cluster with 1.31.0, its CRDs and an ingress gateway that belongs to the revision."""
+    return meshes[1]

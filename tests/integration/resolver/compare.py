@@ -1,0 +1,135 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sends pods as dry runs through the API server and istiod, and holds the resolver's answers against theirs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from ansible_collections.meshops.istio.plugins.module_utils._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils._errors import ApiError
+from ansible_collections.meshops.istio.plugins.module_utils._injection import PodShape, expected_image, resolve
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import judge, read_pod
+
+from .cases import NATIVE, PROXY_IMAGE, Case, Labels
+
+Json = dict[str, Any]
+THREADS = 8
+STATUS = "sidecar.istio.io/status"
+INJECTED, UNTOUCHED, REJECTED = "injected", "untouched", "rejected"
+GONE, SILENT = "the Service is gone", "nobody answers"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What becomes of a pod; `rejected` is the kind of cause, `why` a sentence for the reader."""
+
+    revision: str | None = None
+    image: str = ""
+    rejected: str = ""
+    judged: str = "outside"
+    why: str = field(default="", compare=False)
+    native: bool = False
+
+    @property
+    def kind(self) -> str:
+        """One word for the outcome."""
+        return REJECTED if self.rejected else INJECTED if self.revision else UNTOUCHED
+
+    def __str__(self) -> str:
+        if self.kind != INJECTED:
+            return f"{self.kind}, judged {self.judged} ({self.why})"
+        form = "native" if self.native else "ordinary"
+        return f"{self.revision} {self.image} {form}, judged {self.judged} ({self.why})"
+
+
+@dataclass(frozen=True)
+class Tally:
+    """What a comparison found."""
+
+    answers: tuple[Answer, ...]
+    disagreements: tuple[str, ...]
+
+    @property
+    def kinds(self) -> Counter[str]:
+        """How often each outcome was seen."""
+        return Counter(answer.kind for answer in self.answers)
+
+    def __str__(self) -> str:
+        revisions = Counter(answer.revision for answer in self.answers if answer.revision)
+        injected = ", ".join(f"{count} by {name}" for name, count in sorted(revisions.items()))
+        native = sum(answer.native for answer in self.answers)
+        return (
+            f"{len(self.answers)} pods: {self.kinds[INJECTED]} injected ({injected or 'none'}; {native} native), "
+            f"{self.kinds[UNTOUCHED]} untouched, {self.kinds[REJECTED]} rejected; "
+            f"{len(self.disagreements)} disagreements"
+        )
+
+
+def predict(mesh: Mesh, labels: Labels, case: Case, native: bool) -> Answer:
+    """What the resolver says; `native` is the form that istiod chooses when a pod does not ask for one."""
+    verdict = resolve(mesh, case.namespace, labels, PodShape(case.labels, case.annotations, case.host_network))
+    if verdict.rejected:
+        cause = GONE if "is gone" in verdict.rejected else SILENT
+        return Answer(rejected=cause, why=verdict.rejected)
+    if verdict.revision is None:
+        return Answer(why=verdict.reason)
+    revision = mesh.revisions.get(verdict.revision)
+    config = revision.config if revision else None
+    return Answer(
+        verdict.revision,
+        expected_image(config, case.annotations) if config else "",
+        judged="pinned" if PROXY_IMAGE in case.annotations else "current",
+        why=verdict.reason,
+        native=not case.gateway and case.annotations.get(NATIVE, str(native).lower()) == "true",
+    )
+
+
+def ask(client: Client, mesh: Mesh, labels: Labels, case: Case) -> Answer:
+    """What the API server and istiod say, as the collection reads it."""
+    path = f"/api/v1/namespaces/{case.namespace}/pods"
+    try:
+        raw = client.request("POST", path, body=case.body(), params={"dryRun": "All"})
+    except ApiError as error:
+        if "failed calling webhook" not in error.message:
+            raise
+        return Answer(rejected=GONE if " not found" in error.message else SILENT, why=error.message)
+    pod = read_pod(raw)
+    condition = judge(mesh, labels, pod).condition
+    if STATUS not in (raw["metadata"].get("annotations") or {}):
+        return Answer(judged=condition, why="no status annotation")
+    return Answer(pod.revision, pod.proxy_image, judged=condition, native=_is_native(raw))
+
+
+def _is_native(raw: Json) -> bool:
+    return any(container["name"] == "istio-proxy" for container in raw["spec"].get("initContainers") or ())
+
+
+def compare(
+    client: Client, mesh: Mesh, namespaces: Mapping[str, Labels], cases: Iterable[Case], *, native: bool = True
+) -> Tally:
+    """Send all pods, several at a time; the tally holds a paragraph for each disagreement."""
+
+    def both(case: Case) -> tuple[Case, Answer, Answer]:
+        labels = namespaces[case.namespace]
+        return case, predict(mesh, labels, case, native), ask(client, mesh, labels, case)
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        rows = list(pool.map(both, cases))
+    wrong = [_paragraph(namespaces[case.namespace], case, ours, real) for case, ours, real in rows if ours != real]
+    return Tally(tuple(real for dummy, dummy2, real in rows), tuple(wrong))
+
+
+def _paragraph(labels: Labels, case: Case, predicted: Answer, answer: Answer) -> str:
+    extras = [name for name in ("host_network", "gateway") if getattr(case, name)]
+    return (
+        f"namespace {case.namespace} {dict(labels)}, pod labels {dict(case.labels)}, "
+        f"annotations {dict(case.annotations)} {' '.join(extras)}\n"
+        f"  resolver:   {predicted}\n  API server: {answer}"
+    )

@@ -1,0 +1,203 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One cluster of a running lab, as tests and the command line use it."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from . import audit, faults, nodes, population, reset, workloads
+from .build import Binaries
+from .client import APPLY_PATCH, Client
+from .errors import ApiError, LabError
+from .pki import KeyPair
+from .ports import Addresses
+from .process import clean_environment
+from .resources import Resources
+
+Json = dict[str, Any]
+FIELD_MANAGER = "lab"
+
+
+class Cluster:
+    """Requests go out as the user `admin` of the kubeconfig."""
+
+    def __init__(self, name: str, addresses: Addresses, folder: Path, kubeconfig: Path, binaries: Binaries) -> None:
+        self.name = name
+        self.context = name
+        self.kubeconfig = kubeconfig
+        self.server = addresses.server
+        self.folder = folder
+        self._binaries = binaries
+        self._faults = folder / "faults.json"
+        pki = folder / "pki"
+        self._client = Client(self.server, pki / "ca.crt", KeyPair(pki / "admin.crt", pki / "admin.key"))
+        # Readings and make-believe that must not show up in the audit log as the user's doing.
+        self._machinery = Client(self.server, pki / "ca.crt", KeyPair(pki / "supervisor.crt", pki / "supervisor.key"))
+        self._resources = Resources(lambda path: self.request("GET", path))
+
+    @cached_property
+    def uid(self) -> str:
+        """The UID of namespace kube-system, which names a cluster."""
+        return str(self.request("GET", "/api/v1/namespaces/kube-system")["metadata"]["uid"])
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        params: Mapping[str, Any] | None = None,
+        content_type: str | None = None,
+    ) -> Json:
+        """One request, raw JSON in and out; a refusal raises ApiError."""
+        return self._client.request(method, path, body, params, content_type)
+
+    def items(self, path: str, params: Mapping[str, Any] | None = None) -> list[Json]:
+        """The items of a list; none if the resource does not exist."""
+        try:
+            return list(self.request("GET", path, params=params)["items"])
+        except ApiError as error:
+            if error.status == 404:
+                return []
+            raise
+
+    def path(self, item: Mapping[str, Any]) -> str:
+        """The API path of one object."""
+        return self._resources.path(item)
+
+    def apply(self, objects: Iterable[Mapping[str, Any]]) -> None:
+        """Server-side apply, in the given order."""
+        params = {"fieldManager": FIELD_MANAGER, "force": "true"}
+        for item in objects:
+            self.request("PATCH", self.path(item), item, params, APPLY_PATCH)
+
+    def delete(self, path: str, params: Mapping[str, Any] | None = None) -> None:
+        """Delete one object; one that is gone already is fine."""
+        try:
+            self.request("DELETE", path, params=params)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+    def pods(self, namespace: str | None = None) -> list[Json]:
+        """All pods, or those of a namespace."""
+        return self.items(f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods")
+
+    def istioctl(
+        self, version: str, *arguments: str, check: bool = True, timeout: float = 120
+    ) -> subprocess.CompletedProcess[str]:
+        """Run the real istioctl of a version against this cluster."""
+        access = ["--kubeconfig", str(self.kubeconfig), "--context", self.context]
+        command = [str(self._binaries.istioctl(version)), *arguments, *access]
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=timeout, env=clean_environment(), check=False
+        )
+        if check and result.returncode != 0:
+            said = (result.stderr.strip() or result.stdout.strip())[-2000:]
+            raise LabError(
+                f"istioctl {version} {' '.join(arguments)} on {self.name} ended with {result.returncode}: {said}"
+            )
+        return result
+
+    def install_istio(
+        self,
+        version: str,
+        revision: str | None = None,
+        *,
+        sets: Iterable[str] = (),
+        profile: str = "minimal",
+        tag: str | None = None,
+        timeout: str = "60s",
+        check: bool = True,
+    ) -> subprocess.CompletedProcess[str]:
+        """Run istioctl install; `tag` gives istiod another image tag than its version."""
+        settings = [f"profile={profile}", *([f"tag={tag}"] if tag else []), *sets]
+        arguments = ["install", "-y", "--readiness-timeout", timeout]
+        arguments += [part for setting in settings for part in ("--set", setting)]
+        arguments += ["--revision", revision] if revision else []
+        return self.istioctl(version, *arguments, check=check, timeout=600)
+
+    def seed(self, revision: str = population.REVISION, *, pod_start: str | None = None) -> None:
+        """Put the population on the cluster, and the tag that one of its namespaces follows.
+
+        Pods are ready at once, or after `pod_start`, such as "2s".
+        """
+        injectors = self.items("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations")
+        names = {item["metadata"]["name"] for item in injectors}
+        if f"istio-sidecar-injector-{revision}" in names and f"istio-revision-tag-{population.TAG}" not in names:
+            version = revision.replace("-", ".")
+            self.istioctl(version, "tag", "set", population.TAG, "--revision", revision, "-y")
+        self.apply(population.objects(revision, pod_start))
+
+    def wait_ready(self, namespaces: Iterable[str] | None = None, timeout: float = 60) -> None:
+        """Wait until all workloads are rolled out and all pods are ready or done."""
+        chosen = None if namespaces is None else set(namespaces)
+        deadline = time.monotonic() + timeout
+        while waiting := self._unready(chosen):
+            if time.monotonic() > deadline:
+                raise LabError(f"Not ready on {self.name} after {timeout:.0f} s: {', '.join(waiting[:10])}")
+            time.sleep(0.25)
+
+    def _unready(self, namespaces: set[str] | None) -> list[str]:
+        found: list[str] = []
+        for resource in workloads.KINDS:
+            for item in self._in(namespaces, f"/apis/apps/v1/{resource}"):
+                if not workloads.rolled_out(resource, item):
+                    found.append(f"{resource} {workloads.describe(item)}")
+        pods = self._in(namespaces, "/api/v1/pods")
+        return found + [f"pod {workloads.describe(pod)}" for pod in pods if not workloads.pod_settled(pod)]
+
+    def _in(self, namespaces: set[str] | None, path: str) -> list[Json]:
+        return [one for one in self.items(path) if namespaces is None or one["metadata"]["namespace"] in namespaces]
+
+    @property
+    def _audit_log(self) -> Path:
+        return self.folder / "audit.log"
+
+    def audit_mark(self) -> int:
+        """A position in the audit log, for audit_since and writes_since."""
+        return audit.mark(self._audit_log)
+
+    def audit_since(self, mark: int) -> list[Json]:
+        """Audit events of writing requests by users; controllers and ServiceAccounts are not in the log."""
+        return audit.since(self._audit_log, mark)
+
+    def writes_since(self, mark: int, *, dry_run: bool = False) -> list[Json]:
+        """Requests that were there to change something; with dry_run, those that only asked what would happen."""
+        writes = [event for event in self.audit_since(mark) if audit.is_write(event)]
+        return [event for event in writes if audit.is_dry_run(event) == dry_run]
+
+    def fault(
+        self, kind: str, *, revision: str | None = None, deployment: str | None = None, delay: Any = None
+    ) -> None:
+        """Break the istiod of a revision or Deployment, present or to come."""
+        key = revision or deployment
+        if key is None:
+            raise LabError("A fault needs the revision or the Deployment of an istiod.")
+        faults.put(self._faults, key, faults.Fault.of(kind, delay))
+
+    def clear_fault(self, *, revision: str | None = None, deployment: str | None = None) -> None:
+        """Lift one fault, or all."""
+        faults.clear(self._faults, revision or deployment)
+
+    def node_names(self) -> list[str]:
+        """Names of the nodes."""
+        return [item["metadata"]["name"] for item in self.items(nodes.PATH)]
+
+    def set_kubelet_version(self, version: str = nodes.KUBELET_VERSION, node: str | None = None) -> None:
+        """Give one node (the first) another kubelet version; below v1.33 istiod turns native sidecars off."""
+        nodes.set_kubelet_version(self._machinery, node or nodes.name_of(self.name, 1), version)
+
+    def reset(self, keep_seed: bool = False) -> None:
+        """Back to a cluster without Istio, faults and, unless kept, the population."""
+        faults.clear(self._faults)
+        for name in self.node_names():
+            self.set_kubelet_version(node=name)
+        kept = frozenset(population.NAMESPACES) if keep_seed else frozenset()
+        reset.reset(self._client.request, kept)

@@ -1,0 +1,78 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The process that owns a lab: `python -m lab.owner NAME [--until-eof]`.
+
+All processes of the lab are its children and die with it, however it dies.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from types import FrameType
+
+from . import runtime, state
+from .process import Spawner, identify
+from .state import Folder, Record
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    """The kernel ends the children; nothing of the lab is worth a clean shutdown."""
+    os._exit(0)
+
+
+def _leave_at_eof() -> None:
+    while os.read(0, 4096):
+        pass
+    os._exit(0)
+
+
+def _end_loudly(what: threading.ExceptHookArgs) -> None:
+    """A lab without one of its threads would only puzzle its users."""
+    threading.__excepthook__(what)
+    _log(f"thread {what.thread.name if what.thread else '?'} failed, so the lab ends")
+    os._exit(1)
+
+
+def _log(line: str) -> None:
+    print(f"{time.strftime('%H:%M:%S')} {line}", flush=True)
+
+
+def _bring_up(place: Folder, record: Record) -> None:
+    """Write down how it went, whatever happens, as the starter waits for it."""
+    started = time.monotonic()
+    phase = "failed"
+    try:
+        spawner = Spawner(place.processes)
+        runtime.start_all(state.cluster_names(record), state.binaries_of(record), place.path, spawner, _log)
+        phase = "ready"
+    finally:
+        seconds = f"{time.monotonic() - started:.1f}"
+        error = sys.exception()
+        place.update(phase=phase, message=seconds if error is None else f"{type(error).__name__}: {error}")
+        _log(f"{phase} after {seconds} s")
+
+
+def main(arguments: list[str]) -> None:
+    """Bring the lab up and hold it until told to leave."""
+    place = state.folder(arguments[0])
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, _leave)
+    if "--until-eof" in arguments:
+        threading.Thread(target=_leave_at_eof, name="starter", daemon=True).start()
+    threading.excepthook = _end_loudly
+    place.update(owner=identify(os.getpid(), "owner"))
+    record = place.read()
+    if record is None:
+        raise SystemExit(f"Lab {arguments[0]} has no record.")
+    _bring_up(place, record)
+    while True:
+        signal.pause()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

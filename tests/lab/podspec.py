@@ -1,0 +1,120 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Pure readings of an istiod pod: which binary, with what environment and arguments."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+Json = dict[str, Any]
+PORTS = {"httpAddr": 8080, "httpsAddr": 15017, "grpcAddr": 15010, "secureGRPCAddr": 15012, "monitoringAddr": 15014}
+CONTAINER = "discovery"
+
+
+def discovery(pod: Mapping[str, Any]) -> Json:
+    """The container that runs istiod."""
+    containers: list[Json] = pod["spec"]["containers"]
+    return next((one for one in containers if one["name"] == CONTAINER), containers[0])
+
+
+def version(pod: Mapping[str, Any]) -> str:
+    """The Istio version that the image's tag names."""
+    image: str = discovery(pod)["image"]
+    return image.rpartition(":")[2].removesuffix("-distroless")
+
+
+def environment(pod: Mapping[str, Any]) -> dict[str, str]:
+    """The container's variables; those from resource limits or Secrets are left unset."""
+    found: dict[str, str] = {}
+    for item in discovery(pod).get("env", []):
+        value = item.get("value", "") if "valueFrom" not in item else _field(pod, item["valueFrom"])
+        if value is not None:
+            found[item["name"]] = value
+    return found
+
+
+def _field(pod: Mapping[str, Any], source: Mapping[str, Any]) -> str | None:
+    reference = source.get("fieldRef")
+    if reference is None:
+        return None
+    path: str = reference["fieldPath"]
+    keyed = re.fullmatch(r"metadata\.(labels|annotations)\['(.+)'\]", path)
+    if keyed is not None:
+        return str(pod["metadata"].get(keyed[1], {}).get(keyed[2], ""))
+    value: Any = pod
+    for part in path.split("."):
+        value = value.get(part, "") if isinstance(value, Mapping) else ""
+    return str(value)
+
+
+def arguments(pod: Mapping[str, Any], kubeconfig: str, address: str) -> list[str]:
+    """The container's arguments, then those that tie the process to its own address."""
+    own = [str(part) for part in discovery(pod).get("args", [])]
+    listeners = [f"--{name}={address}:{port}" for name, port in PORTS.items()]
+    return [*own, f"--kubeconfig={kubeconfig}", *listeners, f"--ctrlz_address={address}"]
+
+
+def is_ready(pod: Mapping[str, Any]) -> bool:
+    """Whether the pod's status says Ready."""
+    conditions = pod.get("status", {}).get("conditions", [])
+    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+
+
+def routes(
+    services: Sequence[Mapping[str, Any]], pods: Sequence[tuple[Mapping[str, Any], str]]
+) -> dict[tuple[str, int], tuple[tuple[str, int], ...]]:
+    """ClusterIP and port of every Service that selects one of these ready pods, with the pods' addresses."""
+    found: dict[tuple[str, int], tuple[tuple[str, int], ...]] = {}
+    for service in services:
+        spec = service["spec"]
+        selector, cluster_ip = spec.get("selector"), spec.get("clusterIP", "None")
+        if not selector or cluster_ip in ("None", ""):
+            continue
+        chosen = [
+            address
+            for pod, address in pods
+            if pod["metadata"]["namespace"] == service["metadata"]["namespace"]
+            and selector.items() <= pod["metadata"].get("labels", {}).items()
+        ]
+        for port in spec.get("ports", []) if chosen else []:
+            target = port.get("targetPort", port["port"])
+            if isinstance(target, int):
+                found[cluster_ip, port["port"]] = tuple((address, target) for address in chosen)
+    return found
+
+
+def status(pod: Mapping[str, Any], now: str, *, pod_ip: str, ready: bool, state: Json, restarts: int) -> Json:
+    """A pod status as a kubelet would write it."""
+    container = discovery(pod)
+    running = "running" in state
+    flag = "True" if ready else "False"
+    why = {} if ready else {"reason": "ContainersNotReady"}
+    pulled = "ImagePullBackOff" not in str(state)
+    return {
+        "phase": "Running" if running or restarts else "Pending",
+        "hostIP": "127.0.0.1",
+        "hostIPs": [{"ip": "127.0.0.1"}],
+        "podIP": pod_ip,
+        "podIPs": [{"ip": pod_ip}],
+        "startTime": pod.get("status", {}).get("startTime") or now,
+        "conditions": [
+            {"type": "PodReadyToStartContainers", "status": "True", "lastTransitionTime": now},
+            {"type": "Initialized", "status": "True", "lastTransitionTime": now},
+            {"type": "ContainersReady", "status": flag, "lastTransitionTime": now, **why},
+            {"type": "Ready", "status": flag, "lastTransitionTime": now, **why},
+        ],
+        "containerStatuses": [
+            {
+                "name": container["name"],
+                "image": container["image"],
+                "imageID": f"lab://{container['image']}" if pulled else "",
+                "ready": ready,
+                "started": running,
+                "restartCount": restarts,
+                "state": state,
+            }
+        ],
+    }

@@ -1,0 +1,99 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What kube-proxy is elsewhere: listeners on ClusterIPs that forward to ready istiod processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+CHUNK = 65536
+
+Address = tuple[str, int]
+Routes = Mapping[Address, tuple[Address, ...]]
+
+
+@dataclass(eq=False)
+class _Listener:
+    """One ClusterIP and port, with the connections that pass through it."""
+
+    backends: tuple[Address, ...]
+    server: asyncio.Server | None = None
+    turn: itertools.count[int] = field(default_factory=itertools.count)
+    open: dict[asyncio.StreamWriter, Address] = field(default_factory=dict)
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        backend = self.backends[next(self.turn) % len(self.backends)] if self.backends else None
+        try:
+            if backend is None:
+                return
+            there_reader, there_writer = await asyncio.open_connection(*backend)
+            self.open[writer] = backend
+            try:
+                await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
+            finally:
+                there_writer.close()
+        except OSError:
+            pass  # the other side hung up or is gone; the client sees its connection close
+        finally:
+            self.open.pop(writer, None)
+            writer.close()
+
+    def cut(self, keep: tuple[Address, ...]) -> None:
+        """Break the connections to backends that are no longer ready, as their kernel would."""
+        for writer, backend in list(self.open.items()):
+            if backend not in keep:
+                writer.transport.abort()
+
+
+async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Copy until the end of the stream and pass the end on; idle streams stay open for ever."""
+    while data := await reader.read(CHUNK):
+        writer.write(data)
+        await writer.drain()
+    if writer.can_write_eof() and not writer.is_closing():
+        with contextlib.suppress(OSError):
+            writer.write_eof()
+
+
+class Relay:
+    """All listeners of a lab, in one thread with its own event loop."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[Address, _Listener] = {}
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, name="relay", daemon=True).start()
+
+    def route(self, owner: str, routes: Routes) -> list[str]:
+        """Listen on exactly these addresses for one cluster (its Service network is its own); return complaints."""
+        return asyncio.run_coroutine_threadsafe(self._route(owner, dict(routes)), self._loop).result(30)
+
+    async def _route(self, owner: str, routes: dict[Address, tuple[Address, ...]]) -> list[str]:
+        for address in [key for key in self._listeners if key[0].startswith(owner) and not routes.get(key)]:
+            listener = self._listeners.pop(address)
+            if listener.server is not None:
+                listener.server.close()
+            listener.backends = ()
+            listener.cut(())
+        complaints = []
+        for address, backends in routes.items():
+            if not backends:
+                continue
+            known = self._listeners.get(address)
+            if known is not None:
+                known.backends = backends
+                known.cut(backends)
+                continue
+            listener = _Listener(backends)
+            try:
+                listener.server = await asyncio.start_server(listener.accept, *address)
+            except OSError as error:
+                complaints.append(f"cannot listen on {address[0]}:{address[1]}: {error}")
+                continue
+            self._listeners[address] = listener
+        return complaints

@@ -1,0 +1,150 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Raw API objects as a cluster would return them, and what the core reads from a list of them.
+
+Everything takes and returns plain objects with a ``kind``, so that one list serves the pure functions and the fake API.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils._injection import PodShape
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh, read_mesh
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils._reading import load_yaml
+from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, read_workload
+from unit.module_utils.planes import (
+    CLUSTER_ID,
+    HUB,
+    KUBERNETES,
+    NEW,
+    NEW_VERSION,
+    OLD,
+    OLD_VERSION,
+    SYSTEM,
+    Json,
+    injector,
+    injector_map,
+    istiod,
+    istiod_service,
+    meta,
+    namespace,
+    namespaces,
+    need,
+    plane,
+    proxy,
+    revision_tag,
+    two_planes,
+    validator,
+    values_map,
+    version_of,
+)
+from unit.module_utils.pods import budget, deployed, owned, pod, replica_set, workload
+
+__all__ = [
+    "CLUSTER_ID",
+    "HUB",
+    "KUBERNETES",
+    "NEW",
+    "NEW_VERSION",
+    "OLD",
+    "OLD_VERSION",
+    "SYSTEM",
+    "Json",
+    "budget",
+    "deployed",
+    "injector",
+    "injector_map",
+    "istiod",
+    "istiod_service",
+    "mesh_of",
+    "meta",
+    "namespace",
+    "namespace_of",
+    "namespaces",
+    "need",
+    "of_kind",
+    "owned",
+    "plane",
+    "pod",
+    "proxy",
+    "replica_set",
+    "revision_tag",
+    "shape",
+    "snapshot_of",
+    "two_planes",
+    "validator",
+    "values_map",
+    "version_of",
+    "workload",
+]
+
+
+def of_kind(objects: Iterable[Json], *kinds: str) -> list[Json]:
+    """The objects of some kinds."""
+    return [obj for obj in objects if obj["kind"] in kinds]
+
+
+def mesh_of(objects: Iterable[Json]) -> Mesh:
+    """What the core reads from the objects of control planes."""
+    objects = list(objects)
+    return read_mesh(
+        SYSTEM,
+        mutating=of_kind(objects, "MutatingWebhookConfiguration"),
+        validating=of_kind(objects, "ValidatingWebhookConfiguration"),
+        deployments=[
+            obj for obj in of_kind(objects, "Deployment") if obj["metadata"].get("labels", {}).get("app") == "istiod"
+        ],
+        services=of_kind(objects, "Service"),
+        config_maps=of_kind(objects, "ConfigMap"),
+        load=load_yaml,
+    )
+
+
+def namespace_of(obj: Json) -> Namespace:
+    """A namespace as the core keeps it."""
+    found = obj["metadata"]
+    return Namespace(found["name"], found.get("labels", {}), found.get("annotations", {}), found["resourceVersion"])
+
+
+def snapshot_of(objects: Iterable[Json], **over: t.Any) -> Snapshot:
+    """What the core reads from all objects of a cluster."""
+    objects = list(objects)
+    rolled = [read_workload(obj["kind"], obj) for obj in of_kind(objects, *ROLLED) if "selector" in obj["spec"]]
+    parents = {
+        (obj["metadata"]["namespace"], obj["kind"], obj["metadata"]["name"]): Owner(ref["kind"], ref["name"])
+        for obj in of_kind(objects, "ReplicaSet", "Job")
+        for ref in obj["metadata"]["ownerReferences"]
+    }
+    budgets = (
+        Budget(
+            obj["metadata"]["namespace"],
+            obj["metadata"]["name"],
+            obj["spec"]["selector"],
+            obj["status"]["disruptionsAllowed"],
+        )
+        for obj in of_kind(objects, "PodDisruptionBudget")
+    )
+    given: Json = {
+        "cluster_id": CLUSTER_ID,
+        "kubernetes_version": KUBERNETES,
+        "mesh": mesh_of(objects),
+        "namespaces": {found.name: found for found in map(namespace_of, of_kind(objects, "Namespace"))},
+        "pods": tuple(map(read_pod, of_kind(objects, "Pod"))),
+        "workloads": {found.key: found for found in rolled},
+        "parents": parents,
+        "budgets": tuple(budgets),
+    }
+    return Snapshot(**{**given, **over})
+
+
+def shape(
+    labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None, host_network: bool = False
+) -> PodShape:
+    """What of a pod counts for injection."""
+    return PodShape(labels or {}, annotations or {}, host_network)

@@ -1,0 +1,298 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each check fires on its own fault and stays silent on a healthy cluster."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils._checks import (
+    AFTER,
+    BEFORE,
+    CHECKS,
+    CODES,
+    SEVERITIES,
+    Goal,
+    findings,
+)
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
+from unit.module_utils import builders as b
+
+GOAL = Goal("canary", Version(1, 31, 0), b.NEW, b.OLD)
+IN_PLACE = Goal("in_place", Version(1, 31, 0), b.OLD, b.OLD)
+DEFAULT = b.revision_tag("default", b.OLD)
+PLANE = [*b.plane(b.OLD), *b.namespaces(shop=b.OLD)]
+HEALTHY = [*PLANE, *DEFAULT, *b.deployed()]
+CRD = "virtualservices.networking.istio.io"
+
+
+def fired(objects: list[b.Json], goal: Goal = GOAL, **over: t.Any) -> dict[str, str]:
+    """Code to object of everything that the checks find."""
+    return {found.code: found.object for found in findings(b.snapshot_of(objects, **over), goal)}
+
+
+@pytest.mark.parametrize("stage", [BEFORE, AFTER])
+def test_a_healthy_cluster_has_no_findings(stage: str) -> None:
+    assert fired(HEALTHY, dataclasses.replace(GOAL, stage=stage), crd_versions={CRD: "1.30.3"}) == {}
+
+
+@pytest.mark.parametrize(
+    ("code", "place", "objects", "over"),
+    [
+        pytest.param(
+            "MU001",
+            "revision 1-30-3",
+            [*b.plane(b.OLD, "1.28.5"), *DEFAULT, *b.namespaces()],
+            {},
+            id="MU001 S7: three minors",
+        ),
+        pytest.param(
+            "MU002", "API server", HEALTHY, {"kubernetes_version": "v1.31.9"}, id="MU002 S7: minimum Kubernetes"
+        ),
+        pytest.param(
+            "MU002", "API server", HEALTHY, {"kubernetes_version": "v1.31.9+k3s1"}, id="MU002: a vendor's version"
+        ),
+        pytest.param("MU003", "namespace istio-system", b.namespaces(), {}, id="MU003: no istiod"),
+        pytest.param(
+            "MU004",
+            "Deployment istiod-1-30-3",
+            [*b.plane(b.OLD, generation=2, observed=1), *DEFAULT, *b.namespaces()],
+            {},
+            id="MU004 S3: an older generation still serves",
+        ),
+        pytest.param(
+            "MU005",
+            "revision 1-31-0",
+            [*b.plane(b.OLD), *b.plane(b.NEW, "1.30.9"), *DEFAULT, *b.namespaces()],
+            {},
+            id="MU005: the name carries another version",
+        ),
+        pytest.param(
+            "MU006",
+            "revision 1-30-3",
+            [*b.plane(b.OLD, "acme-7"), *DEFAULT, *b.namespaces()],
+            {},
+            id="MU006 domain 6: an unknown version is a state",
+        ),
+        pytest.param(
+            "MU007",
+            "Deployment istiod-1-30-3",
+            [*b.plane(b.OLD, "9.9.9", updated=0), *DEFAULT, *b.namespaces()],
+            {},
+            id="MU007: the old istiod injects the image of one that does not come up",
+        ),
+        pytest.param(
+            "MU008",
+            "Deployment istiod-1-30-3",
+            HEALTHY,
+            {"goal": IN_PLACE},
+            id="MU008: one replica, in place",
+        ),
+        pytest.param(
+            "MU024",
+            "Deployment shop/web",
+            [
+                *b.plane(b.OLD),
+                *b.plane(b.NEW),
+                *DEFAULT,
+                *b.namespaces(shop=b.OLD),
+                *b.deployed(image=b.proxy("1.30.2")),
+            ],
+            {"goal": dataclasses.replace(GOAL, stage=AFTER)},
+            id="MU024: stale, but not by this upgrade",
+        ),
+        pytest.param(
+            "MU010", "namespace lost", [*HEALTHY, *b.namespaces(lost="gone")], {}, id="MU010 domain 3: dangling label"
+        ),
+        pytest.param(
+            "MU010",
+            "namespace on",
+            [*b.plane(b.OLD), *b.namespaces(), b.namespace("on", {INJECTION: "enabled"})],
+            {},
+            id="MU010 domain 4: enabled without a default",
+        ),
+        pytest.param(
+            "MU011",
+            "webhook istio-revision-tag-prod",
+            [*HEALTHY, b.injector(b.NEW, tag="prod")],
+            {},
+            id="MU011 domain 3: orphan webhook",
+        ),
+        pytest.param(
+            "MU012",
+            "tag default",
+            [*b.plane(b.OLD), b.injector(b.OLD, tag="default"), b.validator("default"), *b.namespaces()],
+            {},
+            id="MU012 domain 4: the validator disagrees",
+        ),
+        pytest.param(
+            "MU012",
+            "tag default",
+            [*PLANE, b.injector(b.OLD, tag="default"), b.validator(b.OLD), b.istiod_service(b.NEW, "default")],
+            {},
+            id="MU012 domain 4: the Service disagrees",
+        ),
+        pytest.param(
+            "MU013",
+            "webhook istio-sidecar-injector",
+            [*b.plane("default", parked=True), *b.namespaces()],
+            {},
+            id="MU013 domain 4: never-match without a default tag",
+        ),
+        pytest.param(
+            "MU014",
+            "namespace shop",
+            [b.istiod(), b.injector(), *b.namespaces(shop=b.OLD), b.pod()],
+            {},
+            id="MU014 domain 3: pods are rejected",
+        ),
+        pytest.param(
+            "MU020",
+            "Deployment shop/web",
+            [*PLANE, *DEFAULT, *b.deployed(image=b.proxy("1.30.2"))],
+            {},
+            id="MU020 domain 6: stale by image",
+        ),
+        pytest.param(
+            "MU021", "Pod shop/bare", [*HEALTHY, b.pod("bare", owner=None)], {}, id="MU021 S6: cannot be restarted"
+        ),
+        pytest.param(
+            "MU022",
+            "pod plain/web-1",
+            [*HEALTHY, *b.namespaces(plain=None), b.pod(in_namespace="plain", owner=None)],
+            {},
+            id="MU022: would lose its proxy",
+        ),
+        pytest.param(
+            "MU023",
+            "Deployment shop/big",
+            [*HEALTHY, *b.deployed("big", pods=4), b.budget("b", {"matchLabels": {"app": "big"}}, 0)],
+            {},
+            id="MU023 S5: no room in a budget",
+        ),
+        pytest.param(
+            "MU030",
+            "revision 1-30-3",
+            [*HEALTHY, b.pod("ahead", owner=None, image=b.proxy("1.31.0"))],
+            {},
+            id="MU030 S7: a proxy newer than its control plane",
+        ),
+        pytest.param("MU031", "CRDs", HEALTHY, {"crd_versions": {CRD: "1.31.1"}}, id="MU031 S10: newer CRDs"),
+    ],
+)
+def test_a_check_fires(code: str, place: str, objects: list[b.Json], over: b.Json) -> None:
+    assert fired(objects, **over).get(code) == place
+
+
+def test_every_check_is_tested_above() -> None:
+    """A new row of the table needs a new row here."""
+    marker = test_a_check_fires.pytestmark[0]  # type: ignore[attr-defined]
+    assert {row.values[0] for row in marker.args[1]} == set(CODES)
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        pytest.param(b.plane(b.OLD, ready=0, updated=0), id="no istiod is left that could inject"),
+        pytest.param([b.istiod(b.OLD, "1.31.0", updated=0), *b.plane(b.OLD)[1:]], id="the old image is injected still"),
+        pytest.param(b.plane(b.OLD), id="all is well"),
+    ],
+)
+def test_mu007_is_only_about_the_trap(objects: list[b.Json]) -> None:
+    assert "MU007" not in fired([*objects, *DEFAULT, *b.namespaces()])
+
+
+@pytest.mark.parametrize(("goal", "severity"), [(GOAL, "error"), (IN_PLACE, "warning")])
+def test_what_a_run_in_place_mends_does_not_stop_it(goal: Goal, severity: str) -> None:
+    broken = [*b.plane(b.OLD, "9.9.9", updated=0), *DEFAULT, *b.namespaces()]
+    found = {row.code: row.severity for row in findings(b.snapshot_of(broken), goal)}
+    assert (found["MU004"], found["MU007"]) == (severity, severity)
+
+
+def test_a_broken_neighbour_stops_a_run_in_place() -> None:
+    broken = [*b.plane(b.OLD), *b.plane(b.NEW, ready=0), *DEFAULT, *b.namespaces()]
+    found = {row.code: row.severity for row in findings(b.snapshot_of(broken), IN_PLACE)}
+    assert found["MU004"] == "error"
+
+
+def test_the_image_of_an_istiod_that_did_not_come_up_proves_no_hop() -> None:
+    broken = b.plane(b.OLD, "9.9.9", updated=0)
+    broken[0]["metadata"]["labels"]["operator.istio.io/version"] = "1.30.3"
+    assert "MU001" not in fired([*broken, *DEFAULT], IN_PLACE)
+    broken[0]["metadata"]["labels"]["operator.istio.io/version"] = "1.29.0"
+    assert fired([*broken, *DEFAULT], IN_PLACE)["MU001"] == "revision 1-30-3"
+
+
+def two_istiods(*more: b.Json) -> list[b.Json]:
+    """Two replicas of an istiod whose pods can be told."""
+    plane = b.plane(b.OLD, replicas=2)
+    istiod = b.workload("Deployment", "istiod-1-30-3", b.SYSTEM)
+    plane[0]["spec"] = {**istiod["spec"], **plane[0]["spec"], "selector": istiod["spec"]["selector"]}
+    plane[0]["spec"]["template"]["metadata"] = {"labels": {"app": "istiod"}}
+    return [*plane, *DEFAULT, *b.namespaces(), *more]
+
+
+def test_mu008_is_silent_with_two_replicas_and_a_budget() -> None:
+    budget = b.budget("istiod", {"matchLabels": {"app": "istiod"}}, 1, in_namespace=b.SYSTEM)
+    assert "MU008" in fired(two_istiods(), IN_PLACE)
+    assert "MU008" not in fired(two_istiods(budget), IN_PLACE)
+    assert "MU008" not in fired(two_istiods(), GOAL)
+
+
+def test_domain_12_a_patch_level_ahead_is_no_skew() -> None:
+    assert "MU030" not in fired([*HEALTHY, b.pod("ahead", owner=None, image=b.proxy("1.30.9"))])
+
+
+def test_domain_3_never_match_behind_the_default_tag_is_healthy() -> None:
+    objects = [
+        *b.plane("default", parked=True),
+        *b.revision_tag("default", "default"),
+        *b.namespaces(),
+        b.namespace("on", {INJECTION: "enabled"}),
+    ]
+    assert fired(objects, Goal("canary", Version(1, 31, 0), b.NEW, "default")) == {}
+
+
+@pytest.mark.parametrize("name", ["MU001", "MU005", "MU023", "MU031"])
+def test_checks_of_the_start_are_not_repeated_at_the_end(name: str) -> None:
+    assert CODES[name].after is None
+
+
+def test_a_proxy_that_is_stale_is_a_warning_before_and_an_error_after() -> None:
+    objects = [*b.two_planes(), *b.namespaces(shop=b.NEW), *b.deployed()]
+    by_stage = {
+        stage: {
+            found.code: found.severity
+            for found in findings(b.snapshot_of(objects), dataclasses.replace(GOAL, stage=stage))
+        }
+        for stage in (BEFORE, AFTER)
+    }
+    assert (by_stage[BEFORE]["MU020"], by_stage[AFTER]["MU020"]) == ("warning", "error")
+
+
+def test_s6_before_everything_that_cannot_follow_is_named_after_only_what_did_not() -> None:
+    objects = [*HEALTHY, b.pod("bare", owner=None)]
+    assert "MU021" in fired(objects)
+    assert "MU021" not in fired(objects, dataclasses.replace(GOAL, stage=AFTER))
+
+
+def test_the_worst_comes_first() -> None:
+    objects = [*HEALTHY, *b.namespaces(lost="gone"), b.pod("bare", owner=None), b.pod("old", image=b.proxy("1.30.2"))]
+    found = [SEVERITIES.index(row.severity) for row in findings(b.snapshot_of(objects), GOAL)]
+    assert found == sorted(found)
+    assert len(set(found)) > 1
+
+
+def test_without_a_target_version_hops_are_not_judged() -> None:
+    assert fired(HEALTHY, Goal(), kubernetes_version="v1.20.0") == {}
+
+
+def test_every_row_is_complete_and_codes_are_unique() -> None:
+    assert len(CODES) == len(CHECKS)
+    assert all(check.title and check.why and check.remedy and check.severity in SEVERITIES for check in CHECKS)

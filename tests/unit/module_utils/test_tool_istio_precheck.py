@@ -1,0 +1,122 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The gate before and the proof after an upgrade."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils._checks import Finding
+from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_precheck import TOOL, blocking, check, sentence
+from unit.module_utils import builders as b
+from unit.module_utils.fake_api import FakeApi
+from unit.module_utils.running import params, task
+
+HEALTHY = [*b.plane(b.OLD), *b.revision_tag("default", b.OLD), *b.namespaces(shop=b.OLD), *b.deployed()]
+FOUND = [
+    Finding(f"MU00{at}", severity, "title", "it", "is bad.", "mend it")
+    for at, severity in enumerate(("error", "warning", "info"))
+]
+
+
+def precheck(*objects: b.Json, **options: t.Any) -> b.Json:
+    """The result of a precheck, which writes nothing, not even as a dry run."""
+    with FakeApi(*objects) as api:
+        result = task(api, TOOL, **{"version": b.NEW_VERSION, "revision": b.NEW, **options})
+        assert {seen.method for seen in api.seen} == {"GET"}
+    return result
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"allow": ["MU010", "IST0103"]}, "there is no finding IST0103; known are MU001"),
+        ({"version": "newest"}, "'newest' is no Istio version such as 1.31.0"),
+    ],
+)
+def test_what_can_never_be_right(options: b.Json, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        check(params(TOOL, **{"version": b.NEW_VERSION, "revision": b.NEW, **options}))
+
+
+@pytest.mark.parametrize(
+    ("fail_on", "allow", "expected"),
+    [
+        ("error", [], ["MU000"]),
+        ("warning", [], ["MU000", "MU001"]),
+        ("never", [], []),
+        ("warning", ["MU000"], ["MU001"]),
+        ("error", ["MU000"], []),
+    ],
+)
+def test_what_fails_the_task(fail_on: str, allow: list[str], expected: list[str]) -> None:
+    assert [finding.code for finding in blocking(FOUND, fail_on, allow)] == expected
+
+
+@pytest.mark.parametrize(
+    ("stage", "begins"),
+    [
+        ("before", "Cluster prod is not ready to be upgraded: MU000 it: is bad."),
+        ("after", "Cluster prod is not in order"),
+    ],
+)
+def test_the_sentence(stage: str, begins: str) -> None:
+    assert sentence(stage, "prod", FOUND).startswith(begins)
+
+
+def test_the_sentence_names_the_first_three_and_counts_the_rest() -> None:
+    text = sentence("before", "prod", [*FOUND, *FOUND])
+    assert text.count("MU00") == 3
+    assert "(and 3 more)" in text
+
+
+def test_a_healthy_cluster_passes() -> None:
+    result = precheck(*HEALTHY)
+    assert (result["changed"], result.get("failed"), result["findings"]) == (False, None, [])
+    assert (result["source_revision"], result["source_version"]) == (b.OLD, "1.30.3")
+    assert result["proxies"] == {b.OLD: {"1.30.3": 1}}
+
+
+def test_a_failed_gate_still_lists_everything() -> None:
+    result = precheck(*HEALTHY, *b.namespaces(lost="gone"), b.pod("bare", owner=None))
+    assert result["failed"]
+    assert "MU010 namespace lost: Its label asks for 'gone', which no injector owns." in result["msg"]
+    assert {finding["code"] for finding in result["findings"]} == {"MU010", "MU021"}
+    assert result["summary"] == {"error": 1, "warning": 0, "info": 1}
+    assert [row["code"] for row in result["unrestartable"]] == []
+
+
+def test_an_allowed_finding_is_listed_but_does_not_fail() -> None:
+    result = precheck(*HEALTHY, *b.namespaces(lost="gone"), allow=["MU010"])
+    assert "failed" not in result
+    assert [finding["code"] for finding in result["findings"]] == ["MU010"]
+
+
+def test_after_an_upgrade_no_target_is_needed() -> None:
+    objects = [
+        *b.plane(b.OLD),
+        *b.plane(b.NEW),
+        *b.revision_tag("default", b.NEW),
+        *b.namespaces(shop=b.NEW),
+        *b.deployed(),
+    ]
+    result = precheck(*objects, stage="after", version=None, revision=None)
+    assert [(found["code"], found["object"]) for found in result["findings"]] == [("MU024", "Deployment shop/web")]
+
+
+def test_after_an_upgrade_what_it_left_stale_fails() -> None:
+    objects = [*b.plane(b.OLD), *b.plane(b.NEW), *b.namespaces(shop=b.NEW), *b.revision_tag("default", b.NEW)]
+    result = precheck(*objects, *b.deployed(), stage="after", version=b.NEW_VERSION, revision=b.NEW)
+    assert "MU020 Deployment shop/web" in result["msg"]
+
+
+def test_findings_are_shown_as_they_come() -> None:
+    said: list[str] = []
+    precheck(*HEALTHY, *b.namespaces(lost="gone"), progress=said.append)
+    assert any("MU010 namespace lost" in line for line in said)
+    assert said[-1] == "1 error, 0 warning, 0 info findings"

@@ -1,0 +1,136 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Moving namespaces between revisions, and back (S2, S3)."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils._errors import MeshError, ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils._moves import PREVIOUS
+from ansible_collections.meshops.istio.plugins.module_utils._tool_namespace_revision import TOOL, check, moves
+from unit.module_utils import builders as b
+from unit.module_utils.fake_api import FakeApi, failure
+from unit.module_utils.running import task
+
+SPACES = [*b.namespaces(shop=b.OLD, orders=b.OLD, plain=None), b.namespace("on", {INJECTION: "enabled"})]
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    """The middle of a canary."""
+    with FakeApi(*b.two_planes(), *SPACES) as found:
+        yield found
+
+
+def move(api: FakeApi, *names: str, revision: str | None = b.NEW, **options: t.Any) -> b.Json:
+    """The result of a move."""
+    return task(api, TOOL, namespaces=list(names), revision=revision, **options)
+
+
+def labels(api: FakeApi, name: str) -> dict[str, str]:
+    """Labels of a namespace as they are now."""
+    return dict(api.get("Namespace", name)["metadata"].get("labels", {}))
+
+
+@pytest.mark.parametrize("name", ["kube-system", "kube-public", "kube-node-lease"])
+def test_domain_3_system_namespaces_are_refused_before_any_request(name: str) -> None:
+    with pytest.raises(ParameterError, match=f"never injects into the system namespace {name}"):
+        check({"namespaces": ["shop", name]})
+
+
+@pytest.mark.parametrize(
+    ("names", "target", "kind", "message"),
+    [
+        pytest.param(
+            ["shop"],
+            "gone",
+            SafetyError,
+            "No injector owns the name 'gone'.*1-30-3, 1-31-0, default, prod",
+            id="S2: a dangling name",
+        ),
+        pytest.param(["shop"], "", SafetyError, "No injector owns", id="S2: an empty name"),
+        pytest.param(["shop", "lost"], b.NEW, ParameterError, "has no namespace lost", id="a missing namespace"),
+        pytest.param(
+            ["plain", "shop"], b.NEW, SafetyError, "plain are not in the mesh .*enroll=true", id="outside the mesh"
+        ),
+    ],
+)
+def test_a_move_is_refused(names: list[str], target: str, kind: type[MeshError], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        moves(b.snapshot_of([*b.two_planes(), *SPACES]), names, target, enroll=False)
+
+
+def test_a_namespace_that_is_named_twice_is_moved_once() -> None:
+    assert len(moves(b.snapshot_of([*b.two_planes(), *SPACES]), ["shop", "shop"], b.NEW, enroll=False)) == 1
+
+
+def test_s2_namespaces_are_moved_by_one_patch_each(api: FakeApi) -> None:
+    result = move(api, "shop", "on")
+    assert result["changed"]
+    assert result["moved"] == ["shop", "on"]
+    assert sorted(seen.path for seen in api.writes()) == ["/api/v1/namespaces/on", "/api/v1/namespaces/shop"]
+    assert labels(api, "on") == {REV: b.NEW}
+    assert api.get("Namespace", "on")["metadata"]["annotations"] == {PREVIOUS: '{"istio-injection": "enabled"}'}
+    assert result["diff"]["before"]["on"] == {INJECTION: "enabled", REV: None}
+
+
+def test_a_second_run_changes_nothing(api: FakeApi) -> None:
+    move(api, "shop")
+    before = len(api.seen)
+    assert move(api, "shop")["changed"] is False
+    assert all(seen.method == "GET" for seen in api.seen[before:])
+
+
+def test_check_mode_says_exactly_what_a_run_does(api: FakeApi) -> None:
+    planned = move(api, "shop", "on", check_mode=True)
+    real = move(api, "shop", "on")
+    assert (planned["actions"], planned["diff"]) == (real["actions"], real["diff"])
+
+
+def test_s2_restored_puts_back_what_was_there(api: FakeApi) -> None:
+    move(api, "on", "shop")
+    result = move(api, "on", "shop", revision=None, state="restored")
+    assert result["moved"] == ["on", "shop"]
+    assert (labels(api, "on"), labels(api, "shop")) == ({INJECTION: "enabled"}, {REV: b.OLD})
+    assert move(api, "on", revision=None, state="restored")["changed"] is False
+
+
+def test_enroll_takes_a_namespace_into_the_mesh(api: FakeApi) -> None:
+    assert move(api, "plain", enroll=True)["changed"]
+    assert labels(api, "plain") == {REV: b.NEW}
+
+
+def test_s3_nothing_moves_to_a_revision_that_is_not_proven(api: FakeApi) -> None:
+    api.get("Deployment", f"istiod-{b.NEW}")["status"]["readyReplicas"] = 0
+    result = move(api, "shop")
+    assert "is not proven to take workloads" in result["msg"]
+    assert (result["changed"], labels(api, "shop")) == (False, {REV: b.OLD})
+
+
+def test_s3_a_tag_is_proven_by_its_revision(api: FakeApi) -> None:
+    assert move(api, "shop", revision="prod")["revision"] == b.OLD
+    assert labels(api, "shop") == {REV: "prod"}
+
+
+def test_s9_a_namespace_that_somebody_changed_meanwhile_is_left_and_the_others_move(api: FakeApi) -> None:
+    api.script("PATCH", "/api/v1/namespaces/shop", failure(409))
+    result = move(api, "shop", "orders")
+    assert "Namespaces shop on cluster" in result["msg"]
+    assert "Run again" in result["msg"]
+    assert (labels(api, "shop"), labels(api, "orders")) == ({REV: b.OLD}, {REV: b.NEW})
+    assert result["changed"] is True
+    assert move(api, "shop", "orders")["moved"] == ["shop"]
+
+
+def test_a_planned_revision_is_not_asked_in_check_mode() -> None:
+    with FakeApi(*b.plane(b.OLD), *SPACES) as api:
+        planned = {"revision": b.NEW, "version": b.NEW_VERSION}
+        assert move(api, "shop", check_mode=True, planned=planned)["moved"] == ["shop"]
+        assert "No injector owns the name '1-31-0'" in move(api, "shop", planned=planned)["msg"]

@@ -1,0 +1,315 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Restarts: only what is stale, bounded, gated, and rolled back when a batch fails (S5, S6, domain 14)."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils._errors import MeshError, ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import REV
+from ansible_collections.meshops.istio.plugins.module_utils._moves import PREVIOUS
+from ansible_collections.meshops.istio.plugins.module_utils._restart import tight_budget
+from ansible_collections.meshops.istio.plugins.module_utils._tool_rollout_restart import (
+    TOOL,
+    check,
+    refuse_harm,
+    targets,
+)
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import RESTARTED_AT
+from unit.module_utils import builders as b
+from unit.module_utils.fake_api import FakeApi, failure
+from unit.module_utils.running import params, task
+
+GATEWAY: b.Json = {"annotations": {"inject.istio.io/templates": "gateway"}}
+PLANES = [*b.two_planes(), *b.namespaces(other=b.OLD)]
+#: Namespace shop after its move, before any restart.
+MOVED = [*PLANES, b.namespace("shop", {REV: b.NEW}, {PREVIOUS: '{"istio.io/rev": "1-30-3"}'})]
+
+
+@pytest.fixture
+def api(quick: None) -> Iterator[FakeApi]:
+    """Two stale Deployments and a gateway in namespace shop."""
+    gateway = b.deployed("a-gateway", **GATEWAY)
+    with FakeApi(
+        *MOVED, *b.deployed(pods=2), *b.deployed("cart"), *gateway, *b.deployed(in_namespace="other")
+    ) as found:
+        yield found
+
+
+def restart(api: FakeApi, **options: t.Any) -> b.Json:
+    """The result of a restart of namespace shop."""
+    return task(api, TOOL, **{"namespaces": ["shop"], "batch_timeout": 1, "budget_timeout": 0, **options})
+
+
+def restarted(api: FakeApi) -> list[str]:
+    """Names of workloads in the order in which they were patched."""
+    return [seen.path.rpartition("/")[2] for seen in api.writes() if seen.method == "PATCH"]
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "message"),
+    [
+        ("batch_size", 0, "batch_size: 0 is not a number above 0"),
+        ("batch_timeout", -1, "batch_timeout: -1 is not a number above 0"),
+        ("budget_timeout", -1, "budget_timeout: -1 is below 0"),
+    ],
+)
+def test_numbers_that_can_never_be_right(option: str, value: int, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        check(params(TOOL, namespaces=["shop"], **{option: value}))
+
+
+def names(objects: list[b.Json], only: str = "stale") -> dict[str, int]:
+    """Workloads of namespace shop that would be restarted, with the number of their stale pods."""
+    found = targets(b.snapshot_of([*MOVED, *objects]), ["shop"], only)
+    return {workload.name: count for workload, count in found.items()}
+
+
+@pytest.mark.parametrize(
+    ("objects", "only", "expected"),
+    [
+        pytest.param(b.deployed(pods=2), "stale", {"web": 2}, id="stale"),
+        pytest.param(b.deployed(revision=b.NEW), "stale", {}, id="current"),
+        pytest.param(b.deployed(revision=b.NEW), "all", {"web": 0}, id="all: current too"),
+        pytest.param(b.deployed(pods=0), "all", {}, id="all: not what has no pods"),
+        pytest.param(b.deployed(in_namespace="other"), "all", {}, id="another namespace"),
+        pytest.param(b.deployed(paused=True), "stale", {}, id="S6: paused"),
+        pytest.param(b.deployed(paused=True), "all", {}, id="S6: paused, all"),
+        pytest.param(b.deployed(revision=None), "stale", {"web": 1}, id="domain 6: a proxy is missing"),
+    ],
+)
+def test_targets(objects: list[b.Json], only: str, expected: dict[str, int]) -> None:
+    assert names(objects, only) == expected
+
+
+@pytest.mark.parametrize(
+    ("objects", "kind", "message"),
+    [
+        pytest.param(PLANES, ParameterError, "has no namespace shop", id="a missing namespace"),
+        pytest.param(
+            [*PLANES, *b.namespaces(shop="gone"), b.pod(owner=None)],
+            SafetyError,
+            "pod shop/web-1 would come back without a proxy, because .* no injector owns",
+            id="domain 3: a dangling label",
+        ),
+        pytest.param(
+            [*PLANES, b.injector("1-29-0", tag="lost"), *b.namespaces(shop="lost"), b.pod(owner=None)],
+            SafetyError,
+            "new pods of namespace shop would be rejected .*istiod-1-29-0 .* is gone",
+            id="domain 3: an orphan webhook",
+        ),
+    ],
+)
+def test_harm_is_refused_before_the_first_restart(objects: list[b.Json], kind: type[MeshError], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        refuse_harm(b.snapshot_of(objects), ["shop"], "stale")
+
+
+def test_harm_elsewhere_does_not_count() -> None:
+    refuse_harm(
+        b.snapshot_of([*PLANES, *b.namespaces(lost="gone", shop=b.OLD), b.pod(in_namespace="lost")]), ["shop"], "stale"
+    )
+
+
+def test_what_is_stale_is_restarted_gateways_last(api: FakeApi) -> None:
+    result = restart(api)
+    assert (set(restarted(api)[:2]), restarted(api)[2:]) == ({"cart", "web"}, ["a-gateway"])
+    assert result["batches"] == [["Deployment shop/cart", "Deployment shop/web"], ["Deployment shop/a-gateway"]]
+    assert result["diff"]["before"]["stale_pods"]["Deployment shop/web"] == 2
+    proxies = {pod["spec"]["initContainers"][0]["image"] for pod in of_shop(api)}
+    assert proxies == {b.proxy("1.31.0")}
+
+
+def of_shop(api: FakeApi) -> list[b.Json]:
+    """Pods of namespace shop as they are now."""
+    return [pod for pod in b.of_kind(api.objects, "Pod") if pod["metadata"]["namespace"] == "shop"]
+
+
+def test_a_second_run_changes_nothing(api: FakeApi) -> None:
+    restart(api)
+    before = len(api.writes())
+    result = restart(api)
+    assert (result["changed"], result["restarted"], len(api.writes())) == (False, [], before)
+
+
+def test_check_mode_lists_the_batches_of_the_real_run(api: FakeApi) -> None:
+    planned = restart(api, check_mode=True, batch_size=1)
+    assert planned["batches"] == [[f"Deployment shop/{name}"] for name in ("cart", "web", "a-gateway")]
+    assert planned["actions"] == restart(api, batch_size=1)["actions"]
+
+
+def test_s5_each_batch_is_stamped_after_the_gate_of_the_one_before(api: FakeApi) -> None:
+    said: list[str] = []
+    restart(api, batch_size=1, progress=said.append)
+    assert [line for line in said if "1 of 1" in line] == [
+        f"batch {at} of 3: 1 of 1 workloads done" for at in (1, 2, 3)
+    ]
+
+
+def test_the_patch_guards_against_a_namesake(api: FakeApi) -> None:
+    restart(api, batch_size=1)
+    body = api.writes()[0].body
+    assert body["metadata"] == {"uid": "uid-shop-cart"}
+    assert list(body["spec"]["template"]["metadata"]["annotations"]) == [RESTARTED_AT]
+
+
+def test_s3_nothing_is_restarted_towards_a_revision_that_is_not_proven(api: FakeApi) -> None:
+    api.get("Deployment", f"istiod-{b.NEW}")["status"]["observedGeneration"] = 0
+    assert "is not proven to take workloads" in restart(api)["msg"]
+    assert restarted(api) == []
+
+
+def stays_old(api: FakeApi, reason: str = "") -> t.Callable[[b.Json], None]:
+    """A rollout that does not complete until its template is as it was before."""
+
+    def on_patch(obj: b.Json) -> None:
+        if RESTARTED_AT not in obj["spec"]["template"]["metadata"]["annotations"]:
+            api.roll_out(obj)
+            return
+        failed = {"type": "ReplicaFailure", "status": str(bool(reason)), "reason": reason, "message": "rejected"}
+        obj["status"].update(updatedReplicas=0, conditions=[failed])
+
+    return on_patch
+
+
+def test_s5_the_first_failed_batch_stops_and_is_rolled_back(api: FakeApi) -> None:
+    api.on_patch = stays_old(api, "FailedCreate")
+    result = restart(api, batch_size=1)
+    assert "batch 1 of 3 failed: Deployment shop/cart: FailedCreate: rejected" in result["msg"]
+    assert result["failure"]["evidence"] == ["Deployment shop/cart: FailedCreate: rejected"]
+    assert (result["failure"]["rolled_back"], result["changed"]) == (True, True)
+    assert restarted(api) == ["cart", "cart"]
+    assert api.get("Deployment", "cart")["spec"]["template"]["metadata"]["annotations"] == {}
+
+
+def test_s5_earlier_batches_are_named_and_go_back_too(api: FakeApi) -> None:
+    fails = stays_old(api, "FailedCreate")
+    api.on_patch = lambda obj: fails(obj) if obj["metadata"]["name"] == "web" else api.roll_out(obj)
+    result = restart(api, batch_size=1)
+    assert result["failure"]["completed_before"] == ["Deployment shop/cart"]
+    assert restarted(api) == ["cart", "web", "cart", "web"]
+
+
+def test_s5_labels_are_restored_before_the_workloads_go_back(api: FakeApi) -> None:
+    api.on_patch = stays_old(api, "FailedCreate")
+    result = restart(api, batch_size=1, restore_labels=True)
+    assert "Labels and restarted workloads were rolled back" in result["msg"]
+    assert api.get("Namespace", "shop")["metadata"]["labels"] == {REV: b.OLD}
+    assert restarted(api) == ["cart", "shop", "cart"]
+    cart = next(pod for pod in of_shop(api) if pod["metadata"]["labels"]["app"] == "cart")
+    assert cart["metadata"]["annotations"]["istio.io/rev"] == b.OLD
+
+
+def test_s5_labels_that_cannot_be_restored_do_not_keep_workloads_from_going_back(api: FakeApi) -> None:
+    api.on_patch = stays_old(api, "FailedCreate")
+    api.script("PATCH", "/api/v1/namespaces/shop", failure(403, "may not patch namespaces"))
+    result = restart(api, batch_size=1, restore_labels=True)
+    assert "Rolling back met problems: Labelling namespace shop" in result["msg"]
+    assert (result["failure"]["rolled_back"], restarted(api)) == (False, ["cart", "shop", "cart"])
+
+
+def test_s5_a_refused_patch_is_a_failed_batch_too(api: FakeApi) -> None:
+    api.script("PATCH", "/apis/apps/v1/namespaces/shop/deployments/web", failure(403, "may not patch web"))
+    result = restart(api, batch_size=1)
+    assert "may not patch web" in result["msg"]
+    assert restarted(api)[:3] == ["cart", "web", "cart"]
+
+
+def test_s5_hold_leaves_everything_as_it_is(api: FakeApi) -> None:
+    api.on_patch = stays_old(api, "FailedCreate")
+    result = restart(api, batch_size=1, on_failure="hold")
+    assert "Everything is held as it is; later batches were not started" in result["msg"]
+    assert (restarted(api), result["failure"]["rolled_back"]) == (["cart"], False)
+
+
+def test_s5_a_batch_has_a_timeout(api: FakeApi) -> None:
+    api.on_patch = stays_old(api)
+    result = restart(api, on_failure="hold")
+    assert "batch 1 of 2 did not complete within 1 s: Deployment shop/cart" in result["msg"]
+    assert result["failure"]["evidence"] == [f"Deployment shop/{name} did not complete" for name in ("cart", "web")]
+
+
+def test_domain_3_a_rollout_that_completes_with_the_wrong_proxy_fails(api: FakeApi) -> None:
+    """A rollout completes under a dangling label too."""
+
+    def on_patch(obj: b.Json) -> None:
+        api.get("Namespace", "shop")["metadata"]["labels"] = {}
+        api.roll_out(obj)
+
+    api.on_patch = on_patch
+    result = restart(api, on_failure="hold", batch_size=1)
+    assert (
+        "the rollout completed, but pod shop/cart-abc-0 runs no proxy, not lab.invalid/istio/proxyv2:1.31.0"
+        in result["msg"]
+    )
+
+
+def test_a_workload_that_was_replaced_meanwhile_is_a_sentence(api: FakeApi) -> None:
+    api.script("PATCH", "/apis/apps/v1/namespaces/shop/deployments/cart", failure(409))
+    result = restart(api, on_failure="hold")
+    assert "Deployment shop/cart was deleted or replaced by somebody else meanwhile; run again." in result["msg"]
+
+
+def test_s5_a_budget_without_room_stops_the_batch(api: FakeApi) -> None:
+    api.get("Deployment", "web")["spec"]["strategy"] = {"type": "Recreate"}
+    api.objects.append(b.budget("web", {"matchLabels": {"app": "web"}}, 1))
+    said: list[str] = []
+    result = restart(api, progress=said.append)
+    assert "no room within 0 s: budget shop/web allows 1 pods down, the batch takes down 2" in result["msg"]
+    assert (restarted(api), result["changed"]) == ([], False)
+    assert any("waiting for room" in line for line in said)
+
+
+def test_s5_a_budget_that_gets_room_lets_the_batch_go(api: FakeApi) -> None:
+    api.get("Deployment", "web")["spec"]["strategy"] = {"type": "Recreate"}
+    tight = b.budget("web", {"matchLabels": {"app": "web"}}, 1)
+    api.objects.append(tight)
+
+    def progress(line: str) -> None:
+        if "room" in line:
+            tight["status"]["disruptionsAllowed"] = 2
+
+    assert not restart(api, budget_timeout=30, progress=progress).get("failed")
+
+
+def test_s5_room_is_looked_at_again_before_each_batch(api: FakeApi) -> None:
+    api.get("Deployment", "web")["spec"]["strategy"] = {"type": "Recreate"}
+    room = b.budget("web", {"matchLabels": {"app": "web"}}, 2)
+    api.objects.append(room)
+
+    def on_patch(obj: b.Json) -> None:
+        room["status"]["disruptionsAllowed"] = 0
+        api.roll_out(obj)
+
+    api.on_patch = on_patch
+    result = restart(api, batch_size=1, on_failure="hold")
+    assert "batch 2 of 3: no room within 0 s: budget shop/web allows 0" in result["msg"]
+    assert restarted(api) == ["cart"]
+
+
+def test_a_budget_counts_what_a_batch_takes_down_together() -> None:
+    down: b.Json = {"strategy": {"type": "Recreate"}}
+    snapshot = b.snapshot_of([*MOVED, *b.deployed(**down), *b.deployed("cart", **down), b.budget("all", {}, 1)])
+    both = list(snapshot.workloads.values())
+    assert tight_budget(snapshot, both) == "budget shop/all allows 1 pods down, the batch takes down 2"
+    assert tight_budget(snapshot, both[:1]) == ""
+
+
+def test_s6_what_cannot_be_restarted_is_reported_not_skipped_silently(api: FakeApi) -> None:
+    api.objects += [b.pod("bare", owner=None), b.pod("once-1", owner=("Job", "once"))]
+    found = {row["name"]: row["code"] for row in restart(api)["unrestartable"]}
+    assert found == {"bare": "bare_pod", "once": "job"}
+    assert {"bare", "once-1"} <= {pod["metadata"]["name"] for pod in of_shop(api)}
+
+
+def test_a_plan_of_the_whole_run_is_followed_in_check_mode() -> None:
+    with FakeApi(*b.plane(b.OLD), *b.namespaces(shop=b.OLD), *b.deployed()) as api:
+        planned = {"revision": b.NEW, "version": b.NEW_VERSION, "namespaces": ["shop"]}
+        assert restart(api, check_mode=True, planned=planned)["restarted"] == ["Deployment shop/web"]
+        assert restart(api, check_mode=True)["changed"] is False

@@ -1,0 +1,206 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The base of the action plugins: the same core inside the controller, or the module where it has to run."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import re
+import typing as t
+from collections.abc import Callable
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.parsing.dataloader import DataLoader
+from ansible.playbook.play_context import PlayContext
+from ansible.playbook.task import Task
+from ansible.plugins.loader import connection_loader
+from ansible.template import Templar, trust_as_template
+
+from ansible_collections.meshops.istio.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.plugin_utils import _action
+from ansible_collections.meshops.istio.plugins.plugin_utils._action import ToolAction
+
+HOST, SECRET = "http://127.0.0.1:1", "s3cr3t-t0ken"
+HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
+VARIABLE = "MESHOPS_TEST_VARIABLE"
+SPEC = ArgumentSpec({"names": {"type": "list", "elements": "str", "default": []}, "count": {"type": "int"}})
+Core = Callable[[Run], Outcome]
+
+
+def nothing(dummy: Run) -> Outcome:
+    """A core that finds nothing to do."""
+    return Outcome()
+
+
+def action(core: Core = nothing, *, connection: str = "local", become: bool = False, **task: t.Any) -> ToolAction:
+    """The action plugin of a tool with some core, for a real task object."""
+    arguments = task.pop("args", {"host": HOST})
+    loaded = Task.load({"name": "x", "debug": {}, **task}, loader=DataLoader())
+    loaded.args = arguments
+    context = PlayContext()
+    context._become = become
+    loader = DataLoader()
+    found = type("Probe", (ToolAction,), {"TOOL": Tool("probe", SPEC, core)})
+    plugin: ToolAction = found(
+        task=loaded,
+        connection=connection_loader.get(connection, context),
+        play_context=context,
+        loader=loader,
+        templar=Templar(loader=loader, variables={"name": "templated"}),
+        shared_loader_obj=None,
+    )
+    return plugin
+
+
+def run(core: Core = nothing, **given: t.Any) -> dict[str, t.Any]:
+    """The result of a task."""
+    return action(core, **given).run(task_vars={"inventory_hostname": "prod-1"})
+
+
+def test_the_core_runs_inside_the_controller() -> None:
+    seen: list[tuple[bool, t.Any]] = []
+
+    def core(got: Run) -> Outcome:
+        seen.append((got.check_mode, got.params["names"]))
+        return Outcome(["step"], {"a": 1}, {"a": 2}, {"pid": os.getpid()})
+
+    result = run(core, args={"host": HOST, "names": "a,b"}, check_mode=True, diff=True)
+    assert seen == [(True, ["a", "b"])]
+    assert (result["changed"], result["pid"], result["diff"]) == (
+        True,
+        os.getpid(),
+        {"before": {"a": 1}, "after": {"a": 2}},
+    )
+
+
+def test_a_refusal_is_a_failed_task() -> None:
+    def core(dummy: Run) -> Outcome:
+        raise SafetyError("Not like this.")
+
+    result = run(core)
+    assert (result["failed"], result["msg"], result["changed"]) == (True, "Not like this.", False)
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        ({"host": HOST, "count": "many"}, "probe: .*count"),
+        ({"host": HOST, "naems": []}, "probe: .*naems.*Supported parameters"),
+    ],
+)
+def test_arguments_are_validated_as_the_module_does(args: dict[str, t.Any], message: str) -> None:
+    with pytest.raises(AnsibleActionFail, match=message):
+        run(args=args)
+
+
+def test_the_invocation_is_shown_with_defaults() -> None:
+    shown = run()["invocation"]["module_args"]
+    assert (shown["host"], shown["names"], shown["istio_namespace"]) == (HOST, [], "istio-system")
+
+
+@pytest.mark.parametrize("name", ["api_key", "password"])
+def test_s13_secrets_are_redacted_wherever_they_turn_up(name: str) -> None:
+    def core(got: Run) -> Outcome:
+        return Outcome([f"logged in with {got.params[name]}"], values={"deep": [{"x": got.params[name]}]})
+
+    result = run(core, args={"host": HOST, "username": "me", name: SECRET})
+    assert SECRET not in json.dumps(result)
+    assert result["invocation"]["module_args"][name] == HIDDEN
+    assert result["invocation"]["module_args"]["username"] == "me"
+
+
+def test_s13_secrets_from_the_environment_are_redacted_too() -> None:
+    def core(got: Run) -> Outcome:
+        return Outcome(values={"seen": got.params["api_key"]})
+
+    result = run(core, environment=[{"K8S_AUTH_API_KEY": SECRET}])
+    assert SECRET not in json.dumps(result)
+
+
+def test_no_log_hides_the_invocation() -> None:
+    assert "invocation" not in run(no_log=True)
+
+
+def test_the_tasks_environment_is_applied_and_restored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(VARIABLE, "before")
+    monkeypatch.delenv("K8S_AUTH_CONTEXT", raising=False)
+    seen: list[str | None] = []
+
+    def core(got: Run) -> Outcome:
+        seen.extend((os.environ.get(VARIABLE), got.params["proxy"]))
+        raise SafetyError("Even if it fails.")
+
+    environment = [{VARIABLE: trust_as_template("{{ name }}")}, {"K8S_AUTH_PROXY": "http://proxy:3128"}]
+    assert run(core, environment=environment)["failed"]
+    assert seen == ["templated", "http://proxy:3128"]
+    assert os.environ[VARIABLE] == "before"
+    assert "K8S_AUTH_PROXY" not in os.environ
+
+
+def test_the_environment_is_restored_after_a_bug() -> None:
+    with pytest.raises(ZeroDivisionError):
+        run(lambda dummy: Outcome([str(1 / 0)]), environment=[{VARIABLE: "x"}])
+    assert VARIABLE not in os.environ
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [{"connection": "ssh"}, {"become": True}, {"async": 60}],
+    ids=["a remote connection", "another user", "async"],
+)
+def test_the_module_runs_where_the_core_cannot(elsewhere: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    handed: dict[str, t.Any] = {}
+    monkeypatch.setattr(ToolAction, "_execute_module", lambda self, **more: handed.update(more) or {"from": "module"})
+
+    def core(dummy: Run) -> Outcome:
+        raise AssertionError("the core ran in the controller")
+
+    assert run(core, **elsewhere)["from"] == "module"
+    assert handed["module_name"] == "meshops.istio.probe"
+    assert handed["wrap_async"] is ("async" in elsewhere)
+
+
+def test_without_the_library_in_the_controller_the_module_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_action, "KUBERNETES_IMPORT_ERROR", "ImportError: no module named kubernetes")
+    monkeypatch.setattr(ToolAction, "_execute_module", lambda *dummy, **more: {"from": "module"})
+    assert run()["from"] == "module"
+
+
+def test_progress_lines_name_the_cluster_and_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(_action.display, "display", lambda text, **dummy: lines.append(text))
+
+    def core(got: Run) -> Outcome:
+        got.progress("batch 1 of 2: 3 of 5 workloads done")
+        return Outcome()
+
+    run(core)
+    assert len(lines) == 1
+    assert re.fullmatch(r"  \[prod-1\]  +0\.\ds  batch 1 of 2: 3 of 5 workloads done", lines[0])
+
+
+def test_s13_no_log_silences_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(_action.display, "display", lambda text, **dummy: lines.append(text))
+
+    def core(got: Run) -> Outcome:
+        got.progress("something")
+        return Outcome()
+
+    run(core, no_log=True)
+    assert lines == []
+
+
+@pytest.mark.parametrize(
+    "name", ["istio_info", "istio_precheck", "istio_revision", "istio_tag", "namespace_revision", "rollout_restart"]
+)
+def test_each_action_plugin_runs_the_tool_of_its_module(name: str) -> None:
+    plugin = importlib.import_module(f"ansible_collections.meshops.istio.plugins.action.{name}")
+    assert plugin.ActionModule.TOOL.name == name

@@ -1,0 +1,36 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tools import stages
+
+
+@pytest.fixture(autouse=True)
+def make(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    script = tmp_path / "make"
+    script.write_text(f'#!/bin/sh\necho "$1" >> "{tmp_path}/ran"\ntest "$1" != bad\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("MAKE", str(script))
+    return tmp_path
+
+
+def test_it_runs_all_and_ends_with_the_last(make: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert stages.main(["one", "two"]) == 0
+    assert (make / "ran").read_text() == "one\ntwo\n"
+    assert capsys.readouterr().out.split("\n==> ")[1:] == [
+        "stage 1 of 2: one\n",
+        "so far: one 0 s\n",
+        "stage 2 of 2: two\n",
+    ]
+
+
+def test_it_stops_at_the_first_failure(make: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert stages.main(["one", "bad", "two"]) == 1
+    assert (make / "ran").read_text() == "one\nbad\n"
+    assert "==> stage bad failed (one 0 s, bad 0 s); run it alone with: make bad\n" in capsys.readouterr().out
