@@ -8,66 +8,30 @@ A check yields (object, message) for everything it finds; severity, title and re
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils._finding import (
+    AFTER,
+    BEFORE,
+    ERROR,
+    INFO,
+    SEVERITIES,
+    WARNING,
+    Check,
+    Finding,
+    Found,
+    Goal,
+)
 from ansible_collections.meshops.istio.plugins.module_utils._injection import dangling_name
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import EXTRA
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._versions import (
-    Version,
     hop_problem,
     minimum_kubernetes,
     parse,
 )
-
-Found = Iterator[tuple[str, str]]
-ERROR, WARNING, INFO = "error", "warning", "info"
-SEVERITIES = (ERROR, WARNING, INFO)
-BEFORE, AFTER = "before", "after"
-
-
-@dataclasses.dataclass(frozen=True)
-class Goal:
-    """What the run is about: strategy, target version and revision, and the revision it starts from."""
-
-    strategy: str = "canary"
-    version: Version | None = None
-    revision: str = ""
-    source: str | None = None
-    stage: str = BEFORE
-
-
-@dataclasses.dataclass(frozen=True)
-class Check:
-    """One row: ``after`` is its severity after an upgrade, None where it is about the start only."""
-
-    code: str
-    severity: str
-    title: str
-    why: str
-    remedy: str
-    find: Callable[[Snapshot, Goal], Found]
-    after: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Finding:
-    """What a check found at one object."""
-
-    code: str
-    severity: str
-    title: str
-    object: str
-    message: str
-    remedy: str
-
-    def as_dict(self) -> dict[str, str]:
-        """Return the JSON-ready form that results carry."""
-        return dataclasses.asdict(self)
-
 
 def _hop(snapshot: Snapshot, goal: Goal) -> Found:
     source = snapshot.mesh.revisions.get(goal.source or "")
@@ -284,9 +248,9 @@ CODES = {check.code: check for check in CHECKS}
 
 
 def _mended(snapshot: Snapshot, goal: Goal, check: Check, place: str, severity: str) -> str:
-    """What a run is about to replace in place cannot stop that run."""
+    """What a run is about to install, perhaps again after it was killed, cannot stop that run."""
     found = snapshot.mesh.revisions.get(goal.revision)
-    own = found is not None and goal.strategy != "canary" and place == f"Deployment {found.deployment}"
+    own = found is not None and place == f"Deployment {found.deployment}"
     return WARNING if own and goal.stage == BEFORE and check.code in ("MU004", "MU007") else severity
 
 

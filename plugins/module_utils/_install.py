@@ -10,13 +10,14 @@ import json
 import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils import _istioctl, _manifest, _prove, _swap
-from ansible_collections.meshops.istio.plugins.module_utils._checks import CODES, Goal
+from ansible_collections.meshops.istio.plugins.module_utils._checks import CODES
 from ansible_collections.meshops.istio.plugins.module_utils._client import Json
 from ansible_collections.meshops.istio.plugins.module_utils._errors import (
     IstioctlError,
     ProofError,
     SafetyError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils._finding import Goal
 from ansible_collections.meshops.istio.plugins.module_utils._manifest import Change
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT, Mesh, Revision, name_of, suffix
 from ansible_collections.meshops.istio.plugins.module_utils._moves import source_of

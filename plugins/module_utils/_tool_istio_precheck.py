@@ -10,14 +10,8 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._argspec import ArgumentSpec
-from ansible_collections.meshops.istio.plugins.module_utils._checks import (
-    BEFORE,
-    SEVERITIES,
-    Finding,
-    Goal,
-    findings,
-    require_known,
-)
+from ansible_collections.meshops.istio.plugins.module_utils._checks import findings, require_known
+from ansible_collections.meshops.istio.plugins.module_utils._finding import BEFORE, SEVERITIES, Finding, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._moves import source_of
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome, Run, Tool
 from ansible_collections.meshops.istio.plugins.module_utils._versions import HOPS, parse, required

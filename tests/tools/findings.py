@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ansible_collections.meshops.istio.plugins.module_utils._checks import CHECKS, Check
+from ansible_collections.meshops.istio.plugins.module_utils._checks import CHECKS
+from ansible_collections.meshops.istio.plugins.module_utils._finding import Check
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "findings.md"
 HEAD = """# Findings

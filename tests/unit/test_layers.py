@@ -21,6 +21,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "domain": (
         "_blockers",
         "_checks",
+        "_finding",
         "_injection",
         "_mesh",
         "_moves",

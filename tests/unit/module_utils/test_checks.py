@@ -11,15 +11,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._checks import (
-    AFTER,
-    BEFORE,
-    CHECKS,
-    CODES,
-    SEVERITIES,
-    Goal,
-    findings,
-)
+from ansible_collections.meshops.istio.plugins.module_utils._checks import CHECKS, CODES, findings
+from ansible_collections.meshops.istio.plugins.module_utils._finding import AFTER, BEFORE, SEVERITIES, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
 from unit.module_utils import builders as b
@@ -213,6 +206,12 @@ def test_what_a_run_in_place_mends_does_not_stop_it(goal: Goal, severity: str) -
     broken = [*b.plane(b.OLD, "9.9.9", updated=0), *DEFAULT, *b.namespaces()]
     found = {row.code: row.severity for row in findings(b.snapshot_of(broken), goal)}
     assert (found["MU004"], found["MU007"]) == (severity, severity)
+
+
+def test_a_target_that_an_earlier_run_left_half_installed_does_not_stop_the_next_one() -> None:
+    half = [*b.plane(b.OLD), *b.plane(b.NEW, ready=0), *DEFAULT, *b.namespaces()]
+    found = {row.code: row.severity for row in findings(b.snapshot_of(half), GOAL)}
+    assert found["MU004"] == "warning"
 
 
 def test_a_broken_neighbour_stops_a_run_in_place() -> None:

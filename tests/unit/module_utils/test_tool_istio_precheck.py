@@ -10,8 +10,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._checks import Finding
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils._finding import Finding
 from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_precheck import TOOL, blocking, check, sentence
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._checks import Goal
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils._finding import Goal
 from ansible_collections.meshops.istio.plugins.module_utils._install import default_after, document, guard
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import REV
 from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_revision import TOOL, check

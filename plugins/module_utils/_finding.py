@@ -1,0 +1,57 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. What a check is, what it is asked about, and what it finds."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+
+from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
+
+Found = Iterator[tuple[str, str]]
+ERROR, WARNING, INFO = "error", "warning", "info"
+SEVERITIES = (ERROR, WARNING, INFO)
+BEFORE, AFTER = "before", "after"
+
+
+@dataclasses.dataclass(frozen=True)
+class Goal:
+    """What the run is about: strategy, target version and revision, and the revision it starts from."""
+
+    strategy: str = "canary"
+    version: Version | None = None
+    revision: str = ""
+    source: str | None = None
+    stage: str = BEFORE
+
+
+@dataclasses.dataclass(frozen=True)
+class Check:
+    """One row: ``after`` is its severity after an upgrade, None where it is about the start only."""
+
+    code: str
+    severity: str
+    title: str
+    why: str
+    remedy: str
+    find: Callable[[Snapshot, Goal], Found]
+    after: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Finding:
+    """What a check found at one object."""
+
+    code: str
+    severity: str
+    title: str
+    object: str
+    message: str
+    remedy: str
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the JSON-ready form that results carry."""
+        return dataclasses.asdict(self)
