@@ -33,6 +33,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._versions import (
     parse,
 )
 
+
 def _hop(snapshot: Snapshot, goal: Goal) -> Found:
     source = snapshot.mesh.revisions.get(goal.source or "")
     # the image of an istiod that did not come up proves nothing; its installer is known

@@ -14,6 +14,7 @@ import json
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils._managers import NOBODY, Manager, manager_of
 from ansible_collections.meshops.istio.plugins.module_utils._versions import of_image
 
 Json = dict[str, t.Any]
@@ -67,6 +68,7 @@ class Injector:
     tag: str
     webhooks: tuple[Json, ...]
     previous: str | None = None
+    manager: Manager = NOBODY
 
     @property
     def owns(self) -> str:
@@ -124,6 +126,7 @@ class Revision:
     config: InjectionConfig | None = None
     user_values: Json = dataclasses.field(default_factory=dict)
     merged_values: Json = dataclasses.field(default_factory=dict)
+    manager: Manager = NOBODY
 
     @property
     def version(self) -> str:
@@ -186,7 +189,7 @@ def read_injector(obj: Json) -> Injector | None:
     if not hooks:
         return None
     previous = annotations_of(obj).get(PREVIOUS_REVISION)
-    return Injector(name_of(obj), labels.get(REV) or DEFAULT, labels.get(TAG) or "", hooks, previous)
+    return Injector(name_of(obj), labels.get(REV) or DEFAULT, labels.get(TAG) or "", hooks, previous, manager_of(obj))
 
 
 def read_injection_config(data: Mapping[str, str], load: t.Callable[[str], t.Any]) -> InjectionConfig:
@@ -242,6 +245,7 @@ def read_revision(
         ready=int(status.get("readyReplicas") or 0),
         rolled_out=rolled_out(deployment),
         config=config,
+        manager=manager_of(deployment),
         **given,
     )
 

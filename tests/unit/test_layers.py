@@ -23,6 +23,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_checks",
         "_finding",
         "_injection",
+        "_managers",
         "_mesh",
         "_moves",
         "_proxies",
