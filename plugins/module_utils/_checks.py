@@ -46,11 +46,9 @@ def _hop(snapshot: Snapshot, goal: Goal) -> Found:
 
 def _unknown_source(snapshot: Snapshot, goal: Goal) -> Found:
     source = snapshot.mesh.revisions.get(goal.source or "")
-    if source and source.deployment and parse(source.version) is None:
-        yield (
-            f"revision {source.name}",
-            f"Its image tag {source.version!r} names no version, so the hop cannot be judged.",
-        )
+    if source and snapshot.mesh.runs(source.name) and parse(source.version) is None:
+        why = f"Its image tag {source.version!r} names no version" if source.deployment else "It runs elsewhere"
+        yield f"revision {source.name}", f"{why}, so the hop cannot be judged."
 
 
 def _half_swapped(snapshot: Snapshot, goal: Goal) -> Found:
@@ -89,7 +87,7 @@ def _kubernetes(snapshot: Snapshot, goal: Goal) -> Found:
 
 
 def _no_control_plane(snapshot: Snapshot, goal: Goal) -> Found:
-    if not any(found.deployment for found in snapshot.mesh.revisions.values()):
+    if not any(map(snapshot.mesh.runs, snapshot.mesh.revisions)):
         yield f"namespace {snapshot.mesh.namespace}", "No istiod runs on this cluster."
 
 

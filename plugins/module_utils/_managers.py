@@ -14,6 +14,8 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils._errors import SafetyError
+
 ISTIOCTL, HELM, OPERATOR, UNKNOWN = "istioctl", "helm", "operator", ""
 INSTALLED = "operator.istio.io/managed"
 RELEASE = "meta.helm.sh/release-name"
@@ -41,6 +43,16 @@ class Manager:
 
 
 NOBODY = Manager()
+
+
+def require_writable(manager: Manager, what: str, advice: str) -> None:
+    """Refuse to write what an operator puts back.
+
+    Raises:
+        SafetyError: with whom it belongs to, and the advice.
+    """
+    if manager.is_operator:
+        raise SafetyError(f"{what} belongs to {manager}, which puts back what others write: {advice}.")
 
 
 def manager_of(obj: Mapping[str, t.Any]) -> Manager:

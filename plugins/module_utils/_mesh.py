@@ -177,6 +177,18 @@ class Mesh:
         injector = self.injector(owned)
         return injector.revision if injector else None
 
+    def runs(self, revision: str) -> bool:
+        """Whether a revision has a control plane, here or elsewhere."""
+        found = self.revisions.get(revision)
+        return found is not None and (bool(found.deployment) or self.is_remote(revision))
+
+    def is_remote(self, revision: str) -> bool:
+        """Whether a revision's control plane runs elsewhere: its injector calls a URL or a Service without selector."""
+        own = next((i for i in self.injectors if i.revision == revision and not i.tag), None)
+        if own is None or self.revisions[revision].deployment:
+            return False
+        return own.service is None or own.service in self.services - self.local_services
+
     def orphans(self) -> list[Injector]:
         """Return the injectors whose Service is gone: they reject every pod they select."""
         return [i for i in self.injectors if i.service is not None and i.service not in self.services]

@@ -219,7 +219,7 @@ def pick_source(snapshot: Snapshot, target: str, wanted: str | None) -> str | No
         SafetyError: namespaces follow several, or the wanted one does not exist.
     """
     mesh = snapshot.mesh
-    others = sorted(name for name, found in mesh.revisions.items() if name != target and found.deployment)
+    others = sorted(name for name in mesh.revisions if name != target and mesh.runs(name))
     if wanted:
         if wanted not in mesh.revisions:
             known = ", ".join(others) or "none"
@@ -245,7 +245,7 @@ def source_of(snapshot: Snapshot, strategy: str, revision: str, version: Version
         SafetyError: there is nothing to replace in place, or the source cannot be told.
     """
     present = snapshot.mesh.revisions.get(revision)
-    if strategy == "in_place" and (present is None or not present.deployment):
+    if strategy == "in_place" and not snapshot.mesh.runs(revision):
         known = ", ".join(snapshot.mesh.revisions) or "none"
         raise SafetyError(f"There is no revision {revision} to upgrade in place; installed are: {known}.")
     older = strategy == "downgrade" and present is not None and parse(present.version) != version

@@ -29,6 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import Pod, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils._reading import fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Namespace
+from ansible_collections.meshops.istio.plugins.module_utils._versions import of_image
 
 SETTLE_TRIES = 20
 SETTLE_SECONDS = 0.25
@@ -78,21 +79,27 @@ def standing_problem(mesh: Mesh, revision: str, version: str | None) -> str | No
     injector = next((i for i in mesh.injectors if i.revision == revision and not i.tag), None)
     if found is None or injector is None:
         return "it is not installed"
-    if not found.deployment:
+    here = not mesh.is_remote(revision)
+    if here and not found.deployment:
         return "its istiod Deployment is missing"
-    if version and without_image_type(found.version) != without_image_type(version):
+    if here and version and without_image_type(found.version) != without_image_type(version):
         return f"its istiod has the image tag {found.version}, not {version}"
-    if not found.rolled_out:
+    if here and not found.rolled_out:
         return (
             f"its Deployment {found.deployment} is not rolled out: {found.ready} of {found.replicas} replicas are ready"
         )
-    if not injector.has_ca_bundle:
+    if injector.service is not None and not injector.has_ca_bundle:
         return f"webhook {injector.name} has no caBundle"
     return None
 
 
-def injection_problem(client: Client, mesh: Mesh, namespace: str, revision: str) -> str | None:
-    """Return why a dry-run pod shows that a revision does not inject what it should, or None."""
+def injection_problem(
+    client: Client, mesh: Mesh, namespace: str, revision: str, version: str | None = None
+) -> str | None:
+    """Return why a dry-run pod shows that a revision does not inject what it should, or None.
+
+    Only the pod shows which version a control plane elsewhere runs.
+    """
     try:
         pod = dry_run_pod(client, namespace, {REV: revision})
     except ForbiddenError:
@@ -107,6 +114,8 @@ def injection_problem(client: Client, mesh: Mesh, namespace: str, revision: str)
     wanted = expected_image(config, {}) if config else ""
     if wanted and without_image_type(pod.proxy_image) != without_image_type(wanted):
         return f"a dry-run pod for it gets the image {pod.proxy_image}, not {wanted}"
+    if version and mesh.is_remote(revision) and without_image_type(of_image(pod.proxy_image)) != version:
+        return f"a dry-run pod for it gets the image {pod.proxy_image}, not one of {version}"
     return None
 
 
@@ -118,7 +127,8 @@ def problem(client: Client, mesh: Mesh, namespace: str, revision: str, version: 
     own = next((i for i in mesh.injectors if i.revision == revision and not i.tag), None)
     if own and own.deactivated and mesh.tags.get(DEFAULT) != revision:
         return standing_problem(mesh, revision, version)
-    return standing_problem(mesh, revision, version) or injection_problem(client, mesh, namespace, revision)
+    standing = standing_problem(mesh, revision, version)
+    return standing or injection_problem(client, mesh, namespace, revision, version)
 
 
 def require(client: Client, mesh: Mesh, namespaces: Mapping[str, Namespace], revision: str) -> None:

@@ -35,6 +35,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_workloads",
     ),
     "tools": (
+        "_external",
         "_install",
         "_manifest",
         "_module",

@@ -295,3 +295,10 @@ def test_without_a_target_version_hops_are_not_judged() -> None:
 def test_every_row_is_complete_and_codes_are_unique() -> None:
     assert len(CODES) == len(CHECKS)
     assert all(check.title and check.why and check.remedy and check.severity in SEVERITIES for check in CHECKS)
+
+
+def test_a_control_plane_elsewhere_is_one_but_its_version_is_not_known_here() -> None:
+    remote = [b.istiod_service(b.OLD, remote=True), b.injector(b.OLD), *DEFAULT, *b.namespaces(shop=b.OLD)]
+    found = fired(remote)
+    assert "MU003" not in found
+    assert found["MU006"] == f"revision {b.OLD}"

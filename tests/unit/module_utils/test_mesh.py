@@ -174,3 +174,28 @@ def test_domain_2_the_non_revisioned_install_has_no_suffix() -> None:
     assert (found.deployment, found.version) == ("istiod", b.OLD_VERSION)
     assert found.user_values
     assert found.config
+
+
+def called_by_url() -> b.Json:
+    """The injector of a managed control plane."""
+    found = b.injector(b.NEW)
+    for hook in found["webhooks"]:
+        hook["clientConfig"] = {"url": "https://istiod.example.com/inject"}
+    return found
+
+
+@pytest.mark.parametrize(
+    ("objects", "runs", "remote"),
+    [
+        pytest.param(b.plane(b.NEW), True, False, id="here"),
+        pytest.param([b.injector(b.NEW), b.istiod_service(b.NEW, remote=True)], True, True, id="a remote cluster"),
+        pytest.param([called_by_url()], True, True, id="a managed control plane"),
+        pytest.param([b.injector(b.NEW)], False, False, id="an orphan"),
+        pytest.param([b.injector(b.NEW), b.istiod_service(b.NEW)], False, False, id="half removed"),
+        pytest.param([b.istiod(b.NEW)], True, False, id="no injector yet"),
+    ],
+)
+def test_a_control_plane_runs_here_or_elsewhere(objects: list[b.Json], runs: bool, remote: bool) -> None:
+    mesh = b.mesh_of(objects)
+    assert (mesh.runs(b.NEW), mesh.is_remote(b.NEW)) == (runs, remote)
+    assert not mesh.runs("nowhere")

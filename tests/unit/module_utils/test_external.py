@@ -1,0 +1,91 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Control planes that somebody else installs: waited for, proven, never written."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils._errors import ProofError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils._external import await_revision, may_go, require_own
+from ansible_collections.meshops.istio.plugins.module_utils._managers import HELM, OPERATOR, Manager
+from ansible_collections.meshops.istio.plugins.module_utils._tool import Run
+from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_revision import TOOL
+from unit.module_utils import builders as b
+from unit.module_utils.fake_api import Answer, FakeApi
+from unit.module_utils.running import run_of
+
+pytestmark = pytest.mark.usefixtures("quick")
+MESH = [*b.plane(b.OLD), *b.revision_tag("default", b.OLD), *b.namespaces(shop=b.OLD)]
+#: A control plane that runs elsewhere: a Service without selector, and the injector that calls it.
+REMOTE = [b.istiod_service(b.NEW, remote=True), b.injector(b.NEW)]
+SAIL = Manager(OPERATOR, "IstioRevision 1-31-0 of the Sail Operator")
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    """A cluster with both revisions in order."""
+    with FakeApi(*MESH, *b.plane(b.NEW)) as found:
+        yield found
+
+
+def run_for(api: FakeApi, **options: t.Any) -> Run:
+    """A run that asks for revision 1-31-0."""
+    return run_of(api, TOOL, **{"revision": b.NEW, "version": b.NEW_VERSION, "timeout": 1, **options})
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_revision_that_is_there_is_proven_and_nothing_is_written(api: FakeApi, check_mode: bool) -> None:
+    found = await_revision(run_for(api, check_mode=check_mode), b.snapshot_of(api.objects), b.OLD)
+    assert (found.actions, found.values["source_revision"]) == ([], b.OLD)
+    assert api.writes() == []
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize(
+    ("objects", "said"),
+    [
+        ([], "it is not installed"),
+        (b.plane(b.NEW, "1.30.9"), "has the image tag 1.30.9, not 1.31.0"),
+        (b.plane(b.NEW, ready=0), "is not rolled out"),
+    ],
+)
+def test_a_revision_that_does_not_come_is_said_with_what_to_do(
+    objects: list[b.Json], said: str, check_mode: bool
+) -> None:
+    with FakeApi(*MESH, *objects) as api, pytest.raises(ProofError, match=said) as failed:
+        await_revision(run_for(api, check_mode=check_mode), b.snapshot_of(api.objects), b.OLD)
+    assert "somebody else installs it: have revision 1-31-0 brought up with Istio 1.31.0" in failed.value.message
+    assert api.writes() == []
+
+
+@pytest.mark.parametrize(("version", "proven"), [("1.31.0", True), ("1.31.1", False)])
+def test_only_a_pod_shows_the_version_of_a_control_plane_elsewhere(version: str, proven: bool) -> None:
+    with FakeApi(*MESH, *REMOTE) as api:
+        api.script(
+            "POST", f"/api/v1/namespaces/{b.SYSTEM}/pods", Answer(b.pod(revision=b.NEW, image=b.proxy("1.31.0")))
+        )
+        run = run_for(api, version=version, check_mode=True)
+        if proven:
+            assert await_revision(run, b.snapshot_of(api.objects), b.OLD).actions == []
+        else:
+            with pytest.raises(ProofError, match=r"gets the image .*1\.31\.0, not one of 1\.31\.1"):
+                await_revision(run, b.snapshot_of(api.objects), b.OLD)
+
+
+def test_a_revision_that_nothing_needs_may_go_and_stays(api: FakeApi) -> None:
+    found = may_go(run_for(api), b.snapshot_of(api.objects), b.OLD)
+    assert (found.actions, found.values) == ([], {"revision": b.OLD, "removable": True})
+    assert "its installer may remove it" in found.warnings[0]
+
+
+def test_what_an_operator_keeps_is_refused_and_names_the_way(api: FakeApi) -> None:
+    require_own(run_for(api), Manager(HELM, "istiod"), b.NEW)
+    with pytest.raises(SafetyError, match="belongs to IstioRevision 1-31-0 of the Sail Operator") as refused:
+        require_own(run_for(api), SAIL, b.NEW)
+    assert "set installer=external" in refused.value.message
