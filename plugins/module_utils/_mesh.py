@@ -160,6 +160,11 @@ class Mesh:
         return {injector.tag: injector.previous for injector in self.injectors if injector.tag and injector.previous}
 
     @property
+    def operator_tags(self) -> dict[str, str]:
+        """Tag name to the operator that keeps it."""
+        return {i.tag: str(i.manager) for i in self.injectors if i.tag and i.manager.is_operator}
+
+    @property
     def default_revision(self) -> str | None:
         """Where ``istio-injection=enabled`` leads now: the default tag, else an active non-revisioned injector."""
         if DEFAULT in self.tags:

@@ -29,6 +29,8 @@ def control_planes(mesh: Mesh) -> list[dict[str, t.Any]]:
             "replicas": found.replicas,
             "ready_replicas": found.ready,
             "tags": sorted(tag for tag, target in mesh.tags.items() if target == found.name),
+            "installer": found.manager.kind or None,
+            "managed_by": str(found.manager) if found.manager.kind else None,
         }
         for found in mesh.revisions.values()
     ]
@@ -80,6 +82,7 @@ def run(run: Run) -> Outcome:
         "control_planes": control_planes(mesh),
         "tags": mesh.tags,
         "previous_tags": mesh.previous_tags,
+        "operator_tags": mesh.operator_tags,
         "default": {
             "revision": mesh.default_revision,
             "validator": mesh.default_validator,

@@ -110,6 +110,14 @@ control_planes:
       type: list
       elements: str
       sample: [default, prod]
+    installer:
+      description: Who installed it. One of V(istioctl), V(helm) and V(operator). Null if nothing tells.
+      type: str
+      sample: helm
+    managed_by:
+      description: The same in words, with the Helm release or the operator.
+      type: str
+      sample: Helm release istiod-1-31-0
 tags:
   description: All tags, with the revision that each points at.
   returned: success
@@ -123,6 +131,12 @@ previous_tags:
   type: dict
   sample:
     prod: 1-30-3
+operator_tags:
+  description: Tags that an operator keeps, with the operator. They are moved there and not by this collection.
+  returned: success
+  type: dict
+  sample:
+    stage: IstioRevisionTag stage of the Sail Operator
 default:
   description: The owners of the default. In a mesh in order they agree.
   returned: success

@@ -40,8 +40,21 @@ def test_control_planes() -> None:
     )
     assert rows[0] == {
         "revision": b.OLD, "version": "1.30.3", "ready": True, "replicas": 1, "ready_replicas": 1, "tags": ["prod"],
+        "installer": None, "managed_by": None,
     }  # fmt: skip
     assert (rows[1]["ready"], rows[1]["ready_replicas"], rows[1]["tags"]) == (False, 1, [])
+
+
+def test_what_an_operator_keeps_is_said() -> None:
+    objects = [*b.plane(b.OLD), *b.revision_tag("prod", b.OLD)]
+    for obj, kind in ((objects[0], "IstioRevision"), (objects[5], "IstioRevisionTag")):
+        owner = {"apiVersion": "sailoperator.io/v1", "kind": kind, "name": "prod"}
+        obj["metadata"]["ownerReferences"] = [owner]
+    with FakeApi(*objects, *b.namespaces()) as api:
+        result = task(api, TOOL)
+    assert result["operator_tags"] == {"prod": "IstioRevisionTag prod of the Sail Operator"}
+    (row,) = result["control_planes"]
+    assert (row["installer"], row["managed_by"]) == ("operator", "IstioRevision prod of the Sail Operator")
 
 
 @pytest.mark.parametrize(
