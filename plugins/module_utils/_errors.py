@@ -62,7 +62,11 @@ class GoneError(ApiError):
     """410: a watch or a list continuation is too old and has to start again."""
 
 
-class IstioctlError(MeshError):
+class InstallerError(MeshError):
+    """An installer could not be run, or did not do what it was asked to."""
+
+
+class IstioctlError(InstallerError):
     """istioctl could not be run, or did not do what it was asked to."""
 
 

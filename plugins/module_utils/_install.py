@@ -9,25 +9,26 @@ import dataclasses
 import json
 import typing as t
 
-from ansible_collections.meshops.istio.plugins.module_utils import _istioctl, _manifest, _prove, _swap
+from ansible_collections.meshops.istio.plugins.module_utils import _installer, _manifest, _prove, _swap
 from ansible_collections.meshops.istio.plugins.module_utils._checks import CODES
 from ansible_collections.meshops.istio.plugins.module_utils._client import Json
 from ansible_collections.meshops.istio.plugins.module_utils._errors import (
-    IstioctlError,
+    InstallerError,
     ProofError,
     SafetyError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._finding import Goal
-from ansible_collections.meshops.istio.plugins.module_utils._manifest import Change
+from ansible_collections.meshops.istio.plugins.module_utils._installer import Installer
+from ansible_collections.meshops.istio.plugins.module_utils._manifest import Change, Installation
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT, Mesh, Revision, name_of, suffix
 from ansible_collections.meshops.istio.plugins.module_utils._moves import source_of
 from ansible_collections.meshops.istio.plugins.module_utils._reading import fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils._settings import (
     SettingsDiff,
+    Wanted,
     carried_tag,
     carried_values,
     merge,
-    operator_document,
     settings_diff,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
@@ -40,13 +41,16 @@ GUARDS = ("MU001", "MU002", "MU005")
 
 @dataclasses.dataclass(frozen=True)
 class Plan:
-    """What an install will do: the document for istioctl, all changes, and where the default leads after."""
+    """What is asked for, what the installer will do, and how the settings change."""
 
-    document: Json
-    rendered: list[Json]
-    changes: list[Change]
+    wanted: Wanted
+    installation: Installation
     settings: SettingsDiff
-    default_after: str | None
+
+    @property
+    def changes(self) -> list[Change]:
+        """All objects that change."""
+        return self.installation.changes
 
     @property
     def action(self) -> str:
@@ -74,8 +78,8 @@ def _origin(mesh: Mesh, revision: str, source: str | None) -> Revision | None:
     return mesh.revisions.get(revision) or mesh.revisions.get(source or "")
 
 
-def document(run: Run, snapshot: Snapshot, source: str | None, version: Version) -> Json:
-    """Return what istioctl is asked to install: the source's settings, then the user's own values on top."""
+def wanted(run: Run, snapshot: Snapshot, source: str | None, version: Version) -> Wanted:
+    """Return what the installer is asked for: the source's settings, then the user's own values on top."""
     params, mesh = run.params, snapshot.mesh
     origin = _origin(mesh, params["revision"], source)
     carried: Json = {}
@@ -87,13 +91,14 @@ def document(run: Run, snapshot: Snapshot, source: str | None, version: Version)
                 f"{mesh.namespace}); give them in parameter values with carry_over=false."
             )
         carried, tag = carried_values(origin), tag or carried_tag(origin, version)
-    return operator_document(
-        profile=params["profile"],
+    return Wanted(
         revision=params["revision"],
+        version=version,
         namespace=mesh.namespace,
+        profile=params["profile"],
         values=merge(carried, params["values"]),
         tag=tag,
-        base=not _crds_newer(snapshot, version),
+        crds=not _crds_newer(snapshot, version),
     )
 
 
@@ -102,53 +107,13 @@ def _crds_newer(snapshot: Snapshot, version: Version) -> bool:
     return snapshot.newest_crds is not None and snapshot.newest_crds > version
 
 
-def default_after(mesh: Mesh, revision: str, take: bool) -> str | None:
-    """Return where the default leads after an install of a revision (rule S11).
-
-    istioctl gives the default to any revision that is installed while no default tag exists
-    (istio/istio operator/pkg/webhook/webhook.go).
-
-    Raises:
-        SafetyError: it would take the default of a mesh that works without one.
-    """
-    if revision == DEFAULT and mesh.tags.get(DEFAULT, DEFAULT) != DEFAULT and not take:
-        raise SafetyError(
-            f"The tag default points at {mesh.tags[DEFAULT]}; installing the control plane without a revision would "
-            "take it back by the way, with the validator. Set take_default=true if that is meant."
-        )
-    if revision == DEFAULT:
-        return DEFAULT
-    if DEFAULT in mesh.tags:
-        return mesh.tags[DEFAULT]
-    others = [name for name, found in mesh.revisions.items() if found.deployment and name != revision]
-    if others and not take:
-        raise SafetyError(
-            f"There is no tag default, so istioctl would give the default to {revision} by the way, "
-            f"although {', '.join(others)} "
-            "is installed. Create the tag with istio_tag first, or set take_default=true if that is meant."
-        )
-    return revision
-
-
-def plan(run: Run, snapshot: Snapshot, ctl: _istioctl.Istioctl, source: str | None, version: Version) -> Plan:
+def plan(run: Run, snapshot: Snapshot, installer: Installer, source: str | None, version: Version) -> Plan:
     """Return what the install would do to this cluster; asks the API server, writes nothing."""
     mesh, revision = snapshot.mesh, run.params["revision"]
-    wanted = document(run, snapshot, source, version)
-    with_crds = "components" not in wanted["spec"] and _crds_differ(snapshot, str(version))
-    with _istioctl.operator_file(wanted) as path:
-        text = ctl.render("manifest", "generate", "-f", path)
-    rendered = _manifest.parse_manifest(text, with_crds=with_crds)
-    scope = {"revision": revision, "version": str(version), "namespace": mesh.namespace}
-    changes = _manifest.changes(run.client, rendered, **scope)
-    if revision in mesh.revisions:
-        changes += _manifest.prunes(run.client, rendered, **scope)
-    after = default_after(mesh, revision, run.params["take_default"])
-    if mesh.tags.get(DEFAULT) != after:
-        change = "update" if DEFAULT in mesh.tags else "create"
-        changes.append(Change("MutatingWebhookConfiguration", "", "istio-revision-tag-default", change))
-    elif revision == DEFAULT:
-        changes += _manifest.default_changes(run.client, version=str(version), namespace=mesh.namespace)
-    return Plan(wanted, rendered, changes, _settings_diff(mesh, rendered, revision, source), after)
+    what = wanted(run, snapshot, source, version)
+    crds = _crds_differ(snapshot, str(version))
+    found = installer.plan(mesh, what, crds=crds, take_default=run.params["take_default"])
+    return Plan(what, found, _settings_diff(mesh, found.rendered, revision, source))
 
 
 def _settings_diff(mesh: Mesh, rendered: list[Json], revision: str, source: str | None) -> SettingsDiff:
@@ -191,18 +156,22 @@ def _refuse_prunes(changes: list[Change]) -> None:
 
 def install(run: Run) -> Outcome:
     """Install the revision if anything differs, and prove that it takes workloads."""
+    with _installer.opened(run) as installer:
+        return _install(run, installer)
+
+
+def _install(run: Run, installer: Installer) -> Outcome:
     params = run.params
     revision, version = params["revision"], required(params["version"])
-    ctl = _istioctl.find(params["istioctl"], params["version"], run.client.connection, run.istio_namespace)
     snapshot = run.snapshot()
     mesh = snapshot.mesh
     source = source_of(snapshot, params["strategy"], revision, version, params["source_revision"])
     guard(snapshot, Goal(params["strategy"], version, revision, source), params["allow"])
     run.progress(f"comparing revision {revision} ({version}) with what is installed")
-    steps = plan(run, snapshot, ctl, source, version)
+    steps = plan(run, snapshot, installer, source, version)
     _refuse_prunes(steps.changes)
     _refuse_settings(steps.settings, params["accept_settings"])
-    tag = steps.document["spec"].get("tag") or str(version)
+    tag = steps.wanted.image_tag
     probe = _prove.probe_namespace(snapshot.namespaces, mesh.namespace)
     values = {
         "revision": revision,
@@ -221,35 +190,33 @@ def install(run: Run) -> Outcome:
     if not run.check_mode:
         if _swap.needed(mesh, steps.changes, revision, version):
             run.progress(f"replacing istiod of revision {revision}, before its injector configuration changes")
-            _swap.roll(run, steps.rendered, steps.changes)
-        _carry_out(run, ctl, steps, probe, tag)
+            _swap.roll(run, steps.installation)
+        _carry_out(run, installer, steps, probe)
     before, after = _diff(mesh, steps, revision, str(version))
     action = f"install revision {revision} ({version}): {steps.action}"
     return Outcome(actions=[action], before=before, after=after, values=values)
 
 
-def _carry_out(run: Run, ctl: _istioctl.Istioctl, steps: Plan, probe: str, tag: str) -> None:
-    params, timeout = run.params, run.params["timeout"]
+def _carry_out(run: Run, installer: Installer, steps: Plan, probe: str) -> None:
+    params, timeout, tag = run.params, run.params["timeout"], steps.wanted.image_tag
     run.progress(f"installing revision {params['revision']} ({params['version']}): {steps.action}")
-    run.istioctl_wrote = True
-    flags = ("--skip-confirmation", "--readiness-timeout", f"{timeout}s")
-    with _istioctl.operator_file(steps.document) as path:
-        try:
-            ctl.run("install", "-f", path, *flags, timeout=timeout + 60)
-        except IstioctlError as exc:
-            raise _not_installed(run, steps, exc) from exc
+    run.tool_wrote = True
+    try:
+        steps.installation.carry_out(timeout)
+    except InstallerError as exc:
+        raise _not_installed(run, installer, steps, exc) from exc
     mesh = _prove.wait(
         run.client, run.istio_namespace, probe, params["revision"], tag, timeout=timeout, progress=run.progress
     )
-    if mesh.tags.get(DEFAULT) != steps.default_after:
+    if mesh.tags.get(DEFAULT) != steps.installation.default_after:
         raise SafetyError(
             f"The install changed the default by the way: it leads to {mesh.tags.get(DEFAULT) or 'nothing'} now, "
-            f"not to {steps.default_after or 'nothing'}. Move it back with istio_tag name=default."
+            f"not to {steps.installation.default_after or 'nothing'}. Move it back with istio_tag name=default."
         )
 
 
-def _not_installed(run: Run, steps: Plan, exc: IstioctlError) -> ProofError:
-    """Return the failure with what the cluster itself shows, beside istioctl's words."""
+def _not_installed(run: Run, installer: Installer, steps: Plan, exc: InstallerError) -> ProofError:
+    """Return the failure with what the cluster itself shows, beside the installer's words."""
     revision = run.params["revision"]
     mesh = fetch_mesh(run.client, run.istio_namespace)
     broken = _swap.broken(run, revision)
@@ -262,7 +229,7 @@ def _not_installed(run: Run, steps: Plan, exc: IstioctlError) -> ProofError:
     )
     return ProofError(
         f"Revision {revision} ({run.params['version']}) on cluster {run.client.connection.label} did not come up: "
-        f"{reason or 'istioctl failed'}. {advice} {exc.message}",
+        f"{reason or f'{installer.name} failed'}. {advice} {exc.message}",
         {"evidence": broken},
     )
 
@@ -273,7 +240,7 @@ def _diff(mesh: Mesh, steps: Plan, revision: str, version: str) -> tuple[Json, J
     before: Json = {"control_planes": planes, "default": mesh.default_revision, "objects": {}}
     after: Json = {
         "control_planes": {**planes, revision: version},
-        "default": mesh.default_revision if DEFAULT in mesh.tags else steps.default_after,
+        "default": mesh.default_revision if DEFAULT in mesh.tags else steps.installation.default_after,
         "objects": {},
     }
     for change in steps.changes:

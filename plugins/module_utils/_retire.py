@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 
+from ansible_collections.meshops.istio.plugins.module_utils import _installer
 from ansible_collections.meshops.istio.plugins.module_utils._blockers import (
     SHARED_COMPONENTS,
     Blocker,
@@ -16,7 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._blockers import (
     of_workloads,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client
-from ansible_collections.meshops.istio.plugins.module_utils._errors import IstioctlError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils._errors import InstallerError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils._moves import planned
 from ansible_collections.meshops.istio.plugins.module_utils._reading import fetch_mesh
@@ -69,11 +70,11 @@ def retire(run: Run) -> Outcome:
         )
     planes = {name: plane.version for name, plane in mesh.revisions.items() if plane.deployment}
     if not run.check_mode:
-        ctl = run.istioctl(mesh, revision, *mesh.revisions)
-        run.progress(f"retiring revision {revision} ({planes.get(revision, 'no istiod')})")
-        run.istioctl_wrote = True
-        ctl.run("uninstall", "--revision", revision, "--skip-confirmation", timeout=params["timeout"])
-        _wait_gone(run, revision)
+        with _installer.opened(run, mesh) as installer:
+            run.progress(f"retiring revision {revision} ({planes.get(revision, 'no istiod')})")
+            run.tool_wrote = True
+            installer.uninstall(mesh, revision, params["timeout"])
+        _wait_gone(run, installer.name, revision)
     return Outcome(
         actions=[f"retire revision {revision} ({planes.get(revision, 'no istiod')})"],
         before={"control_planes": planes},
@@ -82,10 +83,10 @@ def retire(run: Run) -> Outcome:
     )
 
 
-def _wait_gone(run: Run, revision: str) -> None:
+def _wait_gone(run: Run, installer: str, revision: str) -> None:
     """Deletion is in the foreground: the Deployment may outlive the command."""
     deadline = time.monotonic() + run.params["timeout"]
     while _installed(fetch_mesh(run.client, run.istio_namespace), revision):
         if time.monotonic() > deadline:
-            raise IstioctlError(f"istioctl reported success, but revision {revision} is still there.")
+            raise InstallerError(f"{installer} reported success, but revision {revision} is still there.")
         time.sleep(0.5)

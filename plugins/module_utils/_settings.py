@@ -99,6 +99,27 @@ ALWAYS_DIFFERENT = frozenset({"global.tag", "tag", "revision", "defaultRevision"
 
 
 @dataclasses.dataclass(frozen=True)
+class Wanted:
+    """One revision as an installer is asked for it.
+
+    ``crds`` is False where those of the cluster are newer and stay as they are (safety rule S10).
+    """
+
+    revision: str
+    version: Version
+    namespace: str
+    profile: str
+    values: Json
+    tag: str | None = None
+    crds: bool = True
+
+    @property
+    def image_tag(self) -> str:
+        """The tag that its images have."""
+        return self.tag or str(self.version)
+
+
+@dataclasses.dataclass(frozen=True)
 class SettingsDiff:
     """Dotted path -> (before, after) of what differs: settings that a user gave, and defaults of the profile."""
 
@@ -122,23 +143,21 @@ def settings_diff(old: Json, new: Json, given: Json) -> SettingsDiff:
     )
 
 
-def operator_document(
-    *, profile: str, revision: str, namespace: str, values: Json, tag: str | None, base: bool = True
-) -> Json:
+def operator_document(wanted: Wanted) -> Json:
     """Return the IstioOperator document that installs a revision.
 
-    ``base=False`` leaves the CRDs alone (safety rule S10); gateways and CNI are left out by profile minimal (S12).
+    Gateways and CNI are left out by profile minimal (S12).
     """
-    spec: Json = {"profile": profile, "values": values}
-    if tag:
-        spec["tag"] = tag
-    if revision != "default":
-        spec["revision"] = revision
-    if not base:
+    spec: Json = {"profile": wanted.profile, "values": wanted.values}
+    if wanted.tag:
+        spec["tag"] = wanted.tag
+    if wanted.revision != "default":
+        spec["revision"] = wanted.revision
+    if not wanted.crds:
         spec["components"] = {"base": {"enabled": False}}
     return {
         "apiVersion": "install.istio.io/v1alpha1",
         "kind": "IstioOperator",
-        "metadata": {"namespace": namespace},
+        "metadata": {"namespace": wanted.namespace},
         "spec": spec,
     }

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private to meshops.istio. Replaces a running istiod by a newer one before its injector configuration changes.
 
-istioctl writes the injector's ConfigMap first, and every istiod follows it at once: until the new pods serve, the old
+Installers write the injector's ConfigMap first, and every istiod follows it at once: until the new pods serve, the old
 istiod runs a template that it may not know, and rejects every pod (seen from 1.30 to 1.31, istio/istio #38145).
 The other way round is safe: an istiod knows the templates of older versions.
 """
@@ -13,17 +13,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
-from ansible_collections.meshops.istio.plugins.module_utils import _manifest
 from ansible_collections.meshops.istio.plugins.module_utils._client import Json
 from ansible_collections.meshops.istio.plugins.module_utils._errors import NotFoundError, ProofError
-from ansible_collections.meshops.istio.plugins.module_utils._manifest import Change, object_path
+from ansible_collections.meshops.istio.plugins.module_utils._manifest import Change, Installation, key_of, object_path
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh, name_of, suffix
 from ansible_collections.meshops.istio.plugins.module_utils._reading import NAMESPACES, fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils._rollout import pod_failure
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Run
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version, parse
 
-#: What a newer istiod needs before it starts, in this order; istioctl applies the rest.
+#: What a newer istiod needs before it starts, in this order; the installer applies the rest.
 AHEAD = (
     "CustomResourceDefinition",
     "ServiceAccount",
@@ -53,19 +52,19 @@ def needed(mesh: Mesh, changes: Iterable[Change], revision: str, version: Versio
 def ahead(rendered: Iterable[Json], changes: Iterable[Change]) -> list[Json]:
     """Return the rendered objects that go first, in their order."""
     wanted = {(change.kind, change.namespace, change.name) for change in changes if change.kind in AHEAD}
-    found = [obj for obj in rendered if (obj["kind"], obj["metadata"].get("namespace", ""), name_of(obj)) in wanted]
+    found = [obj for obj in rendered if key_of(obj) in wanted]
     return sorted(found, key=lambda obj: AHEAD.index(obj["kind"]))
 
 
-def roll(run: Run, rendered: Iterable[Json], changes: Iterable[Change]) -> None:
+def roll(run: Run, installation: Installation) -> None:
     """Bring the new istiod up beside the old one, and wait until only the new one serves.
 
     Raises:
         ProofError: it does not come up; the old one serves on, with the configuration that it knows.
     """
     params = run.params
-    for obj in ahead(rendered, changes):
-        _apply(run, obj)
+    for obj in ahead(installation.rendered, installation.changes):
+        _apply(run, installation, obj)
     deadline = time.monotonic() + params["timeout"]
     while (reason := _missing(run, params["revision"])) is not None:
         if time.monotonic() >= deadline:
@@ -78,7 +77,7 @@ def roll(run: Run, rendered: Iterable[Json], changes: Iterable[Change]) -> None:
         time.sleep(0.5)
 
 
-def _apply(run: Run, obj: Json) -> None:
+def _apply(run: Run, installation: Installation, obj: Json) -> None:
     name, kind = name_of(obj), obj["kind"]
     path = object_path(kind, obj["metadata"].get("namespace", ""), name)
     doing = f"Applying {kind} {name}"
@@ -86,9 +85,8 @@ def _apply(run: Run, obj: Json) -> None:
         live = run.client.get(path, doing=doing)
     except NotFoundError:
         live = {"metadata": {}}
-    params = run.params
-    wanted = _manifest.with_ownership(obj, live, params["revision"], params["version"], run.istio_namespace)
-    run.client.apply(path, wanted, manager=_manifest.MANAGER, doing=doing, dry_run=False)
+    dressed = installation.dress(obj, live)
+    run.client.apply(path, dressed, manager=installation.manager, doing=doing, dry_run=False)
 
 
 def _pods(run: Run, revision: str) -> list[Json]:

@@ -33,7 +33,7 @@ class Run:
     check_mode: bool = False
     progress: Callable[[str], None] = _silent
     cluster_id: str = ""
-    istioctl_wrote: bool = False
+    tool_wrote: bool = False
 
     @property
     def istio_namespace(self) -> str:
@@ -131,7 +131,7 @@ def _with_warnings(result: Json, warnings: list[str]) -> Json:
 
 
 def _wrote(run: Run | None) -> bool:
-    return run is not None and (run.istioctl_wrote or run.client.traffic.writes > 0)
+    return run is not None and (run.tool_wrote or run.client.traffic.writes > 0)
 
 
 def _about(run: Run | None) -> Json:

@@ -132,7 +132,7 @@ def run(run: Run) -> Outcome:
 
 def _carry_out(run: Run, mesh: Mesh, name: str, revision: str | None) -> None:
     ctl = run.istioctl(mesh, revision or mesh.tags[name], *mesh.revisions)
-    run.istioctl_wrote = True
+    run.tool_wrote = True
     if revision is None:
         ctl.run("tag", "remove", name, "--skip-confirmation")
     else:

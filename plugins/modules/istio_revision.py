@@ -59,6 +59,13 @@ options:
     type: list
     elements: str
     default: []
+  installer:
+    description:
+      - What installs and removes control planes here.
+      - V(istioctl) is the C(istioctl) of the version.
+    type: str
+    choices: [istioctl]
+    default: istioctl
   istioctl:
     description:
       - C(istioctl) on the machine where the task runs. A name without a slash is looked up on E(PATH).

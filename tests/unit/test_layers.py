@@ -37,6 +37,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "tools": (
         "_external",
         "_install",
+        "_installer",
+        "_installer_*",
         "_manifest",
         "_module",
         "_planned",

@@ -17,26 +17,15 @@ from ansible_collections.meshops.istio.plugins.module_utils._manifest import (
     change_of,
     changes,
     comparable,
-    default_changes,
     differences,
     object_path,
     parse_manifest,
-    prunes,
     shown,
-    with_ownership,
 )
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 
-SCOPE: dict[str, t.Any] = {"revision": b.OLD, "version": b.OLD_VERSION, "namespace": b.SYSTEM}
-OWNED = {
-    "operator.istio.io/managed": "Reconcile",
-    "operator.istio.io/version": b.OLD_VERSION,
-    "operator.istio.io/component": "Pilot",
-    "install.operator.istio.io/owning-resource-namespace": b.SYSTEM,
-    "install.operator.istio.io/owning-resource": "unknown",
-    "istio.io/rev": b.OLD,
-}
+MANAGER = "somebody"
 MANIFEST = """\
 ---
 apiVersion: apiextensions.k8s.io/v1
@@ -61,9 +50,14 @@ metadata: {name: istiod}
 """
 
 
-def config_map(data: b.Json, name: str = "cm", **labels: str) -> b.Json:
+def config_map(data: b.Json, name: str = "cm") -> b.Json:
     """A ConfigMap in the Istio namespace."""
-    return {"kind": "ConfigMap", "metadata": b.meta(name, b.SYSTEM, labels, resourceVersion="7"), "data": data}
+    return {"kind": "ConfigMap", "metadata": b.meta(name, b.SYSTEM, {"a": "b"}, resourceVersion="7"), "data": data}
+
+
+def dress(obj: b.Json, dummy: b.Json) -> b.Json:
+    """What an installer adds: a label."""
+    return {**obj, "metadata": {**obj["metadata"], "labels": {"a": "b"}}}
 
 
 def rendered(obj: b.Json) -> b.Json:
@@ -93,45 +87,6 @@ def test_text_that_looks_like_yaml_stays_text() -> None:
 )
 def test_object_path(kind: str, expected: str) -> None:
     assert object_path(kind, "n", "x") == expected
-
-
-def test_domain_9_ownership_labels_are_what_only_the_installer_adds() -> None:
-    found = with_ownership(rendered(config_map({})), config_map({}, **OWNED), b.OLD, b.OLD_VERSION, b.SYSTEM)
-    assert found["metadata"]["labels"] == OWNED
-
-
-def test_a_component_label_that_is_rendered_stays() -> None:
-    mine = rendered(config_map({}))
-    mine["metadata"]["labels"]["operator.istio.io/component"] = "Base"
-    found = with_ownership(mine, config_map({}, **OWNED), b.OLD, b.OLD_VERSION, b.SYSTEM)
-    assert found["metadata"]["labels"]["operator.istio.io/component"] == "Base"
-    assert "istio.io/rev" not in mine["metadata"]["labels"]
-
-
-def validator(policy: str) -> b.Json:
-    """A validator with one webhook."""
-    return {
-        "kind": "ValidatingWebhookConfiguration",
-        "metadata": b.meta("v"),
-        "webhooks": [{"name": "w", "failurePolicy": policy}],
-    }
-
-
-def test_domain_2_istiods_own_failure_policy_is_no_difference() -> None:
-    """Ignore in the manifest; istiod sets Fail within a second or two."""
-    found = with_ownership(validator("Ignore"), validator("Fail"), b.OLD, b.OLD_VERSION, b.SYSTEM)
-    assert found["webhooks"][0]["failurePolicy"] == "Fail"
-
-
-@pytest.mark.parametrize(("revision", "parked"), [("default", True), (b.OLD, False)])
-def test_domain_4_webhooks_without_a_revision_are_parked_behind_the_default_tag(revision: str, parked: bool) -> None:
-    live = b.injector(revision, parked=parked)
-    found = with_ownership(b.injector(revision), live, revision, b.OLD_VERSION, b.SYSTEM)
-    for hook, there in zip(found["webhooks"], live["webhooks"], strict=True):
-        assert (hook["namespaceSelector"], hook["objectSelector"]) == (
-            there["namespaceSelector"],
-            there["objectSelector"],
-        )
 
 
 @pytest.mark.parametrize(
@@ -172,37 +127,22 @@ def test_what_the_server_writes_is_no_difference() -> None:
     ],
 )
 def test_a_change_is_computed_by_the_server(live: b.Json | None, wanted: b.Json, expected: str | None) -> None:
-    with FakeApi(*([config_map(live, **OWNED)] if live else [])) as api:
-        found = change_of(api.client(), rendered(config_map(wanted)), b.OLD, b.OLD_VERSION, b.SYSTEM)
+    with FakeApi(*([config_map(live)] if live else [])) as api:
+        found = change_of(api.client(), rendered(config_map(wanted)), dress, MANAGER)
         assert (str(found) if found else None) == expected
         assert api.writes() == []
-        assert [seen.query["fieldManager"] for seen in api.seen if seen.method == "PATCH"] == ["istio-operator"] * bool(
-            live
-        )
+        assert [seen.query["fieldManager"] for seen in api.seen if seen.method == "PATCH"] == [MANAGER] * bool(live)
 
 
 def test_a_kind_that_is_not_known_is_a_sentence() -> None:
     with FakeApi() as api, pytest.raises(MeshError, match="kind Surprise, which this collection does not know"):
-        change_of(api.client(), {"kind": "Surprise", "metadata": {"name": "x"}}, b.OLD, b.OLD_VERSION, b.SYSTEM)
+        change_of(api.client(), {"kind": "Surprise", "metadata": {"name": "x"}}, dress, MANAGER)
 
 
 def test_changes_come_in_a_stable_order() -> None:
     with FakeApi() as api:
         wanted = [rendered(config_map({}, name)) for name in ("c", "a", "b")]
-        assert [change.name for change in changes(api.client(), wanted, **SCOPE)] == ["a", "b", "c"]
-
-
-def test_s12_what_is_no_longer_rendered_would_be_pruned() -> None:
-    live = [
-        config_map({}, "kept", **OWNED),
-        config_map({}, "gone", **OWNED),
-        config_map({}, "marked", **OWNED, **{"install.operator.istio.io/owning-resource-not-pruned": "true"}),
-        config_map({}, "other-revision", **{**OWNED, "istio.io/rev": b.NEW}),
-        config_map({}, "by-hand"),
-    ]
-    with FakeApi(*live) as api:
-        found = prunes(api.client(), [rendered(config_map({}, "kept"))], **SCOPE)
-    assert list(map(str, found)) == ["prune ConfigMap istio-system/gone"]
+        assert [change.name for change in changes(api.client(), wanted, dress, MANAGER)] == ["a", "b", "c"]
 
 
 def test_results_carry_the_first_paths_and_their_number() -> None:
@@ -216,28 +156,3 @@ def test_results_carry_the_first_paths_and_their_number() -> None:
 )
 def test_long_values_are_shortened(value: t.Any, expected: t.Any) -> None:
     assert shown(value) == expected
-
-
-def stamped(version: str | None) -> list[b.Json]:
-    """The default tag with the version of its installer."""
-    found = b.revision_tag("default", "default")
-    for obj in found:
-        obj["metadata"]["labels"] |= {"operator.istio.io/version": version} if version else {}
-    return found
-
-
-@pytest.mark.parametrize(
-    ("objects", "expected"),
-    [
-        pytest.param(stamped(b.OLD_VERSION), 3, id="an install without a revision stamps all three"),
-        pytest.param(stamped(b.NEW_VERSION), 0, id="they have that stamp"),
-        pytest.param(stamped(None), 0, id="made by tag set: no stamp"),
-        pytest.param([], 0, id="there is none yet"),
-    ],
-)
-def test_s11_the_default_tag_is_part_of_an_install_without_a_revision(objects: list[b.Json], expected: int) -> None:
-    with FakeApi(*objects) as api:
-        found = default_changes(api.client(), version=b.NEW_VERSION, namespace=b.SYSTEM)
-    assert len(found) == expected
-    for one in found:
-        assert dict(one.fields) == {"metadata.labels.operator.istio.io/version": (b.OLD_VERSION, b.NEW_VERSION)}

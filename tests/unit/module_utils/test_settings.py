@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from ansible_collections.meshops.istio.plugins.module_utils._errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import Revision
 from ansible_collections.meshops.istio.plugins.module_utils._settings import (
+    Wanted,
     carried_tag,
     carried_values,
     flatten,
@@ -143,22 +145,15 @@ def test_flatten_keeps_every_leaf_under_its_path(tree: b.Json) -> None:
         pytest.param({"revision": "default"}, {}, id="domain 2: the non-revisioned install has no revision"),
         pytest.param({"tag": "1.31.0-debug"}, {"revision": b.NEW, "tag": "1.31.0-debug"}, id="an image tag"),
         pytest.param(
-            {"base": False},
+            {"crds": False},
             {"revision": b.NEW, "components": {"base": {"enabled": False}}},
             id="S10: without CRDs, the way that works (C6)",
         ),
     ],
 )
 def test_operator_document(over: b.Json, spec: b.Json) -> None:
-    given_: b.Json = {
-        "profile": "minimal",
-        "revision": b.NEW,
-        "namespace": b.SYSTEM,
-        "values": {"a": 1},
-        "tag": None,
-        **over,
-    }
-    found = operator_document(**given_)
+    wanted = Wanted(b.NEW, Version(1, 31, 0), b.SYSTEM, "minimal", {"a": 1})
+    found = operator_document(dataclasses.replace(wanted, **over))
     assert found["spec"] == {"profile": "minimal", "values": {"a": 1}, **spec}
     assert found["metadata"] == {"namespace": b.SYSTEM}
 

@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ProofError
-from ansible_collections.meshops.istio.plugins.module_utils._manifest import Change
+from ansible_collections.meshops.istio.plugins.module_utils._manifest import Change, Installation
 from ansible_collections.meshops.istio.plugins.module_utils._swap import AHEAD, ahead, needed, roll
 from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_revision import TOOL
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
@@ -66,14 +66,22 @@ def rendered_istiod(tag: str) -> b.Json:
     return {key: found[key] for key in ("kind", "metadata", "spec")}
 
 
+def installation(tag: str) -> Installation:
+    """An installation by somebody who adds an annotation."""
+
+    def dress(obj: b.Json, dummy: b.Json) -> b.Json:
+        return {**obj, "metadata": {**obj["metadata"], "annotations": {"by": "somebody"}}}
+
+    return Installation([rendered_istiod(tag)], [change()], None, "somebody", dress, lambda dummy: None)
+
+
 def test_it_is_applied_as_the_installer_would() -> None:
     with FakeApi(*b.plane(b.OLD)) as api:
         run = run_of(api, TOOL, revision=b.OLD, version=b.NEW_VERSION, strategy="in_place")
-        roll(run, [rendered_istiod(b.NEW_VERSION)], [change()])
+        roll(run, installation(b.NEW_VERSION))
         (seen,) = [seen for seen in api.seen if seen.method == "PATCH"]
-        assert (seen.query["fieldManager"], "dryRun" in seen.query) == ("istio-operator", False)
-        labels = api.get("Deployment", "istiod-1-30-3")["metadata"]["labels"]
-        assert (labels["operator.istio.io/version"], labels["istio.io/rev"]) == (b.NEW_VERSION, b.OLD)
+        assert (seen.query["fieldManager"], "dryRun" in seen.query) == ("somebody", False)
+        assert api.get("Deployment", "istiod-1-30-3")["metadata"]["annotations"] == {"by": "somebody"}
 
 
 def broken_pod() -> b.Json:
@@ -94,7 +102,7 @@ def test_an_istiod_that_does_not_come_up_leaves_the_old_one_with_its_configurati
         api.on_patch = lambda dummy: None
         run = run_of(api, TOOL, revision=b.OLD, version=b.NEW_VERSION, strategy="in_place", timeout=1)
         with pytest.raises(ProofError, match=r"istiod-1-30-3 is not rolled out; pod istiod-1-30-3-x.*ImagePullBackOff"):
-            roll(run, [rendered_istiod("nope")], [change()])
+            roll(run, installation("nope"))
         assert b.mesh_of(api.objects).revisions[b.OLD].config == b.mesh_of(objects).revisions[b.OLD].config
 
 
@@ -105,4 +113,4 @@ def test_an_old_pod_on_its_way_out_still_answers() -> None:
     with FakeApi(*b.plane(b.OLD), pod) as api:
         run = run_of(api, TOOL, revision=b.OLD, version=b.NEW_VERSION, strategy="in_place", timeout=1)
         with pytest.raises(ProofError, match="pod istiod-1-30-3-x is not gone yet"):
-            roll(run, [rendered_istiod(b.NEW_VERSION)], [change()])
+            roll(run, installation(b.NEW_VERSION))

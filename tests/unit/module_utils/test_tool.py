@@ -97,7 +97,7 @@ def test_a_failure_half_way_has_changed_something(api: FakeApi) -> None:
 
 def test_a_failure_after_istioctl_has_changed_something(api: FakeApi) -> None:
     def core(run: Run) -> t.NoReturn:
-        run.istioctl_wrote = True
+        run.tool_wrote = True
         refuse(run)
 
     assert task(api, tool(core))["changed"] is True

@@ -16,8 +16,9 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils._finding import Goal
-from ansible_collections.meshops.istio.plugins.module_utils._install import default_after, document, guard
+from ansible_collections.meshops.istio.plugins.module_utils._install import guard, wanted
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import REV
+from ansible_collections.meshops.istio.plugins.module_utils._settings import operator_document
 from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_revision import TOOL, check
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
 from unit.module_utils import builders as b
@@ -79,48 +80,12 @@ def test_s7_unsupported_hops_are_refused(
         guard(snapshot, goal, allow)
 
 
-@pytest.mark.parametrize(
-    ("objects", "take", "expected"),
-    [
-        pytest.param(b.two_planes(), False, b.OLD, id="S11: a default tag stays"),
-        pytest.param([], False, b.NEW, id="the first revision becomes the default"),
-        pytest.param(b.plane(b.OLD), True, b.NEW, id="S11: taken because it was asked for"),
-        pytest.param(b.plane(b.NEW), False, b.NEW, id="the same revision again"),
-    ],
-)
-def test_s11_where_the_default_leads_after(objects: list[b.Json], take: bool, expected: str) -> None:
-    assert default_after(b.mesh_of(objects), b.NEW, take) == expected
-
-
-@pytest.mark.parametrize(
-    ("objects", "take"),
-    [
-        pytest.param(b.plane("default"), False, id="no tag default yet"),
-        pytest.param([*b.plane("default"), *b.revision_tag("default", "default")], False, id="it is there"),
-        pytest.param([*b.plane("default"), *b.revision_tag("default", b.NEW)], True, id="S11: taken on purpose"),
-    ],
-)
-def test_s11_an_install_without_a_revision_owns_the_default(objects: list[b.Json], take: bool) -> None:
-    assert default_after(b.mesh_of(objects), "default", take) == "default"
-
-
-def test_s11_an_install_without_a_revision_does_not_take_the_default_back() -> None:
-    mesh = b.mesh_of([*b.plane("default"), *b.plane(b.NEW), *b.revision_tag("default", b.NEW)])
-    with pytest.raises(SafetyError, match=r"The tag default points at 1-31-0;.*take it back.*take_default=true"):
-        default_after(mesh, "default", take=False)
-
-
-def test_s11_the_default_is_not_taken_by_the_way() -> None:
-    with pytest.raises(SafetyError, match="give the default to 1-31-0 by the way, although 1-30-3 is installed"):
-        default_after(b.mesh_of(b.plane(b.OLD)), b.NEW, take=False)
-
-
 def spec(objects: list[b.Json], crds: str = "", **options: t.Any) -> b.Json:
     """Spec of the document that istioctl is given."""
     with FakeApi() as api:
         run = run_of(api, TOOL, revision=b.NEW, version=b.NEW_VERSION, **options)
     snapshot = b.snapshot_of(objects, crd_versions={"x": crds} if crds else {})
-    found: b.Json = document(run, snapshot, b.OLD, TARGET)["spec"]
+    found: b.Json = operator_document(wanted(run, snapshot, b.OLD, TARGET))["spec"]
     return found
 
 
