@@ -9,7 +9,7 @@ import dataclasses
 import json
 import typing as t
 
-from ansible_collections.meshops.istio.plugins.module_utils import _installer, _manifest, _prove, _swap
+from ansible_collections.meshops.istio.plugins.module_utils import _external, _installer, _manifest, _prove, _swap
 from ansible_collections.meshops.istio.plugins.module_utils._checks import CODES
 from ansible_collections.meshops.istio.plugins.module_utils._client import Json
 from ansible_collections.meshops.istio.plugins.module_utils._errors import (
@@ -156,17 +156,28 @@ def _refuse_prunes(changes: list[Change]) -> None:
 
 def install(run: Run) -> Outcome:
     """Install the revision if anything differs, and prove that it takes workloads."""
+    if run.params["installer"] == _external.EXTERNAL:
+        return _external.await_revision(run, *_judged(run))
     with _installer.opened(run) as installer:
         return _install(run, installer)
+
+
+def _judged(run: Run) -> tuple[Snapshot, str | None]:
+    """Read the cluster, refuse what is not supported, and return it with the revision that the run starts from."""
+    params, version = run.params, required(run.params["version"])
+    snapshot = run.snapshot()
+    source = source_of(snapshot, params["strategy"], params["revision"], version, params["source_revision"])
+    guard(snapshot, Goal(params["strategy"], version, params["revision"], source), params["allow"])
+    return snapshot, source
 
 
 def _install(run: Run, installer: Installer) -> Outcome:
     params = run.params
     revision, version = params["revision"], required(params["version"])
-    snapshot = run.snapshot()
+    snapshot, source = _judged(run)
     mesh = snapshot.mesh
-    source = source_of(snapshot, params["strategy"], revision, version, params["source_revision"])
-    guard(snapshot, Goal(params["strategy"], version, revision, source), params["allow"])
+    if revision in mesh.revisions:
+        _external.require_own(run, mesh.revisions[revision].manager, revision)
     run.progress(f"comparing revision {revision} ({version}) with what is installed")
     steps = plan(run, snapshot, installer, source, version)
     _refuse_prunes(steps.changes)

@@ -13,6 +13,7 @@ from ansible_collections.meshops.istio.plugins.module_utils import _install, _re
 from ansible_collections.meshops.istio.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils._checks import require_known
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils._external import EXTERNAL
 from ansible_collections.meshops.istio.plugins.module_utils._installer import INSTALLERS
 from ansible_collections.meshops.istio.plugins.module_utils._planned import PLANNED_SPEC
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome, Run, Tool
@@ -24,7 +25,7 @@ SPEC = ArgumentSpec(
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "version": {"type": "str"},
         "strategy": {"type": "str", "choices": list(HOPS), "default": "canary"},
-        "installer": {"type": "str", "choices": list(INSTALLERS), "default": "istioctl"},
+        "installer": {"type": "str", "choices": [*INSTALLERS, EXTERNAL], "default": "istioctl"},
         "istioctl": {"type": "str", "default": "istioctl"},
         "profile": {"type": "str", "default": "minimal"},
         "source_revision": {"type": "str"},

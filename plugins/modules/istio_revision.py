@@ -63,8 +63,12 @@ options:
     description:
       - What installs and removes control planes here.
       - V(istioctl) is the C(istioctl) of the version.
+      - V(external) is somebody else, such as the Sail Operator, the Istio add-on of AKS, or whoever runs a control
+        plane elsewhere. Nothing is installed or removed then. With O(state=present), waits until the revision is
+        there, at most O(timeout) seconds, and proves it. With O(state=absent), fails if anything still needs it.
+      - What an operator keeps is not written with any other value.
     type: str
-    choices: [istioctl]
+    choices: [istioctl, external]
     default: istioctl
   istioctl:
     description:
@@ -234,6 +238,11 @@ source_revision:
   returned: success and O(state=present)
   type: str
   sample: 1-30-3
+removable:
+  description: Nothing needs the revision any more, so that its installer may remove it.
+  returned: success, O(state=absent), O(installer=external) and the revision is still there
+  type: bool
+  sample: true
 settings:
   description: Helm values that differ between what the source's settings come to now, and what the target makes of
     them, as dotted paths with the values before and after.

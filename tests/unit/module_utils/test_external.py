@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._tool import Run
 from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_revision import TOOL
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import Answer, FakeApi
-from unit.module_utils.running import run_of
+from unit.module_utils.running import run_of, task
 
 pytestmark = pytest.mark.usefixtures("quick")
 MESH = [*b.plane(b.OLD), *b.revision_tag("default", b.OLD), *b.namespaces(shop=b.OLD)]
@@ -89,3 +90,29 @@ def test_what_an_operator_keeps_is_refused_and_names_the_way(api: FakeApi) -> No
     with pytest.raises(SafetyError, match="belongs to IstioRevision 1-31-0 of the Sail Operator") as refused:
         require_own(run_for(api), SAIL, b.NEW)
     assert "set installer=external" in refused.value.message
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_the_module_installs_nothing_and_needs_no_installer(api: FakeApi, check_mode: bool) -> None:
+    options = {"revision": b.NEW, "version": b.NEW_VERSION, "installer": "external", "istioctl": "/no/such/file"}
+    result = task(api, TOOL, check_mode=check_mode, **options)
+    assert (result["changed"], result["changes"], result["source_revision"]) == (False, [], b.OLD)
+    assert api.writes() == []
+
+
+def test_an_unsupported_hop_is_refused_also_where_others_install(api: FakeApi) -> None:
+    result = task(api, TOOL, revision="1-33-0", version="1.33.0", installer="external")
+    assert result["failed"]
+    assert "MU001" in result["msg"]
+
+
+def test_what_an_operator_installed_is_installed_by_nobody_else(api: FakeApi, tmp_path: Path) -> None:
+    (found,) = (
+        obj for obj in api.objects if obj["metadata"]["name"] == f"istiod-{b.NEW}" and obj["kind"] == "Deployment"
+    )
+    owner = {"apiVersion": "sailoperator.io/v1", "kind": "IstioRevision", "name": b.NEW}
+    found["metadata"]["ownerReferences"] = [owner]
+    result = task(api, TOOL, revision=b.NEW, version=b.NEW_VERSION, istioctl=api.istioctl(tmp_path))
+    assert result["failure"]["kind"] == "SafetyError"
+    assert f"belongs to IstioRevision {b.NEW} of the Sail Operator" in result["msg"]
+    assert api.writes() == []
