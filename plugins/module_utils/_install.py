@@ -180,6 +180,8 @@ def _install(run: Run, installer: Installer) -> Outcome:
         _external.require_own(run, mesh.revisions[revision].manager, revision)
     run.progress(f"comparing revision {revision} ({version}) with what is installed")
     steps = plan(run, snapshot, installer, source, version)
+    for line in steps.settings.lines():
+        run.progress(line)
     _refuse_prunes(steps.changes)
     _refuse_settings(steps.settings, params["accept_settings"])
     tag = steps.wanted.image_tag
@@ -248,10 +250,16 @@ def _not_installed(run: Run, installer: Installer, steps: Plan, exc: InstallerEr
 def _diff(mesh: Mesh, steps: Plan, revision: str, version: str) -> tuple[Json, Json]:
     """Return (before, after) for --diff: control planes, the default, and every object that changes."""
     planes = {name: found.version for name, found in mesh.revisions.items() if found.deployment}
-    before: Json = {"control_planes": planes, "default": mesh.default_revision, "objects": {}}
+    before: Json = {
+        "control_planes": planes,
+        "default": mesh.default_revision,
+        "settings": steps.settings.side(0),
+        "objects": {},
+    }
     after: Json = {
         "control_planes": {**planes, revision: version},
         "default": mesh.default_revision if DEFAULT in mesh.tags else steps.installation.default_after,
+        "settings": steps.settings.side(1),
         "objects": {},
     }
     for change in steps.changes:

@@ -130,6 +130,15 @@ class SettingsDiff:
         """Return the JSON-ready form that results carry."""
         return {name: {path: list(pair) for path, pair in vars(self)[name].items()} for name in ("user", "defaults")}
 
+    def side(self, side: int) -> Json:
+        """Return dotted path -> value before (0) or after (1)."""
+        return {path: pair[side] for path, pair in {**self.defaults, **self.user}.items() if pair[side] is not None}
+
+    def lines(self) -> list[str]:
+        """Return one line for each setting that changes, those of the user first."""
+        groups = (("setting of yours", self.user), ("default", self.defaults))
+        return [f"{kind} {path}: {old!r} -> {new!r}" for kind, found in groups for path, (old, new) in found.items()]
+
 
 def settings_diff(old: Json, new: Json, given: Json) -> SettingsDiff:
     """Compare the merged values of two versions; ``given`` is what a user set on the old one."""

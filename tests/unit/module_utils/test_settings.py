@@ -186,6 +186,13 @@ def test_settings_diff(old: b.Json, new: b.Json, given_: b.Json, user: b.Json, d
     }
 
 
+def test_what_changes_is_said_the_users_settings_first() -> None:
+    found = settings_diff({"a": 1, "own": {"x": 7}}, {"a": 2, "own": {"x": 9}, "new": True}, {"own": {"x": 7}})
+    assert found.lines() == ["setting of yours own.x: 7 -> 9", "default a: 1 -> 2", "default new: None -> True"]
+    assert found.side(0) == {"a": 1, "own.x": 7}
+    assert found.side(1) == {"a": 2, "new": True, "own.x": 9}
+
+
 @given(old=TREES, new=TREES, own=TREES)
 def test_every_difference_is_either_the_users_or_a_default(old: b.Json, new: b.Json, own: b.Json) -> None:
     found = settings_diff(old, new, own)
