@@ -39,6 +39,13 @@ options:
         type: list
         elements: str
         default: []
+      taken_over:
+        description:
+          - Shared gateways, CNI and ztunnel objects that would belong to O(planned.revision), such as
+            V(Deployment istio-system/istio-ingressgateway).
+        type: list
+        elements: str
+        default: []
       restored:
         description:
           - Whether O(planned.namespaces) would have been given their labels from before their last move back.

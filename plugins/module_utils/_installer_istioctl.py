@@ -28,6 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._manifest import (
     parse_manifest,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
+    COMPONENT,
     CRD_VERSION,
     DEFAULT,
     REV,
@@ -40,7 +41,6 @@ from ansible_collections.meshops.istio.plugins.module_utils._settings import Wan
 MANAGER = "istio-operator"
 OWNER_NAMESPACE = "install.operator.istio.io/owning-resource-namespace"
 OWNER = "install.operator.istio.io/owning-resource"
-COMPONENT = "operator.istio.io/component"
 MANAGED = "operator.istio.io/managed"
 NOT_PRUNED = "install.operator.istio.io/owning-resource-not-pruned"
 #: What an install deletes again when it is no longer rendered.
@@ -82,9 +82,10 @@ class ByIstioctl:
         with _istioctl.operator_file(document) as path:
             self.ctl.run("install", "-f", path, *flags, timeout=timeout + 60)
 
-    def uninstall(self, dummy: Mesh, revision: str, timeout: int) -> None:
-        """Remove the revision's objects."""
-        self.ctl.run("uninstall", "--revision", revision, "--skip-confirmation", timeout=timeout)
+    def uninstall(self, mesh: Mesh, revision: str, timeout: int) -> None:
+        """Remove the revision's objects; without a webhook istioctl does not know it, and leaves it to the caller."""
+        if any(injector.revision == revision and not injector.tag for injector in mesh.injectors):
+            self.ctl.run("uninstall", "--revision", revision, "--skip-confirmation", timeout=timeout)
 
 
 def with_ownership(wanted: Wanted, rendered: Json, live: Json) -> Json:

@@ -29,6 +29,7 @@ INJECTOR_SUFFIX = "sidecar-injector.istio.io"
 #: Annotation on a tag's webhook configuration that keeps where the tag pointed before its last move.
 PREVIOUS_REVISION = "meshops.istio/previous-revision"
 CRD_VERSION = "operator.istio.io/version"
+COMPONENT = "operator.istio.io/component"
 
 
 def labels_of(obj: Mapping[str, t.Any]) -> dict[str, str]:

@@ -18,6 +18,7 @@ PLANNED_SPEC: Spec = {
             "version": {"type": "str"},
             "namespaces": {"type": "list", "elements": "str", "default": []},
             "tags": {"type": "list", "elements": "str", "default": []},
+            "taken_over": {"type": "list", "elements": "str", "default": []},
             "restored": {"type": "bool", "default": False},
             "restored_tags": {"type": "list", "elements": "str", "default": []},
         },

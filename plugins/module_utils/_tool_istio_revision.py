@@ -9,7 +9,7 @@ import re
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils import _install, _retire
+from ansible_collections.meshops.istio.plugins.module_utils import _blockers, _install, _retire
 from ansible_collections.meshops.istio.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils._checks import require_known
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
@@ -36,6 +36,7 @@ SPEC = ArgumentSpec(
         "take_default": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 300},
         "allow": {"type": "list", "elements": "str", "default": []},
+        "allow_blockers": {"type": "list", "elements": "str", "default": []},
         **PLANNED_SPEC,
     },
     required_if=(("state", "present", ("version",)),),
@@ -62,6 +63,7 @@ def check(params: Mapping[str, t.Any]) -> None:
         if (params["values"].get(part) or {}).get("tag"):
             raise ParameterError(f"Parameter values: give the image tag in parameter tag, not in {part}.tag.")
     require_known(params["allow"])
+    _blockers.require_known(params["allow_blockers"])
     if params["timeout"] < 1:
         raise ParameterError(f"Parameter timeout: {params['timeout']} is not a number of seconds above 0.")
 

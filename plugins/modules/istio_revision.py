@@ -21,8 +21,10 @@ description:
     image.
   - With O(state=absent), removes a revision that nothing needs any more. Otherwise the task fails, removes nothing
     and returns every blocker.
-  - Blockers are namespaces, tags and default objects that lead to the revision, live proxies on it, pods and
-    workloads that would get it next, and gateways, CNI and ztunnel that C(istioctl) would delete with it.
+  - Blockers are namespaces, tags and default objects that lead to the revision, live proxies on it, pods, workloads
+    and CronJobs that would get it next, and gateways, CNI and ztunnel that C(istioctl) would delete with it.
+  - With the revision goes what would dangle after it, such as webhooks that C(istioctl) leaves. What an interrupted
+    removal has left is removed too.
 options:
   revision:
     description:
@@ -132,6 +134,18 @@ options:
     type: list
     elements: str
     default: []
+  allow_blockers:
+    description:
+      - Codes of blockers that shall not refuse a removal. Whatever has another code still refuses it.
+      - Each blocker that is overridden is returned in RV(overridden), and there is a warning for each code.
+      - With V(shared_component), gateways, CNI or ztunnel are deleted, so what goes through them fails at once.
+      - With V(namespace), V(tag) or V(selects_revision), new pods start without a proxy, and nothing says so. The tags
+        are removed with the revision.
+      - With V(live_proxy), proxies get no configuration any more, and no new certificate when theirs expires.
+      - With V(default_validator) or V(default_service), that object is removed with the revision.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -140,7 +154,9 @@ attributes:
       - O(planned) is used with O(state=absent) only.
   diff_mode:
     support: full
-    details: Shows the control planes, the default, and each object with at most 25 of its fields, before and after.
+    details:
+      - Shows the control planes, the default, and each object with at most 25 of its fields, before and after.
+      - With O(state=absent) it shows every object that is removed.
   idempotent:
     support: full
 notes:
@@ -258,6 +274,12 @@ settings:
       type: dict
       sample:
         global.logging.level: ["default:info", "default:warn"]
+overridden:
+  description: Blockers that O(allow_blockers) has overridden, with the same keys as RV(failure.blockers).
+  returned: success and O(state=absent)
+  type: list
+  elements: dict
+  sample: []
 changes:
   description: Objects that were created or changed. In check mode those that would be.
   returned: success and O(state=present)
@@ -371,7 +393,7 @@ failure:
         remedy:
           description: What to do about it.
           type: str
-          sample: move it with namespace_revision
+          sample: "move it: namespace_revision namespaces=payments revision=..."
 """
 
 from ansible_collections.meshops.istio.plugins.module_utils._module import run_module

@@ -55,7 +55,7 @@ def test_a_revision_that_owns_a_shared_gateway_stays(desk: Desk, gated: Cluster)
         result = desk.tool(gated, "istio_revision", revision=NEW_REVISION, state="absent")
     refusal(result, "SafetyError")
     found = {(one["code"], one["object"]) for one in result["failure"]["blockers"]}
-    assert ("shared_component", "Deployment istio-ingressgateway") in found
+    assert ("shared_component", "Deployment istio-system/istio-ingressgateway") in found
 
 
 def test_without_a_default_tag_no_install_takes_the_default_by_the_way(desk: Desk, gated: Cluster) -> None:

@@ -108,9 +108,7 @@ def let_go(desk: Desk, cluster: Cluster, kind: str) -> None:
         ("pod label", {("selects_revision", "Deployment spare-user/sleeper")}),
         ("live proxy", {("live_proxy", "Pod spare-user/alone")}),
         ("default", {("tag", "tag default"), ("default_validator", "istiod-default-validator"),
-                     ("namespace", "namespace catalog"),
-                     ("selects_revision", "Deployment catalog/browse"),
-                     ("selects_revision", "Deployment catalog/images")}),
+                     ("namespace", "namespace catalog")}),
     ],
 )  # fmt: skip
 def test_each_use_alone_keeps_a_revision(

@@ -19,6 +19,7 @@ PREFIX = "ansible_collections.meshops.istio.plugins.module_utils."
 LAYERS: dict[str, tuple[str, ...]] = {
     "client": ("_argspec", "_auth", "_client", "_errors", "_istioctl"),
     "domain": (
+        "_belongings",
         "_blockers",
         "_checks",
         "_finding",

@@ -10,7 +10,7 @@ import json
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECT, INJECTION, REV, TAG
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import COMPONENT, INJECT, INJECTION, REV, TAG
 
 Json = dict[str, t.Any]
 
@@ -157,7 +157,7 @@ def injector_map(revision: str = OLD, tag: str = OLD_VERSION, *, config: str = "
     data = {"values": json.dumps(values), "config": config or "policy: enabled\n"}
     return {
         "kind": "ConfigMap",
-        "metadata": meta(f"istio-sidecar-injector{suffix}", SYSTEM, {REV: revision}),
+        "metadata": meta(f"istio-sidecar-injector{suffix}", SYSTEM, {REV: revision, COMPONENT: "Pilot"}),
         "data": data,
     }
 
@@ -166,7 +166,11 @@ def values_map(revision: str, values: Json) -> Json:
     """ConfigMap that remembers what the user asked for."""
     suffix = "" if revision == "default" else f"-{revision}"
     data = {"original-values": json.dumps(values), "merged-values": "{}"}
-    return {"kind": "ConfigMap", "metadata": meta(f"values{suffix}", SYSTEM, {REV: revision}), "data": data}
+    return {
+        "kind": "ConfigMap",
+        "metadata": meta(f"values{suffix}", SYSTEM, {REV: revision, COMPONENT: "Pilot"}),
+        "data": data,
+    }
 
 
 def plane(

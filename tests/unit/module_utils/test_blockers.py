@@ -8,7 +8,19 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._blockers import of_names, of_pods, of_shared, of_workloads
+from ansible_collections.meshops.istio.plugins.module_utils._belongings import Belonging
+from ansible_collections.meshops.istio.plugins.module_utils._blockers import (
+    CODES,
+    Blocker,
+    of_cron_jobs,
+    of_names,
+    of_pods,
+    of_shared,
+    of_workloads,
+    overridden,
+    require_known,
+)
+from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECTION, REV
 from unit.module_utils import builders as b
 
@@ -106,11 +118,87 @@ def test_the_message_counts_the_proxies() -> None:
     assert "Deployment shop/web has 3 live proxies" in of_pods(snapshot, b.OLD)[0].message
 
 
-def test_s12_shared_objects_would_be_deleted_with_the_revision() -> None:
-    shared = {
-        "kind": "DaemonSet",
-        "metadata": b.meta("istio-cni-node", b.SYSTEM, {"operator.istio.io/component": "Cni"}),
-    }
-    found = of_shared([shared], b.NEW)
-    assert [(blocker.code, blocker.object) for blocker in found] == [("shared_component", "DaemonSet istio-cni-node")]
-    assert "Cni istio-cni-node belongs to revision 1-31-0" in found[0].as_dict()["message"]
+@pytest.mark.parametrize(
+    ("objects", "remedy"),
+    [
+        pytest.param(
+            [*b.namespaces(shop=b.NEW), *b.deployed()], "restart it: rollout_restart namespaces=shop", id="moved"
+        ),
+        pytest.param(
+            [*b.namespaces(shop=b.OLD), *b.deployed()],
+            "move its namespace, tag or label",
+            id="its namespace is still there",
+        ),
+        pytest.param([*b.namespaces(shop=None), *b.deployed()], "only=all", id="out of the mesh"),
+        pytest.param([*b.namespaces(shop=b.NEW), *b.deployed(paused=True)], "kubectl rollout resume", id="paused"),
+        pytest.param([*b.namespaces(shop=b.NEW), b.pod(owner=("Job", "x"))], "wait until it ends", id="a Job"),
+        pytest.param(
+            [*b.namespaces(shop=b.NEW), b.pod(labels={"gateway.istio.io/managed": "x"})],
+            "label its Gateway",
+            id="istiod rolls a gateway that it manages",
+        ),
+    ],
+)
+def test_the_remedy_of_a_live_proxy_fits_what_owns_it(objects: list[b.Json], remedy: str) -> None:
+    snapshot = b.snapshot_of([*PLANES, *objects])
+    assert remedy in of_pods(snapshot, b.OLD)[0].remedy
+
+
+def test_what_follows_from_its_namespace_is_not_listed_again() -> None:
+    everything = [*b.namespaces(shop=b.OLD), *b.deployed(revision=b.NEW), *b.deployed("empty", pods=0)]
+    assert codes(*everything) == [("namespace", "namespace shop")]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"), [({REV: b.OLD}, ["CronJob shop/nightly"]), ({REV: b.NEW}, []), ({}, [])]
+)
+def test_a_cron_job_whose_next_run_asks_for_it_blocks(labels: dict[str, str], expected: list[str]) -> None:
+    template = {"metadata": {"labels": labels}}
+    spec = {"jobTemplate": {"spec": {"template": template}}}
+    snapshot = b.snapshot_of([*PLANES, *b.namespaces(shop=None)])
+    found = of_cron_jobs(snapshot, b.OLD, [{"metadata": b.meta("nightly", "shop"), "spec": spec}])
+    assert [blocker.object for blocker in found] == expected
+
+
+def shared(kind: str, name: str, component: str = "Cni") -> Belonging:
+    """An object of a shared component."""
+    return Belonging(kind, b.SYSTEM, name, component)
+
+
+@pytest.mark.parametrize(
+    ("owned", "expected"),
+    [
+        pytest.param([shared("DaemonSet", "cni"), shared("ConfigMap", "cni")], ["DaemonSet"], id="what runs pods"),
+        pytest.param([shared("ConfigMap", "cni")], ["ConfigMap"], id="alone, it may belong to what still runs"),
+        pytest.param(
+            [shared("DaemonSet", "cni"), shared("Deployment", "in", "IngressGateways")],
+            ["DaemonSet", "Deployment"],
+            id="two components",
+        ),
+        pytest.param([Belonging("Deployment", b.SYSTEM, "istiod", "Pilot")], [], id="istiod is not shared"),
+    ],
+)
+def test_s12_shared_objects_would_be_deleted_with_the_revision(owned: list[Belonging], expected: list[str]) -> None:
+    found = of_shared(owned, b.NEW)
+    assert [blocker.object.split()[0] for blocker in found] == expected
+    assert all("belongs to revision 1-31-0" in one.message and "istio_shared_profile" in one.remedy for one in found)
+
+
+def test_s12_the_proxies_of_a_shared_gateway_are_not_listed_again() -> None:
+    snapshot = b.snapshot_of([*PLANES, *b.namespaces(), *b.deployed("gateway", b.SYSTEM)])
+    assert [blocker.object for blocker in of_pods(snapshot, b.OLD)] == [f"Deployment {b.SYSTEM}/gateway"]
+    assert of_pods(snapshot, b.OLD, {(b.SYSTEM, "Deployment", "gateway")}) == []
+
+
+def test_every_code_is_known_and_says_what_follows() -> None:
+    found = [Blocker(code, "x", f"{code} x", "y") for code in CODES]
+    warnings = overridden(found, b.OLD)
+    assert len(warnings) == len(CODES)
+    assert all(meaning in text for text, meaning in zip(warnings, CODES.values(), strict=True))
+    assert overridden([], b.OLD) == []
+
+
+def test_an_unknown_code_is_refused_in_one_sentence() -> None:
+    require_known(CODES)
+    with pytest.raises(ParameterError, match=r"there is no blocker everything, namespaces; known are tag, namespace,"):
+        require_known(["everything", "namespaces", "tag"])
