@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from lab import Cluster
@@ -32,3 +33,11 @@ def refusal(result: Json, kind: str) -> str:
 def container() -> Json:
     """A pod's only container."""
     return {"containers": [{"name": "app", "image": "registry.example/app:1"}]}
+
+
+def until(holds: Callable[[], object], seconds: float = 20) -> None:
+    """Wait for what a controller does."""
+    deadline = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.1)

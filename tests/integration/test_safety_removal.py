@@ -5,17 +5,23 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from integration.objects import INJECTION, REV, labels, pods
-from integration.safety import container, no_write, refusal
+from integration.meshes import ADMISSION, MERGE
+from integration.objects import INJECTION, REV, Key, changed, labels, objects, pods
+from integration.safety import container, no_write, refusal, until
 from integration.support import REVISION, VERSION, Desk
 from lab import Cluster
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
+SPARE, USER = "spare", "tenant"
+INJECT = "sidecar.istio.io/inject"
 
 
 def test_a_revision_in_use_stays_and_every_blocker_is_named(desk: Desk, calm: Cluster) -> None:
@@ -36,101 +42,237 @@ def test_a_revision_in_use_stays_and_every_blocker_is_named(desk: Desk, calm: Cl
 
 @pytest.fixture
 def spare(desk: Desk, meshes: list[Cluster]) -> str:
-    """A revision that nothing needs, for one blocker at a time."""
-    result = desk.tool(meshes[0], "istio_revision", revision="spare", version=VERSION)
+    """A revision that nothing needs."""
+    if SPARE not in planes(meshes[0]):
+        install(desk, meshes[0])
+    return SPARE
+
+
+def install(desk: Desk, cluster: Cluster, **values: Json) -> None:
+    """Bring the spare revision up."""
+    result = desk.tool(cluster, "istio_revision", revision=SPARE, version=VERSION, values=values)
     assert not result.get("failed"), result
-    return "spare"
 
 
-def namespace(**own: str) -> Json:
-    """The namespace of what uses the spare revision."""
-    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "spare-user", "labels": own}}
+def planes(cluster: Cluster) -> set[str]:
+    """Revisions with an istiod."""
+    found = cluster.items("/apis/apps/v1/namespaces/istio-system/deployments", {"labelSelector": "app=istiod"})
+    return {one["metadata"]["labels"][REV] for one in found}
 
 
-def sleeper(replicas: int) -> Json:
-    """A Deployment whose pods ask for the spare revision by their own label."""
-    own = {"app": "sleeper"}
-    template = {"metadata": {"labels": {**own, REV: "spare"}}, "spec": container()}
-    spec = {"replicas": replicas, "selector": {"matchLabels": own}, "template": template}
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {"name": "sleeper", "namespace": "spare-user"},
-        "spec": spec,
-    }
+def remove(desk: Desk, cluster: Cluster, **options: Any) -> Json:
+    """Remove the spare revision, or try to."""
+    return desk.tool(cluster, "istio_revision", revision=SPARE, state="absent", **options)
 
 
-def bare_pod() -> Json:
-    """A pod without an owner."""
-    metadata = {"name": "alone", "namespace": "spare-user"}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": container()}
+def of_pods(kind: str, name: str, **spec: Any) -> Json:
+    """A workload of the namespace that uses the spare revision."""
+    version = {"Pod": "v1", "Deployment": "apps/v1", "DaemonSet": "apps/v1"}.get(kind, "batch/v1")
+    return {"apiVersion": version, "kind": kind, "metadata": {"name": name, "namespace": USER}, "spec": spec}
 
 
-def unlabel(cluster: Cluster) -> None:
-    """Take the namespace out of the mesh; its pods keep their proxies."""
-    patch = {"metadata": {"labels": {REV: None}}}
-    cluster.request("PATCH", "/api/v1/namespaces/spare-user", patch, content_type="application/merge-patch+json")
+def template(**own: str) -> Json:
+    """Pods with some labels."""
+    return {"metadata": {"labels": {"app": "sleeper", **own}}, "spec": container()}
 
 
-def use(desk: Desk, cluster: Cluster, kind: str) -> None:
-    """Need the spare revision in exactly one way."""
-    if kind == "tag":
-        cluster.istioctl(VERSION, "tag", "set", "experiment", "--revision", "spare", "-y")
-    elif kind == "default":
-        assert desk.tool(cluster, "istio_tag", name="default", revision="spare")["changed"]
-    elif kind == "pod label":
-        cluster.apply([namespace(), sleeper(0)])
-    elif kind == "namespace":
-        cluster.apply([namespace(**{REV: "spare"})])
-    else:
-        cluster.apply([namespace(**{REV: "spare"}), bare_pod()])
-        unlabel(cluster)
+def job() -> Json:
+    """The specification of a Job whose pod runs for long."""
+    pod = template()
+    pod["metadata"]["annotations"] = {"lab.meshops.dev/duration": "24h"}
+    pod["spec"]["restartPolicy"] = "Never"
+    return {"template": pod}
 
 
-def let_go(desk: Desk, cluster: Cluster, kind: str) -> None:
-    """Need it no more."""
-    if kind == "tag":
-        assert desk.tool(cluster, "istio_tag", name="experiment", state="absent")["changed"]
-    elif kind == "default":
+def rolled(kind: str, name: str, pod: Json, **spec: Any) -> Json:
+    """A Deployment or DaemonSet."""
+    return of_pods(kind, name, selector={"matchLabels": {"app": "sleeper"}}, template=pod, **spec)
+
+
+def never_ready() -> Json:
+    """Pods that never get ready, so that their proxies never connect."""
+    pod = template()
+    pod["metadata"]["annotations"] = {"lab.meshops.dev/fault": "never-ready"}
+    return pod
+
+
+def cron_job() -> Json:
+    """A CronJob whose pods ask for the spare revision."""
+    pod = template(**{REV: SPARE})
+    pod["spec"]["restartPolicy"] = "Never"
+    return of_pods("CronJob", "nightly", schedule="0 3 * * *", jobTemplate={"spec": {"template": pod}})
+
+
+def shared(kind: str, component: str) -> Json:
+    """Something that the whole mesh uses, and that an install of the spare revision has taken over."""
+    spec = {"replicas": 0} if kind == "Deployment" else {}
+    found = rolled(kind, component.lower(), template(**{INJECT: "false"}), **spec)
+    found["metadata"] |= {"namespace": "istio-system", "labels": {REV: SPARE, "operator.istio.io/component": component}}
+    return found
+
+
+@dataclass(frozen=True)
+class Use:
+    """One way to need the spare revision, and the blockers that it is."""
+
+    blockers: set[tuple[str, str]]
+    objects: tuple[Json, ...] = ()
+    label: dict[str, str] = field(default_factory=dict)
+    #: The namespace loses its label once the pods are there.
+    live: bool = False
+    #: An owner of the default or a tag that leads to the spare revision.
+    leads: str = ""
+
+
+BY_REVISION = {REV: SPARE}
+DEFAULT_TAG = f"{ADMISSION}/mutatingwebhookconfigurations/istio-revision-tag-default"
+VALIDATOR = f"{ADMISSION}/validatingwebhookconfigurations/istiod-default-validator"
+SERVICE = "/api/v1/namespaces/istio-system/services/istiod-revision-tag-default"
+USES = {
+    "a namespace": Use({("namespace", f"namespace {USER}")}, label=BY_REVISION),
+    "a tag": Use({("tag", "tag experiment")}, leads="experiment"),
+    "istio-injection": Use(
+        {("tag", "tag default"), ("default_validator", "istiod-default-validator"), ("namespace", "namespace catalog")},
+        leads="default",
+    ),
+    "the default tag": Use({("tag", "tag default"), ("namespace", "namespace catalog")}, leads=DEFAULT_TAG),
+    "the default validator": Use({("default_validator", "istiod-default-validator")}, leads=VALIDATOR),
+    "the default Service": Use({("default_service", "istiod-revision-tag-default")}, leads=SERVICE),
+    "a workload scaled to zero": Use(
+        {("selects_revision", f"Deployment {USER}/sleeper")},
+        (rolled("Deployment", "sleeper", template(**{REV: SPARE}), replicas=0),),
+    ),
+    "a CronJob": Use({("selects_revision", f"CronJob {USER}/nightly")}, (cron_job(),)),
+    "a bare pod": Use(
+        {("live_proxy", f"Pod {USER}/alone")}, (of_pods("Pod", "alone", **container()),), BY_REVISION, live=True
+    ),
+    "a Job": Use({("live_proxy", f"Job {USER}/import")}, (of_pods("Job", "import", **job()),), BY_REVISION, live=True),
+    "a Deployment": Use(
+        {("live_proxy", f"Deployment {USER}/sleeper")},
+        (rolled("Deployment", "sleeper", template(), replicas=1),),
+        BY_REVISION,
+        live=True,
+    ),
+    "a proxy that never connected": Use(
+        {("live_proxy", f"Deployment {USER}/sleeper")},
+        (rolled("Deployment", "sleeper", never_ready(), replicas=1),),
+        BY_REVISION,
+        live=True,
+    ),
+    "a shared gateway": Use(
+        {("shared_component", "Deployment istio-system/ingressgateways")}, (shared("Deployment", "IngressGateways"),)
+    ),
+    "CNI": Use({("shared_component", "DaemonSet istio-system/cni")}, (shared("DaemonSet", "Cni"),)),
+    "ztunnel": Use({("shared_component", "DaemonSet istio-system/ztunnel")}, (shared("DaemonSet", "Ztunnel"),)),
+}
+
+
+def relabel(cluster: Cluster, path: str, **own: str | None) -> None:
+    """Set labels of one object; None takes one away."""
+    names = {"rev": REV}
+    patch = {"metadata": {"labels": {names[key]: value for key, value in own.items()}}}
+    cluster.request("PATCH", path, patch, content_type=MERGE)
+
+
+@contextlib.contextmanager
+def used(desk: Desk, cluster: Cluster, use: Use) -> Iterator[None]:
+    """Need the spare revision in exactly one way, and then no more."""
+    metadata = {"name": USER, "labels": use.label}
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}, *use.objects])
+    if use.live:
+        until(lambda: pods(cluster, [USER]))
+        relabel(cluster, f"/api/v1/namespaces/{USER}", rev=None)
+    if use.leads.startswith("/"):
+        relabel(cluster, use.leads, rev=SPARE)
+    elif use.leads:
+        cluster.istioctl(VERSION, "tag", "set", use.leads, "--revision", SPARE, "--overwrite", "-y")
+    yield
+    if use.leads.startswith("/"):
+        relabel(cluster, use.leads, rev=REVISION)
+    elif use.leads == "default":
         assert desk.tool(cluster, "istio_tag", name="default", revision=REVISION)["changed"]
-    else:
-        at_once = {"gracePeriodSeconds": "0"}
-        cluster.delete("/apis/apps/v1/namespaces/spare-user/deployments/sleeper")
-        cluster.delete("/api/v1/namespaces/spare-user/pods/alone", at_once)
-        unlabel(cluster)
+    elif use.leads:
+        assert desk.tool(cluster, "istio_tag", name=use.leads, state="absent")["changed"]
+    for one in use.objects:
+        cluster.delete(cluster.path(one), {"gracePeriodSeconds": "0", "propagationPolicy": "Background"})
+    relabel(cluster, f"/api/v1/namespaces/{USER}", rev=None)
+    until(lambda: not pods(cluster, [USER]))
+
+
+@pytest.mark.parametrize("use", USES.values(), ids=USES)
+def test_each_use_alone_keeps_a_revision(desk: Desk, calm: Cluster, spare: str, use: Use) -> None:
+    with used(desk, calm, use), no_write(calm):
+        result = remove(desk, calm)
+    refusal(result, "SafetyError")
+    assert {(one["code"], one["object"]) for one in result["failure"]["blockers"]} == use.blockers
+
+
+def test_only_the_codes_that_are_named_are_overridden(desk: Desk, calm: Cluster, spare: str) -> None:
+    with used(desk, calm, USES["istio-injection"]), no_write(calm):
+        result = remove(desk, calm, allow_blockers=["tag", "namespace"])
+        planned = remove(desk, calm, check=True, allow_blockers=["tag", "namespace", "default_validator"])
+    refusal(result, "SafetyError")
+    assert [one["code"] for one in result["failure"]["blockers"]] == ["default_validator"]
+    assert len(planned["warnings"]) == len({one["code"] for one in planned["overridden"]}) == 3
+
+
+def gone(before: dict[Key, Json], after: dict[Key, Json]) -> set[str]:
+    """What was deleted between two readings, as results name it; nothing else may have changed."""
+    found = changed(before, after)
+    assert set(found.values()) <= {"delete"}, found
+    return {f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}" for kind, namespace, name in found}
+
+
+def test_everything_that_would_dangle_goes_and_check_mode_lists_it(desk: Desk, calm: Cluster, spare: str) -> None:
+    # a tag that tag set made, and a kind that istioctl never removes
+    install(desk, calm, **{"global": {"networkPolicy": {"enabled": True}}})
+    calm.istioctl(VERSION, "tag", "set", "experiment", "--revision", spare, "-y")
+    planned = remove(desk, calm, check=True, allow_blockers=["tag"])
+    before = objects(calm)
+    result = remove(desk, calm, allow_blockers=["tag"])
+    assert (result["actions"], result["diff"]) == (planned["actions"], planned["diff"])
+    assert result["diff"]["after"]["objects"] == {}
+    assert gone(before, objects(calm)) == set(result["diff"]["before"]["objects"])
+    assert {one[2] for one in objects(calm) if spare in one[2] or "experiment" in one[2]} == set()
+    with no_write(calm):
+        assert remove(desk, calm)["changed"] is False
 
 
 @pytest.mark.parametrize(
-    ("kind", "blockers"),
+    "broken",
     [
-        ("namespace", {("namespace", "namespace spare-user")}),
-        ("tag", {("tag", "tag experiment")}),
-        ("pod label", {("selects_revision", "Deployment spare-user/sleeper")}),
-        ("live proxy", {("live_proxy", "Pod spare-user/alone")}),
-        ("default", {("tag", "tag default"), ("default_validator", "istiod-default-validator"),
-                     ("namespace", "namespace catalog")}),
+        pytest.param(("deployments", "services"), id="the Deployment and the Service are gone"),
+        pytest.param(("mutatingwebhookconfigurations",), id="the webhook is gone, so istioctl does not know the rest"),
     ],
-)  # fmt: skip
-def test_each_use_alone_keeps_a_revision(
-    desk: Desk, calm: Cluster, spare: str, kind: str, blockers: set[tuple[str, str]]
-) -> None:
-    use(desk, calm, kind)
-    try:
-        with no_write(calm):
-            result = desk.tool(calm, "istio_revision", revision=spare, state="absent")
-    finally:
-        let_go(desk, calm, kind)
-    refusal(result, "SafetyError")
-    assert {(one["code"], one["object"]) for one in result["failure"]["blockers"]} == blockers
+)
+def test_a_removal_that_was_killed_is_finished(desk: Desk, calm: Cluster, spare: str, broken: tuple[str, ...]) -> None:
+    paths = {
+        "deployments": f"/apis/apps/v1/namespaces/istio-system/deployments/istiod-{spare}",
+        "services": f"/api/v1/namespaces/istio-system/services/istiod-{spare}",
+        "mutatingwebhookconfigurations": f"{ADMISSION}/mutatingwebhookconfigurations/istio-sidecar-injector-{spare}",
+    }
+    for resource in broken:
+        calm.request("DELETE", paths[resource])
+    before = objects(calm)
+    result = remove(desk, calm)
+    assert result["changed"], result
+    assert gone(before, objects(calm)) == set(result["diff"]["before"]["objects"])
+    assert {one[2] for one in objects(calm) if spare in one[2]} == set()
+    assert remove(desk, calm)["changed"] is False
 
 
 def test_an_unused_revision_goes(desk: Desk, meshes: list[Cluster], spare: str) -> None:
     cluster = meshes[0]
     running = {key: pod for key, pod in pods(cluster).items() if not key[1].startswith(f"istiod-{spare}-")}
-    assert desk.tool(cluster, "istio_revision", revision=spare, state="absent")["changed"]
-    assert desk.tool(cluster, "istio_revision", revision=spare, state="absent")["changed"] is False
+    assert remove(desk, cluster)["changed"]
+    assert remove(desk, cluster)["changed"] is False
     assert [one["revision"] for one in desk.tool(cluster, "istio_info")["control_planes"]] == [REVISION]
     assert pods(cluster) == running
+
+
+def test_an_unknown_blocker_is_refused_in_one_sentence(desk: Desk) -> None:
+    message = refusal(remove(desk, desk.lab.clusters[0], allow_blockers=["everything"]), "ParameterError")
+    assert message.startswith("Parameter allow_blockers: there is no blocker everything; known are tag, namespace,")
 
 
 def test_a_tag_that_is_followed_is_not_removed(desk: Desk, calm: Cluster) -> None:
