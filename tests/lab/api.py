@@ -37,6 +37,8 @@ class Lab:
         self._owner = owner
         binaries = state.binaries_of(record)
         self.istioctl_template = binaries.istioctl_template
+        self.helm = binaries.helm
+        self.charts_template = binaries.charts_template
         self.clusters = [
             Cluster(name, addresses, place.cluster(index), place.kubeconfig, binaries)
             for index, (name, addresses) in enumerate(state.cluster_names(record), 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import platform
 import re
@@ -26,6 +27,7 @@ from .toolchain import BuildError, Report, find_go, go_environment, output_of
 
 ISTIO_VERSIONS: tuple[str, ...] = ("1.30.2", "1.30.3", "1.31.0", "1.31.1")
 KUBERNETES_VERSION = "1.36.3"
+HELM_VERSION = "4.2.4"
 HUB = "lab.invalid/istio"
 
 GO_FOLDER = Path(__file__).resolve().parent / "go"
@@ -55,6 +57,14 @@ ISTIO = {
     "1.30": Source("istio-1.30", "9739e10eb9d7", 240, 15, 1490),
     "1.31": Source("istio-1.31", "eed52ebb66ad", 150, 15, 460),
 }
+HELM = Source("helm", "", 30, 10, 130)
+#: Charts of a release, by the folders of Istio's sources.
+CHARTS = {"base": "base", "istiod": "istio-control/istio-discovery"}
+#: What release-builder writes into the charts of a release, file by file.
+STAMPS = {
+    "Chart.yaml": (("version: 1.0.0", "version: {version}"), ("appVersion: 1.0.0", "appVersion: {version}")),
+    "values.yaml": (("hub: registry.istio.io/testing", "hub: {hub}"), ("tag: latest", "tag: {version}")),
+}
 
 
 @dataclass(frozen=True)
@@ -65,6 +75,8 @@ class Binaries:
     kwok: Path
     kwok_crds: Path
     istio: Path
+    helm: Path
+    charts: Path
 
     def istioctl(self, version: str) -> Path:
         return self.istio / f"istio-{version}" / "bin" / "istioctl"
@@ -80,10 +92,14 @@ class Binaries:
     def istioctl_template(self) -> str:
         return str(self.istio / "istio-{version}" / "bin" / "istioctl")
 
+    @property
+    def charts_template(self) -> str:
+        return str(self.charts / "{version}")
+
 
 @dataclass(frozen=True)
 class Step:
-    """One call of `go build` whose result appears at `target` as a whole or not at all."""
+    """One call of `go build`, or the charts of a version; its result appears at `target` as a whole or not at all."""
 
     title: str
     source: Source
@@ -117,6 +133,10 @@ def istio_flags(version: str, commit: str) -> tuple[str, ...]:
     )
 
 
+def helm_flags() -> tuple[str, ...]:
+    return (*BUILD_FLAGS, link_flags([f"helm.sh/helm/v4/internal/version.version=v{HELM_VERSION}"]))
+
+
 def link_flags(stamps: Iterable[str]) -> str:
     return "-ldflags=-s -w " + " ".join(f"-X {stamp}" for stamp in stamps)
 
@@ -142,6 +162,15 @@ def istio_home(cache: Path) -> Path:
     return cache / "bin" / f"istio-{key_of([source.path for source in ISTIO.values()], flags)}"
 
 
+def helm_home(cache: Path) -> Path:
+    return cache / "bin" / f"helm-{key_of([HELM.path], helm_flags())}"
+
+
+def charts_home(cache: Path) -> Path:
+    """One folder for all versions, like the one of istioctl."""
+    return cache / "bin" / f"charts-{key_of([source.path for source in ISTIO.values()], [HUB, repr(STAMPS)])}"
+
+
 def steps_for(cache: Path, versions: Iterable[str]) -> list[Step]:
     """All steps in the order that lets a lab start earliest."""
     steps = [
@@ -153,7 +182,7 @@ def steps_for(cache: Path, versions: Iterable[str]) -> list[Step]:
             kubernetes_home(cache),
         )
     ]
-    home = istio_home(cache)
+    home, charts = istio_home(cache), []
     for version in sorted(versions, key=build_order):
         source = ISTIO.get(version.rpartition(".")[0])
         if source is None:
@@ -162,7 +191,9 @@ def steps_for(cache: Path, versions: Iterable[str]) -> list[Step]:
         packages = ("istio.io/istio/istioctl/cmd/istioctl", "istio.io/istio/pilot/cmd/pilot-discovery")
         flags = istio_flags(version, source.commit)
         steps.append(Step(f"istioctl + istiod of {version}", source, packages, flags, home / f"istio-{version}", "bin"))
-    return steps
+        charts.append(Step(f"charts of {version}", source, (), (), charts_home(cache) / version))
+    helm = Step(f"helm {HELM_VERSION}", HELM, ("helm.sh/helm/v4/cmd/helm",), helm_flags(), helm_home(cache))
+    return [*steps, *charts, helm]
 
 
 def build_order(version: str) -> tuple[bool, str]:
@@ -172,7 +203,8 @@ def build_order(version: str) -> tuple[bool, str]:
 
 def binaries_in(cache: Path) -> Binaries:
     kubernetes = kubernetes_home(cache)
-    return Binaries(kubernetes / "kube", kubernetes / "kwok", kubernetes / "kwok-crds", istio_home(cache))
+    helm, charts = helm_home(cache) / "helm", charts_home(cache)
+    return Binaries(kubernetes / "kube", kubernetes / "kwok", kubernetes / "kwok-crds", istio_home(cache), helm, charts)
 
 
 def locate(versions: Iterable[str] = ISTIO_VERSIONS) -> Binaries | None:
@@ -239,15 +271,18 @@ def build(step: Step, cache: Path, environ: Mapping[str, str], report: Report) -
         output = result / step.inner
         output.mkdir(parents=True)
         scratch.mkdir()
-        command = ["go", "build", "-p", str(cores()), *step.flags, "-o", f"{output}{os.sep}", *step.packages]
-        # /tmp may be a small memory disk; the linker needs hundreds of megabytes.
-        run(command, step, {**environ, "GOTMPDIR": str(scratch)}, log, report)
+        if step.packages:
+            command = ["go", "build", "-p", str(cores()), *step.flags, "-o", f"{output}{os.sep}", *step.packages]
+            # /tmp may be a small memory disk; the linker needs hundreds of megabytes.
+            run(command, step, {**environ, "GOTMPDIR": str(scratch)}, log, report)
+            compiled_marker(cache, step.source).parent.mkdir(exist_ok=True)
+            compiled_marker(cache, step.source).touch()
+        else:
+            copy_charts(result, step, environ)
         if step.source is KUBERNETES:
             copy_crds(result / "kwok-crds", environ)
         step.target.parent.mkdir(parents=True, exist_ok=True)
         result.rename(step.target)
-        compiled_marker(cache, step.source).parent.mkdir(exist_ok=True)
-        compiled_marker(cache, step.source).touch()
     finally:
         shutil.rmtree(work, ignore_errors=True)
 
@@ -304,16 +339,35 @@ def failure(title: str, code: int, lines: Sequence[str], log: Path) -> str:
 
 def copy_crds(target: Path, environ: Mapping[str, str]) -> None:
     """Copy the resource definitions that kwok wants on the cluster out of its module."""
-    command = ["go", "list", "-m", "-f", "{{.Dir}}", "sigs.k8s.io/kwok"]
-    module = Path(output_of(command, environ, cwd=KUBERNETES.path))
+    module = module_folder("sigs.k8s.io/kwok", KUBERNETES, environ)
     target.mkdir()
     for path in sorted((module / "kustomize" / "crd" / "bases").glob("*.yaml")):
         shutil.copyfile(path, target / path.name)
 
 
+def copy_charts(target: Path, step: Step, environ: Mapping[str, str]) -> None:
+    """Copy Istio's charts out of its module, stamped as those of a release are."""
+    module = module_folder("istio.io/istio", step.source, environ)
+    for name, folder in CHARTS.items():
+        for path in (module / "manifests" / "charts" / folder).rglob("*.*"):
+            if path.is_file():
+                place = target / name / path.relative_to(module / "manifests" / "charts" / folder)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                text = path.read_text(encoding="utf-8")
+                for old, new in STAMPS.get(path.name, ()):
+                    text = text.replace(old, new.format(version=step.target.name, hub=HUB))
+                place.write_text(text, encoding="utf-8")
+
+
+def module_folder(module: str, source: Source, environ: Mapping[str, str]) -> Path:
+    """Where Go keeps a module that a source is built from; fetched if it was cleaned away."""
+    command = ["go", "mod", "download", "-json", module]
+    return Path(json.loads(output_of(command, environ, cwd=source.path))["Dir"])
+
+
 def check_space(steps: Sequence[Step], cache: Path, environ: Mapping[str, str]) -> None:
     """Say before minutes of work, not after, that the disk is too small."""
-    cold = len({step.source for step in steps if not compiled_marker(cache, step.source).exists()})
+    cold = len({step.source for step in steps if step.packages and not compiled_marker(cache, step.source).exists()})
     folders = [Path(line) for line in output_of(["go", "env", "GOCACHE", "GOMODCACHE"], environ).splitlines()]
     needs = [(cache, 0.4 * len(steps)), *zip(folders, (2.5 * cold, 1.2 * cold), strict=True)]
     per_disk: dict[int, float] = {}
@@ -333,6 +387,8 @@ def compiled_marker(cache: Path, source: Source) -> Path:
 
 
 def expected_seconds(done: Sequence[Source], step: Step, cache: Path) -> int:
+    if not step.packages:
+        return 1
     warm = step.source in done or compiled_marker(cache, step.source).exists()
     return step.source.warm_seconds if warm else step.source.cold_seconds
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -95,14 +95,15 @@ class Cluster:
         """Run the real istioctl of a version against this cluster."""
         access = ["--kubeconfig", str(self.kubeconfig), "--context", self.context]
         command = [str(self._binaries.istioctl(version)), *arguments, *access]
+        return self._run(command, f"istioctl {version} {' '.join(arguments)}", check, timeout)
+
+    def _run(self, command: Sequence[str], shown: str, check: bool, timeout: float) -> subprocess.CompletedProcess[str]:
         result = subprocess.run(
             command, capture_output=True, text=True, timeout=timeout, env=clean_environment(), check=False
         )
         if check and result.returncode != 0:
             said = (result.stderr.strip() or result.stdout.strip())[-2000:]
-            raise LabError(
-                f"istioctl {version} {' '.join(arguments)} on {self.name} ended with {result.returncode}: {said}"
-            )
+            raise LabError(f"{shown} on {self.name} ended with {result.returncode}: {said}")
         return result
 
     def install_istio(
@@ -122,6 +123,21 @@ class Cluster:
         arguments += [part for setting in settings for part in ("--set", setting)]
         arguments += ["--revision", revision] if revision else []
         return self.istioctl(version, *arguments, check=check, timeout=600)
+
+    def helm(self, *arguments: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run the real helm against this cluster."""
+        access = ["--kubeconfig", str(self.kubeconfig), "--kube-context", self.context, "-n", "istio-system"]
+        return self._run([str(self._binaries.helm), *arguments, *access], f"helm {arguments[0]}", check, timeout)
+
+    def helm_install(self, version: str, revision: str | None = None, *, sets: Iterable[str] = ()) -> None:
+        """Install both charts as Istio's documentation does, and wait for istiod."""
+        charts = self._binaries.charts / version
+        default = f"defaultRevision={revision or 'default'}"
+        self.helm("upgrade", "--install", "istio-base", str(charts / "base"), "--create-namespace", "--set", default)
+        settings = [*([f"revision={revision}"] if revision else []), *sets]
+        flags = [part for setting in settings for part in ("--set", setting)]
+        name = f"istiod-{revision}" if revision else "istiod"
+        self.helm("upgrade", "--install", name, str(charts / "istiod"), "--wait", *flags)
 
     def seed(self, revision: str = population.REVISION, *, pod_start: str | None = None) -> None:
         """Put the population on the cluster, and the tag that one of its namespaces follows.

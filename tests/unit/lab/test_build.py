@@ -47,7 +47,7 @@ def fake_go(folder: Path, script: str) -> Path:
 def pretend_built(cache: Path, versions: tuple[str, ...] = build.ISTIO_VERSIONS) -> None:
     for step in build.steps_for(cache, versions):
         (step.target / step.inner).mkdir(parents=True)
-        for name in ("istioctl", "pilot-discovery") if step.inner == "bin" else ("kube", "kwok"):
+        for name in ("istioctl", "pilot-discovery") if step.inner == "bin" else ("kube", "kwok", "helm"):
             (step.target / step.inner / name).touch()
 
 
@@ -55,7 +55,7 @@ WORKING_GO = """
 case "$1" in
 version) echo "go version go1.26.8 linux/amd64" ;;
 env) dirname "$0"; dirname "$0" ;;
-list) echo "$PWD/module" ;;
+mod) echo '{"Dir": "'"$PWD/module"'"}' ;;
 build) . "$0-build" ;;
 esac
 """
@@ -75,6 +75,13 @@ def go_build(tmp_path: Path, go_sources: Path, monkeypatch: pytest.MonkeyPatch) 
     crds = go_sources / "kubernetes" / "module" / "kustomize" / "crd" / "bases"
     crds.mkdir(parents=True)
     (crds / "portforwards.yaml").write_text("kind: CustomResourceDefinition\n")
+    for line in ("1.30", "1.31"):
+        for chart in ("base", "istio-control/istio-discovery"):
+            folder = go_sources / f"istio-{line}" / "module" / "manifests" / "charts" / chart / "templates"
+            folder.mkdir(parents=True)
+            (folder.parent / "Chart.yaml").write_text("version: 1.0.0\nappVersion: 1.0.0\n")
+            (folder.parent / "values.yaml").write_text("hub: registry.istio.io/testing\ntag: latest\n")
+            (folder / "service.yaml").write_text("kind: Service # version: 1.0.0\n")
     go = fake_go(tmp_path / "path", WORKING_GO)
     monkeypatch.setenv("PATH", f"{go.parent}:/usr/bin:/bin")
     script = go.with_name("go-build")
@@ -120,11 +127,12 @@ def test_the_cache_follows_xdg_only_when_it_is_absolute() -> None:
 def test_steps_let_a_lab_start_early(cache: Path) -> None:
     titles = [step.title for step in build.steps_for(cache, build.ISTIO_VERSIONS)]
     assert "kube-apiserver" in titles[0]
-    assert [title.split()[-1] for title in titles[1:]] == ["1.30.3", "1.31.0", "1.30.2", "1.31.1"]
+    assert [title.split()[-1] for title in titles[1:5]] == ["1.30.3", "1.31.0", "1.30.2", "1.31.1"]
+    assert [title.split()[0] for title in titles[5:]] == ["charts"] * 4 + ["helm"]
 
 
 def test_versions_of_one_line_share_a_source_and_differ_in_their_stamp(cache: Path) -> None:
-    steps = {step.target.name: step for step in build.steps_for(cache, build.ISTIO_VERSIONS)}
+    steps = {step.target.name: step for step in build.steps_for(cache, build.ISTIO_VERSIONS) if step.packages}
     first, second = steps["istio-1.31.0"], steps["istio-1.31.1"]
     assert first.source is second.source
     assert any("/version.buildVersion=1.31.0 " in flag for flag in first.flags)
@@ -174,11 +182,22 @@ def test_ensure_builds_what_is_missing_and_tells_so(cache: Path, go_build: Path)
     assert [path.name for path in binaries.kwok_crds.iterdir()] == ["portforwards.yaml"]
     assert binaries.istioctl("1.30.3").is_file()
     assert said[0].startswith("Building the lab's binaries, about ")
-    assert [line[:3] for line in said[1:]] == ["1/3", "1/3", "2/3", "2/3", "3/3", "3/3"]
+    assert [line[:3] for line in said[1:]] == [f"{at}/6" for at in range(1, 7) for dummy in (0, 1)]
     assert list((cache / "bin").glob(".new-*")) == []
     said.clear()
     build.ensure(report=said.append, versions=("1.30.3", "1.30.2"))
-    assert said[1].startswith("1/1 istioctl + istiod of 1.30.2: ")
+    assert said[1].startswith("1/2 istioctl + istiod of 1.30.2: ")
+
+
+def test_charts_are_stamped_as_those_of_a_release(cache: Path, go_build: Path) -> None:
+    binaries = build.ensure(report=print, versions=("1.30.3", "1.31.0"))
+    assert binaries.helm.read_text() == "helm\n"
+    for version in ("1.30.3", "1.31.0"):
+        folder = Path(binaries.charts_template.format(version=version))
+        for chart in ("base", "istiod"):
+            assert (folder / chart / "Chart.yaml").read_text() == f"version: {version}\nappVersion: {version}\n"
+            assert (folder / chart / "values.yaml").read_text() == f"hub: {build.HUB}\ntag: {version}\n"
+            assert (folder / chart / "templates" / "service.yaml").read_text() == "kind: Service # version: 1.0.0\n"
 
 
 def test_a_failed_build_leaves_nothing_and_shows_its_last_lines(cache: Path, go_build: Path) -> None:
