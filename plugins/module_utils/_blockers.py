@@ -87,6 +87,8 @@ def of_names(snapshot: Snapshot, revision: str) -> list[Blocker]:
     for tag, target in mesh.tags.items():
         if target == revision:
             move = f"move it: istio_tag name={tag} revision=..., or remove it: istio_tag name={tag} state=absent"
+            if tag in mesh.operator_tags:
+                move = f"move it at {mesh.operator_tags[tag]}"
             found.append(Blocker("tag", f"tag {tag}", f"tag {tag} points at revision {revision}", move))
     for name, asked in snapshot.namespaces_on(revision).items():
         text = f"namespace {name} asks for {asked}, which is revision {revision}"

@@ -18,14 +18,14 @@ from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome
 EXTERNAL = "external"
 
 
-def require_own(run: Run, manager: Manager, revision: str) -> None:
+def require_own(run: Run, manager: Manager, what: str) -> None:
     """Refuse to install or remove what an operator keeps.
 
     Raises:
-        SafetyError: the revision is an operator's.
+        SafetyError: it is an operator's.
     """
     advice = "let it do that, and set installer=external (variable istio_installer of the playbooks)"
-    require_writable(manager, f"Revision {revision} on cluster {run.client.connection.label}", advice)
+    require_writable(manager, f"{what} on cluster {run.client.connection.label}", advice)
 
 
 def await_revision(run: Run, snapshot: Snapshot, source: str | None) -> Outcome:

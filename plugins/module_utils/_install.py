@@ -177,7 +177,7 @@ def _install(run: Run, installer: Installer) -> Outcome:
     snapshot, source = _judged(run)
     mesh = snapshot.mesh
     if revision in mesh.revisions:
-        _external.require_own(run, mesh.revisions[revision].manager, revision)
+        _external.require_own(run, mesh.revisions[revision].manager, f"Revision {revision}")
     run.progress(f"comparing revision {revision} ({version}) with what is installed")
     steps = plan(run, snapshot, installer, source, version)
     for line in steps.settings.lines():

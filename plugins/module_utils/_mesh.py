@@ -178,6 +178,10 @@ class Mesh:
         found = [i for i in self.injectors if i.owns == owned and not i.deactivated]
         return found[-1] if found else None
 
+    def injector_of_tag(self, tag: str) -> Injector | None:
+        """Return the injector that a tag is, or None where there is no such tag."""
+        return next((injector for injector in self.injectors if injector.tag == tag), None)
+
     def resolve(self, owned: str) -> str | None:
         """Return the revision behind a tag or revision name, or None if no injector owns it."""
         injector = self.injector(owned)

@@ -9,7 +9,7 @@ import concurrent.futures
 import time
 import typing as t
 
-from ansible_collections.meshops.istio.plugins.module_utils import _belongings, _blockers, _installer
+from ansible_collections.meshops.istio.plugins.module_utils import _belongings, _blockers, _external, _installer
 from ansible_collections.meshops.istio.plugins.module_utils._belongings import WEBHOOKS, Belonging
 from ansible_collections.meshops.istio.plugins.module_utils._blockers import Blocker
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client
@@ -19,7 +19,6 @@ from ansible_collections.meshops.istio.plugins.module_utils._errors import (
     NotFoundError,
     SafetyError,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._managers import require_writable
 from ansible_collections.meshops.istio.plugins.module_utils._manifest import RESOURCES, object_path
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils._moves import planned
@@ -95,8 +94,10 @@ def retire(run: Run) -> Outcome:
             f"istio_allow_blockers): {', '.join(dict.fromkeys(b.code for b in refusing))}.",
             {"blockers": [blocker.as_dict() for blocker in refusing]},
         )
+    if run.params["installer"] == _external.EXTERNAL:
+        return _external.may_go(run, snapshot, revision)
     for one in owned:
-        require_writable(one.manager, str(one), "remove it there")
+        _external.require_own(run, one.manager, str(one))
     if not run.check_mode:
         _carry_out(run, mesh, owned)
     planes = {name: plane.version for name, plane in mesh.revisions.items() if plane.deployment}

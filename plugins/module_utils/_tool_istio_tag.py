@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils import _prove
 from ansible_collections.meshops.istio.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils._errors import IstioctlError, ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils._managers import require_writable
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT, PREVIOUS_REVISION, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils._planned import PLANNED_SPEC, is_planned, planned_snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._reading import ADMISSION, fetch_mesh
@@ -122,6 +123,9 @@ def run(run: Run) -> Outcome:
     values = {"tag": name, "revision": revision, "namespaces": users(snapshot, name)}
     if step is None:
         return Outcome(values=values)
+    own = mesh.injector_of_tag(name)
+    if own is not None:
+        require_writable(own.manager, f"Tag {name} on cluster {run.client.connection.label}", "move it there")
     if revision and not is_planned(run, revision):
         _prove.require(run.client, mesh, snapshot.namespaces, revision)
     if not run.check_mode:
@@ -143,7 +147,7 @@ def _carry_out(run: Run, mesh: Mesh, name: str, revision: str | None) -> None:
 
 def _remember(run: Run, mesh: Mesh, name: str, revision: str | None) -> None:
     """Keep on the tag itself where it points, before it moves; None forgets. A new tag has no past."""
-    own = next((injector for injector in mesh.injectors if injector.tag == name), None)
+    own = mesh.injector_of_tag(name)
     if own is not None:
         path = f"{ADMISSION}/mutatingwebhookconfigurations/{own.name}"
         patch = {"metadata": {"annotations": {PREVIOUS_REVISION: revision}}}

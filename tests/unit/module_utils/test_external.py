@@ -86,9 +86,11 @@ def test_a_revision_that_nothing_needs_may_go_and_stays(api: FakeApi) -> None:
 
 
 def test_what_an_operator_keeps_is_refused_and_names_the_way(api: FakeApi) -> None:
-    require_own(run_for(api), Manager(HELM, "istiod"), b.NEW)
-    with pytest.raises(SafetyError, match="belongs to IstioRevision 1-31-0 of the Sail Operator") as refused:
-        require_own(run_for(api), SAIL, b.NEW)
+    require_own(run_for(api), Manager(HELM, "istiod"), "It")
+    with pytest.raises(
+        SafetyError, match="It on cluster .* belongs to IstioRevision 1-31-0 of the Sail Operator"
+    ) as refused:
+        require_own(run_for(api), SAIL, "It")
     assert "set installer=external" in refused.value.message
 
 

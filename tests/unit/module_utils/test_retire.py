@@ -176,7 +176,8 @@ def test_what_an_operator_keeps_stays(remover: Remover) -> None:
     ]
     remover.api.objects.append(kept)
     result = remover.run(allow_blockers=["tag"])
-    assert "istio-revision-tag-prod belongs to IstioRevisionTag prod of the Sail Operator" in result["msg"]
+    said = f"istio-revision-tag-prod on cluster {remover.api.url} belongs to IstioRevisionTag prod of the Sail Operator"
+    assert said in result["msg"]
     assert (remover.commands, result["changed"]) == ([], False)
 
 
@@ -212,3 +213,11 @@ def test_istio_injection_of_a_default_that_goes_is_a_blocker(remover: Remover) -
     everything = [*b.two_planes(), *b.namespaces(), b.namespace("shop", {INJECTION: "enabled"})]
     found = {(one["code"], one["object"]) for one in remover.run(*everything)["failure"]["blockers"]}
     assert ("namespace", "namespace shop") in found
+
+
+def test_what_others_install_may_go_when_nothing_needs_it_and_stays(remover: Remover) -> None:
+    result = remover.run(installer="external")
+    assert (result["changed"], result["removable"], remover.commands) == (False, True, [])
+    remover.api.objects += b.revision_tag("prod", b.OLD)
+    refused = remover.run(installer="external")
+    assert [blocker["code"] for blocker in refused["failure"]["blockers"]] == ["tag"]

@@ -246,3 +246,15 @@ def test_a_tag_goes_back_and_forgets(tags: Tags) -> None:
     assert tags.now["prod"] == b.OLD
     assert b.mesh_of(tags.api.objects).previous_tags == {}
     assert task(tags.api, TOOL, **options)["changed"] is False
+
+
+@pytest.mark.parametrize("options", [{"revision": b.NEW}, {"state": "absent"}])
+def test_a_tag_that_an_operator_keeps_is_not_written(tags: Tags, options: b.Json) -> None:
+    owner = {"apiVersion": "sailoperator.io/v1", "kind": "IstioRevisionTag", "name": "spare"}
+    tags.api.objects += b.revision_tag("spare", b.OLD)
+    tags.api.get("MutatingWebhookConfiguration", "istio-revision-tag-spare")["metadata"]["ownerReferences"] = [owner]
+    result = task(tags.api, TOOL, name="spare", **options)
+    assert "belongs to IstioRevisionTag spare of the Sail Operator" in result["msg"]
+    assert tags.api.writes() == []
+    unmoved = task(tags.api, TOOL, name="spare", revision=b.OLD)
+    assert unmoved["changed"] is False
