@@ -48,6 +48,15 @@ def spare(desk: Desk, meshes: list[Cluster]) -> str:
     return SPARE
 
 
+@pytest.fixture
+def leaving(meshes: list[Cluster], spare: str) -> Iterator[Cluster]:
+    """The cluster that the spare revision is removed from; every other pod stays as it is."""
+    cluster = meshes[0]
+    running = {key: pod for key, pod in pods(cluster).items() if not key[1].startswith(f"istiod-{spare}-")}
+    yield cluster
+    assert pods(cluster) == running
+
+
 def install(desk: Desk, cluster: Cluster, **values: Json) -> None:
     """Bring the spare revision up."""
     result = desk.tool(cluster, "istio_revision", revision=SPARE, version=VERSION, values=values)
@@ -167,10 +176,9 @@ USES = {
 }
 
 
-def relabel(cluster: Cluster, path: str, **own: str | None) -> None:
-    """Set labels of one object; None takes one away."""
-    names = {"rev": REV}
-    patch = {"metadata": {"labels": {names[key]: value for key, value in own.items()}}}
+def relabel(cluster: Cluster, path: str, revision: str | None) -> None:
+    """Let one object name another revision, or none."""
+    patch = {"metadata": {"labels": {REV: revision}}}
     cluster.request("PATCH", path, patch, content_type=MERGE)
 
 
@@ -181,21 +189,21 @@ def used(desk: Desk, cluster: Cluster, use: Use) -> Iterator[None]:
     cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}, *use.objects])
     if use.live:
         until(lambda: pods(cluster, [USER]))
-        relabel(cluster, f"/api/v1/namespaces/{USER}", rev=None)
+        relabel(cluster, f"/api/v1/namespaces/{USER}", None)
     if use.leads.startswith("/"):
-        relabel(cluster, use.leads, rev=SPARE)
+        relabel(cluster, use.leads, SPARE)
     elif use.leads:
         cluster.istioctl(VERSION, "tag", "set", use.leads, "--revision", SPARE, "--overwrite", "-y")
     yield
     if use.leads.startswith("/"):
-        relabel(cluster, use.leads, rev=REVISION)
+        relabel(cluster, use.leads, REVISION)
     elif use.leads == "default":
         assert desk.tool(cluster, "istio_tag", name="default", revision=REVISION)["changed"]
     elif use.leads:
         assert desk.tool(cluster, "istio_tag", name=use.leads, state="absent")["changed"]
     for one in use.objects:
         cluster.delete(cluster.path(one), {"gracePeriodSeconds": "0", "propagationPolicy": "Background"})
-    relabel(cluster, f"/api/v1/namespaces/{USER}", rev=None)
+    relabel(cluster, f"/api/v1/namespaces/{USER}", None)
     until(lambda: not pods(cluster, [USER]))
 
 
@@ -223,19 +231,19 @@ def gone(before: dict[Key, Json], after: dict[Key, Json]) -> set[str]:
     return {f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}" for kind, namespace, name in found}
 
 
-def test_everything_that_would_dangle_goes_and_check_mode_lists_it(desk: Desk, calm: Cluster, spare: str) -> None:
+def test_everything_that_would_dangle_goes_and_check_mode_lists_it(desk: Desk, leaving: Cluster) -> None:
     # a tag that tag set made, and a kind that istioctl never removes
-    install(desk, calm, **{"global": {"networkPolicy": {"enabled": True}}})
-    calm.istioctl(VERSION, "tag", "set", "experiment", "--revision", spare, "-y")
-    planned = remove(desk, calm, check=True, allow_blockers=["tag"])
-    before = objects(calm)
-    result = remove(desk, calm, allow_blockers=["tag"])
+    install(desk, leaving, **{"global": {"networkPolicy": {"enabled": True}}})
+    leaving.istioctl(VERSION, "tag", "set", "experiment", "--revision", SPARE, "-y")
+    planned = remove(desk, leaving, check=True, allow_blockers=["tag"])
+    before = objects(leaving)
+    result = remove(desk, leaving, allow_blockers=["tag"])
     assert (result["actions"], result["diff"]) == (planned["actions"], planned["diff"])
     assert result["diff"]["after"]["objects"] == {}
-    assert gone(before, objects(calm)) == set(result["diff"]["before"]["objects"])
-    assert {one[2] for one in objects(calm) if spare in one[2] or "experiment" in one[2]} == set()
-    with no_write(calm):
-        assert remove(desk, calm)["changed"] is False
+    assert gone(before, objects(leaving)) == set(result["diff"]["before"]["objects"])
+    assert {one[2] for one in objects(leaving) if SPARE in one[2] or "experiment" in one[2]} == set()
+    with no_write(leaving):
+        assert remove(desk, leaving)["changed"] is False
 
 
 @pytest.mark.parametrize(
@@ -245,29 +253,21 @@ def test_everything_that_would_dangle_goes_and_check_mode_lists_it(desk: Desk, c
         pytest.param(("mutatingwebhookconfigurations",), id="the webhook is gone, so istioctl does not know the rest"),
     ],
 )
-def test_a_removal_that_was_killed_is_finished(desk: Desk, calm: Cluster, spare: str, broken: tuple[str, ...]) -> None:
+def test_a_removal_that_was_killed_is_finished(desk: Desk, leaving: Cluster, broken: tuple[str, ...]) -> None:
     paths = {
-        "deployments": f"/apis/apps/v1/namespaces/istio-system/deployments/istiod-{spare}",
-        "services": f"/api/v1/namespaces/istio-system/services/istiod-{spare}",
-        "mutatingwebhookconfigurations": f"{ADMISSION}/mutatingwebhookconfigurations/istio-sidecar-injector-{spare}",
+        "deployments": f"/apis/apps/v1/namespaces/istio-system/deployments/istiod-{SPARE}",
+        "services": f"/api/v1/namespaces/istio-system/services/istiod-{SPARE}",
+        "mutatingwebhookconfigurations": f"{ADMISSION}/mutatingwebhookconfigurations/istio-sidecar-injector-{SPARE}",
     }
     for resource in broken:
-        calm.request("DELETE", paths[resource])
-    before = objects(calm)
-    result = remove(desk, calm)
+        leaving.request("DELETE", paths[resource])
+    before = objects(leaving)
+    result = remove(desk, leaving)
     assert result["changed"], result
-    assert gone(before, objects(calm)) == set(result["diff"]["before"]["objects"])
-    assert {one[2] for one in objects(calm) if spare in one[2]} == set()
-    assert remove(desk, calm)["changed"] is False
-
-
-def test_an_unused_revision_goes(desk: Desk, meshes: list[Cluster], spare: str) -> None:
-    cluster = meshes[0]
-    running = {key: pod for key, pod in pods(cluster).items() if not key[1].startswith(f"istiod-{spare}-")}
-    assert remove(desk, cluster)["changed"]
-    assert remove(desk, cluster)["changed"] is False
-    assert [one["revision"] for one in desk.tool(cluster, "istio_info")["control_planes"]] == [REVISION]
-    assert pods(cluster) == running
+    assert gone(before, objects(leaving)) == set(result["diff"]["before"]["objects"])
+    assert {one[2] for one in objects(leaving) if SPARE in one[2]} == set()
+    assert remove(desk, leaving)["changed"] is False
+    assert [one["revision"] for one in desk.tool(leaving, "istio_info")["control_planes"]] == [REVISION]
 
 
 def test_an_unknown_blocker_is_refused_in_one_sentence(desk: Desk) -> None:
