@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ansible_collections.meshops.istio.plugins.module_utils._default import default_problem
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils._finding import (
     AFTER,
@@ -124,14 +125,15 @@ def _orphans(snapshot: Snapshot, goal: Goal) -> Found:
         yield f"webhook {injector.name}", f"It calls Service {service}, which does not exist."
 
 
+def _orphan_validators(snapshot: Snapshot, goal: Goal) -> Found:
+    for name, service in snapshot.mesh.orphan_validators.items():
+        yield f"validator {name}", f"It calls Service {service}, which does not exist."
+
+
 def _default_split(snapshot: Snapshot, goal: Goal) -> Found:
-    mesh = snapshot.mesh
-    owners = {"injector": mesh.default_revision, "validator": mesh.default_validator}
-    if mesh.default_service is not None:
-        owners["Service"] = mesh.default_service
-    if len(set(owners.values())) > 1:
-        text = ", ".join(f"{what} {where or 'nothing'}" for what, where in owners.items())
-        yield "tag default", f"The owners of the default disagree: {text}."
+    problem = default_problem(snapshot.mesh)
+    if problem:
+        yield "tag default", f"The owners of the default disagree: {problem}."
 
 
 def _parked_default(snapshot: Snapshot, goal: Goal) -> Found:
@@ -226,6 +228,9 @@ CHECKS = (
           "move the tag default with istio_tag", _default_split, WARNING),
     Check("MU013", ERROR, "default parked without a tag", "istio-injection=enabled injects nothing.",
           "create the tag default with istio_tag", _parked_default, ERROR),
+    Check("MU015", ERROR, "orphan validator", "Every write of the Istio configuration that it checks is rejected.",
+          "move the tag default with istio_tag, or remove the revision with istio_revision state=absent",
+          _orphan_validators, ERROR),
     Check("MU014", ERROR, "pods rejected", "A restart there would take the workload down.",
           "mend or remove the webhook that rejects", _rejected, ERROR),
     Check("MU020", WARNING, "stale proxies", "They run a revision or an image that they would not get now.",

@@ -140,6 +140,8 @@ class Mesh:
     """All control planes of one cluster, and who owns which name.
 
     ``local_services`` are the istiod Services that select pods; those of a remote control plane select none.
+    ``tag_services`` and ``validators`` map a tag and the name of a ValidatingWebhookConfiguration to a revision;
+    ``orphan_validators`` map the name of one that rejects what it is asked about to the Service that is gone.
     """
 
     namespace: str
@@ -147,8 +149,9 @@ class Mesh:
     injectors: tuple[Injector, ...]
     services: frozenset[tuple[str, str]]
     local_services: frozenset[tuple[str, str]]
-    default_validator: str | None
-    default_service: str | None
+    tag_services: Mapping[str, str]
+    validators: Mapping[str, str]
+    orphan_validators: Mapping[str, str]
 
     @property
     def tags(self) -> dict[str, str]:
@@ -172,6 +175,16 @@ class Mesh:
             return self.tags[DEFAULT]
         own = [i for i in self.injectors if i.revision == DEFAULT and not i.tag and not i.deactivated]
         return DEFAULT if own else None
+
+    @property
+    def default_validator(self) -> str | None:
+        """The revision that checks configuration without a revision label."""
+        return self.validators.get(DEFAULT_VALIDATOR)
+
+    @property
+    def default_service(self) -> str | None:
+        """Where the Service of the default tag leads."""
+        return self.tag_services.get(DEFAULT)
 
     def injector(self, owned: str) -> Injector | None:
         """Return the active injector that owns a name; of a tag and a revision with one name, the revision's."""
@@ -212,6 +225,13 @@ def read_injector(obj: Json) -> Injector | None:
         return None
     previous = annotations_of(obj).get(PREVIOUS_REVISION)
     return Injector(name_of(obj), labels.get(REV) or DEFAULT, labels.get(TAG) or "", hooks, previous, manager_of(obj))
+
+
+def rejecting(obj: Json) -> tuple[str, str] | None:
+    """Return (namespace, name) of the Service without which a webhook configuration rejects requests, or None."""
+    hooks = [hook for hook in obj.get("webhooks") or () if hook.get("failurePolicy", "Fail") == "Fail"]
+    service = next((hook["clientConfig"].get("service") for hook in hooks), None)
+    return (service["namespace"], service["name"]) if service else None
 
 
 def read_injection_config(data: Mapping[str, str], load: t.Callable[[str], t.Any]) -> InjectionConfig:
@@ -288,14 +308,16 @@ def read_mesh(
     maps = {name_of(obj): obj for obj in config_maps}
     names = set(istiods) | {i.revision for i in injectors if not i.tag}
     services = list(services)
-    validators = {name_of(obj): labels_of(obj).get(REV, DEFAULT) for obj in validating if REV in labels_of(obj)}
-    default_services = [labels_of(obj).get(REV) for obj in services if labels_of(obj).get(TAG) == DEFAULT]
+    validating = [obj for obj in validating if REV in labels_of(obj)]
+    places = frozenset(map(place_of, services))
+    gone = {name_of(obj): "/".join(place) for obj in validating if (place := rejecting(obj)) and place not in places}
     return Mesh(
         namespace=namespace,
         revisions={name: read_revision(name, namespace, istiods.get(name), maps, load) for name in sorted(names)},
         injectors=injectors,
-        services=frozenset(map(place_of, services)),
+        services=places,
         local_services=frozenset(place_of(obj) for obj in services if obj.get("spec", {}).get("selector")),
-        default_validator=validators.get(DEFAULT_VALIDATOR),
-        default_service=default_services[0] if default_services else None,
+        tag_services={labels_of(o)[TAG]: labels_of(o).get(REV) or DEFAULT for o in services if TAG in labels_of(o)},
+        validators={name_of(obj): labels_of(obj)[REV] for obj in validating},
+        orphan_validators=gone,
     )

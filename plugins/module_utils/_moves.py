@@ -14,6 +14,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._errors import Safet
 from ansible_collections.meshops.istio.plugins.module_utils._injection import dangling_name
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     DEFAULT,
+    DEFAULT_VALIDATOR,
     INJECT,
     INJECTION,
     REV,
@@ -172,10 +173,9 @@ def with_tags(mesh: Mesh, tags: Iterable[str], revision: str) -> Mesh:
     moved = set(tags)
     changed = (dataclasses.replace(i, revision=revision) if i.tag in moved else i for i in mesh.injectors)
     mesh = dataclasses.replace(mesh, injectors=tuple(changed))
-    if DEFAULT in moved:
-        service = revision if mesh.default_service else None
-        mesh = dataclasses.replace(mesh, default_validator=revision, default_service=service)
-    return mesh
+    services = {tag: revision if tag in moved else found for tag, found in mesh.tag_services.items()}
+    own = {DEFAULT_VALIDATOR: revision} if DEFAULT in moved else {}
+    return dataclasses.replace(mesh, tag_services=services, validators={**mesh.validators, **own})
 
 
 def planned(snapshot: Snapshot, plan: Mapping[str, t.Any] | None) -> Snapshot:

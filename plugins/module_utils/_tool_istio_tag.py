@@ -5,19 +5,39 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils import _prove
 from ansible_collections.meshops.istio.plugins.module_utils._argspec import ArgumentSpec
-from ansible_collections.meshops.istio.plugins.module_utils._errors import IstioctlError, ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils._blockers import first
+from ansible_collections.meshops.istio.plugins.module_utils._default import disagreements, owners, wanted
+from ansible_collections.meshops.istio.plugins.module_utils._errors import (
+    IstioctlError,
+    NotFoundError,
+    ParameterError,
+    SafetyError,
+)
+from ansible_collections.meshops.istio.plugins.module_utils._istioctl import Istioctl
 from ansible_collections.meshops.istio.plugins.module_utils._managers import require_writable
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT, PREVIOUS_REVISION, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils._manifest import object_path
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
+    DEFAULT,
+    DEFAULT_VALIDATOR,
+    INJECT,
+    INJECTION,
+    PREVIOUS_REVISION,
+    REV,
+    Mesh,
+)
 from ansible_collections.meshops.istio.plugins.module_utils._planned import PLANNED_SPEC, is_planned, planned_snapshot
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner
 from ansible_collections.meshops.istio.plugins.module_utils._reading import ADMISSION, fetch_mesh
-from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import top_owner
 
 SPEC = ArgumentSpec(
     {
@@ -46,10 +66,28 @@ def users(snapshot: Snapshot, tag: str) -> list[str]:
     return sorted(n.name for n in snapshot.namespaces.values() if snapshot.owned_name(n) == tag)
 
 
-def followers(snapshot: Snapshot, tag: str) -> list[str]:
-    """Return the pods that a tag's webhooks select by the pods' own labels."""
+def followers(snapshot: Snapshot, tag: str) -> list[WorkloadKey]:
+    """Return (namespace, kind, name) of what follows a tag by the labels of its pods, not by its namespace."""
     own = {injector.name for injector in snapshot.mesh.injectors if injector.tag == tag}
-    return [f"pod {pod.namespace}/{pod.name}" for pod, found in snapshot.judgements if found.verdict.injector in own]
+    found = set()
+    for pod, judgement in snapshot.judgements:
+        namespace = snapshot.namespaces[pod.namespace]
+        by_webhook = judgement.verdict.injector in own and snapshot.owned_name(namespace) != tag
+        if by_webhook or asks_for(tag, namespace.labels, pod.labels):
+            owner = top_owner(pod, snapshot.parents) or Owner("Pod", pod.name)
+            found.add((pod.namespace, owner.kind, owner.name))
+    for workload in snapshot.workloads.values():
+        inside = snapshot.namespaces.get(workload.namespace)
+        if inside and workload.replicas == 0 and asks_for(tag, inside.labels, workload.template_labels):
+            found.add(workload.key)
+    return sorted(found)
+
+
+def asks_for(tag: str, namespace: Mapping[str, str], pod: Mapping[str, str]) -> bool:
+    """Return whether a pod's own labels ask for a tag, which may not be there yet."""
+    if {REV, INJECTION} & set(namespace) or pod.get(INJECT) == "false":
+        return False
+    return pod.get(REV, DEFAULT if pod.get(INJECT) == "true" else None) == tag
 
 
 def plan(snapshot: Snapshot, name: str, revision: str | None) -> str | None:
@@ -58,15 +96,23 @@ def plan(snapshot: Snapshot, name: str, revision: str | None) -> str | None:
     Raises:
         SafetyError: the step would break something that works.
     """
-    mesh, asking = snapshot.mesh, users(snapshot, name)
-    current = mesh.tags.get(name)
+    mesh, current = snapshot.mesh, snapshot.mesh.tags.get(name)
+    if settled(mesh, name, revision):
+        return None
+    asking = users(snapshot, name)
+    following = [f"{kind} {space}/{what}" for space, kind, what in followers(snapshot, name)]
     if revision is None:
-        if current is None:
-            return None
-        using = [f"namespace {namespace}" for namespace in asking] or followers(snapshot, name)
-        if using:
-            raise SafetyError(f"Tag {name} is in use by {', '.join(using[:5])}; move what follows it first.")
-        return f"remove tag {name} (pointed at {current})"
+        if current and (asking or following):
+            using = first([*(f"namespace {namespace}" for namespace in asking), *following])
+            raise SafetyError(f"Tag {name} is in use by {using}; move what follows it first.")
+        if name == DEFAULT and DEFAULT in mesh.revisions:
+            raise SafetyError(
+                "Tag default cannot be removed while the control plane without a revision is installed: its webhook is "
+                "parked behind the tag, so that nothing would inject. Move the tag with istio_tag revision=..., or "
+                "remove that control plane first: istio_revision revision=default state=absent."
+            )
+        left = ", ".join(f"{what} {where}" for what, where in owners(mesh, name).items() if where)
+        return f"remove tag {name} (pointed at {current})" if current else f"remove what is left of tag {name} ({left})"
     if name != DEFAULT and name in mesh.revisions:
         raise SafetyError(
             f"Tag {name} would have the name of a revision: both would inject every pod that asks for it."
@@ -74,33 +120,28 @@ def plan(snapshot: Snapshot, name: str, revision: str | None) -> str | None:
     if revision not in mesh.revisions:
         known = ", ".join(sorted(mesh.revisions)) or "none"
         raise SafetyError(f"Tag {name} cannot point at {revision}: there is no such revision. Installed are: {known}.")
-    if current == revision and (name != DEFAULT or _default_agrees(mesh, revision)):
-        return None
-    what = f"move tag {name}: {current} -> {revision}" if current else f"create tag {name} -> {revision}"
-    return what + (f" (namespaces {', '.join(asking)})" if asking else "")
+    who = "; ".join(
+        f"{how} {', '.join(names)}" for how, names in (("namespaces", asking), ("by own labels", following)) if names
+    )
+    who = f" ({who})" if who else ""
+    if current == revision:
+        return f"mend tag {name} -> {revision}: {', '.join(disagreements(mesh, name, revision))}{who}"
+    return (f"move tag {name}: {current} -> {revision}" if current else f"create tag {name} -> {revision}") + who
 
 
-def _default_agrees(mesh: Mesh, revision: str) -> bool:
-    """Injector, Service and validator of the default belong together; older Istio has no Service."""
-    return mesh.default_validator == revision and mesh.default_service in (revision, None)
-
-
-def _quartet(mesh: Mesh, name: str) -> dict[str, t.Any]:
-    values: dict[str, t.Any] = {"tag": name, "revision": mesh.tags.get(name)}
-    if name == DEFAULT:
-        values.update(validator=mesh.default_validator, service=mesh.default_service)
-    return values
+def settled(mesh: Mesh, name: str, revision: str | None) -> bool:
+    """Return whether all owners of a tag lead where it should; a validator may be there without a tag (Helm)."""
+    if revision is None:
+        return name not in mesh.tags and name not in mesh.tag_services
+    return not disagreements(mesh, name, revision)
 
 
 def _prove_done(mesh: Mesh, name: str, revision: str | None) -> None:
     """Trust the API, not istioctl's exit code."""
-    actual = mesh.tags.get(name)
-    if actual != revision or (revision and name == DEFAULT and not _default_agrees(mesh, revision)):
-        raise IstioctlError(
-            f"istioctl reported success, but tag {name} points at {actual or 'nothing'} "
-            f"(validator {mesh.default_validator}, Service {mesh.default_service}) instead of "
-            f"{revision or 'being gone'}."
-        )
+    wrong = disagreements(mesh, name, revision)
+    if wrong:
+        aim = f"at {revision}" if revision else "gone"
+        raise IstioctlError(f"istioctl reported success, but tag {name} is not {aim} as a whole: {', '.join(wrong)}.")
 
 
 def target(params: Mapping[str, t.Any], mesh: Mesh) -> str | None:
@@ -111,16 +152,16 @@ def target(params: Mapping[str, t.Any], mesh: Mesh) -> str | None:
 
 
 def run(run: Run) -> Outcome:
-    """Create, move, remove or restore the tag and prove it by reading it back."""
-    params = run.params
-    name = params["name"]
-    snapshot = planned_snapshot(run, pods=params["state"] == "absent")
+    """Create, move, mend, remove or restore the tag and prove it by reading it back."""
+    name = run.params["name"]
+    snapshot = planned_snapshot(run, pods=False)
+    revision = target(run.params, snapshot.mesh)
+    values = {"tag": name, "revision": revision, "namespaces": users(snapshot, name), "workloads": []}
+    if settled(snapshot.mesh, name, revision):
+        return Outcome(values=values)
+    snapshot = planned_snapshot(run, pods=True)
     mesh = snapshot.mesh
-    revision = target(params, mesh)
     step = plan(snapshot, name, revision)
-    before = _quartet(mesh, name)
-    after = {**before, **{key: revision for key in before if key != "tag"}}
-    values = {"tag": name, "revision": revision, "namespaces": users(snapshot, name)}
     if step is None:
         return Outcome(values=values)
     own = mesh.injector_of_tag(name)
@@ -128,21 +169,52 @@ def run(run: Run) -> Outcome:
         require_writable(own.manager, f"Tag {name} on cluster {run.client.connection.label}", "move it there")
     if revision and not is_planned(run, revision):
         _prove.require(run.client, mesh, snapshot.namespaces, revision)
+    values["workloads"] = [
+        {"namespace": space, "kind": kind, "name": what} for space, kind, what in followers(snapshot, name)
+    ]
     if not run.check_mode:
         run.progress(step)
         _carry_out(run, mesh, name, revision)
+    before, after = ({"tag": name, **found} for found in (owners(mesh, name), wanted(mesh, name, revision)))
     return Outcome(actions=[step], before=before, after=after, values=values)
 
 
 def _carry_out(run: Run, mesh: Mesh, name: str, revision: str | None) -> None:
-    ctl = run.istioctl(mesh, revision or mesh.tags[name], *mesh.revisions)
-    run.tool_wrote = True
+    ctl = run.istioctl(mesh, revision or mesh.tags.get(name), *mesh.revisions)
     if revision is None:
-        ctl.run("tag", "remove", name, "--skip-confirmation")
+        _remove(run, ctl, mesh, name)
     else:
-        _remember(run, mesh, name, None if run.params["state"] == "restored" else mesh.tags.get(name))
+        current = mesh.tags.get(name)
+        remembered = current if current in mesh.revisions and run.params["state"] != "restored" else None
+        if current != revision:
+            _remember(run, mesh, name, remembered)
+        run.tool_wrote = True
         ctl.run("tag", "set", name, "--revision", revision, "--overwrite", "--skip-confirmation")
+        if mesh.tag_services.get(name) not in (None, revision):
+            # an istioctl before 1.28 knows no Service and leaves it where it was
+            _drop_service(run, name, unless=revision)
     _prove_done(fetch_mesh(run.client, run.istio_namespace), name, revision)
+
+
+def _remove(run: Run, ctl: Istioctl, mesh: Mesh, name: str) -> None:
+    """The validator goes first: istioctl before 1.31 leaves it, and then nothing would say whose it was."""
+    if name == DEFAULT and mesh.default_validator:
+        _delete(run, "ValidatingWebhookConfiguration", DEFAULT_VALIDATOR)
+    run.tool_wrote = True
+    ctl.run("tag", "remove", name, "--skip-confirmation")
+    _drop_service(run, name)
+
+
+def _drop_service(run: Run, name: str, unless: str | None = None) -> None:
+    left = fetch_mesh(run.client, run.istio_namespace).tag_services.get(name)
+    if left not in (None, unless):
+        _delete(run, "Service", f"istiod-revision-tag-{name}")
+
+
+def _delete(run: Run, kind: str, name: str) -> None:
+    path = object_path(kind, run.istio_namespace, name)
+    with contextlib.suppress(NotFoundError):
+        run.client.request("DELETE", path, doing=f"Deleting {kind} {name}")
 
 
 def _remember(run: Run, mesh: Mesh, name: str, revision: str | None) -> None:

@@ -16,7 +16,8 @@ description:
   - Namespaces that name the tag get the proxy of the new revision for their new pods. Running pods keep their proxy
     until M(meshops.istio.rollout_restart) restarts them.
   - The tag V(default) decides what C(istio-injection=enabled) means. Its webhook, its Service and the default
-    validator are moved together, also if only one of them points elsewhere.
+    validator are moved together, and the webhook of a control plane without a revision is parked behind the tag.
+  - Owners of a tag that are missing, lead elsewhere or lead to a revision that is gone are mended, also if only one is.
 options:
   name:
     description:
@@ -30,7 +31,9 @@ options:
   state:
     description:
       - V(present) creates the tag, or moves it.
-      - V(absent) removes the tag. This is refused while a namespace or a pod follows it by its labels.
+      - V(absent) removes the tag with all its owners. This is refused while a namespace or a pod follows it by its
+        labels. The tag V(default) also stays while the control plane without a revision is installed, because nothing
+        would inject then.
       - V(restored) moves the tag back to where it pointed before its last move by this module, and forgets that.
     type: str
     choices: [present, absent, restored]
@@ -53,7 +56,10 @@ attributes:
     details: Makes all checks and the proof, and does not start C(istioctl).
   diff_mode:
     support: full
-    details: Shows where the tag points, before and after. For the tag V(default) also the validator and the Service.
+    details:
+      - Shows where each owner of the tag leads, before and after. These are the webhook (C(revision)) and the Service.
+      - For the tag V(default) also the validator, and whether the webhook of a control plane without a revision is
+        parked.
   idempotent:
     support: full
 notes:
@@ -123,7 +129,7 @@ actions:
   type: list
   elements: str
   sample:
-    - "move tag prod: 1-30-3 -> 1-31-0 (namespaces reports)"
+    - "move tag prod: 1-30-3 -> 1-31-0 (namespaces reports; by own labels Deployment tools/exporter)"
 tag:
   description: Name of the tag.
   returned: success
@@ -141,6 +147,25 @@ namespaces:
   elements: str
   sample:
     - reports
+workloads:
+  description: What follows the tag by the labels of its pods, in namespaces that ask for nothing. Empty if nothing was
+    to do.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Its namespace.
+      type: str
+      sample: tools
+    kind:
+      description: Its kind.
+      type: str
+      sample: Deployment
+    name:
+      description: Its name.
+      type: str
+      sample: exporter
 cluster:
   description: The cluster that the task worked on.
   returned: when the connection options are usable

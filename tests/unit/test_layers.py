@@ -22,6 +22,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_belongings",
         "_blockers",
         "_checks",
+        "_default",
         "_finding",
         "_injection",
         "_managers",

@@ -191,12 +191,14 @@ def plane(
     ]
 
 
-def validator(revision: str) -> Json:
-    """The mesh-wide default validator."""
+def validator(revision: str, policy: str = "Ignore") -> Json:
+    """The mesh-wide default validator; istiod raises its policy to Fail."""
+    service = {"namespace": SYSTEM, "name": "istiod" if revision == "default" else f"istiod-{revision}"}
+    hook = {"name": "validation.istio.io", "clientConfig": {"service": service}, "failurePolicy": policy}
     return {
         "kind": "ValidatingWebhookConfiguration",
         "metadata": meta("istiod-default-validator", labels={REV: revision}),
-        "webhooks": [],
+        "webhooks": [hook],
     }
 
 

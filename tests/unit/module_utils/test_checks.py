@@ -118,6 +118,13 @@ def test_a_healthy_cluster_has_no_findings(stage: str) -> None:
             id="MU011 domain 3: orphan webhook",
         ),
         pytest.param(
+            "MU015",
+            "validator istiod-default-validator",
+            [*b.plane(b.OLD), *DEFAULT[:2], b.validator(b.NEW, "Fail"), *b.namespaces()],
+            {},
+            id="MU015 domain 4: the validator's control plane is gone",
+        ),
+        pytest.param(
             "MU012",
             "tag default",
             [*b.plane(b.OLD), b.injector(b.OLD, tag="default"), b.validator("default"), *b.namespaces()],

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECT, INJECTION, PREVIOUS_REVISION, REV, TAG
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_tag import TOOL, check, plan, target
+from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_tag import TOOL, asks_for, check, plan, target
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import task
@@ -30,6 +30,8 @@ class Tags:
         self.api, self.folder = api, folder
         self.commands: list[list[str]] = []
         self.lies = False
+        self.leaves: set[str] = set()
+        self.services = True
         api.istioctl_does = self.does
 
     def does(self, arguments: list[str]) -> tuple[int, str, str]:
@@ -37,9 +39,12 @@ class Tags:
         self.commands.append(arguments)
         verb, name = arguments[1:3]
         if not self.lies:
-            self.api.objects = [obj for obj in self.api.objects if not self.belongs(obj, name)]
-            if verb == "set":
-                self.api.objects += b.revision_tag(name, arguments[arguments.index("--revision") + 1])
+            left = self.leaves
+            self.api.objects = [
+                obj for obj in self.api.objects if not self.belongs(obj, name) or obj["metadata"]["name"] in left
+            ]
+            made = b.revision_tag(name, arguments[arguments.index("--revision") + 1]) if verb == "set" else []
+            self.api.objects += [obj for obj in made if self.services or obj["kind"] != "Service"]
         return 0, f'Revision tag "{name}" created', ""
 
     @staticmethod
@@ -95,17 +100,16 @@ def test_plan(objects: list[b.Json], name: str, revision: str | None, expected: 
 @pytest.mark.parametrize(
     ("owner", "expected"),
     [
-        pytest.param(b.validator(b.NEW), "move tag default: 1-30-3 -> 1-30-3", id="domain 4: the validator"),
-        pytest.param(
-            b.istiod_service(b.NEW, "default"), "move tag default: 1-30-3 -> 1-30-3", id="domain 4: the Service"
-        ),
+        pytest.param(b.validator(b.NEW), "its validator leads to 1-31-0", id="domain 4: the validator"),
+        pytest.param(b.istiod_service(b.NEW, "default"), "its Service leads to 1-31-0", id="domain 4: the Service"),
     ],
 )
 def test_owners_of_the_default_that_disagree_are_mended(owner: b.Json, expected: str) -> None:
     others = [b.injector(b.OLD, tag="default"), b.validator(b.OLD), b.istiod_service(b.OLD, "default")]
     place = owner["metadata"]["name"]
     mixed = [owner if obj["metadata"]["name"] == place else obj for obj in others]
-    assert plan(b.snapshot_of([*b.plane(b.OLD), *b.plane(b.NEW), *mixed]), "default", b.OLD) == expected
+    step = plan(b.snapshot_of([*b.plane(b.OLD), *b.plane(b.NEW), *mixed]), "default", b.OLD)
+    assert step == f"mend tag default -> 1-30-3: {expected}"
 
 
 @pytest.mark.parametrize(
@@ -125,7 +129,7 @@ def test_owners_of_the_default_that_disagree_are_mended(owner: b.Json, expected:
             [*b.namespaces(plain=None), b.pod("x", "plain", labels={INJECT: "true"}, owner=None)],
             "default",
             None,
-            "in use by pod plain/x",
+            "in use by Pod plain/x",
             id="S4: a pod label follows the default",
         ),
     ],
@@ -140,7 +144,10 @@ def test_a_step_that_would_break_something_is_refused(
 def test_a_tag_moves(tags: Tags) -> None:
     result = tags.run("prod", b.NEW)
     assert (result["changed"], result["namespaces"], tags.now["prod"]) == (True, ["shop"], b.NEW)
-    assert result["diff"] == {"before": {"tag": "prod", "revision": b.OLD}, "after": {"tag": "prod", "revision": b.NEW}}
+    assert result["diff"] == {
+        "before": {"tag": "prod", "revision": b.OLD, "service": b.OLD},
+        "after": {"tag": "prod", "revision": b.NEW, "service": b.NEW},
+    }
     assert tags.commands[0][:7] == ["tag", "set", "prod", "--revision", b.NEW, "--overwrite", "--skip-confirmation"]
     assert tags.run("prod", b.NEW)["changed"] is False
     assert len(tags.commands) == 1
@@ -169,7 +176,7 @@ def test_s3_a_tag_moves_only_to_a_revision_that_is_proven(tags: Tags) -> None:
 def test_domain_10_the_object_is_looked_at_not_the_exit_code(tags: Tags) -> None:
     tags.lies = True
     result = tags.run("prod", b.NEW)
-    assert "istioctl reported success, but tag prod points at 1-30-3" in result["msg"]
+    assert "istioctl reported success, but tag prod is not at 1-31-0 as a whole: its webhook leads" in result["msg"]
     assert (result["failure"]["kind"], result["changed"]) == ("IstioctlError", True)
 
 
@@ -258,3 +265,73 @@ def test_a_tag_that_an_operator_keeps_is_not_written(tags: Tags, options: b.Json
     assert tags.api.writes() == []
     unmoved = task(tags.api, TOOL, name="spare", revision=b.OLD)
     assert unmoved["changed"] is False
+
+
+def test_whom_a_move_touches_is_named_also_by_labels_of_pods(tags: Tags) -> None:
+    mine = {"prod": {REV: "prod"}, "off": {REV: "prod", INJECT: "false"}, "other": {REV: b.OLD}}
+    tags.api.objects += [b.namespace("plain"), b.namespace("asks", {REV: b.OLD})]
+    for name, labels in mine.items():
+        tags.api.objects += b.deployed(name, "plain", pod_labels=labels)
+    tags.api.objects += [*b.deployed("idle", "plain", pods=0, pod_labels={REV: "prod"})]
+    tags.api.objects += [*b.deployed("ignored", "asks", pod_labels={REV: "prod"})]
+    result = tags.run("prod", b.NEW, check_mode=True)
+    names = "by own labels Deployment plain/idle, Deployment plain/prod"
+    assert result["actions"] == [f"move tag prod: 1-30-3 -> 1-31-0 (namespaces shop; {names})"]
+    assert [row["name"] for row in result["workloads"]] == ["idle", "prod"]
+
+
+@pytest.mark.parametrize(
+    ("namespace", "pod", "tag"),
+    [
+        pytest.param({}, {REV: "prod"}, "prod", id="domain 3: the pod's own label"),
+        pytest.param({}, {INJECT: "true"}, "default", id="domain 3: the default by inject=true"),
+        pytest.param({}, {INJECT: "true", REV: "prod"}, "prod", id="domain 3: a revision label comes first"),
+        pytest.param({}, {REV: "prod", INJECT: "false"}, None, id="domain 3: opted out"),
+        pytest.param({REV: b.OLD}, {REV: "prod"}, None, id="domain 3: the namespace comes first"),
+        pytest.param({INJECTION: "disabled"}, {REV: "prod"}, None, id="domain 3: any istio-injection comes first"),
+        pytest.param({}, {}, None, id="no label at all"),
+    ],
+)
+def test_which_tag_a_pod_asks_for_by_itself(namespace: dict[str, str], pod: dict[str, str], tag: str | None) -> None:
+    assert [name for name in ("prod", "default") if asks_for(name, namespace, pod)] == ([tag] if tag else [])
+
+
+def test_domain_4_a_validator_that_istioctl_leaves_goes_with_the_default(tags: Tags) -> None:
+    tags.leaves = {"istiod-default-validator", "istiod-revision-tag-default"}
+    assert tags.run("default", None)["changed"]
+    assert not [obj for obj in tags.api.objects if "default" in obj["metadata"]["name"] and obj["kind"] != "Namespace"]
+    assert tags.run("default", None)["changed"] is False
+
+
+def test_what_an_interrupted_removal_left_is_removed(tags: Tags) -> None:
+    tags.api.objects = [*b.plane(b.OLD), *b.namespaces(), b.istiod_service(b.OLD, "prod")]
+    assert tags.run("prod", None)["actions"] == ["remove what is left of tag prod (service 1-30-3)"]
+    assert tags.run("prod", None)["changed"] is False
+
+
+def test_a_default_validator_without_a_tag_is_not_the_tags(tags: Tags) -> None:
+    """The base chart of Helm makes one."""
+    tags.api.objects = [*b.plane(b.OLD), *b.namespaces(), b.validator(b.OLD)]
+    assert tags.run("default", None)["changed"] is False
+
+
+def test_domain_4_the_default_that_parks_a_control_plane_stays(tags: Tags) -> None:
+    tags.api.objects = [*b.plane("default", parked=True), *b.revision_tag("default", "default"), *b.namespaces()]
+    assert "its webhook is parked behind the tag" in tags.run("default", None)["msg"]
+    assert tags.commands == []
+
+
+def test_a_move_to_a_version_that_knows_no_service_drops_it(tags: Tags) -> None:
+    tags.api.objects += b.plane("1-27-9", "1.27.9")
+    tags.api.istioctl(tags.folder, "1.27.9")
+    tags.leaves, tags.services = {"istiod-revision-tag-prod"}, False
+    result = tags.run("prod", "1-27-9")
+    assert result["diff"]["after"] == {"tag": "prod", "revision": "1-27-9", "service": None}
+    assert b.mesh_of(tags.api.objects).tag_services == {"default": b.OLD}
+
+
+def test_a_revision_that_is_gone_is_not_remembered(tags: Tags) -> None:
+    tags.api.objects += [*b.revision_tag("lost", "1-29-0")]
+    assert tags.run("lost", b.NEW)["changed"]
+    patches = [seen.body for seen in tags.api.writes() if seen.method == "PATCH"]
+    assert patches == [{"metadata": {"annotations": {PREVIOUS_REVISION: None}}}]
