@@ -20,8 +20,8 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     annotations_of,
     labels_of,
     name_of,
-    read_mesh,
 )
+from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import read_mesh
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, Pod, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Namespace, Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, Workload, read_workload

@@ -50,8 +50,8 @@ def whole(desk: Desk, mesh: Cluster) -> Iterator[Cluster]:
 
 def tag(desk: Desk, cluster: Cluster, revision: str | None, **options: Any) -> Json:
     """Let the default lead somewhere, or nowhere."""
-    state = {"revision": revision} if revision else {"state": "absent"}
-    return desk.tool(cluster, "istio_tag", name="default", **state, **options)
+    state = "present" if revision else "absent"
+    return desk.tool(cluster, "istio_tag", name="default", revision=revision, state=state, **options)
 
 
 def findings(desk: Desk, cluster: Cluster) -> set[str]:

@@ -27,6 +27,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_injection",
         "_managers",
         "_mesh",
+        "_mesh_reading",
         "_moves",
         "_proxies",
         "_rollout",

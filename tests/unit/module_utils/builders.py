@@ -13,7 +13,8 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._injection import PodShape
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh, read_mesh
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import read_mesh
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils._reading import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Namespace, Snapshot

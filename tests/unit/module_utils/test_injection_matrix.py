@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils._injection import PodShape, expected_image, resolve
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh, read_mesh
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import read_mesh
 from ansible_collections.meshops.istio.plugins.module_utils._reading import load_yaml
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"

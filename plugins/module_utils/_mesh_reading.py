@@ -1,0 +1,140 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Reads a mesh from raw API objects; pure.
+
+Sources: istio/istio istioctl/pkg/tag/util.go (what is a revision, what is a tag), manifests/charts/istio-control/
+istio-discovery/templates (names and labels).
+"""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils._managers import manager_of
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
+    CRD_VERSION,
+    DEFAULT,
+    INJECTOR_SUFFIX,
+    PREVIOUS_REVISION,
+    REV,
+    TAG,
+    InjectionConfig,
+    Injector,
+    Json,
+    Mesh,
+    Revision,
+    annotations_of,
+    labels_of,
+    name_of,
+    place_of,
+    suffix,
+)
+
+
+def read_injector(obj: Json) -> Injector | None:
+    """Return the injector that a MutatingWebhookConfiguration is, or None for a foreign one."""
+    hooks = tuple(hook for hook in obj.get("webhooks") or () if str(hook.get("name", "")).endswith(INJECTOR_SUFFIX))
+    labels = labels_of(obj)
+    if not hooks:
+        return None
+    previous = annotations_of(obj).get(PREVIOUS_REVISION)
+    return Injector(name_of(obj), labels.get(REV) or DEFAULT, labels.get(TAG) or "", hooks, previous, manager_of(obj))
+
+
+def rejecting(obj: Json) -> tuple[str, str] | None:
+    """Return (namespace, name) of the Service without which a webhook configuration rejects requests, or None."""
+    hooks = [hook for hook in obj.get("webhooks") or () if hook.get("failurePolicy", "Fail") == "Fail"]
+    service = next((hook["clientConfig"].get("service") for hook in hooks), None)
+    return (service["namespace"], service["name"]) if service else None
+
+
+def read_injection_config(data: Mapping[str, str], load: t.Callable[[str], t.Any]) -> InjectionConfig:
+    """Return what an injector ConfigMap says; ``load`` parses YAML."""
+    values = json.loads(data.get("values") or "{}")
+    shared = values.get("global") or {}
+    config = load(data.get("config") or "") or {}
+    return InjectionConfig(
+        hub=str(shared.get("hub") or ""),
+        tag=str(shared.get("tag") or ""),
+        image=str((shared.get("proxy") or {}).get("image") or "proxyv2"),
+        variant=str(shared.get("variant") or ""),
+        policy=str(config.get("policy") or "enabled"),
+        never=tuple(config.get("neverInjectSelector") or ()),
+        always=tuple(config.get("alwaysInjectSelector") or ()),
+    )
+
+
+def rolled_out(deployment: Mapping[str, t.Any]) -> bool:
+    """Return whether a Deployment is at its newest generation with all updated replicas ready (safety rule S3)."""
+    status = deployment.get("status") or {}
+    wanted = deployment.get("spec", {}).get("replicas", 1)
+    return (
+        (status.get("observedGeneration") or 0) >= (deployment.get("metadata", {}).get("generation") or 0)
+        and wanted > 0
+        and (status.get("updatedReplicas") or 0) == (status.get("replicas") or 0) >= wanted
+        and (status.get("readyReplicas") or 0) == (status.get("replicas") or 0)
+    )
+
+
+def read_revision(
+    name: str, namespace: str, deployment: Json | None, maps: Mapping[str, Json], load: t.Any
+) -> Revision:
+    """Return one revision from its Deployment and the ConfigMaps of the namespace."""
+    injector_map = maps.get(f"istio-sidecar-injector{suffix(name)}")
+    values_map = maps.get(f"values{suffix(name)}")
+    config = read_injection_config(injector_map.get("data") or {}, load) if injector_map else None
+    data = (values_map or {}).get("data", {})
+    values = {key: json.loads(data.get(f"{key}-values") or "{}") for key in ("original", "merged")}
+    given = {"user_values": values["original"], "merged_values": values["merged"]}
+    if deployment is None:
+        return Revision(name, namespace, config=config, **given)
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    image = next((c["image"] for c in containers if c["name"] == "discovery"), "")
+    status = deployment.get("status") or {}
+    return Revision(
+        name=name,
+        namespace=namespace,
+        deployment=name_of(deployment),
+        installed_by=labels_of(deployment).get(CRD_VERSION, ""),
+        image=image,
+        replicas=int(deployment["spec"].get("replicas", 1)),
+        ready=int(status.get("readyReplicas") or 0),
+        rolled_out=rolled_out(deployment),
+        config=config,
+        manager=manager_of(deployment),
+        **given,
+    )
+
+
+def read_mesh(
+    namespace: str,
+    *,
+    mutating: Iterable[Json],
+    validating: Iterable[Json],
+    deployments: Iterable[Json],
+    services: Iterable[Json],
+    config_maps: Iterable[Json],
+    load: t.Callable[[str], t.Any],
+) -> Mesh:
+    """Return the mesh that raw API objects describe (deployments and services: those labelled ``app=istiod``)."""
+    injectors = tuple(sorted(filter(None, map(read_injector, mutating)), key=lambda i: i.name))
+    istiods = {labels_of(obj).get(REV) or DEFAULT: obj for obj in deployments}
+    maps = {name_of(obj): obj for obj in config_maps}
+    names = set(istiods) | {i.revision for i in injectors if not i.tag}
+    services = list(services)
+    validating = [obj for obj in validating if REV in labels_of(obj)]
+    places = frozenset(map(place_of, services))
+    gone = {name_of(obj): "/".join(place) for obj in validating if (place := rejecting(obj)) and place not in places}
+    return Mesh(
+        namespace=namespace,
+        revisions={name: read_revision(name, namespace, istiods.get(name), maps, load) for name in sorted(names)},
+        injectors=injectors,
+        services=places,
+        local_services=frozenset(place_of(obj) for obj in services if obj.get("spec", {}).get("selector")),
+        tag_services={labels_of(o)[TAG]: labels_of(o).get(REV) or DEFAULT for o in services if TAG in labels_of(o)},
+        validators={name_of(obj): labels_of(obj)[REV] for obj in validating},
+        orphan_validators=gone,
+    )
