@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from ansible_collections.meshops.istio.plugins.module_utils import _checks_cluster
 from ansible_collections.meshops.istio.plugins.module_utils._default import default_problem
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils._finding import (
@@ -203,6 +204,12 @@ def _no_budget_room(snapshot: Snapshot, goal: Goal) -> Found:
         yield str(workload), f"PodDisruptionBudget {budget.name} {room}."
 
 
+def _not_made(snapshot: Snapshot, goal: Goal) -> Found:
+    for check in CHECKS:
+        for need in sorted(set(check.needs) & set(snapshot.unread)):
+            yield f"check {check.code}", f"It looks at {need}: {snapshot.unread[need]}"
+
+
 #: Codes are stable: they are what users allow, waive and search for.
 CHECKS = (
     Check("MU001", ERROR, "unsupported hop", "Istio tests canary upgrades of at most two minor versions.",
@@ -247,6 +254,9 @@ CHECKS = (
           "move them to a newer revision", _newer_proxies, ERROR),
     Check("MU031", WARNING, "CRDs newer than the target", "Lowering CRDs loses fields for good.",
           "nothing: they are left alone", _newer_crds),
+    *_checks_cluster.CHECKS,
+    Check("MU090", WARNING, "check not made", "What it looks for may be there.",
+          "allow the user to read it", _not_made),
 )  # fmt: skip
 CODES = {check.code: check for check in CHECKS}
 
@@ -276,7 +286,7 @@ def findings(snapshot: Snapshot, goal: Goal) -> list[Finding]:
     found = []
     for check in CHECKS:
         severity = check.after if goal.stage == AFTER else check.severity
-        if severity is not None:
+        if severity is not None and not set(check.needs) & set(snapshot.unread):
             rows = check.find(snapshot, goal)
             found += [
                 Finding(

@@ -30,7 +30,10 @@ class Goal:
 
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One row: ``after`` is its severity after an upgrade, None where it is about the start only."""
+    """One row: ``after`` is its severity after an upgrade, None where it is about the start only.
+
+    ``needs`` names what it looks at beside the mesh, so that it is not made, instead of passed, where that is unread.
+    """
 
     code: str
     severity: str
@@ -39,6 +42,7 @@ class Check:
     remedy: str
     find: Callable[[Snapshot, Goal], Found]
     after: str | None = None
+    needs: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._managers import NOBODY, Manager
+from ansible_collections.meshops.istio.plugins.module_utils._room import NOTHING, Need
 from ansible_collections.meshops.istio.plugins.module_utils._versions import of_image
 
 Json = dict[str, t.Any]
@@ -111,7 +112,8 @@ class InjectionConfig:
 class Revision:
     """One control plane: its Deployment as it is, and what it injects.
 
-    ``installed_by`` is the version of the istioctl that installed it, empty for other installers.
+    ``installed_by`` is the version of the istioctl that installed it, empty for other installers; ``need`` is what each
+    of its pods requests.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Revision:
     user_values: Json = dataclasses.field(default_factory=dict)
     merged_values: Json = dataclasses.field(default_factory=dict)
     manager: Manager = NOBODY
+    need: Need = NOTHING
 
     @property
     def version(self) -> str:

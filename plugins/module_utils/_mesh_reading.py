@@ -32,6 +32,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     place_of,
     suffix,
 )
+from ansible_collections.meshops.istio.plugins.module_utils._room import need_of_pod
 
 
 def read_injector(obj: Json) -> Injector | None:
@@ -105,6 +106,7 @@ def read_revision(
         rolled_out=rolled_out(deployment),
         config=config,
         manager=manager_of(deployment),
+        need=need_of_pod(deployment["spec"]["template"]["spec"]),
         **given,
     )
 

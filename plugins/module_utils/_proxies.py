@@ -22,6 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._injection import (
     without_image_type,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import REV, Mesh, annotations_of, labels_of, name_of
+from ansible_collections.meshops.istio.plugins.module_utils._room import NOTHING, Need, need_of_pod
 from ansible_collections.meshops.istio.plugins.module_utils._versions import of_image
 
 CURRENT = "current"
@@ -62,6 +63,8 @@ class Pod:
     deleting: bool
     proxy_image: str
     owner: Owner | None
+    node: str = ""
+    need: Need = NOTHING
 
     @property
     def live(self) -> bool:
@@ -117,6 +120,8 @@ def read_pod(obj: Mapping[str, t.Any]) -> Pod:
         deleting="deletionTimestamp" in meta,
         proxy_image=proxy_image(spec),
         owner=Owner(owners[0]["kind"], owners[0]["name"]) if owners else None,
+        node=str(spec.get("nodeName") or ""),
+        need=need_of_pod(spec),
     )
 
 

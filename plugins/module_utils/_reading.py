@@ -13,7 +13,7 @@ import typing as t
 from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client, Json
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError
+from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError, ForbiddenError
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     CRD_VERSION,
     Mesh,
@@ -23,6 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
 )
 from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import read_mesh
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, Pod, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils._room import Node, read_node
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Namespace, Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, Workload, read_workload
 
@@ -67,14 +68,18 @@ def _mesh_from(jobs: dict[str, t.Any], namespace: str) -> Mesh:
     return read_mesh(namespace, load=load_yaml, **{name: job.result() for name, job in jobs.items()})
 
 
-def fetch_snapshot(client: Client, istio_namespace: str, *, pods: bool) -> Snapshot:
-    """Return a snapshot; with ``pods`` also pods, their owners, workloads and budgets of all namespaces."""
+def fetch_snapshot(client: Client, istio_namespace: str, *, pods: bool, surroundings: bool = False) -> Snapshot:
+    """Return a snapshot; with ``pods`` also pods, their owners, workloads and budgets of all namespaces.
+
+    With ``surroundings`` also what only checks look at; what may not be read of that is left out and named.
+    """
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         jobs = _submit_mesh(pool, client, istio_namespace)
         version = pool.submit(client.get, "/version", doing="Reading the version of the API server")
         namespaces = pool.submit(client.list, NAMESPACES, doing="Reading namespaces", metadata=True)
         crds = pool.submit(client.list, CRDS, doing="Reading CRDs", metadata=True, labelSelector=CRD_VERSION)
         detail = _submit_pods(pool, client) if pods else {}
+        around = _submit_surroundings(pool, client) if surroundings else {}
         names = {name_of(obj): _namespace(obj) for obj in namespaces.result()}
         ids = {name_of(obj): obj["metadata"].get("uid", "") for obj in namespaces.result()}
         if "kube-system" not in ids:
@@ -88,6 +93,7 @@ def fetch_snapshot(client: Client, istio_namespace: str, *, pods: bool) -> Snaps
             namespaces=names,
             crd_versions={name_of(obj): labels_of(obj)[CRD_VERSION] for obj in crds.result()},
             **_detail_from(detail),
+            **_surroundings_from(around),
         )
 
 
@@ -146,3 +152,21 @@ def _detail_from(jobs: dict[str, t.Any]) -> dict[str, t.Any]:
         "parents": dict(parents),
         "budgets": jobs["budgets"].result(),
     }
+
+
+def _submit_surroundings(pool: concurrent.futures.Executor, client: Client) -> dict[str, t.Any]:
+    def nodes() -> list[Node]:
+        return client.collect("/api/v1/nodes", read_node, doing="Reading nodes")[0]
+
+    return {"nodes": pool.submit(nodes)}
+
+
+def _surroundings_from(jobs: dict[str, t.Any]) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = {}
+    unread: dict[str, str] = {}
+    for name, job in jobs.items():
+        try:
+            found[name] = tuple(job.result())
+        except ForbiddenError as exc:
+            unread[name] = exc.message
+    return {**found, "unread": unread}

@@ -20,6 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._proxies import (
     judge,
     proxy_version,
 )
+from ansible_collections.meshops.istio.plugins.module_utils._room import Need, Node, room
 from ansible_collections.meshops.istio.plugins.module_utils._selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version, parse
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import (
@@ -78,7 +79,10 @@ class Stuck:
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """What was read of one cluster at one time. Pods and workloads are empty where they were not asked for."""
+    """What was read of one cluster at one time. Pods and workloads are empty where they were not asked for.
+
+    ``unread`` maps what only some checks need to why it could not be read.
+    """
 
     cluster_id: str
     kubernetes_version: str
@@ -89,11 +93,21 @@ class Snapshot:
     workloads: Mapping[WorkloadKey, Workload] = dataclasses.field(default_factory=dict)
     parents: Mapping[WorkloadKey, Owner] = dataclasses.field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()
+    nodes: tuple[Node, ...] = ()
+    unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def judgements(self) -> list[tuple[Pod, Judgement]]:
         """Every live pod with the verdict on its proxy."""
         return [(pod, self.judgement_of(pod)) for pod in self._live()]
+
+    def room(self) -> dict[str, Need]:
+        """Return what is free on each node that takes pods."""
+        taken: dict[str, Need] = collections.defaultdict(Need)
+        for pod in self.pods:
+            if pod.live and pod.node:
+                taken[pod.node] = taken[pod.node].plus(pod.need)
+        return room(self.nodes, taken)
 
     @property
     def newest_crds(self) -> Version | None:

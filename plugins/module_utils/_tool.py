@@ -40,13 +40,13 @@ class Run:
         """Namespace of the control planes."""
         return str(self.params["istio_namespace"])
 
-    def snapshot(self, *, pods: bool = False) -> Snapshot:
+    def snapshot(self, *, pods: bool = False, surroundings: bool = False) -> Snapshot:
         """Read the cluster; the first reading proves that it is the expected one (safety rule S1).
 
         Raises:
             ClusterError: ``expected_cluster_id`` names another cluster.
         """
-        found = fetch_snapshot(self.client, self.istio_namespace, pods=pods)
+        found = fetch_snapshot(self.client, self.istio_namespace, pods=pods, surroundings=surroundings)
         self.cluster_id = found.cluster_id
         expected = self.params.get("expected_cluster_id") or found.cluster_id
         if found.cluster_id != expected:

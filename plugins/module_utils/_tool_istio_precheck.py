@@ -59,7 +59,7 @@ def sentence(stage: str, cluster: str, bad: list[Finding]) -> str:
 def run(run: Run) -> Outcome:
     """Read the cluster once, run every check of the stage, and say what was found."""
     params = run.params
-    snapshot = run.snapshot(pods=True)
+    snapshot = run.snapshot(pods=True, surroundings=True)
     version = parse(params["version"]) if params["version"] else None
     revision = params["revision"] or ""
     source = params["source_revision"]

@@ -35,6 +35,7 @@ from unit.module_utils.fake_istioctl import write_istioctl
 KINDS = {
     **{kind: (prefix, resource) for kind, (prefix, resource, dummy) in RESOURCES.items()},
     "Namespace": ("/api/v1", "namespaces"),
+    "Node": ("/api/v1", "nodes"),
     "Pod": ("/api/v1", "pods"),
     "ReplicaSet": ("/apis/apps/v1", "replicasets"),
     "StatefulSet": ("/apis/apps/v1", "statefulsets"),

@@ -132,3 +132,9 @@ def budget(name: str, selector: Json, allowed: int, in_namespace: str = "shop") 
         "spec": {"selector": selector},
         "status": {"disruptionsAllowed": allowed},
     }
+
+
+def node(name: str = "a", *, kubelet: str = "v1.36.3", cpu: str = "4", memory: str = "8Gi") -> Json:
+    """A node that takes pods."""
+    status = {"allocatable": {"cpu": cpu, "memory": memory}, "nodeInfo": {"kubeletVersion": kubelet}}
+    return {"kind": "Node", "metadata": meta(name), "spec": {}, "status": status}

@@ -25,6 +25,17 @@ HEALTHY = [*PLANE, *DEFAULT, *b.deployed()]
 CRD = "virtualservices.networking.istio.io"
 
 
+def hungry() -> list[b.Json]:
+    """A healthy cluster whose istiod requests what Istio's chart says."""
+    istiod = b.istiod(replicas=2)
+    requests = {"requests": {"cpu": "500m", "memory": "2048Mi"}}
+    istiod["spec"]["template"]["spec"]["containers"][0]["resources"] = requests
+    return [istiod, *HEALTHY[1:]]
+
+
+HUNGRY = hungry()
+
+
 def fired(objects: list[b.Json], goal: Goal = GOAL, **over: t.Any) -> dict[str, str]:
     """Code to object of everything that the checks find."""
     return {found.code: found.object for found in findings(b.snapshot_of(objects, **over), goal)}
@@ -183,6 +194,20 @@ def test_a_healthy_cluster_has_no_findings(stage: str) -> None:
             {},
             id="MU030 S7: a proxy newer than its control plane",
         ),
+        pytest.param("MU040", f"revision {b.NEW}", [*HUNGRY, b.node(memory="1Gi")], {}, id="MU040 domain 14: no room"),
+        pytest.param(
+            "MU041",
+            "node old",
+            [*HEALTHY, b.node("old", kubelet="v1.32.9"), b.node()],
+            {},
+            id="MU041 domain 6: one old node",
+        ),
+        pytest.param(
+            "MU042", "DaemonSet shop/ztunnel", [*HEALTHY, b.workload("DaemonSet", "ztunnel")], {}, id="MU042: ambient"
+        ),
+        pytest.param(
+            "MU090", "check MU041", HEALTHY, {"unread": {"nodes": "forbidden"}}, id="MU090: not allowed to look"
+        ),
         pytest.param("MU031", "CRDs", HEALTHY, {"crd_versions": {CRD: "1.31.1"}}, id="MU031 S10: newer CRDs"),
     ],
 )
@@ -309,3 +334,53 @@ def test_a_control_plane_elsewhere_is_one_but_its_version_is_not_known_here() ->
     found = fired(remote)
     assert "MU003" not in found
     assert found["MU006"] == f"revision {b.OLD}"
+
+
+@pytest.mark.parametrize(
+    ("objects", "goal"),
+    [
+        pytest.param([*HUNGRY, b.node(memory="4Gi")], GOAL, id="room for both istiods"),
+        pytest.param([*HUNGRY, b.node("a", memory="2Gi"), b.node("b", memory="2Gi")], GOAL, id="one on each node"),
+        pytest.param([*HUNGRY, b.node(memory="1Gi")], IN_PLACE, id="in place needs none of its own"),
+        pytest.param([*HUNGRY, *b.plane(b.NEW), b.node(memory="1Gi")], GOAL, id="it is there already"),
+        pytest.param(HUNGRY, GOAL, id="nodes that are none of our business"),
+    ],
+)
+def test_mu040_is_silent_where_there_is_room(objects: list[b.Json], goal: Goal) -> None:
+    assert "MU040" not in fired(objects, goal)
+
+
+def test_mu040_counts_what_runs_on_the_nodes() -> None:
+    eater = b.pod("eater", owner=None)
+    eater["spec"]["nodeName"] = "a"
+    eater["spec"]["containers"][0]["resources"] = {"requests": {"memory": "3Gi"}}
+    found = {row.code: row.message for row in findings(b.snapshot_of([*HUNGRY, eater, b.node(memory="6Gi")]), GOAL)}
+    assert "500m CPU and 2048Mi memory for each of 2 pods; the nodes have room for 1 now" in found["MU040"]
+    eater["status"]["phase"] = "Succeeded"
+    assert "MU040" not in fired([*HUNGRY, eater, b.node(memory="6Gi")])
+
+
+@pytest.mark.parametrize("kubelets", [("v1.36.3", "v1.33.0"), ("v1.32.9", "v1.31.0"), ()])
+def test_mu041_is_about_nodes_that_differ(kubelets: tuple[str, ...]) -> None:
+    assert "MU041" not in fired([*HEALTHY, *(b.node(f"n{at}", kubelet=text) for at, text in enumerate(kubelets))])
+
+
+def test_domain_6_an_unknown_kubelet_counts_as_old() -> None:
+    assert fired([*HEALTHY, b.node("odd", kubelet="local"), b.node("b")])["MU041"] == "node odd"
+
+
+def test_mu042_names_waypoints_and_their_namespaces() -> None:
+    waypoint = b.pod(
+        "waypoint-1", revision=None, owner=None, labels={"gateway.istio.io/managed": "istio.io-mesh-controller"}
+    )
+    assert fired([*HEALTHY, waypoint])["MU042"] == "namespace shop"
+    gateway = b.pod(
+        "gw-1", revision=None, owner=None, labels={"gateway.istio.io/managed": "istio.io-gateway-controller"}
+    )
+    assert "MU042" not in fired([*HEALTHY, gateway])
+
+
+def test_a_check_that_could_not_be_made_is_not_passed() -> None:
+    found = findings(b.snapshot_of([*HUNGRY, b.node(memory="1Gi")], unread={"nodes": "Reading nodes failed."}), GOAL)
+    assert {(row.code, row.object) for row in found} == {("MU090", "check MU040"), ("MU090", "check MU041")}
+    assert "It looks at nodes: Reading nodes failed." in found[0].message

@@ -109,3 +109,13 @@ def test_a_budget_without_status_allows_nothing() -> None:
     del raw["status"]
     with FakeApi(raw) as api:
         assert [budget.allowed for budget in fetch_budgets(api.client())] == [0]
+
+
+def test_surroundings_that_may_not_be_read_are_named() -> None:
+    with FakeApi(*b.two_planes(), *b.namespaces(), b.node("a")) as api:
+        found = fetch_snapshot(api.client(), b.SYSTEM, pods=False, surroundings=True)
+        assert ([node.name for node in found.nodes], found.unread) == (["a"], {})
+        api.script("GET", "/api/v1/nodes", failure(403, "nodes is forbidden"))
+        found = fetch_snapshot(api.client(), b.SYSTEM, pods=False, surroundings=True)
+    assert found.nodes == ()
+    assert "nodes is forbidden" in found.unread["nodes"]

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Checks of what surrounds a mesh: nodes and their room, ambient parts."""
+
+from __future__ import annotations
+
+from ansible_collections.meshops.istio.plugins.module_utils._finding import INFO, WARNING, Check, Found, Goal
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import MANAGED_GATEWAY
+from ansible_collections.meshops.istio.plugins.module_utils._room import Node, placed
+from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils._versions import parse
+
+#: First kubelet minor with native sidecars on by default, and first Istio that uses them by itself.
+NATIVE_KUBELET, NATIVE_ISTIO = (1, 33), (1, 27)
+#: Value of label gateway.istio.io/managed on waypoints (istio/istio pkg/config/constants).
+WAYPOINT = "istio.io-mesh-controller"
+#: DaemonSets of the CNI plugin and of ambient mode, by the label of their pods.
+NODE_PARTS = {"istio-cni-node": "the CNI plugin", "ztunnel": "ztunnel"}
+
+
+def _no_room(snapshot: Snapshot, goal: Goal) -> Found:
+    source = snapshot.mesh.revisions.get(goal.source or "")
+    if source is None or not snapshot.nodes or goal.strategy == "in_place" or snapshot.mesh.runs(goal.revision):
+        return
+    copies = max(1, source.replicas)
+    fitting = placed(source.need, copies, snapshot.room())
+    if fitting < copies:
+        yield (
+            f"revision {goal.revision}",
+            f"A second control plane like {source.name} requests {source.need} for each of {copies} pods; the nodes "
+            f"have room for {fitting} now.",
+        )
+
+
+def _old_kubelets(nodes: tuple[Node, ...]) -> list[Node]:
+    """Return the nodes on which istiod would not use native sidecars; an unknown version counts as too old."""
+    versions = ((node, parse(node.kubelet.split("+")[0])) for node in nodes)
+    return [node for node, found in versions if found is None or (found.major, found.minor) < NATIVE_KUBELET]
+
+
+def _native_flip(snapshot: Snapshot, goal: Goal) -> Found:
+    old = _old_kubelets(snapshot.nodes)
+    target = goal.version
+    if target and (target.major, target.minor) >= NATIVE_ISTIO and 0 < len(old) < len(snapshot.nodes):
+        for node in old:
+            yield (
+                f"node {node.name}",
+                f"Its kubelet {node.kubelet} is older than 1.33: pods that start anywhere in the cluster get no native "
+                "sidecar while it is there.",
+            )
+
+
+def _ambient(snapshot: Snapshot, goal: Goal) -> Found:
+    for workload in snapshot.workloads.values():
+        labels = workload.template_labels
+        part = NODE_PARTS.get(labels.get("k8s-app") or labels.get("app") or "")
+        if workload.kind == "DaemonSet" and part:
+            yield str(workload), f"It is {part}, which serves all revisions and is not upgraded by this run."
+    waypoints = {pod.namespace for pod in snapshot.pods if pod.labels.get(MANAGED_GATEWAY) == WAYPOINT}
+    for namespace in sorted(waypoints):
+        yield f"namespace {namespace}", "It has waypoints; istiod of the revision that they name rolls them by itself."
+
+
+CHECKS = (
+    Check("MU040", WARNING, "no room for a second control plane", "Its pods would wait for a node.",
+          "free requests or add nodes", _no_room, needs=("nodes",)),
+    Check("MU041", WARNING, "old kubelets decide about native sidecars", "One old node changes the pods of all nodes.",
+          "upgrade these nodes first, or expect sidecars as ordinary containers", _native_flip, needs=("nodes",)),
+    Check("MU042", INFO, "ambient parts", "They cannot be upgraded by canary, and have an order of their own.",
+          "upgrade them after the control plane: the CNI plugin, then ztunnel", _ambient),
+)  # fmt: skip

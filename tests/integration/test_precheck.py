@@ -1,0 +1,91 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What istio_precheck finds around a mesh, and what it says when it may not look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from integration.meshes import MERGE
+from integration.safety import no_write
+from integration.support import NEW_REVISION, NEW_VERSION, REVISION, Desk
+from lab import Cluster
+
+Json = dict[str, Any]
+pytestmark = pytest.mark.lab
+RBAC = "/apis/rbac.authorization.k8s.io/v1"
+READER = "precheck-reader"
+RULES = (
+    ("", ("namespaces", "pods", "services", "configmaps")),
+    ("apps", ("deployments", "statefulsets", "daemonsets", "replicasets")),
+    ("batch", ("jobs",)),
+    ("policy", ("poddisruptionbudgets",)),
+    ("admissionregistration.k8s.io", ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")),
+    ("apiextensions.k8s.io", ("customresourcedefinitions",)),
+)
+
+
+def found(desk: Desk, cluster: Cluster, **options: Any) -> dict[str, set[str]]:
+    """Code to objects of everything that is found before a canary."""
+    with no_write(cluster):
+        result = desk.tool(
+            cluster, "istio_precheck", version=NEW_VERSION, revision=NEW_REVISION, fail_on="never", **options
+        )
+    assert "failed" not in result, result
+    codes: dict[str, set[str]] = {}
+    for row in result["findings"]:
+        codes.setdefault(row["code"], set()).add(row["object"])
+    return codes
+
+
+@pytest.fixture
+def reader(calm: Cluster) -> Iterator[str]:
+    """A user who may read what a mesh is made of, and no nodes."""
+    api = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": READER}}
+    rules = [{"apiGroups": [group], "resources": list(names), "verbs": ["get", "list"]} for group, names in RULES]
+    role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": READER}
+    user = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": READER}
+    calm.request("POST", f"{RBAC}/clusterroles", {**api, "kind": "ClusterRole", "rules": rules})
+    binding = {**api, "kind": "ClusterRoleBinding", "roleRef": role, "subjects": [user]}
+    calm.request("POST", f"{RBAC}/clusterrolebindings", binding)
+    yield READER
+    for kind in ("clusterrolebindings", "clusterroles"):
+        calm.delete(f"{RBAC}/{kind}/{READER}")
+
+
+def test_a_mesh_in_order_has_no_error_and_no_warning(desk: Desk, calm: Cluster) -> None:
+    assert found(desk, calm) == {"MU021": {"Job batch/reindex", "Pod batch/migration-shell"}}
+
+
+def test_a_second_control_plane_needs_room(desk: Desk, calm: Cluster) -> None:
+    def cordon(shut: bool) -> None:
+        for name in calm.node_names():
+            body = {"spec": {"unschedulable": shut}}
+            calm.request("PATCH", f"/api/v1/nodes/{name}", body, content_type=MERGE)
+
+    cordon(shut=True)
+    try:
+        assert found(desk, calm)["MU040"] == {f"revision {NEW_REVISION}"}
+    finally:
+        cordon(shut=False)
+
+
+def test_one_old_node_decides_about_native_sidecars(desk: Desk, calm: Cluster) -> None:
+    node = calm.node_names()[0]
+    calm.set_kubelet_version("v1.32.9", node)
+    try:
+        assert found(desk, calm)["MU041"] == {f"node {node}"}
+    finally:
+        calm.set_kubelet_version(node=node)
+
+
+def test_what_may_not_be_read_is_said_and_the_rest_is_judged(desk: Desk, calm: Cluster, reader: str) -> None:
+    codes = found(desk, calm, impersonate_user=reader, source_revision=REVISION)
+    assert codes == {
+        "MU021": {"Job batch/reindex", "Pod batch/migration-shell"},
+        "MU090": {"check MU040", "check MU041"},
+    }
