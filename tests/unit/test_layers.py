@@ -22,7 +22,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_belongings",
         "_blockers",
         "_checks",
-        "_checks_cluster",
+        "_checks_*",
         "_default",
         "_finding",
         "_injection",
