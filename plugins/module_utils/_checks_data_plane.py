@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 from collections.abc import Callable
 
 from ansible_collections.meshops.istio.plugins.module_utils._finding import (
@@ -17,8 +18,8 @@ from ansible_collections.meshops.istio.plugins.module_utils._finding import (
     Found,
     Goal,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._proxies import EXTRA
-from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import EXTRA, Pod
+from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils._versions import parse
 
 
@@ -68,6 +69,33 @@ def _no_budget_room(snapshot: Snapshot, goal: Goal) -> Found:
         yield str(workload), f"PodDisruptionBudget {budget.name} {room}."
 
 
+def _carriers(snapshot: Snapshot) -> dict[WorkloadKey, list[Pod]]:
+    """Return the workloads that carry proxies, with the pods that do."""
+    found: dict[WorkloadKey, list[Pod]] = collections.defaultdict(list)
+    for pod, dummy in snapshot.judgements:
+        workload = snapshot.workload_of(pod)
+        if workload and pod.proxy_image:
+            found[workload.key].append(pod)
+    return dict(sorted(found.items()))
+
+
+def _not_ready(snapshot: Snapshot, goal: Goal) -> Found:
+    for key, pods in _carriers(snapshot).items():
+        bad = [pod.name for pod in pods if not pod.ready]
+        if bad:
+            yield (
+                str(snapshot.workloads[key]),
+                f"{len(bad)} of {len(pods)} pods are not ready now: {', '.join(bad[:3])}.",
+            )
+
+
+def _outage(snapshot: Snapshot, goal: Goal) -> Found:
+    for key in _carriers(snapshot):
+        workload = snapshot.workloads[key]
+        if workload.kind != "DaemonSet" and 0 < workload.replicas <= workload.takes_down:
+            yield str(workload), f"Its rollout takes down all {workload.replicas} pods before new ones are ready."
+
+
 CHECKS = (
     Check("MU020", WARNING, "stale proxies", "They run a revision or an image that they would not get now.",
           "restart them with rollout_restart", _stale, ERROR),
@@ -81,4 +109,8 @@ CHECKS = (
           "restart them with rollout_restart", _stale_elsewhere, WARNING),
     Check("MU030", ERROR, "proxies newer than their control plane", "Istio supports no such skew.",
           "move them to a newer revision", _newer_proxies, ERROR),
+    Check("MU025", WARNING, "pods not ready before the start", "Nobody can tell what a restart broke.",
+          "bring them up first, or leave their namespace out", _not_ready),
+    Check("MU026", INFO, "restart is an outage", "Its strategy has no room for a second pod.",
+          "run two replicas, or allow surge (a Deployment with RollingUpdate)", _outage),
 )  # fmt: skip

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils._default import default_problem
 from ansible_collections.meshops.istio.plugins.module_utils._finding import ERROR, WARNING, Check, Found, Goal
-from ansible_collections.meshops.istio.plugins.module_utils._injection import dangling_name
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT
+from ansible_collections.meshops.istio.plugins.module_utils._injection import called_hooks, dangling_name
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT, INJECT, INJECTION, REV
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
+
+DATAPLANE_MODE = "istio.io/dataplane-mode"
 
 
 def _dangling(snapshot: Snapshot, goal: Goal) -> Found:
@@ -48,6 +50,28 @@ def _rejected(snapshot: Snapshot, goal: Goal) -> Found:
         yield f"namespace {namespace}", f"New pods are rejected: {reason}."
 
 
+def _overlapping(snapshot: Snapshot, goal: Goal) -> Found:
+    for namespace in snapshot.namespaces.values():
+        for own in ({}, {INJECT: "true"}):
+            callers = [i for i in snapshot.mesh.injectors if called_hooks(i, namespace.labels, own)]
+            if len({injector.revision for injector in callers}) > 1:
+                names = ", ".join(f"{i.name} (revision {i.revision})" for i in callers)
+                yield f"namespace {namespace.name}", f"Several injectors match its pods, the last one wins: {names}."
+                break
+
+
+def _several_labels(snapshot: Snapshot, goal: Goal) -> Found:
+    for namespace in snapshot.namespaces.values():
+        labels = namespace.labels
+        asked = [f"{key}={labels[key]}" for key in (INJECTION, REV) if key in labels]
+        if labels.get(DATAPLANE_MODE) == "ambient" and asked:
+            asked.append(f"{DATAPLANE_MODE}=ambient")
+        if len(asked) > 1:
+            got = snapshot.verdict(namespace.name).revision
+            wins = f"its pods get revision {got}" if got else "its pods get no sidecar"
+            yield f"namespace {namespace.name}", f"It has {' and '.join(asked)}: {wins}."
+
+
 CHECKS = (
     Check("MU010", ERROR, "dangling label", "Pods of this namespace start without a proxy, silently.",
           "label the namespace with a revision or tag that exists", _dangling, ERROR),
@@ -62,4 +86,8 @@ CHECKS = (
     Check("MU015", ERROR, "orphan validator", "Every write of the Istio configuration that it checks is rejected.",
           "move the tag default with istio_tag, or remove the revision with istio_revision state=absent",
           _orphan_validators, ERROR),
+    Check("MU016", WARNING, "overlapping injectors", "Which revision a pod gets depends on the names of webhooks.",
+          "remove or narrow one of them", _overlapping, WARNING),
+    Check("MU017", WARNING, "several injection labels", "istio-injection hides istio.io/rev (IST0123).",
+          "keep one of the labels; namespace_revision changes both at once", _several_labels, WARNING),
 )  # fmt: skip

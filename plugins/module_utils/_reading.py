@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
+import contextlib
 import functools
 import traceback
 import typing as t
 from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client, Json
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError, ForbiddenError
+from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError, ForbiddenError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     CRD_VERSION,
     Mesh,
@@ -24,7 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
 from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import read_mesh
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, Pod, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils._room import Node, read_node
-from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Extension, Namespace, Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, Workload, read_workload
 
 YAML_IMPORT_ERROR: str | None = None
@@ -35,6 +36,10 @@ except ImportError:
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 NAMESPACES = "/api/v1/namespaces"
+EXTENSIONS = {
+    "EnvoyFilter": "/apis/networking.istio.io/v1alpha3/envoyfilters",
+    "WasmPlugin": "/apis/extensions.istio.io/v1alpha1/wasmplugins",
+}
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
@@ -158,7 +163,23 @@ def _submit_surroundings(pool: concurrent.futures.Executor, client: Client) -> d
     def nodes() -> list[Node]:
         return client.collect("/api/v1/nodes", read_node, doing="Reading nodes")[0]
 
-    return {"nodes": pool.submit(nodes)}
+    return {"nodes": pool.submit(nodes), "extensions": pool.submit(fetch_extensions, client)}
+
+
+def fetch_extensions(client: Client) -> tuple[Extension, ...]:
+    """Return all EnvoyFilters and WasmPlugins; none where a cluster does not know these kinds."""
+    found: list[Extension] = []
+    for kind, path in EXTENSIONS.items():
+        with contextlib.suppress(NotFoundError):
+            found += client.collect(path, functools.partial(read_extension, kind), doing=f"Reading {kind}s")[0]
+    return tuple(found)
+
+
+def read_extension(kind: str, obj: Json) -> Extension:
+    """Return what of an EnvoyFilter or WasmPlugin counts for an upgrade."""
+    proxies = [(one.get("match") or {}).get("proxy") or {} for one in obj.get("spec", {}).get("configPatches") or ()]
+    versions = dict.fromkeys(proxy["proxyVersion"] for proxy in proxies if proxy.get("proxyVersion"))
+    return Extension(kind, obj["metadata"]["namespace"], name_of(obj), tuple(versions))
 
 
 def _surroundings_from(jobs: dict[str, t.Any]) -> dict[str, t.Any]:

@@ -55,6 +55,16 @@ class Budget:
 
 
 @dataclasses.dataclass(frozen=True)
+class Extension:
+    """An EnvoyFilter or WasmPlugin, and the proxyVersion expressions of its patches."""
+
+    kind: str
+    namespace: str
+    name: str
+    proxy_versions: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
 class Stuck:
     """Pods with a stale proxy that no rollout replaces, with the reason and the remedy (safety rule S6)."""
 
@@ -94,6 +104,7 @@ class Snapshot:
     parents: Mapping[WorkloadKey, Owner] = dataclasses.field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()
     nodes: tuple[Node, ...] = ()
+    extensions: tuple[Extension, ...] = ()
     unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property

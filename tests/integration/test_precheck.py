@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from integration.meshes import MERGE
+from integration.meshes import MERGE, OUTSIDE
+from integration.objects import INJECTION, REV
 from integration.safety import no_write
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, Desk
 from lab import Cluster
@@ -83,9 +84,45 @@ def test_one_old_node_decides_about_native_sidecars(desk: Desk, calm: Cluster) -
         calm.set_kubelet_version(node=node)
 
 
+FILTER: Json = {
+    "apiVersion": "networking.istio.io/v1alpha3",
+    "kind": "EnvoyFilter",
+    "metadata": {"name": "tweak", "namespace": "shop"},
+    "spec": {
+        "configPatches": [
+            {
+                "applyTo": "CLUSTER",
+                "match": {"context": "SIDECAR_OUTBOUND", "proxy": {"proxyVersion": r"^1\.30\..*"}},
+                "patch": {"operation": "MERGE", "value": {"connect_timeout": "7s"}},
+            }
+        ]
+    },
+}
+
+
+def test_patches_that_only_the_old_proxies_get_are_named(desk: Desk, calm: Cluster) -> None:
+    calm.apply([FILTER])
+    try:
+        codes = found(desk, calm)
+    finally:
+        calm.delete(calm.path(FILTER))
+    assert codes["MU043"] == {"EnvoyFilters in namespace shop"}
+    assert codes["MU044"] == {"EnvoyFilter shop/tweak"}
+
+
+def test_a_namespace_with_two_labels_is_named(desk: Desk, calm: Cluster) -> None:
+    def label(**own: str | None) -> None:
+        patch = {"metadata": {"labels": {INJECTION: own.get("injection"), REV: own.get("rev")}}}
+        calm.request("PATCH", f"/api/v1/namespaces/{OUTSIDE}", patch, content_type=MERGE)
+
+    label(injection="enabled", rev=NEW_REVISION)
+    try:
+        assert found(desk, calm)["MU017"] == {f"namespace {OUTSIDE}"}
+    finally:
+        label()
+
+
 def test_what_may_not_be_read_is_said_and_the_rest_is_judged(desk: Desk, calm: Cluster, reader: str) -> None:
     codes = found(desk, calm, impersonate_user=reader, source_revision=REVISION)
-    assert codes == {
-        "MU021": {"Job batch/reindex", "Pod batch/migration-shell"},
-        "MU090": {"check MU040", "check MU041"},
-    }
+    assert codes["MU090"] == {f"check {code}" for code in ("MU040", "MU041", "MU043", "MU044")}
+    assert codes["MU021"] == {"Job batch/reindex", "Pod batch/migration-shell"}

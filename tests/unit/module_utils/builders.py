@@ -16,7 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._injection import Po
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import read_mesh
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, read_pod
-from ansible_collections.meshops.istio.plugins.module_utils._reading import load_yaml
+from ansible_collections.meshops.istio.plugins.module_utils._reading import EXTENSIONS, load_yaml, read_extension
 from ansible_collections.meshops.istio.plugins.module_utils._room import read_node
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Namespace, Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, read_workload
@@ -46,7 +46,7 @@ from unit.module_utils.planes import (
     values_map,
     version_of,
 )
-from unit.module_utils.pods import budget, deployed, node, owned, pod, replica_set, workload
+from unit.module_utils.pods import budget, deployed, envoy_filter, node, owned, pod, replica_set, workload
 
 __all__ = [
     "CLUSTER_ID",
@@ -60,6 +60,7 @@ __all__ = [
     "Json",
     "budget",
     "deployed",
+    "envoy_filter",
     "injector",
     "injector_map",
     "istiod",
@@ -142,6 +143,7 @@ def snapshot_of(objects: Iterable[Json], **over: t.Any) -> Snapshot:
         "workloads": {found.key: found for found in rolled},
         "parents": parents,
         "budgets": tuple(budgets),
+        "extensions": tuple(read_extension(obj["kind"], obj) for obj in of_kind(objects, *EXTENSIONS)),
         "nodes": tuple(map(read_node, of_kind(objects, "Node"))),
     }
     return Snapshot(**{**given, **over})

@@ -36,6 +36,8 @@ KINDS = {
     **{kind: (prefix, resource) for kind, (prefix, resource, dummy) in RESOURCES.items()},
     "Namespace": ("/api/v1", "namespaces"),
     "Node": ("/api/v1", "nodes"),
+    "EnvoyFilter": ("/apis/networking.istio.io/v1alpha3", "envoyfilters"),
+    "WasmPlugin": ("/apis/extensions.istio.io/v1alpha1", "wasmplugins"),
     "Pod": ("/api/v1", "pods"),
     "ReplicaSet": ("/apis/apps/v1", "replicasets"),
     "StatefulSet": ("/apis/apps/v1", "statefulsets"),

@@ -138,3 +138,9 @@ def node(name: str = "a", *, kubelet: str = "v1.36.3", cpu: str = "4", memory: s
     """A node that takes pods."""
     status = {"allocatable": {"cpu": cpu, "memory": memory}, "nodeInfo": {"kubeletVersion": kubelet}}
     return {"kind": "Node", "metadata": meta(name), "spec": {}, "status": status}
+
+
+def envoy_filter(name: str = "tweak", in_namespace: str = "shop", *versions: str) -> Json:
+    """An EnvoyFilter with a patch for each proxyVersion."""
+    patches = [{"applyTo": "CLUSTER", "match": {"proxy": {"proxyVersion": text}}, "patch": {}} for text in versions]
+    return {"kind": "EnvoyFilter", "metadata": meta(name, in_namespace), "spec": {"configPatches": patches}}

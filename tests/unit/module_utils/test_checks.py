@@ -36,6 +36,19 @@ def hungry() -> list[b.Json]:
 HUNGRY = hungry()
 
 
+def renamed(injector: b.Json, name: str, revision: str) -> b.Json:
+    """Somebody's copy of an injector, which calls another revision."""
+    injector["metadata"].update(name=name, labels={"istio.io/rev": revision})
+    return injector
+
+
+def unready() -> list[b.Json]:
+    """A Deployment with a pod that is not ready."""
+    found = b.deployed()
+    found[-1]["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+    return found
+
+
 def fired(objects: list[b.Json], goal: Goal = GOAL, **over: t.Any) -> dict[str, str]:
     """Code to object of everything that the checks find."""
     return {found.code: found.object for found in findings(b.snapshot_of(objects, **over), goal)}
@@ -193,6 +206,40 @@ def test_a_healthy_cluster_has_no_findings(stage: str) -> None:
             [*HEALTHY, b.pod("ahead", owner=None, image=b.proxy("1.31.0"))],
             {},
             id="MU030 S7: a proxy newer than its control plane",
+        ),
+        pytest.param(
+            "MU016",
+            "namespace shop",
+            [*HEALTHY, renamed(b.injector(b.OLD), "other", "1-29-0")],
+            {},
+            id="MU016: two injectors match",
+        ),
+        pytest.param(
+            "MU017",
+            "namespace both",
+            [*HEALTHY, b.namespace("both", {INJECTION: "enabled", "istio.io/rev": b.OLD})],
+            {},
+            id="MU017 domain 3: several labels",
+        ),
+        pytest.param(
+            "MU025", "Deployment shop/web", [*PLANE, *DEFAULT, *unready()], {}, id="MU025 domain 14: not ready before"
+        ),
+        pytest.param(
+            "MU026",
+            "Deployment shop/one",
+            [*HEALTHY, *b.deployed("one", strategy={"type": "Recreate"})],
+            {},
+            id="MU026 domain 14: Recreate",
+        ),
+        pytest.param(
+            "MU043", "EnvoyFilters in namespace shop", [*HEALTHY, b.envoy_filter()], {}, id="MU043: extensions"
+        ),
+        pytest.param(
+            "MU044",
+            "EnvoyFilter shop/tweak",
+            [*HEALTHY, b.envoy_filter("tweak", "shop", r"^1\.30.*", r"^1\.3[0-9].*")],
+            {},
+            id="MU044: a patch for the old proxies only",
         ),
         pytest.param("MU040", f"revision {b.NEW}", [*HUNGRY, b.node(memory="1Gi")], {}, id="MU040 domain 14: no room"),
         pytest.param(
@@ -384,3 +431,61 @@ def test_a_check_that_could_not_be_made_is_not_passed() -> None:
     found = findings(b.snapshot_of([*HUNGRY, b.node(memory="1Gi")], unread={"nodes": "Reading nodes failed."}), GOAL)
     assert {(row.code, row.object) for row in found} == {("MU090", "check MU040"), ("MU090", "check MU041")}
     assert "It looks at nodes: Reading nodes failed." in found[0].message
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        pytest.param([*b.two_planes(), *b.namespaces(shop=b.OLD, tagged="prod")], id="revisions and their tags"),
+        pytest.param(
+            [*b.plane("default", parked=True), *b.plane(b.NEW), *b.revision_tag("default", b.NEW), *b.namespaces()],
+            id="domain 4: a parked install and the default tag",
+        ),
+        pytest.param([*HEALTHY, renamed(b.injector(b.OLD), "copy", b.OLD)], id="a copy for the same revision"),
+    ],
+)
+def test_mu016_is_about_different_revisions(objects: list[b.Json]) -> None:
+    assert "MU016" not in fired(objects)
+
+
+def test_mu016_domain_4_a_live_install_beside_a_default_that_was_moved() -> None:
+    """Helm's selectors stay live until the tag is set."""
+    objects = [*b.plane("default"), *b.plane(b.NEW), *b.revision_tag("default", b.NEW), *b.namespaces()]
+    enabled = b.namespace("on", {INJECTION: "enabled"})
+    rows = findings(b.snapshot_of([*objects, enabled]), GOAL)
+    assert "namespace on" in {row.object for row in rows if row.code == "MU016"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ({INJECTION: "enabled", "istio.io/rev": b.NEW}, "its pods get revision 1-30-3"),
+        ({INJECTION: "disabled", "istio.io/rev": b.OLD}, "its pods get no sidecar"),
+        ({"istio.io/rev": b.OLD, "istio.io/dataplane-mode": "ambient"}, "its pods get revision 1-30-3"),
+        ({"istio.io/dataplane-mode": "ambient"}, None),
+        ({INJECTION: "enabled"}, None),
+    ],
+)
+def test_mu017_says_which_label_wins(labels: dict[str, str], message: str | None) -> None:
+    rows = findings(b.snapshot_of([*HEALTHY, b.namespace("both", labels)]), GOAL)
+    found = [row.message.partition(": ")[2] for row in rows if row.code == "MU017"]
+    assert found == ([f"{message}."] if message else [])
+
+
+@pytest.mark.parametrize(
+    ("workload", "fires"),
+    [
+        (b.deployed("one"), False),
+        (b.deployed("one", strategy={"type": "Recreate"}), True),
+        (b.deployed("two", pods=2, strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0}}), False),
+        (b.deployed("one", strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0}}), True),
+        (b.deployed("out", revision=None, in_namespace="default", strategy={"type": "Recreate"}), False),
+    ],
+)
+def test_mu026_is_about_what_carries_proxies_and_has_no_second_pod(workload: list[b.Json], fires: bool) -> None:
+    assert ("MU026" in fired([*HEALTHY, *workload])) is fires
+
+
+@pytest.mark.parametrize("pattern", [r"^1\.31.*", "1.3", r"^1\.(30|31)\.", "(", ""])
+def test_mu044_is_silent_where_the_new_proxies_match(pattern: str) -> None:
+    assert "MU044" not in fired([*HEALTHY, b.envoy_filter("tweak", "shop", *filter(None, [pattern]))])
