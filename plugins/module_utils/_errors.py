@@ -70,6 +70,10 @@ class IstioctlError(InstallerError):
     """istioctl could not be run, or did not do what it was asked to."""
 
 
+class HelmError(InstallerError):
+    """Helm could not be run, or did not do what it was asked to."""
+
+
 class ProofError(MeshError):
     """A control plane is not proven to take workloads (safety rule S3)."""
 

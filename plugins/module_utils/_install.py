@@ -85,12 +85,12 @@ def wanted(run: Run, snapshot: Snapshot, source: str | None, version: Version) -
     carried: Json = {}
     tag = params["tag"]
     if origin and params["carry_over"]:
-        if not origin.user_values:
+        if not (origin.user_values or origin.merged_values):
             raise SafetyError(
                 f"The settings of revision {origin.name} cannot be read (no ConfigMap values with original-values in "
                 f"{mesh.namespace}); give them in parameter values with carry_over=false."
             )
-        carried, tag = carried_values(origin), tag or carried_tag(origin, version)
+        carried, tag = carried_values(origin, params["revision"]), tag or carried_tag(origin, version)
     return Wanted(
         revision=params["revision"],
         version=version,
@@ -123,7 +123,9 @@ def _settings_diff(mesh: Mesh, rendered: list[Json], revision: str, source: str 
     new = maps.get(f"values{suffix(revision)}")
     if origin is None or new is None:
         return SettingsDiff({}, {})
-    return settings_diff(origin.merged_values, json.loads(new["data"]["merged-values"]), carried_values(origin))
+    return settings_diff(
+        origin.merged_values, json.loads(new["data"]["merged-values"]), carried_values(origin, revision)
+    )
 
 
 def _refuse_settings(settings: SettingsDiff, accepted: list[str]) -> None:
@@ -178,6 +180,7 @@ def _install(run: Run, installer: Installer) -> Outcome:
     mesh = snapshot.mesh
     if revision in mesh.revisions:
         _external.require_own(run, mesh.revisions[revision].manager, f"Revision {revision}")
+    _installer.require(params["installer"], mesh, revision, source)
     run.progress(f"comparing revision {revision} ({version}) with what is installed")
     steps = plan(run, snapshot, installer, source, version)
     for line in steps.settings.lines():

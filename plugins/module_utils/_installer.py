@@ -9,8 +9,13 @@ import contextlib
 import typing as t
 from collections.abc import Callable, Iterator
 
+from ansible_collections.meshops.istio.plugins.module_utils._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils._helm import charts
+from ansible_collections.meshops.istio.plugins.module_utils._helm import find as find_helm
+from ansible_collections.meshops.istio.plugins.module_utils._installer_helm import ByHelm
 from ansible_collections.meshops.istio.plugins.module_utils._installer_istioctl import ByIstioctl
 from ansible_collections.meshops.istio.plugins.module_utils._istioctl import find as find_istioctl
+from ansible_collections.meshops.istio.plugins.module_utils._managers import HELM, ISTIOCTL
 from ansible_collections.meshops.istio.plugins.module_utils._manifest import Installation
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils._settings import Wanted
@@ -50,9 +55,49 @@ def by_istioctl(run: Run, mesh: Mesh | None) -> Iterator[Installer]:
     yield ByIstioctl(ctl, run.client)
 
 
+@contextlib.contextmanager
+def by_helm(run: Run, mesh: Mesh | None) -> Iterator[Installer]:
+    """Yield Helm with the charts of parameter version; to remove a revision, it needs none."""
+    params = run.params
+    helm = find_helm(params["helm"], run.client.connection, run.istio_namespace)
+    if mesh is None:
+        with charts(helm, params["charts"], params["version"]) as found:
+            yield ByHelm(helm, run, found)
+    else:
+        yield ByHelm(helm, run, {})
+
+
 Opened = contextlib.AbstractContextManager[Installer]
 #: Choices of parameter installer.
-INSTALLERS: dict[str, Callable[[Run, Mesh | None], Opened]] = {"istioctl": by_istioctl}
+INSTALLERS: dict[str, Callable[[Run, Mesh | None], Opened]] = {ISTIOCTL: by_istioctl, HELM: by_helm}
+
+
+def require(chosen: str, mesh: Mesh, *revisions: str | None) -> None:
+    """Refuse to work on what another installer has installed.
+
+    Raises:
+        SafetyError: it names the right one.
+    """
+    for name in revisions:
+        found = mesh.revisions.get(name or "")
+        if found and found.manager.kind in INSTALLERS and found.manager.kind != chosen:
+            raise SafetyError(
+                f"Revision {name} was installed by {found.manager}, not by {chosen}: set "
+                f"installer={found.manager.kind} (variable istio_installer of the playbooks)."
+            )
+
+
+def require_removable(run: Run, mesh: Mesh, revision: str) -> None:
+    """Refuse a removal that another installer has to do, or that would take along what leads elsewhere by now.
+
+    Raises:
+        SafetyError: it names the right installer, or the tag that Helm would delete.
+    """
+    chosen = run.params["installer"]
+    require(chosen, mesh, revision)
+    if chosen == HELM:
+        helm = find_helm(run.params["helm"], run.client.connection, run.istio_namespace)
+        ByHelm(helm, run, {}).require_removable(mesh, revision)
 
 
 def opened(run: Run, mesh: Mesh | None = None) -> Opened:

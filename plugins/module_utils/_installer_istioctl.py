@@ -15,9 +15,9 @@ import dataclasses
 import functools
 from collections.abc import Iterable
 
-from ansible_collections.meshops.istio.plugins.module_utils import _istioctl
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client, Json
 from ansible_collections.meshops.istio.plugins.module_utils._errors import NotFoundError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils._istioctl import Istioctl
 from ansible_collections.meshops.istio.plugins.module_utils._manifest import (
     RESOURCES,
     Change,
@@ -31,11 +31,13 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     COMPONENT,
     CRD_VERSION,
     DEFAULT,
+    PARKED,
     REV,
     Mesh,
     labels_of,
     name_of,
 )
+from ansible_collections.meshops.istio.plugins.module_utils._process import json_file
 from ansible_collections.meshops.istio.plugins.module_utils._settings import Wanted, operator_document
 
 MANAGER = "istio-operator"
@@ -48,14 +50,13 @@ PRUNED = (
     "Deployment", "DaemonSet", "Service", "ConfigMap", "ServiceAccount", "RoleBinding", "Role",
     "PodDisruptionBudget", "HorizontalPodAutoscaler",
 )  # fmt: skip
-PARKED = {"matchLabels": {"istio.io/deactivated": "never-match"}}
 
 
 @dataclasses.dataclass(frozen=True)
 class ByIstioctl:
     """The installer istioctl, on one cluster."""
 
-    ctl: _istioctl.Istioctl
+    ctl: Istioctl
     client: Client
     name: str = "istioctl"
 
@@ -63,7 +64,7 @@ class ByIstioctl:
         """Return what it would do, exactly; writes nothing."""
         after = default_after(mesh, wanted.revision, take_default)
         document = operator_document(wanted)
-        with _istioctl.operator_file(document) as path:
+        with json_file(document) as path:
             text = self.ctl.render("manifest", "generate", "-f", path)
         rendered = parse_manifest(text, with_crds=crds and wanted.crds)
         dress = functools.partial(with_ownership, wanted)
@@ -79,7 +80,7 @@ class ByIstioctl:
 
     def _install(self, document: Json, timeout: int) -> None:
         flags = ("--skip-confirmation", "--readiness-timeout", f"{timeout}s")
-        with _istioctl.operator_file(document) as path:
+        with json_file(document) as path:
             self.ctl.run("install", "-f", path, *flags, timeout=timeout + 60)
 
     def uninstall(self, mesh: Mesh, revision: str, timeout: int) -> None:

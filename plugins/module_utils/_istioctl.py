@@ -9,24 +9,16 @@ reading the API afterwards.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import itertools
 import json
 import os
-import re
-import shutil
-import signal
-import subprocess
-import tempfile
-import typing as t
-from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils._auth import Connection, kubeconfig_file
 from ansible_collections.meshops.istio.plugins.module_utils._errors import IstioctlError, ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils._process import executable, output_of
 
 VERSION_PLACEHOLDER = "{version}"
-_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 #: Settings of istioctl itself that could point it at another cluster or file.
 _FOREIGN = ("KUBECONFIG", "ISTIOCONFIG")
 
@@ -59,44 +51,15 @@ class Istioctl:
         words = itertools.takewhile(lambda word: not word.startswith("-"), command[1:])
         shown = f"istioctl {self.version} {' '.join(words)} on cluster {self.connection.label}"
         environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN and not k.startswith("ISTIOCTL_")}
-        try:
-            # a core that runs in modules and in the controller alike has no AnsibleModule to run commands with
-            process = subprocess.Popen(  # pylint: disable=ansible-bad-function
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                env=environment,
-                start_new_session=True,
-            )
-        except OSError as exc:
-            raise IstioctlError(f"{shown} could not be started: {exc}") from exc
-        try:
-            out, err = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired as exc:
-            # credential plugins are children of istioctl: the whole group has to go
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            raise IstioctlError(f"{shown} did not end within {timeout:.0f} s and was stopped.") from exc
-        if check and process.returncode != 0:
-            raise IstioctlError(
-                f"{shown} failed: {last_lines(err) or last_lines(out) or f'exit code {process.returncode}'}"
-            )
-        return out
+        return output_of(
+            command, shown=shown, environment=environment, timeout=timeout, error=IstioctlError, check=check
+        )
 
 
 def _impersonation(connection: Connection) -> list[str]:
     """Return the flags that make istioctl act as whom the API requests act."""
     user = ["--as", connection.impersonate_user] if connection.impersonate_user else []
     return user + [part for group in connection.impersonate_groups for part in ("--as-group", group)]
-
-
-def last_lines(text: str, count: int = 4) -> str:
-    """Return the last lines of a tool's output without colours, as one line."""
-    lines = [line.strip() for line in _COLOUR.sub("", text).splitlines()]
-    lines = [line for line in lines if line and not line.startswith("- Processing resources")]
-    return " | ".join(lines[-count:])
 
 
 def find(template: str, version: str, connection: Connection, istio_namespace: str) -> Istioctl:
@@ -108,12 +71,11 @@ def find(template: str, version: str, connection: Connection, istio_namespace: s
     Raises:
         ParameterError: there is no such file, or it is another version.
     """
-    path = os.path.expanduser(template.replace(VERSION_PLACEHOLDER, version))
-    if os.sep not in path:
-        path = shutil.which(path) or path
-    if not os.access(path, os.X_OK) or os.path.isdir(path):
+    wanted = template.replace(VERSION_PLACEHOLDER, version)
+    path = executable(wanted)
+    if path is None:
         raise ParameterError(
-            f"Parameter istioctl: there is no executable file {path}; give the path of istioctl {version}, "
+            f"Parameter istioctl: there is no executable file {wanted}; give the path of istioctl {version}, "
             f"where {VERSION_PLACEHOLDER} may stand for the version."
         )
     found = Istioctl(path, version, connection, istio_namespace)
@@ -128,12 +90,3 @@ def find(template: str, version: str, connection: Connection, istio_namespace: s
             "would be installed."
         )
     return found
-
-
-@contextlib.contextmanager
-def operator_file(document: dict[str, t.Any]) -> Iterator[str]:
-    """Yield the path of a private file with an IstioOperator document (JSON is YAML)."""
-    with tempfile.NamedTemporaryFile("w", prefix="meshops-istio-", suffix=".yaml") as file:
-        json.dump(document, file)
-        file.flush()
-        yield file.name

@@ -23,6 +23,8 @@ from ansible_collections.meshops.istio.plugins.module_utils._settings import fla
 
 #: Returns a rendered object as its installer would apply it, given the live one.
 Dress = Callable[[Json, Json], Json]
+#: (kind, namespace, name)
+Key = tuple[str, str, str]
 
 #: kind -> (API path prefix, resource, namespaced): every kind that Istio's charts render.
 RESOURCES: dict[str, tuple[str, str, bool]] = {
@@ -115,19 +117,25 @@ def object_path(kind: str, namespace: str, name: str) -> str:
     return f"{prefix}/namespaces/{namespace}/{resource}/{name}" if namespaced else f"{prefix}/{resource}/{name}"
 
 
-def changes(client: Client, rendered: Iterable[Json], dress: Dress, manager: str) -> list[Change]:
-    """Return what applying the rendered objects would create or change; asks the API server, writes nothing."""
+def changes(
+    client: Client, rendered: Iterable[Json], dress: Dress, manager: str, former: Mapping[Key, Json] | None = None
+) -> list[Change]:
+    """Return what applying the rendered objects would create or change; asks the API server, writes nothing.
+
+    ``former`` are the objects of the manifest before, where the installer takes away what it no longer renders.
+    """
+    before = former or {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        found = pool.map(lambda obj: change_of(client, obj, dress, manager), rendered)
+        found = pool.map(lambda obj: change_of(client, obj, dress, manager, before.get(key_of(obj))), rendered)
         return sorted(filter(None, found), key=lambda c: (c.kind, c.namespace, c.name))
 
 
-def key_of(obj: Json) -> tuple[str, str, str]:
+def key_of(obj: Json) -> Key:
     """Return (kind, namespace, name) of a rendered object."""
     return obj["kind"], obj["metadata"].get("namespace", ""), name_of(obj)
 
 
-def change_of(client: Client, rendered: Json, dress: Dress, manager: str) -> Change | None:
+def change_of(client: Client, rendered: Json, dress: Dress, manager: str, former: Json | None = None) -> Change | None:
     """Return what applying one rendered object would change, or None."""
     kind, name = rendered["kind"], name_of(rendered)
     if kind not in RESOURCES:
@@ -139,8 +147,13 @@ def change_of(client: Client, rendered: Json, dress: Dress, manager: str) -> Cha
         live = client.get(path, doing=doing)
     except NotFoundError:
         return Change(kind, namespace, name, "create")
-    result = client.apply(path, dress(rendered, live), manager=manager, doing=doing)
-    fields = differences(comparable(live), comparable(result))
+    dressed = dress(rendered, live)
+    result = comparable(client.apply(path, dressed, manager=manager, doing=doing))
+    fields = differences(comparable(live), result)
+    if former is not None:
+        # a client-side merge takes these away, whoever owns them; a server-side apply has done so already
+        dropped = set(leaves(former)) - set(leaves(dressed))
+        fields |= {path: (value, None) for path, value in leaves(result).items() if path in dropped}
     return Change(kind, namespace, name, "update", fields) if fields else None
 
 
@@ -152,8 +165,13 @@ def comparable(obj: Json) -> Json:
 
 def differences(before: Json, after: Json) -> dict[str, tuple[t.Any, t.Any]]:
     """Return dotted path -> (before, after) of every leaf that differs."""
-    old, new = dict(flatten(_keyed(before))), dict(flatten(_keyed(after)))
+    old, new = leaves(before), leaves(after)
     return {path: (old.get(path), new.get(path)) for path in sorted({*old, *new}) if old.get(path) != new.get(path)}
+
+
+def leaves(obj: Json) -> Json:
+    """Return dotted path -> value of every leaf."""
+    return dict(flatten(_keyed(obj)))
 
 
 def _keyed(value: t.Any) -> t.Any:

@@ -28,7 +28,11 @@ INJECTOR_SUFFIX = "sidecar-injector.istio.io"
 #: Annotation on a tag's webhook configuration that keeps where the tag pointed before its last move.
 PREVIOUS_REVISION = "meshops.istio/previous-revision"
 CRD_VERSION = "operator.istio.io/version"
+CHART_VERSION = "app.kubernetes.io/version"
 COMPONENT = "operator.istio.io/component"
+#: Label that no pod and namespace has: selectors with it deactivate a webhook.
+DEACTIVATED = "istio.io/deactivated"
+PARKED = {"matchLabels": {DEACTIVATED: "never-match"}}
 
 
 def labels_of(obj: Mapping[str, t.Any]) -> dict[str, str]:
@@ -89,9 +93,8 @@ class Injector:
     @property
     def deactivated(self) -> bool:
         """Whether no pod can match: how Istio parks the webhooks of a non-revisioned install behind the default tag."""
-        marker = "istio.io/deactivated"
         return bool(self.webhooks) and all(
-            marker in (hook.get("namespaceSelector", {}).get("matchLabels") or {}) for hook in self.webhooks
+            DEACTIVATED in (hook.get("namespaceSelector", {}).get("matchLabels") or {}) for hook in self.webhooks
         )
 
 
@@ -112,8 +115,8 @@ class InjectionConfig:
 class Revision:
     """One control plane: its Deployment as it is, and what it injects.
 
-    ``installed_by`` is the version of the istioctl that installed it, empty for other installers; ``need`` is what each
-    of its pods requests.
+    ``installed_by`` is the version of the istioctl or the chart that installed it, empty for other installers; ``need``
+    is what each of its pods requests.
     """
 
     name: str

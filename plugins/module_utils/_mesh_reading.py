@@ -13,8 +13,9 @@ import json
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils._managers import manager_of
+from ansible_collections.meshops.istio.plugins.module_utils._managers import HELM, manager_of
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
+    CHART_VERSION,
     CRD_VERSION,
     DEFAULT,
     INJECTOR_SUFFIX,
@@ -33,6 +34,20 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     suffix,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._room import need_of_pod
+from ansible_collections.meshops.istio.plugins.module_utils._versions import parse
+
+
+def written_by(obj: Mapping[str, t.Any]) -> str:
+    """Return the version that wrote an object: istioctl's mark, or the chart's where Helm keeps it; the newer one.
+
+    Both installers leave the mark of the other, and the charts stamp theirs for istioctl too.
+    """
+    labels = labels_of(obj)
+    marks = [labels.get(CRD_VERSION, "")]
+    if manager_of(obj).kind == HELM:
+        marks.append(labels.get(CHART_VERSION, ""))
+    known = [version for mark in marks if (version := parse(mark))]
+    return str(max(known)) if known else marks[0]
 
 
 def read_injector(obj: Json) -> Injector | None:
@@ -99,7 +114,7 @@ def read_revision(
         name=name,
         namespace=namespace,
         deployment=name_of(deployment),
-        installed_by=labels_of(deployment).get(CRD_VERSION, ""),
+        installed_by=written_by(deployment),
         image=image,
         replicas=int(deployment["spec"].get("replicas", 1)),
         ready=int(status.get("readyReplicas") or 0),

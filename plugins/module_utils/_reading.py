@@ -22,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     labels_of,
     name_of,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import read_mesh
+from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import read_mesh, written_by
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, Pod, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils._room import Node, read_node
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Extension, Namespace, Snapshot
@@ -41,6 +41,8 @@ EXTENSIONS = {
     "WasmPlugin": "/apis/extensions.istio.io/v1alpha1/wasmplugins",
 }
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+#: Selectors of Istio's CRDs: those that istioctl wrote, and those that Helm wrote alone.
+OF_ISTIO = (CRD_VERSION, f"app.kubernetes.io/part-of=istio,!{CRD_VERSION}")
 
 
 def load_yaml(text: str) -> t.Any:
@@ -82,7 +84,7 @@ def fetch_snapshot(client: Client, istio_namespace: str, *, pods: bool, surround
         jobs = _submit_mesh(pool, client, istio_namespace)
         version = pool.submit(client.get, "/version", doing="Reading the version of the API server")
         namespaces = pool.submit(client.list, NAMESPACES, doing="Reading namespaces", metadata=True)
-        crds = pool.submit(client.list, CRDS, doing="Reading CRDs", metadata=True, labelSelector=CRD_VERSION)
+        crds = [pool.submit(client.list, CRDS, doing="Reading CRDs", metadata=True, labelSelector=s) for s in OF_ISTIO]
         detail = _submit_pods(pool, client) if pods else {}
         around = _submit_surroundings(pool, client) if surroundings else {}
         names = {name_of(obj): _namespace(obj) for obj in namespaces.result()}
@@ -96,7 +98,7 @@ def fetch_snapshot(client: Client, istio_namespace: str, *, pods: bool, surround
             kubernetes_version=str(version.result().get("gitVersion", "")),
             mesh=_mesh_from(jobs, istio_namespace),
             namespaces=names,
-            crd_versions={name_of(obj): labels_of(obj)[CRD_VERSION] for obj in crds.result()},
+            crd_versions={name_of(obj): written_by(obj) for job in crds for obj in job.result()},
             **_detail_from(detail),
             **_surroundings_from(around),
         )

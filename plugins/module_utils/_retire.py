@@ -98,6 +98,7 @@ def retire(run: Run) -> Outcome:
         return _external.may_go(run, snapshot, revision)
     for one in owned:
         _external.require_own(run, one.manager, str(one))
+    _installer.require_removable(run, mesh, revision)
     if not run.check_mode:
         _carry_out(run, mesh, owned)
     planes = {name: plane.version for name, plane in mesh.revisions.items() if plane.deployment}

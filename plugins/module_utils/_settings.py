@@ -15,23 +15,29 @@ from collections.abc import Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils._injection import IMAGE_TYPES
+from ansible_collections.meshops.istio.plugins.module_utils._managers import HELM
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import Revision
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version, parse
 
 Json = dict[str, t.Any]
 
-#: Values that the installer writes itself, or that name the old revision.
+#: Values that name the old revision, or that the installer is given otherwise.
 NOT_CARRIED = (
     ("revision",),
     ("defaultRevision",),
+    ("tag",),
+    ("pilot", "tag"),
+    ("global", "tag"),
+    ("global", "istioNamespace"),
+)
+#: The same, and what istioctl writes into the values by itself: to carry it over would pin it.
+NOT_CARRIED_BY_ISTIOCTL = (
+    *NOT_CARRIED,
     ("revisionTags",),
     ("profile",),
     ("gateways",),
     ("ztunnel",),
     ("pilot", "enabled"),
-    ("pilot", "tag"),
-    ("global", "tag"),
-    ("global", "istioNamespace"),
     ("global", "configValidation"),
 )
 #: Hubs of Istio's own releases: the new binary brings its own.
@@ -58,11 +64,15 @@ def merge(base: Mapping[str, t.Any], over: Mapping[str, t.Any]) -> Json:
     return result
 
 
-def carried_values(source: Revision) -> Json:
-    """Return the values a user gave to a revision, as far as it remembers them, fit for another revision."""
+def carried_values(source: Revision, target: str) -> Json:
+    """Return the values a user gave to a revision, as far as it remembers them, fit for the target revision."""
     values = copy.deepcopy(source.user_values)
-    for path in NOT_CARRIED:
+    by_helm = source.manager.kind == HELM
+    for path in NOT_CARRIED if by_helm else NOT_CARRIED_BY_ISTIOCTL:
         without(values, path)
+    if target != source.name:
+        # tags move when their workloads do
+        without(values, ("revisionTags",))
     if (values.get("global") or {}).get("hub") in RELEASE_HUBS:
         without(values, ("global", "hub"))
     return values
@@ -145,6 +155,8 @@ def settings_diff(old: Json, new: Json, given: Json) -> SettingsDiff:
     before, after = dict(flatten(old)), dict(flatten(new))
     paths = sorted({*before, *after} - ALWAYS_DIFFERENT)
     changed = {path: (before.get(path), after.get(path)) for path in paths if before.get(path) != after.get(path)}
+    # the charts copy what stands below pilot to the top
+    changed = {path: pair for path, pair in changed.items() if changed.get(f"pilot.{path}") != pair}
     own = {path for path, dummy in flatten(given)}
     return SettingsDiff(
         {path: pair for path, pair in changed.items() if path in own},

@@ -14,7 +14,9 @@ from ansible_collections.meshops.istio.plugins.module_utils._argspec import Argu
 from ansible_collections.meshops.istio.plugins.module_utils._checks import require_known
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils._external import EXTERNAL
+from ansible_collections.meshops.istio.plugins.module_utils._helm import OFFICIAL_CHARTS
 from ansible_collections.meshops.istio.plugins.module_utils._installer import INSTALLERS
+from ansible_collections.meshops.istio.plugins.module_utils._managers import HELM
 from ansible_collections.meshops.istio.plugins.module_utils._planned import PLANNED_SPEC
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome, Run, Tool
 from ansible_collections.meshops.istio.plugins.module_utils._versions import HOPS, required
@@ -27,6 +29,8 @@ SPEC = ArgumentSpec(
         "strategy": {"type": "str", "choices": list(HOPS), "default": "canary"},
         "installer": {"type": "str", "choices": [*INSTALLERS, EXTERNAL], "default": "istioctl"},
         "istioctl": {"type": "str", "default": "istioctl"},
+        "helm": {"type": "str", "default": "helm"},
+        "charts": {"type": "str", "default": OFFICIAL_CHARTS},
         "profile": {"type": "str", "default": "minimal"},
         "source_revision": {"type": "str"},
         "carry_over": {"type": "bool", "default": True},
@@ -62,6 +66,11 @@ def check(params: Mapping[str, t.Any]) -> None:
     for part in ("global", "pilot"):
         if (params["values"].get(part) or {}).get("tag"):
             raise ParameterError(f"Parameter values: give the image tag in parameter tag, not in {part}.tag.")
+    if params["installer"] == HELM and params["profile"] != "minimal":
+        raise ParameterError(
+            f"Parameter profile: {params['profile']} is a profile of istioctl; Helm's charts have their own, in "
+            "values.profile."
+        )
     require_known(params["allow"])
     _blockers.require_known(params["allow_blockers"])
     if params["timeout"] < 1:

@@ -65,24 +65,43 @@ options:
     description:
       - What installs and removes control planes here.
       - V(istioctl) is the C(istioctl) of the version.
+      - V(helm) is Helm with the charts of the version. It makes the releases that Istio's documentation names,
+        V(istio-base), and V(istiod) or V(istiod-<revision>). Where a revision is there already, its release is read
+        from its objects. C(istioctl) still moves tags.
       - V(external) is somebody else, such as the Sail Operator, the Istio add-on of AKS, or whoever runs a control
         plane elsewhere. Nothing is installed or removed then. With O(state=present), waits until the revision is
         there, at most O(timeout) seconds, and proves it. With O(state=absent), fails if anything still needs it.
-      - What an operator keeps is not written with any other value.
+      - What an operator keeps is not written with any other value, and a revision of V(helm) only with V(helm).
     type: str
-    choices: [istioctl, external]
+    choices: [istioctl, helm, external]
     default: istioctl
   istioctl:
     description:
       - C(istioctl) on the machine where the task runs. A name without a slash is looked up on E(PATH).
       - The text C({version}) in it stands for the version, as in V(/opt/istio-{version}/bin/istioctl).
       - The binary must be of exactly that version, because it installs its own version.
+      - Not used with O(installer=helm).
     type: str
     default: istioctl
+  helm:
+    description:
+      - C(helm) on the machine where the task runs, of version 3 or 4. A name without a slash is looked up on E(PATH).
+      - Used with O(installer=helm) only.
+    type: str
+    default: helm
+  charts:
+    description:
+      - Where the charts of Istio lie, for O(installer=helm). A folder with V(base) and V(istiod), each as a folder or
+        as V(base-<version>.tgz), or the URL of a chart repository, or one that starts with V(oci://).
+      - The text C({version}) in it stands for the version.
+      - The charts must be of exactly that version.
+    type: str
+    default: https://istio-release.storage.googleapis.com/charts
   profile:
     description:
       - Installation profile. V(minimal) is the control plane alone, which is what a second revision needs.
       - Profiles with gateways or CNI would take these over from the revision that owns them.
+      - Not used with O(installer=helm), whose charts have profiles of their own in V(values.profile).
     type: str
     default: minimal
   source_revision:
@@ -97,13 +116,15 @@ options:
       - Whether to carry the settings over. They come from the ConfigMap C(values-<revision>), which Istio writes
         since 1.26.
       - If O(revision) is there already, its own settings are kept.
-      - Not carried over are the revision, the tag and default settings, and the values of gateways and ztunnel.
+      - Not carried over are the revision, the tag and default settings, and with O(installer=istioctl) the values of
+        gateways and ztunnel.
         The hub is carried over unless it is one of Istio's own.
     type: bool
     default: true
   values:
     description:
-      - Helm values of Istio, as below C(spec.values) of an IstioOperator. Mappings are merged into what is carried
+      - Helm values of Istio, as below C(spec.values) of an IstioOperator, or as for the chart C(istiod) with
+        O(installer=helm). Mappings are merged into what is carried
         over, everything else replaces it.
     type: dict
     default: {}
@@ -122,7 +143,9 @@ options:
     default: false
   timeout:
     description:
-      - Seconds that C(istioctl) may wait for readiness, and that the proof may take after that.
+      - Seconds that the installer may take, and that the proof may take after that.
+      - With O(installer=helm), also the seconds after which a release that is pending counts as left by a C(helm) that
+        was killed. Its pending record is removed then, and the upgrade is done again.
       - With O(state=absent), seconds until C(istioctl) has ended, and again until the objects are gone.
     type: int
     default: 300
@@ -150,7 +173,7 @@ attributes:
   check_mode:
     support: full
     details:
-      - Starts C(istioctl) only to render. Everything else is read, or is a server-side dry run.
+      - Starts the installer only to render and to read. Everything else is read, or is a server-side dry run.
       - O(planned) is used with O(state=absent) only.
   diff_mode:
     support: full
@@ -160,13 +183,15 @@ attributes:
   idempotent:
     support: full
 notes:
-  - CRDs never go back. If those of the cluster are newer than O(version), they are left alone.
-  - The default never changes by the way. Where it leads is planned before the install, and checked after it.
+  - CRDs never go back. If those of the cluster are newer than O(version), they are left alone, with Helm the whole
+    release of the chart V(base).
+  - The default never changes by the way. Where it leads is planned before the install, and checked after it. With
+    Helm, value V(defaultRevision) of the chart V(base) is set to where the mesh-wide validator leads.
   - An install that would delete objects of the revision, because O(profile) or O(values) became smaller, is refused.
   - It never moves a namespace or a tag, and never restarts a workload.
   - After a failed install existing workloads are untouched. Mend the cause and run again.
 requirements:
-  - istioctl of the version to install, or of the version to remove
+  - istioctl of the version to install, or of the version to remove; or Helm 3 or 4
 extends_documentation_fragment:
   - meshops.istio.attributes
   - meshops.istio.attributes.action
@@ -200,6 +225,13 @@ EXAMPLES = r"""
         revision: 1-31-0
         version: 1.31.0
         istioctl: /opt/istio-{version}/bin/istioctl
+
+    - name: Install a revision of a mesh that Helm has installed
+      meshops.istio.istio_revision:
+        revision: 1-31-0
+        version: 1.31.0
+        installer: helm
+        charts: /opt/istio/charts/{version}
 
     - name: Install another one with more replicas and images from a registry of your own
       meshops.istio.istio_revision:
@@ -354,7 +386,7 @@ failure:
   contains:
     kind:
       description: Kind of the failure. V(ParameterError) is a wrong option, V(SafetyError) a refusal, V(ProofError) a
-        revision that is not proven, V(IstioctlError) a C(istioctl) that failed or did not do what it said. Others are
+        revision that is not proven, V(IstioctlError) and V(HelmError) an installer that failed. Others are
         V(ClusterError), a cluster that cannot be reached or is not the expected one, and answers of the API server
         such as V(ForbiddenError).
       type: str

@@ -17,7 +17,7 @@ PREFIX = "ansible_collections.meshops.istio.plugins.module_utils."
 
 # Lowest first; names may be patterns. A file that stands in no layer fails the test: decide where it belongs.
 LAYERS: dict[str, tuple[str, ...]] = {
-    "client": ("_argspec", "_auth", "_client", "_errors", "_istioctl"),
+    "client": ("_argspec", "_auth", "_client", "_errors", "_helm", "_istioctl", "_process"),
     "domain": (
         "_belongings",
         "_blockers",
@@ -31,6 +31,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_mesh_reading",
         "_moves",
         "_proxies",
+        "_releases",
         "_rollout",
         "_room",
         "_selectors",

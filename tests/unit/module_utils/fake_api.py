@@ -30,7 +30,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._client import Clien
 from ansible_collections.meshops.istio.plugins.module_utils._injection import expected_image, resolve
 from ansible_collections.meshops.istio.plugins.module_utils._manifest import RESOURCES
 from unit.module_utils import builders as b
-from unit.module_utils.fake_istioctl import write_istioctl
+from unit.module_utils.fake_istioctl import write_helm, write_istioctl
 
 KINDS = {
     **{kind: (prefix, resource) for kind, (prefix, resource, dummy) in RESOURCES.items()},
@@ -38,6 +38,7 @@ KINDS = {
     "Node": ("/api/v1", "nodes"),
     "EnvoyFilter": ("/apis/networking.istio.io/v1alpha3", "envoyfilters"),
     "WasmPlugin": ("/apis/extensions.istio.io/v1alpha1", "wasmplugins"),
+    "Secret": ("/api/v1", "secrets"),
     "Pod": ("/api/v1", "pods"),
     "ReplicaSet": ("/apis/apps/v1", "replicasets"),
     "StatefulSet": ("/apis/apps/v1", "statefulsets"),
@@ -46,6 +47,10 @@ KINDS = {
 }
 BY_PATH = {place: kind for kind, place in KINDS.items()}
 PATH = re.compile(r"^(/api/v1|/apis/[^/]+/[^/]+)(?:/namespaces/([^/]+))?/([^/]+)(?:/([^/]+))?$")
+
+
+#: Where the fake executables ask.
+TOOLS = ("/istioctl", "/helm")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,7 +66,7 @@ class Seen:
     @property
     def writes(self) -> bool:
         """Whether it would change something."""
-        return self.method not in ("GET", "HEAD") and self.query.get("dryRun") != "All" and self.path != "/istioctl"
+        return self.method not in ("GET", "HEAD") and self.query.get("dryRun") != "All" and self.path not in TOOLS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,6 +102,7 @@ class FakeApi:
         self.seen: list[Seen] = []
         self.scripts: dict[tuple[str, str], list[Answer]] = {}
         self.istioctl_does: Command = lambda arguments: (64, "", f"unexpected: {arguments}")
+        self.helm_does = self.istioctl_does
         self.on_patch: Callable[[b.Json], None] = self.roll_out
         self._lock = threading.RLock()
         self._made = 0
@@ -138,6 +144,10 @@ class FakeApi:
         """Path of a fake istioctl that says it is of a version and does what ``istioctl_does`` says."""
         return write_istioctl(folder, version, server_port(), self.key)
 
+    def helm(self, folder: Path) -> str:
+        """Path of a fake helm that does what ``helm_does`` says."""
+        return write_helm(folder, server_port(), self.key)
+
     def answer(self, seen: Seen) -> Answer:
         """Answer one request."""
         with self._lock:
@@ -145,8 +155,8 @@ class FakeApi:
             waiting = self.scripts.get((seen.method, seen.path))
             if waiting:
                 return waiting.pop(0)
-            if seen.path == "/istioctl":
-                code, out, err = self.istioctl_does(seen.body)
+            if seen.path in TOOLS:
+                code, out, err = (self.istioctl_does if seen.path == "/istioctl" else self.helm_does)(seen.body)
                 return Answer({"code": code, "out": out, "err": err})
             if seen.path == "/version":
                 return Answer({"gitVersion": b.KUBERNETES})
@@ -253,6 +263,8 @@ def _merged(obj: t.Any, patch: t.Any) -> t.Any:
 def _selected(obj: b.Json, selector: str) -> bool:
     labels = obj["metadata"].get("labels", {})
     for part in filter(None, re.split(r",(?![^(]*\))", selector)):
+        if part.startswith("!") and part[1:] not in labels:
+            continue
         key, dummy, values = part.partition(" in ")
         key, equals, value = key.partition("=")
         allowed = values.strip("()").split(",") if values else [value] if equals else None

@@ -15,7 +15,8 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils._auth import Connection
 from ansible_collections.meshops.istio.plugins.module_utils._errors import IstioctlError, ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils._istioctl import Istioctl, find, last_lines, operator_file
+from ansible_collections.meshops.istio.plugins.module_utils._istioctl import Istioctl, find
+from ansible_collections.meshops.istio.plugins.module_utils._process import last_lines
 
 CONNECTION = Connection(kubeconfig="/home/me/kube config", context="prod")
 VERSION = '{"clientVersion": {"version": "1.31.0"}}'
@@ -183,10 +184,3 @@ def test_a_path_that_cannot_be_run_is_refused(tmp_path: Path, kind: str) -> None
         path.touch(mode=0o600)
     with pytest.raises(ParameterError, match="there is no executable file .* may stand for the version"):
         find(str(path), "1.31.0", CONNECTION, "istio-system")
-
-
-def test_the_operator_file_is_private_and_removed() -> None:
-    with operator_file({"kind": "IstioOperator"}) as path:
-        assert json.loads(Path(path).read_text()) == {"kind": "IstioOperator"}
-        assert Path(path).stat().st_mode & 0o077 == 0
-    assert not Path(path).exists()

@@ -60,18 +60,45 @@ def test_reading_writes_nothing() -> None:
         assert (client.traffic.writes, client.traffic.dry_runs) == (0, 0)
 
 
-def test_domain_13_crds_carry_the_version_that_wrote_them() -> None:
-    crd = {
-        "kind": "CustomResourceDefinition",
-        "metadata": b.meta("gateways.networking.istio.io", labels={"operator.istio.io/version": "1.31.0"}),
-    }
-    foreign = {"kind": "CustomResourceDefinition", "metadata": b.meta("things.example.com")}
-    with FakeApi(*b.namespaces(), crd, foreign) as api:
-        found = fetch_snapshot(api.client(), b.SYSTEM, pods=False)
-        assert (
-            next(seen for seen in api.seen if seen.path == CRDS).query["labelSelector"] == "operator.istio.io/version"
-        )
-    assert found.crd_versions == {"gateways.networking.istio.io": "1.31.0"}
+def crd(name: str, labels: dict[str, str] | None = None, release: str = "") -> b.Json:
+    """A CRD with the marks of its installer."""
+    notes = {"meta.helm.sh/release-name": release} if release else {}
+    return {"kind": "CustomResourceDefinition", "metadata": b.meta(name, "", labels, notes)}
+
+
+def of_chart(version: str) -> dict[str, str]:
+    """Labels that Istio's charts stamp."""
+    return {"app.kubernetes.io/part-of": "istio", "app.kubernetes.io/version": version}
+
+
+@pytest.mark.parametrize(
+    ("found", "version"),
+    [
+        pytest.param(crd("a.istio.io", {"operator.istio.io/version": "1.31.0"}), "1.31.0", id="istioctl"),
+        pytest.param(
+            crd("a.istio.io", {"operator.istio.io/version": "1.31.0", **of_chart("1.0.0")}), "1.31.0", id="its chart"
+        ),
+        pytest.param(crd("a.istio.io", of_chart("1.30.3"), "istio-base"), "1.30.3", id="Helm"),
+        pytest.param(
+            crd("a.istio.io", {"operator.istio.io/version": "1.30.3", **of_chart("1.31.0")}, "istio-base"),
+            "1.31.0",
+            id="Helm after istioctl",
+        ),
+        pytest.param(
+            crd("a.istio.io", {"operator.istio.io/version": "1.31.0", **of_chart("1.30.3")}, "istio-base"),
+            "1.31.0",
+            id="S10: the newer mark counts",
+        ),
+        pytest.param(crd("a.istio.io", of_chart("1.30.3")), "", id="applied by hand"),
+        pytest.param(crd("things.example.com"), None, id="not of Istio"),
+    ],
+)
+def test_domain_13_crds_carry_the_version_that_wrote_them(found: b.Json, version: str | None) -> None:
+    with FakeApi(*b.namespaces(), found) as api:
+        read = fetch_snapshot(api.client(), b.SYSTEM, pods=False)
+        asked = {seen.query["labelSelector"] for seen in api.seen if seen.path == CRDS}
+    assert asked == {"operator.istio.io/version", "app.kubernetes.io/part-of=istio,!operator.istio.io/version"}
+    assert read.crd_versions.get("a.istio.io") == version
 
 
 def test_s1_a_cluster_that_cannot_be_identified_is_refused() -> None:

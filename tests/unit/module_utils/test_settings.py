@@ -60,12 +60,12 @@ def revision(values: b.Json | None = None, tag: str = b.OLD_VERSION) -> Revision
     ],
 )
 def test_carried_values(values: b.Json, carried: b.Json) -> None:
-    assert carried_values(revision(values)) == carried
+    assert carried_values(revision(values), b.NEW) == carried
 
 
 def test_carrying_over_does_not_change_what_was_read() -> None:
     found = revision({"global": {"tag": "1.30.3"}})
-    carried_values(found)
+    carried_values(found, b.NEW)
     assert found.user_values == {"global": {"tag": "1.30.3"}}
 
 
