@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -117,12 +118,36 @@ class Cluster:
         timeout: str = "60s",
         check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
-        """Run istioctl install; `tag` gives istiod another image tag than its version."""
+        """Run istioctl install; `tag` gives istiod another image tag than its version.
+
+        After one that must succeed, istiod has taken over its webhooks too.
+        """
         settings = [f"profile={profile}", *([f"tag={tag}"] if tag else []), *sets]
         arguments = ["install", "-y", "--readiness-timeout", timeout]
         arguments += [part for setting in settings for part in ("--set", setting)]
         arguments += ["--revision", revision] if revision else []
-        return self.istioctl(version, *arguments, check=check, timeout=600)
+        result = self.istioctl(version, *arguments, check=check, timeout=600)
+        if check:
+            self.wait_webhooks(revision or "default")
+        return result
+
+    def wait_webhooks(self, revision: str, timeout: float = 60) -> None:
+        """Wait until istiod has given the webhooks of its revision a certificate, and the validator its policy."""
+        deadline = time.monotonic() + timeout
+        while waiting := self._idle_webhooks(revision):
+            if time.monotonic() > deadline:
+                raise LabError(f"istiod has not taken over on {self.name} after {timeout:.0f} s: {', '.join(waiting)}")
+            time.sleep(0.1)
+
+    def _idle_webhooks(self, revision: str) -> list[str]:
+        selector = {"labelSelector": f"istio.io/rev={revision}"}
+        found: list[str] = []
+        for kind in ("mutating", "validating"):
+            for item in self.items(f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations", selector):
+                hooks = item.get("webhooks", [])
+                if not all(one["clientConfig"].get("caBundle") and one["failurePolicy"] == "Fail" for one in hooks):
+                    found.append(item["metadata"]["name"])
+        return found
 
     def helm(self, *arguments: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run the real helm against this cluster."""
@@ -151,7 +176,7 @@ class Cluster:
             self.istioctl(version, "tag", "set", population.TAG, "--revision", revision, "-y")
         self.apply(population.objects(revision, pod_start))
 
-    def wait_ready(self, namespaces: Iterable[str] | None = None, timeout: float = 60) -> None:
+    def wait_ready(self, namespaces: Iterable[str] | None = None, timeout: float = 180) -> None:
         """Wait until all workloads are rolled out and all pods are ready or done."""
         chosen = None if namespaces is None else set(namespaces)
         deadline = time.monotonic() + timeout
@@ -166,6 +191,8 @@ class Cluster:
             for item in self._in(namespaces, f"/apis/apps/v1/{resource}"):
                 if not workloads.rolled_out(resource, item):
                     found.append(f"{resource} {workloads.describe(item)}")
+        jobs = self._in(namespaces, "/apis/batch/v1/jobs")
+        found += [f"job {workloads.describe(job)}" for job in jobs if not workloads.job_begun(job)]
         pods = self._in(namespaces, "/api/v1/pods")
         return found + [f"pod {workloads.describe(pod)}" for pod in pods if not workloads.pod_settled(pod)]
 
@@ -176,15 +203,18 @@ class Cluster:
     def _audit_log(self) -> Path:
         return self.folder / "audit.log"
 
-    def audit_mark(self) -> int:
-        """A position in the audit log, for audit_since and writes_since."""
+    def audit_mark(self) -> audit.Mark:
+        """Now, for audit_since and writes_since."""
         return audit.mark(self._audit_log)
 
-    def audit_since(self, mark: int) -> list[Json]:
+    def audit_since(self, mark: audit.Mark) -> list[Json]:
         """Audit events of writing requests by users; controllers and ServiceAccounts are not in the log."""
-        return audit.since(self._audit_log, mark)
+        fence = uuid.uuid4().hex
+        review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+        self.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review, {"fence": fence})
+        return audit.since(self._audit_log, mark, fence)
 
-    def writes_since(self, mark: int, *, dry_run: bool = False) -> list[Json]:
+    def writes_since(self, mark: audit.Mark, *, dry_run: bool = False) -> list[Json]:
         """Requests that were there to change something; with dry_run, those that only asked what would happen."""
         writes = [event for event in self.audit_since(mark) if audit.is_write(event)]
         return [event for event in writes if audit.is_dry_run(event) == dry_run]

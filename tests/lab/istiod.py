@@ -23,7 +23,7 @@ from .faults import CRASH_LOOP, NEVER_READY, SLOW_START, Fault
 from .process import Spawner
 
 Json = dict[str, Any]
-TERMINATION_SECONDS = 2.0
+TERMINATION_SECONDS = 10.0
 BACKOFF_SECONDS = (2.0, 4.0, 8.0, 16.0, 30.0)
 STRATEGIC = "application/strategic-merge-patch+json"
 
@@ -63,12 +63,18 @@ class Istiod:
         self._restarts = 0
         self._retry_at = 0.0
         self._terminating_since: float | None = None
+        self._signalled = False
         self._reported: Json | None = None
+
+    @property
+    def leaving(self) -> bool:
+        """Its pod was deleted."""
+        return self._terminating_since is not None
 
     @property
     def settled(self) -> bool:
         """Nothing is expected to change within the next second."""
-        if self._terminating_since is not None:
+        if self.leaving:
             return False
         return self.ready or (self._process is None and self._retry_at - time.monotonic() > 1.0)
 
@@ -174,12 +180,15 @@ class Istiod:
         self._around.log(f"{self._path}: {message}")
 
     def _terminate(self) -> None:
+        """Out of the Services first, then the signal, so that no new connection meets a closed port."""
         now = time.monotonic()
         self.ready = False
         if self._terminating_since is None:
             self._terminating_since = now
-            if self._process is not None:
-                self._process.send_signal(signal.SIGTERM)
+            return
+        if self._process is not None and not self._signalled:
+            self._signalled = True
+            self._process.send_signal(signal.SIGTERM)
         waited = now - self._terminating_since
         if self._process is None or self._process.poll() is not None or waited > TERMINATION_SECONDS:
             self.stop()

@@ -140,7 +140,8 @@ def _job(namespace: str, name: str, duration: str = "1s") -> Json:
 
 
 def _cron_job(namespace: str, name: str, schedule: str) -> Json:
-    spec = {"schedule": schedule, "jobTemplate": {"spec": _job_spec(namespace, name, "1s")}}
+    """Suspended: a Job that comes at its hour would look like somebody's write."""
+    spec = {"schedule": schedule, "suspend": True, "jobTemplate": {"spec": _job_spec(namespace, name, "1s")}}
     return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": _metadata(namespace, name), "spec": spec}
 
 

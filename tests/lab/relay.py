@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import itertools
 import threading
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
 CHUNK = 65536
@@ -44,10 +44,10 @@ class _Listener:
             self.open.pop(writer, None)
             writer.close()
 
-    def cut(self, keep: tuple[Address, ...]) -> None:
-        """Break the connections to backends that are no longer ready, as their kernel would."""
+    def cut(self, leaving: Collection[str]) -> None:
+        """Break the connections to backends that are no longer ready; one that leaves ends them by itself."""
         for writer, backend in list(self.open.items()):
-            if backend not in keep:
+            if backend not in self.backends and backend[0] not in leaving:
                 writer.transport.abort()
 
 
@@ -69,17 +69,22 @@ class Relay:
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, name="relay", daemon=True).start()
 
-    def route(self, owner: str, routes: Routes) -> list[str]:
-        """Listen on exactly these addresses for one cluster (its Service network is its own); return complaints."""
-        return asyncio.run_coroutine_threadsafe(self._route(owner, dict(routes)), self._loop).result(30)
+    def route(self, owner: str, routes: Routes, leaving: Collection[str] = ()) -> list[str]:
+        """Listen on exactly these addresses for one cluster (its Service network is its own); return complaints.
 
-    async def _route(self, owner: str, routes: dict[Address, tuple[Address, ...]]) -> list[str]:
+        Backends at the addresses that are leaving get no new connections and keep those that they have.
+        """
+        return asyncio.run_coroutine_threadsafe(self._route(owner, dict(routes), leaving), self._loop).result(30)
+
+    async def _route(
+        self, owner: str, routes: dict[Address, tuple[Address, ...]], leaving: Collection[str]
+    ) -> list[str]:
         for address in [key for key in self._listeners if key[0].startswith(owner) and not routes.get(key)]:
             listener = self._listeners.pop(address)
             if listener.server is not None:
                 listener.server.close()
             listener.backends = ()
-            listener.cut(())
+            listener.cut(leaving)
         complaints = []
         for address, backends in routes.items():
             if not backends:
@@ -87,7 +92,7 @@ class Relay:
             known = self._listeners.get(address)
             if known is not None:
                 known.backends = backends
-                known.cut(backends)
+                known.cut(leaving)
                 continue
             listener = _Listener(backends)
             try:

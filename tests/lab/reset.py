@@ -26,7 +26,7 @@ SYSTEM = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
 OF_THE_CLUSTER = frozenset({"kubernetes", "default", "kube-root-ca.crt"})  # names in namespace default
 AT_ONCE = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
 DELETABLE = frozenset({"deletecollection", "list"})
-TIMEOUT = 60.0
+TIMEOUT = 180.0
 
 
 def reset(request: Request, kept: Iterable[str]) -> None:

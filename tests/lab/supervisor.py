@@ -115,7 +115,8 @@ class Supervisor:
         wanted = podspec.routes(self._services.objects(), ready)
         if wanted != self._routes or self._complaints:
             prefix = self._addresses.first_service_ip.rsplit(".", 2)[0] + "."
-            self._complaints = self._relay.route(prefix, wanted)
+            leaving = [istiod.address for istiod in self._running.values() if istiod.leaving]
+            self._complaints = self._relay.route(prefix, wanted, leaving)
             self._routes = wanted
             for complaint in self._complaints:
                 self._around.log(complaint)

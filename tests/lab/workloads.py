@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from . import faults
+
 Json = Mapping[str, Any]
+DURATION = "lab.meshops.dev/duration"
+LASTING_SECONDS = 60.0
 
 
 def _deployment(spec: Json, status: Json) -> bool:
@@ -43,14 +47,30 @@ def rolled_out(resource: str, item: Json) -> bool:
     return KINDS[resource](item["spec"], status)
 
 
+def job_begun(job: Json) -> bool:
+    """Its pod was created, or is done already."""
+    status = job.get("status", {})
+    return any(status.get(key) for key in ("active", "succeeded", "failed"))
+
+
+def ends_soon(pod: Json) -> bool:
+    """A pod of a short Job, without an ordinary sidecar that would outlast it."""
+    owners = {one["kind"] for one in pod["metadata"].get("ownerReferences", [])}
+    if "Job" not in owners or any(one["name"] == "istio-proxy" for one in pod["spec"]["containers"]):
+        return False
+    return faults.seconds(pod["metadata"].get("annotations", {}).get(DURATION, "1s")) < LASTING_SECONDS
+
+
 def pod_settled(pod: Json) -> bool:
-    """Ready or done, and not on its way out."""
+    """Ready for good or done, and not on its way out."""
     if pod["metadata"].get("deletionTimestamp"):
         return False
     status = pod.get("status", {})
     if status.get("phase") == "Succeeded":
         return True
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", []))
+    return not ends_soon(pod) and any(
+        one["type"] == "Ready" and one["status"] == "True" for one in status.get("conditions", [])
+    )
 
 
 def describe(item: Json) -> str:

@@ -220,7 +220,7 @@ def test_what_a_crashed_build_left_is_cleared(cache: Path, go_build: Path) -> No
 def test_an_interrupted_build_is_stopped_and_cleaned(
     cache: Path, go_build: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    go_build.write_text("exec sleep 60")
+    go_build.write_text("exec sleep 600")
     monkeypatch.setattr(build, "PROGRESS_SECONDS", 0.05)
 
     def interrupt(line: str) -> None:
@@ -230,7 +230,7 @@ def test_an_interrupted_build_is_stopped_and_cleaned(
     started = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         build.ensure(report=interrupt)
-    assert time.monotonic() - started < 10
+    assert time.monotonic() - started < 60
     assert list((cache / "bin").iterdir()) == []
 
 

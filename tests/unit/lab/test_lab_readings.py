@@ -5,14 +5,17 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from lab import audit, cli, kubeconfig, workloads
+from lab.audit import Mark
 from lab.errors import LabError
 from lab.faults import Fault, clear, put, read
 from lab.relay import Relay
@@ -52,14 +55,32 @@ def test_dry_runs() -> None:
     assert not audit.is_dry_run(event("patch", query="?fieldManager=dryRun"))
 
 
-def test_audit_log_from_a_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit, "SETTLE_SECONDS", 0)
+def line(second: int, uri: str) -> str:
+    return json.dumps({"requestURI": uri, "requestReceivedTimestamp": f"1970-01-01T00:00:0{second}.000001Z"}) + "\n"
+
+
+def test_audit_log_from_a_mark_to_a_fence(tmp_path: Path) -> None:
     log = tmp_path / "audit.log"
-    assert audit.since(log, audit.mark(log)) == []
-    log.write_text('{"verb": "a"}\n', encoding="utf-8")
-    position = audit.mark(log)
-    log.write_text('{"verb": "a"}\n{"verb": "b"}\n', encoding="utf-8")
-    assert audit.since(log, position) == [{"verb": "b"}]
+    log.write_text(line(1, "/a") + line(3, "/b") + line(1, "/c") + line(4, "/?fence=f1") + line(5, "/d"))
+
+    def found(at: int, position: int = 0) -> list[str]:
+        return [one["requestURI"] for one in audit.since(log, Mark(at, position), "f1")]
+
+    assert found(0) == ["/a", "/b", "/c"]
+    assert found(3_000_001) == ["/b"]
+    assert found(3_000_002) == []
+    assert found(0, len(line(1, "/a"))) == ["/b", "/c"]
+
+
+def test_audit_log_is_read_again_until_the_fence_is_in_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = tmp_path / "audit.log"
+    last = line(2, "/x?fence=f1")
+    log.write_text(line(1, "/a") + last[:-9])
+    monkeypatch.setattr(time, "sleep", lambda seconds: log.write_text(line(1, "/a") + last))
+    assert [one["requestURI"] for one in audit.since(log, Mark(0, 0), "f1")] == ["/a"]
+    monkeypatch.setattr(audit, "FENCE_SECONDS", 0)
+    with pytest.raises(LabError, match="not in the audit log"):
+        audit.since(log, Mark(0, 0), "f2")
 
 
 def workload(spec: Json, **status: Any) -> Json:
@@ -124,25 +145,61 @@ def echo(server: socket.socket) -> None:
                 connection.sendall(data)
 
 
-def test_relay() -> None:
+def greet(server: socket.socket, said: bytes) -> None:
+    """Say the same at the begin and after whatever comes."""
+    while True:
+        connection, dummy = server.accept()
+        with connection:
+            connection.sendall(said)
+            while connection.recv(1):
+                connection.sendall(said)
+
+
+@pytest.fixture
+def free() -> tuple[str, int]:
+    """An address where nothing listens."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        found: tuple[str, int] = probe.getsockname()
+    return found
+
+
+def test_relay(free: tuple[str, int]) -> None:
     server = socket.create_server(("127.0.0.1", 0))
     threading.Thread(target=echo, args=(server,), daemon=True).start()
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        front: tuple[str, int] = probe.getsockname()
     relay = Relay()
-    assert relay.route("127.0.0.1", {front: (server.getsockname(),)}) == []
-    with socket.create_connection(front, timeout=5) as connection:
+    assert relay.route("127.0.0.1", {free: (server.getsockname(),)}) == []
+    with socket.create_connection(free, timeout=30) as connection:
         connection.sendall(b"hello")
         assert connection.recv(100) == b"hello"
         connection.shutdown(socket.SHUT_WR)
         assert connection.recv(100) == b""
-    with socket.create_connection(front, timeout=5) as connection:
+    with socket.create_connection(free, timeout=30) as connection:
         connection.sendall(b"x")
         assert connection.recv(1) == b"x"
         relay.route("127.0.0.1", {})
         assert connection.recv(1) == b""
     with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(front, timeout=5)
+        socket.create_connection(free, timeout=30)
+
+
+def test_the_relay_lets_what_leaves_end_its_connections(free: tuple[str, int]) -> None:
+    first, second = (socket.create_server(("127.0.0.1", 0)) for dummy in range(2))
+    for server, said in ((first, b"1"), (second, b"2")):
+        threading.Thread(target=greet, args=(server, said), daemon=True).start()
+    relay = Relay()
+    assert relay.route("127.0.0.1", {free: (first.getsockname(),)}) == []
+    with socket.create_connection(free, timeout=30) as old:
+        assert old.recv(1) == b"1"
+        assert relay.route("127.0.0.1", {free: (second.getsockname(),)}, ["127.0.0.1"]) == []
+        with socket.create_connection(free, timeout=30) as new:
+            assert new.recv(1) == b"2"
+        old.sendall(b"x")
+        assert old.recv(1) == b"1"
+        relay.route("127.0.0.1", {}, ["127.0.0.1"])
+        old.sendall(b"x")
+        assert old.recv(1) == b"1"
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(free, timeout=30)
 
 
 def test_command_line_errors_are_sentences(

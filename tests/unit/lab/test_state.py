@@ -60,14 +60,14 @@ def test_a_lab_that_is_being_started_keeps_its_numbers() -> None:
 
 def test_a_crashed_lab_is_cleaned_up() -> None:
     record = running("one", 1)
-    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
     left = identify(child.pid, "child")
     assert left is not None
     place = state.folder("one")
     place.processes.write_text(dumps([asdict(left)]), encoding="utf-8")
     place.write(replace(record, owner=replace(me(), started=1)))  # the number lives on, the process does not
     assert running("two", 1).numbers == (1,)
-    assert child.wait(5) != 0
+    assert child.wait(30) != 0
     assert not place.path.exists()
 
 
@@ -90,7 +90,7 @@ def test_a_later_process_with_the_same_number_is_spared() -> None:
 
 def test_ended_processes_are_not_alive() -> None:
     child = subprocess.Popen([sys.executable, "-c", "pass"])
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while process.start_time(child.pid) is not None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert process.start_time(child.pid) is None  # a zombie: nobody has waited for it
@@ -101,8 +101,8 @@ def test_children_die_with_their_parent(tmp_path: Path) -> None:
     code = (
         "import sys, time; from pathlib import Path; from lab.process import Spawner\n"
         "folder = Path(sys.argv[1]); spawner = Spawner(folder / 'record.json')\n"
-        "spawner.start('sleep', ['/bin/sleep', '60'], folder / 'log', env={})\n"
-        "print('up', flush=True); time.sleep(60)"
+        "spawner.start('sleep', ['/bin/sleep', '600'], folder / 'log', env={})\n"
+        "print('up', flush=True); time.sleep(600)"
     )
     environment = {**os.environ, "PYTHONPATH": str(Path(api.__file__).parent.parent)}
     parent = subprocess.Popen(
@@ -116,7 +116,7 @@ def test_children_die_with_their_parent(tmp_path: Path) -> None:
     parent.kill()
     parent.wait()
     parent.stdout.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while child.alive() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert not child.alive()

@@ -116,16 +116,16 @@ def test_domain_9_a_hang_ends_with_its_whole_group(tmp_path: Path) -> None:
     """Credential plugins are children of istioctl."""
     pids = tmp_path / "pids"
     began = time.monotonic()
-    with pytest.raises(IstioctlError, match="did not end within 1 s and was stopped"):
-        fake(tmp_path, f"sleep 60 & echo $! >{pids}; echo $$ >>{pids}; wait").run("version", timeout=1)
-    assert time.monotonic() - began < 30
+    with pytest.raises(IstioctlError, match="did not end within 3 s and was stopped"):
+        fake(tmp_path, f"sleep 600 & echo $! >{pids}; echo $$ >>{pids}; wait").run("version", timeout=3)
+    assert time.monotonic() - began < 60
     for pid in pids.read_text().split():
         assert gone(int(pid))
 
 
 def gone(pid: int) -> bool:
     """Whether a process ends within a moment; one that nobody has waited for yet counts as gone."""
-    for dummy in range(100):
+    for dummy in range(1500):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except OSError:

@@ -42,8 +42,8 @@ def generation(tracker: Tracker) -> int | None:
 
 
 def soon(tracker: Tracker, holds: Callable[[], bool]) -> bool:
-    """Whether something becomes true within ten seconds."""
-    end = time.monotonic() + 10
+    """Whether something becomes true within a minute."""
+    end = time.monotonic() + 60
     while not holds() and time.monotonic() < end:
         tracker.wait(0.02)
     return holds()
