@@ -52,10 +52,15 @@ CODES = {check.code: check for check in CHECKS}
 
 
 def _mended(snapshot: Snapshot, goal: Goal, check: Check, place: str, severity: str) -> str:
-    """What a run is about to install, perhaps again after it was killed, cannot stop that run."""
-    found = snapshot.mesh.revisions.get(goal.revision)
+    """What a run is about to install or to remove, perhaps again after it was killed, cannot stop that run."""
+    mesh = snapshot.mesh
+    found = mesh.revisions.get(goal.revision)
     own = found is not None and place == f"Deployment {found.deployment}"
-    return WARNING if own and goal.stage == BEFORE and check.code in ("MU004", "MU007") else severity
+    installs = own and goal.stage == BEFORE and check.code in ("MU004", "MU007")
+    gone = goal.source in mesh.revisions and not mesh.runs(goal.source or "")
+    left = [f"webhook {i.name}" for i in mesh.injectors if i.revision == goal.source and not i.tag]
+    removes = gone and check.code == "MU011" and place in left
+    return WARNING if installs or removes else severity
 
 
 def require_known(codes: Iterable[str]) -> None:

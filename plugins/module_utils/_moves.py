@@ -213,15 +213,18 @@ def _unlabelled(namespace: Namespace) -> dict[str, str]:
 def pick_source(snapshot: Snapshot, target: str, wanted: str | None) -> str | None:
     """Return the revision that a canary towards ``target`` starts from; None where there is no other.
 
-    It is the one other revision that namespaces follow; where none does any more, the default or the only other one.
+    It is the one other revision that namespaces follow; where none does any more, the default or the only other one;
+    where only the target runs, what a removal that was killed has left of another one.
 
     Raises:
         SafetyError: namespaces follow several, or the wanted one does not exist.
     """
     mesh = snapshot.mesh
     others = sorted(name for name in mesh.revisions if name != target and mesh.runs(name))
+    # a removal that was killed may have left only what no reading of the mesh shows, such as a validator
+    left = {*mesh.revisions, mesh.previous_tags.get(DEFAULT) or target} - {target} if mesh.runs(target) else set()
     if wanted:
-        if wanted not in mesh.revisions:
+        if wanted not in {*mesh.revisions, *left}:
             known = ", ".join(others) or "none"
             raise SafetyError(f"There is no revision {wanted} to start from; installed are: {known}.")
         return wanted
@@ -235,7 +238,8 @@ def pick_source(snapshot: Snapshot, target: str, wanted: str | None) -> str | No
         return followed[0]
     if mesh.default_revision in others:
         return mesh.default_revision
-    return others[0] if len(others) == 1 else None
+    found = others or sorted(left)
+    return found[0] if len(found) == 1 else None
 
 
 def source_of(snapshot: Snapshot, strategy: str, revision: str, version: Version, wanted: str | None) -> str | None:

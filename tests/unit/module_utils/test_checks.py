@@ -293,6 +293,16 @@ def test_a_target_that_an_earlier_run_left_half_installed_does_not_stop_the_next
     assert found["MU004"] == "warning"
 
 
+@pytest.mark.parametrize("stage", [BEFORE, AFTER])
+def test_what_a_killed_removal_left_does_not_stop_the_next_run(stage: str) -> None:
+    goal = dataclasses.replace(GOAL, stage=stage, source=b.OLD)
+    left = [*b.plane(b.NEW), b.injector(b.OLD), *b.revision_tag("default", b.NEW), *b.namespaces()]
+    assert [row.severity for row in findings(b.snapshot_of(left), goal) if row.code == "MU011"] == ["warning"]
+    tagged = [*left, b.injector(b.OLD, tag="prod")]
+    rows = {row.object: row.severity for row in findings(b.snapshot_of(tagged), goal) if row.code == "MU011"}
+    assert rows["webhook istio-revision-tag-prod"] == "error"
+
+
 def test_a_broken_neighbour_stops_a_run_in_place() -> None:
     broken = [*b.plane(b.OLD), *b.plane(b.NEW, ready=0), *DEFAULT, *b.namespaces()]
     found = {row.code: row.severity for row in findings(b.snapshot_of(broken), IN_PLACE)}

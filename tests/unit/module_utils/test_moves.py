@@ -228,12 +228,21 @@ def test_a_broken_revision_is_planned_as_if_it_were_mended() -> None:
     assert [found.revision for found in mesh.injectors] == [b.OLD, b.NEW]
 
 
+def remembering(tag: b.Json, previous: str) -> b.Json:
+    """A tag that knows where it pointed before."""
+    tag["metadata"]["annotations"] = {PREVIOUS_REVISION: previous}
+    return tag
+
+
+KILLED = [*b.plane(b.NEW), remembering(b.injector(b.NEW, tag="default"), b.OLD)]
 BOTH = [*b.plane(b.OLD), *b.plane("1-29-0", "1.29.0")]
 
 
 @pytest.mark.parametrize(
     ("objects", "wanted", "expected"),
     [
+        pytest.param(KILLED, None, b.OLD, id="what a killed removal left, without its injector"),
+        pytest.param(KILLED, b.OLD, b.OLD, id="the same that is asked for again"),
         pytest.param([*b.two_planes(), *b.namespaces(shop="prod")], None, b.OLD, id="the one that namespaces follow"),
         pytest.param(
             [*BOTH, *b.revision_tag("default", b.OLD), *b.namespaces(shop="1-29-0")],
@@ -249,6 +258,11 @@ BOTH = [*b.plane(b.OLD), *b.plane("1-29-0", "1.29.0")]
         pytest.param(BOTH, None, None, id="nobody follows any, and no default"),
         pytest.param(b.plane(b.NEW), None, None, id="there is no other"),
         pytest.param([], None, None, id="an empty cluster"),
+        pytest.param([*b.plane(b.NEW), *b.plane(b.OLD)[1:]], None, b.OLD, id="what a killed removal left"),
+        pytest.param(
+            [*b.plane("1-29-0"), *b.plane(b.OLD)[1:]], None, "1-29-0", id="what is left is no source to go from"
+        ),
+        pytest.param(b.plane(b.OLD)[1:], None, None, id="nothing runs"),
         pytest.param(b.two_planes(), b.NEW, b.NEW, id="the one that is asked for"),
     ],
 )
