@@ -14,8 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from integration.meshes import assert_sound
+from integration.meshes import meshes as meshes_of
 from integration.objects import injected, labels, pods
-from integration.story import Story
+from integration.story import SOURCES, Story
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
 from lab import Cluster, Lab
 
@@ -37,8 +39,12 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
 @pytest.fixture(scope="session")
 def story(desk: Desk) -> Story:
     """Two fresh clusters: check mode, the upgrade, and the same run again, with readings between."""
-    desk.fresh(desk.lab.clusters)
-    return Story.tell(desk)
+    desk.state = ""
+    meshes_of(desk.lab.clusters, SOURCES)
+    told = Story.tell(desk)
+    for cluster, source in zip(desk.lab.clusters, SOURCES, strict=True):
+        assert_sound(cluster, NEW_VERSION, NEW_REVISION, default=source)
+    return told
 
 
 @pytest.fixture

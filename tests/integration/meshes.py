@@ -6,22 +6,20 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 
-from integration.objects import INJECTION, REV, injected, labels, pods
-from integration.support import VERSION
+from integration.objects import INJECTION, REV, injected, labels, pods, until
+from integration.support import NEW_VERSION, UNREVISIONED, VERSION
 from lab import ApiError, Cluster
 
 Json = dict[str, Any]
 IN_PLACE, DOWNGRADE, ROLLBACK = (f"meshops.istio.{name}" for name in ("in_place", "downgrade", "rollback"))
 PATCH_VERSION = "1.31.1"
-UNREVISIONED = "default"
 MERGE = "application/merge-patch+json"
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 TWO_REPLICAS = ("values.pilot.autoscaleEnabled=false", "values.pilot.replicaCount=2")
@@ -46,6 +44,11 @@ def mesh(cluster: Cluster, revision: str, *, sets: Iterable[str] = ()) -> None:
     cluster.wait_ready()
 
 
+def suffix(revision: str) -> str:
+    """What the names of a revision's objects end with."""
+    return "" if revision == UNREVISIONED else f"-{revision}"
+
+
 def meshes(clusters: Iterable[Cluster], revisions: Iterable[str], **options: Any) -> None:
     """Several of them, side by side."""
     with ThreadPoolExecutor() as pool:
@@ -57,10 +60,14 @@ def drop_unrestartable(cluster: Cluster) -> None:
     at_once = {"gracePeriodSeconds": "0", "propagationPolicy": "Background"}
     cluster.delete("/apis/batch/v1/namespaces/batch/jobs/reindex", at_once)
     cluster.delete("/api/v1/namespaces/batch/pods/migration-shell", at_once)
-    deadline = time.monotonic() + 20
-    while pods(cluster, ["batch"]):
-        assert time.monotonic() < deadline, "the Job's pod is still there"
-        time.sleep(0.1)
+    until(lambda: not pods(cluster, ["batch"]), "the Job's pod is still there")
+
+
+def break_it(cluster: Cluster, path: str, kind: str | None, *, proxy: str = NEW_VERSION) -> None:
+    """Give a workload a fault that holds only with a proxy of one version, or take it away."""
+    notes = {"lab.meshops.dev/fault": kind, "lab.meshops.dev/fault-proxy": proxy if kind else None}
+    patch = {"spec": {"template": {"metadata": {"annotations": notes}}}}
+    cluster.request("PATCH", path, patch, content_type=MERGE)
 
 
 def virtual_service(**spec: Any) -> Json:
@@ -125,30 +132,23 @@ class Probe:
     problems: list[str] = field(default_factory=list)
     versions: list[str] = field(default_factory=list)
     _end: threading.Event = field(default_factory=threading.Event)
+    _pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
 
     def __enter__(self) -> Probe:
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._asking: Future[None] = self._pool.submit(self._run)
         return self
 
     def __exit__(self, *dummy: object) -> None:
         self._end.set()
-        self._thread.join(15)
+        self._pool.shutdown()
+        self._asking.result()
 
     def _run(self) -> None:
-        while not self._end.is_set():
+        while True:
+            name = self.namespaces[len(self.versions) % len(self.namespaces)]
             try:
-                self.versions.append(self._ask())
+                self.versions.append(injected(self.cluster, name).version)
             except ApiError as error:
                 self.problems.append(str(error))
-            self._end.wait(PROBE_SECONDS)
-
-    def _ask(self) -> str:
-        name = self.namespaces[len(self.versions) % len(self.namespaces)]
-        try:
-            return injected(self.cluster, name).version
-        except ApiError as error:
-            # the lab's relay cuts the connections to a pod that ends, also in the middle of a request
-            if error.status == 500 and str(error).endswith("EOF"):
-                return injected(self.cluster, name).version
-            raise
+            if self._end.wait(PROBE_SECONDS):
+                return

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +46,14 @@ class Pod:
     def version(self) -> str:
         """The version of the proxy, or nothing."""
         return self.image.rpartition(":")[2]
+
+
+def until(holds: Callable[[], object], otherwise: str, *, timeout: float = 120) -> None:
+    """Wait for something that is known to come; a machine may be slow."""
+    deadline = time.monotonic() + timeout
+    while not holds():
+        assert time.monotonic() < deadline, otherwise
+        time.sleep(0.05)
 
 
 def read_pod(raw: Json) -> Pod:

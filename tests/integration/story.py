@@ -9,10 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from integration.objects import Key, Pod, objects, pods
-from integration.support import Desk, Play
+from integration.support import REVISION, UNREVISIONED, Desk, Play
 from lab import Cluster
 
 Json = dict[str, Any]
+
+
+#: The revision that each cluster of the story comes with.
+SOURCES = (REVISION, UNREVISIONED)
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,12 @@ from lab import Cluster, Lab
 Json = dict[str, Any]
 VERSION, REVISION = "1.30.3", "1-30-3"
 NEW_VERSION, NEW_REVISION = "1.31.0", "1-31-0"
+UNREVISIONED = "default"
 CANARY = "meshops.istio.canary"
 CHECKOUT = Path(__file__).resolve().parents[2]
 PLUGINS = Path(__file__).resolve().parent / "plugins"
 COLLECTION = "meshops.istio."
-PLAY_SECONDS = 240
+PLAY_SECONDS = 900
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,7 @@ class Running:
 
 
 def read_record(path: Path) -> tuple[list[Result], dict[str, dict[str, int]]]:
-    """What the callback wrote; the last line may be half a line if the writer was killed."""
+    """What the callback wrote."""
     results: list[Result] = []
     recap: dict[str, dict[str, int]] = {}
     for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:

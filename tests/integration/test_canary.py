@@ -1,19 +1,19 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook canary upgrades two real meshes, and finalizes them when it is asked to."""
+"""The playbook canary upgrades two real meshes, with and without a revision, and finalizes them when it is asked to."""
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
-from integration.objects import INJECTION, REV, changed, injected, labels, pods
-from integration.story import Reading, Story
-from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk, Play, Running
+from integration.meshes import assert_sound, drop_unrestartable, suffix
+from integration.objects import INJECTION, REV, changed, injected
+from integration.story import SOURCES, Reading, Story
+from integration.support import NEW_REVISION, NEW_VERSION, VERSION, Desk, Play
 from lab import Cluster
 
 Json = dict[str, Any]
@@ -28,10 +28,16 @@ DEFAULT_OBJECTS = (
 LATECOMER = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "late", "labels": {INJECTION: "enabled"}}}
 
 
-@pytest.fixture(params=[0, 1], ids=["first", "second"])
+@pytest.fixture(params=[0, 1], ids=["revisioned", "unrevisioned"])
 def cluster(request: pytest.FixtureRequest, desk: Desk) -> Cluster:
     """Each cluster of the lab."""
     return desk.lab.clusters[request.param]
+
+
+@pytest.fixture
+def source(desk: Desk, cluster: Cluster) -> str:
+    """The revision that its mesh came with."""
+    return SOURCES[desk.lab.clusters.index(cluster)]
 
 
 def assert_upgraded(before: Reading, after: Reading) -> None:
@@ -60,11 +66,11 @@ def test_both_meshes_are_upgraded(story: Story, cluster: Cluster) -> None:
     assert_upgraded(story.before[cluster.name], story.upgraded.after[cluster.name])
 
 
-def test_nobody_took_the_default_and_the_old_revision_stays(story: Story, cluster: Cluster) -> None:
+def test_nobody_took_the_default_and_the_old_revision_stays(story: Story, cluster: Cluster, source: str) -> None:
     before, after = story.before[cluster.name].objects, story.upgraded.after[cluster.name].objects
-    for key in (*DEFAULT_OBJECTS, ("Deployment", "istio-system", f"istiod-{REVISION}")):
+    for key in (*DEFAULT_OBJECTS, ("Deployment", "istio-system", f"istiod{suffix(source)}")):
         assert before[key] == after[key]
-    assert before[DEFAULT_OBJECTS[0]]["metadata"]["labels"][REV] == REVISION
+    assert before[DEFAULT_OBJECTS[0]]["metadata"]["labels"][REV] == source
 
 
 def test_what_cannot_be_restarted_is_listed_with_its_remedy(story: Story, cluster: Cluster) -> None:
@@ -119,11 +125,11 @@ def refused(desk: Desk, story: Story) -> Any:
     return finalize(desk), readings
 
 
-def test_finalize_refuses_while_something_needs_the_old_revision(refused: Any, cluster: Cluster) -> None:
+def test_finalize_refuses_while_something_needs_the_old_revision(refused: Any, cluster: Cluster, source: str) -> None:
     play, readings = refused
     assert play.returncode == 2
     (result,) = play.failed(cluster)
-    assert f"Revision {REVISION} on cluster {cluster.name} is still needed and was not removed" in result["msg"]
+    assert f"Revision {source} on cluster {cluster.name} is still needed and was not removed" in result["msg"]
     found = {(one["code"], one["object"]) for one in result["failure"]["blockers"]}
     assert found == {("live_proxy", "Job batch/reindex"), ("live_proxy", "Pod batch/migration-shell")}
     before, after = readings[cluster.name], Reading.of(cluster)
@@ -135,13 +141,7 @@ def test_finalize_refuses_while_something_needs_the_old_revision(refused: Any, c
 def finalized(desk: Desk, refused: Any) -> Finalized:
     """The Job and the bare pod are gone; finalize, and finalize again."""
     for one in desk.lab.clusters:
-        at_once = {"gracePeriodSeconds": "0", "propagationPolicy": "Background"}
-        one.delete("/apis/batch/v1/namespaces/batch/jobs/reindex", at_once)
-        one.delete("/api/v1/namespaces/batch/pods/migration-shell", at_once)
-        deadline = time.monotonic() + 20
-        while pods(one, ["batch"]):
-            assert time.monotonic() < deadline, "the Job's pod is still there"
-            time.sleep(0.1)
+        drop_unrestartable(one)
     marks = {one.name: one.audit_mark() for one in desk.lab.clusters}
     checked = finalize(desk, "--check")
     writes = written(desk, marks)
@@ -151,24 +151,26 @@ def finalized(desk: Desk, refused: Any) -> Finalized:
     return Finalized(checked, play, again, {k: v + writes[k] for k, v in written(desk, marks).items()})
 
 
-def written(desk: Desk, marks: dict[str, int]) -> dict[str, list[Json]]:
+def written(desk: Desk, marks: dict[str, Any]) -> dict[str, list[Json]]:
     """The writes on each cluster since a mark."""
     return {one.name: one.writes_since(marks[one.name]) for one in desk.lab.clusters}
 
 
-def test_finalize_moves_the_default_and_removes_the_old_revision(finalized: Finalized, cluster: Cluster) -> None:
+def test_finalize_moves_the_default_and_removes_the_old_revision(
+    desk: Desk, finalized: Finalized, cluster: Cluster, source: str
+) -> None:
     finalized.play.require_success()
     after = Reading.of(cluster)
-    assert not [key for key in after.objects if REVISION in key[2]]
-    for key in DEFAULT_OBJECTS:
-        assert after.objects[key]["metadata"]["labels"][REV] == NEW_REVISION
+    gone = [f"{name}{suffix(source)}" for name in ("istiod", "istio", "values", "istio-sidecar-injector")]
+    assert not [key for key in after.objects if key[2] in gone or VERSION.replace(".", "-") in key[2]]
+    assert [row["revision"] for row in desk.tool(cluster, "istio_info")["control_planes"]] == [NEW_REVISION]
+    assert_sound(cluster, NEW_VERSION, NEW_REVISION)
     late = injected(cluster, "late")
     assert (late.version, late.annotated) == (NEW_VERSION, NEW_REVISION)
-    assert injected(cluster, "shop").annotated == NEW_REVISION
     assert {pod.annotated for pod in after.pods.values() if pod.image and not pod.done} == {NEW_REVISION}
 
 
-def test_finalize_in_check_mode_says_what_it_then_does(finalized: Finalized, cluster: Cluster) -> None:
+def test_finalize_in_check_mode_says_what_it_then_does(finalized: Finalized, cluster: Cluster, source: str) -> None:
     finalized.checked.require_success()
     said, done = (
         [(one.task, one.result["actions"]) for one in play.ours(cluster) if one.result["changed"]]
@@ -176,8 +178,8 @@ def test_finalize_in_check_mode_says_what_it_then_does(finalized: Finalized, clu
     )
     assert said == done
     assert [action for dummy, actions in said for action in actions] == [
-        f"move tag default: {REVISION} -> {NEW_REVISION} (namespaces late)",
-        f"retire revision {REVISION} ({VERSION})",
+        f"move tag default: {source} -> {NEW_REVISION} (namespaces late)",
+        f"retire revision {source} ({VERSION})",
     ]
 
 
@@ -185,40 +187,3 @@ def test_finalize_again_changes_nothing_and_check_mode_never_does(finalized: Fin
     finalized.again.require_success()
     assert finalized.again.recap[cluster.name]["changed"] == 0
     assert finalized.writes[cluster.name] == []
-
-
-def until_it_says(running: Running, *words: str, timeout: float = 60) -> None:
-    """Wait for a line of live progress that has all the words."""
-    deadline = time.monotonic() + timeout
-    while not any(all(word in line for word in words) for line in running.output().splitlines()):
-        assert running.process.poll() is None, running.output()[-3000:]
-        assert time.monotonic() < deadline, running.output()[-3000:]
-        time.sleep(0.05)
-
-
-def test_a_run_that_is_killed_twice_is_finished_by_the_third(desk: Desk) -> None:
-    cluster = desk.lab.clusters[0]
-    desk.fresh([cluster], pod_start="700ms")
-    before, labelled = Reading.of(cluster), labels(cluster)
-    cluster.fault("slow-start", revision=NEW_REVISION, delay="5s")
-
-    first = desk.start([cluster])
-    until_it_says(first, f"installing revision {NEW_REVISION}")
-    time.sleep(1.5)
-    assert first.process.poll() is None
-    first.kill()
-    assert labels(cluster) == labelled
-    cluster.clear_fault()
-
-    second = desk.start([cluster], istio_batch_size=3)
-    until_it_says(second, "batch 2 of", "workloads done")
-    assert second.process.poll() is None
-    second.kill()
-    halfway = {pod.version for pod in pods(cluster, MOVED).values() if pod.image}
-    assert halfway == {VERSION, NEW_VERSION}, "it was not killed in the middle of the data plane"
-
-    desk.play([cluster]).require_success()
-    cluster.wait_ready()
-    assert_upgraded(before, Reading.of(cluster))
-    again = desk.play([cluster]).require_success()
-    assert again.recap[cluster.name]["changed"] == 0

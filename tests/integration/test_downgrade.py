@@ -17,7 +17,6 @@ from integration.meshes import (
     MERGE,
     MESH,
     SETTINGS,
-    UNREVISIONED,
     Probe,
     assert_sound,
     crd_versions,
@@ -26,7 +25,7 @@ from integration.meshes import (
 )
 from integration.objects import INJECTION, REV, changed, labels, pods
 from integration.story import Reading
-from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk, Play
+from integration.support import NEW_REVISION, NEW_VERSION, REVISION, UNREVISIONED, VERSION, Desk, Play
 from lab import Cluster
 
 Json = dict[str, Any]

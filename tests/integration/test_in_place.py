@@ -16,15 +16,15 @@ from integration.meshes import (
     MESH,
     PATCH_VERSION,
     TWO_REPLICAS,
-    UNREVISIONED,
     Probe,
     assert_sound,
     meshes,
+    suffix,
 )
 from integration.objects import INJECTION, REV, Pod, changed, labels
 from integration.safety import no_write, refusal
 from integration.story import Reading
-from integration.support import NEW_VERSION, VERSION, Desk, Play
+from integration.support import NEW_VERSION, UNREVISIONED, VERSION, Desk, Play
 from lab import Cluster
 
 Json = dict[str, Any]
@@ -173,12 +173,11 @@ def test_a_wrong_image_tag_fails_and_leaves_a_mesh_that_works(story: InPlace, cl
 
 
 def test_settings_of_the_user_stay(desk: Desk, story: InPlace, cluster: Cluster) -> None:
-    revision = revision_of(desk, cluster)
-    suffix = "" if revision == UNREVISIONED else f"-{revision}"
+    end = suffix(revision_of(desk, cluster))
     after = story.patched.after[cluster.name].objects
-    assert "accessLogFile: /dev/stdout" in after["ConfigMap", "istio-system", f"istio{suffix}"]["data"]["mesh"]
-    assert after["Deployment", "istio-system", f"istiod{suffix}"]["spec"]["replicas"] == 2
-    assert '"traceSampling": 7' in after["ConfigMap", "istio-system", f"values{suffix}"]["data"]["merged-values"]
+    assert "accessLogFile: /dev/stdout" in after["ConfigMap", "istio-system", f"istio{end}"]["data"]["mesh"]
+    assert after["Deployment", "istio-system", f"istiod{end}"]["spec"]["replicas"] == 2
+    assert '"traceSampling": 7' in after["ConfigMap", "istio-system", f"values{end}"]["data"]["merged-values"]
 
 
 def test_a_changed_setting_is_refused_and_can_be_accepted(desk: Desk, story: InPlace, cluster: Cluster) -> None:

@@ -5,29 +5,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from integration.meshes import DOWNGRADE, MESH, assert_sound, break_it
 from integration.objects import REV, Pod, labels, pods
-from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk, Play
+from integration.support import CANARY, NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk, Play
 from lab import Cluster
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
-MERGE = "application/merge-patch+json"
 NEVER_READY, CRASH_LOOP = "never-ready", "crash-loop"
-REPORTS = "/apis/apps/v1/namespaces/reports/deployments/monthly"
 MOVED_BEFORE, NOT_REACHED = "shop", "search"
-BATCH_SECONDS = 8
+#: Only what never gets ready needs the end of its time; it must be enough for what does get ready, on a slow machine.
+SHORT, LONG = 20, 240
 
 
 @dataclass(frozen=True)
 class Victim:
-    """A workload that does not come up with the proxy 1.31.0."""
+    """A workload that does not come up with the proxy of the target."""
 
     namespace: str
     kind: str
@@ -41,15 +39,12 @@ class Victim:
         return f"{self.kind} {self.namespace}/{self.name}"
 
 
-#: The first one's namespace is labelled istio-injection=enabled, the second one's istio.io/rev.
-VICTIMS = (Victim("catalog", "Deployment", "browse"), Victim("payments", "StatefulSet", "ledger"))
-
-
-def break_it(cluster: Cluster, path: str, kind: str | None) -> None:
-    """Give a workload a fault that holds with the new proxy only, or take it away."""
-    notes = {"lab.meshops.dev/fault": kind, "lab.meshops.dev/fault-proxy": NEW_VERSION if kind else None}
-    patch = {"spec": {"template": {"metadata": {"annotations": notes}}}}
-    cluster.request("PATCH", path, patch, content_type=MERGE)
+#: In a namespace labelled istio-injection=enabled; the others' are labelled istio.io/rev, the last one's with a tag.
+ENABLED = Victim("catalog", "Deployment", "browse")
+SET = Victim("payments", "StatefulSet", "ledger")
+DAEMON = Victim("logging", "DaemonSet", "collector")
+GATEWAY = Victim("ingress", "Deployment", "ingressgateway")
+TAGGED = Victim("reports", "Deployment", "monthly")
 
 
 @dataclass(frozen=True)
@@ -72,44 +67,66 @@ class Attempt:
         return before, after
 
 
-def attempt(desk: Desk, faults: Iterable[str], *, on_failure: str) -> list[Attempt]:
-    """Break one workload on each cluster and run the playbook in three waves, the middle one with the victim."""
-    clusters, faults = desk.lab.clusters, list(faults)
-    for cluster, victim, fault in zip(clusters, VICTIMS, faults, strict=True):
-        break_it(cluster, victim.path, fault)
+def attempt(
+    desk: Desk,
+    fault: str,
+    victims: tuple[Victim, Victim],
+    *,
+    waves: bool = True,
+    playbook: str = CANARY,
+    proxy: str = NEW_VERSION,
+    **options: Any,
+) -> list[Attempt]:
+    """Break one workload on each cluster and run a playbook, in three waves with the victim in the middle one."""
+    clusters = desk.lab.clusters
+    for cluster, victim in zip(clusters, victims, strict=True):
+        break_it(cluster, victim.path, fault, proxy=proxy)
     for cluster in clusters:
         cluster.wait_ready()
     before = [(labels(cluster), pods(cluster)) for cluster in clusters]
-    waves = {
+    given = {
         cluster.name: {"istio_waves": [[MOVED_BEFORE], [victim.namespace], [NOT_REACHED]]}
-        for cluster, victim in zip(clusters, VICTIMS, strict=True)
+        for cluster, victim in zip(clusters, victims, strict=True)
     }
-    options = {"istio_batch_timeout": BATCH_SECONDS, "istio_on_failure": on_failure}
-    play = desk.play(clusters, hosts=waves, **options)
+    options = {"istio_batch_timeout": SHORT if fault == NEVER_READY else LONG, **options}
+    play = desk.play(clusters, playbook=playbook, hosts=given if waves else None, **options)
     after = [(labels(cluster), pods(cluster)) for cluster in clusters]
-    rows = zip(clusters, VICTIMS, faults, before, after, strict=True)
-    return [Attempt(one, victim, fault, play, *was, *now) for one, victim, fault, was, now in rows]
+    rows = zip(clusters, victims, before, after, strict=True)
+    return [Attempt(one, victim, fault, play, *was, *now) for one, victim, was, now in rows]
+
+
+def mend(desk: Desk, *victims: Victim) -> None:
+    """Take the faults away, on both clusters; a StatefulSet never replaces its own broken pod, a person has to."""
+    for cluster in desk.lab.clusters:
+        for victim in victims:
+            break_it(cluster, victim.path, None)
+        sets = [victim for victim in victims if victim.kind == "StatefulSet"]
+        for (namespace, name), pod in pods(cluster, [victim.namespace for victim in sets]).items():
+            if not pod.ready:
+                cluster.delete(f"/api/v1/namespaces/{namespace}/pods/{name}", {"gracePeriodSeconds": "0"})
+    for cluster in desk.lab.clusters:
+        cluster.wait_ready()
 
 
 @pytest.fixture(scope="module")
 def first(desk: Desk) -> list[Attempt]:
-    """A Deployment that never gets ready, and a StatefulSet that crashes."""
+    """What never gets ready."""
     desk.fresh(desk.lab.clusters)
-    return attempt(desk, (NEVER_READY, CRASH_LOOP), on_failure="rollback")
+    return attempt(desk, NEVER_READY, (ENABLED, SET))
 
 
 @pytest.fixture(scope="module")
 def second(desk: Desk, first: list[Attempt]) -> list[Attempt]:
-    """The other way round: a Deployment that crashes, and a StatefulSet that never gets ready."""
+    """What crashes."""
     assert first
-    return attempt(desk, (CRASH_LOOP, NEVER_READY), on_failure="rollback")
+    return attempt(desk, CRASH_LOOP, (ENABLED, DAEMON))
 
 
 CASES = {
     "Deployment-never-ready": ("first", 0),
-    "StatefulSet-crash-loop": ("first", 1),
+    "StatefulSet-never-ready": ("first", 1),
     "Deployment-crash-loop": ("second", 0),
-    "StatefulSet-never-ready": ("second", 1),
+    "DaemonSet-crash-loop": ("second", 1),
 }
 cases = pytest.mark.parametrize("failed", CASES.values(), ids=CASES, indirect=True)
 
@@ -156,22 +173,29 @@ def test_restarted_workloads_run_the_old_proxy_again(failed: Attempt) -> None:
         assert (pod.version, pod.annotated, pod.injected_by, pod.ready) == (VERSION, REVISION, REVISION, True), name
 
 
-@cases
-def test_earlier_waves_stay_and_later_ones_are_untouched(failed: Attempt) -> None:
-    assert failed.labels_after[MOVED_BEFORE][REV] == NEW_REVISION
-    dummy, moved = failed.of(MOVED_BEFORE)
-    assert {(pod.version, pod.ready) for pod in moved.values()} == {(NEW_VERSION, True)}
-    for name in (NOT_REACHED, "orders", "logging", "reports", "batch", "ingress", "legacy"):
+def assert_untouched(failed: Attempt, *names: str) -> None:
+    """These namespaces and their pods are the very same."""
+    for name in names:
         assert failed.labels_after[name] == failed.labels_before[name]
         before, after = failed.of(name)
         assert after == before, name
 
 
+@cases
+def test_earlier_waves_stay_and_later_ones_are_untouched(failed: Attempt) -> None:
+    assert failed.labels_after[MOVED_BEFORE][REV] == NEW_REVISION
+    dummy, moved = failed.of(MOVED_BEFORE)
+    assert {(pod.version, pod.ready) for pod in moved.values()} == {(NEW_VERSION, True)}
+    others = {NOT_REACHED, "orders", "logging", "reports", "batch", "ingress", "legacy"}
+    assert_untouched(failed, *others - {failed.victim.namespace})
+
+
 @pytest.fixture(scope="module")
 def held(desk: Desk, second: list[Attempt]) -> list[Attempt]:
-    """The same again, but nothing is undone."""
+    """Another failure, of which nothing is undone."""
     assert second
-    return attempt(desk, (CRASH_LOOP, CRASH_LOOP), on_failure="hold")
+    mend(desk, DAEMON)
+    return attempt(desk, CRASH_LOOP, (ENABLED, SET), istio_on_failure="hold")
 
 
 @pytest.mark.parametrize("index", [0, 1], ids=["Deployment", "StatefulSet"])
@@ -179,6 +203,7 @@ def test_hold_leaves_everything_for_a_person_to_look_at(held: list[Attempt], ind
     one = held[index]
     message = one.play.failure(one.cluster)
     assert "Everything is held as it is; later batches were not started." in message
+    assert "CrashLoopBackOff" in message
     assert one.labels_after[one.victim.namespace][REV] == NEW_REVISION
     dummy, after = one.of(one.victim.namespace)
     broken = [name for name, pod in after.items() if not pod.ready]
@@ -188,57 +213,91 @@ def test_hold_leaves_everything_for_a_person_to_look_at(held: list[Attempt], ind
 
 
 @pytest.fixture(scope="module")
-def behind_tag(desk: Desk, held: list[Attempt]) -> tuple[Play, list[Attempt]]:
-    """The faults are mended, but now the workload behind the tag does not come up."""
-
-    def mend(one: Attempt) -> None:
-        break_it(one.cluster, one.victim.path, None)
-        for (namespace, name), pod in pods(one.cluster, [one.victim.namespace]).items():
-            if not pod.ready and one.victim.kind == "StatefulSet":
-                # a StatefulSet never replaces its own broken pod; a person who mends it has to
-                one.cluster.delete(f"/api/v1/namespaces/{namespace}/pods/{name}", {"gracePeriodSeconds": "0"})
-        break_it(one.cluster, REPORTS, CRASH_LOOP)
-        one.cluster.wait_ready()
-
-    with ThreadPoolExecutor(len(held)) as pool:
-        list(pool.map(mend, held))
-    return desk.play(desk.lab.clusters, istio_batch_timeout=BATCH_SECONDS), held
+def last(desk: Desk, held: list[Attempt]) -> list[Attempt]:
+    """The faults are mended, but now a workload behind the tag does not come up, on the other cluster a gateway."""
+    assert held
+    mend(desk, ENABLED, SET)
+    return attempt(desk, CRASH_LOOP, (TAGGED, GATEWAY), waves=False)
 
 
-@pytest.mark.parametrize("index", [0, 1], ids=["first", "second"])
-def test_a_tag_goes_back_with_what_follows_it(desk: Desk, behind_tag: tuple[Play, list[Attempt]], index: int) -> None:
-    play, held = behind_tag
-    cluster = held[index].cluster
-    assert play.returncode == 2
-    message = play.failure(cluster)
+def test_a_tag_goes_back_with_what_follows_it(desk: Desk, last: list[Attempt]) -> None:
+    tagged = last[0]
+    assert tagged.play.returncode == 2
+    message = tagged.play.failure(tagged.cluster)
     assert f"Tag prod was moved back to {REVISION}, because its workloads did not follow" in message
-    assert "Deployment reports/monthly: pod monthly-" in message
-    info = desk.tool(cluster, "istio_info")
-    assert info["tags"]["prod"] == REVISION
-    found = pods(cluster, ["reports"])
-    assert {(pod.version, pod.ready) for pod in found.values()} == {(VERSION, True)}
-    rest = pods(cluster, [MOVED_BEFORE, held[index].victim.namespace, NOT_REACHED])
-    assert {(pod.version, pod.ready) for pod in rest.values()} == {(NEW_VERSION, True)}
+    assert f"{TAGGED}: pod monthly-" in message
+    assert desk.tool(tagged.cluster, "istio_info", proxies=False)["tags"]["prod"] == REVISION
+    assert {(pod.version, pod.ready) for pod in tagged.of("reports")[1].values()} == {(VERSION, True)}
+    for name in (MOVED_BEFORE, "catalog", "payments", "logging", NOT_REACHED):
+        assert {(pod.version, pod.ready) for pod in tagged.of(name)[1].values()} == {(NEW_VERSION, True)}
+    assert_untouched(tagged, "ingress", "legacy")
 
 
-def test_a_tag_is_held_when_that_is_asked_for(desk: Desk, behind_tag: tuple[Play, list[Attempt]]) -> None:
-    cluster = behind_tag[1][0].cluster
-    play = desk.play([cluster], istio_batch_timeout=BATCH_SECONDS, istio_on_failure="hold")
+def test_a_gateway_goes_back_alone(desk: Desk, last: list[Attempt]) -> None:
+    gateway = last[1]
+    message = gateway.play.failure(gateway.cluster)
+    assert f"{GATEWAY}: pod ingressgateway-" in message
+    assert "Labels and restarted workloads were rolled back." in message
+    assert gateway.labels_after["ingress"] == gateway.labels_before["ingress"]
+    assert {(pod.version, pod.ready) for pod in gateway.of("ingress")[1].values()} == {(VERSION, True)}
+    assert desk.tool(gateway.cluster, "istio_info", proxies=False)["tags"]["prod"] == NEW_REVISION
+    for name in (MOVED_BEFORE, "catalog", "payments", "logging", "reports", NOT_REACHED):
+        assert {(pod.version, pod.ready) for pod in gateway.of(name)[1].values()} == {(NEW_VERSION, True)}
+
+
+def test_a_tag_is_held_when_that_is_asked_for(desk: Desk, last: list[Attempt]) -> None:
+    cluster = last[0].cluster
+    play = desk.play([cluster], istio_batch_timeout=LONG, istio_on_failure="hold")
     assert play.returncode == 2
     assert "Tag prod: " in play.failure(cluster)
     assert desk.tool(cluster, "istio_info", proxies=False)["tags"]["prod"] == NEW_REVISION
     assert {pod.ready for pod in pods(cluster, ["reports"]).values()} == {True, False}
 
 
-def test_after_mending_a_new_run_completes(desk: Desk, behind_tag: tuple[Play, list[Attempt]]) -> None:
-    clusters = [one.cluster for one in behind_tag[1]]
-    for cluster in clusters:
-        break_it(cluster, REPORTS, None)
-        cluster.wait_ready()
-    desk.play(clusters).require_success()
-    for cluster in clusters:
+@pytest.fixture(scope="module")
+def finished(desk: Desk, last: list[Attempt]) -> Play:
+    """All faults are mended, and nothing else is done."""
+    assert last
+    mend(desk, TAGGED, GATEWAY)
+    return desk.play(desk.lab.clusters)
+
+
+def test_after_mending_a_new_run_completes(desk: Desk, finished: Play) -> None:
+    finished.require_success()
+    for cluster in desk.lab.clusters:
         info = desk.tool(cluster, "istio_info")
         assert info["tags"] == {"default": REVISION, "prod": NEW_REVISION}
         assert {row["revision"] for row in info["namespaces"]} == {NEW_REVISION}
         assert info["proxies"] == {REVISION: {VERSION: 2}, NEW_REVISION: {NEW_VERSION: 26}}
         assert {row["name"] for row in info["unrestartable"]} == {"reindex", "migration-shell"}
+
+
+@pytest.fixture(scope="module")
+def down(desk: Desk, finished: Play) -> list[Attempt]:
+    """A way back that fails in its second wave of three."""
+    finished.require_success()
+    return attempt(desk, CRASH_LOOP, (ENABLED, SET), playbook=DOWNGRADE, proxy=VERSION, istio_version=VERSION)
+
+
+@pytest.mark.parametrize("index", [0, 1], ids=["Deployment", "StatefulSet"])
+def test_a_downgrade_stops_and_goes_back_in_the_same_way(down: list[Attempt], index: int) -> None:
+    one = down[index]
+    assert one.play.returncode == 2
+    message = one.play.failure(one.cluster)
+    assert f"{one.victim}: pod {one.victim.name}-" in message
+    assert "Labels and restarted workloads were rolled back." in message
+    assert one.labels_after[MOVED_BEFORE][REV] == REVISION
+    assert {(pod.version, pod.ready) for pod in one.of(MOVED_BEFORE)[1].values()} == {(VERSION, True)}
+    assert one.labels_after[one.victim.namespace] == one.labels_before[one.victim.namespace]
+    assert {(pod.version, pod.ready) for pod in one.of(one.victim.namespace)[1].values()} == {(NEW_VERSION, True)}
+    assert_untouched(one, NOT_REACHED, "orders", "logging", "reports", "batch", "ingress", "legacy")
+
+
+def test_after_mending_the_downgrade_completes(desk: Desk, down: list[Attempt]) -> None:
+    assert down
+    mend(desk, ENABLED, SET)
+    desk.play(desk.lab.clusters, playbook=DOWNGRADE, istio_version=VERSION).require_success()
+    for cluster in desk.lab.clusters:
+        assert_sound(cluster, VERSION, REVISION)
+        assert {pod.version for pod in pods(cluster, MESH).values() if not pod.done} == {VERSION}
+        assert [row["revision"] for row in desk.tool(cluster, "istio_info")["control_planes"]] == [REVISION]

@@ -19,7 +19,7 @@ from lab import Lab, LabError, cli, state
 from lab.process import Identity, read_identities
 
 pytestmark = pytest.mark.lab
-STARTER = "import sys, time; from lab import Lab; Lab.start(sys.argv[1], 1); print('up', flush=True); time.sleep(600)"
+STARTER = "import sys, time; from lab import Lab; Lab.start(sys.argv[1], 1); print('up', flush=True); time.sleep(3600)"
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def processes(name: str) -> list[Identity]:
 
 
 def assert_all_end(recorded: list[Identity]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while alive := [one for one in recorded if one.alive()]:
         assert time.monotonic() < deadline, alive
         time.sleep(0.05)
