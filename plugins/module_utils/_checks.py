@@ -28,6 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._finding import (
     Found,
     Goal,
 )
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT_VALIDATOR, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 
 
@@ -53,14 +54,20 @@ CODES = {check.code: check for check in CHECKS}
 
 def _mended(snapshot: Snapshot, goal: Goal, check: Check, place: str, severity: str) -> str:
     """What a run is about to install or to remove, perhaps again after it was killed, cannot stop that run."""
-    mesh = snapshot.mesh
-    found = mesh.revisions.get(goal.revision)
-    own = found is not None and place == f"Deployment {found.deployment}"
-    installs = own and goal.stage == BEFORE and check.code in ("MU004", "MU007")
-    gone = goal.source in mesh.revisions and not mesh.runs(goal.source or "")
-    left = [f"webhook {i.name}" for i in mesh.injectors if i.revision == goal.source and not i.tag]
-    removes = gone and check.code == "MU011" and place in left
-    return WARNING if installs or removes else severity
+    found = snapshot.mesh.revisions.get(goal.revision)
+    installed = [f"Deployment {found.deployment}"] if found and goal.stage == BEFORE else []
+    removed = _half_removed(snapshot.mesh, goal.source)
+    mended = {"MU004": installed, "MU007": installed, "MU011": removed, "MU015": removed}
+    return WARNING if place in mended.get(check.code, ()) else severity
+
+
+def _half_removed(mesh: Mesh, source: str | None) -> list[str]:
+    """Return the webhooks of a source that does not run any more; those of tags are not part of it."""
+    if source is None or mesh.runs(source):
+        return []
+    injectors = [f"webhook {i.name}" for i in mesh.injectors if i.revision == source and not i.tag]
+    own = [name for name, revision in mesh.validators.items() if revision == source and name != DEFAULT_VALIDATOR]
+    return injectors + [f"validator {name}" for name in own]
 
 
 def require_known(codes: Iterable[str]) -> None:

@@ -296,11 +296,25 @@ def test_a_target_that_an_earlier_run_left_half_installed_does_not_stop_the_next
 @pytest.mark.parametrize("stage", [BEFORE, AFTER])
 def test_what_a_killed_removal_left_does_not_stop_the_next_run(stage: str) -> None:
     goal = dataclasses.replace(GOAL, stage=stage, source=b.OLD)
-    left = [*b.plane(b.NEW), b.injector(b.OLD), *b.revision_tag("default", b.NEW), *b.namespaces()]
-    assert [row.severity for row in findings(b.snapshot_of(left), goal) if row.code == "MU011"] == ["warning"]
-    tagged = [*left, b.injector(b.OLD, tag="prod")]
-    rows = {row.object: row.severity for row in findings(b.snapshot_of(tagged), goal) if row.code == "MU011"}
-    assert rows["webhook istio-revision-tag-prod"] == "error"
+    own = b.validator(b.OLD, "Fail")
+    own["metadata"]["name"] = "istio-validator-1-30-3-istio-system"
+    objects = [
+        *b.plane(b.NEW),
+        b.injector(b.OLD),
+        b.injector(b.OLD, tag="prod"),
+        own,
+        b.validator(b.OLD, "Fail"),
+        *b.namespaces(),
+    ]
+    rows = {
+        row.object: row.severity for row in findings(b.snapshot_of(objects), goal) if row.code in ("MU011", "MU015")
+    }
+    assert rows == {
+        "webhook istio-sidecar-injector-1-30-3": "warning",
+        "webhook istio-revision-tag-prod": "error",
+        "validator istio-validator-1-30-3-istio-system": "warning",
+        "validator istiod-default-validator": "error",
+    }
 
 
 def test_a_broken_neighbour_stops_a_run_in_place() -> None:
