@@ -21,6 +21,7 @@ from typing import Any
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Tool, execute
+from integration.objects import until
 from lab import Cluster, Lab
 
 Json = dict[str, Any]
@@ -99,6 +100,16 @@ class Running:
             raise
         results, recap = read_record(self.record)
         return Play(self.process.returncode, self.output(), results, recap)
+
+    def until_it_says(self, *words: str) -> None:
+        """Wait for a line of live progress that has all the words."""
+
+        def said() -> bool:
+            lines = self.output().splitlines()
+            return self.process.poll() is not None or any(all(word in line for word in words) for line in lines)
+
+        until(said, f"nothing said {words}")
+        assert self.process.poll() is None, self.output()[-3000:]
 
     def kill(self) -> None:
         """End it without a chance to tidy up, with all processes that it started."""

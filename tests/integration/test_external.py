@@ -20,7 +20,6 @@ from integration.objects import injected, labels, pods
 from integration.safety import no_write, refusal
 from integration.story import Reading
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk, Play
-from integration.test_canary import until_it_says
 from lab import ApiError, Cluster
 
 Json = dict[str, Any]
@@ -147,7 +146,7 @@ def story(desk: Desk, cluster: Cluster, operator: Operator) -> Story:
     """What happens, in order."""
     late = step(desk, cluster, istio_timeout=2)
     running = desk.start([cluster], **EXTERNAL, istio_timeout=120)
-    until_it_says(running, f"waiting until revision {NEW_REVISION}")
+    running.until_it_says(f"waiting until revision {NEW_REVISION}")
     operator.install(NEW_VERSION, NEW_REVISION)
     upgraded = running.end()
     again = step(desk, cluster)
