@@ -200,8 +200,7 @@ def of_shared(owned: Iterable[Belonging], revision: str) -> list[Blocker]:
             "shared_component",
             str(one),
             f"{one.component} ({one}) belongs to revision {revision} and would be deleted with it",
-            "hand it over to the revision that stays: variable istio_shared_profile, or istio_revision with a profile "
-            "that has it",
+            "hand it over: istio_take_shared=true, or istio_revision take_shared=true of the revision that stays",
         )
         for one in shared
         if one in running or one.component not in covered

@@ -9,7 +9,14 @@ import dataclasses
 import json
 import typing as t
 
-from ansible_collections.meshops.istio.plugins.module_utils import _external, _installer, _manifest, _prove, _swap
+from ansible_collections.meshops.istio.plugins.module_utils import (
+    _external,
+    _installer,
+    _manifest,
+    _prove,
+    _shared,
+    _swap,
+)
 from ansible_collections.meshops.istio.plugins.module_utils._checks import CODES
 from ansible_collections.meshops.istio.plugins.module_utils._client import Json
 from ansible_collections.meshops.istio.plugins.module_utils._errors import (
@@ -110,7 +117,7 @@ def _crds_newer(snapshot: Snapshot, version: Version) -> bool:
 def plan(run: Run, snapshot: Snapshot, installer: Installer, source: str | None, version: Version) -> Plan:
     """Return what the install would do to this cluster; asks the API server, writes nothing."""
     mesh, revision = snapshot.mesh, run.params["revision"]
-    what = wanted(run, snapshot, source, version)
+    what = dataclasses.replace(wanted(run, snapshot, source, version), components=_shared.wanted(run, source))
     crds = _crds_differ(snapshot, str(version))
     found = installer.plan(mesh, what, crds=crds, take_default=run.params["take_default"])
     return Plan(what, found, _settings_diff(mesh, found.rendered, revision, source))
@@ -187,6 +194,7 @@ def _install(run: Run, installer: Installer) -> Outcome:
         run.progress(line)
     _refuse_prunes(steps.changes)
     _refuse_settings(steps.settings, params["accept_settings"])
+    moving = _shared.claim(run, snapshot, steps.installation)
     tag = steps.wanted.image_tag
     probe = _prove.probe_namespace(snapshot.namespaces, mesh.namespace)
     values = {
@@ -194,6 +202,7 @@ def _install(run: Run, installer: Installer) -> Outcome:
         "version": str(version),
         "source_revision": source,
         "changes": [],
+        "taken_over": [_shared.place(change) for change in moving],
         "settings": steps.settings.as_dict(),
     }
     if not steps.changes:
@@ -207,20 +216,22 @@ def _install(run: Run, installer: Installer) -> Outcome:
         if _swap.needed(mesh, steps.changes, revision, version):
             run.progress(f"replacing istiod of revision {revision}, before its injector configuration changes")
             _swap.roll(run, steps.installation)
-        _carry_out(run, installer, steps, probe)
+        _carry_out(run, installer, steps, probe, moving)
     before, after = _diff(mesh, steps, revision, str(version))
-    action = f"install revision {revision} ({version}): {steps.action}"
+    action = f"install revision {revision} ({version}): {', '.join(filter(None, [steps.action, _shared.said(moving)]))}"
     return Outcome(actions=[action], before=before, after=after, values=values)
 
 
-def _carry_out(run: Run, installer: Installer, steps: Plan, probe: str) -> None:
+def _carry_out(run: Run, installer: Installer, steps: Plan, probe: str, moving: list[Change]) -> None:
     params, timeout, tag = run.params, run.params["timeout"], steps.wanted.image_tag
     run.progress(f"installing revision {params['revision']} ({params['version']}): {steps.action}")
     run.tool_wrote = True
     try:
         steps.installation.carry_out(timeout)
     except InstallerError as exc:
-        raise _not_installed(run, installer, steps, exc) from exc
+        failed = _shared.broken(run, moving, exc.message) if moving else _not_installed(run, installer, steps, exc)
+        raise failed from exc
+    _shared.wait(run, moving)
     mesh = _prove.wait(
         run.client, run.istio_namespace, probe, params["revision"], tag, timeout=timeout, progress=run.progress
     )

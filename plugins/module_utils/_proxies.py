@@ -147,7 +147,9 @@ def judge(mesh: Mesh, namespace_labels: Mapping[str, str], pod: Pod) -> Judgemen
         # istiod itself rolls these; they are never injected, so the webhooks say nothing about them
         return Judgement(OUTSIDE, verdict)
     if verdict.revision is None:
-        return Judgement(EXTRA if pod.proxy_image and not verdict.rejected else OUTSIDE, verdict)
+        # a proxy that was not injected is of the template itself, and comes back with the pod
+        lost = pod.proxy_image and STATUS in pod.annotations and not verdict.rejected
+        return Judgement(EXTRA if lost else OUTSIDE, verdict)
     revision = mesh.revisions.get(verdict.revision)
     unpinned = {key: value for key, value in own.items() if key != PROXY_IMAGE}
     wanted = expected_image(revision.config, unpinned) if revision and revision.config else ""

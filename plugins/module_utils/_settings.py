@@ -35,8 +35,6 @@ NOT_CARRIED_BY_ISTIOCTL = (
     *NOT_CARRIED,
     ("revisionTags",),
     ("profile",),
-    ("gateways",),
-    ("ztunnel",),
     ("pilot", "enabled"),
     ("global", "configValidation"),
 )
@@ -112,7 +110,8 @@ ALWAYS_DIFFERENT = frozenset({"global.tag", "tag", "revision", "defaultRevision"
 class Wanted:
     """One revision as an installer is asked for it.
 
-    ``crds`` is False where those of the cluster are newer and stay as they are (safety rule S10).
+    ``crds`` is False where those of the cluster are newer and stay as they are (safety rule S10). ``components`` are
+    those of an IstioOperator, beside the profile's.
     """
 
     revision: str
@@ -122,6 +121,7 @@ class Wanted:
     values: Json
     tag: str | None = None
     crds: bool = True
+    components: Json = dataclasses.field(default_factory=dict)
 
     @property
     def image_tag(self) -> str:
@@ -174,8 +174,13 @@ def operator_document(wanted: Wanted) -> Json:
         spec["tag"] = wanted.tag
     if wanted.revision != "default":
         spec["revision"] = wanted.revision
-    if not wanted.crds:
-        spec["components"] = {"base": {"enabled": False}}
+    components = wanted.components if wanted.crds else {**wanted.components, "base": {"enabled": False}}
+    if components:
+        spec["components"] = components
+    cni = (wanted.values.get("pilot") or {}).get("cni")
+    if cni:
+        # istioctl sets pilot.cni by whether it installs the CNI, but proxies need it wherever the mesh has one
+        spec["unvalidatedValues"] = {"pilot": {"cni": cni}}
     return {
         "apiVersion": "install.istio.io/v1alpha1",
         "kind": "IstioOperator",

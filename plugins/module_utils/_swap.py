@@ -13,10 +13,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 
+from ansible_collections.meshops.istio.plugins.module_utils._belongings import SHARED_COMPONENTS
 from ansible_collections.meshops.istio.plugins.module_utils._client import Json
 from ansible_collections.meshops.istio.plugins.module_utils._errors import NotFoundError, ProofError
 from ansible_collections.meshops.istio.plugins.module_utils._manifest import Change, Installation, key_of, object_path
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh, name_of, suffix
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import COMPONENT, Mesh, labels_of, name_of, suffix
 from ansible_collections.meshops.istio.plugins.module_utils._reading import NAMESPACES, fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils._rollout import pod_failure
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Run
@@ -52,7 +53,8 @@ def needed(mesh: Mesh, changes: Iterable[Change], revision: str, version: Versio
 def ahead(rendered: Iterable[Json], changes: Iterable[Change]) -> list[Json]:
     """Return the rendered objects that go first, in their order."""
     wanted = {(change.kind, change.namespace, change.name) for change in changes if change.kind in AHEAD}
-    found = [obj for obj in rendered if key_of(obj) in wanted]
+    own = (obj for obj in rendered if labels_of(obj).get(COMPONENT) not in SHARED_COMPONENTS)
+    found = [obj for obj in own if key_of(obj) in wanted]
     return sorted(found, key=lambda obj: AHEAD.index(obj["kind"]))
 
 

@@ -37,6 +37,8 @@ SPEC = ArgumentSpec(
         "values": {"type": "dict", "default": {}},
         "tag": {"type": "str"},
         "accept_settings": {"type": "list", "elements": "str", "default": []},
+        "take_shared": {"type": "bool", "default": False},
+        "components": {"type": "dict", "default": {}},
         "take_default": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 300},
         "allow": {"type": "list", "elements": "str", "default": []},

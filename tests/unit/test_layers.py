@@ -52,6 +52,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_reading",
         "_restart",
         "_retire",
+        "_shared",
         "_swap",
         "_tool",
         "_tool_*",

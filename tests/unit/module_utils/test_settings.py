@@ -56,7 +56,10 @@ def revision(values: b.Json | None = None, tag: str = b.OLD_VERSION) -> Revision
         pytest.param(
             {"global": {"istioNamespace": "x"}, "pilot": {"enabled": True}}, {}, id="what the installer writes"
         ),
-        pytest.param({"gateways": {"a": 1}, "ztunnel": {"b": 2}, "profile": "demo"}, {}, id="S12: other components"),
+        pytest.param({"profile": "demo"}, {}, id="S12: other components"),
+        pytest.param(
+            {"gateways": {"a": {"b": 1}}}, {"gateways": {"a": {"b": 1}}}, id="S12: settings of gateways, for a handover"
+        ),
     ],
 )
 def test_carried_values(values: b.Json, carried: b.Json) -> None:
