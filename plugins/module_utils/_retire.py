@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._errors import (
     NotFoundError,
     SafetyError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils._managers import HELM
 from ansible_collections.meshops.istio.plugins.module_utils._manifest import RESOURCES, object_path
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils._moves import planned
@@ -28,8 +29,13 @@ from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome
 CRON_JOBS = "/apis/batch/v1/cronjobs"
 
 
-def belongings(client: Client, revision: str) -> list[Belonging]:
-    """Return every object of a revision, webhooks first: they reject what they select once their istiod is gone."""
+def belongings(run: Run) -> list[Belonging]:
+    """Return every object of the revision, webhooks first: they reject what they select once their istiod is gone.
+
+    Gateways and CNI of Helm are releases of their own, which stay.
+    """
+    client, revision = run.client, run.params["revision"]
+    stays = run.params["installer"] == HELM
 
     def of_kind(kind: str) -> list[Belonging]:
         prefix, resource, dummy = RESOURCES[kind]
@@ -42,7 +48,7 @@ def belongings(client: Client, revision: str) -> list[Belonging]:
             )
         except NotFoundError:
             return []  # an API that this cluster does not serve
-        return [one for obj in found if (one := _belongings.read_belonging(kind, obj))]
+        return [one for obj in found if (one := _belongings.read_belonging(kind, obj)) and not (stays and one.shared)]
 
     kinds = [*WEBHOOKS, *(kind for kind in RESOURCES if kind not in (*WEBHOOKS, "CustomResourceDefinition"))]
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
@@ -79,7 +85,7 @@ def retire(run: Run) -> Outcome:
     revision, allowed = run.params["revision"], run.params["allow_blockers"]
     snapshot = run.snapshot(pods=True)
     mesh = snapshot.mesh
-    owned = belongings(run.client, revision)
+    owned = belongings(run)
     if run.check_mode:
         owned = _belongings.without_moved(owned, run.params.get("planned"))
     if not owned:
@@ -128,7 +134,7 @@ def _carry_out(run: Run, mesh: Mesh, owned: list[Belonging]) -> None:
             run.tool_wrote = True
             installer.uninstall(mesh, revision, timeout)
     deadline = time.monotonic() + timeout
-    while left := belongings(run.client, revision):
+    while left := belongings(run):
         if time.monotonic() > deadline:
             names = _blockers.first([str(one) for one in left])
             raise InstallerError(f"Revision {revision} is not gone after {timeout} s; still there: {names}. Run again.")

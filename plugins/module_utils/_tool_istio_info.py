@@ -40,14 +40,17 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
     """Return one row per namespace that asks for injection: by which name, and how many proxies are right."""
     proxies: dict[str, int] = collections.Counter()
     stale: dict[str, int] = collections.Counter()
+    leads: dict[str, set[str]] = collections.defaultdict(set)
     for pod, judgement in snapshot.judgements:
         proxies[pod.namespace] += bool(pod.proxy_image)
         stale[pod.namespace] += judgement.stale
+        if judgement.stale and judgement.verdict.revision:
+            leads[pod.namespace].add(judgement.verdict.revision)
     gateways = {workload.namespace for workload in snapshot.workloads.values() if workload.gateway}
     rows = []
     for namespace in sorted(snapshot.namespaces.values(), key=lambda found: found.name):
         name = snapshot.owned_name(namespace)
-        if name is None and not proxies[namespace.name]:
+        if name is None and not proxies[namespace.name] and not stale[namespace.name]:
             continue
         via = None if name is None else "tag" if name in snapshot.mesh.tags and name != DEFAULT else "revision"
         rows.append(
@@ -60,6 +63,7 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
                 "gateways": namespace.name in gateways,
                 "proxies": proxies[namespace.name],
                 "stale_proxies": stale[namespace.name],
+                "stale_for": sorted(leads[namespace.name]),
             }
         )
     return rows

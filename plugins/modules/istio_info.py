@@ -204,6 +204,11 @@ namespaces:
       description: Number of pods whose proxy is stale or missing.
       type: int
       sample: 2
+    stale_for:
+      description: Revisions that these pods would get now, by the labels of the namespace or their own.
+      type: list
+      elements: str
+      sample: ["1-31-0"]
 unrestartable:
   description: Pods that are stale, or whose image is pinned, and that a rollout does not mend. One entry for each
     owner and reason.

@@ -58,6 +58,8 @@ options:
     description:
       - Settings that may change although they were given to the running revision, as dotted paths of Helm values such
         as V(pilot.env.PILOT_TRACE_SAMPLING). Other changes of such settings refuse the install.
+      - Also objects that may lose settings when they are taken over, such as
+        V(Service istio-system/istio-ingressgateway).
     type: list
     elements: str
     default: []
@@ -100,7 +102,7 @@ options:
   profile:
     description:
       - Installation profile. V(minimal) is the control plane alone, which is what a second revision needs.
-      - Profiles with gateways or CNI would take these over from the revision that owns them.
+      - Profiles with gateways or CNI would take these over from the revision that owns them; see O(take_shared).
       - Not used with O(installer=helm), whose charts have profiles of their own in V(values.profile).
     type: str
     default: minimal
@@ -116,8 +118,7 @@ options:
       - Whether to carry the settings over. They come from the ConfigMap C(values-<revision>), which Istio writes
         since 1.26.
       - If O(revision) is there already, its own settings are kept.
-      - Not carried over are the revision, the tag and default settings, and with O(installer=istioctl) the values of
-        gateways and ztunnel.
+      - Not carried over are the revision, the tag and default settings.
         The hub is carried over unless it is one of Istio's own.
     type: bool
     default: true
@@ -134,6 +135,20 @@ options:
         C(distroless).
       - Required if the source runs a tag of your own.
     type: str
+  take_shared:
+    description:
+      - Whether this revision may take over the gateways, CNI and ztunnel that the revision it starts from owns. It must
+        be proven before. Everything that changes hands is returned in RV(taken_over), and the task waits until it runs.
+      - With V(false), an install that would take something over by the way is refused.
+      - What the revision owns already it keeps, whatever O(profile) is.
+    type: bool
+    default: false
+  components:
+    description:
+      - Components of an IstioOperator, as below C(spec.components), beside those of O(profile) and those that the
+        revision owns. For settings that are no Helm values. Gateways are told apart by their names.
+    type: dict
+    default: {}
   take_default:
     description:
       - Whether this revision may become the default if there is no tag V(default). C(istioctl) makes any revision the
@@ -174,7 +189,7 @@ attributes:
     support: full
     details:
       - Starts the installer only to render and to read. Everything else is read, or is a server-side dry run.
-      - O(planned) is used with O(state=absent) only.
+      - With O(planned), an install shows only what it would take over. The rest is what the earlier task would do.
   diff_mode:
     support: full
     details:
@@ -306,6 +321,13 @@ settings:
       type: dict
       sample:
         global.logging.level: ["default:info", "default:warn"]
+taken_over:
+  description: Objects of shared gateways, CNI and ztunnel that change hands.
+  returned: success and O(state=present)
+  type: list
+  elements: str
+  sample:
+    - Deployment istio-system/istio-ingressgateway
 overridden:
   description: Blockers that O(allow_blockers) has overridden, with the same keys as RV(failure.blockers).
   returned: success and O(state=absent)

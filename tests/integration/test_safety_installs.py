@@ -38,16 +38,23 @@ def test_an_install_never_lowers_the_crds_and_never_moves_the_default(desk: Desk
     assert resource_versions(gated, CRDS) == crds
 
 
-def test_an_install_that_would_prune_a_gateway_is_refused(desk: Desk, gated: Cluster) -> None:
+def test_an_install_keeps_the_gateway_that_the_revision_owns_whatever_the_profile_is(
+    desk: Desk, gated: Cluster
+) -> None:
+    for profile in ("minimal", "default"):
+        same = desk.tool(
+            gated, "istio_revision", check=True, revision=NEW_REVISION, version=NEW_VERSION, profile=profile
+        )
+        assert (same.get("failed"), same["changed"]) == (None, False), same
+
+
+def test_an_install_that_would_prune_is_refused(desk: Desk, gated: Cluster) -> None:
+    smaller = {"pilot": {"autoscaleEnabled": False}}
     with no_write(gated):
-        result = desk.tool(gated, "istio_revision", revision=NEW_REVISION, version=NEW_VERSION, profile="minimal")
+        result = desk.tool(gated, "istio_revision", revision=NEW_REVISION, version=NEW_VERSION, values=smaller)
     message = refusal(result, "SafetyError")
     assert "This install would delete objects that the revision was installed with" in message
-    assert "prune Deployment istio-system/istio-ingressgateway" in message
-    whole = desk.tool(
-        gated, "istio_revision", check=True, revision=NEW_REVISION, version=NEW_VERSION, profile="default"
-    )
-    assert (whole.get("failed"), whole["changed"]) == (None, False), whole
+    assert f"prune HorizontalPodAutoscaler istio-system/istiod-{NEW_REVISION}" in message
 
 
 def test_a_revision_that_owns_a_shared_gateway_stays(desk: Desk, gated: Cluster) -> None:

@@ -14,10 +14,12 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils._belongings import read_belonging
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import COMPONENT, INJECTION, REV, TAG
+from ansible_collections.meshops.istio.plugins.module_utils._retire import belongings
+from ansible_collections.meshops.istio.plugins.module_utils._tool import Run
 from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_revision import TOOL
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
-from unit.module_utils.running import task
+from unit.module_utils.running import run_of, task
 
 MOVED = [*b.plane(b.OLD), *b.plane(b.NEW), *b.revision_tag("default", b.NEW), *b.namespaces(shop=b.NEW)]
 OF_OLD = {
@@ -56,6 +58,10 @@ class Remover:
             self.api.istioctl(self.folder, version)
         given: b.Json = {"istioctl": str(self.folder / "istioctl-{version}"), "timeout": 1}
         return task(self.api, TOOL, **{"revision": b.OLD, "state": "absent", **given, **options})
+
+    def run_of(self, installer: str) -> Run:
+        """A run as the core gets it."""
+        return run_of(self.api, TOOL, revision=b.OLD, state="absent", installer=installer)
 
     @property
     def names(self) -> set[str]:
@@ -117,6 +123,19 @@ def test_a_planned_handover_frees_the_revision(remover: Remover) -> None:
     assert [(one["code"], one["object"]) for one in blocked] == [("shared_component", place)]
     planned = {"revision": b.NEW, "version": b.NEW_VERSION, "taken_over": [place]}
     assert remover.run(check_mode=True, planned=planned)["changed"]
+
+
+def test_releases_of_their_own_are_no_part_of_a_release_of_istiod(remover: Remover) -> None:
+    """The charts of CNI and gateways stamp the same labels as istioctl does."""
+    cni = b.workload("DaemonSet", "istio-cni-node", b.SYSTEM)
+    cni["metadata"]["labels"] = {REV: b.OLD, COMPONENT: "Cni"}
+    remover.api.objects.append(cni)
+    found = {installer: belongings(remover.run_of(installer)) for installer in ("istioctl", "helm")}
+    assert {name: any(one.shared for one in owned) for name, owned in found.items()} == {
+        "istioctl": True,
+        "helm": False,
+    }
+    assert {str(one) for one in found["helm"]} == OF_OLD
 
 
 def test_only_what_is_named_is_overridden(remover: Remover) -> None:
