@@ -57,7 +57,7 @@ ISTIO = {
     "1.30": Source("istio-1.30", "9739e10eb9d7", 240, 15, 1490),
     "1.31": Source("istio-1.31", "eed52ebb66ad", 150, 15, 460),
 }
-HELM = Source("helm", "", 30, 10, 130)
+HELM = Source("helm", "", 30, 15, 130)
 #: Charts of a release, by the folders of Istio's sources.
 CHARTS = {"base": "base", "istiod": "istio-control/istio-discovery"}
 #: What release-builder writes into the charts of a release, file by file.
