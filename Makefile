@@ -139,9 +139,9 @@ demo: venv ## Upgrade two meshes by one command, and look at it
 demo-down: venv ## Stop the lab that the demo left up
 	@$(RUN) lab down --name demo
 
-.PHONY: findings
-findings: venv ## Write docs/findings.md anew from the table of checks
-	@$(RUN) tools.findings
+.PHONY: pages
+pages: venv ## Write the pages of docs/ anew that are made from tables of the code
+	@$(RUN) tools.pages
 
 .PHONY: freeze
 freeze: ## Write requirements/dev.txt anew from dev.in (with PYTHON=python3.12, the lowest one supported)

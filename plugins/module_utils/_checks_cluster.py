@@ -8,12 +8,14 @@ from __future__ import annotations
 import collections
 import re
 
-from ansible_collections.meshops.istio.plugins.module_utils._finding import INFO, WARNING, Check, Found, Goal
+from ansible_collections.meshops.istio.plugins.module_utils._finding import ERROR, INFO, WARNING, Check, Found, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import MANAGED_GATEWAY
 from ansible_collections.meshops.istio.plugins.module_utils._room import Node, placed
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._versions import parse
 
+#: Permissions that a finding names before it only counts.
+SHOWN = 8
 #: First kubelet minor with native sidecars on by default, and first Istio that uses them by itself.
 NATIVE_KUBELET, NATIVE_ISTIO = (1, 33), (1, 27)
 #: Value of label gateway.istio.io/managed on waypoints (istio/istio pkg/config/constants).
@@ -91,7 +93,18 @@ def _applies(pattern: str, version: str) -> bool:
         return True
 
 
+def _denied(snapshot: Snapshot, goal: Goal) -> Found:
+    by_purpose: dict[str, list[str]] = collections.defaultdict(list)
+    for one in snapshot.denied:
+        by_purpose[one.purpose].append(str(one) + (f" in namespace {snapshot.mesh.namespace}" if one.local else ""))
+    for purpose, lacking in by_purpose.items():
+        more = f", and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
+        yield f"permissions to {purpose}", f"This user may not {', '.join(lacking[:SHOWN])}{more}."
+
+
 CHECKS = (
+    Check("MU009", ERROR, "permissions missing", "The run would stop half way.",
+          "grant them, such as by the ClusterRole in docs/permissions.md", _denied),
     Check("MU040", WARNING, "no room for a second control plane", "Its pods would wait for a node.",
           "free requests or add nodes", _no_room, needs=("nodes",)),
     Check("MU041", WARNING, "old kubelets decide about native sidecars", "One old node changes the pods of all nodes.",

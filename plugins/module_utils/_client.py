@@ -39,6 +39,8 @@ APPLY_PATCH = "application/apply-patch+yaml"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 PAGE = 500
 TRIES = 6
+#: Requests that only ask.
+QUESTIONS = "/apis/authorization.k8s.io/v1/selfsubject"
 BUSY = (429, 502, 503, 504)
 FIELD_MANAGER = "meshops.istio"
 
@@ -72,11 +74,11 @@ class Client:
         """Whether the server's certificate is checked."""
         return bool(self._configuration.verify_ssl)
 
-    def _count(self, method: str, params: Mapping[str, t.Any]) -> None:
+    def _count(self, method: str, path: str, params: Mapping[str, t.Any]) -> None:
         with self._lock:
             if method == "GET":
                 self.traffic.reads += 1
-            elif params.get("dryRun"):
+            elif params.get("dryRun") or path.startswith(QUESTIONS):
                 self.traffic.dry_runs += 1
             else:
                 self.traffic.writes += 1
@@ -107,7 +109,7 @@ class Client:
                 time.sleep(_backoff(attempt, response.headers.get("Retry-After")))
                 continue
             if method == "GET" or response.status < 400:
-                self._count(method, params)
+                self._count(method, path, params)
             return response
         raise AssertionError("unreachable")
 

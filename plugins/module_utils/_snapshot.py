@@ -65,6 +65,20 @@ class Extension:
 
 
 @dataclasses.dataclass(frozen=True)
+class Permission:
+    """One verb on one resource, and what it is needed for; ``local`` is whether only in the mesh's own namespace."""
+
+    verb: str
+    group: str
+    resource: str
+    purpose: str
+    local: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}{'.' if self.group else ''}{self.group}"
+
+
+@dataclasses.dataclass(frozen=True)
 class Stuck:
     """Pods with a stale proxy that no rollout replaces, with the reason and the remedy (safety rule S6)."""
 
@@ -105,6 +119,7 @@ class Snapshot:
     budgets: tuple[Budget, ...] = ()
     nodes: tuple[Node, ...] = ()
     extensions: tuple[Extension, ...] = ()
+    denied: tuple[Permission, ...] = ()
     unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property

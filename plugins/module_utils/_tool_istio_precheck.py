@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import typing as t
 from collections.abc import Mapping
 
@@ -13,6 +14,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._argspec import Argu
 from ansible_collections.meshops.istio.plugins.module_utils._checks import findings, require_known
 from ansible_collections.meshops.istio.plugins.module_utils._finding import BEFORE, SEVERITIES, Finding, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._moves import source_of
+from ansible_collections.meshops.istio.plugins.module_utils._permissions import NEEDED, denied
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome, Run, Tool
 from ansible_collections.meshops.istio.plugins.module_utils._versions import HOPS, parse, required
 
@@ -24,6 +26,7 @@ SPEC = ArgumentSpec(
         "version": {"type": "str"},
         "revision": {"type": "str"},
         "source_revision": {"type": "str"},
+        "installer": {"type": "str", "choices": list(NEEDED)},
         "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
         "allow": {"type": "list", "elements": "str", "default": []},
     },
@@ -60,6 +63,9 @@ def run(run: Run) -> Outcome:
     """Read the cluster once, run every check of the stage, and say what was found."""
     params = run.params
     snapshot = run.snapshot(pods=True, surroundings=True)
+    if params["installer"] and params["stage"] == BEFORE:
+        lacking = denied(run.client, NEEDED[params["installer"]], run.istio_namespace)
+        snapshot = dataclasses.replace(snapshot, denied=lacking)
     version = parse(params["version"]) if params["version"] else None
     revision = params["revision"] or ""
     source = params["source_revision"]

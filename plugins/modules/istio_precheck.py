@@ -47,6 +47,13 @@ options:
       - If it is not given, it is the one other revision that namespaces follow; where none does, the revision that
         the default leads to, or the only other one. If namespaces follow several, the task fails.
     type: str
+  installer:
+    description:
+      - What installs control planes in the run to come, as in M(meshops.istio.istio_revision). The permissions that
+        such a run needs are asked for before it starts, V(MU009).
+      - If it is not given, the permission to read is enough, and no other is asked for.
+    type: str
+    choices: [external, istioctl, helm]
   fail_on:
     description:
       - Lowest severity that fails the task. With V(never) findings are only returned.
@@ -67,16 +74,9 @@ attributes:
   idempotent:
     support: full
 notes:
-  - "Errors about the upgrade: V(MU001) unsupported step between versions, V(MU002) Kubernetes too old, V(MU003) no
-    control plane, V(MU004) control plane not ready, V(MU005) revision name taken by another version."
-  - "Errors about injection: V(MU010) a namespace label that no webhook owns, V(MU011) a webhook without its Service,
-    V(MU013) default parked without a tag, V(MU014) new pods are rejected."
-  - "Errors about versions: V(MU030) proxies newer than their control plane."
-  - "Warnings: V(MU006) version of the source unknown, V(MU012) owners of the default disagree, V(MU020) stale proxies
-    (an error after the upgrade), V(MU022) a proxy that would not come back, V(MU023) no room in a
-    PodDisruptionBudget, V(MU031) CRDs newer than the target."
-  - "Information: V(MU021) pods that no rollout replaces (a warning after the upgrade)."
-  - After an upgrade, V(MU001), V(MU002), V(MU003), V(MU005), V(MU006), V(MU023) and V(MU031) are not looked at.
+  - All findings with their severities, reasons and remedies are listed at
+    U(https://github.com/meshops/istio/blob/main/docs/findings.md).
+  - What may not be read is not judged. V(MU090) names each check that was not made.
 extends_documentation_fragment:
   - meshops.istio.attributes.info
   - meshops.istio.attributes.action

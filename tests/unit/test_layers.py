@@ -47,6 +47,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_installer_*",
         "_manifest",
         "_module",
+        "_permissions",
         "_planned",
         "_prove",
         "_reading",

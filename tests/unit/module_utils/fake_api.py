@@ -66,7 +66,8 @@ class Seen:
     @property
     def writes(self) -> bool:
         """Whether it would change something."""
-        return self.method not in ("GET", "HEAD") and self.query.get("dryRun") != "All" and self.path not in TOOLS
+        asks = self.query.get("dryRun") == "All" or self.path in TOOLS or self.path.endswith("reviews")
+        return self.method not in ("GET", "HEAD") and not asks
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,6 +102,7 @@ class FakeApi:
         self.objects: list[b.Json] = json.loads(json.dumps(objects))
         self.seen: list[Seen] = []
         self.scripts: dict[tuple[str, str], list[Answer]] = {}
+        self.may: Callable[[b.Json], bool] = lambda dummy: True
         self.istioctl_does: Command = lambda arguments: (64, "", f"unexpected: {arguments}")
         self.helm_does = self.istioctl_does
         self.on_patch: Callable[[b.Json], None] = self.roll_out
@@ -160,6 +162,8 @@ class FakeApi:
                 return Answer({"code": code, "out": out, "err": err})
             if seen.path == "/version":
                 return Answer({"gitVersion": b.KUBERNETES})
+            if seen.path.endswith("/selfsubjectaccessreviews"):
+                return Answer({"status": {"allowed": self.may(seen.body["spec"]["resourceAttributes"])}})
             return self._serve(seen)
 
     def _serve(self, seen: Seen) -> Answer:

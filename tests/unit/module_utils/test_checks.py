@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils._checks import CHECKS, CODES, findings
 from ansible_collections.meshops.istio.plugins.module_utils._finding import AFTER, BEFORE, SEVERITIES, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Permission
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
 from unit.module_utils import builders as b
 
@@ -240,6 +241,13 @@ def test_a_healthy_cluster_has_no_findings(stage: str) -> None:
             [*HEALTHY, b.envoy_filter("tweak", "shop", r"^1\.30.*", r"^1\.3[0-9].*")],
             {},
             id="MU044: a patch for the old proxies only",
+        ),
+        pytest.param(
+            "MU009",
+            "permissions to move namespaces",
+            HEALTHY,
+            {"denied": (Permission("patch", "", "namespaces", "move namespaces"),)},
+            id="MU009: permissions missing",
         ),
         pytest.param("MU040", f"revision {b.NEW}", [*HUNGRY, b.node(memory="1Gi")], {}, id="MU040 domain 14: no room"),
         pytest.param(

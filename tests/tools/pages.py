@@ -1,0 +1,119 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Write the pages of docs/ that are made from tables of the code, so that the two cannot differ."""
+
+from __future__ import annotations
+
+import collections
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ansible_collections.meshops.istio.plugins.module_utils._checks import CHECKS
+from ansible_collections.meshops.istio.plugins.module_utils._finding import Check
+from ansible_collections.meshops.istio.plugins.module_utils._permissions import (
+    LOOKING,
+    MOVING,
+    NEEDED,
+    READING,
+)
+from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Permission
+
+DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+FINDINGS = """# Findings
+
+What `istio_precheck` looks for. Codes are stable: name one in `allow` to go on in spite of it.
+Severity *before* counts in the gate of an upgrade, *after* in its proof; a dash means that the check is not made there.
+
+| code | before | after | title | why it matters | remedy |
+| --- | --- | --- | --- | --- | --- |
+"""
+PERMISSIONS = """# Permissions
+
+What the user of a run has to be allowed to do. A run asks the API server for it before it touches anything (MU009).
+Names, and the namespace `istio-system`, are yours to change.
+
+`istioctl` and Helm act as the same user. Roles may be escalated and bound because istiod's own are among what is
+installed.
+"""
+SETS = {
+    "reader": ("Read: `istio_info` and `istio_precheck`", READING),
+    "mover": ("Move and restart: every playbook with `istio_installer=external`", MOVING),
+    "installer": ("Install and retire: every playbook with `istio_installer=istioctl`", NEEDED["istioctl"]),
+    "installer-helm": ("The same with `istio_installer=helm`", NEEDED["helm"]),
+}
+RBAC = "rbac.authorization.k8s.io"
+Json = dict[str, Any]
+
+
+def row(check: Check) -> str:
+    """One line of the table of findings."""
+    cells = (check.code, check.severity, check.after or "-", check.title, check.why, check.remedy)
+    return f"| {' | '.join(cells)} |"
+
+
+def rules(wanted: Iterable[Permission]) -> list[Json]:
+    """RBAC rules: resources of one group that need the same verbs stand together."""
+    verbs: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
+    for one in wanted:
+        if one.verb not in verbs[one.group, one.resource]:
+            verbs[one.group, one.resource].append(one.verb)
+    groups: dict[tuple[str, tuple[str, ...]], list[str]] = collections.defaultdict(list)
+    for (group, resource), found in verbs.items():
+        groups[group, tuple(sorted(found))].append(resource)
+    return [
+        {"apiGroups": [group], "resources": sorted(resources), "verbs": list(found)}
+        for (group, found), resources in sorted(groups.items())
+    ]
+
+
+def roles(name: str, wanted: Iterable[Permission], namespace: str) -> list[Json]:
+    """A ClusterRole for what is needed everywhere, and a Role for what is needed beside the control planes."""
+    found = list(wanted)
+    api = f"{RBAC}/v1"
+    everywhere = [one for one in found if not one.local]
+    local = [one for one in found if one.local]
+    return [
+        {"apiVersion": api, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules(everywhere)},
+        {
+            "apiVersion": api,
+            "kind": "Role",
+            "metadata": {"name": name, "namespace": namespace},
+            "rules": rules(local),
+        },
+    ]
+
+
+def findings() -> str:
+    """The page of findings."""
+    return FINDINGS + "\n".join(row(check) for check in CHECKS) + "\n"
+
+
+def permissions() -> str:
+    """The page of permissions."""
+    text = PERMISSIONS
+    for name, (title, wanted) in SETS.items():
+        documents = roles(f"meshops-istio-{name}", (*wanted, *LOOKING), "istio-system")
+        body = "---\n".join(
+            yaml.safe_dump(one, sort_keys=False, default_flow_style=None, width=140) for one in documents
+        )
+        text += f"\n## {title}\n\n```yaml\n{body}```\n"
+    return text
+
+
+PAGES = {"findings.md": findings, "permissions.md": permissions}
+
+
+def main() -> int:
+    """Write the pages."""
+    for name, page in PAGES.items():
+        (DOCS / name).write_text(page(), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
