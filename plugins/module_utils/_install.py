@@ -281,7 +281,9 @@ def _diff(mesh: Mesh, steps: Plan, revision: str, version: str) -> tuple[Json, J
             f"{change.kind} {change.namespace}/{change.name}" if change.namespace else f"{change.kind} {change.name}"
         )
         if change.change == "update":
-            some = list(change.fields.items())[: _manifest.FIELDS_SHOWN]
+            # texts that only explain come last: a CRD has hundreds of them
+            told = sorted(change.fields.items(), key=lambda field: field[0].endswith(".description"))
+            some = told[: _manifest.FIELDS_SHOWN]
             rest = len(change.fields) - len(some)
             before["objects"][place] = _side(some, 0, rest)
             after["objects"][place] = _side(some, 1, rest)
