@@ -191,12 +191,17 @@ def test_the_default_that_parks_a_control_plane_is_not_removed(desk: Desk, whole
     assert "its webhook is parked behind the tag, so that nothing would inject" in refusal(result, "SafetyError")
 
 
-@pytest.mark.parametrize("version", [VERSION, NEW_VERSION])
-def test_a_default_that_is_removed_leaves_nothing(desk: Desk, version: str) -> None:
+@pytest.fixture(scope="module")
+def bare(desk: Desk) -> Cluster:
+    """A cluster without Istio."""
     cluster, desk.state = desk.lab.clusters[1], ""
-    if not cluster.items(f"{ADMISSION}/mutatingwebhookconfigurations"):
-        cluster.reset()
-    revision = version.replace(".", "-")
+    cluster.reset()
+    return cluster
+
+
+@pytest.mark.parametrize("version", [VERSION, NEW_VERSION])
+def test_a_default_that_is_removed_leaves_nothing(desk: Desk, bare: Cluster, version: str) -> None:
+    cluster, revision = bare, version.replace(".", "-")
     cluster.install_istio(version, revision)
     tag(desk, cluster, revision)
     result = tag(desk, cluster, None)
