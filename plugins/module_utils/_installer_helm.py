@@ -164,7 +164,7 @@ class ByHelm:
         for part in parts:
             release = self._mended(part.release, timeout)
             flags = ["--install", "--reset-values", "--timeout", f"{timeout}s"]
-            if release is None:
+            if release is None and not self._has_namespace():
                 flags.append("--create-namespace")
             if self.helm.applies_server_side(release):
                 flags.append("--force-conflicts")
@@ -173,6 +173,14 @@ class ByHelm:
                 self.helm.run("upgrade", part.name, chart, *flags, "--values", path, timeout=timeout + 60)
         if parked_injector:
             self._park(parked_injector)
+
+    def _has_namespace(self) -> bool:
+        """Whether there is the namespace already: not everybody may create one."""
+        try:
+            self.run.client.get(f"{NAMESPACES}/{self.helm.namespace}", doing="Reading the namespace of the releases")
+        except NotFoundError:
+            return False
+        return True
 
     def _mended(self, release: Release | None, timeout: int) -> Release | None:
         """Return a release that Helm upgrades, None where it installs; ends what a killed helm has left."""

@@ -80,10 +80,11 @@ def require_free(rendered: Json, live: Json) -> None:
     if all(theirs.get(key) == mine[key] for key in (RELEASE, RELEASE_NAMESPACE)):
         return
     owner = manager_of(live)
+    place = f" of namespace {theirs.get(RELEASE_NAMESPACE)}" if owner.kind == HELM else ""
     advice = "set installer=istioctl" if owner.kind == ISTIOCTL else "have its owner upgrade it"
     raise SafetyError(
-        f"{rendered['kind']} {name_of(rendered)} belongs to {owner}, so Helm would not take it into release "
-        f"{mine[RELEASE]}: {advice}."
+        f"{rendered['kind']} {name_of(rendered)} belongs to {owner}{place}, so Helm would not take it into release "
+        f"{mine[RELEASE]} of namespace {mine[RELEASE_NAMESPACE]}: {advice}."
     )
 
 

@@ -34,6 +34,7 @@ class Helm:
         self.records: dict[str, list[b.Json]] = {}
         self.given: dict[str, b.Json] = {}
         self.log: list[str] = []
+        self.creates: list[bool] = []
         api.helm_does = self.does
         for chart in ("base", "istiod"):
             (folder / chart).touch()
@@ -95,6 +96,7 @@ class Helm:
     def upgrade(self, name: str, arguments: list[str]) -> tuple[int, str, str]:
         """Answer helm upgrade: refuse a pending release as Helm does, else install."""
         assert "--force-conflicts" in arguments
+        self.creates.append("--create-namespace" in arguments)
         if self.records.get(name) and self.records[name][-1]["status"].startswith("pending"):
             return 1, "", "Error: UPGRADE FAILED: another operation (install/upgrade/rollback) is in progress"
         made = self.makes[Path(arguments[2]).name]
@@ -154,6 +156,15 @@ def test_a_canary_is_installed_and_proven(helm: Helm) -> None:
         RELEASE: {"revision": b.NEW, "pilot": {"env": {"A": "b"}}},
     }
     assert result["diff"]["after"]["control_planes"] == {b.OLD: "1.30.3", b.NEW: "1.31.0"}
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_namespace_is_created_only_where_there_is_none(helm: Helm, there: bool) -> None:
+    if not there:
+        helm.api.objects = [*b.namespaces()[:2], b.namespace("free")]
+        helm.records.clear()
+    helm.run()
+    assert helm.creates == [not there] * 2
 
 
 def test_check_mode_lists_what_the_install_makes_and_a_second_run_makes_nothing(helm: Helm) -> None:

@@ -115,7 +115,7 @@ def test_helm_marks_every_object() -> None:
             {}, {"operator.istio.io/managed": "Reconcile"}, "belongs to istioctl.*set installer=istioctl", id="istioctl"
         ),
         pytest.param({RELEASE: "other", PLACE: b.SYSTEM}, {}, "belongs to Helm release other", id="another release"),
-        pytest.param({RELEASE: "istio-base", PLACE: "other"}, {}, "would not take it", id="of another namespace"),
+        pytest.param({RELEASE: "istio-base", PLACE: "x"}, {}, "istio-base of namespace x, so", id="another namespace"),
         pytest.param({}, {}, "belongs to nobody known.*have its owner upgrade it", id="applied by hand"),
     ],
 )
