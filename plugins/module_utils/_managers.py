@@ -60,7 +60,7 @@ def manager_of(obj: Mapping[str, t.Any]) -> Manager:
     metadata = obj.get("metadata") or {}
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     for owner in metadata.get("ownerReferences") or ():
-        if str(owner.get("apiVersion", "")).split("/")[0] == SAIL_GROUP:
+        if str(owner.get("apiVersion", "")).partition("/")[0] == SAIL_GROUP:
             return Manager(OPERATOR, f"{owner['kind']} {owner['name']} of the Sail Operator")
     for label, name in PLATFORM_LABELS.items():
         if label in labels:
