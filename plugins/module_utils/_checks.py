@@ -57,7 +57,9 @@ def _mended(snapshot: Snapshot, goal: Goal, check: Check, place: str, severity: 
     found = snapshot.mesh.revisions.get(goal.revision)
     installed = [f"Deployment {found.deployment}"] if found and goal.stage == BEFORE else []
     removed = _half_removed(snapshot.mesh, goal.source)
-    mended = {"MU004": installed, "MU007": installed, "MU011": removed, "MU015": removed}
+    # a downgrade in place restarts what is newer than the control plane that it has replaced
+    restarted = [f"revision {goal.revision}"] if goal.strategy == "downgrade" and goal.stage == BEFORE else []
+    mended = {"MU004": installed, "MU007": installed, "MU011": removed, "MU015": removed, "MU030": restarted}
     return WARNING if place in mended.get(check.code, ()) else severity
 
 

@@ -30,12 +30,17 @@ MESH = ("batch", "catalog", "ingress", "logging", "orders", "payments", "reports
 OUTSIDE = "legacy"
 VIRTUAL_SERVICES = "/apis/networking.istio.io/v1/namespaces/shop/virtualservices"
 PROBE_SECONDS = 0.25
+CUT_OFF = ("EOF", "use of closed network connection", "connection reset by peer")
 
 
-def mesh(cluster: Cluster, revision: str, *, sets: Iterable[str] = ()) -> None:
-    """Istio 1.30.3, with or without a revision, and the population with namespaces of every kind of label."""
+def mesh(cluster: Cluster, revision: str, profile: str = "minimal", *, sets: Iterable[str] = ()) -> None:
+    """Istio 1.30.3, with or without a revision, and the population with namespaces of every kind of label.
+
+    Profile default brings a gateway in Istio's own namespace.
+    """
     cluster.reset()
-    cluster.install_istio(VERSION, None if revision == UNREVISIONED else revision, sets=[*SETTINGS, *sets])
+    own = None if revision == UNREVISIONED else revision
+    cluster.install_istio(VERSION, own, profile=profile, sets=[*SETTINGS, *sets])
     cluster.istioctl(VERSION, "tag", "set", "prod", "--revision", revision, "-y")
     cluster.seed(revision)
     for name in ENABLED:
@@ -49,10 +54,10 @@ def suffix(revision: str) -> str:
     return "" if revision == UNREVISIONED else f"-{revision}"
 
 
-def meshes(clusters: Iterable[Cluster], revisions: Iterable[str], **options: Any) -> None:
+def meshes(clusters: Iterable[Cluster], *each: Iterable[str], **options: Any) -> None:
     """Several of them, side by side."""
     with ThreadPoolExecutor() as pool:
-        list(pool.map(lambda pair: mesh(*pair, **options), zip(clusters, revisions, strict=True)))
+        list(pool.map(lambda one: mesh(*one, **options), zip(clusters, *each, strict=True)))
 
 
 def drop_unrestartable(cluster: Cluster) -> None:
@@ -147,8 +152,18 @@ class Probe:
         while True:
             name = self.namespaces[len(self.versions) % len(self.namespaces)]
             try:
-                self.versions.append(injected(self.cluster, name).version)
+                self.versions.append(self._ask(name))
             except ApiError as error:
                 self.problems.append(str(error))
             if self._end.wait(PROBE_SECONDS):
                 return
+
+    def _ask(self, namespace: str) -> str:
+        try:
+            return injected(self.cluster, namespace).version
+        except ApiError as error:
+            # istiod ends without waiting for what it is about to answer (istio/istio pilot/pkg/bootstrap/server.go);
+            # whoever creates pods asks again
+            if not str(error).endswith(CUT_OFF):
+                raise
+            return injected(self.cluster, namespace).version

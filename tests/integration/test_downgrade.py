@@ -23,7 +23,7 @@ from integration.meshes import (
     drop_unrestartable,
     mesh,
 )
-from integration.objects import INJECTION, REV, changed, labels, pods
+from integration.objects import INJECTION, REV, changed, labels
 from integration.story import Reading
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, UNREVISIONED, VERSION, Desk, Play
 from lab import Cluster
@@ -174,27 +174,3 @@ def test_the_second_run_changes_nothing(story: Down, cluster: Cluster) -> None:
 @pytest.mark.parametrize("name", ["checked", "downgraded", "again"])
 def test_pods_can_be_created_throughout(story: Down, cluster: Cluster, name: str) -> None:
     assert getattr(story, name).probes[cluster.name].problems == []
-
-
-@pytest.fixture(scope="module")
-def by_choice(desk: Desk, story: Down) -> tuple[Cluster, Step, Step]:
-    """Revision 1-30-3 of the first mesh goes up to 1.31.0 and down again, in place."""
-    assert story.again
-    cluster = desk.lab.clusters[0]
-    options: Json = {"revision": REVISION, "version": NEW_VERSION, "strategy": "in_place"}
-    up = desk.tool(cluster, "istio_revision", timeout=60, **options)
-    assert "failed" not in up, up.get("msg")
-    assert not desk.tool(cluster, "rollout_restart", namespaces=list(MESH)).get("failed")
-    choice = {"istio_downgrade_strategy": "in_place", "istio_revision": REVISION}
-    return cluster, step(desk, [cluster], **choice), step(desk, [cluster], **choice)
-
-
-def test_a_downgrade_in_place_by_choice(by_choice: tuple[Cluster, Step, Step]) -> None:
-    cluster, down, again = by_choice
-    down.play.require_success()
-    assert_sound(cluster, VERSION, REVISION)
-    assert {pod.version for pod in pods(cluster).values() if pod.image} == {VERSION}
-    assert set(crd_versions(cluster).values()) == {NEW_VERSION}
-    again.play.require_success()
-    assert again.play.recap[cluster.name]["changed"] == 0
-    assert again.writes[cluster.name] == []

@@ -355,6 +355,16 @@ def test_mu008_is_silent_with_two_replicas_and_a_budget() -> None:
     assert "MU008" not in fired(two_istiods(), GOAL)
 
 
+@pytest.mark.parametrize(
+    ("strategy", "stage", "severity"),
+    [("downgrade", BEFORE, "warning"), ("downgrade", AFTER, "error"), ("in_place", BEFORE, "error")],
+)
+def test_a_downgrade_in_place_goes_on_where_it_was_killed(strategy: str, stage: str, severity: str) -> None:
+    goal = Goal(strategy, Version(1, 30, 3), b.OLD, None, stage)
+    ahead = [*HEALTHY, b.pod("ahead", owner=None, image=b.proxy("1.31.0"))]
+    assert [row.severity for row in findings(b.snapshot_of(ahead), goal) if row.code == "MU030"] == [severity]
+
+
 def test_domain_12_a_patch_level_ahead_is_no_skew() -> None:
     assert "MU030" not in fired([*HEALTHY, b.pod("ahead", owner=None, image=b.proxy("1.30.9"))])
 
