@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT, Injector, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils._versions import parse
+from ansible_collections.meshops.istio.plugins.module_utils._versions import Version, parse
 
 SERVICE_SINCE = (1, 28)
 ACTIVE, PARKED = "active", "parked"
@@ -45,7 +45,11 @@ def wanted(mesh: Mesh, tag: str, revision: str | None) -> dict[str, str | None]:
 
 def _has_service(mesh: Mesh, revision: str) -> bool:
     plane = mesh.revisions.get(revision)
-    version = parse(plane.installed_by or plane.version) if plane else None
+    return has_tag_service(parse(plane.installed_by or plane.version) if plane else None)
+
+
+def has_tag_service(version: Version | None) -> bool:
+    """Return whether the istioctl of a version makes a Service for each tag; an unknown one is taken for new."""
     return version is None or (version.major, version.minor) >= SERVICE_SINCE
 
 

@@ -16,6 +16,7 @@ import functools
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client, Json
+from ansible_collections.meshops.istio.plugins.module_utils._default import has_tag_service
 from ansible_collections.meshops.istio.plugins.module_utils._errors import NotFoundError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils._istioctl import Istioctl
 from ansible_collections.meshops.istio.plugins.module_utils._manifest import (
@@ -31,6 +32,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     COMPONENT,
     CRD_VERSION,
     DEFAULT,
+    DEFAULT_VALIDATOR,
     PARKED,
     REV,
     Mesh,
@@ -71,10 +73,7 @@ class ByIstioctl:
         found = changes(self.client, rendered, dress, MANAGER)
         if wanted.revision in mesh.revisions:
             found += prunes(self.client, rendered, wanted)
-        if mesh.tags.get(DEFAULT) != after:
-            change = "update" if DEFAULT in mesh.tags else "create"
-            found.append(Change("MutatingWebhookConfiguration", "", "istio-revision-tag-default", change))
-        elif wanted.revision == DEFAULT:
+        if wanted.revision == DEFAULT or DEFAULT not in mesh.tags:
             found += default_changes(self.client, wanted)
         return Installation(rendered, found, after, MANAGER, dress, functools.partial(self._install, document))
 
@@ -160,20 +159,27 @@ def prunes(client: Client, rendered: Iterable[Json], wanted: Wanted) -> list[Cha
 
 
 def default_changes(client: Client, wanted: Wanted) -> list[Change]:
-    """Return which objects of the default tag an install without a revision rewrites: it stamps its version on them."""
+    """Return which owners of the default an install rewrites that makes its revision the default (rule S11).
+
+    It makes those that are missing, leads all of them to its revision and stamps its version on its own.
+    """
     found, version, namespace = [], str(wanted.version), wanted.namespace
     place = "" if namespace == "istio-system" else f"-{namespace}"
     for kind, name in (
         ("MutatingWebhookConfiguration", f"istio-revision-tag-default{place}"),
         ("Service", "istiod-revision-tag-default"),
-        ("ValidatingWebhookConfiguration", "istiod-default-validator"),
+        ("ValidatingWebhookConfiguration", DEFAULT_VALIDATOR),
     ):
         inside = namespace if RESOURCES[kind][2] else ""
         try:
-            live = client.get(object_path(kind, inside, name), doing=f"Comparing {kind} {name}")
+            labels = labels_of(client.get(object_path(kind, inside, name), doing=f"Comparing {kind} {name}"))
         except NotFoundError:
+            if kind != "Service" or has_tag_service(wanted.version):
+                found.append(Change(kind, inside, name, "create"))
             continue
-        have = labels_of(live).get(CRD_VERSION)
-        if have not in (None, version):
-            found.append(Change(kind, inside, name, "update", {f"metadata.labels.{CRD_VERSION}": (have, version)}))
+        wished = {REV: wanted.revision, **({CRD_VERSION: version} if CRD_VERSION in labels else {})}
+        fields = {f"metadata.labels.{key}": (labels.get(key), value) for key, value in wished.items()}
+        differing = {path: pair for path, pair in fields.items() if pair[0] != pair[1]}
+        if differing:
+            found.append(Change(kind, inside, name, "update", differing))
     return found

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from integration.meshes import ADMISSION, MERGE, assert_no_orphan, assert_one_default, assert_validated
-from integration.objects import INJECTION, REV, injected
+from integration.objects import INJECTION, REV, changed, injected, objects
 from integration.safety import no_write, refusal
 from integration.support import NEW_REVISION, NEW_VERSION, VERSION, Desk
 from lab import ApiError, Cluster
@@ -151,6 +151,19 @@ def test_the_default_moves_there_and_back(desk: Desk, whole: Cluster) -> None:
 def of(revision: str) -> Json:
     """Owners that agree."""
     return {**dict.fromkeys(("revision", "service", "validator"), revision), "webhook_without_revision": "parked"}
+
+
+def test_an_install_that_takes_the_default_back_shows_all_its_owners(desk: Desk, whole: Cluster) -> None:
+    assert tag(desk, whole, NEW_REVISION)["changed"]
+    given: Json = {"revision": UNREVISIONED, "version": VERSION, "strategy": "in_place", "take_default": True}
+    planned = desk.tool(whole, "istio_revision", check=True, **given)
+    before = objects(whole)
+    result = desk.tool(whole, "istio_revision", **given)
+    assert not result.get("failed"), result
+    shown = {(one["kind"], one["namespace"], one["name"]) for one in planned["changes"]}
+    assert {name for dummy, dummy, name in shown} >= {path.rpartition("/")[2] for path in (WEBHOOK, VALIDATOR, SERVICE)}
+    assert shown == set(changed(before, objects(whole)))
+    assert_whole(desk, whole, UNREVISIONED, VERSION)
 
 
 def test_an_active_webhook_beside_the_tag_is_parked_again(desk: Desk, whole: Cluster) -> None:

@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._installer_istioctl 
     with_ownership,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._settings import Wanted
-from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
+from ansible_collections.meshops.istio.plugins.module_utils._versions import Version, required
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 
@@ -104,21 +104,39 @@ def stamped(version: str | None) -> list[b.Json]:
     return found
 
 
+STAMP = {"metadata.labels.operator.istio.io/version": (b.OLD_VERSION, b.NEW_VERSION)}
+
+
 @pytest.mark.parametrize(
-    ("objects", "expected"),
+    ("objects", "version", "expected"),
     [
-        pytest.param(stamped(b.OLD_VERSION), 3, id="an install without a revision stamps all three"),
-        pytest.param(stamped(b.NEW_VERSION), 0, id="they have that stamp"),
-        pytest.param(stamped(None), 0, id="made by tag set: no stamp"),
-        pytest.param([], 0, id="there is none yet"),
+        pytest.param(stamped(b.OLD_VERSION), "1.31.0", [STAMP] * 3, id="an install stamps all three"),
+        pytest.param(stamped(b.NEW_VERSION), "1.31.0", [], id="they have that stamp"),
+        pytest.param(stamped(None), "1.31.0", [], id="made by tag set: no stamp"),
+        pytest.param([], "1.31.0", [{}] * 3, id="there is none yet"),
+        pytest.param([], "1.27.0", [{}] * 2, id="before Istio 1.28 there is no Service"),
+        pytest.param(
+            b.revision_tag("default", b.NEW),
+            "1.31.0",
+            [{"metadata.labels.istio.io/rev": (b.NEW, "default")}] * 3,
+            id="all of them are taken back",
+        ),
+        pytest.param(
+            [*b.revision_tag("default", "default")[:2], b.validator("1-29-0")],
+            "1.31.0",
+            [{"metadata.labels.istio.io/rev": ("1-29-0", "default")}],
+            id="one of them leads elsewhere",
+        ),
     ],
 )
-def test_s11_the_default_tag_is_part_of_an_install_without_a_revision(objects: list[b.Json], expected: int) -> None:
+def test_s11_the_owners_of_the_default_are_part_of_the_plan(
+    objects: list[b.Json], version: str, expected: list[b.Json]
+) -> None:
     with FakeApi(*objects) as api:
-        found = default_changes(api.client(), dataclasses.replace(WANTED, version=Version(1, 31, 0)))
-    assert len(found) == expected
-    for one in found:
-        assert dict(one.fields) == {"metadata.labels.operator.istio.io/version": (b.OLD_VERSION, b.NEW_VERSION)}
+        wanted = dataclasses.replace(WANTED, revision="default", version=required(version))
+        found = default_changes(api.client(), wanted)
+    assert [dict(one.fields) for one in found] == expected
+    assert {one.change for one in found} <= {"create", "update"}
 
 
 @pytest.mark.parametrize(
