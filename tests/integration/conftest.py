@@ -4,6 +4,7 @@
 """One lab of two clusters for the tests of this folder, and the story of one upgrade that several of them look at.
 
 MESHOPS_TEST_LAB names a running lab of two clusters to use instead of one that comes and goes with the tests.
+With `-n 2 --dist loadgroup` two processes share the files, each with a lab of its own.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +24,22 @@ from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, De
 from lab import Cluster, Lab
 
 CALM = "calm"
+#: Files that look at the same clusters stay together; every other file stands for itself.
+TOGETHER = {
+    "test_check_mode.py": "test_canary.py",
+    "test_precheck.py": "test_safety.py",
+    "test_safety_installs.py": "test_safety.py",
+    "test_safety_removal.py": "test_safety.py",
+}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Say which tests one process has to run, in order."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            name = item.path.name
+            item.add_marker(pytest.mark.xdist_group(TOGETHER.get(name, name)))
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The resolver agrees with the real API server and the real istiod, on every mesh and for every pod that is tried.
 
-MESHOPS_RESOLVER_SEED repeats the random draws of a run, MESHOPS_RESOLVER_DRAWS says how many pods are drawn per state.
+MESHOPS_RESOLVER_SEED asks for other draws than the usual ones, MESHOPS_RESOLVER_DRAWS for more of them per state.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -20,11 +20,11 @@ from integration.resolver.cases import Case, drawn_cases, drawn_namespaces, matr
 from integration.resolver.compare import Tally, compare
 from integration.resolver.meshes import MIXED, NON_REVISIONED, REVISIONED, TWO_REVISIONS, UNREVISIONED
 from integration.resolver.story import Story
-from lab import Lab
+from integration.support import Desk
 
 pytestmark = pytest.mark.lab
 
-SEED = int(os.environ.get("MESHOPS_RESOLVER_SEED") or random.SystemRandom().randrange(10**6))
+SEED = int(os.environ.get("MESHOPS_RESOLVER_SEED") or 20261)
 DRAWS = int(os.environ.get("MESHOPS_RESOLVER_DRAWS") or 200)
 DRAWN_NAMESPACES = 24
 RECORDED = (TWO_REVISIONS, NON_REVISIONED, MIXED)
@@ -46,16 +46,11 @@ def say(request: pytest.FixtureRequest) -> Say:
 
 
 @pytest.fixture(scope="module")
-def lab() -> Iterator[Lab]:
-    with Lab.start(f"resolver-{os.getpid()}", clusters=len(STORIES)) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def story(lab: Lab) -> Callable[[str], Story]:
+def story(desk: Desk) -> Callable[[str], Story]:
     """The story that a state is part of."""
+    desk.state = ""
     drawn = drawn_namespaces(random.Random(SEED), DRAWN_NAMESPACES)
-    stories = [Story(cluster, states, drawn) for cluster, states in zip(lab.clusters, STORIES, strict=True)]
+    stories = [Story(cluster, states, drawn) for cluster, states in zip(desk.lab.clusters, STORIES, strict=True)]
     return lambda state: next(found for found in stories if state in found.states)
 
 

@@ -18,13 +18,13 @@ VERSION, REVISION = "1.30.3", "1-30-3"
 NAMESPACE = "lab-test"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def lab() -> Iterator[Lab]:
     with Lab.start(f"test-{os.getpid()}", clusters=2) as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def mesh(lab: Lab) -> Cluster:
     """The first cluster, with Istio and a namespace that is injected."""
     cluster = lab.clusters[0]

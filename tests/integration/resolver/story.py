@@ -33,7 +33,7 @@ SYSTEM: dict[str, Labels] = {
 
 
 class Story:
-    """One cluster, at one of its states; goes forward as asked, and starts over to go back."""
+    """One cluster, at one of its states; goes forward as asked, and starts over at first and to go back."""
 
     def __init__(self, cluster: Cluster, states: Sequence[State], drawn: Mapping[str, Labels]) -> None:
         self.client = Client(Connection(kubeconfig=str(cluster.kubeconfig), context=cluster.context))
@@ -46,11 +46,10 @@ class Story:
     def go(self, name: str) -> tuple[State, Mesh]:
         """Reach a state and return the mesh as it is there."""
         wanted = self.states.index(name)
-        if wanted < self._at:
+        if self._at < 0 or wanted < self._at:
             self._cluster.reset()
-            self._at = -1
-        if self._at < 0:
             self._label()
+            self._at = -1
         while self._at < wanted:
             self._at += 1
             for action in self._states[self._at].actions:
