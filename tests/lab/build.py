@@ -300,7 +300,10 @@ def run(command: Sequence[str], step: Step, environ: Mapping[str, str], log: Pat
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-                process.wait()
+                # who was started in the background of a shell may be deaf to it
+                if wait(process, 3) is None:
+                    process.kill()
+                    process.wait()
     if code:
         raise BuildError(failure(step.title, code, read(log), log))
 
