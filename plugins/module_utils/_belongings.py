@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     TAG,
     labels_of,
     name_of,
+    named,
 )
 
 #: Components that a revision's uninstall takes along although the whole mesh uses them.
@@ -48,7 +49,7 @@ class Belonging:
         return self.component in SHARED_COMPONENTS
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+        return named(self.kind, self.namespace, self.name)
 
 
 def read_belonging(kind: str, obj: Mapping[str, t.Any]) -> Belonging | None:

@@ -11,7 +11,7 @@ import typing as t
 from collections.abc import Container, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._belongings import Belonging
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils._errors import refuse_unknown
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT, REV, labels_of, name_of
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import MANAGED_GATEWAY, Judgement, Pod
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot, WorkloadKey
@@ -55,11 +55,7 @@ def require_known(codes: Iterable[str]) -> None:
     Raises:
         ParameterError: with the codes that there are.
     """
-    unknown = sorted(set(codes) - set(CODES))
-    if unknown:
-        raise ParameterError(
-            f"Parameter allow_blockers: there is no blocker {', '.join(unknown)}; known are {', '.join(CODES)}."
-        )
+    refuse_unknown("allow_blockers", "blocker", codes, CODES)
 
 
 def overridden(found: Iterable[Blocker], revision: str) -> list[str]:

@@ -17,7 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils import (
     _checks_data_plane,
     _checks_injection,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils._errors import refuse_unknown
 from ansible_collections.meshops.istio.plugins.module_utils._finding import (
     AFTER,
     BEFORE,
@@ -78,11 +78,7 @@ def require_known(codes: Iterable[str]) -> None:
     Raises:
         ParameterError: with the codes that there are.
     """
-    unknown = sorted(set(codes) - set(CODES))
-    if unknown:
-        raise ParameterError(
-            f"Parameter allow: there is no finding {', '.join(unknown)}; known are {', '.join(CODES)}."
-        )
+    refuse_unknown("allow", "finding", codes, CODES)
 
 
 def findings(snapshot: Snapshot, goal: Goal) -> list[Finding]:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Iterable
 
 
 class MeshError(Exception):
@@ -90,3 +91,17 @@ def api_error(doing: str, status: int, body: dict[str, t.Any]) -> ApiError:
         return ForbiddenError(message, status, reason)
     kinds: dict[int, type[ApiError]] = {404: NotFoundError, 409: ConflictError, 410: GoneError}
     return kinds.get(status, ApiError)(message, status, reason)
+
+
+def refuse_unknown(parameter: str, what: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse names in a parameter that nothing has.
+
+    Raises:
+        ParameterError: with the names that there are.
+    """
+    known = list(known)
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise ParameterError(
+            f"Parameter {parameter}: there is no {what} {', '.join(unknown)}; known are {', '.join(known)}."
+        )

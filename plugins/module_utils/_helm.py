@@ -21,9 +21,13 @@ from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils._auth import Connection, kubeconfig_file
 from ansible_collections.meshops.istio.plugins.module_utils._errors import HelmError, ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils._process import executable, output_of
+from ansible_collections.meshops.istio.plugins.module_utils._process import (
+    VERSION_PLACEHOLDER,
+    executable,
+    impersonation,
+    output_of,
+)
 
-VERSION_PLACEHOLDER = "{version}"
 CHARTS = ("base", "istiod")
 #: Where Istio publishes its charts.
 OFFICIAL_CHARTS = "https://istio-release.storage.googleapis.com/charts"
@@ -67,7 +71,9 @@ class Helm:
         """
         with kubeconfig_file(self.connection) as (path, context):
             place = ["--kubeconfig", path, "--kube-context", context, "--namespace", self.namespace]
-            return self._finish([*arguments, *place, *_impersonation(self.connection)], timeout)
+            return self._finish(
+                [*arguments, *place, *impersonation(self.connection, "--kube-as-user", "--kube-as-group")], timeout
+            )
 
     def render(self, *arguments: str, timeout: float = 60) -> str:
         """Run one command that needs no cluster and return its standard output."""
@@ -116,12 +122,6 @@ def _release(row: dict[str, t.Any]) -> Release:
     chart = re.sub(r"-\d+\..*$", "", row["chart"])
     updated = datetime.datetime.strptime(row["updated"], "%Y-%m-%dT%H:%M:%S%z")
     return Release(row["name"], chart, int(row["revision"]), row["status"], updated)
-
-
-def _impersonation(connection: Connection) -> list[str]:
-    """Return the flags that make helm act as whom the API requests act."""
-    user = ["--kube-as-user", connection.impersonate_user] if connection.impersonate_user else []
-    return user + [part for group in connection.impersonate_groups for part in ("--kube-as-group", group)]
 
 
 def find(path: str, connection: Connection, namespace: str) -> Helm:

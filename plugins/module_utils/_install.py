@@ -202,7 +202,7 @@ def _install(run: Run, installer: Installer) -> Outcome:
         "version": str(version),
         "source_revision": source,
         "changes": [],
-        "taken_over": [_shared.place(change) for change in moving],
+        "taken_over": [change.place for change in moving],
         "settings": steps.settings.as_dict(),
     }
     if not steps.changes:
@@ -277,9 +277,7 @@ def _diff(mesh: Mesh, steps: Plan, revision: str, version: str) -> tuple[Json, J
         "objects": {},
     }
     for change in steps.changes:
-        place = (
-            f"{change.kind} {change.namespace}/{change.name}" if change.namespace else f"{change.kind} {change.name}"
-        )
+        place = change.place
         if change.change == "update":
             # texts that only explain come last: a CRD has hundreds of them
             told = sorted(change.fields.items(), key=lambda field: field[0].endswith(".description"))

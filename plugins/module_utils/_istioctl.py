@@ -16,9 +16,13 @@ import os
 
 from ansible_collections.meshops.istio.plugins.module_utils._auth import Connection, kubeconfig_file
 from ansible_collections.meshops.istio.plugins.module_utils._errors import IstioctlError, ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils._process import executable, output_of
+from ansible_collections.meshops.istio.plugins.module_utils._process import (
+    VERSION_PLACEHOLDER,
+    executable,
+    impersonation,
+    output_of,
+)
 
-VERSION_PLACEHOLDER = "{version}"
 #: Settings of istioctl itself that could point it at another cluster or file.
 _FOREIGN = ("KUBECONFIG", "ISTIOCONFIG")
 
@@ -40,7 +44,7 @@ class Istioctl:
         """
         with kubeconfig_file(self.connection) as (path, context):
             command = [self.binary, *arguments, "--kubeconfig", path, "--context", context, "-i", self.istio_namespace]
-            command += _impersonation(self.connection)
+            command += impersonation(self.connection, "--as", "--as-group")
             return self._finish(command, timeout, check)
 
     def render(self, *arguments: str, timeout: float = 60) -> str:
@@ -54,12 +58,6 @@ class Istioctl:
         return output_of(
             command, shown=shown, environment=environment, timeout=timeout, error=IstioctlError, check=check
         )
-
-
-def _impersonation(connection: Connection) -> list[str]:
-    """Return the flags that make istioctl act as whom the API requests act."""
-    user = ["--as", connection.impersonate_user] if connection.impersonate_user else []
-    return user + [part for group in connection.impersonate_groups for part in ("--as-group", group)]
 
 
 def find(template: str, version: str, connection: Connection, istio_namespace: str) -> Istioctl:

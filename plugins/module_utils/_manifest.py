@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client, Json
 from ansible_collections.meshops.istio.plugins.module_utils._errors import MeshError, NotFoundError
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import name_of
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import name_of, named
 from ansible_collections.meshops.istio.plugins.module_utils._reading import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils._settings import flatten
 
@@ -74,8 +74,12 @@ class Change:
     fields: Mapping[str, tuple[t.Any, t.Any]] = dataclasses.field(default_factory=dict)
 
     def __str__(self) -> str:
-        place = f"{self.namespace}/{self.name}" if self.namespace else self.name
-        return f"{self.change} {self.kind} {place}"
+        return f"{self.change} {self.place}"
+
+    @property
+    def place(self) -> str:
+        """The object as blockers and results name it."""
+        return named(self.kind, self.namespace, self.name)
 
     def as_dict(self) -> Json:
         """Return the JSON-ready form that results carry: the first field paths, and how many there are."""

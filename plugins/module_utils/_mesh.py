@@ -55,6 +55,11 @@ def place_of(obj: Mapping[str, t.Any]) -> tuple[str, str]:
     return (str(obj["metadata"]["namespace"]), name_of(obj))
 
 
+def named(kind: str, namespace: str, name: str) -> str:
+    """Return an object as messages and results name it."""
+    return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
+
+
 def suffix(revision: str) -> str:
     """Return what Istio appends to object names of a revision; nothing for the non-revisioned install."""
     return "" if revision in ("", DEFAULT) else f"-{revision}"

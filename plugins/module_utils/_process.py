@@ -16,8 +16,11 @@ import tempfile
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 
+from ansible_collections.meshops.istio.plugins.module_utils._auth import Connection
 from ansible_collections.meshops.istio.plugins.module_utils._errors import InstallerError
 
+#: Stands for the version in paths of binaries and charts.
+VERSION_PLACEHOLDER = "{version}"
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -61,6 +64,12 @@ def output_of(
     if check and process.returncode != 0:
         raise error(f"{shown} failed: {last_lines(err) or last_lines(out) or f'exit code {process.returncode}'}")
     return out
+
+
+def impersonation(connection: Connection, user: str, group: str) -> list[str]:
+    """Return the flags, by their names, that make a tool act as whom the API requests act."""
+    whom = [user, connection.impersonate_user] if connection.impersonate_user else []
+    return whom + [part for name in connection.impersonate_groups for part in (group, name)]
 
 
 def last_lines(text: str, count: int = 4) -> str:

@@ -108,12 +108,7 @@ def claim(run: Run, snapshot: Snapshot, installation: Installation) -> list[Chan
 
 def said(moving: Iterable[Change]) -> str:
     """Return what changes hands, for the action of a task, or an empty string."""
-    return ", ".join(f"take over {place(one)} from {one.fields[OWNER][0]}" for one in moving if one.kind in ROLLED)
-
-
-def place(change: Change) -> str:
-    """Return an object as blockers and results name it."""
-    return f"{change.kind} {change.namespace}/{change.name}" if change.namespace else f"{change.kind} {change.name}"
+    return ", ".join(f"take over {one.place} from {one.fields[OWNER][0]}" for one in moving if one.kind in ROLLED)
 
 
 def refuse_harm(moving: list[Change], accepted: Iterable[str], *, meant: bool) -> None:
@@ -124,12 +119,12 @@ def refuse_harm(moving: list[Change], accepted: Iterable[str], *, meant: bool) -
     """
     if moving and not meant:
         owners = ", ".join(sorted({str(change.fields[OWNER][0]) for change in moving}))
-        what = ", ".join(place(change) for change in moving if change.kind in ROLLED) or place(moving[0])
+        what = ", ".join(change.place for change in moving if change.kind in ROLLED) or moving[0].place
         raise SafetyError(
             f"This install would take {what} from revision {owners} by the way. Install with a profile that leaves it "
             "alone, and hand it over when the data plane has moved: take_shared=true (variable istio_take_shared)."
         )
-    lost = {place(change): unexpected(change) for change in moving if place(change) not in set(accepted)}
+    lost = {change.place: unexpected(change) for change in moving if change.place not in set(accepted)}
     told = [
         f"{what} {path}: {old!r} -> {new!r}" for what, fields in lost.items() for path, (old, new) in fields.items()
     ]
@@ -162,13 +157,13 @@ def wait(run: Run, moving: list[Change]) -> None:
         if change.kind not in ROLLED:
             continue
         path = object_path(change.kind, change.namespace, change.name)
-        obj = run.client.get(path, doing=f"Reading {place(change)}")
+        obj = run.client.get(path, doing=f"Reading {change.place}")
         while not complete(change.kind, obj):
             if time.monotonic() >= deadline:
                 raise broken(run, moving, "it did not roll out in time")
-            run.progress(f"waiting for {place(change)}")
+            run.progress(f"waiting for {change.place}")
             time.sleep(0.5)
-            obj = run.client.get(path, doing=f"Reading {place(change)}")
+            obj = run.client.get(path, doing=f"Reading {change.place}")
 
 
 def broken(run: Run, moving: list[Change], why: str) -> RolloutError:
@@ -178,7 +173,7 @@ def broken(run: Run, moving: list[Change], why: str) -> RolloutError:
         if change.kind in ROLLED:
             obj = run.client.get(object_path(change.kind, change.namespace, change.name))
             if not complete(change.kind, obj):
-                evidence += [f"{place(change)}: {text}" for text in _said(run, change, obj)] or [place(change)]
+                evidence += [f"{change.place}: {text}" for text in _said(run, change, obj)] or [change.place]
     owner = moving[0].fields[OWNER][0]
     return RolloutError(
         f"Revision {run.params['revision']} did not take over what the mesh shares: {'; '.join(evidence) or why}. "
