@@ -66,8 +66,8 @@ def _advice(revision: str, version: str) -> str:
 
 def may_go(run: Run, snapshot: Snapshot, revision: str) -> Outcome:
     """Return that nothing needs a revision any more; removing it is its installer's work."""
-    found = snapshot.mesh.revisions[revision]
-    keeper = f" ({found.manager})" if found.manager.is_operator else ""
+    found = snapshot.mesh.revisions.get(revision)
+    keeper = f" ({found.manager})" if found and found.manager.is_operator else ""
     said = f"Nothing needs revision {revision} any more: its installer{keeper} may remove it."
     run.progress(said)
     return Outcome(values={"revision": revision, "removable": True}, warnings=[said])

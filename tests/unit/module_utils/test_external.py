@@ -85,6 +85,10 @@ def test_a_revision_that_nothing_needs_may_go_and_stays(api: FakeApi) -> None:
     assert "its installer may remove it" in found.warnings[0]
 
 
+def test_what_is_left_of_a_revision_that_is_gone_may_go_too(api: FakeApi) -> None:
+    assert may_go(run_for(api), b.snapshot_of(api.objects), "1-29-0").values["removable"]
+
+
 def test_what_an_operator_keeps_is_refused_and_names_the_way(api: FakeApi) -> None:
     require_own(run_for(api), Manager(HELM, "istiod"), "It")
     with pytest.raises(
