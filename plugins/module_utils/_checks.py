@@ -9,6 +9,7 @@ at is told by the files that they stand in.
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils import (
@@ -34,10 +35,24 @@ from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Sna
 
 def _not_made(snapshot: Snapshot, goal: Goal) -> Found:
     for check in CHECKS:
-        for need in sorted(set(check.needs) & set(snapshot.unread)):
-            yield f"check {check.code}", f"It looks at {need}: {snapshot.unread[need]}"
+        for need in sorted(set(check.needs) & set(snapshot.around.unread)):
+            yield f"check {check.code}", f"It looks at {need}: {snapshot.around.unread[need]}"
 
 
+def about_the_gate(snapshot: Snapshot, goal: Goal) -> Found:
+    """Find nothing in a cluster: such rows are what the gate itself has to say."""
+    yield from ()
+
+
+CRASHED = Check(
+    "MU091",
+    WARNING,
+    "check failed",
+    "What it looks for may be there; all other checks were made.",
+    "report it with the message: no object of a cluster may stop a check",
+    about_the_gate,
+    WARNING,
+)
 NOT_MADE = Check(
     "MU090", WARNING, "check not made", "What it looks for may be there.", "allow the user to read it", _not_made
 )
@@ -48,6 +63,7 @@ CHECKS = (
     *_checks_data_plane.CHECKS,
     *_checks_cluster.CHECKS,
     NOT_MADE,
+    CRASHED,
 )
 CODES = {check.code: check for check in CHECKS}
 
@@ -81,17 +97,24 @@ def require_known(codes: Iterable[str]) -> None:
     refuse_unknown("allow", "finding", codes, CODES)
 
 
+def _made(check: Check, severity: str, snapshot: Snapshot, goal: Goal) -> list[Finding]:
+    """Make one check; what it runs into is a finding, so that the others are made all the same."""
+    try:
+        return [
+            check.found(place, text, _mended(snapshot, goal, check, place, severity))
+            for place, text in check.find(snapshot, goal)
+        ]
+    except Exception as exc:  # noqa: BLE001 - an object that nobody thought of must not hide all other findings
+        where = traceback.extract_tb(exc.__traceback__)[-1]
+        text = f"{type(exc).__name__}: {exc} (in {where.name}, line {where.lineno})."
+        return [CRASHED.found(f"check {check.code}", text, CRASHED.severity)]
+
+
 def findings(snapshot: Snapshot, goal: Goal) -> list[Finding]:
     """Return everything that the checks of a stage find, worst first."""
-    found = []
+    found: list[Finding] = []
     for check in CHECKS:
         severity = check.after if goal.stage == AFTER else check.severity
-        if severity is not None and not set(check.needs) & set(snapshot.unread):
-            rows = check.find(snapshot, goal)
-            found += [
-                Finding(
-                    check.code, _mended(snapshot, goal, check, place, severity), check.title, place, text, check.remedy
-                )
-                for place, text in rows
-            ]
+        if severity is not None and not set(check.needs) & set(snapshot.around.unread):
+            found += _made(check, severity, snapshot, goal)
     return sorted(found, key=lambda finding: (SEVERITIES.index(finding.severity), finding.code, finding.object))

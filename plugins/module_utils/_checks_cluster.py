@@ -26,7 +26,7 @@ NODE_PARTS = {"istio-cni-node": "the CNI plugin", "ztunnel": "ztunnel"}
 
 def _no_room(snapshot: Snapshot, goal: Goal) -> Found:
     source = snapshot.mesh.revisions.get(goal.source or "")
-    if source is None or not snapshot.nodes or goal.strategy == "in_place" or snapshot.mesh.runs(goal.revision):
+    if source is None or not snapshot.around.nodes or goal.strategy == "in_place" or snapshot.mesh.runs(goal.revision):
         return
     copies = max(1, source.replicas)
     fitting = placed(source.need, copies, snapshot.room())
@@ -45,9 +45,9 @@ def _old_kubelets(nodes: tuple[Node, ...]) -> list[Node]:
 
 
 def _native_flip(snapshot: Snapshot, goal: Goal) -> Found:
-    old = _old_kubelets(snapshot.nodes)
+    old = _old_kubelets(snapshot.around.nodes)
     target = goal.version
-    if target and (target.major, target.minor) >= NATIVE_ISTIO and 0 < len(old) < len(snapshot.nodes):
+    if target and (target.major, target.minor) >= NATIVE_ISTIO and 0 < len(old) < len(snapshot.around.nodes):
         for node in old:
             yield (
                 f"node {node.name}",
@@ -69,14 +69,14 @@ def _ambient(snapshot: Snapshot, goal: Goal) -> Found:
 
 def _extensions(snapshot: Snapshot, goal: Goal) -> Found:
     found: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
-    for one in snapshot.extensions:
+    for one in snapshot.around.extensions:
         found[one.namespace, one.kind].append(one.name)
     for (namespace, kind), names in sorted(found.items()):
         yield f"{kind}s in namespace {namespace}", f"{len(names)} of them: {', '.join(sorted(names)[:5])}."
 
 
 def _left_behind(snapshot: Snapshot, goal: Goal) -> Found:
-    for one in snapshot.extensions:
+    for one in snapshot.around.extensions:
         lost = [text for text in one.proxy_versions if goal.version and not _applies(text, str(goal.version))]
         if lost:
             yield (
@@ -95,7 +95,7 @@ def _applies(pattern: str, version: str) -> bool:
 
 def _denied(snapshot: Snapshot, goal: Goal) -> Found:
     by_purpose: dict[str, list[str]] = collections.defaultdict(list)
-    for one in snapshot.denied:
+    for one in snapshot.around.denied:
         by_purpose[one.purpose].append(str(one) + (f" in namespace {snapshot.mesh.namespace}" if one.local else ""))
     for purpose, lacking in by_purpose.items():
         more = f", and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""

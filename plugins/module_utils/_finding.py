@@ -15,6 +15,8 @@ Found = Iterator[tuple[str, str]]
 ERROR, WARNING, INFO = "error", "warning", "info"
 SEVERITIES = (ERROR, WARNING, INFO)
 BEFORE, AFTER = "before", "after"
+#: Where each code has a section of its own.
+DOCS = "https://github.com/meshops/istio/blob/main/docs/findings.md"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,6 +46,15 @@ class Check:
     after: str | None = None
     needs: tuple[str, ...] = ()
 
+    @property
+    def docs(self) -> str:
+        """URL of its section in the documentation."""
+        return f"{DOCS}#{self.code.lower()}"
+
+    def found(self, place: str, message: str, severity: str) -> Finding:
+        """Return what it found at one object."""
+        return Finding(self.code, severity, self.title, place, message, self.why, self.remedy, self.docs)
+
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
@@ -54,7 +65,9 @@ class Finding:
     title: str
     object: str
     message: str
+    why: str
     remedy: str
+    docs: str
 
     def as_dict(self) -> dict[str, str]:
         """Return the JSON-ready form that results carry."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import concurrent.futures
 from collections.abc import Iterable
 
+from ansible_collections.meshops.istio.plugins.module_utils._around import Permission
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils._manifest import RESOURCES
-from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Permission
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"

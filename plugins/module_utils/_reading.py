@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-import contextlib
 import functools
 import traceback
 import typing as t
 from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client, Json
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError, ForbiddenError, NotFoundError
+from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     CRD_VERSION,
     Mesh,
@@ -24,8 +23,8 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
 )
 from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import read_mesh, written_by
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, Pod, read_pod
-from ansible_collections.meshops.istio.plugins.module_utils._room import Node, read_node
-from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Extension, Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils._surroundings import around_from, submit_surroundings
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, Workload, read_workload
 
 YAML_IMPORT_ERROR: str | None = None
@@ -36,10 +35,6 @@ except ImportError:
 
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 NAMESPACES = "/api/v1/namespaces"
-EXTENSIONS = {
-    "EnvoyFilter": "/apis/networking.istio.io/v1alpha3/envoyfilters",
-    "WasmPlugin": "/apis/extensions.istio.io/v1alpha1/wasmplugins",
-}
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 #: Selectors of Istio's CRDs: those that istioctl wrote, and those that Helm wrote alone.
 OF_ISTIO = (CRD_VERSION, f"app.kubernetes.io/part-of=istio,!{CRD_VERSION}")
@@ -86,7 +81,7 @@ def fetch_snapshot(client: Client, istio_namespace: str, *, pods: bool, surround
         namespaces = pool.submit(client.list, NAMESPACES, doing="Reading namespaces", metadata=True)
         crds = [pool.submit(client.list, CRDS, doing="Reading CRDs", metadata=True, labelSelector=s) for s in OF_ISTIO]
         detail = _submit_pods(pool, client) if pods else {}
-        around = _submit_surroundings(pool, client) if surroundings else {}
+        around = submit_surroundings(pool, client) if surroundings else {}
         names = {name_of(obj): _namespace(obj) for obj in namespaces.result()}
         ids = {name_of(obj): obj["metadata"].get("uid", "") for obj in namespaces.result()}
         if "kube-system" not in ids:
@@ -100,7 +95,7 @@ def fetch_snapshot(client: Client, istio_namespace: str, *, pods: bool, surround
             namespaces=names,
             crd_versions={name_of(obj): written_by(obj) for job in crds for obj in job.result()},
             **_detail_from(detail),
-            **_surroundings_from(around),
+            around=around_from(around),
         )
 
 
@@ -159,37 +154,3 @@ def _detail_from(jobs: dict[str, t.Any]) -> dict[str, t.Any]:
         "parents": dict(parents),
         "budgets": jobs["budgets"].result(),
     }
-
-
-def _submit_surroundings(pool: concurrent.futures.Executor, client: Client) -> dict[str, t.Any]:
-    def nodes() -> list[Node]:
-        return client.collect("/api/v1/nodes", read_node, doing="Reading nodes")[0]
-
-    return {"nodes": pool.submit(nodes), "extensions": pool.submit(fetch_extensions, client)}
-
-
-def fetch_extensions(client: Client) -> tuple[Extension, ...]:
-    """Return all EnvoyFilters and WasmPlugins; none where a cluster does not know these kinds."""
-    found: list[Extension] = []
-    for kind, path in EXTENSIONS.items():
-        with contextlib.suppress(NotFoundError):
-            found += client.collect(path, functools.partial(read_extension, kind), doing=f"Reading {kind}s")[0]
-    return tuple(found)
-
-
-def read_extension(kind: str, obj: Json) -> Extension:
-    """Return what of an EnvoyFilter or WasmPlugin counts for an upgrade."""
-    proxies = [(one.get("match") or {}).get("proxy") or {} for one in obj.get("spec", {}).get("configPatches") or ()]
-    versions = dict.fromkeys(proxy["proxyVersion"] for proxy in proxies if proxy.get("proxyVersion"))
-    return Extension(kind, obj["metadata"]["namespace"], name_of(obj), tuple(versions))
-
-
-def _surroundings_from(jobs: dict[str, t.Any]) -> dict[str, t.Any]:
-    found: dict[str, t.Any] = {}
-    unread: dict[str, str] = {}
-    for name, job in jobs.items():
-        try:
-            found[name] = tuple(job.result())
-        except ForbiddenError as exc:
-            unread[name] = exc.message
-    return {**found, "unread": unread}

@@ -10,6 +10,7 @@ import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils._around import Around
 from ansible_collections.meshops.istio.plugins.module_utils._injection import PodShape, Verdict, resolve
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import (
@@ -20,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._proxies import (
     judge,
     proxy_version,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._room import Need, Node, room
+from ansible_collections.meshops.istio.plugins.module_utils._room import Need, room
 from ansible_collections.meshops.istio.plugins.module_utils._selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version, parse
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import (
@@ -55,30 +56,6 @@ class Budget:
 
 
 @dataclasses.dataclass(frozen=True)
-class Extension:
-    """An EnvoyFilter or WasmPlugin, and the proxyVersion expressions of its patches."""
-
-    kind: str
-    namespace: str
-    name: str
-    proxy_versions: tuple[str, ...] = ()
-
-
-@dataclasses.dataclass(frozen=True)
-class Permission:
-    """One verb on one resource, and what it is needed for; ``local`` is whether only in the mesh's own namespace."""
-
-    verb: str
-    group: str
-    resource: str
-    purpose: str
-    local: bool = False
-
-    def __str__(self) -> str:
-        return f"{self.verb} {self.resource}{'.' if self.group else ''}{self.group}"
-
-
-@dataclasses.dataclass(frozen=True)
 class Stuck:
     """Pods with a stale proxy that no rollout replaces, with the reason and the remedy (safety rule S6)."""
 
@@ -103,10 +80,7 @@ class Stuck:
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:
-    """What was read of one cluster at one time. Pods and workloads are empty where they were not asked for.
-
-    ``unread`` maps what only some checks need to why it could not be read.
-    """
+    """What was read of one cluster at one time. What was not asked for is empty."""
 
     cluster_id: str
     kubernetes_version: str
@@ -117,10 +91,7 @@ class Snapshot:
     workloads: Mapping[WorkloadKey, Workload] = dataclasses.field(default_factory=dict)
     parents: Mapping[WorkloadKey, Owner] = dataclasses.field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()
-    nodes: tuple[Node, ...] = ()
-    extensions: tuple[Extension, ...] = ()
-    denied: tuple[Permission, ...] = ()
-    unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    around: Around = dataclasses.field(default_factory=Around)
 
     @functools.cached_property
     def judgements(self) -> list[tuple[Pod, Judgement]]:
@@ -133,7 +104,7 @@ class Snapshot:
         for pod in self.pods:
             if pod.live and pod.node:
                 taken[pod.node] = taken[pod.node].plus(pod.need)
-        return room(self.nodes, taken)
+        return room(self.around.nodes, taken)
 
     @property
     def newest_crds(self) -> Version | None:

@@ -65,7 +65,7 @@ def run(run: Run) -> Outcome:
     snapshot = run.snapshot(pods=True, surroundings=True)
     if params["installer"] and params["stage"] == BEFORE:
         lacking = denied(run.client, NEEDED[params["installer"]], run.istio_namespace)
-        snapshot = dataclasses.replace(snapshot, denied=lacking)
+        snapshot = dataclasses.replace(snapshot, around=dataclasses.replace(snapshot.around, denied=lacking))
     version = parse(params["version"]) if params["version"] else None
     revision = params["revision"] or ""
     source = params["source_revision"]

@@ -162,10 +162,18 @@ findings:
       description: What was found there.
       type: str
       sample: 2 pods do not run the proxy that they would get now.
+    why:
+      description: Why it matters.
+      type: str
+      sample: They run a revision or an image that they would not get now.
     remedy:
       description: What to do about it.
       type: str
       sample: restart them with rollout_restart
+    docs:
+      description: Where the check is described.
+      type: str
+      sample: https://github.com/meshops/istio/blob/main/docs/findings.md#mu020
 summary:
   description: Number of findings by severity.
   returned: when the cluster was read

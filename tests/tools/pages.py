@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from ansible_collections.meshops.istio.plugins.module_utils._around import Permission
 from ansible_collections.meshops.istio.plugins.module_utils._checks import CHECKS
 from ansible_collections.meshops.istio.plugins.module_utils._finding import Check
 from ansible_collections.meshops.istio.plugins.module_utils._permissions import (
@@ -21,7 +22,6 @@ from ansible_collections.meshops.istio.plugins.module_utils._permissions import 
     NEEDED,
     READING,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Permission
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 FINDINGS = """# Findings
@@ -29,8 +29,8 @@ FINDINGS = """# Findings
 What `istio_precheck` looks for. Codes are stable: name one in `allow` to go on in spite of it.
 Severity *before* counts in the gate of an upgrade, *after* in its proof; a dash means that the check is not made there.
 
-| code | before | after | title | why it matters | remedy |
-| --- | --- | --- | --- | --- | --- |
+| code | before | after | title |
+| --- | --- | --- | --- |
 """
 PERMISSIONS = """# Permissions
 
@@ -52,8 +52,17 @@ Json = dict[str, Any]
 
 def row(check: Check) -> str:
     """One line of the table of findings."""
-    cells = (check.code, check.severity, check.after or "-", check.title, check.why, check.remedy)
+    cells = (f"[{check.code}](#{check.code.lower()})", check.severity, check.after or "-", check.title)
     return f"| {' | '.join(cells)} |"
+
+
+def section(check: Check) -> str:
+    """What a reader who follows the link of a finding gets; the heading is the code, so that links stay."""
+    needs = f"\n\nLooks at {' and '.join(check.needs)}; not made where these may not be read." if check.needs else ""
+    return (
+        f"## {check.code}\n\n**{check.title[0].upper()}{check.title[1:]}.** {check.why}\n\n"
+        f"Remedy: {check.remedy}.{needs}\n"
+    )
 
 
 def rules(wanted: Iterable[Permission]) -> list[Json]:
@@ -90,7 +99,7 @@ def roles(name: str, wanted: Iterable[Permission], namespace: str) -> list[Json]
 
 def findings() -> str:
     """The page of findings."""
-    return FINDINGS + "\n".join(row(check) for check in CHECKS) + "\n"
+    return FINDINGS + "\n".join(map(row, CHECKS)) + "\n\n" + "\n".join(map(section, CHECKS))
 
 
 def permissions() -> str:

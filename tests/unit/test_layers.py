@@ -19,6 +19,7 @@ PREFIX = "ansible_collections.meshops.istio.plugins.module_utils."
 LAYERS: dict[str, tuple[str, ...]] = {
     "client": ("_argspec", "_auth", "_client", "_errors", "_helm", "_istioctl", "_process"),
     "domain": (
+        "_around",
         "_belongings",
         "_blockers",
         "_checks",
@@ -54,6 +55,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_restart",
         "_retire",
         "_shared",
+        "_surroundings",
         "_swap",
         "_tool",
         "_tool_*",

@@ -9,16 +9,19 @@ Everything takes and returns plain objects with a ``kind``, so that one list ser
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils._around import Around, read_extension
 from ansible_collections.meshops.istio.plugins.module_utils._injection import PodShape
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import read_mesh
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, read_pod
-from ansible_collections.meshops.istio.plugins.module_utils._reading import EXTENSIONS, load_yaml, read_extension
+from ansible_collections.meshops.istio.plugins.module_utils._reading import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils._room import read_node
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils._surroundings import EXTENSIONS
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, read_workload
 from unit.module_utils.planes import (
     CLUSTER_ID,
@@ -145,8 +148,10 @@ def snapshot_of(objects: Iterable[Json], **over: t.Any) -> Snapshot:
         "budgets": tuple(budgets),
         "extensions": tuple(read_extension(obj["kind"], obj) for obj in of_kind(objects, *EXTENSIONS)),
         "nodes": tuple(map(read_node, of_kind(objects, "Node"))),
+        **over,
     }
-    return Snapshot(**{**given, **over})
+    around = {field.name: given.pop(field.name) for field in dataclasses.fields(Around) if field.name in given}
+    return Snapshot(around=Around(**around), **given)
 
 
 def shape(

@@ -11,10 +11,12 @@ import typing as t
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils import _checks
+from ansible_collections.meshops.istio.plugins.module_utils._around import Permission
 from ansible_collections.meshops.istio.plugins.module_utils._checks import CHECKS, CODES, findings
-from ansible_collections.meshops.istio.plugins.module_utils._finding import AFTER, BEFORE, SEVERITIES, Goal
+from ansible_collections.meshops.istio.plugins.module_utils._finding import AFTER, BEFORE, SEVERITIES, Found, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECTION
-from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Permission
+from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
 from unit.module_utils import builders as b
 
@@ -273,7 +275,8 @@ def test_a_check_fires(code: str, place: str, objects: list[b.Json], over: b.Jso
 def test_every_check_is_tested_above() -> None:
     """A new row of the table needs a new row here."""
     marker = test_a_check_fires.pytestmark[0]  # type: ignore[attr-defined]
-    assert {row.values[0] for row in marker.args[1]} == set(CODES)
+    of_clusters = {check.code for check in CHECKS if check.find is not _checks.about_the_gate}
+    assert {row.values[0] for row in marker.args[1]} == of_clusters
 
 
 @pytest.mark.parametrize(
@@ -473,6 +476,22 @@ def test_a_check_that_could_not_be_made_is_not_passed() -> None:
     found = findings(b.snapshot_of([*HUNGRY, b.node(memory="1Gi")], unread={"nodes": "Reading nodes failed."}), GOAL)
     assert {(row.code, row.object) for row in found} == {("MU090", "check MU040"), ("MU090", "check MU041")}
     assert "It looks at nodes: Reading nodes failed." in found[0].message
+
+
+def test_a_check_that_fails_is_a_finding_and_the_others_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(snapshot: Snapshot, goal: Goal) -> Found:
+        yield "pod shop/a", "It is found before the check fails."
+        raise KeyError("status")
+
+    checks = [dataclasses.replace(CODES["MU010"], find=broken), CODES["MU011"]]
+    monkeypatch.setattr(_checks, "CHECKS", checks)
+    found = findings(b.snapshot_of([*HEALTHY, b.injector(b.NEW, tag="prod")]), GOAL)
+    assert [(row.code, row.severity, row.object) for row in found] == [
+        ("MU011", "error", "webhook istio-revision-tag-prod"),
+        ("MU091", "warning", "check MU010"),
+    ]
+    assert found[1].message.startswith("KeyError: 'status' (in broken, line ")
+    assert found[1].docs.endswith("/docs/findings.md#mu091")
 
 
 @pytest.mark.parametrize(

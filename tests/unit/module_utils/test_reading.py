@@ -141,8 +141,8 @@ def test_a_budget_without_status_allows_nothing() -> None:
 def test_surroundings_that_may_not_be_read_are_named() -> None:
     with FakeApi(*b.two_planes(), *b.namespaces(), b.node("a")) as api:
         found = fetch_snapshot(api.client(), b.SYSTEM, pods=False, surroundings=True)
-        assert ([node.name for node in found.nodes], found.unread) == (["a"], {})
+        assert ([node.name for node in found.around.nodes], found.around.unread) == (["a"], {})
         api.script("GET", "/api/v1/nodes", failure(403, "nodes is forbidden"))
         found = fetch_snapshot(api.client(), b.SYSTEM, pods=False, surroundings=True)
-    assert found.nodes == ()
-    assert "nodes is forbidden" in found.unread["nodes"]
+    assert found.around.nodes == ()
+    assert "nodes is forbidden" in found.around.unread["nodes"]

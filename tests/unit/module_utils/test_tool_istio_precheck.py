@@ -19,7 +19,7 @@ from unit.module_utils.running import params, task
 
 HEALTHY = [*b.plane(b.OLD), *b.revision_tag("default", b.OLD), *b.namespaces(shop=b.OLD), *b.deployed()]
 FOUND = [
-    Finding(f"MU00{at}", severity, "title", "it", "is bad.", "mend it")
+    Finding(f"MU00{at}", severity, "title", "it", "is bad.", "It hurts.", "mend it", "https://x")
     for at, severity in enumerate(("error", "warning", "info"))
 ]
 

@@ -1,0 +1,57 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Reads what surrounds a mesh: one list per kind, and what may not be read is named."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import functools
+import typing as t
+from collections.abc import Callable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils._around import Around, Extension, read_extension
+from ansible_collections.meshops.istio.plugins.module_utils._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils._errors import ForbiddenError, NotFoundError
+from ansible_collections.meshops.istio.plugins.module_utils._room import Node, read_node
+
+EXTENSIONS = {
+    "EnvoyFilter": "/apis/networking.istio.io/v1alpha3/envoyfilters",
+    "WasmPlugin": "/apis/extensions.istio.io/v1alpha1/wasmplugins",
+}
+
+
+def _nodes(client: Client) -> list[Node]:
+    return client.collect("/api/v1/nodes", read_node, doing="Reading nodes")[0]
+
+
+def _extensions(client: Client) -> list[Extension]:
+    """Return all EnvoyFilters and WasmPlugins; none where a cluster does not know these kinds."""
+    found: list[Extension] = []
+    for kind, path in EXTENSIONS.items():
+        with contextlib.suppress(NotFoundError):
+            found += client.collect(path, functools.partial(read_extension, kind), doing=f"Reading {kind}s")[0]
+    return found
+
+
+#: Field of Around -> its reader. A check that looks at a field names it in ``needs``.
+READERS: Mapping[str, Callable[[Client], list[t.Any]]] = {"nodes": _nodes, "extensions": _extensions}
+Jobs = Mapping[str, concurrent.futures.Future[list[t.Any]]]
+
+
+def submit_surroundings(pool: concurrent.futures.Executor, client: Client) -> Jobs:
+    """Start all readings side by side."""
+    return {field: pool.submit(reader, client) for field, reader in READERS.items()}
+
+
+def around_from(jobs: Jobs) -> Around:
+    """Return what was read; what this user may not read is left out and named."""
+    found: dict[str, t.Any] = {}
+    unread: dict[str, str] = {}
+    for field, job in jobs.items():
+        try:
+            found[field] = tuple(job.result())
+        except ForbiddenError as exc:
+            unread[field] = exc.message
+    return Around(unread=unread, **found)
