@@ -22,12 +22,13 @@ from ansible_collections.meshops.istio.plugins.module_utils._errors import refus
 from ansible_collections.meshops.istio.plugins.module_utils._finding import (
     AFTER,
     BEFORE,
-    SEVERITIES,
+    INFO,
     WARNING,
     Check,
     Finding,
     Found,
     Goal,
+    worst_first,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT_VALIDATOR, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
@@ -53,6 +54,24 @@ CRASHED = Check(
     about_the_gate,
     WARNING,
 )
+EXPIRED = Check(
+    "MU092",
+    WARNING,
+    "expired waiver",
+    "It does not hold any more: what it was for counts again.",
+    "mend what it was for, then remove the waiver; or decide anew and give it a later date",
+    about_the_gate,
+    WARNING,
+)
+# only a note: one list of waivers may serve a whole fleet, of which each cluster needs some
+UNUSED = Check(
+    "MU093",
+    INFO,
+    "unused waiver",
+    "What it is for is mended, or was never here; it would hide the same finding when it comes back.",
+    "remove the waiver if no other cluster needs it",
+    about_the_gate,
+)
 NOT_MADE = Check(
     "MU090", WARNING, "check not made", "What it looks for may be there.", "allow the user to read it", _not_made
 )
@@ -64,6 +83,8 @@ CHECKS = (
     *_checks_cluster.CHECKS,
     NOT_MADE,
     CRASHED,
+    EXPIRED,
+    UNUSED,
 )
 CODES = {check.code: check for check in CHECKS}
 
@@ -117,4 +138,4 @@ def findings(snapshot: Snapshot, goal: Goal) -> list[Finding]:
         severity = check.after if goal.stage == AFTER else check.severity
         if severity is not None and not set(check.needs) & set(snapshot.around.unread):
             found += _made(check, severity, snapshot, goal)
-    return sorted(found, key=lambda finding: (SEVERITIES.index(finding.severity), finding.code, finding.object))
+    return worst_first(found)

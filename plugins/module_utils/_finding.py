@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import typing as t
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
@@ -68,7 +69,14 @@ class Finding:
     why: str
     remedy: str
     docs: str
+    #: Reason and last day of the waiver that holds for it.
+    waived: Mapping[str, str] | None = None
 
-    def as_dict(self) -> dict[str, str]:
+    def as_dict(self) -> dict[str, t.Any]:
         """Return the JSON-ready form that results carry."""
         return dataclasses.asdict(self)
+
+
+def worst_first(found: Iterable[Finding]) -> list[Finding]:
+    """Return findings in the order in which results list them: what is waived comes last."""
+    return sorted(found, key=lambda one: (one.waived is not None, SEVERITIES.index(one.severity), one.code, one.object))

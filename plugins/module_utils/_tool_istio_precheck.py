@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import datetime
 import typing as t
 from collections.abc import Mapping
 
@@ -17,8 +18,11 @@ from ansible_collections.meshops.istio.plugins.module_utils._moves import source
 from ansible_collections.meshops.istio.plugins.module_utils._permissions import NEEDED, denied
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome, Run, Tool
 from ansible_collections.meshops.istio.plugins.module_utils._versions import HOPS, parse, required
+from ansible_collections.meshops.istio.plugins.module_utils._waivers import apply, required_waivers
 
 SHOWN = 20
+WAIVED = "waived"
+COUNTED = (*SEVERITIES, WAIVED)
 SPEC = ArgumentSpec(
     {
         "stage": {"type": "str", "choices": ["before", "after"], "default": "before"},
@@ -29,14 +33,16 @@ SPEC = ArgumentSpec(
         "installer": {"type": "str", "choices": list(NEEDED)},
         "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
         "allow": {"type": "list", "elements": "str", "default": []},
+        "waivers": {"type": "list", "elements": "dict", "default": []},
     },
     required_if=(("stage", "before", ("version", "revision")),),
 )
 
 
 def check(params: Mapping[str, t.Any]) -> None:
-    """Refuse unknown codes and versions before any request."""
+    """Refuse unknown codes and versions, and waivers that are wrong, before any request."""
     require_known(params["allow"])
+    required_waivers(params["waivers"])
     if params.get("version"):
         required(params["version"])
 
@@ -44,7 +50,7 @@ def check(params: Mapping[str, t.Any]) -> None:
 def blocking(found: list[Finding], fail_on: str, allowed: list[str]) -> list[Finding]:
     """Return the findings that fail the task."""
     limit = -1 if fail_on == "never" else SEVERITIES.index(fail_on)
-    return [f for f in found if SEVERITIES.index(f.severity) <= limit and f.code not in allowed]
+    return [f for f in found if SEVERITIES.index(f.severity) <= limit and f.code not in allowed and not f.waived]
 
 
 def sentence(stage: str, cluster: str, bad: list[Finding]) -> str:
@@ -72,15 +78,19 @@ def run(run: Run) -> Outcome:
     if params["stage"] == BEFORE and version:
         source = source_of(snapshot, params["strategy"], revision, version, source)
     found = findings(snapshot, Goal(params["strategy"], version, revision, source, params["stage"]))
+    # one day for all controllers, wherever they stand
+    today = datetime.datetime.now(datetime.UTC).date()
+    found = apply(found, required_waivers(params["waivers"]), today, params["stage"])
     bad = blocking(found, params["fail_on"], params["allow"])
-    counts = collections.Counter(finding.severity for finding in found)
+    counts = collections.Counter(WAIVED if finding.waived else finding.severity for finding in found)
     running = snapshot.mesh.revisions.get(source or "")
     for finding in found[:SHOWN]:
-        run.progress(f"{finding.severity:7} {finding.code} {finding.object}: {finding.message}")
-    run.progress(", ".join(f"{counts[severity]} {severity}" for severity in SEVERITIES) + " findings")
+        weight = WAIVED if finding.waived else finding.severity
+        run.progress(f"{weight:7} {finding.code} {finding.object}: {finding.message}")
+    run.progress(", ".join(f"{counts[severity]} {severity}" for severity in COUNTED) + " findings")
     values = {
         "findings": [finding.as_dict() for finding in found],
-        "summary": {severity: counts[severity] for severity in SEVERITIES},
+        "summary": {severity: counts[severity] for severity in COUNTED},
         "source_revision": source,
         "source_version": running.version if running else None,
         "proxies": snapshot.proxies(),

@@ -66,6 +66,37 @@ options:
     type: list
     elements: str
     default: []
+  waivers:
+    description:
+      - Findings that are accepted at some objects, for a reason and until a day.
+      - A waived finding stays in the result and is marked there. It does not fail the task, whatever O(fail_on) is.
+      - A waiver that has expired does not hold any more, and is a finding itself, V(MU092). So is one that matches
+        nothing before an upgrade, V(MU093), so that a list of waivers does not outlive what it was for.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      code:
+        description:
+          - Code of the finding. Codes of C(istioctl analyze), such as V(IST0101), can be waived as well.
+        type: str
+        required: true
+      object:
+        description:
+          - Pattern of objects, as RV(findings[].object) names them. V(*), V(?) and V([abc]) stand for characters, and
+            case counts. If it is not given, the finding is accepted everywhere.
+        type: str
+        default: "*"
+      expires:
+        description:
+          - Last day on which the waiver holds, by UTC, such as V(2027-03-31).
+        type: str
+        required: true
+      reason:
+        description:
+          - Why the finding is accepted, and by whom.
+        type: str
+        required: true
 attributes:
   check_mode:
     support: full
@@ -114,6 +145,16 @@ EXAMPLES = r"""
         allow:
           - MU012
 
+    - name: Accept one finding, at the objects where it is known, for a while
+      meshops.istio.istio_precheck:
+        version: 1.31.0
+        revision: 1-31-0
+        waivers:
+          - code: MU010
+            object: namespace sandbox-*
+            expires: 2027-03-31
+            reason: Sandboxes go away with the old cluster, MESH-42.
+
     - name: Only collect what there is to say
       meshops.istio.istio_precheck:
         version: 1.31.0
@@ -137,7 +178,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: Everything that was found, worst first. Also returned when the gate fails.
+  description: Everything that was found, worst first, then what is waived. Also returned when the gate fails.
   returned: when the cluster was read
   type: list
   elements: dict
@@ -174,14 +215,27 @@ findings:
       description: Where the check is described.
       type: str
       sample: https://github.com/meshops/istio/blob/main/docs/findings.md#mu020
+    waived:
+      description: The waiver that holds for it, or null.
+      type: dict
+      contains:
+        reason:
+          description: Why the finding is accepted.
+          type: str
+          sample: The batch window is on Sunday, MESH-42.
+        expires:
+          description: Last day on which the waiver holds.
+          type: str
+          sample: "2027-03-31"
 summary:
-  description: Number of findings by severity.
+  description: Number of findings by severity, and of those that are waived, which no severity counts.
   returned: when the cluster was read
   type: dict
   sample:
     error: 1
     warning: 0
     info: 2
+    waived: 1
 source_revision:
   description: Revision that the upgrade starts from. Null if there is no other. With O(stage=after) as it was given.
   returned: when the cluster was read

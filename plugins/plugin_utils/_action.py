@@ -10,6 +10,7 @@ same core costs 0.03 s and prints live lines.
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import os
 import time
@@ -68,7 +69,7 @@ class ToolAction(ActionBase):
 
     def _validated(self) -> tuple[dict[str, t.Any], set[str]]:
         # values from variables are tagged subclasses of str, int and so on; the core wants plain ones
-        arguments = json.loads(json.dumps(self._task.args))
+        arguments = json.loads(json.dumps(self._task.args, default=_as_text))
         spec = self.TOOL.spec.as_keywords()
         options = spec.pop("argument_spec")
         checked = ArgumentSpecValidator(options, **spec).validate(arguments)
@@ -99,6 +100,13 @@ class ToolAction(ActionBase):
                     os.environ.pop(key, None)
                 else:
                     os.environ[key] = value
+
+
+def _as_text(value: object) -> str:
+    """Return a date of YAML as a module over a connection gets it."""
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
 def progress_line(host: str) -> t.Callable[[str], None]:

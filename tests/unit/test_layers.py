@@ -39,6 +39,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_settings",
         "_snapshot",
         "_versions",
+        "_waivers",
         "_workloads",
     ),
     "tools": (

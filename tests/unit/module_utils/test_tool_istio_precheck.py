@@ -37,6 +37,7 @@ def precheck(*objects: b.Json, **options: t.Any) -> b.Json:
     [
         ({"allow": ["MU010", "IST0103"]}, "there is no finding IST0103; known are MU001"),
         ({"version": "newest"}, "'newest' is no Istio version such as 1.31.0"),
+        ({"waivers": [{"code": "MU010", "expires": "2999-12-31"}]}, r"waivers, entry 1 \(MU010\): reason is missing"),
     ],
 )
 def test_what_can_never_be_right(options: b.Json, message: str) -> None:
@@ -87,7 +88,7 @@ def test_a_failed_gate_still_lists_everything() -> None:
     assert result["failed"]
     assert "MU010 namespace lost: Its label asks for 'gone', which no injector owns." in result["msg"]
     assert {finding["code"] for finding in result["findings"]} == {"MU010", "MU021"}
-    assert result["summary"] == {"error": 1, "warning": 0, "info": 1}
+    assert result["summary"] == {"error": 1, "warning": 0, "info": 1, "waived": 0}
     assert [row["code"] for row in result["unrestartable"]] == []
 
 
@@ -95,6 +96,21 @@ def test_an_allowed_finding_is_listed_but_does_not_fail() -> None:
     result = precheck(*HEALTHY, *b.namespaces(lost="gone"), allow=["MU010"])
     assert "failed" not in result
     assert [finding["code"] for finding in result["findings"]] == ["MU010"]
+
+
+def test_a_waived_finding_is_listed_and_counted_apart_and_does_not_fail() -> None:
+    waiver = {"code": "MU010", "object": "namespace l*", "expires": "2999-12-31", "reason": "MESH-42"}
+    result = precheck(*HEALTHY, *b.namespaces(lost="gone"), waivers=[waiver], fail_on="warning")
+    assert "failed" not in result
+    assert [finding["waived"] for finding in result["findings"]] == [{"reason": "MESH-42", "expires": "2999-12-31"}]
+    assert result["summary"] == {"error": 0, "warning": 0, "info": 0, "waived": 1}
+
+
+def test_an_expired_waiver_waives_nothing_and_is_a_finding() -> None:
+    waiver = {"code": "MU010", "expires": "2001-01-01", "reason": "MESH-42"}
+    result = precheck(*HEALTHY, *b.namespaces(lost="gone"), waivers=[waiver])
+    assert "MU010 namespace lost" in result["msg"]
+    assert result["summary"] == {"error": 1, "warning": 1, "info": 0, "waived": 0}
 
 
 def test_after_an_upgrade_no_target_is_needed() -> None:
@@ -119,4 +135,4 @@ def test_findings_are_shown_as_they_come() -> None:
     said: list[str] = []
     precheck(*HEALTHY, *b.namespaces(lost="gone"), progress=said.append)
     assert any("MU010 namespace lost" in line for line in said)
-    assert said[-1] == "1 error, 0 warning, 0 info findings"
+    assert said[-1] == "1 error, 0 warning, 0 info, 0 waived findings"

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 import importlib
 import json
 import os
@@ -98,6 +99,17 @@ def test_a_refusal_is_a_failed_task() -> None:
 def test_arguments_are_validated_as_the_module_does(args: dict[str, t.Any], message: str) -> None:
     with pytest.raises(AnsibleActionFail, match=message):
         run(args=args)
+
+
+def test_a_date_of_yaml_arrives_as_the_text_that_a_module_gets() -> None:
+    seen: list[t.Any] = []
+
+    def core(got: Run) -> Outcome:
+        seen.extend(got.params["names"])
+        return Outcome()
+
+    run(core, args={"host": HOST, "names": [datetime.date(2027, 3, 31)]})
+    assert seen == ["2027-03-31"]
 
 
 def test_the_invocation_is_shown_with_defaults() -> None:
