@@ -37,7 +37,7 @@ T = t.TypeVar("T")
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-PAGE = 500
+PAGE = 250
 TRIES = 6
 #: Requests that only ask.
 QUESTIONS = "/apis/authorization.k8s.io/v1/selfsubject"

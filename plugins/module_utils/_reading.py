@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import collections
 import concurrent.futures
 import functools
 import traceback
 import typing as t
-from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client, Json
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError
@@ -117,7 +115,7 @@ def _submit_pods(pool: concurrent.futures.Executor, client: Client) -> dict[str,
     jobs: dict[str, t.Any] = {kind: pool.submit(workloads, kind) for kind in ROLLED}
     jobs["pods"] = pool.submit(fetch_pods, client)
     for kind, path in (("ReplicaSet", "/apis/apps/v1/replicasets"), ("Job", "/apis/batch/v1/jobs")):
-        jobs[kind] = pool.submit(client.list, path, doing=f"Reading {kind}s", metadata=True)
+        jobs[kind] = pool.submit(_fetch_parents, client, kind, path)
     jobs["budgets"] = pool.submit(fetch_budgets, client)
     return jobs
 
@@ -136,21 +134,25 @@ def fetch_budgets(client: Client) -> tuple[Budget, ...]:
     )
 
 
-def _parents(kind: str, objects: list[Json]) -> Iterator[tuple[tuple[str, str, str], Owner]]:
-    for obj in objects:
-        for owner in obj["metadata"].get("ownerReferences") or ():
-            if owner.get("controller"):
-                yield (obj["metadata"]["namespace"], kind, name_of(obj)), Owner(owner["kind"], owner["name"])
+def _fetch_parents(client: Client, kind: str, path: str) -> dict[tuple[str, str, str], Owner]:
+    """Return what owns the objects of a kind that owns pods: a Deployment leaves ten old ReplicaSets behind."""
+
+    def parent(obj: Json) -> tuple[tuple[str, str, str], Owner] | None:
+        above = next((one for one in obj["metadata"].get("ownerReferences") or () if one.get("controller")), None)
+        return (
+            ((obj["metadata"]["namespace"], kind, name_of(obj)), Owner(above["kind"], above["name"])) if above else None
+        )
+
+    return dict(filter(None, client.collect(path, parent, doing=f"Reading {kind}s", metadata=True)[0]))
 
 
 def _detail_from(jobs: dict[str, t.Any]) -> dict[str, t.Any]:
     if not jobs:
         return {}
     workloads = {workload.key: workload for kind in ROLLED for workload in jobs[kind].result()}
-    parents = collections.ChainMap(*(dict(_parents(kind, jobs[kind].result())) for kind in ("ReplicaSet", "Job")))
     return {
         "pods": jobs["pods"].result(),
         "workloads": workloads,
-        "parents": dict(parents),
+        "parents": {**jobs["ReplicaSet"].result(), **jobs["Job"].result()},
         "budgets": jobs["budgets"].result(),
     }

@@ -1,0 +1,87 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An API server with as many pods as wanted: copies of one real injected pod, made while a page is sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from unit.module_utils import builders as b
+from unit.module_utils.fake_api import BY_PATH, PATH, Answer, FakeApi, Seen
+
+Json = dict[str, Any]
+#: A pod that istiod 1.30.3 injected, with what owns it, as the lab's API server returned them.
+RECORDED: Json = json.loads((Path(__file__).parent / "recorded.json").read_text(encoding="utf-8"))
+PODS_EACH = 3
+#: A Deployment keeps up to ten old ReplicaSets (revisionHistoryLimit).
+SETS_EACH = 5
+PER_NAMESPACE = 50
+#: What is replaced in the copies.
+NAMES = {
+    **{RECORDED[kind]["metadata"]["name"]: kind for kind in RECORDED},
+    RECORDED["Pod"]["metadata"]["namespace"]: "namespace",
+    RECORDED["Pod"]["metadata"]["uid"]: "uid",
+}
+
+
+class Crowd(FakeApi):
+    """A mesh in order: one namespace for fifty Deployments of three pods each."""
+
+    def __init__(self, pods: int) -> None:
+        self.totals = {
+            "Deployment": pods // PODS_EACH,
+            "ReplicaSet": pods // PODS_EACH * SETS_EACH,
+            "Pod": pods,
+        }
+        self.texts = {kind: json.dumps(RECORDED[kind]) for kind in self.totals}
+        self.metadata = {kind: json.dumps({"metadata": RECORDED[kind]["metadata"]}) for kind in self.totals}
+        spaces = {f"team-{at}": b.OLD for at in range(1 + pods // PODS_EACH // PER_NAMESPACE)}
+        nodes = (b.node(f"node-{at}", cpu="64", memory="512Gi") for at in range(1 + pods // 100))
+        super().__init__(*b.plane(b.OLD), *b.revision_tag("default", b.OLD), *b.namespaces(**spaces), *nodes)
+
+    def _serve(self, seen: Seen) -> Answer:
+        found = PATH.match(seen.path)
+        kind = BY_PATH.get((found[1], found[3])) if found and not found[2] else None
+        if kind not in self.totals:
+            return super()._serve(seen)
+        start, size = int(seen.query.get("continue", 0)), int(seen.query["limit"])
+        end = min(self.totals[kind], start + size)
+        texts = self.metadata if "PartialObjectMetadata" in seen.headers["Accept"] else self.texts
+        items = ",".join(self._copy(texts[kind], kind, at) for at in range(start, end))
+        more = json.dumps({"resourceVersion": "1", **({"continue": str(end)} if end < self.totals[kind] else {})})
+        return Answer(f'{{"metadata": {more}, "items": [{items}]}}'.encode())
+
+    @staticmethod
+    def _copy(text: str, kind: str, at: int) -> str:
+        """One more object like the recorded one; only names differ."""
+        deployment = at // {"Deployment": 1, "ReplicaSet": SETS_EACH, "Pod": PODS_EACH}[kind]
+        # the newest ReplicaSet runs the pods, the others are history
+        own_set = f"app-{deployment}-{at % SETS_EACH if kind == 'ReplicaSet' else 0}"
+        names = {
+            "Pod": f"{own_set}-{at}",
+            "ReplicaSet": own_set,
+            "Deployment": f"app-{deployment}",
+            "namespace": f"team-{deployment // PER_NAMESPACE}",
+            "uid": f"{kind}-{at}",
+        }
+        for old, new in NAMES.items():
+            text = text.replace(f'"{old}"', f'"{names[new]}"')
+        return text
+
+
+def measure(pods: int) -> Json:
+    """What one gate over so many pods cost, in a process of its own, and what it found (see `benchmark.gate`)."""
+    with Crowd(pods) as api:
+        command = [sys.executable, "-m", "benchmark.gate", api.url]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr)
+    figures: Json = json.loads(done.stdout)
+    return figures

@@ -1,0 +1,35 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One gate in a process of its own: prints what it cost and what it found, as JSON."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+
+from ansible_collections.meshops.istio.plugins.module_utils._tool import execute
+from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_precheck import TOOL
+from unit.module_utils import builders as b
+from unit.module_utils.running import params
+
+
+def main() -> int:
+    """Run istio_precheck against the API server whose URL is given."""
+    options = params(TOOL, host=sys.argv[1], version=b.NEW_VERSION, revision=b.NEW, fail_on="never")
+    began = time.monotonic()
+    result = execute(TOOL, options, check_mode=False, diff=False)
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    figures = {
+        "seconds": round(time.monotonic() - began, 2),
+        "cpu_seconds": round(used.ru_utime + used.ru_stime, 2),
+        "memory_mib": round(used.ru_maxrss / 1024, 1),
+    }
+    print(json.dumps({**figures, "failed": result.get("msg", ""), "findings": result.get("findings", [])}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What one gate costs: time, memory and requests, on the lab and on a generated mesh of ten thousand pods."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from benchmark.crowd import measure
+from integration.objects import until
+from integration.support import NEW_REVISION, NEW_VERSION, REVISION, Desk
+from lab import Cluster
+
+Json = dict[str, Any]
+CROWD = "crowd"
+DEPLOYMENTS, EACH = 90, 3
+SECONDS, MEMORY_MIB = 3.0, 150
+
+
+def test_ten_thousand_pods_fit_in_little_memory() -> None:
+    found = measure(9999)
+    assert (found["failed"], found["findings"]) == ("", [])
+    assert found["memory_mib"] < MEMORY_MIB
+
+
+def gate(desk: Desk, cluster: Cluster) -> Json:
+    """One gate, with how long it took."""
+    began = time.monotonic()
+    result = desk.tool(cluster, "istio_precheck", version=NEW_VERSION, revision=NEW_REVISION, fail_on="never")
+    assert "failed" not in result, result
+    return {**result, "seconds": time.monotonic() - began}
+
+
+def deployment(name: str) -> Json:
+    """Three pods that do nothing."""
+    labels = {"app": name}
+    template = {"metadata": {"labels": labels}, "spec": {"containers": [{"name": "app", "image": "lab.invalid/app:1"}]}}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": name, "namespace": CROWD},
+        "spec": {"replicas": EACH, "selector": {"matchLabels": labels}, "template": template},
+    }
+
+
+@pytest.fixture
+def crowd(calm: Cluster) -> Iterator[Cluster]:
+    """A cluster with three hundred injected pods."""
+    space = {"name": CROWD, "labels": {"istio.io/rev": REVISION}}
+    calm.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": space}])
+    calm.apply([deployment(f"app-{at}") for at in range(DEPLOYMENTS)])
+    calm.wait_ready([CROWD])
+    yield calm
+    calm.delete(f"/api/v1/namespaces/{CROWD}")
+    until(lambda: CROWD not in names(calm), "the namespace of the crowd does not go")
+
+
+def names(cluster: Cluster) -> set[str]:
+    """The namespaces that are there."""
+    return {item["metadata"]["name"] for item in cluster.items("/api/v1/namespaces")}
+
+
+@pytest.mark.lab
+def test_three_hundred_pods_take_no_time_and_no_more_requests(desk: Desk, calm: Cluster, request: Any) -> None:
+    few = gate(desk, calm)
+    many = gate(desk, request.getfixturevalue("crowd"))
+    proxies = sum(sum(row.values()) for row in many["proxies"].values())
+    assert proxies > DEPLOYMENTS * EACH
+    assert many["seconds"] < SECONDS
+    # one more page of pods
+    assert many["requests"]["reads"] <= few["requests"]["reads"] + 1
+    assert many["findings"] == few["findings"]
