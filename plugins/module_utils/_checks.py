@@ -17,6 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils import (
     _checks_control_plane,
     _checks_data_plane,
     _checks_injection,
+    _checks_target,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._errors import refuse_unknown
 from ansible_collections.meshops.istio.plugins.module_utils._finding import (
@@ -81,6 +82,7 @@ CHECKS = (
     *_checks_injection.CHECKS,
     *_checks_data_plane.CHECKS,
     *_checks_cluster.CHECKS,
+    *_checks_target.CHECKS,
     NOT_MADE,
     CRASHED,
     EXPIRED,

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -22,13 +23,18 @@ DOCS = "https://github.com/meshops/istio/blob/main/docs/findings.md"
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """What the run is about: strategy, target version and revision, and the revision it starts from."""
+    """What the run is about: strategy, target version and revision, and the revision it starts from.
+
+    ``installer`` is empty and ``today`` None where the one who asks did not say.
+    """
 
     strategy: str = "canary"
     version: Version | None = None
     revision: str = ""
     source: str | None = None
     stage: str = BEFORE
+    installer: str = ""
+    today: datetime.date | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -79,7 +79,7 @@ def fetch_snapshot(client: Client, istio_namespace: str, *, pods: bool, surround
         namespaces = pool.submit(client.list, NAMESPACES, doing="Reading namespaces", metadata=True)
         crds = [pool.submit(client.list, CRDS, doing="Reading CRDs", metadata=True, labelSelector=s) for s in OF_ISTIO]
         detail = _submit_pods(pool, client) if pods else {}
-        around = submit_surroundings(pool, client) if surroundings else {}
+        around = submit_surroundings(pool, client, istio_namespace) if surroundings else {}
         names = {name_of(obj): _namespace(obj) for obj in namespaces.result()}
         ids = {name_of(obj): obj["metadata"].get("uid", "") for obj in namespaces.result()}
         if "kube-system" not in ids:

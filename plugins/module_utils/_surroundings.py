@@ -22,11 +22,11 @@ EXTENSIONS = {
 }
 
 
-def _nodes(client: Client) -> list[Node]:
+def _nodes(client: Client, dummy: str) -> list[Node]:
     return client.collect("/api/v1/nodes", read_node, doing="Reading nodes")[0]
 
 
-def _extensions(client: Client) -> list[Extension]:
+def _extensions(client: Client, dummy: str) -> list[Extension]:
     """Return all EnvoyFilters and WasmPlugins; none where a cluster does not know these kinds."""
     found: list[Extension] = []
     for kind, path in EXTENSIONS.items():
@@ -35,14 +35,14 @@ def _extensions(client: Client) -> list[Extension]:
     return found
 
 
-#: Field of Around -> its reader. A check that looks at a field names it in ``needs``.
-READERS: Mapping[str, Callable[[Client], list[t.Any]]] = {"nodes": _nodes, "extensions": _extensions}
+#: Field of Around -> its reader, which is given Istio's namespace. A check that looks at a field names it in ``needs``.
+READERS: Mapping[str, Callable[[Client, str], list[t.Any]]] = {"nodes": _nodes, "extensions": _extensions}
 Jobs = Mapping[str, concurrent.futures.Future[list[t.Any]]]
 
 
-def submit_surroundings(pool: concurrent.futures.Executor, client: Client) -> Jobs:
+def submit_surroundings(pool: concurrent.futures.Executor, client: Client, istio_namespace: str) -> Jobs:
     """Start all readings side by side."""
-    return {field: pool.submit(reader, client) for field, reader in READERS.items()}
+    return {field: pool.submit(reader, client, istio_namespace) for field, reader in READERS.items()}
 
 
 def around_from(jobs: Jobs) -> Around:

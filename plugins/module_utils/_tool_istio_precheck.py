@@ -77,10 +77,11 @@ def run(run: Run) -> Outcome:
     source = params["source_revision"]
     if params["stage"] == BEFORE and version:
         source = source_of(snapshot, params["strategy"], revision, version, source)
-    found = findings(snapshot, Goal(params["strategy"], version, revision, source, params["stage"]))
     # one day for all controllers, wherever they stand
     today = datetime.datetime.now(datetime.UTC).date()
-    found = apply(found, required_waivers(params["waivers"]), today, params["stage"])
+    installer = params["installer"] or ""
+    goal = Goal(params["strategy"], version, revision, source, params["stage"], installer, today)
+    found = apply(findings(snapshot, goal), required_waivers(params["waivers"]), today, params["stage"])
     bad = blocking(found, params["fail_on"], params["allow"])
     counts = collections.Counter(WAIVED if finding.waived else finding.severity for finding in found)
     running = snapshot.mesh.revisions.get(source or "")

@@ -38,6 +38,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_selectors",
         "_settings",
         "_snapshot",
+        "_support",
         "_versions",
         "_waivers",
         "_workloads",

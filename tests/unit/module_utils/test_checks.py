@@ -7,7 +7,8 @@
 from __future__ import annotations
 
 import dataclasses
-import typing as t
+import importlib
+from pathlib import Path
 
 import pytest
 
@@ -19,24 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECTI
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
 from unit.module_utils import builders as b
-
-GOAL = Goal("canary", Version(1, 31, 0), b.NEW, b.OLD)
-IN_PLACE = Goal("in_place", Version(1, 31, 0), b.OLD, b.OLD)
-DEFAULT = b.revision_tag("default", b.OLD)
-PLANE = [*b.plane(b.OLD), *b.namespaces(shop=b.OLD)]
-HEALTHY = [*PLANE, *DEFAULT, *b.deployed()]
-CRD = "virtualservices.networking.istio.io"
-
-
-def hungry() -> list[b.Json]:
-    """A healthy cluster whose istiod requests what Istio's chart says."""
-    istiod = b.istiod(replicas=2)
-    requests = {"requests": {"cpu": "500m", "memory": "2048Mi"}}
-    istiod["spec"]["template"]["spec"]["containers"][0]["resources"] = requests
-    return [istiod, *HEALTHY[1:]]
-
-
-HUNGRY = hungry()
+from unit.module_utils.checking import CRD, DEFAULT, GOAL, HEALTHY, HUNGRY, IN_PLACE, PLANE, fired
 
 
 def renamed(injector: b.Json, name: str, revision: str) -> b.Json:
@@ -52,19 +36,23 @@ def unready() -> list[b.Json]:
     return found
 
 
-def fired(objects: list[b.Json], goal: Goal = GOAL, **over: t.Any) -> dict[str, str]:
-    """Code to object of everything that the checks find."""
-    return {found.code: found.object for found in findings(b.snapshot_of(objects, **over), goal)}
-
-
 @pytest.mark.parametrize("stage", [BEFORE, AFTER])
 def test_a_healthy_cluster_has_no_findings(stage: str) -> None:
     assert fired(HEALTHY, dataclasses.replace(GOAL, stage=stage), crd_versions={CRD: "1.30.3"}) == {}
 
 
+#: Rows of the other themes' files.
+THEMES = [
+    row
+    for path in sorted(Path(__file__).parent.glob("test_checks_*.py"))
+    for row in importlib.import_module(f"{__package__}.{path.stem}").FIRES
+]
+
+
 @pytest.mark.parametrize(
     ("code", "place", "objects", "over"),
     [
+        *THEMES,
         pytest.param(
             "MU001",
             "revision 1-30-3",
