@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import collections
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils._finding import (
     AFTER,
@@ -18,24 +18,98 @@ from ansible_collections.meshops.istio.plugins.module_utils._finding import (
     Found,
     Goal,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._proxies import EXTRA, Pod
+from ansible_collections.meshops.istio.plugins.module_utils._injection import PROXY_IMAGE
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import (
+    CURRENT,
+    EXTRA,
+    MANAGED_GATEWAY,
+    MISSING,
+    Judgement,
+    Pod,
+    proxy_version,
+)
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils._versions import parse
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import PINNED_IMAGE
+
+
+def _pods(count: int, verb: str) -> str:
+    return f"1 pod {verb}s" if count == 1 else f"{count} pods {verb}"
+
+
+def _of_this_run(judgement: Judgement, goal: Goal) -> bool:
+    return goal.stage == BEFORE or judgement.verdict.revision == goal.revision
 
 
 def _stale(snapshot: Snapshot, goal: Goal) -> Found:
-    yield from _stale_of(snapshot, lambda revision: goal.stage == BEFORE or revision == goal.revision)
+    yield from _stale_of(snapshot, lambda found: found.condition != MISSING and _of_this_run(found, goal))
 
 
 def _stale_elsewhere(snapshot: Snapshot, goal: Goal) -> Found:
     if goal.stage == AFTER:
-        yield from _stale_of(snapshot, lambda revision: revision != goal.revision)
+        yield from _stale_of(snapshot, lambda found: found.verdict.revision != goal.revision)
 
 
-def _stale_of(snapshot: Snapshot, counts: Callable[[str | None], bool]) -> Found:
-    for (namespace, kind, name), pods in sorted(snapshot.stale_workloads().items()):
-        if counts(snapshot.judgement_of(pods[0]).verdict.revision):
-            yield f"{kind} {namespace}/{name}", f"{len(pods)} pods do not run the proxy that they would get now."
+def _missing(snapshot: Snapshot, goal: Goal) -> Found:
+    yield from _stale_of(snapshot, lambda found: found.condition == MISSING and _of_this_run(found, goal))
+    if goal.stage == BEFORE:
+        alone = ((p, j) for p, j in snapshot.judgements if j.condition == MISSING and not snapshot.workload_of(p))
+        yield from _by_owner(snapshot, alone, _change)
+
+
+def _stale_of(snapshot: Snapshot, counts: Callable[[Judgement], bool]) -> Found:
+    for pods in snapshot.stale_workloads().values():
+        judged = ((pod, snapshot.judgement_of(pod)) for pod in pods)
+        yield from _by_owner(snapshot, (pair for pair in judged if counts(pair[1])), _change)
+
+
+def _by_owner(
+    snapshot: Snapshot, judged: Iterable[tuple[Pod, Judgement]], tell: Callable[[Pod, Judgement], tuple[str, str]]
+) -> Found:
+    """Yield one row for each owner: how many of its pods do what; ``tell`` returns a verb and the rest."""
+    found: dict[str, collections.Counter[tuple[str, str]]] = collections.defaultdict(collections.Counter)
+    for pod, judgement in judged:
+        owner = snapshot.owner_of(pod)
+        found[f"{owner.kind} {pod.namespace}/{owner.name}"][tell(pod, judgement)] += 1
+    for place, told in sorted(found.items()):
+        yield place, "; ".join(f"{_pods(count, verb)} {rest}" for (verb, rest), count in told.items()) + "."
+
+
+def _change(pod: Pod, judgement: Judgement) -> tuple[str, str]:
+    """Return what a pod runs, and what it would get now."""
+    revision, wanted = judgement.verdict.revision, judgement.wanted_image
+    if judgement.condition == MISSING:
+        return "lack", f"a proxy, which revision {revision} would inject now: {judgement.verdict.reason}"
+    have, want = proxy_version(pod.proxy_image), proxy_version(wanted) if wanted else ""
+    if have == want and pod.revision == revision:
+        have, want = pod.proxy_image, wanted
+    target = f"revision {revision}" if pod.revision != revision else ""
+    return "run", f"{have} of revision {pod.revision}, and would get {' of '.join(filter(None, (want, target)))}"
+
+
+def _pinned(snapshot: Snapshot, goal: Goal) -> Found:
+    yield from _by_owner(
+        snapshot,
+        ((pod, found) for pod, found in snapshot.judgements if _pin(snapshot, pod) and not _there(pod, found, goal)),
+        lambda pod, found: ("keep", f"proxy image {pod.proxy_image}, which {_pin(snapshot, pod)} pins"),
+    )
+
+
+def _pin(snapshot: Snapshot, pod: Pod) -> str:
+    """Return what pins the image of a pod's proxy, or an empty string; istiod itself writes those of its gateways."""
+    workload = snapshot.workload_of(pod)
+    if not pod.proxy_image or MANAGED_GATEWAY in pod.labels:
+        return ""
+    if PROXY_IMAGE in pod.annotations:
+        return f"annotation {PROXY_IMAGE}"
+    return "the pod template" if workload and workload.pinned_image else ""
+
+
+def _there(pod: Pod, judgement: Judgement, goal: Goal) -> bool:
+    """Whether a pinned proxy is already what the run is to bring."""
+    version = parse(proxy_version(pod.proxy_image))
+    reached = version is not None and goal.version is not None and version.release == goal.version.release
+    return reached or (goal.stage == AFTER and judgement.condition == CURRENT)
 
 
 def _extra(snapshot: Snapshot, goal: Goal) -> Found:
@@ -50,7 +124,8 @@ def _extra(snapshot: Snapshot, goal: Goal) -> Found:
 def _unrestartable(snapshot: Snapshot, goal: Goal) -> Found:
     # before an upgrade nothing is stale yet: ask who could not follow
     for row in snapshot.stuck(everything=goal.stage != AFTER):
-        yield f"{row.kind} {row.namespace}/{row.name}", f"{row.why.reason}; {row.why.remedy}."
+        if row.why.code != PINNED_IMAGE:
+            yield f"{row.kind} {row.namespace}/{row.name}", f"{row.why.reason}; {row.why.remedy}."
 
 
 def _newer_proxies(snapshot: Snapshot, goal: Goal) -> Found:
@@ -107,6 +182,10 @@ CHECKS = (
           "raise the replicas, or allow surge", _no_budget_room),
     Check("MU024", WARNING, "stale proxies of another revision", "They are not part of this upgrade.",
           "restart them with rollout_restart", _stale_elsewhere, WARNING),
+    Check("MU027", WARNING, "proxy missing", "They are outside the mesh until a restart puts them into it (IST0103).",
+          "restart them with rollout_restart, or opt them out by label sidecar.istio.io/inject=false", _missing, ERROR),
+    Check("MU028", WARNING, "proxy image pinned", "Restarts do not change it, so it stays behind its control plane.",
+          "remove the pin when they may follow", _pinned, WARNING),
     Check("MU030", ERROR, "proxies newer than their control plane", "Istio supports no such skew.",
           "move them to a newer revision", _newer_proxies, ERROR),
     Check("MU025", WARNING, "pods not ready before the start", "Nobody can tell what a restart broke.",

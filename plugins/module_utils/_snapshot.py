@@ -25,6 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._room import Need, r
 from ansible_collections.meshops.istio.plugins.module_utils._selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version, parse
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import (
+    PINNED_IMAGE,
     Unrestartable,
     Workload,
     top_owner,
@@ -127,6 +128,10 @@ class Snapshot:
         owner = top_owner(pod, self.parents)
         return self.workloads.get((pod.namespace, owner.kind, owner.name)) if owner else None
 
+    def owner_of(self, pod: Pod) -> Owner:
+        """Return what is on top of a pod: a workload, something else, or the pod itself."""
+        return top_owner(pod, self.parents) or Owner("Pod", pod.name)
+
     def stale_workloads(self, namespaces: Iterable[str] | None = None) -> dict[WorkloadKey, list[Pod]]:
         """Return the workloads with at least one stale pod, and these pods."""
         wanted = None if namespaces is None else set(namespaces)
@@ -150,7 +155,7 @@ class Snapshot:
             why = self._why_stuck(pod, judgement, everything)
             if why is None or (wanted is not None and pod.namespace not in wanted):
                 continue
-            owner = top_owner(pod, self.parents) or Owner("Pod", pod.name)
+            owner = self.owner_of(pod)
             groups[(pod.namespace, owner.kind, owner.name, why)] += 1
         return [
             Stuck(ns, kind, name, count, why) for (ns, kind, name, why), count in sorted(groups.items(), key=_place)
@@ -162,7 +167,7 @@ class Snapshot:
             workload and workload.pinned_image and judgement.condition == "stale_image"
         ):
             return Unrestartable(
-                "pinned_image", f"its proxy image is pinned to {pod.proxy_image}", "remove the pin when it may follow"
+                PINNED_IMAGE, f"its proxy image is pinned to {pod.proxy_image}", "remove the pin when it may follow"
             )
         if not judgement.stale and not (everything and pod.proxy_image):
             return None

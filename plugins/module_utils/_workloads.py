@@ -18,6 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owne
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 #: Kinds whose template change replaces pods, and their API collection.
 ROLLED = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
+PINNED_IMAGE = "pinned_image"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +68,8 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
     spec = obj["spec"]
     template = spec["template"]
     strategy = spec.get("strategy") or spec.get("updateStrategy") or {}
-    containers = template.get("spec", {}).get("containers") or []
+    pod_spec = template.get("spec") or {}
+    containers = [*(pod_spec.get("containers") or ()), *(pod_spec.get("initContainers") or ())]
     own_proxy = next((str(c.get("image") or "") for c in containers if c.get("name") == "istio-proxy"), None)
     rolling = strategy.get("rollingUpdate") or {}
     desired = (
@@ -156,6 +158,13 @@ def unrestartable_owner(owner: Owner | None) -> Unrestartable:
             "replica_set",
             "a ReplicaSet without a Deployment has no rollout",
             "delete its pods one by one when it suits",
+        )
+    if owner.kind == "Rollout":
+        # Argo Rollouts documentation, "Restarting Rollout Pods"
+        return Unrestartable(
+            "argo_rollout",
+            "an Argo Rollout replaces its pods itself",
+            f"set its spec.restartAt: kubectl argo rollouts restart {owner.name}",
         )
     return Unrestartable(
         "custom_owner", f"its owner is a {owner.kind}", f"restart it through the controller of {owner.kind}"

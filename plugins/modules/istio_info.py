@@ -234,8 +234,8 @@ unrestartable:
       sample: 1
     code:
       description:
-        - Why no rollout helps. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(custom_owner), V(paused),
-          V(on_delete), V(partition) and V(pinned_image).
+        - Why no rollout helps. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(argo_rollout),
+          V(custom_owner), V(paused), V(on_delete), V(partition) and V(pinned_image).
       type: str
       sample: job
     reason:

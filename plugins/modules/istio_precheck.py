@@ -202,7 +202,7 @@ findings:
     message:
       description: What was found there.
       type: str
-      sample: 2 pods do not run the proxy that they would get now.
+      sample: 2 pods run 1.30.2 of revision 1-30-3, and would get 1.30.3.
     why:
       description: Why it matters.
       type: str
@@ -280,8 +280,8 @@ unrestartable:
       sample: 1
     code:
       description:
-        - Why no rollout helps. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(custom_owner), V(paused),
-          V(on_delete), V(partition) and V(pinned_image).
+        - Why no rollout helps. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(argo_rollout),
+          V(custom_owner), V(paused), V(on_delete), V(partition) and V(pinned_image).
       type: str
       sample: job
     reason:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils._checks import findings
-from ansible_collections.meshops.istio.plugins.module_utils._finding import Goal
+from ansible_collections.meshops.istio.plugins.module_utils._finding import Finding, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
 from unit.module_utils import builders as b
 
@@ -35,3 +35,8 @@ HUNGRY = hungry()
 def fired(objects: list[b.Json], goal: Goal = GOAL, **over: t.Any) -> dict[str, str]:
     """Code to object of everything that the checks find."""
     return {found.code: found.object for found in findings(b.snapshot_of(objects, **over), goal)}
+
+
+def of(code: str, objects: list[b.Json], goal: Goal = GOAL, **over: t.Any) -> list[Finding]:
+    """What one check finds."""
+    return [found for found in findings(b.snapshot_of(objects, **over), goal) if found.code == code]

@@ -54,6 +54,7 @@ def test_s6_workloads_that_a_rollout_does_not_replace(kind: str, spec: b.Json, c
         (Owner("Job", "once"), "job"),
         (Owner("CronJob", "nightly"), "cron_job"),
         (Owner("ReplicaSet", "lonely"), "replica_set"),
+        (Owner("Rollout", "api"), "argo_rollout"),
         (Owner("Database", "main"), "custom_owner"),
     ],
 )
