@@ -33,9 +33,8 @@ RULES = (
 def found(desk: Desk, cluster: Cluster, **options: Any) -> dict[str, set[str]]:
     """Code to objects of everything that is found before a canary."""
     with no_write(cluster):
-        result = desk.tool(
-            cluster, "istio_precheck", version=NEW_VERSION, revision=NEW_REVISION, fail_on="never", **options
-        )
+        asked = {"version": NEW_VERSION, "revision": NEW_REVISION, "fail_on": "never", **options}
+        result = desk.tool(cluster, "istio_precheck", **asked)
     assert "failed" not in result, result
     codes: dict[str, set[str]] = {}
     for row in result["findings"]:

@@ -13,6 +13,7 @@ import pytest
 from integration.objects import INJECTION
 from integration.safety import no_write
 from integration.support import NEW_REVISION, NEW_VERSION, UNREVISIONED, VERSION, Desk
+from integration.test_precheck import found
 from lab import Cluster
 
 Json = dict[str, Any]
@@ -71,3 +72,10 @@ def test_a_clean_install_has_no_error_and_no_warning(
     assert "failed" not in result, result
     assert [row for row in result["findings"] if row["severity"] != "info"] == []
     assert sum(sum(row.values()) for row in result["proxies"].values()) >= 2
+
+
+def test_mu003_names_a_cluster_without_istiod(desk: Desk) -> None:
+    """The last of its file: it takes the mesh away."""
+    bare = desk.lab.clusters[0]
+    bare.reset()
+    assert found(desk, bare)["MU003"] == {"namespace istio-system"}

@@ -1,0 +1,176 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""States of a real cluster on which a check of istio_precheck fires, and silence before and after each."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+
+from integration.meshes import ADMISSION, MERGE
+from integration.objects import REV, until
+from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
+from integration.test_precheck import found
+from lab import Cluster
+
+Json = dict[str, Any]
+State = Callable[[Cluster], AbstractContextManager[object]]
+pytestmark = pytest.mark.lab
+SCRATCH = "scratch"
+SPACE = f"/api/v1/namespaces/{SCRATCH}"
+FAULT = {"lab.meshops.dev/fault": "never-ready"}
+#: A proxy that stands in the template, as an injection by an older istiod would have left it.
+OLD_PROXY = {"name": "istio-proxy", "image": "lab.invalid/istio/proxyv2:1.30.2", "restartPolicy": "Always"}
+
+
+@contextmanager
+def nothing(cluster: Cluster) -> Iterator[None]:
+    """What a clean cluster is asked shows it already."""
+    yield
+
+
+def label(cluster: Cluster, revision: str | None) -> None:
+    """Have the namespace of a test ask for a revision, or for none."""
+    cluster.request("PATCH", SPACE, {"metadata": {"labels": {REV: revision}}}, content_type=MERGE)
+
+
+@contextmanager
+def deployed(
+    cluster: Cluster,
+    revision: str | None = REVISION,
+    *,
+    notes: Json | None = None,
+    proxy: Json | None = None,
+    ready: bool = True,
+) -> Iterator[None]:
+    """A namespace with one Deployment."""
+    labels = {"app": "web"}
+    spec = {
+        "containers": [{"name": "web", "image": "lab.invalid/web:1"}],
+        **({"initContainers": [proxy]} if proxy else {}),
+    }
+    space = {"name": SCRATCH, "labels": {REV: revision} if revision else {}}
+    template = {"metadata": {"labels": labels, "annotations": notes or {}}, "spec": spec}
+    cluster.apply(
+        [
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": space},
+            {
+                "apiVersion": "apps/v1",
+                "kind": "Deployment",
+                "metadata": {"name": "web", "namespace": SCRATCH},
+                "spec": {"selector": {"matchLabels": labels}, "template": template},
+            },
+        ]
+    )
+    try:
+        if ready:
+            cluster.wait_ready([SCRATCH])
+        until(lambda: cluster.pods(SCRATCH), "the Deployment makes no pod")
+        yield
+    finally:
+        cluster.delete(SPACE)
+        until(lambda: SCRATCH not in spaces(cluster), "the namespace does not go")
+
+
+def spaces(cluster: Cluster) -> set[str]:
+    """The namespaces that are there."""
+    return {item["metadata"]["name"] for item in cluster.items("/api/v1/namespaces")}
+
+
+@contextmanager
+def copied_injector(cluster: Cluster) -> Iterator[None]:
+    """Somebody's copy of the injector, for a revision of its own."""
+    path = f"{ADMISSION}/mutatingwebhookconfigurations"
+    other = copy.deepcopy(cluster.request("GET", f"{path}/istio-sidecar-injector-{REVISION}"))
+    other["metadata"] = {"name": "a-copy", "labels": {**other["metadata"]["labels"], REV: "other"}}
+    cluster.request("POST", path, other)
+    try:
+        yield
+    finally:
+        cluster.delete(f"{path}/a-copy")
+
+
+@contextmanager
+def custom_istiod(cluster: Cluster) -> Iterator[None]:
+    """An istiod whose image tag says nothing; it need not run to be asked about."""
+    labels = {"app": "istiod", REV: "custom"}
+    spec = {"containers": [{"name": "discovery", "image": "lab.invalid/istio/pilot:nightly"}]}
+    template = {"metadata": {"labels": labels}, "spec": spec}
+    item = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "istiod-custom", "namespace": "istio-system", "labels": labels},
+        "spec": {"replicas": 0, "selector": {"matchLabels": labels}, "template": template},
+    }
+    cluster.apply([item])
+    try:
+        yield
+    finally:
+        cluster.delete(cluster.path(item))
+
+
+@contextmanager
+def unlabelled(cluster: Cluster) -> Iterator[None]:
+    """A pod that was injected, in a namespace that asks for nothing any more."""
+    with deployed(cluster):
+        label(cluster, None)
+        yield
+
+
+@contextmanager
+def old_proxy(cluster: Cluster) -> Iterator[None]:
+    """A pod of this revision that runs the proxy of an older patch version."""
+    with deployed(cluster, None, notes={REV: REVISION}, proxy=OLD_PROXY):
+        label(cluster, REVISION)
+        yield
+
+
+CANARY: Json = {}
+IN_PLACE = {"strategy": "in_place", "revision": REVISION}
+AFTER = {"stage": "after"}
+
+
+@pytest.mark.parametrize(
+    ("code", "place", "state", "options"),
+    [
+        pytest.param("MU005", f"revision {REVISION}", nothing, {"revision": REVISION}, id="MU005: the name is taken"),
+        pytest.param(
+            "MU006",
+            "revision custom",
+            custom_istiod,
+            {"source_revision": "custom"},
+            id="MU006: a tag without a version",
+        ),
+        pytest.param("MU008", f"Deployment istiod-{REVISION}", nothing, IN_PLACE, id="MU008: one istiod, in place"),
+        pytest.param("MU016", "namespace shop", copied_injector, CANARY, id="MU016: a copy of the injector"),
+        pytest.param("MU020", f"Deployment {SCRATCH}/web", old_proxy, CANARY, id="MU020: an older image"),
+        pytest.param("MU022", SCRATCH, unlabelled, CANARY, id="MU022: the label is gone"),
+        pytest.param("MU024", f"Deployment {SCRATCH}/web", old_proxy, AFTER, id="MU024: stale on the old revision"),
+        pytest.param(
+            "MU025",
+            f"Deployment {SCRATCH}/web",
+            lambda cluster: deployed(cluster, notes=FAULT, ready=False),
+            CANARY,
+            id="MU025: never ready",
+        ),
+    ],
+)
+def test_a_check_fires_on_its_state_and_only_there(
+    desk: Desk, calm: Cluster, code: str, place: str, state: State, options: Json
+) -> None:
+    with state(calm):
+        assert [one for one in found(desk, calm, **options)[code] if place in one]
+    after = found(desk, calm)
+    assert code not in after
+    assert SCRATCH not in str(after)
+
+
+def test_mu031_names_crds_that_are_newer_than_the_target(desk: Desk, gated: Cluster) -> None:
+    older = {"strategy": "downgrade", "version": VERSION, "revision": REVISION}
+    assert found(desk, gated, **older)["MU031"] == {"CRDs"}
+    assert "MU031" not in found(desk, gated, version=NEW_VERSION, revision=f"{NEW_REVISION}-b")
