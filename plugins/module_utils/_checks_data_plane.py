@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._finding import (
     Goal,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._injection import PROXY_IMAGE
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import COMPONENT
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import (
     CURRENT,
     EXTRA,
@@ -96,9 +97,12 @@ def _pinned(snapshot: Snapshot, goal: Goal) -> Found:
 
 
 def _pin(snapshot: Snapshot, pod: Pod) -> str:
-    """Return what pins the image of a pod's proxy, or an empty string; istiod itself writes those of its gateways."""
+    """Return what pins the image of a pod's proxy, or an empty string.
+
+    Istiod writes the templates of its gateways, and an install those of the gateways that belong to it.
+    """
     workload = snapshot.workload_of(pod)
-    if not pod.proxy_image or MANAGED_GATEWAY in pod.labels:
+    if not pod.proxy_image or MANAGED_GATEWAY in pod.labels or COMPONENT in pod.labels:
         return ""
     if PROXY_IMAGE in pod.annotations:
         return f"annotation {PROXY_IMAGE}"
