@@ -13,6 +13,7 @@ import tempfile
 import traceback
 import typing as t
 from collections.abc import Iterator, Mapping
+from urllib.parse import unquote
 
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError, ParameterError
 
@@ -23,6 +24,7 @@ try:
     from kubernetes.client.rest import RESTClientObject
     from kubernetes.config import load_kube_config
     from kubernetes.config.config_exception import ConfigException
+    from urllib3.util import parse_url
 except ImportError:
     KUBERNETES_IMPORT_ERROR = traceback.format_exc()
 
@@ -151,6 +153,33 @@ def auth_headers(configuration: t.Any, conn: Connection) -> dict[str, str]:
     if conn.impersonate_user:
         headers["Impersonate-User"] = conn.impersonate_user
     return headers
+
+
+def websocket_options(pool: t.Any) -> dict[str, t.Any]:
+    """Return how websocket-client reaches what a pool manager of ``open_pool`` reaches: same certificates, same proxy.
+
+    Raises:
+        ClusterError: the proxy is one that websocket-client cannot use.
+    """
+    tls = pool.connection_pool_kw
+    proxy = pool.proxy or (parse_url(pool.proxy_url) if hasattr(pool, "proxy_url") else None)
+    # without a proxy all hosts are exempt from one that is not there, else websocket-client looks for it by itself
+    through: dict[str, t.Any] = {"http_proxy_host": "none", "http_proxy_port": 1, "http_no_proxy": ["*"]}
+    if proxy:
+        if proxy.scheme != "http":
+            raise ClusterError(f"Port-forward through a proxy of kind {proxy.scheme} is not supported.")
+        login = tuple(unquote(part) for part in proxy.auth.split(":", 1)) if proxy.auth else None
+        through = {"http_proxy_host": proxy.host, "http_proxy_port": proxy.port or 80, "http_proxy_auth": login}
+        through["http_no_proxy"] = ["none"]  # which hosts it serves was decided with the pool
+    sslopt = {
+        "cert_reqs": tls["cert_reqs"],
+        "check_hostname": tls.get("assert_hostname") is not False,
+        "ca_certs": tls["ca_certs"],
+        "certfile": tls["cert_file"],
+        "keyfile": tls["key_file"],
+        "server_hostname": tls.get("server_hostname"),
+    }
+    return {"sslopt": sslopt, **through}
 
 
 @contextlib.contextmanager

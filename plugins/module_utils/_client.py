@@ -18,6 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._auth import (
     Connection,
     auth_headers,
     open_pool,
+    websocket_options,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._errors import (
     ClusterError,
@@ -27,9 +28,10 @@ from ansible_collections.meshops.istio.plugins.module_utils._errors import (
 
 try:
     import urllib3
+    import websocket
     from urllib3.exceptions import HTTPError, SSLError
 except ImportError:
-    pass  # _auth reports the kubernetes library, which brings urllib3
+    pass  # _auth reports the kubernetes library, which brings both
 
 Json = dict[str, t.Any]
 T = t.TypeVar("T")
@@ -232,6 +234,31 @@ class Client:
             raise ClusterError(f"{doing} broke off: {exc}") from exc
         finally:
             response.close()
+
+    def open_websocket(self, path: str, *, doing: str, protocol: str, timeout: float, **params: t.Any) -> t.Any:
+        """Return an open websocket of websocket-client, reached and logged in like every other request.
+
+        Raises:
+            ApiError: (or a subclass) the server answered with an error status.
+            ClusterError: the server cannot be reached.
+        """
+        doing = f"{doing} on cluster {self.connection.label}"
+        url = "ws" + self.server.removeprefix("http") + path + "?" + urlencode(params)
+        try:
+            found = websocket.create_connection(
+                url,
+                timeout=timeout,
+                header=[f"{name}: {value}" for name, value in self._headers({"Accept": "*/*"}).iteritems()],
+                subprotocols=[protocol],
+                redirect_limit=0,
+                **websocket_options(self._pool),
+            )
+        except websocket.WebSocketBadStatusException as exc:
+            raise api_error(doing, exc.status_code, _as_status(exc.resp_body or b"")) from exc
+        except (websocket.WebSocketException, OSError) as exc:
+            raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
+        self._count("GET", path, params)
+        return found
 
 
 def _events(response: t.Any) -> Iterator[Json]:

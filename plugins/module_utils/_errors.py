@@ -63,6 +63,10 @@ class GoneError(ApiError):
     """410: a watch or a list continuation is too old and has to start again."""
 
 
+class UnansweredError(MeshError):
+    """istiod could not be asked about its proxies."""
+
+
 class InstallerError(MeshError):
     """An installer could not be run, or did not do what it was asked to."""
 

@@ -17,7 +17,7 @@ PREFIX = "ansible_collections.meshops.istio.plugins.module_utils."
 
 # Lowest first; names may be patterns. A file that stands in no layer fails the test: decide where it belongs.
 LAYERS: dict[str, tuple[str, ...]] = {
-    "client": ("_argspec", "_auth", "_client", "_errors", "_helm", "_istioctl", "_process"),
+    "client": ("_argspec", "_auth", "_client", "_errors", "_helm", "_istioctl", "_portforward", "_process"),
     "domain": (
         "_around",
         "_belongings",
@@ -42,8 +42,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_versions",
         "_waivers",
         "_workloads",
+        "_xds",
     ),
     "tools": (
+        "_debug",
         "_external",
         "_install",
         "_installer",
@@ -85,6 +87,7 @@ INPUT_OUTPUT = {
     "time",
     "urllib",
     "urllib3",
+    "websocket",
 }
 
 FILES = sorted(path.stem for path in MODULE_UTILS.glob("*.py"))

@@ -1,0 +1,83 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which istiods are asked about their proxies, and what is said when one does not answer."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils import _debug
+from ansible_collections.meshops.istio.plugins.module_utils._debug import proxies_of
+from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError, UnansweredError
+from unit.module_utils.builders import Json
+from unit.module_utils.fake_api import FakeApi, failure
+
+PODS = "/api/v1/namespaces/istio-system/pods"
+READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+
+
+def istiod(name: str, revision: str, *, status: Json = READY, **metadata: t.Any) -> Json:
+    labels = {"app": "istiod", "istio.io/rev": revision}
+    metadata = {"name": name, "namespace": "istio-system", "labels": labels, **metadata}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": status}
+
+
+OLD = istiod("old-0", "1-30-3")
+NEW = istiod("new-0", "1-31-0", annotations={"prometheus.io/port": "15099"})
+IDLE = (
+    istiod("starts", "1-31-0", status={"conditions": [{"type": "Ready", "status": "False"}]}),
+    istiod("pending", "1-31-0", status={}),
+    istiod("leaves", "1-30-3", deletionTimestamp="2026-01-01T00:00:00Z"),
+)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
+    """Pod to port of everything that is asked; each istiod answers with a proxy that is called like itself."""
+    ports: dict[str, int] = {}
+
+    def answer(dummy: t.Any, namespace: str, pod: str, port: int, path: str, *, timeout: float) -> bytes:
+        assert (namespace, path) == ("istio-system", "/debug/syncz")
+        ports[pod] = port
+        if pod.startswith("broken"):
+            raise ClusterError("it does not answer")
+        return f'[{{"proxy": "of-{pod}.shop", "istio_version": "1.30.3"}}]'.encode() if pod != "odd" else b"{}"
+
+    monkeypatch.setattr(_debug, "get_from_pod", answer)
+    return ports
+
+
+def test_every_ready_istiod_of_every_revision_is_asked(asked: dict[str, int]) -> None:
+    with FakeApi(OLD, NEW, *IDLE) as api:
+        found = proxies_of(api.client(), "istio-system")
+    assert asked == {"old-0": 15014, "new-0": 15099}
+    assert {(one.name, one.istiod, one.revision) for one in found} == {
+        ("of-old-0", "old-0", "1-30-3"),
+        ("of-new-0", "new-0", "1-31-0"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("pods", "said"),
+    [
+        pytest.param([OLD, istiod("broken-0", "1-31-0")], "it does not answer", id="one of two"),
+        pytest.param([OLD, istiod("odd", "1-31-0")], "cannot be understood", id="another answer"),
+        pytest.param(IDLE, "No istiod in namespace istio-system", id="none is ready"),
+        pytest.param([], "No istiod in namespace istio-system", id="none is here"),
+    ],
+)
+def test_half_an_answer_is_none(asked: dict[str, int], pods: list[Json], said: str) -> None:
+    with FakeApi(*pods) as api, pytest.raises(UnansweredError, match=said):
+        proxies_of(api.client(), "istio-system")
+
+
+def test_pods_that_may_not_be_read_are_said(asked: dict[str, int]) -> None:
+    with FakeApi(OLD) as api:
+        api.script("GET", PODS, failure(403, "pods is forbidden"))
+        with pytest.raises(UnansweredError, match="pods is forbidden"):
+            proxies_of(api.client(), "istio-system")
+    assert asked == {}
