@@ -135,6 +135,10 @@ lab: venv ## Work with a lab: make lab ARGS="up 2"
 benchmark-precheck: venv ## Time, memory and CPU of one gate over meshes of 300 to 10,000 pods
 	@$(RUN) benchmark precheck
 
+.PHONY: benchmark-restart
+benchmark-restart: binaries ## The restart of 100 Deployments against the barest client that can be, on a lab
+	@$(RUN) benchmark restart
+
 .PHONY: demo
 demo: venv ## Upgrade two meshes by one command, and look at it
 	@$(RUN) demo $(ARGS)

@@ -1,0 +1,88 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Clients that restart all Deployments of the benchmark: each prints what it cost, as JSON."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import json
+import resource
+import sys
+import time
+from typing import Any
+
+from ansible_collections.meshops.istio.plugins.module_utils import _restart
+from ansible_collections.meshops.istio.plugins.module_utils._auth import connection
+from ansible_collections.meshops.istio.plugins.module_utils._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils._tool import execute
+from ansible_collections.meshops.istio.plugins.module_utils._tool_rollout_restart import TOOL
+from benchmark.restart import DEPLOYMENTS, spaces
+from unit.module_utils.running import params
+
+Json = dict[str, Any]
+#: Finding out that nothing is to be done is not part of a restart, so both start from a known list.
+PATH = "/apis/apps/v1/deployments"
+
+
+def bare(options: Json) -> int:
+    """As few requests as there can be: patch with as many threads as rollout_restart, one watch, nothing checked."""
+    client = Client(connection(options))
+    mine = set(spaces())
+    items, version = client.collect(PATH, lambda item: item)
+    paths = [
+        f"/apis/apps/v1/namespaces/{item['metadata']['namespace']}/deployments/{item['metadata']['name']}"
+        for item in items
+        if item["metadata"]["namespace"] in mine
+    ]
+    note = {
+        "spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": str(time.time())}}}}
+    }
+    with concurrent.futures.ThreadPoolExecutor(_restart.PATCHES_AT_ONCE) as pool:
+        wanted = {
+            item["metadata"]["uid"]: item["metadata"]["generation"]
+            for item in pool.map(lambda path: client.merge(path, note), paths)
+        }
+    for event in client.watch(PATH, resource_version=version, seconds=300):
+        item = event["object"]
+        if event["type"] != "BOOKMARK" and done(item, wanted.get(item["metadata"]["uid"], sys.maxsize)):
+            del wanted[item["metadata"]["uid"]]
+            if not wanted:
+                break
+    return client.traffic.reads + client.traffic.writes
+
+
+def done(item: Json, generation: int) -> bool:
+    """Whether a rollout that began with a generation is complete."""
+    status, replicas = item["status"], item["spec"]["replicas"]
+    counts = {status.get(key, 0) for key in ("replicas", "updatedReplicas", "availableReplicas")}
+    return status.get("observedGeneration", 0) >= generation and counts == {replicas}
+
+
+def ours(options: Json) -> int:
+    """The module: it reads, judges, proves the revision, restarts in one batch, and proves every new pod."""
+    given = {**options, "only": "all", "batch_size": DEPLOYMENTS}
+    result = execute(TOOL, given, check_mode=False, diff=False)
+    if result.get("failed"):
+        raise RuntimeError(result["msg"])
+    assert len(result["restarted"]) == DEPLOYMENTS
+    return sum(result["requests"].values())
+
+
+CLIENTS = {"bare": bare, "ours": ours}
+
+
+def main() -> int:
+    """Run one client."""
+    name, kubeconfig, context = sys.argv[1:]
+    began, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF)
+    requests = CLIENTS[name](params(TOOL, kubeconfig=kubeconfig, context=context, namespaces=spaces()))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
+    figures = {"seconds": time.monotonic() - began, "cpu_seconds": cpu, "memory_mib": used.ru_maxrss / 1024}
+    print(json.dumps({**figures, "requests": requests}))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The same restarts by the barest client and by rollout_restart, side by side on one lab."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lab import Cluster, Lab
+
+Json = dict[str, Any]
+VERSION, REVISION = "1.30.3", "1-30-3"
+SPACES, DEPLOYMENTS, REPLICAS = 8, 100, 3
+ROUNDS = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Cost:
+    """What one run took."""
+
+    seconds: float
+    cpu_seconds: float
+    memory_mib: float
+    requests: int
+
+
+def spaces() -> list[str]:
+    """Names of the namespaces."""
+    return [f"bench-{at}" for at in range(SPACES)]
+
+
+def deployment(at: int) -> Json:
+    """Three pods that are ready at once."""
+    labels = {"app": f"app-{at}"}
+    pod = {"containers": [{"name": "app", "image": "lab.invalid/app:1"}]}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": f"app-{at}", "namespace": spaces()[at % SPACES]},
+        "spec": {
+            "replicas": REPLICAS,
+            "selector": {"matchLabels": labels},
+            "template": {"metadata": {"labels": labels}, "spec": pod},
+        },
+    }
+
+
+@contextmanager
+def crowd() -> Iterator[Cluster]:
+    """A cluster with injected Deployments."""
+    with Lab.start(f"benchmark-{os.getpid()}", clusters=1, report=lambda dummy: None) as lab:
+        cluster = lab.clusters[0]
+        cluster.install_istio(VERSION, REVISION)
+        label = {"istio.io/rev": REVISION}
+        cluster.apply(
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n, "labels": label}} for n in spaces()
+        )
+        cluster.apply(map(deployment, range(DEPLOYMENTS)))
+        cluster.wait_ready()
+        yield cluster
+
+
+def run(client: str, cluster: Cluster) -> Cost:
+    """One run of a client (see `benchmark.clients`) in a process of its own."""
+    command = [sys.executable, "-m", "benchmark.clients", client, str(cluster.kubeconfig), cluster.context]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(done.stderr or done.stdout)
+    cluster.wait_ready()
+    return Cost(**json.loads(done.stdout))
+
+
+def compare(clients: tuple[str, ...], rounds: int = ROUNDS) -> dict[str, Cost]:
+    """The median round of each client; they take turns, so that a slow moment of the machine meets all of them."""
+    with crowd() as cluster:
+        found: dict[str, list[Cost]] = {name: [] for name in clients}
+        for _ in range(rounds):
+            for name in clients:
+                found[name].append(run(name, cluster))
+    return {
+        name: Cost(*map(statistics.median, zip(*map(dataclasses.astuple, costs), strict=True)))
+        for name, costs in found.items()
+    }
