@@ -16,6 +16,9 @@ from ansible_collections.meshops.istio.plugins.module_utils._versions import Ver
 Found = Iterator[tuple[str, str]]
 ERROR, WARNING, INFO = "error", "warning", "info"
 SEVERITIES = (ERROR, WARNING, INFO)
+WAIVED = "waived"
+#: What findings count as, worst first.
+COUNTED = (*SEVERITIES, WAIVED)
 BEFORE, AFTER = "before", "after"
 #: Where each code has a section of its own.
 DOCS = "https://github.com/meshops/istio/blob/main/docs/findings.md"
@@ -78,6 +81,11 @@ class Finding:
     #: Reason and last day of the waiver that holds for it.
     waived: Mapping[str, str] | None = None
 
+    @property
+    def weight(self) -> str:
+        """What it counts as: its severity, unless it is waived."""
+        return WAIVED if self.waived else self.severity
+
     def as_dict(self) -> dict[str, t.Any]:
         """Return the JSON-ready form that results carry."""
         return dataclasses.asdict(self)
@@ -85,4 +93,4 @@ class Finding:
 
 def worst_first(found: Iterable[Finding]) -> list[Finding]:
     """Return findings in the order in which results list them: what is waived comes last."""
-    return sorted(found, key=lambda one: (one.waived is not None, SEVERITIES.index(one.severity), one.code, one.object))
+    return sorted(found, key=lambda one: (COUNTED.index(one.weight), one.code, one.object))

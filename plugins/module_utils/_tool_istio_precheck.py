@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import datetime
 import typing as t
@@ -13,16 +12,14 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils._checks import findings, require_known
-from ansible_collections.meshops.istio.plugins.module_utils._finding import BEFORE, SEVERITIES, Finding, Goal
+from ansible_collections.meshops.istio.plugins.module_utils._finding import BEFORE, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._moves import source_of
 from ansible_collections.meshops.istio.plugins.module_utils._permissions import NEEDED, denied
+from ansible_collections.meshops.istio.plugins.module_utils._report import blocking, counted, report, sentence
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome, Run, Tool
 from ansible_collections.meshops.istio.plugins.module_utils._versions import HOPS, parse, required
 from ansible_collections.meshops.istio.plugins.module_utils._waivers import apply, required_waivers
 
-SHOWN = 20
-WAIVED = "waived"
-COUNTED = (*SEVERITIES, WAIVED)
 SPEC = ArgumentSpec(
     {
         "stage": {"type": "str", "choices": ["before", "after"], "default": "before"},
@@ -47,24 +44,6 @@ def check(params: Mapping[str, t.Any]) -> None:
         required(params["version"])
 
 
-def blocking(found: list[Finding], fail_on: str, allowed: list[str]) -> list[Finding]:
-    """Return the findings that fail the task."""
-    limit = -1 if fail_on == "never" else SEVERITIES.index(fail_on)
-    return [f for f in found if SEVERITIES.index(f.severity) <= limit and f.code not in allowed and not f.waived]
-
-
-def sentence(stage: str, cluster: str, bad: list[Finding]) -> str:
-    """Return the message of a failed gate: the first findings in full, the rest by number."""
-    first = "; ".join(f"{f.code} {f.object}: {f.message} Remedy: {f.remedy}" for f in bad[:3])
-    more = f" (and {len(bad) - 3} more)" if len(bad) > 3 else ""
-    what = (
-        "Cluster {} is not ready to be upgraded"
-        if stage == "before"
-        else "Cluster {} is not in order after the upgrade"
-    )
-    return f"{what.format(cluster)}: {first}{more}."
-
-
 def run(run: Run) -> Outcome:
     """Read the cluster once, run every check of the stage, and say what was found."""
     params = run.params
@@ -83,15 +62,12 @@ def run(run: Run) -> Outcome:
     goal = Goal(params["strategy"], version, revision, source, params["stage"], installer, today)
     found = apply(findings(snapshot, goal), required_waivers(params["waivers"]), today, params["stage"])
     bad = blocking(found, params["fail_on"], params["allow"])
-    counts = collections.Counter(WAIVED if finding.waived else finding.severity for finding in found)
     running = snapshot.mesh.revisions.get(source or "")
-    for finding in found[:SHOWN]:
-        weight = WAIVED if finding.waived else finding.severity
-        run.progress(f"{weight:7} {finding.code} {finding.object}: {finding.message}")
-    run.progress(", ".join(f"{counts[severity]} {severity}" for severity in COUNTED) + " findings")
+    for line in report(found):
+        run.progress(line)
     values = {
         "findings": [finding.as_dict() for finding in found],
-        "summary": {severity: counts[severity] for severity in COUNTED},
+        "summary": counted(found),
         "source_revision": source,
         "source_version": running.version if running else None,
         "proxies": snapshot.proxies(),

@@ -99,7 +99,7 @@ def _marked(finding: Finding, holding: Iterable[Waiver]) -> Finding:
 
 def _expired(waiver: Waiver, found: Iterable[Finding]) -> Finding:
     about = sum(map(waiver.matches, found))
-    return waiver.found(EXPIRED, f"It held until {waiver.expires}; what it is for was found {about} times now.")
+    return waiver.found(EXPIRED, f"It held until {waiver.expires} and matches {about or 'none'} of the findings.")
 
 
 def _unused(found: Sequence[Finding], holding: Iterable[Waiver], stage: str) -> list[Waiver]:

@@ -152,7 +152,7 @@ EXAMPLES = r"""
         waivers:
           - code: MU010
             object: namespace sandbox-*
-            expires: 2027-03-31
+            expires: "2027-03-31"
             reason: Sandboxes go away with the old cluster, MESH-42.
 
     - name: Only collect what there is to say

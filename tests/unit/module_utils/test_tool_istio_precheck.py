@@ -11,17 +11,12 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils._finding import Finding
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_precheck import TOOL, blocking, check, sentence
+from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_precheck import TOOL, check
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import params, task
 
 HEALTHY = [*b.plane(b.OLD), *b.revision_tag("default", b.OLD), *b.namespaces(shop=b.OLD), *b.deployed()]
-FOUND = [
-    Finding(f"MU00{at}", severity, "title", "it", "is bad.", "It hurts.", "mend it", "https://x")
-    for at, severity in enumerate(("error", "warning", "info"))
-]
 
 
 def precheck(*objects: b.Json, **options: t.Any) -> b.Json:
@@ -43,37 +38,6 @@ def precheck(*objects: b.Json, **options: t.Any) -> b.Json:
 def test_what_can_never_be_right(options: b.Json, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         check(params(TOOL, **{"version": b.NEW_VERSION, "revision": b.NEW, **options}))
-
-
-@pytest.mark.parametrize(
-    ("fail_on", "allow", "expected"),
-    [
-        ("error", [], ["MU000"]),
-        ("warning", [], ["MU000", "MU001"]),
-        ("never", [], []),
-        ("warning", ["MU000"], ["MU001"]),
-        ("error", ["MU000"], []),
-    ],
-)
-def test_what_fails_the_task(fail_on: str, allow: list[str], expected: list[str]) -> None:
-    assert [finding.code for finding in blocking(FOUND, fail_on, allow)] == expected
-
-
-@pytest.mark.parametrize(
-    ("stage", "begins"),
-    [
-        ("before", "Cluster prod is not ready to be upgraded: MU000 it: is bad."),
-        ("after", "Cluster prod is not in order"),
-    ],
-)
-def test_the_sentence(stage: str, begins: str) -> None:
-    assert sentence(stage, "prod", FOUND).startswith(begins)
-
-
-def test_the_sentence_names_the_first_three_and_counts_the_rest() -> None:
-    text = sentence("before", "prod", [*FOUND, *FOUND])
-    assert text.count("MU00") == 3
-    assert "(and 3 more)" in text
 
 
 def test_a_healthy_cluster_passes() -> None:
@@ -131,8 +95,17 @@ def test_after_an_upgrade_what_it_left_stale_fails() -> None:
     assert "MU020 Deployment shop/web" in result["msg"]
 
 
-def test_findings_are_shown_as_they_come() -> None:
+def test_findings_are_explained_as_they_come() -> None:
     said: list[str] = []
     precheck(*HEALTHY, *b.namespaces(lost="gone"), progress=said.append)
-    assert any("MU010 namespace lost" in line for line in said)
-    assert said[-1] == "1 error, 0 warning, 0 info, 0 waived findings"
+    assert said[:2] == [
+        "error   MU010 dangling label",
+        "        namespace lost: Its label asks for 'gone', which no injector owns.",
+    ]
+    assert said[-1].startswith("1 error; ")
+
+
+def test_nothing_found_is_one_line() -> None:
+    said: list[str] = []
+    precheck(*HEALTHY, progress=said.append)
+    assert said == ["nothing found"]

@@ -83,16 +83,14 @@ def test_a_waiver_holds_up_to_and_with_its_last_day(expires: str, holds: bool) -
 
 
 @pytest.mark.parametrize("stage", [BEFORE, AFTER])
-@pytest.mark.parametrize(("place", "times"), [("*", 2), ("namespace gone", 0)])
-def test_mu092_an_expired_waiver_is_a_warning_and_waives_nothing(stage: str, place: str, times: int) -> None:
+@pytest.mark.parametrize(("place", "times"), [("*", "2"), ("namespace gone", "none")])
+def test_mu092_an_expired_waiver_is_a_warning_and_waives_nothing(stage: str, place: str, times: str) -> None:
     waiver = {"code": "MU010", "object": place, "expires": "2026-11-22", "reason": "until we move"}
     found = apply(FOUND, required_waivers([waiver]), TODAY, stage)
     assert [one.waived for one in found] == [None] * 5
     (said,) = [one for one in found if one.code == "MU092"]
     assert (said.severity, said.object) == ("warning", f"waiver MU010 {place}")
-    assert said.message == (
-        f"It held until 2026-11-22; what it is for was found {times} times now. Its reason: until we move"
-    )
+    assert said.message == f"It held until 2026-11-22 and matches {times} of the findings. Its reason: until we move"
 
 
 def test_mu093_an_unused_waiver_is_a_note_because_others_of_the_fleet_may_need_it() -> None:
