@@ -172,7 +172,9 @@ def _outage(snapshot: Snapshot, goal: Goal) -> Found:
     for key in _carriers(snapshot):
         workload = snapshot.workloads[key]
         if workload.kind != "DaemonSet" and 0 < workload.replicas <= workload.takes_down:
-            yield str(workload), f"Its rollout takes down all {workload.replicas} pods before new ones are ready."
+            many = f"all {workload.replicas} pods before new ones are ready"
+            down = "its only pod before a new one is ready" if workload.replicas == 1 else many
+            yield str(workload), f"Its rollout takes down {down}."
 
 
 CHECKS = (

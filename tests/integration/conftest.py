@@ -31,6 +31,7 @@ TOGETHER = {
     "test_check_mode.py": "test_canary.py",
     "test_precheck.py": "test_safety.py",
     "test_precheck_cost.py": "test_safety.py",
+    "test_precheck_workloads.py": "test_safety.py",
     "test_precheck_states.py": "test_safety.py",
     "test_refused.py": "test_safety.py",
     "test_safety_installs.py": "test_safety.py",

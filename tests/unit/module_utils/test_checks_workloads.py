@@ -159,10 +159,15 @@ def test_mu028_after_names_what_stayed_behind() -> None:
     assert [row.object for row in of("MU028", objects, AT_END)] == ["Pod shop/mine"]
 
 
-def test_mu028_leaves_out_gateways_whose_image_istiod_writes() -> None:
-    managed = b.deployed(
-        image=b.proxy("1.30.2"), pod_labels={"gateway.istio.io/managed": "istio.io-gateway-controller"}
-    )
+@pytest.mark.parametrize(
+    "label",
+    [
+        {"gateway.istio.io/managed": "istio.io-gateway-controller"},
+        {"operator.istio.io/component": "IngressGateways"},
+    ],
+)
+def test_mu028_leaves_out_gateways_whose_image_istio_writes(label: dict[str, str]) -> None:
+    managed = b.deployed(image=b.proxy("1.30.2"), pod_labels=label)
     image = {"name": "istio-proxy", "image": b.proxy("1.30.2")}
     managed[0]["spec"]["template"]["spec"]["containers"] = [image]
     assert of("MU028", [*PLANE, *DEFAULT, *managed]) == []
