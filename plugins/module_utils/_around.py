@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import name_of
 from ansible_collections.meshops.istio.plugins.module_utils._room import Node
@@ -15,12 +15,16 @@ from ansible_collections.meshops.istio.plugins.module_utils._room import Node
 
 @dataclasses.dataclass(frozen=True)
 class Extension:
-    """An EnvoyFilter or WasmPlugin, and the proxyVersion expressions of its patches."""
+    """An EnvoyFilter or WasmPlugin.
+
+    Of its patches: the expressions of proxyVersion, and the names of the filters that they look for in a listener.
+    """
 
     kind: str
     namespace: str
     name: str
     proxy_versions: tuple[str, ...] = ()
+    anchors: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,7 +52,22 @@ class Around:
 
 
 def read_extension(kind: str, obj: Mapping[str, t.Any]) -> Extension:
-    """Return what of an EnvoyFilter or WasmPlugin counts for an upgrade."""
-    proxies = [(one.get("match") or {}).get("proxy") or {} for one in obj.get("spec", {}).get("configPatches") or ()]
-    versions = dict.fromkeys(proxy["proxyVersion"] for proxy in proxies if proxy.get("proxyVersion"))
-    return Extension(kind, obj["metadata"]["namespace"], name_of(obj), tuple(versions))
+    """Return what of an EnvoyFilter or WasmPlugin counts for an upgrade (istio/api networking/v1alpha3)."""
+    matches = [_map(_map(patch).get("match")) for patch in _list(_map(obj.get("spec")).get("configPatches"))]
+    versions = (_map(match.get("proxy")).get("proxyVersion") for match in matches)
+    filters = (_map(_map(_map(match.get("listener")).get("filterChain")).get("filter")) for match in matches)
+    anchors = (_map(one.get("subFilter")).get("name") or one.get("name") for one in filters)
+    return Extension(kind, obj["metadata"]["namespace"], name_of(obj), _texts(versions), _texts(anchors))
+
+
+def _map(value: object) -> Mapping[str, t.Any]:
+    """Fields of custom resources that their schema does not fix may be anything."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[t.Any]:
+    return value if isinstance(value, list) else []
+
+
+def _texts(values: Iterable[object]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for value in values if isinstance(value, str) and value))

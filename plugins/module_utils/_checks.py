@@ -16,6 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils import (
     _checks_cluster,
     _checks_control_plane,
     _checks_data_plane,
+    _checks_extensions,
     _checks_injection,
     _checks_target,
 )
@@ -82,6 +83,7 @@ CHECKS = (
     *_checks_injection.CHECKS,
     *_checks_data_plane.CHECKS,
     *_checks_cluster.CHECKS,
+    *_checks_extensions.CHECKS,
     *_checks_target.CHECKS,
     NOT_MADE,
     CRASHED,

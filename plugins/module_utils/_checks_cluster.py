@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import collections
-import re
 
 from ansible_collections.meshops.istio.plugins.module_utils._finding import ERROR, INFO, WARNING, Check, Found, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import MANAGED_GATEWAY
@@ -67,32 +66,6 @@ def _ambient(snapshot: Snapshot, goal: Goal) -> Found:
         yield f"namespace {namespace}", "It has waypoints; istiod of the revision that they name rolls them by itself."
 
 
-def _extensions(snapshot: Snapshot, goal: Goal) -> Found:
-    found: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
-    for one in snapshot.around.extensions:
-        found[one.namespace, one.kind].append(one.name)
-    for (namespace, kind), names in sorted(found.items()):
-        yield f"{kind}s in namespace {namespace}", f"{len(names)} of them: {', '.join(sorted(names)[:5])}."
-
-
-def _left_behind(snapshot: Snapshot, goal: Goal) -> Found:
-    for one in snapshot.around.extensions:
-        lost = [text for text in one.proxy_versions if goal.version and not _applies(text, str(goal.version))]
-        if lost:
-            yield (
-                f"{one.kind} {one.namespace}/{one.name}",
-                f"It has patches only for proxies whose version matches {lost[0]!r}; {goal.version} loses them.",
-            )
-
-
-def _applies(pattern: str, version: str) -> bool:
-    """Whether a patch with this proxyVersion reaches proxies of a version; istiod searches with Go's RE2."""
-    try:
-        return re.search(pattern, version) is not None
-    except re.error:
-        return True
-
-
 def _denied(snapshot: Snapshot, goal: Goal) -> Found:
     by_purpose: dict[str, list[str]] = collections.defaultdict(list)
     for one in snapshot.around.denied:
@@ -111,8 +84,4 @@ CHECKS = (
           "upgrade these nodes first, or expect sidecars as ordinary containers", _native_flip, needs=("nodes",)),
     Check("MU042", INFO, "ambient parts", "They cannot be upgraded by canary, and have an order of their own.",
           "upgrade them after the control plane: the CNI plugin, then ztunnel", _ambient),
-    Check("MU043", INFO, "extensions of Envoy", "They reach into Envoy itself, whose inside changes between versions.",
-          "try each with a proxy of the target first", _extensions, needs=("extensions",)),
-    Check("MU044", WARNING, "patches for other proxy versions", "They silently do nothing for the new proxies.",
-          "add patches whose proxyVersion matches the target", _left_behind, needs=("extensions",)),
 )  # fmt: skip

@@ -93,7 +93,14 @@ FILTER: Json = {
                 "applyTo": "CLUSTER",
                 "match": {"context": "SIDECAR_OUTBOUND", "proxy": {"proxyVersion": r"^1\.30\..*"}},
                 "patch": {"operation": "MERGE", "value": {"connect_timeout": "7s"}},
-            }
+            },
+            {
+                "applyTo": "HTTP_FILTER",
+                "match": {
+                    "listener": {"filterChain": {"filter": {"name": "envoy.filters.network.http_connection_manager"}}}
+                },
+                "patch": {"operation": "INSERT_FIRST", "value": {"name": "tweak"}},
+            },
         ]
     },
 }
@@ -106,7 +113,7 @@ def test_patches_that_only_the_old_proxies_get_are_named(desk: Desk, calm: Clust
     finally:
         calm.delete(calm.path(FILTER))
     assert codes["MU043"] == {"EnvoyFilters in namespace shop"}
-    assert codes["MU044"] == {"EnvoyFilter shop/tweak"}
+    assert codes["MU044"] == codes["MU038"] == {"EnvoyFilter shop/tweak"}
 
 
 def test_a_namespace_with_two_labels_is_named(desk: Desk, calm: Cluster) -> None:
@@ -123,5 +130,5 @@ def test_a_namespace_with_two_labels_is_named(desk: Desk, calm: Cluster) -> None
 
 def test_what_may_not_be_read_is_said_and_the_rest_is_judged(desk: Desk, calm: Cluster, reader: str) -> None:
     codes = found(desk, calm, impersonate_user=reader, source_revision=REVISION)
-    assert codes["MU090"] == {f"check {code}" for code in ("MU040", "MU041", "MU043", "MU044")}
+    assert codes["MU090"] == {f"check {code}" for code in ("MU038", "MU040", "MU041", "MU043", "MU044")}
     assert codes["MU021"] == {"Job batch/reindex", "Pod batch/migration-shell"}

@@ -140,7 +140,10 @@ def node(name: str = "a", *, kubelet: str = "v1.36.3", cpu: str = "4", memory: s
     return {"kind": "Node", "metadata": meta(name), "spec": {}, "status": status}
 
 
-def envoy_filter(name: str = "tweak", in_namespace: str = "shop", *versions: str) -> Json:
-    """An EnvoyFilter with a patch for each proxyVersion."""
+def envoy_filter(name: str = "tweak", in_namespace: str = "shop", *versions: str, anchor: str = "") -> Json:
+    """An EnvoyFilter with a patch for each proxyVersion, or one that is placed beside a filter."""
     patches = [{"applyTo": "CLUSTER", "match": {"proxy": {"proxyVersion": text}}, "patch": {}} for text in versions]
+    if anchor:
+        listener = {"filterChain": {"filter": {"name": "hcm", "subFilter": {"name": anchor}}}}
+        patches.append({"applyTo": "HTTP_FILTER", "match": {"listener": listener}, "patch": {}})
     return {"kind": "EnvoyFilter", "metadata": meta(name, in_namespace), "spec": {"configPatches": patches}}
