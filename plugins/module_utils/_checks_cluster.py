@@ -9,18 +9,17 @@ import collections
 
 from ansible_collections.meshops.istio.plugins.module_utils._finding import ERROR, INFO, WARNING, Check, Found, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import MANAGED_GATEWAY
-from ansible_collections.meshops.istio.plugins.module_utils._room import Node, placed
+from ansible_collections.meshops.istio.plugins.module_utils._room import placed
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils._versions import parse
+from ansible_collections.meshops.istio.plugins.module_utils._versions import kubelet_is_native
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import NODE_PARTS, node_part
 
 #: Permissions that a finding names before it only counts.
 SHOWN = 8
-#: First kubelet minor with native sidecars on by default, and first Istio that uses them by itself.
-NATIVE_KUBELET, NATIVE_ISTIO = (1, 33), (1, 27)
+#: First Istio that uses native sidecars by itself.
+NATIVE_ISTIO = (1, 27)
 #: Value of label gateway.istio.io/managed on waypoints (istio/istio pkg/config/constants).
 WAYPOINT = "istio.io-mesh-controller"
-#: DaemonSets of the CNI plugin and of ambient mode, by the label of their pods.
-NODE_PARTS = {"istio-cni-node": "the CNI plugin", "ztunnel": "ztunnel"}
 
 
 def _no_room(snapshot: Snapshot, goal: Goal) -> Found:
@@ -37,14 +36,8 @@ def _no_room(snapshot: Snapshot, goal: Goal) -> Found:
         )
 
 
-def _old_kubelets(nodes: tuple[Node, ...]) -> list[Node]:
-    """Return the nodes on which istiod would not use native sidecars; an unknown version counts as too old."""
-    versions = ((node, parse(node.kubelet.split("+")[0])) for node in nodes)
-    return [node for node, found in versions if found is None or (found.major, found.minor) < NATIVE_KUBELET]
-
-
 def _native_flip(snapshot: Snapshot, goal: Goal) -> Found:
-    old = _old_kubelets(snapshot.around.nodes)
+    old = [node for node in snapshot.around.nodes if not kubelet_is_native(node.kubelet)]
     target = goal.version
     if target and (target.major, target.minor) >= NATIVE_ISTIO and 0 < len(old) < len(snapshot.around.nodes):
         for node in old:
@@ -57,10 +50,12 @@ def _native_flip(snapshot: Snapshot, goal: Goal) -> Found:
 
 def _ambient(snapshot: Snapshot, goal: Goal) -> Found:
     for workload in snapshot.workloads.values():
-        labels = workload.template_labels
-        part = NODE_PARTS.get(labels.get("k8s-app") or labels.get("app") or "")
-        if workload.kind == "DaemonSet" and part:
-            yield str(workload), f"It is {part}, which serves all revisions and is not upgraded by this run."
+        part = node_part(workload)
+        if part:
+            yield (
+                str(workload),
+                f"It is {NODE_PARTS[part]}, which serves all revisions and is not upgraded by this run.",
+            )
     waypoints = {pod.namespace for pod in snapshot.pods if pod.labels.get(MANAGED_GATEWAY) == WAYPOINT}
     for namespace in sorted(waypoints):
         yield f"namespace {namespace}", "It has waypoints; istiod of the revision that they name rolls them by itself."

@@ -19,6 +19,9 @@ _VERSION = re.compile(r"^v?(\d+)\.(\d+)(?:\.(\d+))?(?:-([0-9A-Za-z][0-9A-Za-z.-]
 #: First Istio minor (of major 1) -> lowest Kubernetes minor it supports; a row holds until the next one.
 MINIMUM_KUBERNETES = {20: 25, 21: 26, 24: 28, 25: 29, 28: 30, 30: 32}
 
+#: First kubelet with native sidecars on by default (istio/istio pkg/kube/inject/webhook.go).
+_NATIVE_KUBELET = (1, 33)
+
 #: strategy -> lowest and highest supported difference in minors between target and source.
 HOPS = {"canary": (-1, 2), "in_place": (-1, 1), "downgrade": (-1, 0)}
 
@@ -73,6 +76,12 @@ def minimum_kubernetes(istio: Version) -> tuple[int, int] | None:
     """Return the lowest (major, minor) of Kubernetes for an Istio version, or None below the table."""
     rows = [minor for minor in MINIMUM_KUBERNETES if istio.major == 1 and minor <= istio.minor]
     return (1, MINIMUM_KUBERNETES[max(rows)]) if rows else None
+
+
+def kubelet_is_native(text: str) -> bool:
+    """Whether istiod uses native sidecars on a node with this kubelet; an unknown version counts as too old."""
+    found = parse(text.split("+")[0])
+    return found is not None and (found.major, found.minor) >= _NATIVE_KUBELET
 
 
 def hop_problem(strategy: str, source: Version, target: Version) -> str | None:

@@ -19,6 +19,8 @@ RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 #: Kinds whose template change replaces pods, and their API collection.
 ROLLED = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
 PINNED_IMAGE = "pinned_image"
+#: DaemonSets of the CNI plugin and of ambient mode, by the label of their pods.
+NODE_PARTS = {"istio-cni-node": "the CNI plugin", "ztunnel": "ztunnel"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -61,6 +63,12 @@ class Workload:
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
+
+
+def node_part(workload: Workload) -> str | None:
+    """Return which of NODE_PARTS a workload is, or None."""
+    label = workload.template_labels.get("k8s-app") or workload.template_labels.get("app") or ""
+    return label if workload.kind == "DaemonSet" and label in NODE_PARTS else None
 
 
 def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:

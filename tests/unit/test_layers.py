@@ -27,6 +27,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_default",
         "_finding",
         "_fleet",
+        "_hops",
         "_injection",
         "_managers",
         "_mesh",

@@ -25,6 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._surroundings import
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, read_workload
 from unit.module_utils.planes import (
     CLUSTER_ID,
+    DECIDED,
     HUB,
     KUBERNETES,
     NEW,
@@ -53,6 +54,7 @@ from unit.module_utils.pods import budget, deployed, envoy_filter, node, owned, 
 
 __all__ = [
     "CLUSTER_ID",
+    "DECIDED",
     "HUB",
     "KUBERNETES",
     "NEW",

@@ -20,6 +20,8 @@ CLUSTER_ID = "11111111-2222-3333-4444-555555555555"
 KUBERNETES = "v1.36.3"
 OLD, NEW = "1-30-3", "1-31-0"
 OLD_VERSION, NEW_VERSION = "1.30.3", "1.31.0"
+#: Settings of a user who has decided about what 1.31 does otherwise in every mesh.
+DECIDED = {"PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS": "true", "ENABLE_XDS_API_GENERATOR_AUTH": "true"}
 
 
 def version_of(revision: str) -> str:
@@ -187,7 +189,7 @@ def plane(
         istiod_service(revision),
         injector(revision, parked=parked),
         injector_map(revision, version or version_of(revision)),
-        values_map(revision, {"pilot": {"env": {"A": "b"}}} if values is None else values),
+        values_map(revision, {"pilot": {"env": DECIDED}} if values is None else values),
     ]
 
 

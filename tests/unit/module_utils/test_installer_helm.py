@@ -153,7 +153,7 @@ def test_a_canary_is_installed_and_proven(helm: Helm) -> None:
     assert helm.log == ["upgrade istio-base", f"upgrade {RELEASE}"]
     assert helm.given == {
         "istio-base": {"defaultRevision": b.OLD},
-        RELEASE: {"revision": b.NEW, "pilot": {"env": {"A": "b"}}},
+        RELEASE: {"revision": b.NEW, "pilot": {"env": b.DECIDED}},
     }
     assert result["diff"]["after"]["control_planes"] == {b.OLD: "1.30.3", b.NEW: "1.31.0"}
 

@@ -89,7 +89,7 @@ def spec(objects: list[b.Json], crds: str = "", **options: t.Any) -> b.Json:
     return found
 
 
-VALUES = {"pilot": {"env": {"A": "b"}}}
+VALUES = {"pilot": {"env": b.DECIDED}}
 
 
 @pytest.mark.parametrize(
