@@ -89,7 +89,7 @@ def spec(objects: list[b.Json], crds: str = "", **options: t.Any) -> b.Json:
     return found
 
 
-VALUES = {"pilot": {"env": b.DECIDED}}
+VALUES = {"pilot": {"env": {"A": "b"}}}
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_canary_is_installed_and_proven(installer: Installer) -> None:
     assert result["diff"]["after"]["default"] == result["diff"]["before"]["default"] == b.OLD
     assert installer.commands == ["manifest", "install"]
     assert installer.documents[0] == installer.documents[1]
-    assert installer.documents[0]["spec"]["values"] == VALUES
+    assert installer.documents[0]["spec"]["values"] == {"pilot": {"env": b.DECIDED}}
     assert installer.api.writes() == []
 
 

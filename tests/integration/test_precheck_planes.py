@@ -1,0 +1,124 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What istio_precheck finds about control planes and about the hop itself, and its data against Istio's own charts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.meshops.istio.plugins.module_utils._hops import CHANGES, COMPATIBLE
+from integration.meshes import MERGE
+from integration.objects import REV
+from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
+from integration.test_precheck import found
+from lab import Cluster
+
+Json = dict[str, Any]
+pytestmark = pytest.mark.lab
+SYSTEM = "istio-system"
+OF_SYSTEM = f"/api/v1/namespaces/{SYSTEM}"
+NEW_DEFAULTS = {"Istio 1.31, endpoints that are not ready", "Istio 1.31, consumers of configuration"}
+
+
+def profiles(desk: Desk, version: str) -> dict[int, Json]:
+    """Minor to what a chart of a version sets for compatibility with it."""
+    files = Path(desk.lab.charts_template.format(version=version), "istiod", "files")
+    return {
+        int(path.stem.rpartition(".")[2]): yaml.safe_load(path.read_text(encoding="utf-8"))
+        for path in files.glob("profile-compatibility-version-1.*.yaml")
+    }
+
+
+def leaves(values: Json, prefix: str = "") -> dict[str, str]:
+    """Dotted path to value as text."""
+    found: dict[str, str] = {}
+    for key, value in values.items():
+        path = f"{prefix}{key}"
+        found |= leaves(value, f"{path}.") if isinstance(value, Mapping) else {path: str(value).lower()}
+    return found
+
+
+@pytest.mark.parametrize("version", [VERSION, NEW_VERSION])
+def test_changes_are_those_that_the_charts_can_undo(desk: Desk, version: str) -> None:
+    target = int(version.split(".")[1])
+    found = profiles(desk, version)
+    assert sorted(found) == list(COMPATIBLE[target])
+    for minor, values in found.items():
+        # a flag that is gone stands in some profiles still
+        current = {change for change in CHANGES if change.profile and change.since <= target}
+        live = {change for change in current if change.until is None or target < change.until}
+        # the chart of the CNI has this setting without its own name
+        set_here = {re.sub(r"^ambient\.", "cni.ambient.", path): value for path, value in leaves(values).items()}
+        gone = {change.setting for change in current - live}
+        expected = {change.setting: change.old for change in live if minor < change.since}
+        assert {path: value for path, value in set_here.items() if path not in gone} == expected, minor
+
+
+def test_an_upgrade_names_the_defaults_that_change(desk: Desk, calm: Cluster) -> None:
+    assert found(desk, calm)["MU033"] == NEW_DEFAULTS
+
+
+@contextmanager
+def remembered(cluster: Cluster, version: str, revision: str, *sets: str) -> Iterator[None]:
+    """Let a revision remember settings, in the words of the istioctl that would have installed it with them."""
+    flags = [part for one in sets for part in ("--set", one)]
+    rendered = cluster.istioctl(version, "manifest", "generate", "--revision", revision, *flags).stdout
+    path = f"{OF_SYSTEM}/configmaps/values-{revision}"
+    before = cluster.request("GET", path)["data"]
+    maps = [one for one in yaml.safe_load_all(rendered) if one and one["metadata"]["name"] == f"values-{revision}"]
+    cluster.request("PATCH", path, {"data": maps[0]["data"]}, content_type=MERGE)
+    try:
+        yield
+    finally:
+        cluster.request("PATCH", path, {"data": before}, content_type=MERGE)
+
+
+def test_compatibility_that_is_carried_over_keeps_the_old_behaviour(desk: Desk, calm: Cluster) -> None:
+    assert "MU049" not in found(desk, calm)
+    with remembered(calm, VERSION, REVISION, "values.compatibilityVersion=1.29"):
+        codes = found(desk, calm)
+    assert codes["MU049"] == {f"revision {REVISION}"}
+    assert codes["MU033"] == NEW_DEFAULTS - {"Istio 1.31, endpoints that are not ready"}
+    assert "MU035" not in codes
+
+
+def test_compatibility_that_the_target_does_not_know_is_an_error(desk: Desk, gated: Cluster) -> None:
+    down = {"version": VERSION, "revision": REVISION, "strategy": "downgrade", "source_revision": NEW_REVISION}
+    assert "MU035" not in found(desk, gated, **down)
+    with remembered(gated, NEW_VERSION, NEW_REVISION, "compatibilityVersion=1.30"):
+        assert found(desk, gated, **down)["MU035"] == {f"revision {NEW_REVISION}"}
+    refused = gated.istioctl(VERSION, "manifest", "generate", "--set", "compatibilityVersion=1.30", check=False)
+    assert refused.returncode != 0
+    assert "unknown compatibility version" in refused.stderr
+
+
+def test_what_is_out_of_support_is_told(desk: Desk, calm: Cluster) -> None:
+    codes = found(desk, calm)
+    assert not {"MU032", "MU048"} & set(codes)
+    assert found(desk, calm, version="1.29.2", strategy="downgrade")["MU032"] == {"Istio 1.29.2"}
+    old: Json = {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {"name": "istiod-1-29-2", "namespace": SYSTEM, "labels": {"app": "istiod", REV: "1-29-2"}},
+        "spec": {
+            "replicas": 0,
+            "selector": {"matchLabels": {"app": "old"}},
+            "template": {
+                "metadata": {"labels": {"app": "old"}},
+                "spec": {"containers": [{"name": "discovery", "image": "lab.invalid/istio/pilot:1.29.2"}]},
+            },
+        },
+    }
+    calm.apply([old])
+    try:
+        assert found(desk, calm, source_revision="1-29-2")["MU048"] == {"revision 1-29-2"}
+    finally:
+        calm.delete(calm.path(old))
