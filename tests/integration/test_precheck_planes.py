@@ -37,7 +37,7 @@ def profiles(desk: Desk, version: str) -> dict[int, Json]:
     }
 
 
-def leaves(values: Json, prefix: str = "") -> dict[str, str]:
+def leaves(values: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     """Dotted path to value as text."""
     found: dict[str, str] = {}
     for key, value in values.items():
