@@ -30,8 +30,11 @@ from ansible_collections.meshops.istio.plugins.module_utils._finding import (
     Finding,
     Found,
     Goal,
+    about_the_gate,
     worst_first,
 )
+from ansible_collections.meshops.istio.plugins.module_utils._istio_codes import CODE
+from ansible_collections.meshops.istio.plugins.module_utils._istioctl_findings import NOT_ASKED
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT_VALIDATOR, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 
@@ -40,11 +43,6 @@ def _not_made(snapshot: Snapshot, goal: Goal) -> Found:
     for check in CHECKS:
         for need in sorted(set(check.needs) & set(snapshot.around.unread)):
             yield f"check {check.code}", f"It looks at {need}: {snapshot.around.unread[need]}"
-
-
-def about_the_gate(snapshot: Snapshot, goal: Goal) -> Found:
-    """Find nothing in a cluster: such rows are what the gate itself has to say."""
-    yield from ()
 
 
 CRASHED = Check(
@@ -85,12 +83,15 @@ CHECKS = (
     *_checks_cluster.CHECKS,
     *_checks_extensions.CHECKS,
     *_checks_target.CHECKS,
+    NOT_ASKED,
     NOT_MADE,
     CRASHED,
     EXPIRED,
     UNUSED,
 )
 CODES = {check.code: check for check in CHECKS}
+#: Which codes istioctl has depends on its version.
+OF_ISTIOCTL = "IST and four digits, the codes of istioctl"
 
 
 def _mended(snapshot: Snapshot, goal: Goal, check: Check, place: str, severity: str) -> str:
@@ -114,12 +115,13 @@ def _half_removed(mesh: Mesh, source: str | None) -> list[str]:
 
 
 def require_known(codes: Iterable[str]) -> None:
-    """Refuse codes in parameter ``allow`` that no check has.
+    """Refuse codes in parameter ``allow`` that neither a check nor istioctl has.
 
     Raises:
         ParameterError: with the codes that there are.
     """
-    refuse_unknown("allow", "finding", codes, CODES)
+    ours = [code for code in codes if not CODE.fullmatch(code)]
+    refuse_unknown("allow", "finding", ours, [*CODES, OF_ISTIOCTL])
 
 
 def _made(check: Check, severity: str, snapshot: Snapshot, goal: Goal) -> list[Finding]:

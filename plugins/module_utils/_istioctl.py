@@ -40,7 +40,7 @@ class Istioctl:
         """Run one command against the cluster and return its standard output.
 
         Raises:
-            IstioctlError: it did not end in time, or (with ``check``) its exit code was not 0.
+            IstioctlError: it did not end in time or failed; without ``check`` a failure with output is an answer.
         """
         with kubeconfig_file(self.connection) as (path, context):
             command = [self.binary, *arguments, "--kubeconfig", path, "--context", context, "-i", self.istio_namespace]

@@ -39,7 +39,8 @@ def output_of(
         shown: how the command is named in an error.
 
     Raises:
-        InstallerError: (as ``error``) it did not start or end in time, or (with ``check``) its exit code was not 0.
+        InstallerError: (as ``error``) it did not start or end in time, or failed by its exit code. Without ``check``
+            that counts only if it had nothing to say: some commands tell by their exit code that they found something.
     """
     try:
         # a core that runs in modules and in the controller alike has no AnsibleModule to run commands with
@@ -59,9 +60,11 @@ def output_of(
     except subprocess.TimeoutExpired as exc:
         # credential plugins are its children: the whole group has to go
         os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
-        raise error(f"{shown} did not end within {timeout:.0f} s and was stopped.") from exc
-    if check and process.returncode != 0:
+        out, err = process.communicate()
+        said = last_lines(err or out, 1)
+        more = f" It had said: {said}" if said else ""
+        raise error(f"{shown} did not end within {timeout:.0f} s and was stopped.{more}") from exc
+    if process.returncode != 0 and (check or not out.strip()):
         raise error(f"{shown} failed: {last_lines(err) or last_lines(out) or f'exit code {process.returncode}'}")
     return out
 

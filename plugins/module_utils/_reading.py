@@ -68,10 +68,18 @@ def _mesh_from(jobs: dict[str, t.Any], namespace: str) -> Mesh:
     return read_mesh(namespace, load=load_yaml, **{name: job.result() for name, job in jobs.items()})
 
 
-def fetch_snapshot(client: Client, istio_namespace: str, *, pods: bool, surroundings: bool = False) -> Snapshot:
+def fetch_snapshot(
+    client: Client,
+    istio_namespace: str,
+    *,
+    pods: bool,
+    surroundings: bool = False,
+    identified: t.Callable[[str], None] = lambda dummy: None,
+) -> Snapshot:
     """Return a snapshot; with ``pods`` also pods, their owners, workloads and budgets of all namespaces.
 
     With ``surroundings`` also what only checks look at; what may not be read of that is left out and named.
+    ``identified`` hears the cluster's identity as soon as it is known, while the rest is still being read.
     """
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         jobs = _submit_mesh(pool, client, istio_namespace)
@@ -86,6 +94,7 @@ def fetch_snapshot(client: Client, istio_namespace: str, *, pods: bool, surround
             raise ClusterError(
                 f"Cluster {client.connection.label} shows no namespace kube-system: it cannot be identified."
             )
+        identified(ids["kube-system"])
         return Snapshot(
             cluster_id=ids["kube-system"],
             kubernetes_version=str(version.result().get("gitVersion", "")),

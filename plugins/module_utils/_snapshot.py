@@ -99,6 +99,11 @@ class Snapshot:
         """Every live pod with the verdict on its proxy."""
         return [(pod, self.judgement_of(pod)) for pod in self._live()]
 
+    @functools.cached_property
+    def pods_by_place(self) -> Mapping[tuple[str, str], Pod]:
+        """Every pod by namespace and name."""
+        return {(pod.namespace, pod.name): pod for pod in self.pods}
+
     def room(self) -> dict[str, Need]:
         """Return what is free on each node that takes pods."""
         taken: dict[str, Need] = collections.defaultdict(Need)

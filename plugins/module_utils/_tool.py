@@ -40,22 +40,34 @@ class Run:
         """Namespace of the control planes."""
         return str(self.params["istio_namespace"])
 
-    def snapshot(self, *, pods: bool = False, surroundings: bool = False) -> Snapshot:
+    def snapshot(
+        self, *, pods: bool = False, surroundings: bool = False, meanwhile: Callable[[], None] = lambda: None
+    ) -> Snapshot:
         """Read the cluster; the first reading proves that it is the expected one (safety rule S1).
+
+        Once that is proven, ``meanwhile`` is called while the rest is still being read.
 
         Raises:
             ClusterError: ``expected_cluster_id`` names another cluster.
         """
-        found = fetch_snapshot(self.client, self.istio_namespace, pods=pods, surroundings=surroundings)
-        self.cluster_id = found.cluster_id
-        expected = self.params.get("expected_cluster_id") or found.cluster_id
-        if found.cluster_id != expected:
+
+        def identified(cluster_id: str) -> None:
+            self._require_expected(cluster_id)
+            meanwhile()
+
+        return fetch_snapshot(
+            self.client, self.istio_namespace, pods=pods, surroundings=surroundings, identified=identified
+        )
+
+    def _require_expected(self, cluster_id: str) -> None:
+        self.cluster_id = cluster_id
+        expected = self.params.get("expected_cluster_id") or cluster_id
+        if cluster_id != expected:
             raise ClusterError(
                 f"Cluster {self.client.connection.label} is not the expected one: the UID of its namespace "
                 "kube-system is "
-                f"{found.cluster_id}, but expected_cluster_id is {expected}. Nothing was written."
+                f"{cluster_id}, but expected_cluster_id is {expected}. Nothing was written."
             )
-        return found
 
     def istioctl(self, mesh: Mesh, *revisions: str | None) -> Istioctl:
         """Return the istioctl of parameter version, else of the first named revision whose version is known.

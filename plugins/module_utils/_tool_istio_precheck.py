@@ -11,8 +11,10 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils._ask_istioctl import asking, require_version
 from ansible_collections.meshops.istio.plugins.module_utils._checks import findings, require_known
 from ansible_collections.meshops.istio.plugins.module_utils._finding import BEFORE, Goal
+from ansible_collections.meshops.istio.plugins.module_utils._istioctl_findings import merged
 from ansible_collections.meshops.istio.plugins.module_utils._moves import source_of
 from ansible_collections.meshops.istio.plugins.module_utils._permissions import NEEDED, denied
 from ansible_collections.meshops.istio.plugins.module_utils._report import blocking, counted, report, sentence
@@ -30,6 +32,7 @@ SPEC = ArgumentSpec(
         "installer": {"type": "str", "choices": list(NEEDED)},
         "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
         "allow": {"type": "list", "elements": "str", "default": []},
+        "istioctl": {"type": "str"},
         "waivers": {"type": "list", "elements": "dict", "default": []},
     },
     required_if=(("stage", "before", ("version", "revision")),),
@@ -40,6 +43,7 @@ def check(params: Mapping[str, t.Any]) -> None:
     """Refuse unknown codes and versions, and waivers that are wrong, before any request."""
     require_known(params["allow"])
     required_waivers(params["waivers"])
+    require_version(params)
     if params.get("version"):
         required(params["version"])
 
@@ -47,7 +51,8 @@ def check(params: Mapping[str, t.Any]) -> None:
 def run(run: Run) -> Outcome:
     """Read the cluster once, run every check of the stage, and say what was found."""
     params = run.params
-    snapshot = run.snapshot(pods=True, surroundings=True)
+    theirs = asking(run)
+    snapshot = run.snapshot(pods=True, surroundings=True, meanwhile=theirs.start)
     if params["installer"] and params["stage"] == BEFORE:
         lacking = denied(run.client, NEEDED[params["installer"]], run.istio_namespace)
         snapshot = dataclasses.replace(snapshot, around=dataclasses.replace(snapshot.around, denied=lacking))
@@ -60,7 +65,8 @@ def run(run: Run) -> Outcome:
     today = datetime.datetime.now(datetime.UTC).date()
     installer = params["installer"] or ""
     goal = Goal(params["strategy"], version, revision, source, params["stage"], installer, today)
-    found = apply(findings(snapshot, goal), required_waivers(params["waivers"]), today, params["stage"])
+    found = merged(findings(snapshot, goal), theirs.answers(), snapshot)
+    found = apply(found, required_waivers(params["waivers"]), today, params["stage"])
     bad = blocking(found, params["fail_on"], params["allow"])
     running = snapshot.mesh.revisions.get(source or "")
     for line in report(found):

@@ -12,13 +12,19 @@ import re
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
-from ansible_collections.meshops.istio.plugins.module_utils._checks import CODES, CRASHED, EXPIRED, NOT_MADE, UNUSED
+from ansible_collections.meshops.istio.plugins.module_utils._checks import (
+    CODES,
+    CRASHED,
+    EXPIRED,
+    NOT_MADE,
+    OF_ISTIOCTL,
+    UNUSED,
+)
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError, refuse_unknown
 from ansible_collections.meshops.istio.plugins.module_utils._finding import BEFORE, Check, Finding, worst_first
+from ansible_collections.meshops.istio.plugins.module_utils._istio_codes import CODE
 
 KEYS = ("code", "object", "expires", "reason")
-#: Codes of `istioctl analyze` (istio.io, "Analyzer messages"); which there are depends on its version.
-_OF_ISTIOCTL = re.compile(r"IST\d{4}")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -59,8 +65,8 @@ def _required(where: str, given: Mapping[str, t.Any]) -> Waiver:
     if not code:
         raise ParameterError(f"{where}: code is missing; give the code of the finding, such as MU010.")
     where = f"{where} ({code})"
-    if not _OF_ISTIOCTL.fullmatch(code):
-        refuse_unknown("waivers", "finding", [code], [*CODES, "IST and four digits, the codes of istioctl"])
+    if not CODE.fullmatch(code):
+        refuse_unknown("waivers", "finding", [code], [*CODES, OF_ISTIOCTL])
     if code in (EXPIRED.code, UNUSED.code):
         raise ParameterError(f"{where}: this finding is about waivers; correct the waiver, or name the code in allow.")
     if not place:

@@ -54,6 +54,21 @@ options:
       - If it is not given, the permission to read is enough, and no other is asked for.
     type: str
     choices: [external, istioctl, helm]
+  istioctl:
+    description:
+      - C(istioctl) on the machine where the task runs, which is asked too, while the cluster is read. A name without a
+        slash is looked up on E(PATH). If it is not given, no C(istioctl) is asked.
+      - The text C({version}) in it stands for the version, as in V(/opt/istio-{version}/bin/istioctl).
+      - The binary must be of exactly O(version), because each version knows its own changes.
+      - With O(stage=before), C(istioctl x precheck) and C(istioctl analyze) over all namespaces and revisions are
+        asked. With O(stage=after), only the latter.
+      - What it reports is a finding with its own code, such as V(IST0101), and its own level. What a check of ours says
+        about the same object stands there once, with the code of C(istioctl) in the message.
+      - It has to be allowed to read whatever Istio's configuration refers to, Secrets among it. Otherwise, or if its
+        answer cannot be read within a minute, that is finding V(MU080), and all other findings are made.
+      - Permissions to install Istio, V(IST0141), are only a note. What the run to come lacks is V(MU009), if
+        O(installer) is given.
+    type: str
   fail_on:
     description:
       - Lowest severity that fails the task. With V(never) findings are only returned.
@@ -62,7 +77,8 @@ options:
     default: error
   allow:
     description:
-      - Codes of findings that do not fail the task. They are returned all the same.
+      - Codes of findings that do not fail the task, such as V(MU012), or V(IST0101) of O(istioctl). They are returned
+        all the same.
     type: list
     elements: str
     default: []
@@ -154,6 +170,12 @@ EXAMPLES = r"""
             object: namespace sandbox-*
             expires: "2027-03-31"
             reason: Sandboxes go away with the old cluster, MESH-42.
+
+    - name: Ask istioctl of the target version too
+      meshops.istio.istio_precheck:
+        version: 1.31.0
+        revision: 1-31-0
+        istioctl: /opt/istio-{version}/bin/istioctl
 
     - name: Only collect what there is to say
       meshops.istio.istio_precheck:

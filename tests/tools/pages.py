@@ -16,6 +16,7 @@ import yaml
 from ansible_collections.meshops.istio.plugins.module_utils._around import Permission
 from ansible_collections.meshops.istio.plugins.module_utils._checks import CHECKS
 from ansible_collections.meshops.istio.plugins.module_utils._finding import Check
+from ansible_collections.meshops.istio.plugins.module_utils._istioctl_findings import ALL_CODES, EQUIVALENTS
 from ansible_collections.meshops.istio.plugins.module_utils._permissions import (
     LOOKING,
     MOVING,
@@ -31,6 +32,23 @@ Severity *before* counts in the gate of an upgrade, *after* in its proof; a dash
 
 | code | before | after | title |
 | --- | --- | --- | --- |
+"""
+ISTIO = f"""## Codes of Istio
+
+With `istioctl` given, `istio_precheck` also asks that `istioctl x precheck` (before an upgrade) and `istioctl analyze`
+(at both stages), over all namespaces and all revisions. It has to be the `istioctl` of the target, because each version
+knows its own changes. Both run while the cluster is read.
+
+What they report keeps its code, `IST` and four digits, and its level. Name it in `allow` or in a waiver like one of
+ours; [Istio lists all codes]({ALL_CODES}).
+Much of it is about your own configuration and was so before: decide once which of it may stand in the way of an
+upgrade. IST0141, a permission that a fresh install would need, is only a note: what this run needs is MU009.
+
+Where `istioctl` says what a check of ours says too, ours stands there, with our severity and the code of Istio in its
+message. Nothing else is left out.
+
+| Istio's code | ours | the same |
+| --- | --- | --- |
 """
 PERMISSIONS = """# Permissions
 
@@ -99,7 +117,9 @@ def roles(name: str, wanted: Iterable[Permission], namespace: str) -> list[Json]
 
 def findings() -> str:
     """The page of findings."""
-    return FINDINGS + "\n".join(map(row, CHECKS)) + "\n\n" + "\n".join(map(section, CHECKS))
+    same = (f"| {code} | {', '.join(one.ours)} | {one.when} |" for code, one in EQUIVALENTS.items())
+    parts = ("\n".join(map(row, CHECKS)), "\n" + ISTIO + "\n".join(same), "", *map(section, CHECKS))
+    return FINDINGS + "\n".join(parts)
 
 
 def permissions() -> str:

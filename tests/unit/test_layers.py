@@ -29,6 +29,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_fleet",
         "_hops",
         "_injection",
+        "_istio_codes",
+        "_istioctl_findings",
         "_managers",
         "_mesh",
         "_mesh_reading",
@@ -48,6 +50,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_xds",
     ),
     "tools": (
+        "_ask_istioctl",
         "_debug",
         "_external",
         "_install",
