@@ -39,7 +39,8 @@ T = t.TypeVar("T")
 MERGE_PATCH = "application/merge-patch+json"
 APPLY_PATCH = "application/apply-patch+yaml"
 METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
-PAGE = 250
+#: Objects per page of a list: what is in memory at a time is eight pages, of about 12 kB per injected pod.
+PAGE = 125
 TRIES = 6
 #: Requests that only ask.
 QUESTIONS = "/apis/authorization.k8s.io/v1/selfsubject"
