@@ -17,6 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils import (
     _checks_control_plane,
     _checks_data_plane,
     _checks_extensions,
+    _checks_gateways,
     _checks_injection,
     _checks_target,
 )
@@ -80,6 +81,7 @@ CHECKS = (
     *_checks_control_plane.CHECKS,
     *_checks_injection.CHECKS,
     *_checks_data_plane.CHECKS,
+    *_checks_gateways.CHECKS,
     *_checks_cluster.CHECKS,
     *_checks_extensions.CHECKS,
     *_checks_target.CHECKS,

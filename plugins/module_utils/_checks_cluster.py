@@ -1,25 +1,21 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to meshops.istio. Checks of what surrounds a mesh: nodes and their room, ambient parts."""
+"""Private to meshops.istio. Checks of what surrounds a mesh: nodes and their room."""
 
 from __future__ import annotations
 
 import collections
 
-from ansible_collections.meshops.istio.plugins.module_utils._finding import ERROR, INFO, WARNING, Check, Found, Goal
-from ansible_collections.meshops.istio.plugins.module_utils._proxies import MANAGED_GATEWAY
+from ansible_collections.meshops.istio.plugins.module_utils._finding import ERROR, WARNING, Check, Found, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._room import placed
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._versions import kubelet_is_native
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import NODE_PARTS, node_part
 
 #: Permissions that a finding names before it only counts.
 SHOWN = 8
 #: First Istio that uses native sidecars by itself.
 NATIVE_ISTIO = (1, 27)
-#: Value of label gateway.istio.io/managed on waypoints (istio/istio pkg/config/constants).
-WAYPOINT = "istio.io-mesh-controller"
 
 
 def _no_room(snapshot: Snapshot, goal: Goal) -> Found:
@@ -48,19 +44,6 @@ def _native_flip(snapshot: Snapshot, goal: Goal) -> Found:
             )
 
 
-def _ambient(snapshot: Snapshot, goal: Goal) -> Found:
-    for workload in snapshot.workloads.values():
-        part = node_part(workload)
-        if part:
-            yield (
-                str(workload),
-                f"It is {NODE_PARTS[part]}, which serves all revisions and is not upgraded by this run.",
-            )
-    waypoints = {pod.namespace for pod in snapshot.pods if pod.labels.get(MANAGED_GATEWAY) == WAYPOINT}
-    for namespace in sorted(waypoints):
-        yield f"namespace {namespace}", "It has waypoints; istiod of the revision that they name rolls them by itself."
-
-
 def _denied(snapshot: Snapshot, goal: Goal) -> Found:
     by_purpose: dict[str, list[str]] = collections.defaultdict(list)
     for one in snapshot.around.denied:
@@ -77,6 +60,4 @@ CHECKS = (
           "free requests or add nodes", _no_room, needs=("nodes",)),
     Check("MU041", WARNING, "old kubelets decide about native sidecars", "One old node changes the pods of all nodes.",
           "upgrade these nodes first, or expect sidecars as ordinary containers", _native_flip, needs=("nodes",)),
-    Check("MU042", INFO, "ambient parts", "They cannot be upgraded by canary, and have an order of their own.",
-          "upgrade them after the control plane: the CNI plugin, then ztunnel", _ambient),
 )  # fmt: skip

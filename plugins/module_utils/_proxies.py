@@ -36,6 +36,8 @@ OUTSIDE = "outside"
 STALE = frozenset({STALE_REVISION, STALE_IMAGE, MISSING})
 
 STATUS = "sidecar.istio.io/status"
+#: Image that injection replaces in templates of gateways.
+PLACEHOLDER = "auto"
 MANAGED_GATEWAY = "gateway.istio.io/managed"
 KEPT_ANNOTATIONS = (REV, STATUS, PROXY_IMAGE, "sidecar.istio.io/inject", "sidecar.istio.io/proxyImageType")
 
@@ -96,8 +98,8 @@ def proxy_image(spec: Mapping[str, t.Any]) -> str:
         for container in spec.get(group) or ():
             image = str(container.get("image") or "")
             ztunnel = "ztunnel" in image.rsplit("/", 1)[-1]
-            # a gateway that was not injected keeps its placeholder image "auto"
-            if container.get("name") == "istio-proxy" and not ztunnel and image != "auto":
+            # a gateway that was not injected keeps it
+            if container.get("name") == "istio-proxy" and not ztunnel and image != PLACEHOLDER:
                 return image
     return ""
 

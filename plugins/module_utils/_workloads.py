@@ -12,8 +12,14 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import annotations_of, labels_of, name_of
-from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, Pod
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
+    COMPONENT,
+    REV,
+    annotations_of,
+    labels_of,
+    name_of,
+)
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import PLACEHOLDER, Owner, Pod
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 #: Kinds whose template change replaces pods, and their API collection.
@@ -50,6 +56,12 @@ class Workload:
     partition: int
     takes_down: int
     selector: Mapping[str, t.Any]
+    #: What of an install it is, and the revision that owns it; both empty for workloads of users.
+    component: str
+    revision: str
+    image: str
+    host_network: bool
+    placeholder: bool
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -93,11 +105,16 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
         template_labels=labels_of(template),
         template_annotations=annotations_of(template),
         gateway=_is_gateway(template, own_proxy),
-        pinned_image="" if own_proxy in (None, "", "auto") else str(own_proxy),
+        pinned_image="" if own_proxy in (None, "", PLACEHOLDER) else str(own_proxy),
         paused=bool(spec.get("paused")),
         strategy=str(strategy.get("type") or "RollingUpdate"),
         partition=int(rolling.get("partition") or 0),
         selector=spec.get("selector") or {},
+        component=labels_of(obj).get(COMPONENT, ""),
+        revision=labels_of(obj).get(REV, ""),
+        image=next((str(c.get("image") or "") for c in containers), ""),
+        host_network=bool(pod_spec.get("hostNetwork")),
+        placeholder=own_proxy == PLACEHOLDER,
     )
 
 

@@ -23,9 +23,14 @@ PLACE = "annex"
 NOT_YET = "annex-late"
 INJECTOR = f"/api/v1/namespaces/istio-system/configmaps/istio-sidecar-injector-{REVISION}"
 APP = {"name": "app", "image": "registry.example/app:1"}
+PROXY = {"name": "istio-proxy"}
+NO_PROXY = {"sidecar.istio.io/inject": "false"}
+ZTUNNEL = "registry.example/istio/ztunnel:1.29.4-distroless"
+CNI = {"name": "install-cni", "image": "registry.example/istio/install-cni:1.30.3"}
 OWN_PROXY = "registry.example/istio/proxyv2:1.30.1"
 PIN = "sidecar.istio.io/proxyImage"
 LASTING = {"lab.meshops.dev/duration": "24h"}
+LEFT = "which serves all revisions and is not upgraded by this run"
 ARGO = "argoproj.io"
 ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 ROLLOUTS: Json = {
@@ -61,13 +66,12 @@ def rows(desk: Desk, cluster: Cluster, *namespaces: str, **options: Any) -> dict
     return codes
 
 
-def pod_template(name: str, *containers: Json, annotations: Json | None = None, **spec: Any) -> Json:
+def pod_template(
+    name: str, *containers: Json, labels: Json | None = None, notes: Json | None = None, **spec: Any
+) -> Json:
     """A pod template with an app, or with containers of its own."""
-    own = list(containers) or [APP]
-    return {
-        "metadata": {"labels": {"app": name}, "annotations": annotations or {}},
-        "spec": {"containers": own, **spec},
-    }
+    metadata = {"labels": {"app": name, **(labels or {})}, "annotations": notes or {}}
+    return {"metadata": metadata, "spec": {"containers": list(containers) or [APP], **spec}}
 
 
 def workload(kind: str, name: str, template: Json | None = None, *, namespace: str = PLACE, **spec: Any) -> Json:
@@ -85,7 +89,7 @@ def workload(kind: str, name: str, template: Json | None = None, *, namespace: s
 
 def job(name: str, kind: str = "Job", **spec: Any) -> Json:
     """A Job that lasts, or a CronJob of such Jobs that does not start any by itself."""
-    own = {"template": pod_template(name, annotations=LASTING, restartPolicy="Never")}
+    own = {"template": pod_template(name, notes=LASTING, restartPolicy="Never")}
     body = own if kind == "Job" else {"schedule": "0 3 * * *", "suspend": True, "jobTemplate": {"spec": own}}
     return {
         "apiVersion": "batch/v1",
@@ -133,9 +137,12 @@ STATES: list[Json] = [
     budget("locked", maxUnavailable=0),
     workload("Deployment", "surging", replicas=2),
     budget("surging", maxUnavailable=0),
-    workload("Deployment", "noted", pod_template("noted", annotations={PIN: OWN_PROXY})),
-    workload("Deployment", "fixed", pod_template("fixed", APP, {"name": "istio-proxy", "image": OWN_PROXY})),
+    workload("Deployment", "noted", pod_template("noted", notes={PIN: OWN_PROXY})),
+    workload("Deployment", "fixed", pod_template("fixed", APP, {**PROXY, "image": OWN_PROXY})),
     workload("Deployment", "current", replicas=2),
+    workload("Deployment", "gateway", pod_template("gateway", {**PROXY, "image": "auto"}, labels=NO_PROXY)),
+    workload("DaemonSet", "ztunnel", pod_template("ztunnel", {**PROXY, "image": ZTUNNEL}, labels=NO_PROXY)),
+    workload("DaemonSet", "istio-cni-node", pod_template("istio-cni-node", CNI, labels=NO_PROXY)),
     workload("Deployment", "outside", namespace=NOT_YET, replicas=2),
 ]
 
@@ -210,6 +217,21 @@ def test_what_needs_attention_is_found_once_and_what_is_in_order_is_not(desk: De
                 "its rolling update stops at partition 1; lower the partition, or delete the pods below it one by one."
             ),
         },
+        "MU042": {
+            f"DaemonSet {PLACE}/istio-cni-node": f"It is the CNI plugin 1.30.3, {LEFT}.",
+            f"DaemonSet {PLACE}/ztunnel": f"It is ztunnel 1.29.4-distroless, {LEFT}.",
+        },
+        "MU051": {
+            f"Deployment {PLACE}/gateway": (
+                "Image auto of its proxy is a placeholder that no injector replaces: "
+                "the pod says sidecar.istio.io/inject=false."
+            )
+        },
+        "MU052": {
+            f"DaemonSet {PLACE}/ztunnel": (
+                "It runs ztunnel 1.29.4-distroless, 2 minor versions behind control plane 1.31.0."
+            )
+        },
         "MU023": {
             f"Deployment {PLACE}/{name}": (
                 f"PodDisruptionBudget of-{name} allows 0 pods to be down, and a rollout takes down 1."
@@ -248,3 +270,26 @@ def test_what_a_stale_proxy_runs_and_would_get_is_said(desk: Desk, calm: Cluster
     assert found["Deployment shop/web"] == f"3 pods run {VERSION} of revision {REVISION}, and would get 1.30.2."
     assert found["StatefulSet search/index"] == f"3 pods run {VERSION} of revision {REVISION}, and would get 1.30.2."
     assert "Deployment legacy/billing" not in found
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        pytest.param(
+            {"revision": "1-31-1"},
+            f"It belongs to revision {NEW_REVISION}: it keeps proxy {NEW_VERSION}, and the revision cannot be retired, "
+            "until it is handed over.",
+            id="canary",
+        ),
+        pytest.param(
+            {"revision": NEW_REVISION, "strategy": "in_place"},
+            f"The install of revision {NEW_REVISION} replaces its pods, as it does istiod's.",
+            id="in place",
+        ),
+    ],
+)
+def test_what_a_run_does_to_the_gateway_of_an_install_is_said(
+    desk: Desk, gated: Cluster, options: Json, message: str
+) -> None:
+    found = rows(desk, gated, version="1.31.1", **options)
+    assert found["MU050"] == {"Deployment istio-system/istio-ingressgateway": message}
