@@ -53,15 +53,16 @@ class Lab:
         report: Report = print,
         binaries: Binaries | None = None,
         detached: bool = False,
+        proxies: bool = True,
     ) -> Lab:
-        """Bring a lab up; unless detached, it ends with this process."""
+        """Bring a lab up; unless detached, it ends with this process. With ``proxies`` those of pods are connected."""
         require_possible()
         if not 1 <= clusters <= MAX_CLUSTERS:
             raise LabError(f"A lab has 1 to {MAX_CLUSTERS} clusters, not {clusters}.")
         found = binaries or build.ensure(report=report)
         place = state.allot(name, clusters)
         paths = {key: str(value) for key, value in vars(found).items()}
-        place.update(binaries=paths)
+        place.update(binaries=paths, proxies=proxies)
         owner = _start_owner(place, name, detached)
         return cls(place, _wait(place, owner, report), None if detached else owner)
 

@@ -58,6 +58,7 @@ ISTIO = {
     "1.31": Source("istio-1.31", "eed52ebb66ad", 150, 15, 460),
 }
 HELM = Source("helm", "", 30, 15, 130)
+PROXIES = Source("proxies", "", 10, 3, 60)
 #: Charts of a release, by the folders of Istio's sources.
 CHARTS = {"base": "base", "istiod": "istio-control/istio-discovery"}
 #: What release-builder writes into the charts of a release, file by file.
@@ -77,6 +78,7 @@ class Binaries:
     istio: Path
     helm: Path
     charts: Path
+    proxies: Path
 
     def istioctl(self, version: str) -> Path:
         return self.istio / f"istio-{version}" / "bin" / "istioctl"
@@ -166,6 +168,15 @@ def helm_home(cache: Path) -> Path:
     return cache / "bin" / f"helm-{key_of([HELM.path], helm_flags())}"
 
 
+def proxies_flags() -> tuple[str, ...]:
+    """The tag of Istio, so that Go's cache has the generated code compiled."""
+    return (*BUILD_FLAGS, ISTIO_TAGS, link_flags([]))
+
+
+def proxies_home(cache: Path) -> Path:
+    return cache / "bin" / f"proxies-{key_of([PROXIES.path], proxies_flags())}"
+
+
 def charts_home(cache: Path) -> Path:
     """One folder for all versions, like the one of istioctl."""
     return cache / "bin" / f"charts-{key_of([source.path for source in ISTIO.values()], [HUB, repr(STAMPS)])}"
@@ -193,7 +204,8 @@ def steps_for(cache: Path, versions: Iterable[str]) -> list[Step]:
         steps.append(Step(f"istioctl + istiod of {version}", source, packages, flags, home / f"istio-{version}", "bin"))
         charts.append(Step(f"charts of {version}", source, (), (), charts_home(cache) / version))
     helm = Step(f"helm {HELM_VERSION}", HELM, ("helm.sh/helm/v4/cmd/helm",), helm_flags(), helm_home(cache))
-    return [*steps, *charts, helm]
+    proxies = Step("stand-ins for sidecars", PROXIES, (".",), proxies_flags(), proxies_home(cache))
+    return [*steps, *charts, helm, proxies]
 
 
 def build_order(version: str) -> tuple[bool, str]:
@@ -204,7 +216,8 @@ def build_order(version: str) -> tuple[bool, str]:
 def binaries_in(cache: Path) -> Binaries:
     kubernetes = kubernetes_home(cache)
     helm, charts = helm_home(cache) / "helm", charts_home(cache)
-    return Binaries(kubernetes / "kube", kubernetes / "kwok", kubernetes / "kwok-crds", istio_home(cache), helm, charts)
+    kube, kwok, crds = kubernetes / "kube", kubernetes / "kwok", kubernetes / "kwok-crds"
+    return Binaries(kube, kwok, crds, istio_home(cache), helm, charts, proxies_home(cache) / "proxies")
 
 
 def locate(versions: Iterable[str] = ISTIO_VERSIONS) -> Binaries | None:

@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     up.add_argument("clusters", type=int, metavar="N")
     up.add_argument("--istio", metavar="VERSION", help="also install this version of Istio on every cluster")
     up.add_argument("--revision", help="as this revision")
+    up.add_argument("--no-proxies", action="store_true", help="without connections of proxies to istiod")
     command("down", _down, "end a lab")
     command("status", _status, "list the labs")
     seed = command("seed", _seed, "put the population on the clusters and wait until it is ready")
@@ -82,7 +83,8 @@ def _side_by_side(clusters: Sequence[Cluster], work: Callable[[Cluster], None]) 
 
 
 def _up(options: argparse.Namespace) -> None:
-    lab = Lab.start(options.name, options.clusters, report=_say, detached=True)
+    proxies = not options.no_proxies
+    lab = Lab.start(options.name, options.clusters, report=_say, detached=True, proxies=proxies)
 
     def install(cluster: Cluster) -> None:
         cluster.install_istio(options.istio, options.revision)

@@ -232,6 +232,11 @@ class Cluster:
         """Lift one fault, or all."""
         faults.clear(self._faults, revision or deployment)
 
+    def proxy_fault(self, namespace: str, pod: str, kind: str | None) -> None:
+        """Let a pod's proxy reject its configuration, or leave istiod; None lifts that."""
+        patch = {"metadata": {"annotations": {faults.PROXY_ANNOTATION: kind}}}
+        self._machinery.request("PATCH", f"/api/v1/namespaces/{namespace}/pods/{pod}", patch)
+
     def node_names(self) -> list[str]:
         """Names of the nodes."""
         return [item["metadata"]["name"] for item in self.items(nodes.PATH)]

@@ -132,6 +132,18 @@ def _loop_flags(place: Place, user: str, port: int) -> list[str]:
     ]
 
 
+def proxies(place: Place) -> list[str | Path]:
+    """An xDS client for each pod that carries a proxy."""
+    pair = place.pki.clients["supervisor"]
+    return [
+        place.binaries.proxies,
+        f"--server={place.addresses.server}",
+        f"--ca={place.pki.ca}",
+        f"--certificate={pair.certificate}",
+        f"--key={pair.key}",
+    ]
+
+
 def kwok(place: Place) -> list[str | Path]:
     """All kubelets in one process; without leases it manages every node at once and writes nothing when idle."""
     port = place.addresses.kubelet

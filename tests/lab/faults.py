@@ -22,6 +22,9 @@ KINDS = (NEVER_READY, CRASH_LOOP, SLOW_START)
 DEFAULT_DELAY = {NEVER_READY: 0.0, CRASH_LOOP: 2.0, SLOW_START: 5.0}
 ANNOTATION = "lab.meshops.dev/fault"
 DELAY_ANNOTATION = "lab.meshops.dev/delay"
+#: Faults of a pod's proxy; the values that go/proxies knows.
+PROXY_ANNOTATION = "lab.meshops.dev/proxy-fault"
+REJECT, DISCONNECT = "reject", "disconnect"
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 

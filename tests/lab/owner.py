@@ -48,7 +48,8 @@ def _bring_up(place: Folder, record: Record) -> None:
     phase = "failed"
     try:
         spawner = Spawner(place.processes)
-        runtime.start_all(state.cluster_names(record), state.binaries_of(record), place.path, spawner, _log)
+        clusters, binaries = state.cluster_names(record), state.binaries_of(record)
+        runtime.start_all(clusters, binaries, place.path, spawner, _log, proxies=record.proxies)
         phase = "ready"
     finally:
         seconds = f"{time.monotonic() - started:.1f}"

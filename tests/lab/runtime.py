@@ -105,7 +105,7 @@ class Runtime:
         supervisor = place.pki.clients["supervisor"]
         self._client = Client(place.addresses.server, place.pki.ca, supervisor)
 
-    def start(self, spawner: Spawner, relay: Relay) -> None:
+    def start(self, spawner: Spawner, relay: Relay, *, proxies: bool) -> None:
         """Everything up to three ready nodes and a default ServiceAccount."""
         self._part("kube-apiserver", components.api_server(self._place))
         wait_for(f"A ready API server of {self.name}", self._api_ready)
@@ -115,6 +115,8 @@ class Runtime:
         nodes.create(self._client, self.name, self._place.addresses.kubelet)
         self._part("kwok", components.kwok(self._place))
         self._supervise(spawner, relay)
+        if proxies:
+            self._part("proxies", components.proxies(self._place))
         wait_for(f"Three ready nodes of {self.name}", lambda: nodes.all_ready(self._client))
         wait_for(f"The default ServiceAccount of {self.name}", self._has_default_account)
 
@@ -155,6 +157,8 @@ def start_all(
     folder: Path,
     spawner: Spawner,
     log: Callable[[str], None],
+    *,
+    proxies: bool,
 ) -> None:
     """Bring all clusters of a lab up side by side and write the kubeconfig of all."""
     keeper, relay = Keeper(spawner, log), Relay()
@@ -167,7 +171,7 @@ def start_all(
         places.append((name, components.Place(binaries, addresses, etcd, home, certificates)))
     with ThreadPoolExecutor(len(places)) as pool:
         runtimes = [Runtime(name, place, keeper, log) for name, place in places]
-        list(pool.map(lambda runtime: runtime.start(spawner, relay), runtimes))
+        list(pool.map(lambda runtime: runtime.start(spawner, relay, proxies=proxies), runtimes))
     users = [(name, place.addresses.server, place.pki) for name, place in places]
     contexts = [
         kubeconfig.context(name, server, files.ca, kubeconfig.certificate_user(files.clients["admin"]))

@@ -40,6 +40,7 @@ class Record:
     phase: str = "starting"  # starting, ready, failed
     message: str = ""
     binaries: dict[str, str] = field(default_factory=dict)
+    proxies: bool = True
 
     @property
     def alive(self) -> bool:

@@ -18,7 +18,7 @@ from kubernetes.stream import portforward
 from integration import objects
 from lab import ApiError, Cluster, Lab, LabError
 
-from .conftest import NAMESPACE, REVISION
+from .conftest import NAMESPACE, REVISION, VERSION
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
@@ -90,6 +90,35 @@ def test_port_forward_from_python(mesh: Cluster) -> None:
         part = stream.recv(4096)
         assert part, answer
         answer += part
+
+
+def test_proxies_are_connected_to_their_istiod(mesh: Cluster) -> None:
+    mesh.apply([deployment("talks")])
+    mesh.wait_ready([NAMESPACE])
+    name = next(one["metadata"]["name"] for one in mesh.pods(NAMESPACE) if one["metadata"]["name"].startswith("talks-"))
+
+    def said() -> str:
+        table = mesh.istioctl(VERSION, "proxy-status", "--revision", REVISION, "-v", "1").stdout.splitlines()
+        return next((line for line in table if line.startswith(f"{name}.{NAMESPACE} ")), "")
+
+    try:
+        until(lambda: said().count("SYNCED") == 2 and said().endswith(f" {VERSION}"))
+        mesh.proxy_fault(NAMESPACE, name, "reject")
+        until(lambda: "ERROR" in said())
+        mesh.proxy_fault(NAMESPACE, name, None)
+        until(lambda: said().count("SYNCED") == 2)
+        mesh.proxy_fault(NAMESPACE, name, "disconnect")
+        until(lambda: said() == "")
+    finally:
+        mesh.delete(f"/apis/apps/v1/namespaces/{NAMESPACE}/deployments/talks")
+
+
+def test_an_istiod_with_proxies_ends_at_once(mesh: Cluster) -> None:
+    [before] = istiods(mesh, REVISION)
+    started = time.monotonic()
+    mesh.delete(mesh.path(before | {"kind": "Pod", "apiVersion": "v1"}))
+    until(lambda: [ready(one) for one in istiods(mesh, REVISION)] == [True])
+    assert time.monotonic() - started < 9, "it waited for its connections"
 
 
 def test_old_kubelet_turns_native_sidecars_off(mesh: Cluster, injected: Callable[..., Json]) -> None:
