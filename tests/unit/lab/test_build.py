@@ -128,7 +128,7 @@ def test_steps_let_a_lab_start_early(cache: Path) -> None:
     titles = [step.title for step in build.steps_for(cache, build.ISTIO_VERSIONS)]
     assert "kube-apiserver" in titles[0]
     assert [title.split()[-1] for title in titles[1:5]] == ["1.30.3", "1.31.0", "1.30.2", "1.31.1"]
-    assert [title.split()[0] for title in titles[5:]] == ["charts"] * 4 + ["helm"]
+    assert [title.split()[0] for title in titles[5:]] == ["charts"] * 4 + ["helm", "stand-ins"]
 
 
 def test_versions_of_one_line_share_a_source_and_differ_in_their_stamp(cache: Path) -> None:
@@ -182,7 +182,7 @@ def test_ensure_builds_what_is_missing_and_tells_so(cache: Path, go_build: Path)
     assert [path.name for path in binaries.kwok_crds.iterdir()] == ["portforwards.yaml"]
     assert binaries.istioctl("1.30.3").is_file()
     assert said[0].startswith("Building the lab's binaries, about ")
-    assert [line[:3] for line in said[1:]] == [f"{at}/6" for at in range(1, 7) for dummy in (0, 1)]
+    assert [line[:3] for line in said[1:]] == [f"{at}/7" for at in range(1, 8) for dummy in (0, 1)]
     assert list((cache / "bin").glob(".new-*")) == []
     said.clear()
     build.ensure(report=said.append, versions=("1.30.3", "1.30.2"))
