@@ -33,6 +33,7 @@ TOGETHER = {
     "test_precheck_planes.py": "test_safety.py",
     "test_precheck_cost.py": "test_safety.py",
     "test_precheck_workloads.py": "test_safety.py",
+    "test_precheck_playbook.py": "test_safety.py",
     "test_precheck_states.py": "test_safety.py",
     "test_refused.py": "test_safety.py",
     "test_safety_installs.py": "test_safety.py",
