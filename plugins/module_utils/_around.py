@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import name_of
 from ansible_collections.meshops.istio.plugins.module_utils._room import Node
+from ansible_collections.meshops.istio.plugins.module_utils._serving import Autoscaler, Endpoints, Quota
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,10 +44,16 @@ class Permission:
 
 @dataclasses.dataclass(frozen=True)
 class Around:
-    """What was read beside the mesh; ``unread`` maps a field to why it could not be read."""
+    """What was read beside the mesh; ``unread`` maps a field to why it could not be read.
+
+    Endpoints, autoscalers and quotas are those of Istio's namespace.
+    """
 
     nodes: tuple[Node, ...] = ()
     extensions: tuple[Extension, ...] = ()
+    endpoints: tuple[Endpoints, ...] = ()
+    autoscalers: tuple[Autoscaler, ...] = ()
+    quotas: tuple[Quota, ...] = ()
     denied: tuple[Permission, ...] = ()
     unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
 

@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils import (
     _checks_extensions,
     _checks_gateways,
     _checks_injection,
+    _checks_serving,
     _checks_target,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._errors import refuse_unknown
@@ -84,6 +85,7 @@ CHECKS = (
     *_checks_gateways.CHECKS,
     *_checks_cluster.CHECKS,
     *_checks_extensions.CHECKS,
+    *_checks_serving.CHECKS,
     *_checks_target.CHECKS,
     NOT_ASKED,
     NOT_MADE,
@@ -101,9 +103,11 @@ def _mended(snapshot: Snapshot, goal: Goal, check: Check, place: str, severity: 
     found = snapshot.mesh.revisions.get(goal.revision)
     installed = [f"Deployment {found.deployment}"] if found and goal.stage == BEFORE else []
     removed = _half_removed(snapshot.mesh, goal.source)
+    called = [f"webhook {i.name}" for i in snapshot.mesh.injectors if i.revision == goal.revision] if installed else []
     # a downgrade in place restarts what is newer than the control plane that it has replaced
     restarted = [f"revision {goal.revision}"] if goal.strategy == "downgrade" and goal.stage == BEFORE else []
     mended = {"MU004": installed, "MU007": installed, "MU011": removed, "MU015": removed, "MU030": restarted}
+    mended["MU047"] = [*called, *removed]
     return WARNING if place in mended.get(check.code, ()) else severity
 
 

@@ -121,7 +121,7 @@ class Revision:
     """One control plane: its Deployment as it is, and what it injects.
 
     ``installed_by`` is the version of the istioctl or the chart that installed it, empty for other installers; ``need``
-    is what each of its pods requests.
+    is what each of its pods requests, ``limits`` what it may take.
     """
 
     name: str
@@ -137,6 +137,7 @@ class Revision:
     merged_values: Json = dataclasses.field(default_factory=dict)
     manager: Manager = NOBODY
     need: Need = NOTHING
+    limits: Need = NOTHING
 
     @property
     def version(self) -> str:

@@ -122,6 +122,7 @@ def read_revision(
         config=config,
         manager=manager_of(deployment),
         need=need_of_pod(deployment["spec"]["template"]["spec"]),
+        limits=need_of_pod(deployment["spec"]["template"]["spec"], "limits"),
         **given,
     )
 

@@ -76,6 +76,9 @@ LOOKING = (
     *_of("", ("nodes",), "list", "judge what surrounds the mesh"),
     *_of("networking.istio.io", ("envoyfilters",), "list", "judge what surrounds the mesh"),
     *_of("extensions.istio.io", ("wasmplugins",), "list", "judge what surrounds the mesh"),
+    *_of("discovery.k8s.io", ("endpointslices",), "list", "judge what surrounds the mesh", local=True),
+    *_of("autoscaling", ("horizontalpodautoscalers",), "list", "judge what surrounds the mesh", local=True),
+    *_of("", ("resourcequotas",), "list", "judge what surrounds the mesh", local=True),
 )
 MOVING = (*READING, *_moving())
 INSTALLING = (*MOVING, *_installing())

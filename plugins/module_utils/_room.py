@@ -58,22 +58,22 @@ def read_need(amounts: Mapping[str, t.Any] | None) -> Need:
     return Need(quantity(found.get("cpu", 0)), quantity(found.get("memory", 0)))
 
 
-def need_of_pod(spec: Mapping[str, t.Any]) -> Need:
-    """Return what a pod requests of a node."""
+def need_of_pod(spec: Mapping[str, t.Any], which: str = "requests") -> Need:
+    """Return what a pod requests of a node, or with ``which`` "limits" what it may take there."""
     together, alone = NOTHING, NOTHING
     for container in spec.get("containers") or ():
-        together = together.plus(_requests(container))
+        together = together.plus(_amounts(container, which))
     for container in spec.get("initContainers") or ():
         if container.get("restartPolicy") == "Always":
-            together = together.plus(_requests(container))
+            together = together.plus(_amounts(container, which))
         else:
-            one = _requests(container)
+            one = _amounts(container, which)
             alone = Need(max(alone.cpu, one.cpu), max(alone.memory, one.memory))
     return Need(max(together.cpu, alone.cpu), max(together.memory, alone.memory)).plus(read_need(spec.get("overhead")))
 
 
-def _requests(container: Mapping[str, t.Any]) -> Need:
-    return read_need((container.get("resources") or {}).get("requests"))
+def _amounts(container: Mapping[str, t.Any], which: str) -> Need:
+    return read_need((container.get("resources") or {}).get(which))
 
 
 @dataclasses.dataclass(frozen=True)

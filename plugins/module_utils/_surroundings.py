@@ -15,6 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._around import Aroun
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ForbiddenError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils._room import Node, read_node
+from ansible_collections.meshops.istio.plugins.module_utils._serving import read_autoscaler, read_endpoints, read_quota
 
 EXTENSIONS = {
     "EnvoyFilter": "/apis/networking.istio.io/v1alpha3/envoyfilters",
@@ -35,8 +36,24 @@ def _extensions(client: Client, dummy: str) -> list[Extension]:
     return found
 
 
+def _local(api: str, resource: str, each: Callable[[t.Any], t.Any]) -> Callable[[Client, str], list[t.Any]]:
+    """Return a reader of what one kind has in Istio's namespace."""
+
+    def read(client: Client, namespace: str) -> list[t.Any]:
+        path = f"{api}/namespaces/{namespace}/{resource}"
+        return client.collect(path, each, doing=f"Reading {resource} in {namespace}")[0]
+
+    return read
+
+
 #: Field of Around -> its reader, which is given Istio's namespace. A check that looks at a field names it in ``needs``.
-READERS: Mapping[str, Callable[[Client, str], list[t.Any]]] = {"nodes": _nodes, "extensions": _extensions}
+READERS: Mapping[str, Callable[[Client, str], list[t.Any]]] = {
+    "nodes": _nodes,
+    "extensions": _extensions,
+    "endpoints": _local("/apis/discovery.k8s.io/v1", "endpointslices", read_endpoints),
+    "autoscalers": _local("/apis/autoscaling/v2", "horizontalpodautoscalers", read_autoscaler),
+    "quotas": _local("/api/v1", "resourcequotas", read_quota),
+}
 Jobs = Mapping[str, concurrent.futures.Future[list[t.Any]]]
 
 

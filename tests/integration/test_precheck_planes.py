@@ -16,7 +16,7 @@ import yaml
 
 from ansible_collections.meshops.istio.plugins.module_utils._hops import CHANGES, COMPATIBLE
 from integration.meshes import MERGE
-from integration.objects import REV
+from integration.objects import REV, until
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
 from integration.test_precheck import found
 from lab import Cluster
@@ -122,3 +122,62 @@ def test_what_is_out_of_support_is_told(desk: Desk, calm: Cluster) -> None:
         assert found(desk, calm, source_revision="1-29-2")["MU048"] == {"revision 1-29-2"}
     finally:
         calm.delete(calm.path(old))
+
+
+def test_an_injector_whose_service_selects_nothing_is_an_error(desk: Desk, calm: Cluster) -> None:
+    path = f"{OF_SYSTEM}/services/istiod-{REVISION}"
+
+    def select(nobody: str | None) -> None:
+        calm.request("PATCH", path, {"spec": {"selector": {"nobody": nobody}}}, content_type=MERGE)
+
+    def silent() -> set[str]:
+        return found(desk, calm).get("MU047", set())
+
+    names = (f"istio-sidecar-injector-{REVISION}", "istio-revision-tag-default", "istio-revision-tag-prod")
+    assert silent() == set()
+    select("here")
+    try:
+        until(silent, "its endpoints stay")
+        assert silent() == {f"webhook {name}" for name in names}
+    finally:
+        select(None)
+    until(lambda: not silent(), "its endpoints do not come back")
+
+
+def test_an_autoscaler_at_its_end_is_named(desk: Desk, calm: Cluster) -> None:
+    path = f"/apis/autoscaling/v2/namespaces/{SYSTEM}/horizontalpodautoscalers/istiod-{REVISION}/status"
+
+    def state(current: int | None, *conditions: Json) -> None:
+        calm.request(
+            "PATCH", path, {"status": {"currentReplicas": current, "conditions": conditions}}, content_type=MERGE
+        )
+
+    place = {f"HorizontalPodAutoscaler {SYSTEM}/istiod-{REVISION}"}
+    limited = {"type": "ScalingLimited", "status": "True", "reason": "TooManyReplicas"}
+    blind = {"type": "ScalingActive", "status": "False", "reason": "FailedGetResourceMetric"}
+    try:
+        state(5, limited)
+        assert found(desk, calm)["MU045"] == place
+        state(3, blind)
+        assert found(desk, calm)["MU045"] == place
+        state(1, blind)
+        assert "MU045" not in found(desk, calm)
+    finally:
+        state(None)
+
+
+def test_a_quota_that_is_taken_leaves_no_second_control_plane(desk: Desk, calm: Cluster) -> None:
+    quota: Json = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "tight", "namespace": SYSTEM},
+        "spec": {"hard": {"pods": "9", "requests.cpu": "900m", "requests.memory": "9Gi"}},
+    }
+    calm.apply([quota])
+    try:
+        until(lambda: calm.request("GET", calm.path(quota)).get("status", {}).get("used"), "nobody counts")
+        assert found(desk, calm)["MU046"] == {f"ResourceQuota {SYSTEM}/tight"}
+        calm.apply([{**quota, "spec": {"hard": {"pods": "9", "requests.cpu": "9"}}}])
+        until(lambda: "MU046" not in found(desk, calm), "the quota is still tight")
+    finally:
+        calm.delete(calm.path(quota))

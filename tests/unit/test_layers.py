@@ -41,6 +41,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_rollout",
         "_room",
         "_selectors",
+        "_serving",
         "_settings",
         "_snapshot",
         "_support",

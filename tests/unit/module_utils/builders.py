@@ -20,6 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils._reading import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils._room import read_node
+from ansible_collections.meshops.istio.plugins.module_utils._serving import read_autoscaler, read_endpoints, read_quota
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Namespace, Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._surroundings import EXTENSIONS
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, read_workload
@@ -34,6 +35,9 @@ from unit.module_utils.planes import (
     OLD_VERSION,
     SYSTEM,
     Json,
+    autoscaler,
+    endpoint_slice,
+    endpoint_slices,
     injector,
     injector_map,
     istiod,
@@ -44,6 +48,7 @@ from unit.module_utils.planes import (
     need,
     plane,
     proxy,
+    quota,
     revision_tag,
     two_planes,
     validator,
@@ -63,8 +68,11 @@ __all__ = [
     "OLD_VERSION",
     "SYSTEM",
     "Json",
+    "autoscaler",
     "budget",
     "deployed",
+    "endpoint_slice",
+    "endpoint_slices",
     "envoy_filter",
     "injector",
     "injector_map",
@@ -82,6 +90,7 @@ __all__ = [
     "plane",
     "pod",
     "proxy",
+    "quota",
     "replica_set",
     "revision_tag",
     "shape",
@@ -149,6 +158,9 @@ def snapshot_of(objects: Iterable[Json], **over: t.Any) -> Snapshot:
         "parents": parents,
         "budgets": tuple(budgets),
         "extensions": tuple(read_extension(obj["kind"], obj) for obj in of_kind(objects, *EXTENSIONS)),
+        "endpoints": tuple(map(read_endpoints, of_kind([*objects, *endpoint_slices(objects)], "EndpointSlice"))),
+        "autoscalers": tuple(map(read_autoscaler, of_kind(objects, "HorizontalPodAutoscaler"))),
+        "quotas": tuple(map(read_quota, of_kind(objects, "ResourceQuota"))),
         "nodes": tuple(map(read_node, of_kind(objects, "Node"))),
         **over,
     }

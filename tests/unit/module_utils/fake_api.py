@@ -38,6 +38,7 @@ KINDS = {
     "Node": ("/api/v1", "nodes"),
     "EnvoyFilter": ("/apis/networking.istio.io/v1alpha3", "envoyfilters"),
     "WasmPlugin": ("/apis/extensions.istio.io/v1alpha1", "wasmplugins"),
+    "EndpointSlice": ("/apis/discovery.k8s.io/v1", "endpointslices"),
     "Secret": ("/api/v1", "secrets"),
     "Pod": ("/api/v1", "pods"),
     "ReplicaSet": ("/apis/apps/v1", "replicasets"),
@@ -99,7 +100,7 @@ class FakeApi:
     """The server; a context manager."""
 
     def __init__(self, *objects: b.Json) -> None:
-        self.objects: list[b.Json] = json.loads(json.dumps(objects))
+        self.objects: list[b.Json] = json.loads(json.dumps([*objects, *b.endpoint_slices(objects)]))
         self.seen: list[Seen] = []
         self.scripts: dict[tuple[str, str], list[Answer]] = {}
         self.may: Callable[[b.Json], bool] = lambda dummy: True

@@ -36,7 +36,7 @@ CLUSTER = [
 
 def test_a_snapshot_holds_everything() -> None:
     with FakeApi(*CLUSTER) as api:
-        found = fetch_snapshot(api.client(), b.SYSTEM, pods=True)
+        found = fetch_snapshot(api.client(), b.SYSTEM, pods=True, surroundings=True)
     expected = b.snapshot_of(CLUSTER)
     same = [field.name for field in dataclasses.fields(expected) if field.name != "workloads"]
     assert {name: getattr(found, name) for name in same} == {name: getattr(expected, name) for name in same}
