@@ -182,7 +182,7 @@ class Desk:
         ).TOOL
         spec = tool.spec.as_keywords()
         options = spec.pop("argument_spec")
-        if "istioctl" in options:
+        if options.get("istioctl", {}).get("default"):
             params = {"istioctl": self.lab.istioctl_template, **params}
         if cluster is not None:
             params = {"kubeconfig": str(self.lab.kubeconfig), "context": cluster.context, **params}
