@@ -1,15 +1,12 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to meshops.istio. When a rollout is complete, when it has failed, and in which batches workloads go."""
+"""Private to meshops.istio. When a rollout is complete, and when it has failed."""
 
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Callable, Iterable, Mapping
-
-from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import Workload
+from collections.abc import Mapping
 
 #: Waiting reasons of a container that do not pass by themselves.
 BROKEN = frozenset(
@@ -78,24 +75,3 @@ def pod_unready(pod: Mapping[str, t.Any]) -> str | None:
     containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
     waiting = next((container["name"] for container in containers if not container.get("ready")), None)
     return f"container {waiting} is not ready" if waiting else "it is not ready"
-
-
-def batches(
-    workloads: Iterable[Workload], size: int, budgets_of: Callable[[Workload], Iterable[Budget]]
-) -> list[list[Workload]]:
-    """Return the order of a restart: by namespace and name, gateways last and in batches of their own.
-
-    Workloads that share a disruption budget go into one batch only as far as the budget has room for them together.
-    """
-    ordered = sorted(workloads, key=lambda workload: (workload.gateway, *workload.key))
-    found: list[list[Workload]] = []
-    down: dict[tuple[str, str], int] = {}
-    for workload in ordered:
-        budgets = {(b.namespace, b.name): b.allowed for b in budgets_of(workload)} if workload.takes_down else {}
-        crowded = any(key in down and down[key] + workload.takes_down > room for key, room in budgets.items())
-        if not found or len(found[-1]) == size or found[-1][0].gateway != workload.gateway or crowded:
-            found.append([])
-            down = {}
-        found[-1].append(workload)
-        down.update({key: down.get(key, 0) + workload.takes_down for key in budgets})
-    return found

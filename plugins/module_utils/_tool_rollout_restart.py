@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import time
 import typing as t
 from collections.abc import Mapping
@@ -18,21 +19,38 @@ from ansible_collections.meshops.istio.plugins.module_utils._errors import (
     SafetyError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._moves import undo
+from ansible_collections.meshops.istio.plugins.module_utils._pace import (
+    ORDERS,
+    batches,
+    described,
+    oversized,
+    read_pace,
+    window_end,
+)
 from ansible_collections.meshops.istio.plugins.module_utils._planned import PLANNED_SPEC, is_planned, planned_snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import EXTRA
 from ansible_collections.meshops.istio.plugins.module_utils._restart import Restarter
-from ansible_collections.meshops.istio.plugins.module_utils._rollout import batches
+from ansible_collections.meshops.istio.plugins.module_utils._selection import Selection, read_selection
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome, Run, Tool
 from ansible_collections.meshops.istio.plugins.module_utils._tool_namespace_revision import apply
 from ansible_collections.meshops.istio.plugins.module_utils._tracker import Tracker
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import Workload, unrestartable
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, Workload, unrestartable
 
 SPEC = ArgumentSpec(
     {
         "namespaces": {"type": "list", "elements": "str", "required": True},
         "only": {"type": "str", "choices": ["stale", "all"], "default": "stale"},
-        "batch_size": {"type": "int", "default": 10},
+        "kinds": {"type": "list", "elements": "str", "choices": [*ROLLED], "default": []},
+        "names": {"type": "list", "elements": "str", "default": []},
+        "label_selector": {"type": "str"},
+        "batch_size": {"type": "str", "default": "10"},
+        "max_pods": {"type": "int"},
+        "max_unavailable": {"type": "str"},
+        "order": {"type": "str", "choices": [*ORDERS], "default": "name"},
+        "pause": {"type": "int", "default": 0},
+        "not_after": {"type": "str"},
+        "deadline": {"type": "int"},
         "batch_timeout": {"type": "int", "default": 300},
         "budget_timeout": {"type": "int", "default": 120},
         "on_failure": {"type": "str", "choices": ["rollback", "hold"], "default": "rollback"},
@@ -43,38 +61,44 @@ SPEC = ArgumentSpec(
 
 
 def check(params: Mapping[str, t.Any]) -> None:
-    """Refuse numbers that can never be right, before any request."""
-    for option in ("batch_size", "batch_timeout"):
-        if params[option] < 1:
+    """Refuse what can never be right, before any request."""
+    for option in ("batch_timeout", "deadline"):
+        if params[option] is not None and params[option] < 1:
             raise ParameterError(f"Parameter {option}: {params[option]} is not a number above 0.")
-    if params["budget_timeout"] < 0:
-        raise ParameterError(f"Parameter budget_timeout: {params['budget_timeout']} is below 0.")
+    for option in ("budget_timeout", "pause"):
+        if params[option] < 0:
+            raise ParameterError(f"Parameter {option}: {params[option]} is below 0.")
+    read_pace(params)
+    read_selection(params)
+    if params["not_after"] is not None:
+        window_end(params["not_after"], datetime.datetime.now(datetime.UTC))
 
 
-def targets(snapshot: Snapshot, namespaces: list[str], only: str) -> dict[Workload, int]:
+def targets(snapshot: Snapshot, selection: Selection, only: str) -> dict[Workload, int]:
     """Return the workloads to restart, with the number of their stale pods (``only=all``: with any number)."""
-    stale = snapshot.stale_workloads(namespaces)
-    if only == "stale":
-        found = {snapshot.workloads[key]: len(pods) for key, pods in stale.items()}
-    else:
-        inside = set(namespaces)
-        rows = (w for w in snapshot.workloads.values() if w.namespace in inside and w.replicas > 0)
-        found = {workload: len(stale.get(workload.key, ())) for workload in rows}
-    return {workload: count for workload, count in found.items() if unrestartable(workload) is None}
+    stale = snapshot.stale_workloads(selection.namespaces)
+    chosen = [w for w in snapshot.workloads.values() if selection.selects(w) and unrestartable(w) is None]
+    return {
+        workload: len(stale.get(workload.key, ()))
+        for workload in chosen
+        if workload.key in stale or (only == "all" and workload.replicas > 0)
+    }
 
 
-def refuse_harm(snapshot: Snapshot, namespaces: list[str], only: str) -> None:
+def refuse_harm(snapshot: Snapshot, selection: Selection) -> None:
     """Refuse restarts that would take workloads down or out of the mesh, before the first one.
 
     Raises:
-        ParameterError: a namespace does not exist.
+        ParameterError: a namespace or a workload does not exist.
         SafetyError: new pods of a namespace would be rejected, or would lose their proxy.
     """
-    missing = sorted(set(namespaces) - set(snapshot.namespaces))
+    missing = sorted(set(selection.namespaces) - set(snapshot.namespaces))
     if missing:
         raise ParameterError(f"Parameter namespaces: the cluster has no namespace {', '.join(missing)}.")
+    selection.require_names(snapshot.workloads.values())
     for pod, judgement in snapshot.judgements:
-        if pod.namespace not in namespaces:
+        workload = snapshot.workload_of(pod)
+        if pod.namespace not in selection.namespaces or (workload and not selection.selects(workload)):
             continue
         if judgement.verdict.rejected:
             raise SafetyError(
@@ -104,40 +128,93 @@ def _prove_targets(run: Run, snapshot: Snapshot, found: Mapping[Workload, int]) 
 
 def run(run: Run) -> Outcome:
     """Restart what is stale, batch by batch; on failure stop, go back if asked to, and fail with the evidence."""
-    params, began = run.params, time.monotonic()
-    names = list(dict.fromkeys(params["namespaces"]))
-    snapshot = planned_snapshot(run, pods=True)
-    refuse_harm(snapshot, names, params["only"])
-    found = targets(snapshot, names, params["only"])
-    order = batches(found, params["batch_size"], snapshot.budgets_of)
-    _prove_targets(run, snapshot, found)
+    params, began, now = run.params, time.monotonic(), datetime.datetime.now(datetime.UTC)
+    selection, pace = read_selection(params), read_pace(params)
+    end = None if params["not_after"] is None else window_end(params["not_after"], now)
     values: dict[str, t.Any] = {
-        "restarted": [str(workload) for batch in order for workload in batch],
-        "batches": [[str(workload) for workload in batch] for batch in order],
-        "unrestartable": [stuck.as_dict() for stuck in snapshot.stuck(names)],
+        "restarted": [],
+        "batches": [],
+        "plan": [],
+        "not_after": f"{end.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}" if end else "",
+        "stopped_early": False,
+        "remaining": [],
+        "unrestartable": [],
         "seconds": 0.0,
     }
-    if order and not run.check_mode:
-        _carry_out(run, snapshot, order)
-    values["seconds"] = round(time.monotonic() - began, 1)
+    if not selection.namespaces:
+        return Outcome(values=values)
+    snapshot = planned_snapshot(run, pods=True)
+    refuse_harm(snapshot, selection)
+    found = targets(snapshot, selection, params["only"])
+    order = batches(found, pace, snapshot)
+    _prove_targets(run, snapshot, found)
+    started = 0 if end and now >= end else len(order)
+    if started and not run.check_mode:
+        started = _carry_out(run, snapshot, order, began, end)
+    done, remaining = _flat(order[:started]), _flat(order[started:])
+    warnings = oversized(found, pace, snapshot)
+    if remaining:
+        warnings.append(
+            f"The time to restart workloads ended at {values['not_after']}: {len(remaining)} of {len(found)} were not "
+            "restarted; the next run goes on with them."
+        )
+    values.update(
+        restarted=[str(workload) for workload in done],
+        batches=[[str(workload) for workload in batch] for batch in order[:started]],
+        plan=[described(batch, snapshot) for batch in order],
+        stopped_early=bool(remaining),
+        remaining=[str(workload) for workload in remaining],
+        unrestartable=[stuck.as_dict() for stuck in snapshot.stuck(selection.namespaces)],
+        seconds=round(time.monotonic() - began, 1),
+    )
     return Outcome(
-        actions=[f"restart {w} ({found[w]} stale pod{'s'[: found[w] != 1]})" for batch in order for w in batch],
-        before={"stale_pods": {str(w): count for w, count in sorted(found.items(), key=lambda item: item[0].key)}},
+        actions=[f"restart {w} ({found[w]} stale pod{'s'[: found[w] != 1]})" for w in done],
+        before={"stale_pods": {str(w): found[w] for w in sorted(done, key=lambda w: w.key)}},
         after={"stale_pods": {}},
         values=values,
+        warnings=warnings,
     )
 
 
-def _carry_out(run: Run, snapshot: Snapshot, order: list[list[Workload]]) -> None:
-    everything = [workload for batch in order for workload in batch]
+def _flat(order: list[list[Workload]]) -> list[Workload]:
+    return [workload for batch in order for workload in batch]
+
+
+def _carry_out(
+    run: Run, snapshot: Snapshot, order: list[list[Workload]], began: float, end: datetime.datetime | None
+) -> int:
+    """Return how many batches were restarted before the time for it ended."""
+    everything = _flat(order)
     with Tracker(run.client, {workload.key for workload in everything}) as tracker:
         restarter = Restarter(run, snapshot, tracker)
         for number, batch in enumerate(order, 1):
+            pause = run.params["pause"] if number > 1 else 0
+            if end and datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=pause) >= end:
+                return number - 1
+            _keep_deadline(run, order, number, time.monotonic() + pause - began)
+            if pause:
+                run.progress(f"pausing for {pause} s before batch {number} of {len(order)}")
+                time.sleep(pause)
             try:
                 restarter.batch(f"batch {number} of {len(order)}", batch)
             except MeshError as exc:
-                done = [str(workload) for earlier in order[: number - 1] for workload in earlier]
+                done = [str(workload) for workload in _flat(order[: number - 1])]
                 raise _give_up(run, snapshot, restarter, everything, exc, done) from exc
+    return len(order)
+
+
+def _keep_deadline(run: Run, order: list[list[Workload]], number: int, seconds: float) -> None:
+    """Nothing is wrong with what was restarted, so it stays restarted."""
+    deadline = run.params["deadline"]
+    if deadline is None or seconds < deadline:
+        return
+    done, rest = ([str(workload) for workload in _flat(part)] for part in (order[: number - 1], order[number - 1 :]))
+    raise RolloutError(
+        f"Batch {number} of {len(order)} would not start within the deadline of {deadline} s: {len(rest)} workloads "
+        f"were not restarted, {len(done)} were and stay so. Run again to go on with {', '.join(rest[:3])}"
+        f"{', ...' if len(rest) > 3 else ''}.",
+        {"completed_before": done, "remaining": rest, "rolled_back": False},
+    )
 
 
 def _give_up(

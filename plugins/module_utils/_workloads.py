@@ -22,6 +22,8 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import PLACEHOLDER, Owner, Pod
 
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+#: Annotation on a workload: its place in a restart that is ordered by hand.
+RESTART_ORDER = "meshops.istio/restart-order"
 #: Kinds whose template change replaces pods, and their API collection.
 ROLLED = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
 PINNED_IMAGE = "pinned_image"
@@ -62,6 +64,8 @@ class Workload:
     image: str
     host_network: bool
     placeholder: bool
+    labels: Mapping[str, str]
+    restart_order: str
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -115,6 +119,8 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
         image=next((str(c.get("image") or "") for c in containers), ""),
         host_network=bool(pod_spec.get("hostNetwork")),
         placeholder=own_proxy == PLACEHOLDER,
+        labels=labels_of(obj),
+        restart_order=annotations_of(obj).get(RESTART_ORDER, "").strip(),
     )
 
 

@@ -16,7 +16,7 @@ description:
     With O(only=all) workloads without a stale pod are restarted too.
   - Restarts as C(kubectl rollout restart) does, by the annotation C(kubectl.kubernetes.io/restartedAt) on the pod
     template.
-  - Workloads go in batches of O(batch_size), ordered by namespace and name. Gateways go last, in batches of their
+  - Workloads go in batches of O(batch_size), in the O(order) that is asked for. Gateways go last, in batches of their
     own.
   - A batch starts only when each PodDisruptionBudget has room for the pods that the batch takes down at once.
     Kubernetes does not look at budgets during a rollout, so this module does.
@@ -29,6 +29,7 @@ options:
   namespaces:
     description:
       - Namespaces whose workloads are looked at. Nothing outside of them is restarted.
+      - With an empty list nothing is read. Only the options are checked.
     type: list
     elements: str
     required: true
@@ -39,11 +40,76 @@ options:
     type: str
     choices: [stale, all]
     default: stale
+  kinds:
+    description:
+      - Restart only workloads of these kinds. Without it all kinds are meant.
+    type: list
+    elements: str
+    choices: [Deployment, StatefulSet, DaemonSet]
+    default: []
+  names:
+    description:
+      - Restart only workloads with one of these names. An entry is C(NAME) or C(KIND/NAME). In C(NAME), V(*) stands for
+        any characters and V(?) for one.
+      - An entry that no workload of the O(namespaces) is called by, stale or not, fails the task before anything is
+        restarted.
+    type: list
+    elements: str
+    default: []
+  label_selector:
+    description:
+      - Restart only workloads whose own labels match, in the syntax of C(kubectl --selector), such as
+        V(app=web,tier in (front,back),!legacy). The labels of their pods do not count.
+    type: str
   batch_size:
     description:
-      - Number of workloads that are restarted together.
+      - Number of workloads that are restarted together, such as V(10), or a percentage of those to restart, such as
+        V(10%). Percentages round down, but not below one.
+    type: str
+    default: "10"
+  max_pods:
+    description:
+      - At most so many pods belong to the workloads of one batch, over the whole cluster.
+      - A workload with more pods goes alone, and a warning names it.
     type: int
-    default: 10
+  max_unavailable:
+    description:
+      - At most so many pods of one namespace are taken down at the same time, or such a percentage of the pods that
+        all workloads of the namespace together want. Percentages round down, but not below one.
+      - What counts is what the rollouts of a batch take down by their own update strategies before the new pods are
+        ready, as for a PodDisruptionBudget. Pods that are down for another reason do not count.
+      - A single workload that takes down more, such as a Deployment with strategy V(Recreate), goes without others of
+        its namespace that take down pods, and a warning names it.
+    type: str
+  order:
+    description:
+      - What goes first. V(name) goes by namespace, kind and name.
+      - V(smallest) begins with the workloads that have the fewest replicas.
+      - V(annotation) goes by the annotation C(meshops.istio/restart-order) of the workloads, a whole number, lowest
+        first. Without it a workload has V(0). A batch then holds only workloads with the same number.
+      - Gateways go last in any order.
+    type: str
+    choices: [name, smallest, annotation]
+    default: name
+  pause:
+    description:
+      - Seconds to wait between two batches.
+    type: int
+    default: 0
+  not_after:
+    description:
+      - End of the maintenance window. After it no batch is started. A batch that runs already is waited for.
+      - A time of the day in UTC, such as V("22:30"), in quotes because YAML makes a number of it. It is the nearest
+        such time. If it is more than twelve hours ahead, it has passed.
+      - Or a timestamp with its offset, such as V(2026-03-01T02:30:00Z).
+      - A task that stops for this does not fail. RV(stopped_early) is set, RV(remaining) lists the rest, a warning says
+        so, and the next run goes on.
+    type: str
+  deadline:
+    description:
+      - Seconds that the whole task may take. A batch that would start later does not start, and the task fails.
+      - What was restarted stays restarted then, whatever O(on_failure) says, because nothing is wrong with it.
+    type: int
   batch_timeout:
     description:
       - Seconds that the rollouts of one batch may take. After that the batch has failed.
@@ -90,7 +156,8 @@ notes:
     the expected image.
   - Before the first restart, each namespace is asked in the same way. A pod with the labels of one of its workloads
     must come back with a proxy of the expected revision.
-  - After a run that was stopped or failed, run it again. It restarts what is still stale.
+  - After a run that was stopped or failed, run it again. It restarts what is still stale. With O(only=all) it cannot
+    know what the earlier run had restarted, and restarts that again.
   - It never changes a label, unless O(restore_labels) is set and a batch failed.
   - It deletes a pod in one case only. When a StatefulSet is rolled back, its new pods that are not ready are deleted,
     because Kubernetes does not replace them by itself.
@@ -139,6 +206,18 @@ EXAMPLES = r"""
       loop: "{{ restarted.unrestartable }}"
       loop_control:
         label: "{{ item.namespace }}/{{ item.name }}"
+
+    - name: Restart a tenth of the rest at a time, small ones first, until the maintenance window ends
+      meshops.istio.rollout_restart:
+        namespaces:
+          - search
+        label_selector: tier in (front,back),!legacy
+        batch_size: 10%
+        max_pods: 50
+        max_unavailable: 20%
+        order: smallest
+        pause: 60
+        not_after: "04:00"
 
     - name: Restart the gateways one by one, with time for budgets to make room
       meshops.istio.rollout_restart:
@@ -203,6 +282,64 @@ batches:
   sample:
     - [Deployment catalog/browse, Deployment shop/cart]
     - [Deployment shop/web]
+plan:
+  description:
+    - All batches as they were planned before the first one, with those that were not started.
+    - How long a batch takes is not told, because nothing in the cluster tells it honestly.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    workloads:
+      description: The workloads of the batch.
+      type: list
+      elements: str
+      sample: [Deployment shop/cart, Deployment shop/web]
+    gateways:
+      description: Whether they are gateways.
+      type: bool
+      sample: false
+    pods:
+      description: How many pods they have together.
+      type: int
+      sample: 5
+    takes_down:
+      description: How many of them are down at once by the update strategies.
+      type: int
+      sample: 2
+    budgets:
+      description: The PodDisruptionBudgets that count their pods.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Namespace and name.
+          type: str
+          sample: shop/web
+        allowed:
+          description: How many pods more than now may be down.
+          type: int
+          sample: 1
+        takes_down:
+          description: How many the batch takes down. If that is more, the batch waits up to O(budget_timeout).
+          type: int
+          sample: 1
+not_after:
+  description: When the maintenance window ends, in UTC, or nothing without O(not_after).
+  returned: success
+  type: str
+  sample: "2026-03-01T02:30:00Z"
+stopped_early:
+  description: Whether O(not_after) came before the last batch.
+  returned: success
+  type: bool
+  sample: false
+remaining:
+  description: Workloads that were not restarted for that reason. The next run goes on with them.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 unrestartable:
   description: Pods that are stale, or whose image is pinned, and that a rollout does not mend. One entry for each
     owner and reason.
@@ -286,8 +423,8 @@ failure:
   contains:
     kind:
       description: Kind of the failure. V(ParameterError) is a wrong option, V(SafetyError) a refusal, V(ProofError) a
-        revision that is not proven, V(RolloutError) a failed batch. Others are V(ClusterError), a cluster that cannot
-        be reached or is not the expected one, and answers of the API server such as V(ForbiddenError).
+        revision that is not proven, V(RolloutError) a failed batch or a deadline. Others are V(ClusterError), a cluster
+        that cannot be reached or is not the expected one, and answers of the API server such as V(ForbiddenError).
       type: str
       sample: SafetyError
     status:
@@ -308,6 +445,13 @@ failure:
       elements: str
       sample:
         - "Deployment shop/web: pod web-6d9c7b5f4-x2x8k, container web: CrashLoopBackOff"
+    remaining:
+      description: Workloads that were not restarted.
+      returned: when the deadline ended the task
+      type: list
+      elements: str
+      sample:
+        - Deployment shop/web
     completed_before:
       description: Workloads of the batches that had passed the gate.
       returned: when a batch failed

@@ -2,14 +2,13 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""When a rollout is complete, when it has failed, and in which batches workloads go (S5, domain 14)."""
+"""When a rollout is complete, and when it has failed (S5, domain 14)."""
 
 from __future__ import annotations
 
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils._rollout import (
-    batches,
     complete,
     failure,
     pod_failure,
@@ -136,44 +135,3 @@ def test_pod_failure(status: b.Json | None, expected: str | None) -> None:
 )
 def test_pod_unready(status: b.Json, expected: str | None) -> None:
     assert pod_unready({"metadata": {}, "status": status}) == expected
-
-
-def names(size: int, *found: b.Json) -> list[list[str]]:
-    """Names of the workloads, batch by batch."""
-    snapshot = b.snapshot_of(found)
-    return [[w.name for w in batch] for batch in batches(snapshot.workloads.values(), size, snapshot.budgets_of)]
-
-
-def test_s5_batches_are_bounded_and_in_a_stable_order() -> None:
-    found = [b.workload(name=name) for name in ("e", "c", "a", "d", "b")]
-    assert names(2, *found) == names(2, *reversed(found)) == [["a", "b"], ["c", "d"], ["e"]]
-
-
-def test_gateways_go_last_and_in_batches_of_their_own() -> None:
-    gateway = b.workload(name="a-gateway", annotations={"inject.istio.io/templates": "gateway"})
-    assert names(5, gateway, b.workload(name="b"), b.workload(name="c")) == [["b", "c"], ["a-gateway"]]
-
-
-@pytest.mark.parametrize(
-    ("allowed", "expected"),
-    [
-        pytest.param(3, [["a", "b", "c"]], id="room for all"),
-        pytest.param(2, [["a", "b"], ["c"]], id="room for two"),
-        pytest.param(1, [["a"], ["b"], ["c"]], id="one after the other"),
-        pytest.param(0, [["a"], ["b"], ["c"]], id="no room: each has to wait"),
-    ],
-)
-def test_s5_workloads_that_share_a_budget_go_together_only_as_far_as_it_has_room(
-    allowed: int, expected: list[list[str]]
-) -> None:
-    found = [b.workload(name=name, strategy={"type": "Recreate"}) for name in "abc"]
-    assert names(5, *found, b.budget("all", {}, allowed)) == expected
-
-
-def test_a_rollout_that_takes_down_nothing_needs_no_room() -> None:
-    found = [b.workload(name=name, strategy={"rollingUpdate": {"maxUnavailable": 0}}) for name in "abc"]
-    assert names(5, *found, b.budget("all", {}, 0)) == [["a", "b", "c"]]
-
-
-def test_nothing_to_restart_is_no_batch() -> None:
-    assert names(5) == []

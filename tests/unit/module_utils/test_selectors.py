@@ -6,13 +6,18 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.meshops.istio.plugins.module_utils._selectors import matches, requirement_matches
+from ansible_collections.meshops.istio.plugins.module_utils._selectors import (
+    matches,
+    parse_selector,
+    requirement_matches,
+)
 from unit.module_utils.builders import need
 
 LABELS = st.dictionaries(st.sampled_from("abc"), st.sampled_from(["", "1", "2"]))
@@ -80,3 +85,51 @@ def test_adding_a_requirement_never_selects_more(
     wide = {"matchLabels": more}
     narrow = {**wide, "matchExpressions": [need("c", "NotIn", *values)]}
     assert matches(wide, labels) or not matches(narrow, labels)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("", None, id="nothing"),
+        pytest.param("  ", None, id="only spaces"),
+        pytest.param("a", [need("a", "Exists")], id="exists"),
+        pytest.param("!a", [need("a", "DoesNotExist")], id="does not exist"),
+        pytest.param("a=1", [need("a", "In", "1")], id="equals"),
+        pytest.param("a == 1", [need("a", "In", "1")], id="equals, the long form"),
+        pytest.param("a=", [need("a", "In", "")], id="equals nothing"),
+        pytest.param("a=,b", [need("a", "In", ""), need("b", "Exists")], id="equals nothing, and more"),
+        pytest.param("a!=1", [need("a", "NotIn", "1")], id="differs"),
+        pytest.param("a in (1,2)", [need("a", "In", "1", "2")], id="in"),
+        pytest.param("a in(1, )", [need("a", "In", "1", "")], id="in, with the empty value"),
+        pytest.param("a notin ( 1 )", [need("a", "NotIn", "1")], id="notin"),
+        pytest.param("in in (in)", [need("in", "In", "in")], id="words that are signs too"),
+        pytest.param(
+            "app.kubernetes.io/name=web,tier notin (x),!a",
+            [need("app.kubernetes.io/name", "In", "web"), need("tier", "NotIn", "x"), need("a", "DoesNotExist")],
+            id="several, with a prefix",
+        ),
+    ],
+)
+def test_a_selector_as_text(text: str, expected: list[dict[str, t.Any]] | None) -> None:
+    assert parse_selector(text).get("matchExpressions") == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("=1", "has '=' at position 1, where the key of a label should be"),
+        ("a=1,", "has its end at position 5, where the key of a label should be"),
+        ("a b", "has 'b' at position 3, where ',' or the end should be"),
+        ("a=1=2", "has '=' at position 4, where ',' or the end should be"),
+        ("a=-1", "has '-1' at position 3, where the value of a label should be"),
+        ("a in 1", "has '1' at position 6, where '(' should be"),
+        ("a in (1", "has its end at position 8, where ',' or ')' should be"),
+        ("a in (1 2)", "has '2' at position 9, where ',' or ')' should be"),
+        ("a/b/c", "has 'a/b/c' at position 1, where the key of a label should be"),
+        ("a>1", "has 'a>1' at position 1, where the key of a label should be"),
+        ("a=1,!", "has its end at position 6, where the key of a label should be"),
+    ],
+)
+def test_a_broken_selector_says_where(text: str, said: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(said)):
+        parse_selector(text)

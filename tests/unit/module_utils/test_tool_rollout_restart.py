@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 import typing as t
 from collections.abc import Iterator
 
@@ -15,6 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._errors import MeshE
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import REV
 from ansible_collections.meshops.istio.plugins.module_utils._moves import PREVIOUS
 from ansible_collections.meshops.istio.plugins.module_utils._restart import tight_budget
+from ansible_collections.meshops.istio.plugins.module_utils._selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils._tool_rollout_restart import (
     TOOL,
     check,
@@ -55,19 +57,26 @@ def restarted(api: FakeApi) -> list[str]:
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
-        ("batch_size", 0, "batch_size: 0 is not a number above 0"),
+        ("batch_size", "0", "batch_size: '0' is neither a number above 0 nor a percentage"),
+        ("max_pods", 0, "max_pods: 0 is not a number above 0"),
+        ("max_unavailable", "some", "max_unavailable: 'some' is neither a number above 0 nor a percentage"),
+        ("pause", -1, "pause: -1 is below 0"),
+        ("deadline", 0, "deadline: 0 is not a number above 0"),
+        ("not_after", "later", "not_after: 'later' is neither a time of the day in UTC"),
+        ("names", ["Pod/web"], "names: 'Pod/web' is neither"),
+        ("label_selector", "a b", "label_selector: 'a b' has 'b' at position 3"),
         ("batch_timeout", -1, "batch_timeout: -1 is not a number above 0"),
         ("budget_timeout", -1, "budget_timeout: -1 is below 0"),
     ],
 )
-def test_numbers_that_can_never_be_right(option: str, value: int, message: str) -> None:
+def test_what_can_never_be_right(option: str, value: object, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         check(params(TOOL, namespaces=["shop"], **{option: value}))
 
 
 def names(objects: list[b.Json], only: str = "stale") -> dict[str, int]:
     """Workloads of namespace shop that would be restarted, with the number of their stale pods."""
-    found = targets(b.snapshot_of([*MOVED, *objects]), ["shop"], only)
+    found = targets(b.snapshot_of([*MOVED, *objects]), Selection(("shop",)), only)
     return {workload.name: count for workload, count in found.items()}
 
 
@@ -108,12 +117,13 @@ def test_targets(objects: list[b.Json], only: str, expected: dict[str, int]) -> 
 )
 def test_harm_is_refused_before_the_first_restart(objects: list[b.Json], kind: type[MeshError], message: str) -> None:
     with pytest.raises(kind, match=message):
-        refuse_harm(b.snapshot_of(objects), ["shop"], "stale")
+        refuse_harm(b.snapshot_of(objects), Selection(("shop",)))
 
 
 def test_harm_elsewhere_does_not_count() -> None:
     refuse_harm(
-        b.snapshot_of([*PLANES, *b.namespaces(lost="gone", shop=b.OLD), b.pod(in_namespace="lost")]), ["shop"], "stale"
+        b.snapshot_of([*PLANES, *b.namespaces(lost="gone", shop=b.OLD), b.pod(in_namespace="lost")]),
+        Selection(("shop",)),
     )
 
 
@@ -142,6 +152,84 @@ def test_check_mode_lists_the_batches_of_the_real_run(api: FakeApi) -> None:
     planned = restart(api, check_mode=True, batch_size=1)
     assert planned["batches"] == [[f"Deployment shop/{name}"] for name in ("cart", "web", "a-gateway")]
     assert planned["actions"] == restart(api, batch_size=1)["actions"]
+
+
+def test_check_mode_tells_the_sizes_of_the_batches(api: FakeApi) -> None:
+    api.objects.append(b.budget("web", {"matchLabels": {"app": "web"}}, 1))
+    plan = restart(api, check_mode=True)["plan"]
+    assert [(row["pods"], row["gateways"]) for row in plan] == [(3, False), (1, True)]
+    assert plan[0]["budgets"] == [{"name": "shop/web", "allowed": 1, "takes_down": 0}]
+
+
+def test_only_what_is_selected_is_restarted(api: FakeApi) -> None:
+    assert restart(api, names=["c*"])["restarted"] == ["Deployment shop/cart"]
+    assert restarted(api) == ["cart"]
+
+
+def test_a_name_that_is_not_there_is_refused_before_any_write(api: FakeApi) -> None:
+    result = restart(api, names=["card"])
+    assert result["failure"]["kind"] == "ParameterError"
+    assert restarted(api) == []
+
+
+def test_what_is_not_selected_does_no_harm() -> None:
+    objects = [*PLANES, *b.namespaces(shop="gone"), *b.deployed(), *b.deployed("cart")]
+    web = Selection(("shop",), names=("web",))
+    with pytest.raises(SafetyError, match="pod shop/web-abc-0"):
+        refuse_harm(b.snapshot_of(objects), web)
+    refuse_harm(
+        b.snapshot_of([*PLANES, *b.namespaces(shop="gone"), *b.deployed(revision=None), *b.deployed("cart")]), web
+    )
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_nothing_starts_after_the_maintenance_window(api: FakeApi, check_mode: bool) -> None:
+    result = restart(api, not_after="2026-01-01T00:00:00Z", check_mode=check_mode)
+    assert (restarted(api), result["restarted"], result["changed"], result["stopped_early"]) == ([], [], False, True)
+    assert result["remaining"] == [f"Deployment shop/{name}" for name in ("cart", "web", "a-gateway")]
+    assert "ended at 2026-01-01T00:00:00Z: 3 of 3 were not restarted" in result["warnings"][0]
+
+
+def test_a_window_that_ends_between_two_batches_is_no_failure(api: FakeApi) -> None:
+    """The pause would last longer than the window, so it is not even begun."""
+    end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=60)
+    result = restart(api, not_after=end.isoformat(), pause=100, batch_size=2)
+    assert not result.get("failed")
+    assert result["restarted"] == ["Deployment shop/cart", "Deployment shop/web"]
+    assert (result["remaining"], result["stopped_early"]) == (["Deployment shop/a-gateway"], True)
+    assert set(result["diff"]["before"]["stale_pods"]) == {"Deployment shop/cart", "Deployment shop/web"}
+    assert restart(api)["restarted"] == ["Deployment shop/a-gateway"]
+
+
+def test_without_namespaces_only_the_options_are_checked(api: FakeApi) -> None:
+    result = restart(api, namespaces=[], not_after="2026-01-01T02:00:00+02:00")
+    assert (result["changed"], result["not_after"], api.seen) == (False, "2026-01-01T00:00:00Z", [])
+    assert "batch_size: '0'" in restart(api, namespaces=[], batch_size=0)["msg"]
+
+
+def test_a_run_within_its_window_has_nothing_left(api: FakeApi) -> None:
+    end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=1)
+    result = restart(api, not_after=end.isoformat())
+    assert (result["stopped_early"], result["remaining"], "warnings" in result) == (False, [], False)
+    assert restart(api, not_after="2026-01-01T00:00:00Z")["stopped_early"] is False
+
+
+def test_a_deadline_fails_with_what_remains_and_leaves_what_is_done(api: FakeApi) -> None:
+    result = restart(api, deadline=50, pause=100, batch_size=1)
+    assert "Batch 2 of 3 would not start within the deadline of 50 s: 2 workloads were not restarted" in result["msg"]
+    assert result["failure"]["completed_before"] == ["Deployment shop/cart"]
+    assert result["failure"]["remaining"] == ["Deployment shop/web", "Deployment shop/a-gateway"]
+    assert (restarted(api), result["failure"]["rolled_back"], result["changed"]) == (["cart"], False, True)
+
+
+def test_a_pause_lies_between_two_batches(api: FakeApi) -> None:
+    said: list[str] = []
+    restart(api, batch_size=1, pause=1, progress=said.append)
+    assert [line for line in said if "pausing" in line] == [f"pausing for 1 s before batch {at} of 3" for at in (2, 3)]
+
+
+def test_what_is_larger_than_a_cap_is_a_warning(api: FakeApi) -> None:
+    assert restart(api, max_pods=1)["warnings"] == ["Deployment shop/web goes alone: it has 2 pods, max_pods is 1."]
 
 
 def test_s5_each_batch_is_stamped_after_the_gate_of_the_one_before(api: FakeApi) -> None:
