@@ -1,0 +1,208 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restarts go at the pace that was asked for: what, in which order, how much at once, and until when."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from integration.objects import REV, labels, pods
+from integration.safety import container, no_write, refusal
+from integration.support import NEW_REVISION, REVISION, Desk
+from lab import Cluster
+
+Json = dict[str, Any]
+pytestmark = pytest.mark.lab
+PLACE = "pace"
+APPS = f"/apis/apps/v1/namespaces/{PLACE}"
+ORDER = "meshops.istio/restart-order"
+RECREATE = {"type": "Recreate"}
+
+
+def deployment(name: str, replicas: int, *, order: str = "", gateway: bool = False, **spec: Any) -> Json:
+    """A Deployment of the namespace; its tier is its own label, not one of its pods."""
+    template_notes = {"inject.istio.io/templates": "gateway"} if gateway else {}
+    pod = {"containers": [{"name": "istio-proxy", "image": "auto"}]} if gateway else container()
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": {
+            "name": name,
+            "namespace": PLACE,
+            "labels": {"tier": "edge" if gateway else "back"},
+            "annotations": {ORDER: order} if order else {},
+        },
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": {"app": name}},
+            "template": {"metadata": {"labels": {"app": name}, "annotations": template_notes}, "spec": pod},
+            **spec,
+        },
+    }
+
+
+@pytest.fixture(scope="module")
+def place(desk: Desk) -> Iterator[Cluster]:
+    """A cluster with Istio 1.30.3, the population, and a namespace with workloads of several sizes."""
+    cluster = desk.lab.clusters[0]
+    desk.fresh([cluster])
+    cluster.apply(
+        [
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": PLACE, "labels": {REV: REVISION}}},
+            deployment("a-gateway", 1, gateway=True),
+            deployment("big", 4, order="-5"),
+            deployment("down-1", 2, strategy=RECREATE),
+            deployment("down-2", 2, strategy=RECREATE),
+            deployment("small", 1, order="7"),
+        ]
+    )
+    cluster.wait_ready([PLACE])
+    yield cluster
+    desk.state = ""
+
+
+@contextmanager
+def patched(cluster: Cluster) -> Iterator[list[str]]:
+    """Names of the workloads in the order in which they were patched meanwhile."""
+    found: list[str] = []
+    mark = cluster.audit_mark()
+    yield found
+    found += [one["requestURI"].partition("?")[0].rpartition("/")[2] for one in cluster.writes_since(mark)]
+
+
+def flat(batches: list[list[str]]) -> list[list[str]]:
+    """Names without kind and namespace."""
+    return [[one.rpartition("/")[2] for one in batch] for batch in batches]
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        pytest.param(
+            {"order": "smallest", "batch_size": "40%"},
+            [["small", "down-1"], ["down-2", "big"], ["a-gateway"]],
+            id="a share, smallest first",
+        ),
+        pytest.param(
+            {"order": "annotation"}, [["big"], ["down-1", "down-2"], ["small"], ["a-gateway"]], id="ordered by hand"
+        ),
+        pytest.param({"max_pods": 3}, [["big"], ["down-1"], ["down-2", "small"], ["a-gateway"]], id="a cap on pods"),
+        pytest.param(
+            {"max_unavailable": "30%"},
+            [["big", "down-1"], ["down-2", "small"], ["a-gateway"]],
+            id="a share of pods down",
+        ),
+        pytest.param({"label_selector": "tier notin (edge)", "names": ["down-*"]}, [["down-1", "down-2"]], id="chosen"),
+    ],
+)
+def test_check_mode_tells_the_batches(desk: Desk, place: Cluster, options: Json, expected: list[list[str]]) -> None:
+    with no_write(place):
+        found = desk.tool(place, "rollout_restart", check=True, namespaces=[PLACE], only="all", **options)
+    assert flat([batch["workloads"] for batch in found["plan"]]) == expected, found
+    assert flat(found["batches"]) == expected
+
+
+class Watcher:
+    """Looks all the time how many pods of the workloads that are recreated are ready."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self.cluster = cluster
+        self.least = 4
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+
+    def __enter__(self) -> Watcher:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *dummy: object) -> None:
+        self._end.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._end.wait(0.02):
+            ready = Counter(
+                name.startswith("down-") for (dummy, name), pod in pods(self.cluster, [PLACE]).items() if pod.ready
+            )
+            self.least = min(self.least, ready[True])
+
+
+def test_a_real_run_keeps_the_order_and_the_limits(desk: Desk, place: Cluster) -> None:
+    options: Json = {"order": "smallest", "max_unavailable": 2, "batch_size": 3, "pause": 1}
+    planned = desk.tool(place, "rollout_restart", check=True, namespaces=[PLACE], only="all", **options)
+    with patched(place) as names, Watcher(place) as seen:
+        found = desk.tool(place, "rollout_restart", namespaces=[PLACE], only="all", **options)
+    assert found["batches"] == planned["batches"], found
+    assert flat(found["batches"]) == [["small", "down-1"], ["down-2", "big"], ["a-gateway"]]
+    done = [sorted(names[:2]), sorted(names[2:4]), names[4:]]
+    assert done == [sorted(batch) for batch in flat(found["batches"])]
+    # both at once would leave none
+    assert 0 < seen.least <= 2
+    assert found["seconds"] >= 2
+
+
+def test_a_deadline_leaves_what_is_done_and_names_the_rest(desk: Desk, place: Cluster) -> None:
+    options: Json = {
+        "batch_size": 1,
+        "pause": 600,
+        "deadline": 300,
+        "kinds": ["Deployment"],
+        "label_selector": "tier=back",
+    }
+    before = pods(place, [PLACE])
+    with patched(place) as names:
+        found = desk.tool(place, "rollout_restart", namespaces=[PLACE], only="all", **options)
+    message = refusal(found, "RolloutError")
+    assert "Batch 2 of 4 would not start within the deadline of 300 s: 3 workloads were not restarted" in message
+    assert names == ["big"]
+    assert found["failure"]["remaining"] == [f"Deployment {PLACE}/{name}" for name in ("down-1", "down-2", "small")]
+    gone = {name.rsplit("-", 2)[0] for (dummy, name) in before.keys() - pods(place, [PLACE]).keys()}
+    assert gone == {"big"}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"names": ["Deployment/bag"]}, "no Deployment or StatefulSet or DaemonSet"),
+        ({"names": ["Pod/big"]}, "'Pod/big' is neither the name of a workload"),
+        ({"label_selector": "tier in back"}, "has 'back' at position 9, where '(' should be"),
+        ({"batch_size": "0%"}, "Parameter batch_size: '0%' is neither"),
+    ],
+)
+def test_what_cannot_be_meant_is_refused(desk: Desk, place: Cluster, options: Json, sentence: str) -> None:
+    with no_write(place):
+        found = desk.tool(place, "rollout_restart", namespaces=[PLACE], **options)
+    assert sentence in refusal(found, "ParameterError")
+
+
+def test_after_the_window_the_playbook_moves_nothing_and_the_next_run_goes_on(desk: Desk, place: Cluster) -> None:
+    labelled, running = labels(place), pods(place)
+    late = desk.play([place], istio_not_after="2026-01-01T00:00:00Z").require_success()
+    assert labels(place) == labelled
+    assert {key: pods(place).get(key) for key in running} == running
+    assert "The maintenance window ended at 2026-01-01T00:00:00Z" in late.output
+    assert not any("verify" in one.task.lower() for one in late.results)
+    # the pause would last longer than the window, so the first wave ends after its first batch
+    end = (datetime.now(UTC) + timedelta(seconds=400)).isoformat()
+    waves = [[PLACE], ["shop"]]
+    short = desk.play(
+        [place], istio_not_after=end, istio_pause=900, istio_order="smallest", istio_batch_size="20%", istio_waves=waves
+    ).require_success()
+    stopped = short.of(place, "rollout_restart")[-1]
+    assert (stopped["stopped_early"], flat([stopped["restarted"]])) == (True, [["small"]])
+    assert len(stopped["remaining"]) == 4
+    assert labels(place)["shop"] == labelled["shop"]
+    rest = desk.play([place], istio_batch_size="50%", istio_max_pods="6").require_success()
+    assert labels(place)[PLACE][REV] == labels(place)["shop"][REV] == NEW_REVISION
+    again = [one for found in rest.of(place, "rollout_restart") for one in found["restarted"]]
+    assert len(again) == len(set(again))
+    assert f"Deployment {PLACE}/small" not in again
+    assert {f"Deployment {PLACE}/{name}" for name in ("big", "down-1", "down-2", "a-gateway")} <= set(again)
