@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import collections
+from collections.abc import Iterator
+
 from ansible_collections.meshops.istio.plugins.module_utils._finding import ERROR, WARNING, Check, Found, Goal
+from ansible_collections.meshops.istio.plugins.module_utils._managers import HELM, ISTIOCTL, NOBODY, Manager
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._versions import hop_problem, minimum_kubernetes, parse
 
@@ -96,6 +100,32 @@ def _newer_crds(snapshot: Snapshot, goal: Goal) -> Found:
         )
 
 
+def _foreign_crds(snapshot: Snapshot, goal: Goal) -> Iterator[tuple[Manager, str]]:
+    """Yield who else keeps CRDs that the installer of the run would write, and which, in words."""
+    newest = snapshot.newest_crds
+    if goal.installer not in (HELM, ISTIOCTL) or (goal.version and newest and newest > goal.version):
+        return
+    by_manager: dict[Manager, list[str]] = collections.defaultdict(list)
+    for name, manager in sorted(snapshot.crd_managers.items()):
+        if manager.kind != goal.installer:
+            by_manager[manager].append(name)
+    for manager, names in by_manager.items():
+        yield manager, f"{len(names)} of them belong to {manager}, such as {names[0]}"
+
+
+def _refused_crds(snapshot: Snapshot, goal: Goal) -> Found:
+    if goal.installer == HELM:
+        for dummy, which in _foreign_crds(snapshot, goal):
+            yield "CRDs", f"{which}; Helm takes over nothing that lacks the marks of its release."
+
+
+def _contested_crds(snapshot: Snapshot, goal: Goal) -> Found:
+    if goal.installer == ISTIOCTL:
+        for manager, which in _foreign_crds(snapshot, goal):
+            if manager != NOBODY:
+                yield "CRDs", f"{which}; istioctl writes them too, and their owner may write an older version back."
+
+
 CHECKS = (
     Check("MU001", ERROR, "unsupported hop", "Istio tests canary upgrades of at most two minor versions.",
           "upgrade in smaller steps", _hop),
@@ -112,6 +142,10 @@ CHECKS = (
           "install a version that comes up, or go back; undoing the rollout does not help", _half_swapped, ERROR),
     Check("MU008", WARNING, "one istiod for an in-place swap", "Webhooks must answer throughout.",
           "run two replicas with a PodDisruptionBudget of minAvailable 1", _single_istiod),
+    Check("MU036", ERROR, "CRDs that Helm refuses", "The run stops before it installs anything.",
+          "let Helm adopt them by its label and annotations, or install by who owns them", _refused_crds),
+    Check("MU037", WARNING, "CRDs of another owner", "Going back to older CRDs loses fields for good.",
+          "have their owner upgraded to the target too", _contested_crds),
     Check("MU031", WARNING, "CRDs newer than the target", "Lowering CRDs loses fields for good.",
           "nothing: they are left alone", _newer_crds),
 )  # fmt: skip

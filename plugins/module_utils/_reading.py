@@ -12,6 +12,7 @@ import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client, Json
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError
+from ansible_collections.meshops.istio.plugins.module_utils._managers import manager_of
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     CRD_VERSION,
     Mesh,
@@ -101,6 +102,7 @@ def fetch_snapshot(
             mesh=_mesh_from(jobs, istio_namespace),
             namespaces=names,
             crd_versions={name_of(obj): written_by(obj) for job in crds for obj in job.result()},
+            crd_managers={name_of(obj): manager_of(obj) for job in crds for obj in job.result()},
             **_detail_from(detail),
             around=around_from(around),
         )

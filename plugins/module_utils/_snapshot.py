@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._around import Around
 from ansible_collections.meshops.istio.plugins.module_utils._injection import PodShape, Verdict, resolve
+from ansible_collections.meshops.istio.plugins.module_utils._managers import Manager
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import (
     PINNED,
@@ -88,6 +89,7 @@ class Snapshot:
     mesh: Mesh
     namespaces: Mapping[str, Namespace]
     crd_versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    crd_managers: Mapping[str, Manager] = dataclasses.field(default_factory=dict)
     pods: tuple[Pod, ...] = ()
     workloads: Mapping[WorkloadKey, Workload] = dataclasses.field(default_factory=dict)
     parents: Mapping[WorkloadKey, Owner] = dataclasses.field(default_factory=dict)

@@ -181,3 +181,19 @@ def test_a_quota_that_is_taken_leaves_no_second_control_plane(desk: Desk, calm: 
         until(lambda: "MU046" not in found(desk, calm), "the quota is still tight")
     finally:
         calm.delete(calm.path(quota))
+
+
+def test_crds_of_another_installer_are_named(desk: Desk, calm: Cluster) -> None:
+    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/gateways.networking.istio.io"
+
+    def give(release: str | None) -> None:
+        notes = {"meta.helm.sh/release-name": release}
+        calm.request("PATCH", path, {"metadata": {"annotations": notes}}, content_type=MERGE)
+
+    assert found(desk, calm, installer="helm")["MU036"] == {"CRDs"}
+    assert not {"MU036", "MU037"} & set(found(desk, calm, installer="istioctl"))
+    give("istio-base")
+    try:
+        assert found(desk, calm, installer="istioctl")["MU037"] == {"CRDs"}
+    finally:
+        give(None)
