@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils import (
     _checks_extensions,
     _checks_gateways,
     _checks_injection,
+    _checks_multicluster,
     _checks_serving,
     _checks_target,
 )
@@ -83,6 +84,7 @@ CHECKS = (
     *_checks_injection.CHECKS,
     *_checks_data_plane.CHECKS,
     *_checks_gateways.CHECKS,
+    *_checks_multicluster.CHECKS,
     *_checks_cluster.CHECKS,
     *_checks_extensions.CHECKS,
     *_checks_serving.CHECKS,

@@ -79,6 +79,7 @@ LOOKING = (
     *_of("discovery.k8s.io", ("endpointslices",), "list", "judge what surrounds the mesh", local=True),
     *_of("autoscaling", ("horizontalpodautoscalers",), "list", "judge what surrounds the mesh", local=True),
     *_of("", ("resourcequotas",), "list", "judge what surrounds the mesh", local=True),
+    *_of("", ("secrets",), "list", "judge what surrounds the mesh", local=True),
 )
 MOVING = (*READING, *_moving())
 INSTALLING = (*MOVING, *_installing())

@@ -11,12 +11,18 @@ import functools
 import typing as t
 from collections.abc import Callable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils._around import Around, Extension, read_extension
+from ansible_collections.meshops.istio.plugins.module_utils._around import (
+    Around,
+    Extension,
+    read_extension,
+    read_remote_cluster,
+)
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ForbiddenError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils._room import Node, read_node
 from ansible_collections.meshops.istio.plugins.module_utils._serving import read_autoscaler, read_endpoints, read_quota
 
+REMOTE_SECRETS = "istio/multiCluster=true"
 EXTENSIONS = {
     "EnvoyFilter": "/apis/networking.istio.io/v1alpha3/envoyfilters",
     "WasmPlugin": "/apis/extensions.istio.io/v1alpha1/wasmplugins",
@@ -46,6 +52,13 @@ def _local(api: str, resource: str, each: Callable[[t.Any], t.Any]) -> Callable[
     return read
 
 
+def _remote_clusters(client: Client, istio_namespace: str) -> list[str]:
+    """Return the names of clusters with a remote Secret; only metadata is asked for, so that no credential is read."""
+    path = f"/api/v1/namespaces/{istio_namespace}/secrets"
+    doing = "Reading the metadata of remote Secrets"
+    return client.collect(path, read_remote_cluster, doing=doing, metadata=True, labelSelector=REMOTE_SECRETS)[0]
+
+
 #: Field of Around -> its reader, which is given Istio's namespace. A check that looks at a field names it in ``needs``.
 READERS: Mapping[str, Callable[[Client, str], list[t.Any]]] = {
     "nodes": _nodes,
@@ -53,6 +66,7 @@ READERS: Mapping[str, Callable[[Client, str], list[t.Any]]] = {
     "endpoints": _local("/apis/discovery.k8s.io/v1", "endpointslices", read_endpoints),
     "autoscalers": _local("/apis/autoscaling/v2", "horizontalpodautoscalers", read_autoscaler),
     "quotas": _local("/api/v1", "resourcequotas", read_quota),
+    "remote_clusters": _remote_clusters,
 }
 Jobs = Mapping[str, concurrent.futures.Future[list[t.Any]]]
 

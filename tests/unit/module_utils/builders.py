@@ -13,7 +13,7 @@ import dataclasses
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils._around import Around, read_extension
+from ansible_collections.meshops.istio.plugins.module_utils._around import Around, read_extension, read_remote_cluster
 from ansible_collections.meshops.istio.plugins.module_utils._injection import PodShape
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import read_mesh
@@ -161,6 +161,7 @@ def snapshot_of(objects: Iterable[Json], **over: t.Any) -> Snapshot:
         "endpoints": tuple(map(read_endpoints, of_kind([*objects, *endpoint_slices(objects)], "EndpointSlice"))),
         "autoscalers": tuple(map(read_autoscaler, of_kind(objects, "HorizontalPodAutoscaler"))),
         "quotas": tuple(map(read_quota, of_kind(objects, "ResourceQuota"))),
+        "remote_clusters": tuple(map(read_remote_cluster, of_kind(objects, "Secret"))),
         "nodes": tuple(map(read_node, of_kind(objects, "Node"))),
         **over,
     }

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What istio_precheck finds on a cluster of a mesh of two, with a canary that got another name for its cluster."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import yaml
+
+from integration.safety import no_write
+from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
+from lab import Cluster
+
+Json = dict[str, Any]
+pytestmark = pytest.mark.lab
+MESH = ("values.global.meshID=paris", "values.global.network=seine")
+NAME = "values.global.multiCluster.clusterName="
+INJECTOR = f"/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-sidecar-injector-{REVISION}"
+CODES = ("MU060", "MU061", "MU062")
+
+
+def controlled_elsewhere(cluster: Cluster) -> list[Json]:
+    """What is here of a control plane elsewhere: an injector, and a Service without selector."""
+    injector = cluster.request("GET", INJECTOR)
+    kept = {key: injector[key] for key in ("apiVersion", "kind", "webhooks")}
+    metadata = {"name": injector["metadata"]["name"], "labels": {"istio.io/rev": REVISION}}
+    ports = [{"name": "https-webhook", "port": 443}]
+    service = {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": {
+            "name": f"istiod-{REVISION}",
+            "namespace": "istio-system",
+            "labels": {"app": "istiod", "istio.io/rev": REVISION},
+        },
+        "spec": {"ports": ports},
+    }
+    text = json.dumps([service, {**kept, "metadata": metadata}])
+    return list(json.loads(text.replace(REVISION, "elsewhere")))
+
+
+@pytest.fixture(scope="module")
+def pair(desk: Desk) -> tuple[Cluster, Cluster]:
+    """Two clusters of one mesh; the istiods of the first read the second, and one of them is badly named."""
+    first, second = desk.lab.clusters
+    desk.state = ""
+
+    def one(cluster: Cluster) -> None:
+        cluster.reset()
+        cluster.install_istio(VERSION, REVISION, sets=[*MESH, NAME + cluster.name])
+
+    with ThreadPoolExecutor() as pool:
+        list(pool.map(one, (first, second)))
+    secret = second.istioctl(VERSION, "create-remote-secret", "--name", second.name).stdout
+    first.apply(filter(None, yaml.safe_load_all(secret)))
+    first.install_istio(NEW_VERSION, NEW_REVISION, sets=[*MESH, f"{NAME}mistaken"])
+    first.apply(controlled_elsewhere(first))
+    return first, second
+
+
+def rows(desk: Desk, cluster: Cluster) -> dict[str, dict[str, str]]:
+    """Code to object to message, of what is about several clusters."""
+    with no_write(cluster):
+        result = desk.tool(
+            cluster,
+            "istio_precheck",
+            version=NEW_VERSION,
+            revision=NEW_REVISION,
+            source_revision=REVISION,
+            fail_on="never",
+        )
+    assert "failed" not in result, result
+    found = [row for row in result["findings"] if row["code"] in CODES]
+    return {row["code"]: {row["object"]: row["message"]} for row in found}
+
+
+def test_what_one_cluster_shows_of_its_mesh_is_told(desk: Desk, pair: tuple[Cluster, Cluster]) -> None:
+    first, second = pair
+    assert rows(desk, first) == {
+        "MU060": {"namespace istio-system": f"Every istiod here also reads, by remote Secrets: {second.name}."},
+        "MU061": {
+            f"revision {NEW_REVISION}": f"Beside revision {REVISION} it has cluster name 'mistaken' instead of "
+            f"{first.name!r}."
+        },
+        "MU062": {"revision elsewhere": "Its istiod runs outside this cluster, so its version cannot be read here."},
+    }
+
+
+def test_a_cluster_that_reads_no_other_one_is_left_in_peace(desk: Desk, pair: tuple[Cluster, Cluster]) -> None:
+    assert rows(desk, pair[1]) == {}
