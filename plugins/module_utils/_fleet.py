@@ -82,7 +82,7 @@ def _lines(found: Json) -> list[str]:
         names = row["clusters"]
         lines.append(f"{row['severity']:7} {row['code']} {row['title']}: {_clusters(len(names))} ({_some(names)})")
         total = f" ({row['objects']} in all)" if row["objects"] > len(row["examples"]) else ""
-        lines.append(f"{INDENT}{', '.join(row['examples'])}{total}")
+        lines.append(f"{INDENT}{'; '.join(row['examples'])}{total}")
         if row["severity"] != WAIVED:
             lines.append(f"{INDENT}remedy: {row['remedy']}")
     lines += [f"clean   {_some(clean)}"] if clean else []

@@ -148,10 +148,17 @@ def test_a_waiver_that_is_wrong_is_said_before_any_request(fleet: Any, broken: C
     assert all("requests" not in one for one in play.of(broken, "istio_precheck"))
 
 
-def test_a_version_is_needed(fleet: Any) -> None:
-    play = fleet(istio_version="newest")
+@pytest.mark.parametrize(
+    ("variables", "message"),
+    [
+        ({"istio_version": "newest"}, "Variable istio_version is newest; give the target version, such as 1.31.0."),
+        ({"istio_fail_on": "eror"}, "Variable istio_fail_on is eror; give error, warning or never."),
+    ],
+)
+def test_what_can_never_be_right_ends_the_run_at_once(fleet: Any, variables: Json, message: str) -> None:
+    play = fleet(**variables)
     assert play.returncode == 2
-    assert "Variable istio_version is newest; give the target version" in play.output
+    assert message in play.output
     assert f"TASK [{SUM}]" not in play.output
 
 
