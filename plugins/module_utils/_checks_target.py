@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils._finding import ERROR, INFO, WARNING, Check, Found, Goal
-from ansible_collections.meshops.istio.plugins.module_utils._hops import COMPATIBLE, Change, changes
+from ansible_collections.meshops.istio.plugins.module_utils._hops import COMPATIBLE, Change, changes, gone_settings
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import Revision
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._support import support_ended
@@ -50,6 +50,12 @@ def _changed(snapshot: Snapshot, goal: Goal) -> Found:
             yield f"Istio 1.{change.since}, {change.name}", f"{change.text}{change.way_back(goal.version)}"
 
 
+def _ignored(snapshot: Snapshot, goal: Goal) -> Found:
+    source = snapshot.mesh.revisions.get(goal.source or "")
+    for setting, since in gone_settings(source.user_values, goal.version) if source and goal.version else ():
+        yield f"revision {goal.source}", f"Its setting {setting} has had no effect since Istio 1.{since}."
+
+
 def _pinned(snapshot: Snapshot, goal: Goal) -> tuple[str, Version] | None:
     """Return compatibilityVersion as the source has it, which a target of the same settings gets too."""
     source = snapshot.mesh.revisions.get(goal.source or "")
@@ -86,6 +92,8 @@ CHECKS = (
           "choose a newer target, or go on from there to one that is supported", _old_target),
     Check("MU033", INFO, "the target behaves otherwise", "Defaults have changed; workloads may rely on the old ones.",
           "see whether workloads rely on it; keep the old behaviour by the value, if one is named", _changed),
+    Check("MU034", WARNING, "settings that the target ignores", "What they were set for no longer happens.",
+          "remove them, and see the upgrade notes for what takes their place", _ignored),
     Check("MU035", ERROR, "compatibilityVersion unknown to the target", "The charts of the target refuse it.",
           "set a compatibilityVersion that the target knows, or none", _unknown_compatibility),
     Check("MU049", INFO, "compatibilityVersion keeps old behaviour", "Such a profile goes a few versions later.",

@@ -26,6 +26,15 @@ RETIRED_HUBS = ("gcr.io/istio-release", "registry.istio.io")
 MANY_WORKLOADS = 40_000
 #: Target minor -> minors whose behaviour it can keep by compatibilityVersion, as far as they are known.
 COMPATIBLE = {30: range(25, 30), 31: range(25, 31)}
+#: Variables of istiod -> the minor that no longer reads them (istio.io, "Upgrade Notes" and "Change Notes").
+GONE_VARIABLES = {
+    "ENABLE_AUTO_SNI": 26,
+    "METRIC_GRACEFUL_DELETION_INTERVAL": 28,
+    "METRIC_ROTATION_INTERVAL": 28,
+    "PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY": 31,
+}
+#: Kinds of tracing providers in meshConfig.extensionProviders -> the minor that no longer knows them.
+GONE_PROVIDERS = {"lightstep": 27, "opencensus": 25}
 
 Where = Callable[[Snapshot, Revision], bool]
 
@@ -101,6 +110,8 @@ class Change:
 
 
 CHANGES = (
+    Change(25, "addresses of ServiceEntries", "istiod gives ServiceEntries without addresses some, in their status.",
+           "pilot.env.PILOT_ENABLE_IP_AUTOALLOCATE"),
     Change(25, "ambient DNS capture", "DNS queries of new ambient pods go to ztunnel.",
            "cni.ambient.dnsCapture", where=_ambient),
     Change(26, "network namespace of istio-cni-node", "The DaemonSet no longer runs in the network of its node.",
@@ -152,3 +163,17 @@ def changes(source: Version, target: Version) -> list[Change]:
     if source.major != 1 or target.major != 1:
         return []
     return [change for change in CHANGES if source.minor < change.since <= target.minor]
+
+
+def gone_settings(values: Mapping[str, t.Any], target: Version) -> list[tuple[str, int]]:
+    """Return the user's settings that a version ignores, and the minor since which."""
+    pilot, mesh = values.get("pilot") or {}, values.get("meshConfig") or {}
+    found = [(f"pilot.env.{name}", GONE_VARIABLES[name]) for name in pilot.get("env") or () if name in GONE_VARIABLES]
+    for provider in mesh.get("extensionProviders") or ():
+        name = provider.get("name", "")
+        found += [
+            (f"meshConfig.extensionProviders[{name}].{kind}", GONE_PROVIDERS[kind])
+            for kind in provider
+            if kind in GONE_PROVIDERS
+        ]
+    return [(setting, since) for setting, since in found if target.major == 1 and since <= target.minor]

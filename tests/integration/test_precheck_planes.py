@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils._hops import CHANGES, COMPATIBLE
+from ansible_collections.meshops.istio.plugins.module_utils._hops import CHANGES, COMPATIBLE, GONE_VARIABLES
 from integration.meshes import MERGE
 from integration.objects import REV, until
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
@@ -60,6 +60,24 @@ def test_changes_are_those_that_the_charts_can_undo(desk: Desk, version: str) ->
         gone = {change.setting for change in current - live}
         expected = {change.setting: change.old for change in live if minor < change.since}
         assert {path: value for path, value in set_here.items() if path not in gone} == expected, minor
+
+
+@pytest.mark.parametrize("version", [VERSION, NEW_VERSION])
+def test_istiod_reads_the_variables_that_are_named_and_no_others(desk: Desk, version: str) -> None:
+    target = int(version.split(".")[1])
+    istiod = Path(desk.lab.istioctl_template.format(version=version)).with_name("pilot-discovery").read_bytes()
+    live = {one.setting for one in CHANGES if one.since <= target and (one.until is None or target < one.until)}
+    named = {path.removeprefix("pilot.env.") for path in live if path.startswith("pilot.env.")}
+    assert {name for name in named if name.encode() not in istiod} == set()
+    assert {name for name, since in GONE_VARIABLES.items() if (name.encode() in istiod) == (since <= target)} == set()
+
+
+def test_a_setting_that_the_target_ignores_is_named(desk: Desk, calm: Cluster) -> None:
+    flag = "values.pilot.env.PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY=false"
+    assert "MU034" not in found(desk, calm)
+    with remembered(calm, VERSION, REVISION, flag):
+        assert found(desk, calm)["MU034"] == {f"revision {REVISION}"}
+        assert "MU034" not in found(desk, calm, version="1.30.4", revision="1-30-4")
 
 
 def test_an_upgrade_names_the_defaults_that_change(desk: Desk, calm: Cluster) -> None:

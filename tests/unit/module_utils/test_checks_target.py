@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils._checks import findings
 from ansible_collections.meshops.istio.plugins.module_utils._finding import Goal
-from ansible_collections.meshops.istio.plugins.module_utils._hops import CHANGES, changes
+from ansible_collections.meshops.istio.plugins.module_utils._hops import CHANGES, changes, gone_settings
 from ansible_collections.meshops.istio.plugins.module_utils._support import ENDS, support_ended
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
 from unit.module_utils import builders as b
@@ -56,6 +56,13 @@ FIRES = [
         mesh("1.30.3", {"pilot": {"env": {"ENABLE_XDS_API_GENERATOR_AUTH": "false"}}}),
         {},
         id="MU033 domain 12: a default that changes",
+    ),
+    pytest.param(
+        "MU034",
+        "revision 1-30-3",
+        mesh("1.30.3", {"pilot": {"env": {"PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY": "false"}}}),
+        {},
+        id="MU034: a variable that nobody reads any more",
     ),
     pytest.param(
         "MU035",
@@ -163,6 +170,30 @@ def test_what_the_user_has_decided_about_is_not_told() -> None:
     assert UNHEALTHY not in told(mesh("1.30.3", given))
     assert UNHEALTHY not in told(mesh("1.30.3", PINNED))
     assert UNHEALTHY in told(mesh("1.30.3", {"pilot": {"env": []}, "compatibilityVersion": "1.31"}))
+
+
+@pytest.mark.parametrize(
+    ("values", "target", "settings"),
+    [
+        ({}, Version(1, 31, 0), []),
+        ({"pilot": {"env": {"PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY": "x"}}}, Version(1, 30, 9), []),
+        ({"pilot": {"env": {"ENABLE_AUTO_SNI": "x"}}}, Version(1, 25, 0), []),
+        ({"pilot": {"env": {"ENABLE_AUTO_SNI": "x"}}}, Version(1, 26, 0), ["pilot.env.ENABLE_AUTO_SNI"]),
+        ({"pilot": {"env": None}, "meshConfig": {"extensionProviders": None}}, Version(1, 31, 0), []),
+        (
+            {"meshConfig": {"extensionProviders": [{"name": "a", "lightstep": {}}, {"name": "b", "zipkin": {}}]}},
+            Version(1, 27, 0),
+            ["meshConfig.extensionProviders[a].lightstep"],
+        ),
+        ({"meshConfig": {"extensionProviders": [{"name": "a", "lightstep": {}}]}}, Version(1, 26, 0), []),
+    ],
+)
+def test_mu034_what_a_target_ignores(values: b.Json, target: Version, settings: list[str]) -> None:
+    found = gone_settings(values, target)
+    assert [setting for setting, dummy in found] == settings
+    rows = findings(b.snapshot_of(mesh("1.24.6", values)), dataclasses.replace(GOAL, version=target))
+    texts = [row.message for row in rows if row.code == "MU034"]
+    assert texts == [f"Its setting {setting} has had no effect since Istio 1.{since}." for setting, since in found]
 
 
 def test_mu049_names_what_stays_as_it_was() -> None:
