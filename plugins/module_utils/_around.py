@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import annotations_of, name_of
 from ansible_collections.meshops.istio.plugins.module_utils._room import Node
 from ansible_collections.meshops.istio.plugins.module_utils._serving import Autoscaler, Endpoints, Quota
+from ansible_collections.meshops.istio.plugins.module_utils._xds import Connected
 
 #: Annotation of a remote Secret that names the cluster, and what its own name starts with.
 REMOTE_CLUSTER, REMOTE_PREFIX = "networking.istio.io/cluster", "istio-remote-secret-"
@@ -59,6 +60,8 @@ class Around:
     quotas: tuple[Quota, ...] = ()
     remote_clusters: tuple[str, ...] = ()
     denied: tuple[Permission, ...] = ()
+    #: None where istiod was not asked.
+    proxies: tuple[Connected, ...] | None = None
     unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 

@@ -22,6 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils import (
     _checks_multicluster,
     _checks_serving,
     _checks_target,
+    _checks_xds,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._errors import refuse_unknown
 from ansible_collections.meshops.istio.plugins.module_utils._finding import (
@@ -89,6 +90,7 @@ CHECKS = (
     *_checks_extensions.CHECKS,
     *_checks_serving.CHECKS,
     *_checks_target.CHECKS,
+    *_checks_xds.CHECKS,
     NOT_ASKED,
     NOT_MADE,
     CRASHED,

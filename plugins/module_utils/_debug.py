@@ -10,9 +10,12 @@ pilot/pkg/xds/debug.go). An istiod knows its own proxies only, so that the answe
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
+import time
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils._checks_xds import unknown
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ApiError, ClusterError, UnansweredError
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
@@ -23,6 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     name_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._portforward import get_from_pod
+from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._xds import Connected, merged, read_syncz
 
 PORT = "prometheus.io/port"
@@ -30,6 +34,8 @@ MONITORING = "15014"
 SYNCZ = "/debug/syncz"
 SECONDS = 5.0
 AT_ONCE = 8
+#: Where some are missing: how often istiods are asked, and the seconds between.
+LOOKS, PAUSE = 5, 1.0
 
 
 def _serves(pod: Mapping[str, t.Any]) -> bool:
@@ -66,3 +72,26 @@ def proxies_of(client: Client, namespace: str) -> tuple[Connected, ...]:
             return merged(pool.map(lambda pod: _ask(client, namespace, pod), asked))
     except (ApiError, ClusterError) as exc:
         raise UnansweredError(exc.message) from exc
+
+
+def with_proxies(client: Client, snapshot: Snapshot) -> Snapshot:
+    """Return a snapshot with the proxies that are connected; where none is expected, nobody is asked.
+
+    While some are missing it looks again: a proxy that moves to another istiod is nowhere for a moment.
+    """
+    if not any(pod.proxy_image for pod in snapshot.pods):
+        return snapshot
+    around = snapshot.around
+    found: tuple[Connected, ...] = ()
+    for attempt in range(LOOKS):
+        if attempt:
+            time.sleep(PAUSE)
+        try:
+            found = merged([found, proxies_of(client, snapshot.mesh.namespace)])
+        except UnansweredError as exc:
+            unread = {**around.unread, "proxies": exc.message}
+            return dataclasses.replace(snapshot, around=dataclasses.replace(around, unread=unread))
+        snapshot = dataclasses.replace(snapshot, around=dataclasses.replace(around, proxies=found))
+        if not unknown(snapshot):
+            break
+    return snapshot

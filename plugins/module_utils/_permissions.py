@@ -80,6 +80,8 @@ LOOKING = (
     *_of("autoscaling", ("horizontalpodautoscalers",), "list", "judge what surrounds the mesh", local=True),
     *_of("", ("resourcequotas",), "list", "judge what surrounds the mesh", local=True),
     *_of("", ("secrets",), "list", "judge what surrounds the mesh", local=True),
+    # since Kubernetes 1.35 create counts for websockets too
+    *_of("", ("pods/portforward",), "get create", "ask istiod about its proxies", local=True),
 )
 MOVING = (*READING, *_moving())
 INSTALLING = (*MOVING, *_installing())

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils._ask_istioctl import asking, require_version
 from ansible_collections.meshops.istio.plugins.module_utils._checks import findings, require_known
+from ansible_collections.meshops.istio.plugins.module_utils._debug import with_proxies
 from ansible_collections.meshops.istio.plugins.module_utils._finding import BEFORE, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._istioctl_findings import merged
 from ansible_collections.meshops.istio.plugins.module_utils._moves import source_of
@@ -53,6 +54,7 @@ def run(run: Run) -> Outcome:
     params = run.params
     theirs = asking(run)
     snapshot = run.snapshot(pods=True, surroundings=True, meanwhile=theirs.start)
+    snapshot = with_proxies(run.client, snapshot)
     if params["installer"] and params["stage"] == BEFORE:
         lacking = denied(run.client, NEEDED[params["installer"]], run.istio_namespace)
         snapshot = dataclasses.replace(snapshot, around=dataclasses.replace(snapshot.around, denied=lacking))

@@ -123,6 +123,8 @@ attributes:
 notes:
   - All findings with their severities, reasons and remedies are listed at
     U(https://github.com/meshops/istio/blob/main/docs/findings.md).
+  - Every istiod is asked, by port-forward, which proxies are connected to it and what they reject. Where some are
+    missing it is asked again for some seconds.
   - What may not be read is not judged. V(MU090) names each check that was not made.
 extends_documentation_fragment:
   - meshops.istio.attributes.info

@@ -18,6 +18,10 @@ from unit.module_utils.fake_api import BY_PATH, PATH, Answer, FakeApi, Seen
 Json = dict[str, Any]
 #: A pod that istiod 1.30.3 injected, with what owns it, as the lab's API server returned them.
 RECORDED: Json = json.loads((Path(__file__).parent / "recorded.json").read_text(encoding="utf-8"))
+#: What istiod 1.30.3 says of one of its proxies.
+SYNCZ: Json = json.loads((Path(b.__file__).parents[1] / "fixtures" / "syncz-1.30.3.json").read_text(encoding="utf-8"))[
+    1
+]
 PODS_EACH = 3
 #: A Deployment keeps up to ten old ReplicaSets (revisionHistoryLimit).
 SETS_EACH = 5
@@ -44,6 +48,13 @@ class Crowd(FakeApi):
         spaces = {f"team-{at}": b.OLD for at in range(1 + pods // PODS_EACH // PER_NAMESPACE)}
         nodes = (b.node(f"node-{at}", cpu="64", memory="512Gi") for at in range(1 + pods // 100))
         super().__init__(*b.plane(b.OLD), *b.revision_tag("default", b.OLD), *b.namespaces(**spaces), *nodes)
+
+    def syncz(self, istiod: str) -> bytes:
+        """Every proxy is connected to this istiod."""
+        row = json.dumps(SYNCZ)
+        pods = ((at // PODS_EACH, at) for at in range(self.totals["Pod"]))
+        names = (f"app-{deployment}-0-{at}.team-{deployment // PER_NAMESPACE}" for deployment, at in pods)
+        return f"[{','.join(row.replace(SYNCZ['proxy'], name) for name in names)}]".encode()
 
     def _serve(self, seen: Seen) -> Answer:
         found = PATH.match(seen.path)

@@ -17,13 +17,14 @@ from ansible_collections.meshops.istio.plugins.module_utils._around import Aroun
 from ansible_collections.meshops.istio.plugins.module_utils._injection import PodShape
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import read_mesh
-from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, proxy_version, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils._reading import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils._room import read_node
 from ansible_collections.meshops.istio.plugins.module_utils._serving import read_autoscaler, read_endpoints, read_quota
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Namespace, Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._surroundings import EXTENSIONS
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, read_workload
+from ansible_collections.meshops.istio.plugins.module_utils._xds import Connected
 from unit.module_utils.planes import (
     CLUSTER_ID,
     DECIDED,
@@ -70,6 +71,7 @@ __all__ = [
     "Json",
     "autoscaler",
     "budget",
+    "connected",
     "deployed",
     "endpoint_slice",
     "endpoint_slices",
@@ -128,6 +130,15 @@ def namespace_of(obj: Json) -> Namespace:
     """A namespace as the core keeps it."""
     found = obj["metadata"]
     return Namespace(found["name"], found.get("labels", {}), found.get("annotations", {}), found["resourceVersion"])
+
+
+def connected(pods: Iterable[Json]) -> tuple[Connected, ...]:
+    """The proxies of all pods that have one, as their own istiods list them."""
+    carriers = [pod for pod in map(read_pod, pods) if pod.proxy_image]
+    return tuple(
+        Connected(pod.namespace, pod.name, "sidecar", proxy_version(pod.proxy_image), "istiod-0", pod.revision or "")
+        for pod in carriers
+    )
 
 
 def snapshot_of(objects: Iterable[Json], **over: t.Any) -> Snapshot:

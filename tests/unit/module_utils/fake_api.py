@@ -29,8 +29,10 @@ from ansible_collections.meshops.istio.plugins.module_utils._auth import Connect
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils._injection import expected_image, resolve
 from ansible_collections.meshops.istio.plugins.module_utils._manifest import RESOURCES
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT
 from unit.module_utils import builders as b
 from unit.module_utils.fake_istioctl import write_helm, write_istioctl
+from unit.module_utils.fake_pod import DATA, GREETINGS, frame, read_frame, upgraded
 
 KINDS = {
     **{kind: (prefix, resource) for kind, (prefix, resource, dummy) in RESOURCES.items()},
@@ -50,6 +52,8 @@ BY_PATH = {place: kind for kind, place in KINDS.items()}
 PATH = re.compile(r"^(/api/v1|/apis/[^/]+/[^/]+)(?:/namespaces/([^/]+))?/([^/]+)(?:/([^/]+))?$")
 
 
+#: Bytes of a port-forward in one message.
+FRAME = 32768
 #: Where the fake executables ask.
 TOOLS = ("/istioctl", "/helm")
 
@@ -80,6 +84,8 @@ class Answer:
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     chunks: tuple[bytes, ...] = ()
     broken: bool = False
+    #: What a pod answers through a port-forward.
+    forwarded: bytes | None = None
 
 
 def failure(status: int, message: str = "", reason: str = "", **headers: str) -> Answer:
@@ -165,7 +171,27 @@ class FakeApi:
                 return Answer({"gitVersion": b.KUBERNETES})
             if seen.path.endswith("/selfsubjectaccessreviews"):
                 return Answer({"status": {"allowed": self.may(seen.body["spec"]["resourceAttributes"])}})
+            if seen.path.endswith("/portforward"):
+                return Answer(forwarded=self.syncz(seen.path.split("/")[-2]))
             return self._serve(seen)
+
+    def syncz(self, istiod: str) -> bytes:
+        """What an istiod says about its proxies: those of all pods of its revision are connected."""
+        revision = istiod.removesuffix("-0").removeprefix("istiod").removeprefix("-") or DEFAULT
+        rows = [one for one in b.connected(b.of_kind(self.objects, "Pod")) if one.revision == revision]
+        return json.dumps(
+            [{"proxy": f"{one.name}.{one.namespace}", "istio_version": one.version} for one in rows]
+        ).encode()
+
+    def _istiods(self) -> list[b.Json]:
+        """A pod of each istiod that is ready; they are not among the objects, as little is about them."""
+        found = [obj for obj in b.of_kind(self.objects, "Deployment") if obj["metadata"]["name"].startswith("istiod")]
+        status = {"conditions": [{"type": "Ready", "status": "True"}]}
+        return [
+            {"kind": "Pod", "metadata": {**obj["metadata"], "name": f"{obj['metadata']['name']}-0"}, "status": status}
+            for obj in found
+            if obj["status"].get("readyReplicas")
+        ]
 
     def _serve(self, seen: Seen) -> Answer:
         found = PATH.match(seen.path)
@@ -182,7 +208,10 @@ class FakeApi:
             obj for obj in b.of_kind(self.objects, kind) if namespace in (None, obj["metadata"].get("namespace", ""))
         ]
         if name is None:
-            items = [obj for obj in inside if _selected(obj, seen.query.get("labelSelector", ""))]
+            selector = seen.query.get("labelSelector", "")
+            items = [obj for obj in inside if _selected(obj, selector)]
+            if (kind, selector) == ("Pod", "app=istiod"):
+                items += self._istiods()
             return Answer({"metadata": {"resourceVersion": "1"}, "items": items})
         obj = next((obj for obj in inside if obj["metadata"]["name"] == name), None)
         if obj is None:
@@ -303,6 +332,9 @@ class _Handler(BaseHTTPRequestHandler):
         if answer.broken:
             self.close_connection = True
             return
+        if answer.forwarded is not None:
+            self._forward(answer.forwarded)
+            return
         self.send_response(answer.status)
         for key, value in answer.headers.items():
             self.send_header(key, value)
@@ -313,6 +345,21 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
+
+    def _forward(self, body: bytes) -> None:
+        self.send_response(101)
+        for key, value in upgraded(self.headers["Sec-WebSocket-Key"]).items():
+            self.send_header(key, value)
+        self.end_headers()
+        self.wfile.flush()
+        read_frame(self.rfile)
+        whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
+        parts = ((DATA, whole[at : at + FRAME]) for at in range(0, len(whole), FRAME))
+        for message in (*GREETINGS, *parts):
+            self.wfile.write(frame(message))
+        self.wfile.flush()
+        self.rfile.read(1)
+        self.close_connection = True
 
     def _stream(self, chunks: tuple[bytes, ...]) -> None:
         self.send_header("Transfer-Encoding", "chunked")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import hashlib
+import io
 import socket
 import struct
 import threading
@@ -62,22 +63,29 @@ class FakePod:
                 peer.sendall(self._refusal)
                 return
             key = next(line.split(": ")[1] for line in head.splitlines() if line.startswith("Sec-WebSocket-Key"))
-            accept = base64.b64encode(hashlib.sha1((key + GUID).encode()).digest()).decode()
-            answer = ["HTTP/1.1 101 Switching Protocols", "Upgrade: websocket", "Connection: Upgrade"]
-            answer += [f"Sec-WebSocket-Accept: {accept}", "Sec-WebSocket-Protocol: v4.channel.k8s.io", "", ""]
-            peer.sendall("\r\n".join(answer).encode())
-            self.requests.append(_read_frame(reader))
-            peer.sendall(b"".join(map(_frame, (*GREETINGS, *self._messages))))
+            answer = [f"{name}: {value}" for name, value in upgraded(key).items()]
+            peer.sendall("\r\n".join(["HTTP/1.1 101 Switching Protocols", *answer, "", ""]).encode())
+            self.requests.append(read_frame(reader))
+            peer.sendall(b"".join(map(frame, (*GREETINGS, *self._messages))))
             if not self._ends:
                 self._done.wait()
 
 
-def _frame(message: Message) -> bytes:
+def upgraded(key: str) -> dict[str, str]:
+    """The headers of a server that takes a client with this key."""
+    accept = base64.b64encode(hashlib.sha1((key + GUID).encode()).digest()).decode()
+    protocol = {"Sec-WebSocket-Protocol": "v4.channel.k8s.io", "Sec-WebSocket-Accept": accept}
+    return {"Upgrade": "websocket", "Connection": "Upgrade", **protocol}
+
+
+def frame(message: Message) -> bytes:
+    """A message of less than 64 KiB as it is sent."""
     channel, data = message
     return b"\x82\x7e" + struct.pack(">H", len(data) + 1) + bytes([channel]) + data
 
 
-def _read_frame(reader: t.BinaryIO) -> bytes:
+def read_frame(reader: io.BufferedIOBase) -> bytes:
+    """A message that a client sent, which masks it."""
     length = reader.read(2)[1] & 0x7F
     if length == 126:
         length = struct.unpack(">H", reader.read(2))[0]

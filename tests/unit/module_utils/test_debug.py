@@ -11,9 +11,12 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils import _debug
-from ansible_collections.meshops.istio.plugins.module_utils._debug import proxies_of
+from ansible_collections.meshops.istio.plugins.module_utils._debug import LOOKS, proxies_of, with_proxies
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError, UnansweredError
+from ansible_collections.meshops.istio.plugins.module_utils._xds import Connected
+from unit.module_utils import builders as b
 from unit.module_utils.builders import Json
+from unit.module_utils.checking import HEALTHY, PLANE
 from unit.module_utils.fake_api import FakeApi, failure
 
 PODS = "/api/v1/namespaces/istio-system/pods"
@@ -81,3 +84,50 @@ def test_pods_that_may_not_be_read_are_said(asked: dict[str, int]) -> None:
         with pytest.raises(UnansweredError, match="pods is forbidden"):
             proxies_of(api.client(), "istio-system")
     assert asked == {}
+
+
+OBJECTS = [*HEALTHY, *b.deployed("cart", pods=2)]
+ALL = b.connected(b.of_kind(OBJECTS, "Pod"))
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Connected, ...]]:
+    """What istiods answer, one after another; what is left was not asked for."""
+    left: list[tuple[Connected, ...]] = []
+    monkeypatch.setattr(_debug, "PAUSE", 0)
+    monkeypatch.setattr(_debug, "proxies_of", lambda *dummy: left.pop(0))
+    return left
+
+
+@pytest.mark.parametrize(
+    ("said", "looks", "found"),
+    [
+        pytest.param([ALL], 1, ALL, id="all are there"),
+        pytest.param([ALL[1:], ALL], 2, ALL, id="one came back"),
+        pytest.param([ALL[1:], ALL[:1]], 2, ALL, id="one moved while others were asked"),
+        pytest.param([ALL[1:]] * LOOKS, LOOKS, ALL[1:], id="one stays away"),
+        pytest.param([()] * LOOKS, LOOKS, (), id="all stay away"),
+    ],
+)
+def test_who_is_missing_is_looked_for_again(
+    answers: list[tuple[Connected, ...]], said: list[tuple[Connected, ...]], looks: int, found: tuple[Connected, ...]
+) -> None:
+    answers += [*said, *[ALL] * 9]
+    with FakeApi() as api:
+        snapshot = with_proxies(api.client(), b.snapshot_of(OBJECTS))
+    assert len(said) + 9 - len(answers) == looks
+    assert snapshot.around.proxies == tuple(sorted(found, key=lambda one: (one.namespace, one.name)))
+    assert snapshot.around.unread == {}
+
+
+def test_without_a_proxy_nobody_is_asked(answers: list[tuple[Connected, ...]]) -> None:
+    with FakeApi() as api:
+        snapshot = b.snapshot_of([*PLANE, *b.deployed(revision=None)])
+        assert with_proxies(api.client(), snapshot) is snapshot
+
+
+def test_what_could_not_be_asked_is_named() -> None:
+    with FakeApi(istiod("starts", "1-30-3", status={})) as api:
+        around = with_proxies(api.client(), b.snapshot_of(OBJECTS)).around
+    assert around.proxies is None
+    assert around.unread["proxies"].startswith("No istiod in namespace istio-system")
