@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils._ask_istioctl import asking, require_version
 from ansible_collections.meshops.istio.plugins.module_utils._checks import findings, require_known
+from ansible_collections.meshops.istio.plugins.module_utils._checks_multicluster import identity
 from ansible_collections.meshops.istio.plugins.module_utils._debug import with_proxies
 from ansible_collections.meshops.istio.plugins.module_utils._finding import BEFORE, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._istioctl_findings import merged
@@ -79,6 +80,7 @@ def run(run: Run) -> Outcome:
         "source_revision": source,
         "source_version": running.version if running else None,
         "proxies": snapshot.proxies(),
+        "identities": {name: identity(one) for name, one in sorted(snapshot.mesh.revisions.items())},
         "unrestartable": [stuck.as_dict() for stuck in snapshot.stuck()],
     }
     failed = sentence(params["stage"], run.client.connection.label, bad) if bad else ""

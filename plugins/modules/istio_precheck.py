@@ -279,6 +279,17 @@ proxies:
       1.30.3: 19
     1-31-0:
       1.31.0: 9
+identities:
+  description: What each revision calls its mesh, cluster and network, to compare the clusters of one mesh. Empty for a
+    revision whose values are not known, such as one before Istio 1.26.
+  returned: when the cluster was read
+  type: dict
+  sample:
+    1-30-3:
+      mesh_id: paris
+      cluster_name: paris-1
+      network: seine
+      trust_domain: cluster.local
 unrestartable:
   description: Pods that are stale now, or whose image is pinned, and that a rollout does not mend. One entry for each
     owner and reason.

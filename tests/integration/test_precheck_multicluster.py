@@ -63,8 +63,8 @@ def pair(desk: Desk) -> tuple[Cluster, Cluster]:
     return first, second
 
 
-def rows(desk: Desk, cluster: Cluster) -> dict[str, dict[str, str]]:
-    """Code to object to message, of what is about several clusters."""
+def asked(desk: Desk, cluster: Cluster) -> Json:
+    """The result before the canary."""
     with no_write(cluster):
         result = desk.tool(
             cluster,
@@ -75,13 +75,19 @@ def rows(desk: Desk, cluster: Cluster) -> dict[str, dict[str, str]]:
             fail_on="never",
         )
     assert "failed" not in result, result
+    return result
+
+
+def rows(result: Json) -> dict[str, dict[str, str]]:
+    """Code to object to message, of what is about several clusters."""
     found = [row for row in result["findings"] if row["code"] in CODES]
     return {row["code"]: {row["object"]: row["message"]} for row in found}
 
 
 def test_what_one_cluster_shows_of_its_mesh_is_told(desk: Desk, pair: tuple[Cluster, Cluster]) -> None:
     first, second = pair
-    assert rows(desk, first) == {
+    result = asked(desk, first)
+    assert rows(result) == {
         "MU060": {"namespace istio-system": f"Every istiod here also reads, by remote Secrets: {second.name}."},
         "MU061": {
             f"revision {NEW_REVISION}": f"Beside revision {REVISION} it has cluster name 'mistaken' instead of "
@@ -89,7 +95,10 @@ def test_what_one_cluster_shows_of_its_mesh_is_told(desk: Desk, pair: tuple[Clus
         },
         "MU062": {"revision elsewhere": "Its istiod runs outside this cluster, so its version cannot be read here."},
     }
+    told = {"mesh_id": "paris", "network": "seine", "trust_domain": "cluster.local"}
+    names = {"elsewhere": {}, REVISION: {**told, "cluster_name": first.name}}
+    assert result["identities"] == {**names, NEW_REVISION: {**told, "cluster_name": "mistaken"}}
 
 
 def test_a_cluster_that_reads_no_other_one_is_left_in_peace(desk: Desk, pair: tuple[Cluster, Cluster]) -> None:
-    assert rows(desk, pair[1]) == {}
+    assert rows(asked(desk, pair[1])) == {}

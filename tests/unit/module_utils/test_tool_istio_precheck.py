@@ -45,6 +45,7 @@ def test_a_healthy_cluster_passes() -> None:
     assert (result["changed"], result.get("failed"), result["findings"]) == (False, None, [])
     assert (result["source_revision"], result["source_version"]) == (b.OLD, "1.30.3")
     assert result["proxies"] == {b.OLD: {"1.30.3": 1}}
+    assert result["identities"] == {b.OLD: {}}
 
 
 def test_a_failed_gate_still_lists_everything() -> None:
