@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 
 from ansible_collections.meshops.istio.plugins.module_utils._finding import ERROR, WARNING, Check, Found, Goal
-from ansible_collections.meshops.istio.plugins.module_utils._room import placed
+from ansible_collections.meshops.istio.plugins.module_utils._mesh import REV
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._versions import kubelet_is_native
 
@@ -23,12 +24,14 @@ def _no_room(snapshot: Snapshot, goal: Goal) -> Found:
     if source is None or not snapshot.around.nodes or goal.strategy == "in_place" or snapshot.mesh.runs(goal.revision):
         return
     copies = max(1, source.replicas)
-    fitting = placed(source.need, copies, snapshot.room())
+    labels = {**source.placement.labels, REV: goal.revision}
+    placement = dataclasses.replace(source.placement, labels=labels)
+    fitting = snapshot.fitting(source.need, copies, source.namespace, placement)
     if fitting < copies:
         yield (
             f"revision {goal.revision}",
             f"A second control plane like {source.name} requests {source.need} for each of {copies} pods; the nodes "
-            f"have room for {fitting} now.",
+            f"where they may run have room for {fitting}.",
         )
 
 

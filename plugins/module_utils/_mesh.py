@@ -13,6 +13,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._managers import NOBODY, Manager
+from ansible_collections.meshops.istio.plugins.module_utils._placement import Placement
 from ansible_collections.meshops.istio.plugins.module_utils._room import NOTHING, Need
 from ansible_collections.meshops.istio.plugins.module_utils._versions import of_image
 
@@ -121,7 +122,8 @@ class Revision:
     """One control plane: its Deployment as it is, and what it injects.
 
     ``installed_by`` is the version of the istioctl or the chart that installed it, empty for other installers; ``need``
-    is what each of its pods requests, ``limits`` what it may take.
+    is what each of its pods requests, ``limits`` what it may take,
+    ``placement`` where it may run.
     """
 
     name: str
@@ -138,6 +140,7 @@ class Revision:
     manager: Manager = NOBODY
     need: Need = NOTHING
     limits: Need = NOTHING
+    placement: Placement = dataclasses.field(default_factory=Placement)
 
     @property
     def version(self) -> str:

@@ -33,6 +33,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     place_of,
     suffix,
 )
+from ansible_collections.meshops.istio.plugins.module_utils._placement import read_placement
 from ansible_collections.meshops.istio.plugins.module_utils._room import need_of_pod
 from ansible_collections.meshops.istio.plugins.module_utils._versions import parse
 
@@ -123,6 +124,7 @@ def read_revision(
         manager=manager_of(deployment),
         need=need_of_pod(deployment["spec"]["template"]["spec"]),
         limits=need_of_pod(deployment["spec"]["template"]["spec"], "limits"),
+        placement=read_placement(deployment["spec"]["template"], namespace),
         **given,
     )
 

@@ -78,34 +78,40 @@ def _amounts(container: Mapping[str, t.Any], which: str) -> Need:
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A node as the scheduler sees it; ``open`` is whether an ordinary pod may go there."""
+    """A node as the scheduler sees it; ``open`` is whether it is ready and takes new pods."""
 
     name: str
     kubelet: str
     open: bool
     allocatable: Need
+    labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    taints: tuple[Mapping[str, t.Any], ...] = ()
 
 
 def read_node(obj: Mapping[str, t.Any]) -> Node:
     """Return the facts of a raw Node."""
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     conditions = {c.get("type"): c.get("status") for c in status.get("conditions") or ()}
-    shut = any(taint.get("effect") in ("NoSchedule", "NoExecute") for taint in spec.get("taints") or ())
     return Node(
         name=str(obj["metadata"].get("name", "")),
         kubelet=str((status.get("nodeInfo") or {}).get("kubeletVersion", "")),
-        open=not spec.get("unschedulable") and not shut and conditions.get("Ready", "True") == "True",
+        open=not spec.get("unschedulable") and conditions.get("Ready", "True") == "True",
         allocatable=read_need(status.get("allocatable")),
+        labels=obj["metadata"].get("labels") or {},
+        taints=tuple(spec.get("taints") or ()),
     )
 
 
 def room(nodes: Iterable[Node], taken: Mapping[str, Need]) -> dict[str, Need]:
-    """Return what is free on each node that takes pods; ``taken`` is what the pods of a node request."""
-    return {node.name: node.allocatable.plus(taken.get(node.name, NOTHING), -1) for node in nodes if node.open}
+    """Return what is free on each node; ``taken`` is what the pods of a node request."""
+    return {node.name: node.allocatable.plus(taken.get(node.name, NOTHING), -1) for node in nodes}
 
 
-def placed(need: Need, copies: int, free: Mapping[str, Need]) -> int:
-    """Return how many of some equal pods find room, one by one where most memory is free."""
+def placed(need: Need, copies: int, free: Mapping[str, Need], rivals: Mapping[str, set[str]] | None = None) -> int:
+    """Return how many of some equal pods find room, one by one where most memory is free.
+
+    ``rivals`` are the nodes that one of them, on a node, closes for the others.
+    """
     left = dict(free)
     for count in range(copies):
         fitting = [name for name, have in left.items() if need.fits(have)]
@@ -113,4 +119,5 @@ def placed(need: Need, copies: int, free: Mapping[str, Need]) -> int:
             return count
         best = max(fitting, key=lambda name: left[name].memory)
         left[best] = left[best].plus(need, -1)
+        left = {name: have for name, have in left.items() if name not in (rivals or {}).get(best, ())}
     return copies

@@ -14,6 +14,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._around import Aroun
 from ansible_collections.meshops.istio.plugins.module_utils._injection import PodShape, Verdict, resolve
 from ansible_collections.meshops.istio.plugins.module_utils._managers import Manager
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils._placement import Placement
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import (
     PINNED,
     Judgement,
@@ -22,7 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._proxies import (
     judge,
     proxy_version,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._room import Need, room
+from ansible_collections.meshops.istio.plugins.module_utils._room import Need, placed, room
 from ansible_collections.meshops.istio.plugins.module_utils._selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version, parse
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import (
@@ -106,13 +107,16 @@ class Snapshot:
         """Every pod by namespace and name."""
         return {(pod.namespace, pod.name): pod for pod in self.pods}
 
-    def room(self) -> dict[str, Need]:
-        """Return what is free on each node that takes pods."""
+    def fitting(self, need: Need, copies: int, namespace: str, placement: Placement) -> int:
+        """Return how many of some equal pods the scheduler could place now."""
         taken: dict[str, Need] = collections.defaultdict(Need)
-        for pod in self.pods:
-            if pod.live and pod.node:
-                taken[pod.node] = taken[pod.node].plus(pod.need)
-        return room(self.around.nodes, taken)
+        running = [pod for pod in self.pods if pod.live and pod.node]
+        for pod in running:
+            taken[pod.node] = taken[pod.node].plus(pod.need)
+        nodes = [node for node in self.around.nodes if placement.allows(node)]
+        closed = placement.closed(nodes, [(pod.node, pod.labels) for pod in running if pod.namespace == namespace])
+        free = room([node for node in nodes if node.name not in closed], taken)
+        return placed(need, copies, free, placement.rivals(nodes))
 
     @property
     def newest_crds(self) -> Version | None:

@@ -215,3 +215,33 @@ def test_crds_of_another_installer_are_named(desk: Desk, calm: Cluster) -> None:
         assert found(desk, calm, installer="istioctl")["MU037"] == {"CRDs"}
     finally:
         give(None)
+
+
+def test_istiods_that_stand_apart_need_nodes_of_their_own(desk: Desk, calm: Cluster) -> None:
+    path = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/istiod-{REVISION}"
+    (istiod,) = calm.items(f"{OF_SYSTEM}/pods", {"labelSelector": "app=istiod"})
+    others = set(calm.node_names()) - {istiod["spec"]["nodeName"]}
+
+    def cordon(shut: bool | None) -> None:
+        for name in others:
+            calm.request("PATCH", f"/api/v1/nodes/{name}", {"spec": {"unschedulable": shut}}, content_type=MERGE)
+
+    def give(**spec: Json | None) -> None:
+        # a paused Deployment changes no pod
+        paused = True if any(spec.values()) else None
+        calm.request("PATCH", path, {"spec": {"paused": paused, "template": {"spec": spec}}}, content_type=MERGE)
+
+    row = {"topologyKey": "kubernetes.io/hostname", "labelSelector": {"matchLabels": {"app": "istiod"}}}
+    try:
+        cordon(True)
+        assert "MU040" not in found(desk, calm)
+        give(affinity={"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [row]}})
+        assert found(desk, calm)["MU040"] == {f"revision {NEW_REVISION}"}
+        cordon(None)
+        assert "MU040" not in found(desk, calm)
+        give(affinity=None, nodeSelector={"pool": "nowhere"})
+        assert found(desk, calm)["MU040"] == {f"revision {NEW_REVISION}"}
+    finally:
+        cordon(None)
+        give(affinity=None, nodeSelector=None)
+    calm.wait_ready([SYSTEM])

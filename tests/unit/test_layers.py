@@ -36,6 +36,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_mesh_reading",
         "_moves",
         "_pace",
+        "_placement",
         "_proxies",
         "_releases",
         "_report",

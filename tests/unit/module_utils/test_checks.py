@@ -442,7 +442,9 @@ def test_mu040_counts_what_runs_on_the_nodes() -> None:
     eater["spec"]["nodeName"] = "a"
     eater["spec"]["containers"][0]["resources"] = {"requests": {"memory": "3Gi"}}
     found = {row.code: row.message for row in findings(b.snapshot_of([*HUNGRY, eater, b.node(memory="6Gi")]), GOAL)}
-    assert "500m CPU and 2048Mi memory for each of 2 pods; the nodes have room for 1 now" in found["MU040"]
+    assert (
+        "500m CPU and 2048Mi memory for each of 2 pods; the nodes where they may run have room for 1" in found["MU040"]
+    )
     eater["status"]["phase"] = "Succeeded"
     assert "MU040" not in fired([*HUNGRY, eater, b.node(memory="6Gi")])
 

@@ -87,8 +87,6 @@ def node(name: str, cpu: float = 2, memory: float = 4, is_open: bool = True) -> 
         ({}, [], True),
         ({}, [{"type": "Ready", "status": "False"}], False),
         ({"unschedulable": True}, [], False),
-        ({"taints": [{"key": "node-role.kubernetes.io/control-plane", "effect": "NoSchedule"}]}, [], False),
-        ({"taints": [{"key": "x", "effect": "PreferNoSchedule"}]}, [], True),
     ],
 )
 def test_nodes_that_take_pods(spec: b.Json, conditions: list[b.Json], is_open: bool) -> None:
@@ -103,12 +101,18 @@ def test_nodes_that_take_pods(spec: b.Json, conditions: list[b.Json], is_open: b
         pytest.param([node("a")], {}, 1, 1, id="an empty node"),
         pytest.param([node("a")], {}, 3, 2, id="memory for two"),
         pytest.param([node("a"), node("b")], {"a": Need(2, 0)}, 3, 2, id="no CPU on one node"),
-        pytest.param([node("a", is_open=False)], {}, 1, 0, id="a closed node"),
         pytest.param([], {}, 1, 0, id="no node"),
     ],
 )
 def test_how_many_find_room(nodes: list[Node], taken: dict[str, Need], copies: int, expected: int) -> None:
     assert placed(ISTIOD, copies, room(nodes, taken)) == expected
+
+
+@pytest.mark.parametrize(
+    ("rivals", "expected"), [({}, 3), ({"a": {"a"}, "b": {"b"}}, 2), ({"a": {"a", "b"}, "b": {"a", "b"}}, 1)]
+)
+def test_pods_that_close_nodes_for_each_other(rivals: dict[str, set[str]], expected: int) -> None:
+    assert placed(ISTIOD, 3, room([node("a"), node("b")], {}), rivals) == expected
 
 
 def test_a_need_in_words() -> None:
