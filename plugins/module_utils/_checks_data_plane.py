@@ -31,7 +31,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._proxies import (
 )
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils._versions import parse
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import PINNED_IMAGE
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import PINNED_IMAGE, unrestartable
 
 
 def _pods(count: int, verb: str) -> str:
@@ -43,23 +43,26 @@ def _of_this_run(judgement: Judgement, goal: Goal) -> bool:
 
 
 def _stale(snapshot: Snapshot, goal: Goal) -> Found:
-    yield from _stale_of(snapshot, lambda found: found.condition != MISSING and _of_this_run(found, goal))
+    yield from _stale_of(snapshot, goal, lambda found: found.condition != MISSING and _of_this_run(found, goal))
 
 
 def _stale_elsewhere(snapshot: Snapshot, goal: Goal) -> Found:
     if goal.stage == AFTER:
-        yield from _stale_of(snapshot, lambda found: found.verdict.revision != goal.revision)
+        yield from _stale_of(snapshot, goal, lambda found: found.verdict.revision != goal.revision)
 
 
 def _missing(snapshot: Snapshot, goal: Goal) -> Found:
-    yield from _stale_of(snapshot, lambda found: found.condition == MISSING and _of_this_run(found, goal))
+    yield from _stale_of(snapshot, goal, lambda found: found.condition == MISSING and _of_this_run(found, goal))
     if goal.stage == BEFORE:
         alone = ((p, j) for p, j in snapshot.judgements if j.condition == MISSING and not snapshot.workload_of(p))
         yield from _by_owner(snapshot, alone, _change)
 
 
-def _stale_of(snapshot: Snapshot, counts: Callable[[Judgement], bool]) -> Found:
-    for pods in snapshot.stale_workloads().values():
+def _stale_of(snapshot: Snapshot, goal: Goal, counts: Callable[[Judgement], bool]) -> Found:
+    for key, pods in snapshot.stale_workloads().items():
+        # a run cannot have restarted these: MU021 tells what a person can do
+        if goal.stage == AFTER and unrestartable(snapshot.workloads[key]):
+            continue
         judged = ((pod, snapshot.judgement_of(pod)) for pod in pods)
         yield from _by_owner(snapshot, (pair for pair in judged if counts(pair[1])), _change)
 

@@ -259,17 +259,27 @@ def test_what_a_stale_proxy_runs_and_would_get_is_said(desk: Desk, calm: Cluster
     def inject(text: str) -> None:
         calm.request("PATCH", INJECTOR, {"data": {"values": text}}, content_type=MERGE)
 
+    def pause(paused: bool) -> None:
+        patch = {"spec": {"paused": paused}}
+        calm.request("PATCH", "/apis/apps/v1/namespaces/shop/deployments/cart", patch, content_type=MERGE)
+
     changed = json.loads(values)
     changed["global"]["tag"] = "1.30.2"
     inject(json.dumps(changed))
+    pause(paused=True)
     try:
         found = rows(desk, calm)["MU020"]
+        after = rows(desk, calm, stage="after", revision=REVISION)
     finally:
+        pause(paused=False)
         inject(values)
         until(lambda: injected(calm, "shop").version == VERSION, "istiod did not read its configuration again")
     assert found["Deployment shop/web"] == f"3 pods run {VERSION} of revision {REVISION}, and would get 1.30.2."
     assert found["StatefulSet search/index"] == f"3 pods run {VERSION} of revision {REVISION}, and would get 1.30.2."
     assert "Deployment legacy/billing" not in found
+    assert "Deployment shop/cart" in found
+    assert set(found) - set(after["MU020"]) == {"Deployment shop/cart"}, "no run can restart what is paused"
+    assert "Deployment shop/cart" in after["MU021"]
 
 
 @pytest.mark.parametrize(

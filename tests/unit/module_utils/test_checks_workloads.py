@@ -173,6 +173,19 @@ def test_mu028_leaves_out_gateways_whose_image_istio_writes(label: dict[str, str
     assert of("MU028", [*PLANE, *DEFAULT, *managed]) == []
 
 
+@pytest.mark.parametrize("revision", [b.OLD, None])
+def test_s6_after_what_no_rollout_replaces_is_told_once_with_its_remedy(revision: str | None) -> None:
+    objects = [*MIDDLE, *b.deployed(revision=revision, paused=True)]
+    assert {code: len(of(code, objects, AT_END)) for code in ("MU020", "MU021", "MU024", "MU027")} == {
+        "MU020": 0,
+        "MU021": 1,
+        "MU024": 0,
+        "MU027": 0,
+    }
+    (row,) = of("MU027" if revision is None else "MU020", objects)
+    assert (row.object, row.severity) == ("Deployment shop/web", "warning")
+
+
 def test_mu021_tells_how_an_argo_rollout_is_restarted() -> None:
     rollout = b.owned("ReplicaSet", "api-1", ("Rollout", "api"))
     (row,) = of("MU021", [*HEALTHY, rollout, b.pod("api-1-x", owner=("ReplicaSet", "api-1"))])
