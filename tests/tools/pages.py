@@ -27,7 +27,8 @@ from ansible_collections.meshops.istio.plugins.module_utils._permissions import 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 FINDINGS = """# Findings
 
-What `istio_precheck` looks for. Codes are stable: name one in `allow` to go on in spite of it, or [waive it](precheck.md#waivers) where it is known, for a while.
+What `istio_precheck` looks for. Codes are stable: name one in `allow` to go on in spite of it, or
+[waive it](precheck.md#waivers) where it is known, for a while.
 Severity *before* counts in the gate of an upgrade, *after* in its proof; a dash means that the check is not made there.
 
 | code | before | after | title |
