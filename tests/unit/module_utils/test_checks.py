@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import re
 from pathlib import Path
 
 import pytest
@@ -272,6 +273,13 @@ def test_every_check_is_tested_above() -> None:
     marker = test_a_check_fires.pytestmark[0]  # type: ignore[attr-defined]
     of_clusters = {check.code for check in CHECKS if check.find is not _checks.about_the_gate}
     assert {row.values[0] for row in marker.args[1]} == of_clusters
+
+
+def test_every_check_has_a_state_of_a_real_cluster() -> None:
+    """What a check finds in made-up objects may be there on no cluster."""
+    tests = (Path(__file__).parents[2] / "integration").rglob("test_*.py")
+    named = set(re.findall(r"MU\d{3}", "".join(path.read_text(encoding="utf-8") for path in tests)))
+    assert set(CODES) - named == {_checks.CRASHED.code}
 
 
 @pytest.mark.parametrize(
