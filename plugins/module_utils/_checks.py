@@ -111,7 +111,7 @@ def _mended(snapshot: Snapshot, goal: Goal, check: Check, place: str, severity: 
     # a downgrade in place restarts what is newer than the control plane that it has replaced
     restarted = [f"revision {goal.revision}"] if goal.strategy == "downgrade" and goal.stage == BEFORE else []
     mended = {"MU004": installed, "MU007": installed, "MU011": removed, "MU015": removed, "MU030": restarted}
-    mended["MU047"] = [*called, *removed]
+    mended["MU019"] = mended["MU047"] = [*called, *removed]
     return WARNING if place in mended.get(check.code, ()) else severity
 
 

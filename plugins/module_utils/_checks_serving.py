@@ -1,12 +1,13 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to meshops.istio. Checks of whether istiod answers, and may grow: endpoints, scaling, quotas."""
+"""Private to meshops.istio. Checks of whether istiod answers and may grow: certificates, endpoints, scaling, quotas."""
 
 from __future__ import annotations
 
 import collections
 
+from ansible_collections.meshops.istio.plugins.module_utils._certificates import last_day
 from ansible_collections.meshops.istio.plugins.module_utils._finding import ERROR, WARNING, Check, Found, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import Injector
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
@@ -27,6 +28,18 @@ def _silent(snapshot: Snapshot, goal: Goal) -> Found:
         # slices are read in Istio's own namespace only
         if namespace == snapshot.mesh.namespace and not ready[namespace, name]:
             yield f"webhook {injector.name}", f"It calls Service {namespace}/{name}, which has no ready endpoint."
+
+
+def _untrusted(snapshot: Snapshot, goal: Goal) -> Found:
+    for injector in snapshot.mesh.injectors:
+        if injector.service is None or injector.deactivated:
+            continue
+        days = (last_day(hook.get("clientConfig", {}).get("caBundle") or "") for hook in injector.webhooks)
+        ended = min((day for day in days if day and goal.today and day < goal.today), default=None)
+        if not injector.has_ca_bundle:
+            yield f"webhook {injector.name}", "Its caBundle is empty: istiod has not filled in its certificate."
+        elif ended:
+            yield f"webhook {injector.name}", f"The certificates of its caBundle have ended on {ended}."
 
 
 def _scaling(snapshot: Snapshot, goal: Goal) -> Found:
@@ -60,6 +73,8 @@ def _quota(snapshot: Snapshot, goal: Goal) -> Found:
 
 
 CHECKS = (
+    Check("MU019", ERROR, "injector that is not trusted", "The API server calls it in vain: pods are rejected.",
+          "see why istiod of its revision does not write its certificate, or remove the webhook", _untrusted, ERROR),
     Check("MU045", WARNING, "istiod cannot grow", "All proxies connect anew during an upgrade.",
           "raise pilot.autoscaleMax, or mend what the autoscaler reports", _scaling, needs=("autoscalers",)),
     Check("MU046", WARNING, "quota without room for a second control plane", "Its pods would be refused.",

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -15,11 +16,12 @@ import pytest
 import yaml
 
 from ansible_collections.meshops.istio.plugins.module_utils._hops import CHANGES, COMPATIBLE, GONE_VARIABLES
-from integration.meshes import MERGE
+from integration.meshes import ADMISSION, MERGE
 from integration.objects import REV, until
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
 from integration.test_precheck import found
 from lab import Cluster
+from unit.module_utils.certificates import bundle
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
@@ -245,3 +247,30 @@ def test_istiods_that_stand_apart_need_nodes_of_their_own(desk: Desk, calm: Clus
         cordon(None)
         give(affinity=None, nodeSelector=None)
     calm.wait_ready([SYSTEM])
+
+
+@pytest.mark.parametrize("ends", [None, datetime.date(2026, 1, 31)])
+def test_an_injector_that_the_api_server_does_not_trust_is_an_error(
+    desk: Desk, calm: Cluster, ends: datetime.date | None
+) -> None:
+    """A tag of a revision that is gone: no istiod renews its certificate."""
+    tag = calm.request("GET", f"{ADMISSION}/mutatingwebhookconfigurations/istio-revision-tag-prod")
+    for hook in tag["webhooks"]:
+        hook["namespaceSelector"] = {"matchLabels": {REV: "stale"}}
+        hook["clientConfig"] = {
+            "service": hook["clientConfig"]["service"],
+            **({"caBundle": bundle(ends)} if ends else {}),
+        }
+    metadata = {"name": "istio-revision-tag-stale", "labels": {REV: "1-29-2", "istio.io/tag": "stale"}}
+    stale: Json = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "MutatingWebhookConfiguration",
+        "metadata": metadata,
+        "webhooks": tag["webhooks"],
+    }
+    assert "MU019" not in found(desk, calm)
+    calm.apply([stale])
+    try:
+        assert found(desk, calm)["MU019"] == {"webhook istio-revision-tag-stale"}
+    finally:
+        calm.delete(calm.path(stale))

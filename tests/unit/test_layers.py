@@ -22,6 +22,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_around",
         "_belongings",
         "_blockers",
+        "_certificates",
         "_checks",
         "_checks_*",
         "_default",

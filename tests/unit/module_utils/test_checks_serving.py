@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 
 import pytest
@@ -15,6 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._checks import findi
 from ansible_collections.meshops.istio.plugins.module_utils._finding import AFTER, Goal
 from ansible_collections.meshops.istio.plugins.module_utils._serving import read_quota
 from unit.module_utils import builders as b
+from unit.module_utils.certificates import bundle
 from unit.module_utils.checking import DEFAULT, GOAL, HEALTHY, HUNGRY, IN_PLACE, fired
 
 FULL = b.autoscaler(current=5, ScalingLimited=("True", "TooManyReplicas"))
@@ -22,6 +24,13 @@ NO_METRICS = ("False", "FailedGetResourceMetric")
 PODS = b.quota({"pods": "3"}, {"pods": "2"})
 
 FIRES = [
+    pytest.param(
+        "MU019",
+        "webhook istio-revision-tag-old",
+        [*HEALTHY, b.injector(tag="old", ca="")],
+        {},
+        id="MU019 domain 2: istiod has not taken it over",
+    ),
     pytest.param(
         "MU045", f"HorizontalPodAutoscaler istio-system/istiod-{b.OLD}", [*HEALTHY, FULL], {}, id="MU045: full"
     ),
@@ -123,3 +132,27 @@ def test_a_quota_without_a_status_yet_allows_what_its_spec_says() -> None:
     fresh = b.quota({"pods": "3"}, {})
     del fresh["status"]
     assert read_quota(fresh).hard == {"pods": "3"}
+
+
+TODAY = dataclasses.replace(GOAL, today=datetime.date(2026, 11, 23))
+
+
+@pytest.mark.parametrize(
+    ("ends", "today", "message"),
+    [
+        (["2026-11-22"], TODAY, "The certificates of its caBundle have ended on 2026-11-22."),
+        (["2026-11-23"], TODAY, None),
+        (["2020-01-01", "2036-01-01"], TODAY, None),
+        (["2020-01-01"], GOAL, None),
+    ],
+)
+def test_mu019_a_bundle_is_as_good_as_its_best_certificate(ends: list[str], today: Goal, message: str | None) -> None:
+    ca = bundle(*map(datetime.date.fromisoformat, ends))
+    assert said([*HEALTHY, b.injector(tag="old", ca=ca)], "MU019", today) == ([("error", message)] if message else [])
+
+
+@pytest.mark.parametrize("parked", [True, False])
+def test_mu019_a_target_that_istiod_has_not_taken_over_yet_stops_no_run(parked: bool) -> None:
+    half = [*b.plane(b.OLD), b.istiod(b.NEW, ready=0), b.istiod_service(b.NEW), *DEFAULT, *b.namespaces()]
+    found = said([*half, b.injector(b.NEW, ca="", parked=parked)], "MU019")
+    assert [severity for severity, dummy in found] == ([] if parked else ["warning"])
