@@ -153,6 +153,15 @@ class Client:
         except ValueError as exc:
             raise ClusterError(f"{doing} failed: {self.server} answered with something that is not JSON.") from exc
 
+    def text(self, path: str, *, doing: str, **params: t.Any) -> str:
+        """Return an answer that is not JSON, such as a log."""
+        doing = f"{doing} on cluster {self.connection.label}"
+        headers = self._headers({"Accept": "*/*"})
+        response = self._send(doing, "GET", path, params, headers=headers, timeout=self._timeout)
+        if response.status >= 400:
+            raise api_error(doing, response.status, _as_status(response.data))
+        return str(response.data.decode(errors="replace"))
+
     def get(self, path: str, *, doing: str = "", accept: str = "application/json") -> Json:
         """Return one object."""
         return self.request("GET", path, doing=doing, accept=accept)

@@ -67,6 +67,10 @@ class UnansweredError(MeshError):
     """istiod could not be asked about its proxies."""
 
 
+class ProbeError(MeshError):
+    """Something beside the cluster, such as a URL of the user's, does not answer."""
+
+
 class InstallerError(MeshError):
     """An installer could not be run, or did not do what it was asked to."""
 

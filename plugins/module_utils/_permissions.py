@@ -50,6 +50,7 @@ def _moving() -> list[Permission]:
         *_of("", ("namespaces",), "patch", "move namespaces"),
         *_of("", ("pods",), "create", "prove a revision by a dry-run pod"),
         *_of("apps", ROLLED.values(), "patch watch", "restart workloads"),
+        *_of("", ("pods",), "watch", "restart workloads"),
         *_of("admissionregistration.k8s.io", WEBHOOKS, "create patch delete", "move tags"),
         *_of("", ("services",), "create patch delete", "move tags", local=True),
     ]
@@ -82,6 +83,11 @@ LOOKING = (
     *_of("", ("secrets",), "list", "judge what surrounds the mesh", local=True),
     # since Kubernetes 1.35 create counts for websockets too
     *_of("", ("pods/portforward",), "get create", "ask istiod about its proxies", local=True),
+)
+#: What explains a failed restart; without it the result says less, and later.
+EXPLAINING = (
+    *_of("", ("events",), "list watch", "explain a failed restart"),
+    *_of("", ("pods/log",), "get", "explain a failed restart"),
 )
 MOVING = (*READING, *_moving())
 INSTALLING = (*MOVING, *_installing())

@@ -8,8 +8,9 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import datetime
+import functools
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client, Json
 from ansible_collections.meshops.istio.plugins.module_utils._errors import (
@@ -18,17 +19,16 @@ from ansible_collections.meshops.istio.plugins.module_utils._errors import (
     NotFoundError,
     RolloutError,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._proxies import judge, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils._gates import Gates
+from ansible_collections.meshops.istio.plugins.module_utils._progress import Progress
 from ansible_collections.meshops.istio.plugins.module_utils._reading import NAMESPACES, fetch_budgets
-from ansible_collections.meshops.istio.plugins.module_utils._rollout import complete, failure, pod_failure, pod_unready
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Run
-from ansible_collections.meshops.istio.plugins.module_utils._tracker import Key, Tracker
+from ansible_collections.meshops.istio.plugins.module_utils._tracker import Key, Tracker, list_states
+from ansible_collections.meshops.istio.plugins.module_utils._waiting import Waiting
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import RESTARTED_AT, Workload
 
 PATCHES_AT_ONCE = 8
-POD_CHECK_SECONDS = 3.0
-EVIDENCE = 5
 
 
 @dataclasses.dataclass
@@ -38,6 +38,8 @@ class Restarter:
     run: Run
     snapshot: Snapshot
     tracker: Tracker
+    #: Pods that the whole task replaces.
+    pods: int = 0
     previous: dict[Key, str | None] = dataclasses.field(default_factory=dict)
 
     @property
@@ -45,20 +47,40 @@ class Restarter:
         """The cluster."""
         return self.run.client
 
+    @functools.cached_property
+    def waiting(self) -> Waiting:
+        """What waits for rollouts."""
+        return Waiting(self.run, self.tracker, Progress(self.run.progress, self.pods))
+
+    @functools.cached_property
+    def gates(self) -> Gates:
+        """What a batch must pass after its rollouts."""
+        return Gates(self.run, self.snapshot, self.tracker, self.waiting)
+
+    @property
+    def changed_meanwhile(self) -> list[str]:
+        """The workloads whose template somebody else changed after our restart, and who."""
+        return [f"{kind} {namespace}/{name}, by {who}" for (namespace, kind, name), who in self._changed()]
+
+    def _changed(self) -> list[tuple[Key, str]]:
+        return sorted(self.waiting.changed.items())
+
     def batch(self, label: str, batch: list[Workload]) -> None:
-        """Restart one batch and return when its gate is passed.
+        """Restart one batch and return when its gates are passed.
 
         Raises:
             RolloutError: with the evidence of every workload that did not make it.
         """
         self._wait_for_room(label, batch)
+        keys = {workload.key for workload in batch}
+        before = ((owner.key, pod) for pod in self.snapshot.pods if (owner := self.snapshot.workload_of(pod)))
+        self.tracker.follow(keys, ((key, pod) for key, pod in before if key in keys))
         stamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         with concurrent.futures.ThreadPoolExecutor(max_workers=PATCHES_AT_ONCE) as pool:
             list(pool.map(lambda workload: self._stamp(workload, stamp), batch))
-        self._wait(label, batch, self.run.params["batch_timeout"])
-        stale = self._still_stale(batch)
-        if stale:
-            raise RolloutError(f"{label}: the rollout completed, but {stale[0]}.", {"evidence": stale[:EVIDENCE]})
+        self.waiting.until_complete(label, batch, self.run.params["batch_timeout"])
+        self.gates.pass_through(label, batch)
+        self.waiting.progress.finished(sum(workload.replicas for workload in batch))
 
     def _stamp(self, workload: Workload, stamp: str | None, remember: bool = True) -> None:
         """Set (or with None remove) the annotation that makes a rollout; the uid guards against a namesake."""
@@ -72,6 +94,7 @@ class Restarter:
             answer = self.client.merge(workload.path, patch, doing=f"Restarting {workload}")
         except (ConflictError, NotFoundError) as exc:
             raise RolloutError(f"{workload} was deleted or replaced by somebody else meanwhile; run again.") from exc
+        self.waiting.stamped[workload.key] = answer
         self.tracker.put(workload.key, answer)
 
     def _wait_for_room(self, label: str, batch: list[Workload]) -> None:
@@ -91,119 +114,44 @@ class Restarter:
                 raise RolloutError(f"{label}: no room within {self.run.params['budget_timeout']} s: {tight}.")
             time.sleep(2.0)
 
-    def _wait(self, label: str, batch: list[Workload], timeout: float) -> None:
-        deadline, next_look, done = time.monotonic() + timeout, time.monotonic() + POD_CHECK_SECONDS, -1
-        while True:
-            waiting = [w for w in batch if not self._complete(w)]
-            if len(batch) - len(waiting) != done:
-                done = len(batch) - len(waiting)
-                names = ", ".join(f"{w.namespace}/{w.name}" for w in waiting[:3]) + (
-                    ", ..." if len(waiting) > 3 else ""
-                )
-                self.run.progress(
-                    f"{label}: {done} of {len(batch)} workloads done" + (f", waiting for {names}" if names else "")
-                )
-            if not waiting:
-                return
-            evidence = [f"{w}: {why}" for w in waiting if (why := self._failed(w))]
-            if not evidence and time.monotonic() >= next_look:
-                evidence = self._broken_pods(waiting)
-                next_look = time.monotonic() + POD_CHECK_SECONDS
-            if evidence:
-                raise RolloutError(f"{label} failed: {'; '.join(evidence[:EVIDENCE])}.", {"evidence": evidence})
-            if time.monotonic() >= deadline:
-                evidence = self._unfinished(waiting)
-                text = "; ".join(evidence[:EVIDENCE])
-                raise RolloutError(f"{label} did not complete within {timeout:.0f} s: {text}.", {"evidence": evidence})
-            self.tracker.wait(min(0.5, max(0.05, deadline - time.monotonic())))
-
-    def _complete(self, workload: Workload) -> bool:
-        obj = self.tracker.get(workload.key)
-        return obj is not None and complete(workload.kind, obj)
-
-    def _failed(self, workload: Workload) -> str | None:
-        obj = self.tracker.get(workload.key)
-        return "it was deleted meanwhile" if obj is None else failure(workload.kind, obj)
-
-    def _new_pods(self, namespaces: Iterable[str]) -> list[Json]:
-        """Return the raw pods that did not exist before this task."""
-        before = {pod.uid for pod in self.snapshot.pods}
-        found = []
-        for namespace in sorted(set(namespaces)):
-            found += self.client.list(f"{NAMESPACES}/{namespace}/pods", doing=f"Reading pods of {namespace}")
-        return [pod for pod in found if pod["metadata"]["uid"] not in before]
-
-    def _belongs(self, pod: Json, workloads: Iterable[Workload]) -> Workload | None:
-        owner = next((o for o in pod["metadata"].get("ownerReferences") or () if o.get("controller")), None)
-        if owner is None:
-            return None
-        for workload in workloads:
-            of_deployment = owner["kind"] == "ReplicaSet" and owner["name"].rpartition("-")[0] == workload.name
-            same = owner["kind"] == workload.kind and owner["name"] == workload.name
-            if pod["metadata"]["namespace"] == workload.namespace and (
-                same or (workload.kind == "Deployment" and of_deployment)
-            ):
-                return workload
-        return None
-
-    def _pods_that(self, workloads: list[Workload], why: Callable[[Json], str | None]) -> dict[Workload, list[str]]:
-        """Return what a question answers for the new pods of workloads, in words that name the pod."""
-        found: dict[Workload, list[str]] = {}
-        for pod in self._new_pods(w.namespace for w in workloads):
-            workload, text = self._belongs(pod, workloads), why(pod)
-            if workload and text:
-                found.setdefault(workload, []).append(f"{workload}: pod {pod['metadata']['name']}, {text}")
-        return found
-
-    def _broken_pods(self, waiting: list[Workload]) -> list[str]:
-        return [text for texts in self._pods_that(waiting, pod_failure).values() for text in texts]
-
-    def _unfinished(self, waiting: list[Workload]) -> list[str]:
-        unready = self._pods_that(waiting, pod_unready)
-        return [text for w in waiting for text in unready.get(w, [f"{w} did not complete"])]
-
-    def _still_stale(self, batch: list[Workload]) -> list[str]:
-        """A rollout completes under a dangling label too, so look at what the pods really run."""
-        evidence = []
-        mesh, namespaces = self.snapshot.mesh, self.snapshot.namespaces
-        for raw in self._new_pods(w.namespace for w in batch):
-            pod = read_pod(raw)
-            if pod.live and not pod.deleting and self._belongs(raw, batch):
-                found = judge(mesh, namespaces[pod.namespace].labels, pod)
-                if found.stale:
-                    wanted = found.wanted_image or "no proxy"
-                    evidence.append(
-                        f"pod {pod.namespace}/{pod.name} runs {pod.proxy_image or 'no proxy'}, not {wanted}"
-                    )
-        return evidence
-
     def roll_back(self, workloads: Iterable[Workload]) -> list[str]:
-        """Give the restarted workloads their template from before back and wait; return what did not come back."""
-        mine = [w for w in workloads if w.key in self.previous]
-        problems = []
+        """Give the restarted workloads their template from before back and wait; return what did not come back.
+
+        What somebody else changed meanwhile is theirs: it is left as it is.
+        """
+        restarted = [w for w in workloads if w.key in self.previous]
+        mine = [w for w in restarted if w.key not in self.waiting.changed]
+        problems = [
+            f"{w} was changed by {self.waiting.changed[w.key]} meanwhile and is left as it is"
+            for w in restarted
+            if w not in mine
+        ]
+        self.tracker.follow(workload.key for workload in mine)
         for workload in mine:
             try:
                 self._stamp(workload, self.previous[workload.key], remember=False)
             except MeshError as exc:
                 problems.append(exc.message)
         self._delete_stuck(mine)
+        self.waiting.progress = Progress(self.run.progress)
+        there = [workload for workload in mine if self.tracker.get(workload.key)]
         try:
-            self._wait("roll back", [w for w in mine if self.tracker.get(w.key)], self.run.params["batch_timeout"])
+            self.waiting.until_complete("roll back", there, self.run.params["batch_timeout"])
         except RolloutError as exc:
             problems.append(exc.message)
         return problems
 
     def _delete_stuck(self, workloads: list[Workload]) -> None:
         """A StatefulSet never replaces its own broken pod (Kubernetes documentation, Forced rollback)."""
-        sets = [w for w in workloads if w.kind == "StatefulSet"]
-        for pod in self._new_pods(w.namespace for w in sets):
-            ready = any(
-                c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions") or ()
-            )
-            if not ready and self._belongs(pod, sets):
-                meta = pod["metadata"]
-                path = f"{NAMESPACES}/{meta['namespace']}/pods/{meta['name']}"
-                self.client.request("DELETE", path, doing=f"Deleting the broken pod {meta['name']} of a StatefulSet")
+        before = {pod.uid for pod in self.snapshot.pods}
+        keys = {workload.key for workload in workloads if workload.kind == "StatefulSet"}
+        for namespace in sorted({namespace for namespace, dummy, dummy_name in keys}):
+            path = f"{NAMESPACES}/{namespace}/pods"
+            for dummy, state in list_states(self.client, path, keys)[0]:
+                pod = state.pod
+                if state.stays and not pod.ready and pod.uid not in before:
+                    doing = f"Deleting the broken pod {pod.name} of a StatefulSet"
+                    self.client.request("DELETE", f"{path}/{pod.name}", doing=doing)
 
 
 def tight_budget(snapshot: Snapshot, batch: list[Workload]) -> str:

@@ -8,19 +8,9 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-#: Waiting reasons of a container that do not pass by themselves.
-BROKEN = frozenset(
-    {
-        "CrashLoopBackOff",
-        "ImagePullBackOff",
-        "ErrImagePull",
-        "ErrImageNeverPull",
-        "InvalidImageName",
-        "CreateContainerConfigError",
-        "CreateContainerError",
-        "RunContainerError",
-    }
-)
+from ansible_collections.meshops.istio.plugins.module_utils._pods import Trouble
+
+DEADLINE = "ProgressDeadlineExceeded"
 
 
 def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
@@ -40,38 +30,15 @@ def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
     return bool((status.get("replicas") or 0) == desired)
 
 
-def failure(kind: str, obj: Mapping[str, t.Any]) -> str | None:
-    """Return why a rollout will not complete, as its own conditions say it, or None."""
-    for condition in (obj.get("status") or {}).get("conditions") or ():
+def failure(kind: str, obj: Mapping[str, t.Any]) -> Trouble | None:
+    """Return why a rollout will not complete, as the conditions of its newest generation say it, or None."""
+    status = obj.get("status") or {}
+    if (status.get("observedGeneration") or 0) < obj["metadata"].get("generation", 0):
+        return None
+    for condition in status.get("conditions") or ():
         reason, message = condition.get("reason", ""), condition.get("message", "")
         if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
-            return f"{reason}: {message}"
-        if condition.get("type") == "Progressing" and reason == "ProgressDeadlineExceeded":
-            return f"{reason}: {message}"
+            return Trouble(reason, message)
+        if condition.get("type") == "Progressing" and reason == DEADLINE:
+            return Trouble(reason, message)
     return None
-
-
-def pod_failure(pod: Mapping[str, t.Any]) -> str | None:
-    """Return why a pod will not become ready, with the container and the reason, or None."""
-    status = pod.get("status") or {}
-    for group in ("initContainerStatuses", "containerStatuses"):
-        for container in status.get(group) or ():
-            waiting = (container.get("state") or {}).get("waiting") or {}
-            if waiting.get("reason") in BROKEN:
-                said = f" ({waiting['message']})" if waiting.get("message") else ""
-                return f"container {container['name']}: {waiting['reason']}{said}"
-    return None
-
-
-def pod_unready(pod: Mapping[str, t.Any]) -> str | None:
-    """Return what keeps a pod from being ready, such as its first container that is not, or None if it is."""
-    status = pod.get("status") or {}
-    conditions = {condition["type"]: condition for condition in status.get("conditions") or ()}
-    if conditions.get("Ready", {}).get("status") == "True":
-        return None
-    scheduled = conditions.get("PodScheduled", {})
-    if scheduled.get("status") == "False":
-        return f"it is not scheduled: {scheduled.get('message') or scheduled.get('reason')}"
-    containers = [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
-    waiting = next((container["name"] for container in containers if not container.get("ready")), None)
-    return f"container {waiting} is not ready" if waiting else "it is not ready"

@@ -19,7 +19,8 @@ from ansible_collections.meshops.istio.plugins.module_utils._errors import MeshE
 from ansible_collections.meshops.istio.plugins.module_utils._manifest import Change, Installation, key_of, object_path
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import COMPONENT, REV, labels_of, name_of
 from ansible_collections.meshops.istio.plugins.module_utils._planned import is_planned
-from ansible_collections.meshops.istio.plugins.module_utils._rollout import complete, failure, pod_failure
+from ansible_collections.meshops.istio.plugins.module_utils._pods import pod_failure
+from ansible_collections.meshops.istio.plugins.module_utils._rollout import complete, failure
 from ansible_collections.meshops.istio.plugins.module_utils._selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Run
@@ -192,4 +193,4 @@ def _said(run: Run, change: Change, obj: Json) -> list[str]:
     except MeshError:
         pods = []
     found = [f"pod {name_of(pod)}, {text}" for pod in pods if (text := pod_failure(pod))]
-    return [*([own] if own else []), *found]
+    return [*([str(own)] if own else []), *found]

@@ -18,8 +18,8 @@ from ansible_collections.meshops.istio.plugins.module_utils._client import Json
 from ansible_collections.meshops.istio.plugins.module_utils._errors import NotFoundError, ProofError
 from ansible_collections.meshops.istio.plugins.module_utils._manifest import Change, Installation, key_of, object_path
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import COMPONENT, Mesh, labels_of, name_of, suffix
+from ansible_collections.meshops.istio.plugins.module_utils._pods import pod_failure
 from ansible_collections.meshops.istio.plugins.module_utils._reading import NAMESPACES, fetch_mesh
-from ansible_collections.meshops.istio.plugins.module_utils._rollout import pod_failure
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Run
 from ansible_collections.meshops.istio.plugins.module_utils._versions import Version, parse
 

@@ -18,6 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._errors import (
     RolloutError,
     SafetyError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils._gate_options import GATES_SPEC, check_gates
 from ansible_collections.meshops.istio.plugins.module_utils._moves import undo
 from ansible_collections.meshops.istio.plugins.module_utils._pace import (
     ORDERS,
@@ -55,6 +56,8 @@ SPEC = ArgumentSpec(
         "budget_timeout": {"type": "int", "default": 120},
         "on_failure": {"type": "str", "choices": ["rollback", "hold"], "default": "rollback"},
         "restore_labels": {"type": "bool", "default": False},
+        "gates": GATES_SPEC,
+        "log_lines": {"type": "int", "default": 10},
         **PLANNED_SPEC,
     }
 )
@@ -65,13 +68,14 @@ def check(params: Mapping[str, t.Any]) -> None:
     for option in ("batch_timeout", "deadline"):
         if params[option] is not None and params[option] < 1:
             raise ParameterError(f"Parameter {option}: {params[option]} is not a number above 0.")
-    for option in ("budget_timeout", "pause"):
+    for option in ("budget_timeout", "pause", "log_lines"):
         if params[option] < 0:
             raise ParameterError(f"Parameter {option}: {params[option]} is below 0.")
     read_pace(params)
     read_selection(params)
     if params["not_after"] is not None:
         window_end(params["not_after"], datetime.datetime.now(datetime.UTC))
+    check_gates(params["gates"])
 
 
 def targets(snapshot: Snapshot, selection: Selection, only: str) -> dict[Workload, int]:
@@ -139,6 +143,7 @@ def run(run: Run) -> Outcome:
         "stopped_early": False,
         "remaining": [],
         "unrestartable": [],
+        "changed_meanwhile": [],
         "seconds": 0.0,
     }
     if not selection.namespaces:
@@ -150,7 +155,7 @@ def run(run: Run) -> Outcome:
     _prove_targets(run, snapshot, found)
     started = 0 if end and now >= end else len(order)
     if started and not run.check_mode:
-        started = _carry_out(run, snapshot, order, began, end)
+        started, values["changed_meanwhile"] = _carry_out(run, snapshot, order, began, end)
     done, remaining = _flat(order[:started]), _flat(order[started:])
     warnings = oversized(found, pace, snapshot)
     if remaining:
@@ -182,15 +187,15 @@ def _flat(order: list[list[Workload]]) -> list[Workload]:
 
 def _carry_out(
     run: Run, snapshot: Snapshot, order: list[list[Workload]], began: float, end: datetime.datetime | None
-) -> int:
-    """Return how many batches were restarted before the time for it ended."""
+) -> tuple[int, list[str]]:
+    """Return how many batches were restarted before the time for it ended, and what others changed meanwhile."""
     everything = _flat(order)
     with Tracker(run.client, {workload.key for workload in everything}) as tracker:
-        restarter = Restarter(run, snapshot, tracker)
+        restarter = Restarter(run, snapshot, tracker, sum(workload.replicas for workload in everything))
         for number, batch in enumerate(order, 1):
             pause = run.params["pause"] if number > 1 else 0
             if end and datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=pause) >= end:
-                return number - 1
+                return number - 1, restarter.changed_meanwhile
             _keep_deadline(run, order, number, time.monotonic() + pause - began)
             if pause:
                 run.progress(f"pausing for {pause} s before batch {number} of {len(order)}")
@@ -200,7 +205,7 @@ def _carry_out(
             except MeshError as exc:
                 done = [str(workload) for workload in _flat(order[: number - 1])]
                 raise _give_up(run, snapshot, restarter, everything, exc, done) from exc
-    return len(order)
+        return len(order), restarter.changed_meanwhile
 
 
 def _keep_deadline(run: Run, order: list[list[Workload]], number: int, seconds: float) -> None:
@@ -222,6 +227,7 @@ def _give_up(
 ) -> RolloutError:
     """Return the failure of the task, after going back if that is asked for."""
     details = {**exc.details, "completed_before": done, "rolled_back": False}
+    details["changed_meanwhile"] = restarter.changed_meanwhile
     if run.params["on_failure"] == "hold":
         return RolloutError(f"{exc.message} Everything is held as it is; later batches were not started.", details)
     run.progress(f"rolling back: {exc.message}")

@@ -1,49 +1,89 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to meshops.istio. Follows workloads by watch, one per kind, for as long as a restart runs."""
+"""Private to meshops.istio. Follows workloads and their pods by watch, one per kind, for as long as a restart runs.
+
+The answers of the API server are reduced as they come in, and only pods of the batch that is under way are kept, so
+that neither requests nor memory grow with the number of pods.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import threading
 import time
+from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client, Json
-from ansible_collections.meshops.istio.plugins.module_utils._errors import (
-    ApiError,
-    ClusterError,
-    ForbiddenError,
-    GoneError,
-)
+from ansible_collections.meshops.istio.plugins.module_utils._errors import ForbiddenError
+from ansible_collections.meshops.istio.plugins.module_utils._feed import Feed
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import name_of
+from ansible_collections.meshops.istio.plugins.module_utils._pods import PodState, read_pod_state
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, Pod
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED
 
 Key = tuple[str, str, str]
-WATCH_SECONDS = 60
+#: A Deployment says in a condition that its pods are refused; these kinds say it in events only.
+SILENT = ("DaemonSet", "StatefulSet")
+REFUSALS = {"fieldSelector": "type=Warning,reason=FailedCreate"}
+
+
+@dataclasses.dataclass
+class Tracked:
+    """A pod as it is known now, whether the batch made it, and since when it is on its way out."""
+
+    state: PodState
+    new: bool
+    leaving_since: float = 0.0
 
 
 class Tracker:
-    """The newest known object of each wanted workload; a context manager that ends its watches.
-
-    A broken watch resumes where it stopped; one that is too old starts again with a list.
-    """
+    """The newest known object of each wanted workload; a context manager that ends its watches."""
 
     def __init__(self, client: Client, wanted: set[Key]) -> None:
         self._client = client
         self._wanted = wanted
         self._objects: dict[Key, Json] = {}
         self._gone: set[str] = set()
+        self._pods: dict[Key, dict[str, Tracked]] = {}
+        self._refusals: dict[Key, str] = {}
         self._changed = threading.Condition()
-        self._stop = False
+        self._feeds: list[Feed] = []
 
     def __enter__(self) -> Tracker:
         for kind in sorted({kind for dummy, kind, dummy_name in self._wanted}):
-            version = self._list(kind)
-            threading.Thread(target=self._follow, args=(kind, version), daemon=True, name=f"watch-{kind}").start()
+            self._feed(f"/apis/apps/v1/{ROLLED[kind]}", kind)
+        pods = Feed(self._client, self._place("pods"), self._take_pod, self._list_pods)
+        self._feeds.append(pods)
+        # what is there is known from the snapshot, so only what happens from now on counts
+        pods.start(pods.newest())
+        if any(kind in SILENT for dummy, kind, dummy_name in self._wanted):
+            events = Feed(self._client, self._place("events"), self._take_event, None, REFUSALS)
+            # who may not read events waits for the timeout instead
+            with contextlib.suppress(ForbiddenError):
+                events.start(events.newest())
+                self._feeds.append(events)
         return self
 
     def __exit__(self, *dummy: object) -> None:
-        self._stop = True
+        for feed in self._feeds:
+            feed.stop()
+
+    def _feed(self, path: str, kind: str) -> None:
+        feed = Feed(
+            self._client,
+            path,
+            lambda change, obj: self._take((obj["metadata"]["namespace"], kind, name_of(obj)), change, obj),
+            lambda: self._list(kind),
+        )
+        self._feeds.append(feed)
+        feed.start(self._list(kind))
+
+    def _place(self, resource: str) -> str:
+        """One watch each: of the namespace if all is in one, else of the cluster."""
+        names = {namespace for namespace, dummy, dummy_name in self._wanted}
+        return f"/api/v1/namespaces/{names.pop()}/{resource}" if len(names) == 1 else f"/api/v1/{resource}"
 
     def get(self, key: Key) -> Json | None:
         """Return the newest object of a workload, or None if it was deleted."""
@@ -58,17 +98,36 @@ class Tracker:
             if not quicker and obj["metadata"].get("uid") not in self._gone:
                 self._objects[key] = obj
 
+    def follow(self, keys: Iterable[Key], before: Iterable[tuple[Key, Pod]] = ()) -> None:
+        """Keep the pods of these workloads; those that are there now, or are given, are none that a rollout made."""
+        with self._changed:
+            self._pods = {key: self._pods.get(key, {}) for key in keys}
+            for known in self._pods.values():
+                for one in known.values():
+                    one.new = False
+            self._refusals = {}
+            for key, pod in before:
+                if key in self._pods:
+                    self._pods[key].setdefault(pod.uid, Tracked(PodState(pod), new=False))
+
+    def pods_of(self, key: Key) -> list[Tracked]:
+        """Return the known pods of a followed workload."""
+        with self._changed:
+            return list(self._pods.get(key, {}).values())
+
+    def refusal(self, key: Key) -> str | None:
+        """Return why no pod of a followed workload can be created, unless one could since."""
+        with self._changed:
+            return self._refusals.get(key)
+
     def wait(self, seconds: float) -> None:
         """Return when something changed, or after some seconds."""
         with self._changed:
             self._changed.wait(seconds)
 
-    def _key(self, kind: str, obj: Json) -> Key:
-        return (obj["metadata"]["namespace"], kind, name_of(obj))
-
     def _list(self, kind: str) -> str:
         def wanted(obj: Json) -> tuple[Key, Json] | None:
-            key = self._key(kind, obj)
+            key = (obj["metadata"]["namespace"], kind, name_of(obj))
             return (key, obj) if key in self._wanted else None
 
         path = f"/apis/apps/v1/{ROLLED[kind]}"
@@ -82,36 +141,16 @@ class Tracker:
             self._changed.notify_all()
         return version
 
-    def _follow(self, kind: str, version: str) -> None:
-        while not self._stop:
-            try:
-                version = self._watch(kind, version)
-            except GoneError:
-                version = self._relist(kind, version)
-            except ForbiddenError:
-                # the right to list is enough, only slower
-                time.sleep(2.0)
-                version = self._relist(kind, version)
-            except (ClusterError, ApiError):
-                time.sleep(1.0)
-
-    def _relist(self, kind: str, version: str) -> str:
-        try:
-            return self._list(kind)
-        except (ClusterError, ApiError):
-            time.sleep(1.0)
-            return version
-
-    def _watch(self, kind: str, version: str) -> str:
-        for event in self._client.watch(
-            f"/apis/apps/v1/{ROLLED[kind]}", resource_version=version, seconds=WATCH_SECONDS
-        ):
-            obj = event["object"]
-            version = obj["metadata"]["resourceVersion"]
-            if event["type"] != "BOOKMARK":
-                self._take(self._key(kind, obj), event["type"], obj)
-            if self._stop:
-                break
+    def _list_pods(self) -> str:
+        found, version = list_states(self._client, self._place("pods"), set(self._pods))
+        with self._changed:
+            for key, known in self._pods.items():
+                there = {state.pod.uid: state for owner, state in found if owner == key}
+                for uid in set(known) - set(there):
+                    del known[uid]
+                for state in there.values():
+                    self._keep(key, state, new=True)
+            self._changed.notify_all()
         return version
 
     def _take(self, key: Key, change: str, obj: Json) -> None:
@@ -126,6 +165,58 @@ class Tracker:
                 # an event from before our own write must not hide it
                 self._objects[key] = obj
             self._changed.notify_all()
+
+    def _take_pod(self, change: str, obj: Json) -> None:
+        with self._changed:
+            key = key_of_owner(obj, self._pods)
+            if key is None:
+                return
+            if change == "DELETED":
+                self._pods[key].pop(obj["metadata"].get("uid", ""), None)
+            else:
+                self._keep(key, read_pod_state(obj), new=change == "ADDED")
+            self._changed.notify_all()
+
+    def _keep(self, key: Key, state: PodState, *, new: bool) -> None:
+        known = self._pods[key].get(state.pod.uid)
+        if known is None:
+            known = self._pods[key][state.pod.uid] = Tracked(state, new)
+            self._refusals.pop(key, None)
+        known.state = state
+        if state.pod.deleting and not known.leaving_since:
+            known.leaving_since = time.monotonic()
+
+    def _take_event(self, change: str, obj: Json) -> None:
+        about = obj.get("involvedObject") or {}
+        key = (str(about.get("namespace")), str(about.get("kind")), str(about.get("name")))
+        with self._changed:
+            if change != "DELETED" and key in self._pods and key not in self._refusals:
+                self._refusals[key] = str(obj.get("message") or "")
+                self._changed.notify_all()
+
+
+def key_of_owner(pod: Json, keys: Iterable[Key]) -> Key | None:
+    """Return which of some workloads a raw pod belongs to; a Deployment's is named by its ReplicaSet."""
+    owner = next((o for o in pod["metadata"].get("ownerReferences") or () if o.get("controller")), None)
+    return _key(pod["metadata"]["namespace"], Owner(owner["kind"], owner["name"]), keys) if owner else None
+
+
+def _key(namespace: str, owner: Owner, keys: Iterable[Key]) -> Key | None:
+    if owner.kind == "ReplicaSet":
+        owner = Owner("Deployment", owner.name.rpartition("-")[0])
+    key = (namespace, owner.kind, owner.name)
+    return key if key in keys else None
+
+
+def list_states(client: Client, path: str, keys: Iterable[Key]) -> tuple[list[tuple[Key, PodState]], str]:
+    """Return the pods of some workloads as they are now, and the version of the list."""
+
+    def mine(obj: Json) -> tuple[Key, PodState] | None:
+        key = key_of_owner(obj, keys)
+        return (key, read_pod_state(obj)) if key else None
+
+    found, version = client.collect(path, mine, doing="Reading pods")
+    return [pair for pair in found if pair], version
 
 
 def _at_least_as_new(one: Json, other: Json) -> bool:

@@ -20,10 +20,12 @@ description:
     own.
   - A batch starts only when each PodDisruptionBudget has room for the pods that the batch takes down at once.
     Kubernetes does not look at budgets during a rollout, so this module does.
-  - The next batch starts only when the gate is passed. All rollouts of the batch are complete, and their new pods run
-    the expected proxy.
-  - The first failed batch stops the task. A pod that cannot start, as in a crash loop or with an image that cannot be
-    pulled, fails the batch at once. What happens then is up to O(on_failure). The task fails in any case.
+  - The next batch starts only when the gates are passed. All rollouts of the batch are complete, and none of their pods
+    runs another proxy than the expected one, or none. O(gates) adds more.
+  - The first failed batch stops the task. A batch fails at once when a pod cannot start, as in a crash loop or with an
+    image that cannot be pulled, when pods are refused by a webhook or a quota, when a pod does not go long after its
+    grace period, and when a workload is deleted or paused meanwhile. What happens then is up to O(on_failure). The
+    task fails in any case.
   - Pods that no rollout replaces are returned in RV(unrestartable), each with a remedy. They are left alone.
 options:
   namespaces:
@@ -137,6 +139,102 @@ options:
         get their proxy from the new revision again.
     type: bool
     default: false
+  gates:
+    description:
+      - What each batch has to pass in addition before the next one starts. A gate that is not passed is a failed batch.
+    type: dict
+    suboptions:
+      soak:
+        description:
+          - Seconds for which all pods of the batch must stay ready. One that restarts or is no longer ready fails the
+            batch at once.
+        type: int
+        default: 0
+      istiod:
+        description:
+          - The control plane that the batch went to must be rolled out and inject what it should, which is proved by a
+            dry run.
+        type: bool
+        default: false
+      connected:
+        description:
+          - Every new proxy must be connected to the expected revision, and reject no configuration. All istiods in the
+            cluster are asked, through a port-forward.
+        type: bool
+        default: false
+      http:
+        description:
+          - URLs that must answer as expected. They are asked from where this task runs, with the proxies of the
+            environment. Redirects are not followed.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          url:
+            description: The URL. A user and password in it are sent as basic authentication.
+            type: str
+            required: true
+          status:
+            description: The HTTP statuses that are right.
+            type: list
+            elements: int
+            default: [200]
+          timeout:
+            description: Seconds to wait for an answer.
+            type: int
+            default: 10
+          ca_path:
+            description: File of certificates to trust instead of the system's. Certificates are always verified.
+            type: path
+      prometheus:
+        description:
+          - Instant queries whose samples must all be as expected. An empty result, and C(NaN), prove nothing and are
+            not passed.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          url:
+            description: Base URL of the Prometheus server or of what answers like one. C(/api/v1/query) is added.
+            type: str
+            required: true
+          query:
+            description: The query, in PromQL. It must give a scalar or an instant vector.
+            type: str
+            required: true
+          compare:
+            description: How a sample is compared with O(gates.prometheus[].value).
+            type: str
+            choices: ['<', '<=', '==', '!=', '>=', '>']
+            required: true
+          value:
+            description: What a sample is compared with.
+            type: float
+            required: true
+          token:
+            description: Bearer token.
+            type: str
+          timeout:
+            description: Seconds to wait for an answer.
+            type: int
+            default: 10
+          ca_path:
+            description: File of certificates to trust instead of the system's. Certificates are always verified.
+            type: path
+      timeout:
+        description:
+          - Seconds until the gates O(gates.istiod), O(gates.connected), O(gates.http) and O(gates.prometheus) must be
+            passed, each. They are asked every second, because a proxy needs a moment to connect and a metric to be
+            collected.
+        type: int
+        default: 60
+  log_lines:
+    description:
+      - How many of the last lines of a broken container's log are returned as evidence of a failed batch, in
+        RV(failure). They are never printed as progress nor part of C(msg).
+      - A log may contain anything, so V(0) leaves them out. With C(no_log) on the task nothing of the result is shown.
+    type: int
+    default: 10
 attributes:
   check_mode:
     support: full
@@ -156,6 +254,11 @@ notes:
     the expected image.
   - Before the first restart, each namespace is asked in the same way. A pod with the labels of one of its workloads
     must come back with a proxy of the expected revision.
+  - If somebody else changes a pod template after its restart, their rollout replaces that of this task. It is waited
+    for, has to pass the gates too, is named in RV(changed_meanwhile), and is never rolled back.
+  - Pods are followed by one watch. Without the right to watch pods they are listed every few seconds. Without the
+    right to read events and logs, refused pods of a StatefulSet or DaemonSet are found only by O(batch_timeout), and
+    the evidence is shorter.
   - After a run that was stopped or failed, run it again. It restarts what is still stale. With O(only=all) it cannot
     know what the earlier run had restarted, and restarts that again.
   - It never changes a label, unless O(restore_labels) is set and a batch failed.
@@ -226,6 +329,26 @@ EXAMPLES = r"""
         batch_size: 1
         batch_timeout: 600
         budget_timeout: 900
+
+    - name: Restart with gates after each batch
+      meshops.istio.rollout_restart:
+        namespaces:
+          - payments
+        batch_size: 2
+        gates:
+          soak: 30
+          istiod: true
+          connected: true
+          http:
+            - url: https://payments.example.com/healthz
+          prometheus:
+            - url: https://prometheus.example.com
+              query: >-
+                sum(rate(istio_requests_total{destination_service_namespace="payments",response_code=~"5.."}[1m]))
+                / sum(rate(istio_requests_total{destination_service_namespace="payments"}[1m]))
+              compare: "<"
+              value: 0.01
+              token: "{{ prometheus_token }}"
 
 # Run this with --check --diff first: it lists the workloads and batches, and changes nothing.
 - name: Move one namespace and restart it, or put everything back
@@ -340,6 +463,13 @@ remaining:
   type: list
   elements: str
   sample: []
+changed_meanwhile:
+  description: Workloads whose pod template somebody else changed after the restart, and who. Their rollout was waited
+    for and had to pass the same gates.
+  returned: success
+  type: list
+  elements: str
+  sample: ["Deployment shop/web, by kubectl-edit"]
 unrestartable:
   description: Pods that are stale, or whose image is pinned, and that a rollout does not mend. One entry for each
     owner and reason.
@@ -439,12 +569,49 @@ failure:
       sample: Forbidden
 
     evidence:
-      description: What is wrong, one entry for each workload or pod.
-      returned: when a batch failed and there is any
+      description: What is wrong, one entry for each workload or pod. What may not be read is left out.
+      returned: when a batch failed
+      type: list
+      elements: dict
+      contains:
+        workload:
+          description: The workload.
+          type: str
+          sample: Deployment shop/web
+        pod:
+          description: The pod. Empty if it is about the workload.
+          type: str
+          sample: web-6d9c7b5f4-x2x8k
+        container:
+          description: The container, if it is about one.
+          type: str
+          sample: web
+        reason:
+          description: The reason in one word, mostly that of Kubernetes.
+          type: str
+          sample: CrashLoopBackOff
+        message:
+          description: What the cluster says about it.
+          type: str
+          sample: back-off 10s restarting failed container
+        log:
+          description: The last O(log_lines) lines of the container's log, of the first five entries. After a crash
+            those of the run that crashed.
+          type: list
+          elements: str
+          sample: ["cannot connect to the database"]
+        events:
+          description: The newest warnings about the pod or workload, of the first five entries.
+          type: list
+          elements: str
+          sample: ["BackOff: Back-off restarting failed container web"]
+    changed_meanwhile:
+      description: Workloads whose pod template somebody else changed after the restart, and who. They are not rolled
+        back.
+      returned: when a batch failed
       type: list
       elements: str
-      sample:
-        - "Deployment shop/web: pod web-6d9c7b5f4-x2x8k, container web: CrashLoopBackOff"
+      sample: []
     remaining:
       description: Workloads that were not restarted.
       returned: when the deadline ended the task

@@ -149,11 +149,10 @@ def test_the_run_fails_and_names_what_did_not_come_up(failed: Attempt) -> None:
     assert failure["kind"] == "RolloutError"
     assert failure["rolled_back"] is True
     assert failure["rollback_problems"] == []
-    evidence = "; ".join(failure["evidence"])
-    assert f"{failed.victim}: pod {failed.victim.name}-" in evidence
-    assert f"container {failed.victim.name}" in evidence
-    if failed.fault == CRASH_LOOP:
-        assert "CrashLoopBackOff" in evidence
+    found = failure["evidence"][0]
+    assert (found["workload"], found["container"]) == (str(failed.victim), failed.victim.name)
+    assert found["pod"].startswith(f"{failed.victim.name}-")
+    assert found["reason"] == ("CrashLoopBackOff" if failed.fault == CRASH_LOOP else "NotReady")
 
 
 @cases

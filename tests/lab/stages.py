@@ -6,8 +6,8 @@
 istiod pods are left out: they are real processes, and the lab's supervisor reports their state.
 A pod's fault comes from annotations of its template:
 
-    lab.meshops.dev/fault: never-ready | crash-loop | slow-start
-    lab.meshops.dev/delay: "5s"            how long slow-start takes
+    lab.meshops.dev/fault: never-ready | crash-loop | slow-start | image-pull | init-crash | restarts
+    lab.meshops.dev/delay: "5s"            how long slow-start takes, and restarts stays ready
     lab.meshops.dev/fault-proxy: "1.31.0"  the fault holds only for pods with a proxy of this version
     lab.meshops.dev/duration: "1h"         how long a Job's pod runs
 """
@@ -28,6 +28,7 @@ NOT_READY = f"({READY}) | not"
 PENDING = '.status.phase == "Pending"'
 RUNNING = '.status.phase == "Running"'
 STARTED = f"({PENDING}) or ({RUNNING})"
+UNTOLD = "(.status.containerStatuses == null) and (.status.initContainerStatuses == null)"
 OF_A_JOB = 'any(.metadata.ownerReferences[]?; .kind == "Job")'
 # An ordinary (not native) sidecar never ends, and so neither does its Job's pod.
 NO_OLD_SIDECAR = 'all(.spec.containers[]; .name != "istio-proxy")'
@@ -120,6 +121,46 @@ containerStatuses:
 {{ end }}
 """
 
+PULLING = """
+containerStatuses:
+{{ range .spec.containers }}
+- name: {{ .name }}
+  image: {{ .image | Quote }}
+  imageID: ""
+  ready: false
+  restartCount: 0
+  started: false
+  state: {waiting: {reason: ImagePullBackOff, message: back-off pulling image}}
+{{ end }}
+"""
+
+# The first native sidecar, or else the first init container, does not get up.
+INIT_CRASHED = """
+initContainerStatuses:
+{{ range .spec.initContainers }}
+- name: {{ .name }}
+  image: {{ .image | Quote }}
+  imageID: ""
+  ready: false
+  restartCount: 1
+  started: false
+  state: {waiting: {reason: CrashLoopBackOff, message: back-off restarting failed container}}
+{{ end }}
+"""
+
+RESTARTED = """
+containerStatuses:
+{{ range .spec.containers }}
+- name: {{ .name }}
+  image: {{ .image | Quote }}
+  imageID: ""
+  ready: false
+  restartCount: 1
+  started: true
+  state: {running: {startedAt: {{ Now | Quote }}}}
+{{ end }}
+"""
+
 COMPLETED = """
 phase: Succeeded
 conditions:
@@ -150,6 +191,9 @@ initContainerStatuses:
 UNREADY = CONDITIONS.format(ready="False", why=", reason: ContainersNotReady")
 READY_STATUS = CONDITIONS.format(ready="True", why="") + PLACE + INIT_CONTAINERS + CONTAINERS.format(ready="true")
 RUNNING_STATUS = UNREADY + PLACE + INIT_CONTAINERS + CONTAINERS.format(ready="false")
+PULLING_STATUS = UNREADY + PULLING
+INIT_CRASHED_STATUS = UNREADY + INIT_CRASHED
+RESTARTED_STATUS = UNREADY + PLACE + INIT_CONTAINERS + RESTARTED
 CRASHED_STATUS = UNREADY + PLACE + INIT_CONTAINERS + CRASHED
 
 
@@ -215,6 +259,26 @@ def stages() -> list[Json]:
             [stays, _holds(RUNNING), _holds(CRASHED_RARELY), _fault("crash-loop")],
             _status(CRASHED_STATUS),
             _delay(10000),
+        ),
+        _stage(
+            "pod-image-pull",
+            "Pod",
+            [stays, _holds(PENDING), _holds(UNTOLD), _fault("image-pull")],
+            _status(PULLING_STATUS),
+        ),
+        _stage(
+            "pod-init-crashes",
+            "Pod",
+            [stays, _holds(PENDING), _holds(UNTOLD), _fault("init-crash")],
+            _status(INIT_CRASHED_STATUS),
+        ),
+        _stage("pod-ready-for-a-while", "Pod", [stays, _holds(PENDING), _fault("restarts")], _status(READY_STATUS)),
+        _stage(
+            "pod-restarts",
+            "Pod",
+            [stays, _holds(RUNNING), _holds(READY), _fault("restarts")],
+            _status(RESTARTED_STATUS),
+            _delay(5000, "delay"),
         ),
         _stage(
             "pod-completes",

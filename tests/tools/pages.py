@@ -18,6 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._checks import CHECK
 from ansible_collections.meshops.istio.plugins.module_utils._finding import Check
 from ansible_collections.meshops.istio.plugins.module_utils._istioctl_findings import ALL_CODES, EQUIVALENTS
 from ansible_collections.meshops.istio.plugins.module_utils._permissions import (
+    EXPLAINING,
     LOOKING,
     MOVING,
     NEEDED,
@@ -127,7 +128,8 @@ def permissions() -> str:
     """The page of permissions."""
     text = PERMISSIONS
     for name, (title, wanted) in SETS.items():
-        documents = roles(f"meshops-istio-{name}", (*wanted, *LOOKING), "istio-system")
+        explaining = () if name == "reader" else EXPLAINING
+        documents = roles(f"meshops-istio-{name}", (*wanted, *LOOKING, *explaining), "istio-system")
         body = "---\n".join(
             yaml.safe_dump(one, sort_keys=False, default_flow_style=None, width=140) for one in documents
         )

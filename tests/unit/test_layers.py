@@ -17,7 +17,7 @@ PREFIX = "ansible_collections.meshops.istio.plugins.module_utils."
 
 # Lowest first; names may be patterns. A file that stands in no layer fails the test: decide where it belongs.
 LAYERS: dict[str, tuple[str, ...]] = {
-    "client": ("_argspec", "_auth", "_client", "_errors", "_helm", "_istioctl", "_portforward", "_process"),
+    "client": ("_argspec", "_auth", "_client", "_errors", "_helm", "_http", "_istioctl", "_portforward", "_process"),
     "domain": (
         "_around",
         "_belongings",
@@ -33,11 +33,13 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_istio_codes",
         "_istioctl_findings",
         "_managers",
+        "_measured",
         "_mesh",
         "_mesh_reading",
         "_moves",
         "_pace",
         "_placement",
+        "_pods",
         "_proxies",
         "_releases",
         "_report",
@@ -56,8 +58,13 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     "tools": (
         "_ask_istioctl",
+        "_asking",
         "_debug",
+        "_evidence",
         "_external",
+        "_feed",
+        "_gate_options",
+        "_gates",
         "_install",
         "_installer",
         "_installer_*",
@@ -65,6 +72,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_module",
         "_permissions",
         "_planned",
+        "_progress",
         "_prove",
         "_reading",
         "_restart",
@@ -75,6 +83,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         "_tool",
         "_tool_*",
         "_tracker",
+        "_waiting",
     ),
 }
 ORDER = list(LAYERS)

@@ -45,7 +45,8 @@ def test_one_stage_at_a_time() -> None:
                         phase = "Pending" if stages.PENDING in predicates(spec) else "Running"
                         assert (fault, phase) not in seen, name
                         seen.add((fault, phase))
-    assert {fault for fault, phase in seen} == {"none", "never-ready", "slow-start", "crash-loop"}
+    known = {"none", "never-ready", "slow-start", "crash-loop", "image-pull", "init-crash", "restarts"}
+    assert {fault for fault, phase in seen} == known
 
 
 def test_templates_are_balanced() -> None:

@@ -11,6 +11,8 @@ import time
 import pytest
 from hypothesis import HealthCheck, settings
 
+from ansible_collections.meshops.istio.plugins.module_utils import _gates, _waiting
+
 # No deadlines, as the machine may be busy, and no folder of its own.
 settings.register_profile(
     "unit", deadline=None, database=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow]
@@ -20,6 +22,8 @@ settings.load_profile("unit")
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Waits between two looks are short."""
+    """Waits between two looks are short, and nothing has to last."""
+    monkeypatch.setattr(_waiting, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(_gates, "SETTLE_SECONDS", 0.2)
     sleep = time.sleep
     monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.02)))

@@ -42,6 +42,7 @@ KINDS = {
     "WasmPlugin": ("/apis/extensions.istio.io/v1alpha1", "wasmplugins"),
     "EndpointSlice": ("/apis/discovery.k8s.io/v1", "endpointslices"),
     "Secret": ("/api/v1", "secrets"),
+    "Event": ("/api/v1", "events"),
     "Pod": ("/api/v1", "pods"),
     "ReplicaSet": ("/apis/apps/v1", "replicasets"),
     "StatefulSet": ("/apis/apps/v1", "statefulsets"),
@@ -99,6 +100,15 @@ def stream(*events: b.Json) -> Answer:
     return Answer(chunks=tuple(json.dumps(event).encode() + b"\n" for event in events))
 
 
+def _identity(obj: b.Json) -> str:
+    return f"{obj['metadata'].get('namespace')}/{obj['metadata']['name']}/{obj['metadata'].get('uid')}"
+
+
+def _event(change: str, obj: b.Json) -> b.Json:
+    """A watch event; every object of a watch has a version."""
+    return {"type": change, "object": {**obj, "metadata": {"resourceVersion": "1", **obj["metadata"]}}}
+
+
 Command = Callable[[list[str]], tuple[int, str, str]]
 
 
@@ -115,6 +125,7 @@ class FakeApi:
         self.on_patch: Callable[[b.Json], None] = self.roll_out
         self._lock = threading.RLock()
         self._made = 0
+        self._shown: dict[str, dict[str, str]] = {}
 
     def __enter__(self) -> t.Self:
         CLUSTERS[self.key] = self
@@ -201,13 +212,15 @@ class FakeApi:
         namespace, name = found[2], found[4]
         if seen.method == "POST":
             return self._dry_run(namespace, seen.body)
-        if "watch" in seen.query:
-            time.sleep(0.02)
-            return Answer(chunks=(b"\n",))
         inside = [
             obj for obj in b.of_kind(self.objects, kind) if namespace in (None, obj["metadata"].get("namespace", ""))
         ]
+        if "watch" in seen.query:
+            time.sleep(0.02)
+            news = stream(*self._news(seen.path, inside))
+            return news if news.chunks else Answer(chunks=(b"\n",))
         if name is None:
+            self._news(seen.path, inside)
             selector = seen.query.get("labelSelector", "")
             items = [obj for obj in inside if _selected(obj, selector)]
             if (kind, selector) == ("Pod", "app=istiod"):
@@ -219,6 +232,16 @@ class FakeApi:
         if seen.method == "DELETE":
             self.objects.remove(obj)
         return self._patch(obj, seen) if seen.method == "PATCH" else Answer(obj)
+
+    def _news(self, path: str, inside: list[b.Json]) -> list[b.Json]:
+        """What happened in a collection since it was last listed or watched: one event for each object."""
+        before, self._shown[path] = self._shown.get(path, {}), {_identity(obj): json.dumps(obj) for obj in inside}
+        now = self._shown[path]
+        gone = [("DELETED", text) for key, text in before.items() if key not in now]
+        changed = [
+            ("MODIFIED" if key in before else "ADDED", text) for key, text in now.items() if before.get(key) != text
+        ]
+        return [_event(change, json.loads(text)) for change, text in [*gone, *changed]]
 
     def _patch(self, obj: b.Json, seen: Seen) -> Answer:
         meta = seen.body.get("metadata", {})

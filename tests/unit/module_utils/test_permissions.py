@@ -68,5 +68,5 @@ def test_the_gate_asks_for_the_run_to_come(options: b.Json, code: str | None) ->
     assert set(found) == ({code} if code else set())
     if code:
         assert found[code]["message"] == (
-            "This user may not watch deployments.apps, watch statefulsets.apps, watch daemonsets.apps."
+            "This user may not watch deployments.apps, watch statefulsets.apps, watch daemonsets.apps, watch pods."
         )

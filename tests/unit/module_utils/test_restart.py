@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils import _restart
+from ansible_collections.meshops.istio.plugins.module_utils import _pods, _waiting
 from ansible_collections.meshops.istio.plugins.module_utils._errors import RolloutError
 from ansible_collections.meshops.istio.plugins.module_utils._restart import Restarter
 from ansible_collections.meshops.istio.plugins.module_utils._tool_rollout_restart import TOOL
@@ -28,9 +29,8 @@ CRASH = {"name": "istio-proxy", "state": {"waiting": {"reason": "CrashLoopBackOf
 
 
 @pytest.fixture
-def api(quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
-    """A Deployment and a StatefulSet whose rollouts do not end; broken pods are looked for at once."""
-    monkeypatch.setattr(_restart, "POD_CHECK_SECONDS", 0.0)
+def api(quick: None) -> Iterator[FakeApi]:
+    """A Deployment and a StatefulSet whose rollouts do not end."""
     with FakeApi(*CLUSTER) as found:
         found.on_patch = lambda obj: obj["status"].update(updatedReplicas=0)
         yield found
@@ -59,6 +59,16 @@ class Batch:
             return self.restarter.roll_back(self.workloads)
 
 
+def brings(api: FakeApi, *pods: b.Json, **status: t.Any) -> Callable[[b.Json], None]:
+    """What a patch brings: pods, and a status of the rollout."""
+
+    def on_patch(obj: b.Json) -> None:
+        obj["status"].update({"updatedReplicas": 0, "observedGeneration": obj["metadata"]["generation"], **status})
+        api.objects += [pod for pod in pods if pod not in api.objects]
+
+    return on_patch
+
+
 def new_pod(name: str, owner: tuple[str, str] | None, **status: t.Any) -> b.Json:
     """A pod that a rollout made."""
     made = b.pod(name, revision=b.NEW, owner=owner, ready=False, phase="Pending")
@@ -68,7 +78,7 @@ def new_pod(name: str, owner: tuple[str, str] | None, **status: t.Any) -> b.Json
 
 
 def test_s5_a_broken_new_pod_ends_the_batch_before_its_timeout(api: FakeApi) -> None:
-    api.objects.append(new_pod("web-abc-9", ("ReplicaSet", "web-def"), initContainerStatuses=[CRASH]))
+    api.on_patch = brings(api, new_pod("web-abc-9", ("ReplicaSet", "web-def"), initContainerStatuses=[CRASH]))
     said = Batch(api, "web", timeout=60).fails().message
     assert "Deployment shop/web: pod web-abc-9, container istio-proxy: CrashLoopBackOff" in said
 
@@ -84,7 +94,7 @@ def test_s5_a_broken_new_pod_ends_the_batch_before_its_timeout(api: FakeApi) -> 
     ],
 )
 def test_other_pods_are_no_evidence(api: FakeApi, pod: b.Json) -> None:
-    api.objects.append(pod)
+    api.on_patch = brings(api, pod)
     assert "did not complete within 0 s" in Batch(api, "web", "ledger").fails().message
 
 
@@ -92,7 +102,112 @@ def test_a_workload_that_is_deleted_meanwhile_is_evidence(api: FakeApi) -> None:
     event = {"type": "DELETED", "object": api.get("Deployment", "web")}
     batch = Batch(api, "web", timeout=60)
     api.on_patch = lambda dummy: api.script("GET", "/apis/apps/v1/deployments", stream(event))
-    assert "Deployment shop/web: it was deleted meanwhile" in batch.fails().message
+    assert "Deployment shop/web: Deleted: it was deleted meanwhile" in batch.fails().message
+
+
+def terminating(name: str, owner: tuple[str, str], grace: int) -> b.Json:
+    """A pod on its way out."""
+    pod = new_pod(name, owner)
+    pod["metadata"].update(deletionTimestamp="now", deletionGracePeriodSeconds=grace)
+    return pod
+
+
+def test_a_pod_that_does_not_go_ends_the_batch_before_its_timeout(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_pods, "LATE_SECONDS", 0.3)
+    api.on_patch = brings(api, terminating("ledger-0", ("StatefulSet", "ledger"), 0))
+    said = Batch(api, "ledger", timeout=60).fails().message
+    assert "batch 1 of 1 failed: StatefulSet shop/ledger: pod ledger-0, Terminating: for" in said
+
+
+def warning(kind: str, name: str, **over: t.Any) -> b.Json:
+    """An event of a workload whose pods are refused."""
+    about = {"kind": kind, "namespace": "shop", "name": name}
+    found = {"kind": "Event", "metadata": {"name": f"{name}.1", "namespace": "shop"}, "involvedObject": about}
+    return {**found, "type": "Warning", "reason": "FailedCreate", "message": "exceeded quota", **over}
+
+
+def test_a_stateful_set_whose_pods_are_refused_says_so_in_events_only(api: FakeApi) -> None:
+    api.on_patch = brings(api, warning("StatefulSet", "ledger"))
+    failed = Batch(api, "ledger", timeout=60).fails()
+    assert "Deployment" not in failed.message
+    assert "batch 1 of 1 failed: StatefulSet shop/ledger: FailedCreate: exceeded quota." in failed.message
+    assert failed.details["evidence"][0]["events"] == ["FailedCreate: exceeded quota"]
+
+
+def test_events_of_others_and_of_before_do_not_count(api: FakeApi) -> None:
+    api.objects.append(warning("StatefulSet", "ledger"))
+    api.on_patch = brings(api, warning("StatefulSet", "other"))
+    assert "did not complete within 0 s" in Batch(api, "ledger").fails().message
+
+
+def test_who_may_not_read_events_waits_for_the_timeout(api: FakeApi) -> None:
+    api.script("GET", "/api/v1/namespaces/shop/events", failure(403))
+    api.on_patch = brings(api, warning("StatefulSet", "ledger"))
+    assert "did not complete within 0 s" in Batch(api, "ledger").fails().message
+
+
+def test_a_refusal_has_to_last(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A webhook may be away for a moment."""
+    monkeypatch.setattr(_waiting, "PATIENCE_SECONDS", 60.0)
+    refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "no webhook"}
+    api.on_patch = brings(api, conditions=[refused])
+    assert "did not complete within 0 s" in Batch(api, "web").fails().message
+
+
+def edit(obj: b.Json) -> None:
+    """Somebody else changes a template."""
+    obj["metadata"]["generation"] += 1
+    obj["spec"]["template"]["spec"]["containers"][0]["image"] = "app:2"
+    fields = [("meshops.istio", "3", "f:spec"), ("kubectl-set", "2", "f:spec"), ("controller", "9", "f:metadata")]
+    obj["metadata"]["managedFields"] = [
+        {"manager": name, "time": at, "fieldsV1": {field: {}}} for name, at, field in fields
+    ]
+
+
+def test_a_change_by_somebody_else_is_waited_for_and_named(api: FakeApi) -> None:
+    def on_patch(obj: b.Json) -> None:
+        threading.Timer(0.2, lambda: (edit(obj), api.roll_out(obj))).start()
+
+    api.on_patch = on_patch
+    batch = Batch(api, "web", timeout=60)
+    with batch.tracker:
+        batch.restarter.batch("batch 1 of 1", batch.workloads)
+    assert batch.restarter.changed_meanwhile == ["Deployment shop/web, by kubectl-set"]
+
+
+def test_a_change_by_somebody_else_is_not_rolled_back(api: FakeApi) -> None:
+    broken = new_pod("web-abc-9", ("ReplicaSet", "web-def"), containerStatuses=[CRASH])
+
+    def on_patch(obj: b.Json) -> None:
+        threading.Timer(0.2, lambda: (edit(obj), api.objects.append(broken))).start()
+
+    api.on_patch = on_patch
+    batch = Batch(api, "web", timeout=60)
+    batch.fails()
+    before = len(api.writes())
+    assert batch.back() == ["Deployment shop/web was changed by kubectl-set meanwhile and is left as it is"]
+    assert len(api.writes()) == before
+
+
+def test_a_change_of_the_number_of_replicas_is_no_change_of_the_template(api: FakeApi) -> None:
+    def on_patch(obj: b.Json) -> None:
+        obj["metadata"]["generation"] += 1
+        api.roll_out(obj)
+
+    api.on_patch = on_patch
+    batch = Batch(api, "web", timeout=60)
+    with batch.tracker:
+        batch.restarter.batch("batch 1 of 1", batch.workloads)
+    assert batch.restarter.changed_meanwhile == []
+
+
+def test_a_rollout_that_somebody_pauses_is_evidence(api: FakeApi) -> None:
+    api.on_patch = lambda obj: obj["spec"].update(paused=True)
+    assert (
+        "Deployment shop/web: Paused: its rollout was paused meanwhile" in Batch(api, "web", timeout=60).fails().message
+    )
 
 
 def test_s5_going_back_restores_the_template_of_before(api: FakeApi) -> None:

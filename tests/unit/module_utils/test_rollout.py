@@ -11,8 +11,6 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils._rollout import (
     complete,
     failure,
-    pod_failure,
-    pod_unready,
 )
 from unit.module_utils import builders as b
 
@@ -77,61 +75,10 @@ def test_scaled_to_zero_is_complete(kind: str) -> None:
     ],
 )
 def test_failure(condition: b.Json, expected: str | None) -> None:
-    assert failure("Deployment", rolled("Deployment", conditions=[condition])) == expected
+    found = failure("Deployment", rolled("Deployment", conditions=[condition]))
+    assert (str(found) if found else None) == expected
 
 
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        pytest.param(
-            {"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}]},
-            "container app: CrashLoopBackOff",
-            id="crash loop",
-        ),
-        pytest.param(
-            {
-                "initContainerStatuses": [
-                    {
-                        "name": "istio-proxy",
-                        "state": {"waiting": {"reason": "ImagePullBackOff", "message": "no such tag"}},
-                    }
-                ]
-            },
-            "container istio-proxy: ImagePullBackOff (no such tag)",
-            id="domain 14: a native sidecar is an init container",
-        ),
-        pytest.param(
-            {"containerStatuses": [{"name": "app", "state": {"waiting": {"reason": "ContainerCreating"}}}]},
-            None,
-            id="starting",
-        ),
-        pytest.param({"containerStatuses": [{"name": "app", "state": {"running": {}}}]}, None, id="running"),
-        pytest.param(None, None, id="not scheduled yet"),
-    ],
-)
-def test_pod_failure(status: b.Json | None, expected: str | None) -> None:
-    assert pod_failure({"metadata": {}, "status": status}) == expected
-
-
-@pytest.mark.parametrize(
-    ("status", "expected"),
-    [
-        pytest.param({"conditions": [{"type": "Ready", "status": "True"}]}, None, id="ready"),
-        pytest.param(
-            {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}]},
-            "it is not scheduled: 0/3 nodes are available",
-            id="no node takes it",
-        ),
-        pytest.param(
-            {
-                "initContainerStatuses": [{"name": "istio-proxy", "ready": False}],
-                "containerStatuses": [{"name": "app", "ready": False}],
-            },
-            "container istio-proxy is not ready",
-            id="domain 14: a native sidecar is an init container",
-        ),
-        pytest.param({}, "it is not ready", id="nothing is known yet"),
-    ],
-)
-def test_pod_unready(status: b.Json, expected: str | None) -> None:
-    assert pod_unready({"metadata": {}, "status": status}) == expected
+def test_what_a_condition_says_of_the_rollout_before_does_not_count() -> None:
+    late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
+    assert failure("Deployment", rolled("Deployment", conditions=[late], observedGeneration=2)) is None

@@ -67,6 +67,7 @@ def restarted(api: FakeApi) -> list[str]:
         ("label_selector", "a b", "label_selector: 'a b' has 'b' at position 3"),
         ("batch_timeout", -1, "batch_timeout: -1 is not a number above 0"),
         ("budget_timeout", -1, "budget_timeout: -1 is below 0"),
+        ("log_lines", -1, "log_lines: -1 is below 0"),
     ],
 )
 def test_what_can_never_be_right(option: str, value: object, message: str) -> None:
@@ -236,7 +237,7 @@ def test_s5_each_batch_is_stamped_after_the_gate_of_the_one_before(api: FakeApi)
     said: list[str] = []
     restart(api, batch_size=1, progress=said.append)
     assert [line for line in said if "1 of 1" in line] == [
-        f"batch {at} of 3: 1 of 1 workloads done" for at in (1, 2, 3)
+        f"batch {at} of 3: 1 of 1 workloads done, {pods} of 4 pods" for at, pods in ((1, 1), (2, 3), (3, 4))
     ]
 
 
@@ -261,7 +262,8 @@ def stays_old(api: FakeApi, reason: str = "") -> t.Callable[[b.Json], None]:
             api.roll_out(obj)
             return
         failed = {"type": "ReplicaFailure", "status": str(bool(reason)), "reason": reason, "message": "rejected"}
-        obj["status"].update(updatedReplicas=0, conditions=[failed])
+        generation = obj["metadata"]["generation"]
+        obj["status"].update(updatedReplicas=0, conditions=[failed], observedGeneration=generation)
 
     return on_patch
 
@@ -270,7 +272,8 @@ def test_s5_the_first_failed_batch_stops_and_is_rolled_back(api: FakeApi) -> Non
     api.on_patch = stays_old(api, "FailedCreate")
     result = restart(api, batch_size=1)
     assert "batch 1 of 3 failed: Deployment shop/cart: FailedCreate: rejected" in result["msg"]
-    assert result["failure"]["evidence"] == ["Deployment shop/cart: FailedCreate: rejected"]
+    evidence = {"workload": "Deployment shop/cart", "reason": "FailedCreate", "message": "rejected"}
+    assert result["failure"]["evidence"] == [{**evidence, "pod": "", "container": "", "log": [], "events": []}]
     assert (result["failure"]["rolled_back"], result["changed"]) == (True, True)
     assert restarted(api) == ["cart", "cart"]
     assert api.get("Deployment", "cart")["spec"]["template"]["metadata"]["annotations"] == {}
@@ -320,7 +323,9 @@ def test_s5_a_batch_has_a_timeout(api: FakeApi) -> None:
     api.on_patch = stays_old(api)
     result = restart(api, on_failure="hold")
     assert "batch 1 of 2 did not complete within 1 s: Deployment shop/cart" in result["msg"]
-    assert result["failure"]["evidence"] == [f"Deployment shop/{name} did not complete" for name in ("cart", "web")]
+    assert [(one["workload"], one["reason"]) for one in result["failure"]["evidence"]] == [
+        (f"Deployment shop/{name}", "Incomplete") for name in ("cart", "web")
+    ]
 
 
 def test_domain_3_a_rollout_that_completes_with_the_wrong_proxy_fails(api: FakeApi) -> None:
@@ -332,10 +337,9 @@ def test_domain_3_a_rollout_that_completes_with_the_wrong_proxy_fails(api: FakeA
 
     api.on_patch = on_patch
     result = restart(api, on_failure="hold", batch_size=1)
-    assert (
-        "the rollout completed, but pod shop/cart-abc-0 runs no proxy, not lab.invalid/istio/proxyv2:1.31.0"
-        in result["msg"]
-    )
+    assert "batch 1 of 3: the rollout completed, but not with the expected proxies" in result["msg"]
+    expected = "pod cart-abc-0, missing: it runs no proxy, not lab.invalid/istio/proxyv2:1.31.0 of 1-31-0"
+    assert f"Deployment shop/cart: {expected}." in result["msg"]
 
 
 def test_a_workload_that_was_replaced_meanwhile_is_a_sentence(api: FakeApi) -> None:

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Says how far a restart is: one line for each change, and never more than one a second."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+
+SECONDS = 1.0
+#: With nothing done for so long, a line tells that pods get on at least.
+STILL_SECONDS = 15.0
+NAMED = 3
+
+
+@dataclasses.dataclass
+class Progress:
+    """The live lines of one task; ``pods`` is how many the whole task replaces."""
+
+    say: Callable[[str], None]
+    pods: int = 0
+    clock: Callable[[], float] = time.monotonic
+    _began: float | None = None
+    _finished: int = 0
+    _spoke: float = float("-inf")
+    _said: tuple[str, int] = ("", -1)
+    _pods_said: int = -1
+
+    def begin(self) -> None:
+        """Count time from here, if it is not counted yet."""
+        if self._began is None:
+            self._began = self.clock()
+
+    def step(self, label: str, done: int, workloads: int, pods: int, waiting: Sequence[str]) -> None:
+        """Say how many workloads and pods of a batch are done, if that is news and the last line is old enough."""
+        now = self.clock()
+        quiet = now - self._spoke
+        news = (label, done) != self._said or (pods != self._pods_said and quiet >= STILL_SECONDS)
+        if not news or (quiet < SECONDS and waiting):
+            return
+        self._said, self._pods_said, self._spoke = (label, done), pods, now
+        names = ", ".join(waiting[:NAMED]) + (", ..." if len(waiting) > NAMED else "")
+        parts = [f"{label}: {done} of {workloads} workloads done", *self._rate(pods, now)]
+        self.say(", ".join(parts + ([f"waiting for {names}"] if names else [])))
+
+    def finished(self, pods: int) -> None:
+        """Count the pods of a batch that is done."""
+        self._finished += pods
+
+    def _rate(self, pods: int, now: float) -> list[str]:
+        """Return the pods that are ready in words, with how fast that goes and when it ends, once that can be told."""
+        ready, elapsed = self._finished + pods, now - (self._began if self._began is not None else now)
+        if not self.pods or not ready:
+            return []
+        said = [f"{min(ready, self.pods)} of {self.pods} pods"]
+        if elapsed >= SECONDS and ready < self.pods:
+            rate = ready / elapsed
+            said += [f"{rate:.1f} pods/s", f"about {(self.pods - ready) / rate:.0f} s left"]
+        return said

@@ -1,0 +1,275 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Gates after a batch: each passes, and each fails with a sentence, before the next batch starts."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+import typing as t
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils import _asking, _gates
+from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError, UnansweredError
+from ansible_collections.meshops.istio.plugins.module_utils._http import fetch, shown, usable
+from ansible_collections.meshops.istio.plugins.module_utils._tool_rollout_restart import TOOL, check
+from ansible_collections.meshops.istio.plugins.module_utils._xds import Connected
+from unit.module_utils import builders as b
+from unit.module_utils.fake_api import FakeApi
+from unit.module_utils.running import params, task
+
+QUERY = {"query": "errors", "compare": "<", "value": 0.01}
+
+
+@pytest.fixture
+def api(quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
+    """Two stale Deployments."""
+    monkeypatch.setattr(_gates, "ASK_SECONDS", 0.02)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with FakeApi(*b.two_planes(), *b.namespaces(shop=b.NEW), *b.deployed(), *b.deployed("xeno")) as found:
+        yield found
+
+
+def restart(api: FakeApi, **gates: t.Any) -> b.Json:
+    """The result of a restart with gates; what fails is held."""
+    given = {"timeout": 0, **gates}
+    return task(api, TOOL, namespaces=["shop"], batch_size=1, batch_timeout=5, on_failure="hold", gates=given)
+
+
+def fails(api: FakeApi, **gates: t.Any) -> str:
+    """The sentence of a restart whose first batch does not pass; the second was not started."""
+    result = restart(api, **gates)
+    assert (result["failed"], len(api.writes())) == (True, 1)
+    return str(result["msg"])
+
+
+@contextlib.contextmanager
+def serving(*answers: tuple[int, t.Any], seen: list[t.Any] | None = None) -> Iterator[str]:
+    """A server that gives some answers in turn, the last one for ever."""
+    left = list(answers)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, body = left.pop(0) if len(left) > 1 else left[0]
+            if seen is not None:
+                seen.append((self.path, dict(self.headers)))
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            if status == 302:
+                self.send_header("Location", "/elsewhere")
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *dummy: t.Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+def vector(*values: str) -> b.Json:
+    """The answer to a query."""
+    result = [{"metric": {}, "value": [0, value]} for value in values]
+    return {"status": "success", "data": {"resultType": "vector", "result": result}}
+
+
+@pytest.mark.parametrize(
+    ("gates", "message"),
+    [
+        ({"soak": -1}, "gates.soak: -1 is below 0"),
+        ({"timeout": -1}, "gates.timeout: -1 is below 0"),
+        ({"http": [{"url": "file:///etc/passwd"}]}, r"gates.http\[0\].url is no URL"),
+        ({"http": [{"url": "https://"}]}, r"gates.http\[0\].url is no URL"),
+        ({"http": [{"url": "http://[1"}]}, r"gates.http\[0\].url is no URL"),
+        ({"http": [{"url": "http://a", "timeout": 0}]}, r"gates.http\[0\].timeout: 0 is not"),
+        ({"prometheus": [{"url": "a", **QUERY}]}, r"gates.prometheus\[0\].url is no URL"),
+        ({"prometheus": [{"url": "http://a", **QUERY, "value": "nan"}]}, r"gates.prometheus\[0\].value"),
+    ],
+)
+def test_gates_that_can_never_be_passed(gates: b.Json, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        check(params(TOOL, namespaces=["shop"], gates=gates))
+
+
+def test_without_gates_nothing_else_is_asked() -> None:
+    check(params(TOOL, namespaces=["shop"]))
+
+
+def test_an_expected_status_lets_the_next_batch_go(api: FakeApi) -> None:
+    with serving((204, {})) as url:
+        assert not restart(api, http=[{"url": url, "status": [200, 204]}]).get("failed")
+    assert len(api.writes()) == 2
+
+
+def test_another_status_stops(api: FakeApi) -> None:
+    with serving((503, {})) as url:
+        said = fails(api, http=[{"url": f"{url}/healthz?key=secret"}])
+    assert f"batch 1 of 2 did not pass gate http {url}/healthz within 0 s" in said
+    assert f"http: {url}/healthz answers with HTTP 503, not 200" in said
+    assert "secret" not in said
+
+
+def test_a_redirect_is_an_answer_and_not_followed(api: FakeApi) -> None:
+    with serving((302, {})) as url:
+        assert "answers with HTTP 302, not 200" in fails(api, http=[{"url": url}])
+
+
+def test_nobody_there_stops(api: FakeApi) -> None:
+    assert "does not answer" in fails(api, http=[{"url": "http://127.0.0.1:9"}])
+
+
+def test_a_gate_is_asked_until_its_time_is_over(api: FakeApi) -> None:
+    with serving((503, {}), (503, {}), (200, {})) as url:
+        assert not restart(api, timeout=30, http=[{"url": url}]).get("failed")
+
+
+def test_a_query_that_is_as_it_should_be(api: FakeApi) -> None:
+    seen: list[t.Any] = []
+    with serving((200, vector("0.001", "0")), seen=seen) as url:
+        assert not restart(api, prometheus=[{"url": f"{url}/", **QUERY, "token": "t0k3n"}]).get("failed")
+    assert seen[0][0] == "/api/v1/query?query=errors"
+    assert seen[0][1]["Authorization"] == "Bearer t0k3n"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "message"),
+    [
+        pytest.param(200, vector("0.5"), "query errors: the value is 0.5, not < 0.01", id="too much"),
+        pytest.param(200, vector(), "its result is empty: nothing was measured", id="nothing"),
+        pytest.param(200, vector("NaN"), "the value is NaN", id="NaN"),
+        pytest.param(400, {"status": "error", "error": "parse error"}, "HTTP 400: parse error", id="an error"),
+    ],
+)
+def test_a_query_that_stops(api: FakeApi, status: int, body: b.Json, message: str) -> None:
+    with serving((status, body)) as url:
+        said = fails(api, prometheus=[{"url": url, **QUERY, "token": "t0k3n"}])
+    assert message in said
+    assert "t0k3n" not in said
+
+
+def test_istiod_that_is_still_well(api: FakeApi) -> None:
+    assert not restart(api, istiod=True).get("failed")
+
+
+def test_istiod_that_falls_over(api: FakeApi) -> None:
+    def on_patch(obj: b.Json) -> None:
+        api.roll_out(obj)
+        api.get("Deployment", f"istiod-{b.NEW}")["status"]["readyReplicas"] = 0
+
+    api.on_patch = on_patch
+    said = fails(api, istiod=True)
+    assert f"did not pass gate istiod within 0 s: istiod: revision {b.NEW}: its Deployment istiod-{b.NEW}" in said
+
+
+Answer = Callable[..., tuple[Connected, ...]]
+
+
+@pytest.mark.parametrize(
+    ("revision", "rejected", "message"),
+    [
+        pytest.param(b.NEW, {}, None, id="connected"),
+        pytest.param(b.OLD, {}, f"its proxy is not connected to revision {b.NEW}", id="to another revision"),
+        pytest.param(b.NEW, {"Listener": "too new"}, "its proxy rejects Listener: too new", id="rejects"),
+    ],
+)
+def test_connections(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, revision: str, rejected: dict[str, str], message: str | None
+) -> None:
+    def proxies_of(*dummy: t.Any) -> tuple[Connected, ...]:
+        names = (f"{name}-abc-0" for name in ("web", "xeno"))
+        return tuple(Connected("shop", name, "sidecar", "1", "istiod", revision, rejected) for name in names)
+
+    monkeypatch.setattr(_asking, "proxies_of", proxies_of)
+    if message is None:
+        assert not restart(api, connected=True).get("failed")
+    else:
+        assert message in fails(api, connected=True)
+
+
+def test_an_istiod_that_cannot_be_asked_stops(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    def proxies_of(*dummy: t.Any) -> tuple[Connected, ...]:
+        raise UnansweredError("No istiod is ready to tell.")
+
+    monkeypatch.setattr(_asking, "proxies_of", proxies_of)
+    assert "connected: No istiod is ready to tell." in fails(api, connected=True)
+
+
+def later(api: FakeApi, change: Callable[[b.Json], None]) -> Callable[[b.Json], None]:
+    """A rollout that completes, and something that happens to its pods a moment after."""
+
+    def on_patch(obj: b.Json) -> None:
+        api.roll_out(obj)
+        made = [pod for pod in b.of_kind(api.objects, "Pod") if pod["metadata"]["uid"].startswith("new-")]
+        threading.Timer(0.4, lambda: change(made[0])).start()
+
+    return on_patch
+
+
+def restarts(pod: b.Json) -> None:
+    """A container restarts."""
+    pod["status"]["containerStatuses"] = [{"name": "app", "restartCount": 1, "ready": True}]
+
+
+def unready(pod: b.Json) -> None:
+    """A pod is no longer ready."""
+    pod["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(restarts, "pod web-abc-0, Restarted: 1 times", id="a restart"),
+        pytest.param(unready, "pod web-abc-0, NotReady", id="unready"),
+    ],
+)
+def test_a_batch_that_does_not_stay_ready(api: FakeApi, change: Callable[[b.Json], None], message: str) -> None:
+    api.on_patch = later(api, change)
+    said = fails(api, soak=30)
+    assert "batch 1 of 2 did not stay ready for 30 s" in said
+    assert message in said
+
+
+def test_a_batch_that_stays_ready(api: FakeApi) -> None:
+    assert not restart(api, soak=1).get("failed")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("https://user:secret@example.com:1/a?b=c", "https://example.com:1/a"),
+        ("http://example.com", "http://example.com"),
+    ],
+)
+def test_s13_a_url_is_shown_without_secrets(url: str, expected: str) -> None:
+    assert usable(url)
+    assert shown(url) == expected
+
+
+def test_a_login_in_a_url_is_sent_as_a_header() -> None:
+    seen: list[t.Any] = []
+    with serving((200, {}), seen=seen) as url:
+        fetch(url.replace("//", "//me:pass@"), timeout=5)
+    assert seen[0][1]["authorization"] == "Basic bWU6cGFzcw=="
+
+
+def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[t.Any] = []
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with serving((200, {}), seen=seen) as url:
+        monkeypatch.setenv("http_proxy", url)
+        assert fetch("http://example.invalid/a", timeout=5)[0] == 200
+    assert seen[0][0] == "http://example.invalid/a"
