@@ -235,8 +235,10 @@ class FakeApi:
 
     def _news(self, path: str, inside: list[b.Json]) -> list[b.Json]:
         """What happened in a collection since it was last listed or watched: one event for each object."""
-        before, self._shown[path] = self._shown.get(path, {}), {_identity(obj): json.dumps(obj) for obj in inside}
-        now = self._shown[path]
+        now = {_identity(obj): json.dumps(obj) for obj in inside}
+        # what a test scripted a list for is known
+        before = self._shown.get(path, now)
+        self._shown[path] = now
         gone = [("DELETED", text) for key, text in before.items() if key not in now]
         changed = [
             ("MODIFIED" if key in before else "ADDED", text) for key, text in now.items() if before.get(key) != text

@@ -1,0 +1,340 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Each gate passes and fails on a real cluster; a failure stops, goes back exactly, and loses nobody's pods (S5)."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from integration.meshes import MERGE
+from integration.objects import REV, labels, pods, until
+from integration.restarts import PLACE, Monitor, clocked, move, place, restart, template, two_revisions, workload
+from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk, Running
+from lab import Cluster
+
+Json = dict[str, Any]
+pytestmark = pytest.mark.lab
+ISTIOD = f"/apis/apps/v1/namespaces/istio-system/deployments/istiod-{NEW_REVISION}"
+
+
+@pytest.fixture(scope="module")
+def cluster(desk: Desk) -> Cluster:
+    """Two revisions."""
+    return two_revisions(desk, desk.lab.clusters[0])
+
+
+@contextlib.contextmanager
+def serving(status: int, body: Json) -> Iterator[str]:
+    """A server that always gives one answer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            data = json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            self.wfile.write(data)
+
+        def log_message(self, *_dummy: Any) -> None:
+            """Say nothing."""
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+def versions(cluster: Cluster) -> dict[str, set[str]]:
+    """The proxy versions of each workload of the namespace."""
+    found: dict[str, set[str]] = {}
+    for raw in cluster.pods(PLACE):
+        if "deletionTimestamp" not in raw["metadata"]:
+            name = raw["metadata"]["labels"]["app"]
+            one = pods(cluster, [PLACE])[(PLACE, raw["metadata"]["name"])]
+            found.setdefault(name, set()).add(one.version)
+    return found
+
+
+def two(cluster: Cluster, desk: Desk, **notes: Any) -> None:
+    """Two workloads, one after the other."""
+    place(cluster, workload("Deployment", "a", **notes), workload("Deployment", "b"))
+    move(desk, cluster)
+
+
+def gated(desk: Desk, cluster: Cluster, **gates: Any) -> Json:
+    """A restart, one workload after the other, with gates."""
+    return restart(desk, cluster, batch_size=1, gates={"timeout": 3, **gates})
+
+
+def stopped(cluster: Cluster, result: Json) -> str:
+    """The sentence of a restart that stopped after its first batch."""
+    assert result["failed"], result
+    assert versions(cluster) == {"a": {NEW_VERSION}, "b": {VERSION}}
+    return str(result["msg"])
+
+
+def answer(value: str) -> Json:
+    """What Prometheus answers."""
+    return {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [0, value]}]}}
+
+
+def test_all_gates_are_passed(desk: Desk, cluster: Cluster) -> None:
+    two(cluster, desk)
+    with serving(200, answer("0.001")) as url:
+        query = {"url": url, "query": "errors", "compare": "<", "value": 0.01}
+        gates = {"soak": 2, "istiod": True, "connected": True, "http": [{"url": url}], "prometheus": [query]}
+        result = gated(desk, cluster, **gates, timeout=30)
+    assert not result.get("failed"), result
+    assert versions(cluster) == {"a": {NEW_VERSION}, "b": {NEW_VERSION}}
+    assert result["seconds"] >= 4
+
+
+def test_a_url_that_answers_otherwise_stops(desk: Desk, cluster: Cluster) -> None:
+    two(cluster, desk)
+    with serving(503, {}) as url:
+        said = stopped(cluster, gated(desk, cluster, http=[{"url": url}]))
+    assert "answers with HTTP 503, not 200" in said
+
+
+def test_a_measurement_that_is_too_high_stops(desk: Desk, cluster: Cluster) -> None:
+    two(cluster, desk)
+    with serving(200, answer("0.2")) as url:
+        query = {"url": url, "query": "errors", "compare": "<", "value": 0.01}
+        said = stopped(cluster, gated(desk, cluster, prometheus=[query]))
+    assert "query errors: the value is 0.2, not < 0.01" in said
+
+
+def test_a_pod_that_restarts_while_it_soaks_stops(desk: Desk, cluster: Cluster) -> None:
+    two(cluster, desk, fault="restarts", delay="3s")
+    began = time.monotonic()
+    said = stopped(cluster, gated(desk, cluster, soak=60))
+    assert "did not stay ready for 60 s: Deployment restarts/a: pod a-" in said
+    assert time.monotonic() - began < 40
+
+
+@pytest.mark.parametrize(
+    ("fault", "sentence"),
+    [("disconnect", "its proxy is not connected to revision 1-31-0"), ("reject", "its proxy rejects ")],
+)
+def test_a_proxy_that_istiod_does_not_know_or_that_rejects_stops(
+    desk: Desk, cluster: Cluster, fault: str, sentence: str
+) -> None:
+    broken = workload("Deployment", "a")
+    notes = {"lab.meshops.dev/proxy-fault": fault, "lab.meshops.dev/fault-proxy": NEW_VERSION}
+    broken["spec"]["template"]["metadata"]["annotations"].update(notes)
+    place(cluster, broken, workload("Deployment", "b"))
+    move(desk, cluster)
+    assert sentence in stopped(cluster, gated(desk, cluster, connected=True))
+
+
+def test_an_istiod_that_falls_over_under_the_new_proxies_stops(desk: Desk, cluster: Cluster) -> None:
+    two(cluster, desk)
+
+    def falls() -> bool:
+        if versions(cluster).get("a") != {NEW_VERSION}:
+            return False
+        cluster.request("PATCH", ISTIOD, {"spec": {"replicas": 0}}, content_type=MERGE)
+        return True
+
+    try:
+        result = clocked(lambda: gated(desk, cluster, soak=5, istiod=True), falls).result
+        assert "did not pass gate istiod" in stopped(cluster, result)
+    finally:
+        cluster.request("PATCH", ISTIOD, {"spec": {"replicas": 1}}, content_type=MERGE)
+        until(lambda: cluster.request("GET", ISTIOD)["status"].get("readyReplicas") == 1, "istiod does not come back")
+
+
+def test_a_failure_in_batch_3_of_5_goes_back_exactly(desk: Desk, cluster: Cluster) -> None:
+    place(cluster, *(workload("Deployment", name, fault="crash-loop" if name == "c" else "") for name in "abcde"))
+    before = {name: template(cluster, "Deployment", name) for name in "abcde"}
+    running = pods(cluster, [PLACE])
+    move(desk, cluster)
+    monitor = Monitor(cluster)
+    with monitor.watching():
+        result = restart(desk, cluster, batch_size=1, on_failure="rollback", restore_labels=True)
+    assert "batch 3 of 5 failed: Deployment restarts/c: pod c-" in result["msg"]
+    failure = result["failure"]
+    assert (failure["rolled_back"], failure["rollback_problems"]) == (True, [])
+    assert failure["completed_before"] == ["Deployment restarts/a", "Deployment restarts/b"]
+    assert {name: template(cluster, "Deployment", name) for name in "abcde"} == before
+    assert labels(cluster)[PLACE][REV] == REVISION
+    until(lambda: versions(cluster) == {name: {VERSION} for name in "abcde"}, "not all are back")
+    now = pods(cluster, [PLACE])
+    assert {key: now.get(key) for key in running if key[1][0] in "de"} == {
+        key: one for key, one in running.items() if key[1][0] in "de"
+    }
+    # two replicas, of which a quarter rounded down may be away
+    assert monitor.fewest == dict.fromkeys("abcde", 2)
+
+
+def test_nobody_has_fewer_ready_pods_than_the_strategy_allows(desk: Desk, cluster: Cluster) -> None:
+    slow: Json = {"fault": "slow-start", "delay": "1s", "replicas": 4}
+    one_down = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    place(
+        cluster,
+        workload("Deployment", "surges", **slow, strategy={"rollingUpdate": {"maxSurge": 2, "maxUnavailable": 0}}),
+        workload("Deployment", "down", **slow, strategy=one_down),
+        workload("StatefulSet", "set", **slow),
+    )
+    selector = {"matchLabels": {"app": "down"}}
+    budget: Json = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget"}
+    budget |= {"metadata": {"name": "down", "namespace": PLACE}, "spec": {"maxUnavailable": 1, "selector": selector}}
+    cluster.apply([budget])
+    move(desk, cluster)
+    monitor = Monitor(cluster)
+    with monitor.watching():
+        result = restart(desk, cluster, gates={"soak": 2})
+    assert not result.get("failed"), result
+    assert monitor.fewest == {"surges": 4, "down": 3, "set": 3}
+
+
+class Cutter:
+    """Stands between a client and the API server, and cuts all connections every two seconds."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        host, _colon, port = cluster.server.removeprefix("https://").partition(":")
+        self.there = (host, int(port))
+        self.cuts = 0
+        self.open: list[socket.socket] = []
+        self.server = socket.create_server(("127.0.0.1", 0))
+        self.ended = threading.Event()
+        for work in (self._accept, self._cut):
+            threading.Thread(target=work, daemon=True).start()
+
+    @property
+    def url(self) -> str:
+        """Where to go instead of the API server."""
+        return f"https://127.0.0.1:{self.server.getsockname()[1]}"
+
+    def _accept(self) -> None:
+        while not self.ended.is_set():
+            try:
+                here, _address = self.server.accept()
+                there = socket.create_connection(self.there)
+            except OSError:
+                return
+            self.open += [here, there]
+            for one, other in ((here, there), (there, here)):
+                threading.Thread(target=self._copy, args=(one, other), daemon=True).start()
+
+    def _copy(self, one: socket.socket, other: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := one.recv(65536):
+                other.sendall(data)
+        for end in (one, other):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _cut(self) -> None:
+        while not self.ended.wait(2.0):
+            for end in self.open:
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+            self.cuts += 1
+            self.open = []
+
+    def close(self) -> None:
+        """End it."""
+        self.ended.set()
+        self.server.close()
+
+
+def test_connections_that_are_cut_every_two_seconds_change_nothing(desk: Desk, cluster: Cluster) -> None:
+    place(cluster, *(workload("Deployment", name, fault="slow-start", delay="2s", replicas=4) for name in "abc"))
+    move(desk, cluster)
+    cutter = Cutter(cluster)
+    # JSON is YAML, and the certificate is for 127.0.0.1 too
+    login = desk.folder / "cut.kubeconfig"
+    login.write_text(cluster.kubeconfig.read_text(encoding="utf-8").replace(cluster.server, cutter.url))
+    result = restart(desk, cluster, kubeconfig=str(login), batch_size=2)
+    cutter.close()
+    assert not result.get("failed"), result
+    assert cutter.cuts >= 3
+    assert versions(cluster) == {name: {NEW_VERSION} for name in "abc"}
+    assert result["batches"] == [["Deployment restarts/a", "Deployment restarts/b"], ["Deployment restarts/c"]]
+
+
+def started(desk: Desk, cluster: Cluster) -> Running:
+    """A playbook that restarts the namespace, one workload after the other."""
+    task = {"meshops.istio.rollout_restart": {"namespaces": [PLACE], "batch_size": 1}}
+    login = {"kubeconfig": "{{ istio_kubeconfig }}", "context": "{{ istio_context }}"}
+    play = {
+        "hosts": "all",
+        "connection": "local",
+        "gather_facts": False,
+        "module_defaults": {"group/meshops.istio.istio": login},
+        "tasks": [task],
+    }
+    path = desk.folder / f"restart-{next(desk.numbers)}.yml"
+    path.write_text(json.dumps([play]), encoding="utf-8")
+    return desk.start([cluster], playbook=str(path))
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
+def test_an_interrupted_run_is_finished_by_the_next_and_nothing_restarts_twice(
+    desk: Desk, cluster: Cluster, how: signal.Signals
+) -> None:
+    place(cluster, *(workload("Deployment", name, fault="slow-start", delay="3s") for name in "abc"))
+    move(desk, cluster)
+    running = started(desk, cluster)
+    running.until_it_says("batch 2 of 3", "waiting for")
+    if how is signal.SIGINT:
+        running.process.send_signal(how)
+        running.process.wait(30)
+    else:
+        running.kill()
+    cluster.wait_ready([PLACE])
+    done = {name for name, found in versions(cluster).items() if found == {NEW_VERSION}}
+    assert {"a"} <= done <= {"a", "b"}
+    before = pods(cluster, [PLACE])
+    result = restart(desk, cluster)
+    assert not result.get("failed"), result
+    assert set(result["restarted"]) == {f"Deployment {PLACE}/{name}" for name in set("abc") - done}
+    assert versions(cluster) == {name: {NEW_VERSION} for name in "abc"}
+    kept = {key for key in before if key[1][0] in done}
+    assert {key: pods(cluster, [PLACE])[key] for key in kept} == {key: before[key] for key in kept}
+
+
+@pytest.mark.parametrize(("answers", "well"), [(True, True), (False, False)], ids=["passes", "fails"])
+def test_tasks_of_the_user_after_a_wave(desk: Desk, cluster: Cluster, answers: bool, well: bool) -> None:
+    place(cluster, workload("Deployment", "a"))
+    before, after = (desk.folder / f"{name}-{answers}.yml" for name in ("before", "after"))
+    before.write_text(json.dumps([{"ansible.builtin.debug": {"msg": "before {{ data_plane_wave | join }}"}}]))
+    that = {"that": [answers, f"data_plane_wave == ['{PLACE}']", "data_plane_wave_restart.restarted | length == 1"]}
+    after.write_text(json.dumps([{"ansible.builtin.assert": that}]))
+    variables = {
+        "data_plane_revision": NEW_REVISION,
+        "data_plane_version": NEW_VERSION,
+        "data_plane_source_revision": REVISION,
+        "data_plane_waves": [[PLACE]],
+        "data_plane_hooks": {"before_wave": str(before), "after_wave": str(after)},
+    }
+    role = {"ansible.builtin.import_role": {"name": "meshops.istio.data_plane"}, "vars": variables}
+    login = {"kubeconfig": "{{ istio_kubeconfig }}", "context": "{{ istio_context }}"}
+    play = {
+        "hosts": "all",
+        "connection": "local",
+        "gather_facts": False,
+        "module_defaults": {"group/meshops.istio.istio": login},
+        "tasks": [role],
+    }
+    path = desk.folder / f"hooks-{answers}.yml"
+    path.write_text(json.dumps([play]), encoding="utf-8")
+    ended = desk.play([cluster], playbook=str(path))
+    assert (ended.returncode == 0) is well, ended.output
+    assert f"before {PLACE}" in ended.output
+    assert versions(cluster) == {"a": {NEW_VERSION if well else VERSION}}
+    assert labels(cluster)[PLACE][REV] == (NEW_REVISION if well else REVISION)
+    if not well:
+        assert f"The tasks after the wave {PLACE} failed, it was moved back" in ended.failure(cluster)
