@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
 import datetime
 import functools
@@ -120,6 +121,7 @@ class Restarter:
         What somebody else changed meanwhile is theirs: it is left as it is.
         """
         restarted = [w for w in workloads if w.key in self.previous]
+        self._look_again(restarted)
         mine = [w for w in restarted if w.key not in self.waiting.changed]
         problems = [
             f"{w} was changed by {self.waiting.changed[w.key]} meanwhile and is left as it is"
@@ -140,6 +142,17 @@ class Restarter:
         except RolloutError as exc:
             problems.append(exc.message)
         return problems
+
+    def _look_again(self, workloads: list[Workload]) -> None:
+        """What somebody else changed may be known to the API server only yet."""
+
+        def look(workload: Workload) -> None:
+            with contextlib.suppress(MeshError):
+                self.tracker.put(workload.key, self.client.get(workload.path, doing=f"Reading {workload}"))
+            self.waiting.notice(workload)
+
+        with concurrent.futures.ThreadPoolExecutor(max_workers=PATCHES_AT_ONCE) as pool:
+            list(pool.map(look, workloads))
 
     def _delete_stuck(self, workloads: list[Workload]) -> None:
         """A StatefulSet never replaces its own broken pod (Kubernetes documentation, Forced rollback)."""

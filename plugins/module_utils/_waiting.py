@@ -52,7 +52,7 @@ class Waiting:
         self.progress.begin()
         while True:
             for workload in batch:
-                self._notice(workload)
+                self.notice(workload)
             waiting = [workload for workload in batch if not self._complete(workload)]
             names = [f"{workload.namespace}/{workload.name}" for workload in waiting]
             ready = self._ready(batch) if waiting else sum(workload.replicas for workload in batch)
@@ -79,7 +79,7 @@ class Waiting:
     def _ready(self, batch: list[Workload]) -> int:
         return sum(one.new and one.state.pod.ready for w in batch for one in self.tracker.pods_of(w.key))
 
-    def _notice(self, workload: Workload) -> None:
+    def notice(self, workload: Workload) -> None:
         """Notice that a template is no longer what our patch made it."""
         ours, obj = self.stamped.get(workload.key), self.tracker.get(workload.key)
         if ours is None or obj is None or workload.key in self.changed:
