@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import random
+import ssl
 import threading
 import time
 import typing as t
@@ -96,14 +97,15 @@ class Client:
     def _send(self, doing: str, method: str, path: str, params: Mapping[str, t.Any], **kw: t.Any) -> t.Any:
         """Send with retries: everything that the server turned away, and reads whose connection broke."""
         url = self.server + path + ("?" + urlencode(params) if params else "")
+        repeatable = method in ("GET", "PATCH") or bool(params.get("dryRun"))
         for attempt in range(1, TRIES + 1):
             last = attempt == TRIES
             try:
                 response = self._pool.request(method, url, retries=False, **kw)
-            except SSLError as exc:
-                raise ClusterError(f"{doing} failed: TLS to {self.server} was refused: {exc}") from exc
             except (HTTPError, OSError) as exc:
-                if last or method not in ("GET", "PATCH"):
+                if isinstance(exc, SSLError) and not _hung_up(exc):
+                    raise ClusterError(f"{doing} failed: TLS to {self.server} was refused: {exc}") from exc
+                if last or not repeatable:
                     raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
                 time.sleep(_backoff(attempt, None))
                 continue
@@ -269,6 +271,11 @@ class Client:
             raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
         self._count("GET", path, params)
         return found
+
+
+def _hung_up(exc: Exception) -> bool:
+    """Return whether the other side closed the connection in the middle of TLS, which refuses nothing."""
+    return any(isinstance(cause, ssl.SSLEOFError) for cause in (*exc.args, exc.__cause__))
 
 
 def _events(response: t.Any) -> Iterator[Json]:

@@ -58,11 +58,8 @@ def serving(status: int, body: Json) -> Iterator[str]:
 def versions(cluster: Cluster) -> dict[str, set[str]]:
     """The proxy versions of each workload of the namespace."""
     found: dict[str, set[str]] = {}
-    for raw in cluster.pods(PLACE):
-        if "deletionTimestamp" not in raw["metadata"]:
-            name = raw["metadata"]["labels"]["app"]
-            one = pods(cluster, [PLACE])[(PLACE, raw["metadata"]["name"])]
-            found.setdefault(name, set()).add(one.version)
+    for (_namespace, name), pod in pods(cluster, [PLACE]).items():
+        found.setdefault(name.partition("-")[0], set()).add(pod.version)
     return found
 
 

@@ -7,10 +7,12 @@
 from __future__ import annotations
 
 import json
+import ssl
 import typing as t
 from collections.abc import Iterator
 
 import pytest
+from urllib3.exceptions import SSLError
 
 from ansible_collections.meshops.istio.plugins.module_utils import _client
 from ansible_collections.meshops.istio.plugins.module_utils._auth import Connection
@@ -88,6 +90,37 @@ def test_retry_after_is_read_from_the_answer(api: FakeApi, monkeypatch: pytest.M
 def test_reads_and_patches_survive_a_broken_connection(api: FakeApi, method: str) -> None:
     api.script(method, SHOP, BROKEN, Answer({"ok": True}))
     assert api.client().request(method, SHOP) == {"ok": True}
+
+
+def test_a_dry_run_survives_a_broken_connection(api: FakeApi) -> None:
+    api.script("POST", SHOP, BROKEN, Answer({"ok": True}))
+    assert api.client().request("POST", SHOP, body={}, params={"dryRun": "All"}) == {"ok": True}
+
+
+@pytest.mark.parametrize(
+    ("cause", "survived"),
+    [
+        pytest.param(ssl.SSLEOFError("unexpected EOF"), True, id="cut off"),
+        pytest.param(ssl.SSLCertVerificationError("self-signed"), False, id="not to be trusted"),
+    ],
+)
+def test_only_tls_that_was_cut_off_is_tried_again(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, cause: ssl.SSLError, survived: bool
+) -> None:
+    client, errors = api.client(), [SSLError(cause)]
+    request = client._pool.request
+
+    def fails_once(*args: t.Any, **options: t.Any) -> t.Any:
+        if errors:
+            raise errors.pop()
+        return request(*args, **options)
+
+    monkeypatch.setattr(client._pool, "request", fails_once)
+    if survived:
+        assert client.get(SHOP)
+    else:
+        with pytest.raises(ClusterError, match="TLS to .* was refused"):
+            client.get(SHOP)
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE"])
