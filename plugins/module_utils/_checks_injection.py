@@ -72,6 +72,15 @@ def _several_labels(snapshot: Snapshot, goal: Goal) -> Found:
             yield f"namespace {namespace.name}", f"It has {' and '.join(asked)}: {wins}."
 
 
+def _unreadable(snapshot: Snapshot, goal: Goal) -> Found:
+    for revision in snapshot.mesh.revisions.values():
+        for name, why in revision.unreadable.items():
+            yield (
+                f"ConfigMap {revision.namespace}/{name}",
+                f"What revision {revision.name} injects, or was installed with, is not known: {why}.",
+            )
+
+
 CHECKS = (
     Check("MU010", ERROR, "dangling label", "Pods of this namespace start without a proxy, silently.",
           "label the namespace with a revision or tag that exists", _dangling, ERROR),
@@ -90,4 +99,6 @@ CHECKS = (
           "remove or narrow one of them", _overlapping, WARNING),
     Check("MU017", WARNING, "several injection labels", "istio-injection hides istio.io/rev (IST0123).",
           "keep one of the labels; namespace_revision changes both at once", _several_labels, WARNING),
+    Check("MU018", ERROR, "unreadable configuration", "istiod reads it too, and which image is right cannot be judged.",
+          "install the revision again, or write the ConfigMap back as its installer made it", _unreadable, ERROR),
 )  # fmt: skip

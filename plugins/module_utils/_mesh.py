@@ -100,7 +100,7 @@ class Injector:
     def deactivated(self) -> bool:
         """Whether no pod can match: how Istio parks the webhooks of a non-revisioned install behind the default tag."""
         return bool(self.webhooks) and all(
-            DEACTIVATED in (hook.get("namespaceSelector", {}).get("matchLabels") or {}) for hook in self.webhooks
+            DEACTIVATED in ((hook.get("namespaceSelector") or {}).get("matchLabels") or {}) for hook in self.webhooks
         )
 
 
@@ -122,8 +122,8 @@ class Revision:
     """One control plane: its Deployment as it is, and what it injects.
 
     ``installed_by`` is the version of the istioctl or the chart that installed it, empty for other installers; ``need``
-    is what each of its pods requests, ``limits`` what it may take,
-    ``placement`` where it may run.
+    is what each of its pods requests, ``limits`` what it may take, ``placement`` where it may run. ``unreadable`` maps
+    a ConfigMap of it that cannot be read to why; ``config``, or the values, are then as if it were not there.
     """
 
     name: str
@@ -141,6 +141,12 @@ class Revision:
     need: Need = NOTHING
     limits: Need = NOTHING
     placement: Placement = dataclasses.field(default_factory=Placement)
+    unreadable: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def unreadable_maps(self) -> str:
+        """What cannot be read of it, as the end of a sentence."""
+        return "; ".join(f"ConfigMap {name} cannot be read: {why}" for name, why in self.unreadable.items())
 
     @property
     def version(self) -> str:

@@ -9,6 +9,7 @@ istio-discovery/templates (names and labels).
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as t
 from collections.abc import Iterable, Mapping
@@ -35,6 +36,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
 )
 from ansible_collections.meshops.istio.plugins.module_utils._placement import read_placement
 from ansible_collections.meshops.istio.plugins.module_utils._room import need_of_pod
+from ansible_collections.meshops.istio.plugins.module_utils._selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils._versions import parse
 
 
@@ -69,25 +71,57 @@ def rejecting(obj: Json) -> tuple[str, str] | None:
 
 
 def read_injection_config(data: Mapping[str, str], load: t.Callable[[str], t.Any]) -> InjectionConfig:
-    """Return what an injector ConfigMap says; ``load`` parses YAML."""
-    values = json.loads(data.get("values") or "{}")
-    shared = values.get("global") or {}
-    config = load(data.get("config") or "") or {}
+    """Return what an injector ConfigMap says; ``load`` parses YAML.
+
+    Raises:
+        ValueError: the texts in it are no such thing.
+    """
+    shared = _map("values.global", _map("values", json.loads(data.get("values") or "{}")).get("global"))
+    config = _map("config", load(data.get("config") or ""))
     return InjectionConfig(
         hub=str(shared.get("hub") or ""),
         tag=str(shared.get("tag") or ""),
-        image=str((shared.get("proxy") or {}).get("image") or "proxyv2"),
+        image=str(_map("values.global.proxy", shared.get("proxy")).get("image") or "proxyv2"),
         variant=str(shared.get("variant") or ""),
         policy=str(config.get("policy") or "enabled"),
-        never=tuple(config.get("neverInjectSelector") or ()),
-        always=tuple(config.get("alwaysInjectSelector") or ()),
+        never=_selectors(config, "neverInjectSelector"),
+        always=_selectors(config, "alwaysInjectSelector"),
     )
+
+
+def _map(what: str, value: t.Any) -> Json:
+    if value is not None and not isinstance(value, dict):
+        raise ValueError(f"{what} is no map")
+    return value or {}
+
+
+def _selectors(config: Json, what: str) -> tuple[Json, ...]:
+    """The API server checks no selector that is text in a ConfigMap."""
+    found = config.get(what) or []
+    try:
+        for selector in found:
+            matches(selector, {})
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise ValueError(f"config.{what} is no list of label selectors ({exc})") from exc
+    return tuple(found)
+
+
+def _values(data: Mapping[str, str]) -> tuple[Json, Json]:
+    """Return what the user gave and what came of it: one without the other would be settings that nobody made."""
+    original, merged = (_map(key, json.loads(data.get(key) or "{}")) for key in ("original-values", "merged-values"))
+    return original, merged
+
+
+def replicas_of(deployment: Mapping[str, t.Any]) -> int:
+    """Return how many pods a Deployment asks for."""
+    wanted = deployment["spec"].get("replicas")
+    return 1 if wanted is None else int(wanted)
 
 
 def rolled_out(deployment: Mapping[str, t.Any]) -> bool:
     """Return whether a Deployment is at its newest generation with all updated replicas ready (safety rule S3)."""
     status = deployment.get("status") or {}
-    wanted = deployment.get("spec", {}).get("replicas", 1)
+    wanted = replicas_of(deployment)
     return (
         (status.get("observedGeneration") or 0) >= (deployment.get("metadata", {}).get("generation") or 0)
         and wanted > 0
@@ -100,32 +134,38 @@ def read_revision(
     name: str, namespace: str, deployment: Json | None, maps: Mapping[str, Json], load: t.Any
 ) -> Revision:
     """Return one revision from its Deployment and the ConfigMaps of the namespace."""
-    injector_map = maps.get(f"istio-sidecar-injector{suffix(name)}")
-    values_map = maps.get(f"values{suffix(name)}")
-    config = read_injection_config(injector_map.get("data") or {}, load) if injector_map else None
-    data = (values_map or {}).get("data", {})
-    values = {key: json.loads(data.get(f"{key}-values") or "{}") for key in ("original", "merged")}
-    given = {"user_values": values["original"], "merged_values": values["merged"]}
+    injector, remembered = f"istio-sidecar-injector{suffix(name)}", f"values{suffix(name)}"
+    unreadable: dict[str, str] = {}
+    config: InjectionConfig | None = None
+    user: Json = {}
+    merged: Json = {}
+    try:
+        if injector in maps:
+            config = read_injection_config(maps[injector].get("data") or {}, load)
+    except ValueError as exc:
+        unreadable[injector] = str(exc)
+    try:
+        user, merged = _values(maps.get(remembered, {}).get("data") or {})
+    except ValueError as exc:
+        unreadable[remembered] = str(exc)
+    found = Revision(name, namespace, config=config, user_values=user, merged_values=merged, unreadable=unreadable)
     if deployment is None:
-        return Revision(name, namespace, config=config, **given)
+        return found
     containers = deployment["spec"]["template"]["spec"]["containers"]
-    image = next((c["image"] for c in containers if c["name"] == "discovery"), "")
+    image = next((str(c.get("image") or "") for c in containers if c["name"] == "discovery"), "")
     status = deployment.get("status") or {}
-    return Revision(
-        name=name,
-        namespace=namespace,
+    return dataclasses.replace(
+        found,
         deployment=name_of(deployment),
         installed_by=written_by(deployment),
         image=image,
-        replicas=int(deployment["spec"].get("replicas", 1)),
+        replicas=replicas_of(deployment),
         ready=int(status.get("readyReplicas") or 0),
         rolled_out=rolled_out(deployment),
-        config=config,
         manager=manager_of(deployment),
         need=need_of_pod(deployment["spec"]["template"]["spec"]),
         limits=need_of_pod(deployment["spec"]["template"]["spec"], "limits"),
         placement=read_placement(deployment["spec"]["template"], namespace),
-        **given,
     )
 
 

@@ -84,6 +84,8 @@ def standing_problem(mesh: Mesh, revision: str, version: str | None) -> str | No
         return "its istiod Deployment is missing"
     if here and version and without_image_type(found.version) != without_image_type(version):
         return f"its istiod has the image tag {found.version}, not {version}"
+    if found.unreadable:
+        return f"its {found.unreadable_maps}"
     if here and not found.rolled_out:
         return (
             f"its Deployment {found.deployment} is not rolled out: {found.ready} of {found.replicas} replicas are ready"

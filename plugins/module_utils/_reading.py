@@ -40,8 +40,15 @@ OF_ISTIO = (CRD_VERSION, f"app.kubernetes.io/part-of=istio,!{CRD_VERSION}")
 
 
 def load_yaml(text: str) -> t.Any:
-    """Parse YAML with the C loader where there is one: an injector config has a thousand lines."""
-    return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
+    """Parse YAML with the C loader where there is one: an injector config has a thousand lines.
+
+    Raises:
+        ValueError: it is no YAML.
+    """
+    try:
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
+    except yaml.YAMLError as exc:
+        raise ValueError(" ".join(str(exc).split())) from exc
 
 
 def fetch_mesh(client: Client, istio_namespace: str) -> Mesh:

@@ -96,16 +96,15 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
     containers = [*(pod_spec.get("containers") or ()), *(pod_spec.get("initContainers") or ())]
     own_proxy = next((str(c.get("image") or "") for c in containers if c.get("name") == "istio-proxy"), None)
     rolling = strategy.get("rollingUpdate") or {}
-    desired = (
-        (obj.get("status") or {}).get("desiredNumberScheduled", 0) if kind == "DaemonSet" else spec.get("replicas", 1)
-    )
+    wanted = (obj.get("status") or {}).get("desiredNumberScheduled") if kind == "DaemonSet" else spec.get("replicas")
+    desired = int(kind != "DaemonSet" if wanted is None else wanted)
     return Workload(
         kind=kind,
         namespace=obj["metadata"]["namespace"],
         name=name_of(obj),
         uid=obj["metadata"].get("uid", ""),
-        replicas=int(desired),
-        takes_down=takes_down(kind, str(strategy.get("type") or ""), rolling, int(desired)),
+        replicas=desired,
+        takes_down=takes_down(kind, str(strategy.get("type") or ""), rolling, desired),
         template_labels=labels_of(template),
         template_annotations=annotations_of(template),
         gateway=_is_gateway(template, own_proxy),

@@ -135,6 +135,18 @@ IN_PLACE = {"strategy": "in_place", "revision": REVISION}
 AFTER = {"stage": "after"}
 
 
+@contextmanager
+def broken_injector(cluster: Cluster) -> Iterator[None]:
+    """The injector's values are cut off."""
+    path = f"/api/v1/namespaces/istio-system/configmaps/istio-sidecar-injector-{REVISION}"
+    text = cluster.request("GET", path)["data"]["values"]
+    cluster.request("PATCH", path, {"data": {"values": text[:99]}}, content_type=MERGE)
+    try:
+        yield
+    finally:
+        cluster.request("PATCH", path, {"data": {"values": text}}, content_type=MERGE)
+
+
 @pytest.mark.parametrize(
     ("code", "place", "state", "options"),
     [
@@ -148,6 +160,7 @@ AFTER = {"stage": "after"}
         ),
         pytest.param("MU008", f"Deployment istiod-{REVISION}", nothing, IN_PLACE, id="MU008: one istiod, in place"),
         pytest.param("MU016", "namespace shop", copied_injector, CANARY, id="MU016: a copy of the injector"),
+        pytest.param("MU018", f"injector-{REVISION}", broken_injector, CANARY, id="MU018: an injector that is cut off"),
         pytest.param("MU020", f"Deployment {SCRATCH}/web", old_proxy, CANARY, id="MU020: an older image"),
         pytest.param("MU022", SCRATCH, unlabelled, CANARY, id="MU022: the label is gone"),
         pytest.param("MU024", f"Deployment {SCRATCH}/web", old_proxy, AFTER, id="MU024: stale on the old revision"),

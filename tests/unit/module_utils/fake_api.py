@@ -320,7 +320,7 @@ def _merged(obj: t.Any, patch: t.Any) -> t.Any:
 
 
 def _selected(obj: b.Json, selector: str) -> bool:
-    labels = obj["metadata"].get("labels", {})
+    labels = obj["metadata"].get("labels") or {}
     for part in filter(None, re.split(r",(?![^(]*\))", selector)):
         if part.startswith("!") and part[1:] not in labels:
             continue

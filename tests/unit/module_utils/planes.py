@@ -193,13 +193,13 @@ def endpoint_slices(objects: Iterable[Json]) -> list[Json]:
         return []
     ready = {obj["metadata"]["labels"][REV] for obj in objects if obj["kind"] == "Deployment" and _serves(obj)}
     services = [obj for obj in objects if obj["kind"] == "Service" and obj.get("spec", {}).get("selector")]
-    labels = [obj["metadata"].get("labels", {}) for obj in services]
+    labels = [obj["metadata"].get("labels") or {} for obj in services]
     own = [found[REV] for found in labels if REV in found and TAG not in found]
     return [endpoint_slice(revision, ready=int(revision in ready)) for revision in own]
 
 
 def _serves(obj: Json) -> bool:
-    return REV in obj["metadata"].get("labels", {}) and bool(obj.get("status", {}).get("readyReplicas"))
+    return REV in (obj["metadata"].get("labels") or {}) and bool(obj.get("status", {}).get("readyReplicas"))
 
 
 def autoscaler(revision: str = OLD, *, current: int = 1, highest: int = 5, **conditions: tuple[str, str]) -> Json:
