@@ -39,7 +39,15 @@ STATUS = "sidecar.istio.io/status"
 #: Image that injection replaces in templates of gateways.
 PLACEHOLDER = "auto"
 MANAGED_GATEWAY = "gateway.istio.io/managed"
-KEPT_ANNOTATIONS = (REV, STATUS, PROXY_IMAGE, "sidecar.istio.io/inject", "sidecar.istio.io/proxyImageType")
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+KEPT_ANNOTATIONS = (
+    REV,
+    STATUS,
+    PROXY_IMAGE,
+    RESTARTED_AT,
+    "sidecar.istio.io/inject",
+    "sidecar.istio.io/proxyImageType",
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import traceback
 import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils._client import Client, Json
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError
+from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError, ForbiddenError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils._managers import manager_of
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     CRD_VERSION,
@@ -24,7 +24,12 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, Pod, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Namespace, Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._surroundings import around_from, submit_surroundings
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, Workload, read_workload
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import (
+    COLLECTIONS,
+    ROLLOUT,
+    Workload,
+    read_workload,
+)
 
 YAML_IMPORT_ERROR: str | None = None
 try:
@@ -128,9 +133,15 @@ def fetch_pods(client: Client, namespace: str | None = None) -> tuple[Pod, ...]:
 def _submit_pods(pool: concurrent.futures.Executor, client: Client) -> dict[str, t.Any]:
     def workloads(kind: str) -> list[Workload]:
         each = functools.partial(read_workload, kind)
-        return client.collect(f"/apis/apps/v1/{ROLLED[kind]}", each, doing=f"Reading {ROLLED[kind]}")[0]
+        try:
+            return client.collect(COLLECTIONS[kind], each, doing=f"Reading {kind}s")[0]
+        except (ForbiddenError, NotFoundError):
+            # no Argo Rollouts here, or none that this user may read: then they are only named
+            if kind != ROLLOUT:
+                raise
+            return []
 
-    jobs: dict[str, t.Any] = {kind: pool.submit(workloads, kind) for kind in ROLLED}
+    jobs: dict[str, t.Any] = {kind: pool.submit(workloads, kind) for kind in COLLECTIONS}
     jobs["pods"] = pool.submit(fetch_pods, client)
     for kind, path in (("ReplicaSet", "/apis/apps/v1/replicasets"), ("Job", "/apis/batch/v1/jobs")):
         jobs[kind] = pool.submit(_fetch_parents, client, kind, path)
@@ -167,7 +178,7 @@ def _fetch_parents(client: Client, kind: str, path: str) -> dict[tuple[str, str,
 def _detail_from(jobs: dict[str, t.Any]) -> dict[str, t.Any]:
     if not jobs:
         return {}
-    workloads = {workload.key: workload for kind in ROLLED for workload in jobs[kind].result()}
+    workloads = {workload.key: workload for kind in COLLECTIONS for workload in jobs[kind].result()}
     return {
         "pods": jobs["pods"].result(),
         "workloads": workloads,

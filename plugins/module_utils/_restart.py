@@ -11,9 +11,9 @@ import dataclasses
 import datetime
 import functools
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils._client import Client, Json
+from ansible_collections.meshops.istio.plugins.module_utils._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils._errors import (
     ConflictError,
     MeshError,
@@ -27,7 +27,12 @@ from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Sna
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Run
 from ansible_collections.meshops.istio.plugins.module_utils._tracker import Key, Tracker, list_states
 from ansible_collections.meshops.istio.plugins.module_utils._waiting import Waiting
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import RESTARTED_AT, Workload
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import (
+    RESTARTED_AT,
+    ROLLOUT,
+    Workload,
+    restart_patch,
+)
 
 PATCHES_AT_ONCE = 8
 
@@ -41,6 +46,8 @@ class Restarter:
     tracker: Tracker
     #: Pods that the whole task replaces.
     pods: int = 0
+    #: Workloads whose restart was begun by an earlier task, with the stamp of their template from before it.
+    resumed: Mapping[Key, str | None] = dataclasses.field(default_factory=dict)
     previous: dict[Key, str | None] = dataclasses.field(default_factory=dict)
 
     @property
@@ -76,23 +83,20 @@ class Restarter:
         keys = {workload.key for workload in batch}
         before = ((owner.key, pod) for pod in self.snapshot.pods if (owner := self.snapshot.workload_of(pod)))
         self.tracker.follow(keys, ((key, pod) for key, pod in before if key in keys))
-        stamp = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        self.previous.update({key: self.resumed[key] for key in keys if key in self.resumed})
+        stamp, fresh = _now(), [workload for workload in batch if workload.key not in self.resumed]
         with concurrent.futures.ThreadPoolExecutor(max_workers=PATCHES_AT_ONCE) as pool:
-            list(pool.map(lambda workload: self._stamp(workload, stamp), batch))
+            list(pool.map(lambda workload: self._stamp(workload, stamp), fresh))
         self.waiting.until_complete(label, batch, self.run.params["batch_timeout"])
         self.gates.pass_through(label, batch)
         self.waiting.progress.finished(sum(workload.replicas for workload in batch))
 
     def _stamp(self, workload: Workload, stamp: str | None, remember: bool = True) -> None:
-        """Set (or with None remove) the annotation that makes a rollout; the uid guards against a namesake."""
-        patch: Json = {
-            "metadata": {"uid": workload.uid},
-            "spec": {"template": {"metadata": {"annotations": {RESTARTED_AT: stamp}}}},
-        }
+        """Begin a restart, or with None take it back."""
         if remember:
             self.previous[workload.key] = workload.template_annotations.get(RESTARTED_AT)
         try:
-            answer = self.client.merge(workload.path, patch, doing=f"Restarting {workload}")
+            answer = self.client.merge(workload.path, restart_patch(workload, stamp), doing=f"Restarting {workload}")
         except (ConflictError, NotFoundError) as exc:
             raise RolloutError(f"{workload} was deleted or replaced by somebody else meanwhile; run again.") from exc
         self.waiting.stamped[workload.key] = answer
@@ -118,7 +122,8 @@ class Restarter:
     def roll_back(self, workloads: Iterable[Workload]) -> list[str]:
         """Give the restarted workloads their template from before back and wait; return what did not come back.
 
-        What somebody else changed meanwhile is theirs: it is left as it is.
+        What somebody else changed meanwhile is theirs: it is left as it is. An Argo Rollout has no way back, as a
+        restart changes no template of it: it is restarted once more, and its pods get the proxy of the labels of then.
         """
         restarted = [w for w in workloads if w.key in self.previous]
         self._look_again(restarted)
@@ -131,7 +136,8 @@ class Restarter:
         self.tracker.follow(workload.key for workload in mine)
         for workload in mine:
             try:
-                self._stamp(workload, self.previous[workload.key], remember=False)
+                before = _now() if workload.kind == ROLLOUT else self.previous[workload.key]
+                self._stamp(workload, before, remember=False)
             except MeshError as exc:
                 problems.append(exc.message)
         self._delete_stuck(mine)
@@ -165,6 +171,10 @@ class Restarter:
                 if state.stays and not pod.ready and pod.uid not in before:
                     doing = f"Deleting the broken pod {pod.name} of a StatefulSet"
                     self.client.request("DELETE", f"{path}/{pod.name}", doing=doing)
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def tight_budget(snapshot: Snapshot, batch: list[Workload]) -> str:

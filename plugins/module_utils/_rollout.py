@@ -9,13 +9,17 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._pods import Trouble
-
-DEADLINE = "ProgressDeadlineExceeded"
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import DEADLINE as DEADLINE
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import HEALTHY, ROLLOUT, restarted
 
 
 def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
     """Return whether the newest template of a workload runs everywhere and is available."""
     spec, status = obj["spec"], obj.get("status") or {}
+    if kind == ROLLOUT:
+        # its generation is observed as a text (argo-rollouts utils/rollout/rolloututil.go)
+        seen = str(status.get("observedGeneration") or "") == str(obj["metadata"].get("generation", 0))
+        return seen and restarted(obj) and status.get("phase") == HEALTHY
     if (status.get("observedGeneration") or 0) < obj["metadata"].get("generation", 0):
         return False
     updated = status.get("updatedNumberScheduled" if kind == "DaemonSet" else "updatedReplicas") or 0
@@ -33,6 +37,9 @@ def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
 def failure(kind: str, obj: Mapping[str, t.Any]) -> Trouble | None:
     """Return why a rollout will not complete, as the conditions of its newest generation say it, or None."""
     status = obj.get("status") or {}
+    if kind == ROLLOUT:
+        degraded = status.get("phase") == "Degraded"
+        return Trouble("Degraded", str(status.get("message") or "")) if degraded else None
     if (status.get("observedGeneration") or 0) < obj["metadata"].get("generation", 0):
         return None
     for condition in status.get("conditions") or ():

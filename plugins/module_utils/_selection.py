@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils._selectors import matches, parse_selector
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, Workload
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import COLLECTIONS, Workload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Selection:
         there = [workload for workload in workloads if self._of_kind(workload)]
         unknown = [name for name in self.names if not any(_named(workload, name) for workload in there)]
         if unknown:
-            kinds = " or ".join(self.kinds or ROLLED)
+            kinds = " or ".join(self.kinds) or "workload"
             raise ParameterError(
                 f"Parameter names: no {kinds} in {', '.join(self.namespaces)} is called {', '.join(unknown)}."
             )
@@ -63,10 +63,10 @@ def read_selection(params: Mapping[str, t.Any]) -> Selection:
     """
     for name in params["names"]:
         kind, slash, pattern = name.rpartition("/")
-        if (slash and kind not in ROLLED) or not pattern:
+        if (slash and kind not in COLLECTIONS) or not pattern:
             raise ParameterError(
                 f"Parameter names: {name!r} is neither the name of a workload nor KIND/NAME with one of the kinds "
-                f"{', '.join(ROLLED)}."
+                f"{', '.join(COLLECTIONS)}."
             )
     try:
         labels = parse_selector(params["label_selector"] or "")

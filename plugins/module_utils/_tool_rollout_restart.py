@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime
 import time
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils import _prove
 from ansible_collections.meshops.istio.plugins.module_utils._argspec import ArgumentSpec
@@ -32,17 +32,23 @@ from ansible_collections.meshops.istio.plugins.module_utils._planned import PLAN
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import EXTRA
 from ansible_collections.meshops.istio.plugins.module_utils._restart import Restarter
 from ansible_collections.meshops.istio.plugins.module_utils._selection import Selection, read_selection
-from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome, Run, Tool
 from ansible_collections.meshops.istio.plugins.module_utils._tool_namespace_revision import apply
 from ansible_collections.meshops.istio.plugins.module_utils._tracker import Tracker
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, Workload, unrestartable
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import (
+    COLLECTIONS,
+    RESTARTED_AT,
+    Workload,
+    under_way,
+    unrestartable,
+)
 
 SPEC = ArgumentSpec(
     {
         "namespaces": {"type": "list", "elements": "str", "required": True},
         "only": {"type": "str", "choices": ["stale", "all"], "default": "stale"},
-        "kinds": {"type": "list", "elements": "str", "choices": [*ROLLED], "default": []},
+        "kinds": {"type": "list", "elements": "str", "choices": [*COLLECTIONS], "default": []},
         "names": {"type": "list", "elements": "str", "default": []},
         "label_selector": {"type": "str"},
         "batch_size": {"type": "str", "default": "10"},
@@ -86,6 +92,19 @@ def targets(snapshot: Snapshot, selection: Selection, only: str) -> dict[Workloa
         workload: len(stale.get(workload.key, ()))
         for workload in chosen
         if workload.key in stale or (only == "all" and workload.replicas > 0)
+    }
+
+
+def resumable(snapshot: Snapshot, found: Iterable[Workload]) -> dict[WorkloadKey, str | None]:
+    """Return the workloads whose restart an earlier task began, with the stamp of their template from before it.
+
+    Only pods of the old template are stale then, and they are on their way out.
+    """
+    stale = snapshot.stale_workloads()
+    return {
+        workload.key: min(pod.annotations.get(RESTARTED_AT) or "" for pod in stale[workload.key]) or None
+        for workload in found
+        if workload.key in stale and under_way(workload, stale[workload.key])
     }
 
 
@@ -137,6 +156,7 @@ def run(run: Run) -> Outcome:
     end = None if params["not_after"] is None else window_end(params["not_after"], now)
     values: dict[str, t.Any] = {
         "restarted": [],
+        "resumed": [],
         "batches": [],
         "plan": [],
         "not_after": f"{end.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}" if end else "",
@@ -152,11 +172,13 @@ def run(run: Run) -> Outcome:
     refuse_harm(snapshot, selection)
     found = targets(snapshot, selection, params["only"])
     order = batches(found, pace, snapshot)
+    resumed = resumable(snapshot, found)
     _prove_targets(run, snapshot, found)
     started = 0 if end and now >= end else len(order)
     if started and not run.check_mode:
-        started, values["changed_meanwhile"] = _carry_out(run, snapshot, order, began, end)
-    done, remaining = _flat(order[:started]), _flat(order[started:])
+        started, values["changed_meanwhile"] = _carry_out(run, snapshot, order, resumed, began, end)
+    done = [workload for workload in _flat(order[:started]) if workload.key not in resumed]
+    remaining = _flat(order[started:])
     warnings = oversized(found, pace, snapshot)
     if remaining:
         warnings.append(
@@ -165,6 +187,7 @@ def run(run: Run) -> Outcome:
         )
     values.update(
         restarted=[str(workload) for workload in done],
+        resumed=[str(workload) for workload in _flat(order[:started]) if workload.key in resumed],
         batches=[[str(workload) for workload in batch] for batch in order[:started]],
         plan=[described(batch, snapshot) for batch in order],
         stopped_early=bool(remaining),
@@ -186,12 +209,18 @@ def _flat(order: list[list[Workload]]) -> list[Workload]:
 
 
 def _carry_out(
-    run: Run, snapshot: Snapshot, order: list[list[Workload]], began: float, end: datetime.datetime | None
+    run: Run,
+    snapshot: Snapshot,
+    order: list[list[Workload]],
+    resumed: Mapping[WorkloadKey, str | None],
+    began: float,
+    end: datetime.datetime | None,
 ) -> tuple[int, list[str]]:
     """Return how many batches were restarted before the time for it ended, and what others changed meanwhile."""
     everything = _flat(order)
     with Tracker(run.client, {workload.key for workload in everything}) as tracker:
-        restarter = Restarter(run, snapshot, tracker, sum(workload.replicas for workload in everything))
+        pods = sum(workload.replicas for workload in everything)
+        restarter = Restarter(run, snapshot, tracker, pods, resumed)
         for number, batch in enumerate(order, 1):
             pause = run.params["pause"] if number > 1 else 0
             if end and datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=pause) >= end:

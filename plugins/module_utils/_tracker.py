@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._feed import Feed
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import name_of
 from ansible_collections.meshops.istio.plugins.module_utils._pods import PodState, read_pod_state
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, Pod
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import COLLECTIONS, ROLLOUT
 
 Key = tuple[str, str, str]
 #: A Deployment says in a condition that its pods are refused; these kinds say it in events only.
@@ -53,7 +53,7 @@ class Tracker:
 
     def __enter__(self) -> Tracker:
         for kind in sorted({kind for dummy, kind, dummy_name in self._wanted}):
-            self._feed(f"/apis/apps/v1/{ROLLED[kind]}", kind)
+            self._feed(COLLECTIONS[kind], kind)
         pods = Feed(self._client, self._place("pods"), self._take_pod, self._list_pods)
         self._feeds.append(pods)
         # what is there is known from the snapshot, so only what happens from now on counts
@@ -130,8 +130,7 @@ class Tracker:
             key = (obj["metadata"]["namespace"], kind, name_of(obj))
             return (key, obj) if key in self._wanted else None
 
-        path = f"/apis/apps/v1/{ROLLED[kind]}"
-        pairs, version = self._client.collect(path, wanted, doing=f"Reading {ROLLED[kind]}")
+        pairs, version = self._client.collect(COLLECTIONS[kind], wanted, doing=f"Reading {kind}s")
         found = dict(pair for pair in pairs if pair)
         with self._changed:
             for key in [key for key in self._wanted if key[1] == kind]:
@@ -196,16 +195,17 @@ class Tracker:
 
 
 def key_of_owner(pod: Json, keys: Iterable[Key]) -> Key | None:
-    """Return which of some workloads a raw pod belongs to; a Deployment's is named by its ReplicaSet."""
+    """Return which of some workloads a raw pod belongs to; those with a ReplicaSet between are named by it."""
     owner = next((o for o in pod["metadata"].get("ownerReferences") or () if o.get("controller")), None)
     return _key(pod["metadata"]["namespace"], Owner(owner["kind"], owner["name"]), keys) if owner else None
 
 
 def _key(namespace: str, owner: Owner, keys: Iterable[Key]) -> Key | None:
-    if owner.kind == "ReplicaSet":
-        owner = Owner("Deployment", owner.name.rpartition("-")[0])
-    key = (namespace, owner.kind, owner.name)
-    return key if key in keys else None
+    if owner.kind != "ReplicaSet":
+        key = (namespace, owner.kind, owner.name)
+        return key if key in keys else None
+    above = ((namespace, kind, owner.name.rpartition("-")[0]) for kind in ("Deployment", ROLLOUT))
+    return next((key for key in above if key in keys), None)
 
 
 def list_states(client: Client, path: str, keys: Iterable[Key]) -> tuple[list[tuple[Key, PodState]], str]:

@@ -85,7 +85,7 @@ class Waiting:
         if ours is None or obj is None or workload.key in self.changed:
             return
         if obj["metadata"].get("generation") != ours["metadata"].get("generation") and (
-            obj["spec"]["template"] != ours["spec"]["template"]
+            obj["spec"].get("template") != ours["spec"].get("template")
         ):
             self.changed[workload.key] = who = last_editor(obj)
             self.run.progress(f"{workload} was changed by {who} meanwhile; waiting for that rollout")

@@ -9,8 +9,9 @@ Source of the restart rules: Kubernetes documentation of Deployment, StatefulSet
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     COMPONENT,
@@ -20,12 +21,21 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     name_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import PLACEHOLDER, Owner, Pod
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import RESTARTED_AT as RESTARTED_AT
 
-RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 #: Annotation on a workload: its place in a restart that is ordered by hand.
 RESTART_ORDER = "meshops.istio/restart-order"
 #: Kinds whose template change replaces pods, and their API collection.
 ROLLED = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
+#: Reason of a condition: a rollout that did not get on in its time.
+DEADLINE = "ProgressDeadlineExceeded"
+#: The workload of Argo Rollouts, which restarts its pods at a time that is written into its spec.
+ROLLOUT, HEALTHY, RESTARTING = "Rollout", "Healthy", "Restarting"
+#: Kinds that are restarted, and their API collections.
+COLLECTIONS = {
+    **{kind: f"/apis/apps/v1/{resource}" for kind, resource in ROLLED.items()},
+    ROLLOUT: "/apis/argoproj.io/v1alpha1/rollouts",
+}
 PINNED_IMAGE = "pinned_image"
 #: DaemonSets of the CNI plugin and of ambient mode, by the label of their pods.
 NODE_PARTS = {"istio-cni-node": "the CNI plugin", "ztunnel": "ztunnel"}
@@ -42,7 +52,7 @@ class Unrestartable:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Workload:
-    """A Deployment, StatefulSet or DaemonSet as an upgrade sees it; one object per workload and snapshot."""
+    """A workload of one of COLLECTIONS as an upgrade sees it; one object per workload and snapshot."""
 
     kind: str
     namespace: str
@@ -66,6 +76,10 @@ class Workload:
     placeholder: bool
     labels: Mapping[str, str]
     restart_order: str
+    #: What the controller of an Argo Rollout says of it, or RESTARTING; empty where nobody looks after it.
+    phase: str
+    #: Whether its last rollout did not get on in its time.
+    stalled: bool
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -75,7 +89,8 @@ class Workload:
     @property
     def path(self) -> str:
         """Path of the object at the API server."""
-        return f"/apis/apps/v1/namespaces/{self.namespace}/{ROLLED[self.kind]}/{self.name}"
+        group, dummy, resource = COLLECTIONS[self.kind].rpartition("/")
+        return f"{group}/namespaces/{self.namespace}/{resource}/{self.name}"
 
     def __str__(self) -> str:
         return f"{self.kind} {self.namespace}/{self.name}"
@@ -88,14 +103,14 @@ def node_part(workload: Workload) -> str | None:
 
 
 def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
-    """Return the facts of a raw Deployment, StatefulSet or DaemonSet."""
-    spec = obj["spec"]
-    template = spec["template"]
+    """Return the facts of a raw workload; an Argo Rollout may have its template in a Deployment instead."""
+    spec = obj.get("spec") or {}
+    template = spec.get("template") or {}
     strategy = spec.get("strategy") or spec.get("updateStrategy") or {}
     pod_spec = template.get("spec") or {}
     containers = [*(pod_spec.get("containers") or ()), *(pod_spec.get("initContainers") or ())]
     own_proxy = next((str(c.get("image") or "") for c in containers if c.get("name") == "istio-proxy"), None)
-    rolling = strategy.get("rollingUpdate") or {}
+    rolling = strategy.get("rollingUpdate") or strategy.get("canary") or strategy.get("blueGreen") or {}
     wanted = (obj.get("status") or {}).get("desiredNumberScheduled") if kind == "DaemonSet" else spec.get("replicas")
     desired = int(kind != "DaemonSet" if wanted is None else wanted)
     return Workload(
@@ -109,7 +124,7 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
         template_annotations=annotations_of(template),
         gateway=_is_gateway(template, own_proxy),
         pinned_image="" if own_proxy in (None, "", PLACEHOLDER) else str(own_proxy),
-        paused=bool(spec.get("paused")),
+        paused=kind != ROLLOUT and bool(spec.get("paused")),
         strategy=str(strategy.get("type") or "RollingUpdate"),
         partition=int(rolling.get("partition") or 0),
         selector=spec.get("selector") or {},
@@ -120,13 +135,29 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
         placeholder=own_proxy == PLACEHOLDER,
         labels=labels_of(obj),
         restart_order=annotations_of(obj).get(RESTART_ORDER, "").strip(),
+        phase=_phase(obj),
+        stalled=any(one.get("reason") == DEADLINE for one in (obj.get("status") or {}).get("conditions") or ()),
     )
+
+
+def restarted(obj: Mapping[str, t.Any]) -> bool:
+    """Return whether a raw Argo Rollout has no restart before it (argo-rollouts utils/rollout/rolloututil.go)."""
+    asked, done = ((obj.get(part) or {}).get(name) for part, name in (("spec", "restartAt"), ("status", "restartedAt")))
+    if not asked or not done:
+        return not asked
+    return datetime.datetime.fromisoformat(asked) == datetime.datetime.fromisoformat(done)
+
+
+def _phase(obj: Mapping[str, t.Any]) -> str:
+    phase = str((obj.get("status") or {}).get("phase") or "")
+    return RESTARTING if phase == "Progressing" and not restarted(obj) else phase
 
 
 def takes_down(kind: str, strategy: str, rolling: Mapping[str, t.Any], replicas: int) -> int:
     """Return how many pods a rollout takes down at once before their successors are ready.
 
-    Source: Kubernetes API reference (percentages of maxUnavailable round down, those of maxSurge up).
+    Source: Kubernetes API reference (percentages of maxUnavailable round down, those of maxSurge up). An Argo Rollout
+    never surges for a restart: it evicts (Argo Rollouts documentation, "Restarting Rollout Pods").
     """
     if strategy == "Recreate":
         return replicas
@@ -135,7 +166,7 @@ def takes_down(kind: str, strategy: str, rolling: Mapping[str, t.Any], replicas:
     if kind == "DaemonSet" and rolling.get("maxSurge") not in (None, 0, "0%"):
         return 0
     deployment = kind == "Deployment"
-    down = _count(rolling.get("maxUnavailable", "25%" if deployment else 1), replicas, up=False)
+    down = _count(rolling.get("maxUnavailable", "25%" if kind in ("Deployment", ROLLOUT) else 1), replicas, up=False)
     surge = _count(rolling.get("maxSurge", "25%"), replicas, up=True) if deployment else 0
     # without room to surge a rollout always takes down one
     return min(replicas, down if surge else max(1, down))
@@ -156,6 +187,8 @@ def _is_gateway(template: Mapping[str, t.Any], own_proxy: str | None) -> bool:
 
 def unrestartable(workload: Workload) -> Unrestartable | None:
     """Return why a template change would not replace the pods of a workload, or None (safety rule S6)."""
+    if workload.kind == ROLLOUT:
+        return _unrestartable_rollout(workload)
     if workload.paused:
         return Unrestartable("paused", "the Deployment is paused", "resume it: kubectl rollout resume")
     if workload.strategy == "OnDelete":
@@ -169,6 +202,51 @@ def unrestartable(workload: Workload) -> Unrestartable | None:
             "lower the partition, or delete the pods below it one by one",
         )
     return None
+
+
+def _unrestartable_rollout(workload: Workload) -> Unrestartable | None:
+    """A restart waits until all pods are available, and Healthy until an update is over (argo-rollouts restart.go)."""
+    if workload.phase in (HEALTHY, RESTARTING):
+        return None
+    if not workload.phase:
+        return _argo_rollout(workload.name)
+    return Unrestartable(
+        "argo_rollout",
+        f"the Argo Rollout is {workload.phase}: an update of it is not over",
+        "promote, abort or mend the update, then run again",
+    )
+
+
+def _argo_rollout(name: str) -> Unrestartable:
+    return Unrestartable(
+        "argo_rollout",
+        "an Argo Rollout replaces its pods itself",
+        f"set its spec.restartAt: kubectl argo rollouts restart {name}",
+    )
+
+
+def restart_patch(workload: Workload, stamp: str | None) -> dict[str, t.Any]:
+    """Return the merge patch that restarts a workload, or with None takes a restart of its template back.
+
+    The uid guards against a namesake. Sources: kubectl rollout restart, kubectl argo rollouts restart.
+    """
+    if workload.kind == ROLLOUT:
+        return {"metadata": {"uid": workload.uid}, "spec": {"restartAt": stamp}}
+    template = {"metadata": {"annotations": {RESTARTED_AT: stamp}}}
+    return {"metadata": {"uid": workload.uid}, "spec": {"template": template}}
+
+
+def under_way(workload: Workload, stale: Iterable[Pod]) -> bool:
+    """Return whether a restart that was begun before replaces these pods, so that another one would replace more.
+
+    Pods carry the annotations of the template they were made from: stale ones of an older template are on their way
+    out already, unless that came to a stop. Those of an Argo Rollout carry nothing of its restart, but its controller
+    says that it is at work.
+    """
+    if workload.kind == ROLLOUT:
+        return workload.phase == RESTARTING
+    stamp = workload.template_annotations.get(RESTARTED_AT)
+    return bool(stamp and not workload.stalled) and all(pod.annotations.get(RESTARTED_AT) != stamp for pod in stale)
 
 
 def unrestartable_owner(owner: Owner | None) -> Unrestartable:
@@ -189,13 +267,8 @@ def unrestartable_owner(owner: Owner | None) -> Unrestartable:
             "a ReplicaSet without a Deployment has no rollout",
             "delete its pods one by one when it suits",
         )
-    if owner.kind == "Rollout":
-        # Argo Rollouts documentation, "Restarting Rollout Pods"
-        return Unrestartable(
-            "argo_rollout",
-            "an Argo Rollout replaces its pods itself",
-            f"set its spec.restartAt: kubectl argo rollouts restart {owner.name}",
-        )
+    if owner.kind == ROLLOUT:
+        return _argo_rollout(owner.name)
     return Unrestartable(
         "custom_owner", f"its owner is a {owner.kind}", f"restart it through the controller of {owner.kind}"
     )

@@ -11,11 +11,14 @@ module: rollout_restart
 version_added: 1.0.0
 short_description: Restart workloads with a stale Istio proxy, in batches
 description:
-  - Restarts Deployments, StatefulSets and DaemonSets whose pods do not run the Istio proxy that they would get now.
+  - Restarts Deployments, StatefulSets, DaemonSets and Argo Rollouts whose pods do not run the Istio proxy that they
+    would get now.
   - Such a pod is stale. Its proxy has another revision or another image, or it has no proxy and would get one.
     With O(only=all) workloads without a stale pod are restarted too.
   - Restarts as C(kubectl rollout restart) does, by the annotation C(kubectl.kubernetes.io/restartedAt) on the pod
-    template.
+    template. An Argo Rollout is restarted as C(kubectl argo rollouts restart) does, by its C(spec.restartAt), if it is
+    V(Healthy) and may be read.
+  - A workload whose restart was begun by an earlier run is waited for, and not restarted again.
   - Workloads go in batches of O(batch_size), in the O(order) that is asked for. Gateways go last, in batches of their
     own.
   - A batch starts only when each PodDisruptionBudget has room for the pods that the batch takes down at once.
@@ -47,7 +50,7 @@ options:
       - Restart only workloads of these kinds. Without it all kinds are meant.
     type: list
     elements: str
-    choices: [Deployment, StatefulSet, DaemonSet]
+    choices: [Deployment, StatefulSet, DaemonSet, Rollout]
     default: []
   names:
     description:
@@ -127,6 +130,8 @@ options:
     description:
       - What to do after a failed batch.
       - V(rollback) gives all workloads that this task restarted their earlier pod template back, and waits for them.
+        For an Argo Rollout there is no such way back. It is restarted once more, so that its pods get their proxy by
+        the labels that are there then.
       - V(hold) leaves everything as it is, so that somebody can look at it.
     type: str
     choices: [rollback, hold]
@@ -259,8 +264,10 @@ notes:
   - Pods are followed by one watch. Without the right to watch pods they are listed every few seconds. Without the
     right to read events and logs, refused pods of a StatefulSet or DaemonSet are found only by O(batch_timeout), and
     the evidence is shorter.
-  - After a run that was stopped or failed, run it again. It restarts what is still stale. With O(only=all) it cannot
-    know what the earlier run had restarted, and restarts that again.
+  - After a run that was stopped or failed, run it again. It restarts what is still stale and was not begun. With
+    O(only=all) it cannot know what the earlier run had finished, and restarts that again.
+  - A restart is taken as begun if the template was stamped by one, and none of the stale pods carries that stamp.
+  - What is told about Argo Rollouts was proven with recorded and acted objects, not with their controller.
   - It never changes a label, unless O(restore_labels) is set and a batch failed.
   - It deletes a pod in one case only. When a StatefulSet is rolled back, its new pods that are not ready are deleted,
     because Kubernetes does not replace them by itself.
@@ -397,8 +404,14 @@ restarted:
     - Deployment catalog/browse
     - Deployment shop/cart
     - Deployment shop/web
+resumed:
+  description: Workloads whose restart was under way already. It was waited for, and passed the same gates.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 batches:
-  description: The same workloads, batch by batch.
+  description: The workloads of both lists, batch by batch.
   returned: success
   type: list
   elements: list

@@ -5,25 +5,29 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from integration.objects import REV, labels, pods
+from integration.meshes import MERGE
+from integration.objects import REV, labels, pods, until
 from integration.safety import container, no_write, refusal
-from integration.support import NEW_REVISION, REVISION, Desk
+from integration.support import NEW_REVISION, REVISION, VERSION, Desk
+from integration.test_precheck_workloads import ARGO, ROLLOUTS, owned
 from lab import Cluster
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
 PLACE = "pace"
 APPS = f"/apis/apps/v1/namespaces/{PLACE}"
-ORDER = "meshops.istio/restart-order"
+ORDER, RESTARTED_AT = "meshops.istio/restart-order", "kubectl.kubernetes.io/restartedAt"
 RECREATE = {"type": "Recreate"}
 
 
@@ -136,7 +140,7 @@ class Watcher:
 
 
 def test_a_real_run_keeps_the_order_and_the_limits(desk: Desk, place: Cluster) -> None:
-    options: Json = {"order": "smallest", "max_unavailable": 2, "batch_size": 3, "pause": 1}
+    options: Json = {"order": "smallest", "max_unavailable": 3, "batch_size": 3, "pause": 1}
     planned = desk.tool(place, "rollout_restart", check=True, namespaces=[PLACE], only="all", **options)
     with patched(place) as names, Watcher(place) as seen:
         found = desk.tool(place, "rollout_restart", namespaces=[PLACE], only="all", **options)
@@ -171,7 +175,7 @@ def test_a_deadline_leaves_what_is_done_and_names_the_rest(desk: Desk, place: Cl
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"names": ["Deployment/bag"]}, "no Deployment or StatefulSet or DaemonSet"),
+        ({"names": ["Deployment/bag"]}, "no workload in pace is called Deployment/bag"),
         ({"names": ["Pod/big"]}, "'Pod/big' is neither the name of a workload"),
         ({"label_selector": "tier in back"}, "has 'back' at position 9, where '(' should be"),
         ({"batch_size": "0%"}, "Parameter batch_size: '0%' is neither"),
@@ -181,6 +185,106 @@ def test_what_cannot_be_meant_is_refused(desk: Desk, place: Cluster, options: Js
     with no_write(place):
         found = desk.tool(place, "rollout_restart", namespaces=[PLACE], **options)
     assert sentence in refusal(found, "ParameterError")
+
+
+def labelled_later(cluster: Cluster, name: str, make: Callable[[], object]) -> None:
+    """A namespace whose pods started before it was labelled: all of them are stale."""
+    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}])
+    make()
+    cluster.wait_ready([name])
+    label = {"metadata": {"labels": {REV: REVISION}}}
+    cluster.request("PATCH", f"/api/v1/namespaces/{name}", label, content_type=MERGE)
+
+
+def test_a_killed_run_is_continued_and_nothing_is_restarted_twice(desk: Desk, place: Cluster) -> None:
+    slow = {
+        "lab.meshops.dev/fault": "slow-start",
+        "lab.meshops.dev/delay": "10s",
+        "lab.meshops.dev/fault-proxy": VERSION,
+    }
+
+    def make() -> None:
+        found = [deployment(name, 2) for name in ("one", "two")]
+        for one in found:
+            one["metadata"]["namespace"] = "again"
+            one["spec"]["template"]["metadata"]["annotations"] = slow
+        place.apply(found)
+
+    labelled_later(place, "again", make)
+    options: Json = {"namespaces": ["again"], "batch_size": "1"}
+    login = {"kubeconfig": str(place.kubeconfig), "context": place.context}
+    task = {"meshops.istio.rollout_restart": options | login}
+    playbook = desk.folder / "restart.yml"
+    playbook.write_text(json.dumps([{"hosts": "all", "connection": "local", "gather_facts": False, "tasks": [task]}]))
+    with patched(place) as names:
+        running = desk.start([place], playbook=str(playbook))
+        path = "/apis/apps/v1/namespaces/again/deployments/one"
+        until(lambda: RESTARTED_AT in str(place.request("GET", path)["spec"]["template"]), "nothing was restarted")
+        running.kill()
+        assert any(not pod.image for pod in pods(place, ["again"]).values())
+        found = desk.tool(place, "rollout_restart", **options)
+    assert (found.get("resumed"), found.get("restarted")) == (["Deployment again/one"], ["Deployment again/two"]), found
+    assert names == ["one", "two"]
+    assert {pod.version for pod in pods(place, ["again"]).values()} == {VERSION}
+
+
+@contextmanager
+def acted_controller(cluster: Cluster, path: str, pods_of: str) -> Iterator[None]:
+    """Do for one Rollout what the controller of Argo Rollouts documents: evict older pods, then write the status."""
+    end = threading.Event()
+
+    def status(**fields: Any) -> None:
+        cluster.request("PATCH", f"{path}/status", {"status": fields}, content_type=MERGE)
+
+    def once() -> None:
+        found = cluster.request("GET", path)
+        at, seen = found["spec"].get("restartAt"), str(found["metadata"]["generation"])
+        if not at or at == found["status"].get("restartedAt"):
+            status(observedGeneration=seen, phase="Healthy")
+            return
+        status(observedGeneration=seen, phase="Progressing", message="rollout is restarting")
+        for namespace, name in pods(cluster, [pods_of]):
+            cluster.delete(f"/api/v1/namespaces/{namespace}/pods/{name}")
+        cluster.wait_ready([pods_of])
+        status(restartedAt=at, phase="Healthy", message=None)
+
+    def run() -> None:
+        while not end.wait(0.2):
+            once()
+
+    thread = threading.Thread(target=run)
+    once()
+    thread.start()
+    yield
+    end.set()
+    thread.join()
+
+
+def test_an_argo_rollout_is_restarted_by_its_own_field(desk: Desk, place: Cluster) -> None:
+    """With its CRD, and a test in the role of its controller, which the lab does not have."""
+    path = f"/apis/{ARGO}/v1alpha1/namespaces/argo/rollouts"
+
+    def make() -> None:
+        crd = deepcopy(ROLLOUTS)
+        crd["spec"]["versions"][0]["subresources"] = {"status": {}}
+        place.apply([crd])
+        until(lambda: ARGO in {one["name"] for one in place.request("GET", "/apis")["groups"]}, "the CRD is not served")
+        spec = deployment("api", 2)["spec"]
+        body = {"apiVersion": f"{ARGO}/v1alpha1", "kind": "Rollout", "metadata": {"name": "api"}, "spec": spec}
+        rollout = place.request("POST", path, body)
+        replicas = {"apiVersion": "apps/v1", "kind": "ReplicaSet", "metadata": {"name": "api-7f", "namespace": "argo"}}
+        place.apply([owned({**replicas, "spec": spec}, rollout)])
+
+    labelled_later(place, "argo", make)
+    assert [row["code"] for row in desk.tool(place, "rollout_restart", namespaces=["argo"])["unrestartable"]] == [
+        "argo_rollout"
+    ]
+    with acted_controller(place, f"{path}/api", "argo"):
+        found = desk.tool(place, "rollout_restart", namespaces=["argo"], names=["Rollout/api"])
+        assert found.get("restarted") == ["Rollout argo/api"], found
+        assert {pod.version for pod in pods(place, ["argo"]).values()} == {VERSION}
+        assert desk.tool(place, "rollout_restart", namespaces=["argo"])["changed"] is False
+    place.delete(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/rollouts.{ARGO}")
 
 
 def test_after_the_window_the_playbook_moves_nothing_and_the_next_run_goes_on(desk: Desk, place: Cluster) -> None:

@@ -59,6 +59,9 @@ Names, and the namespace `istio-system`, are yours to change.
 
 `istioctl` and Helm act as the same user. Roles may be escalated and bound because istiod's own are among what is
 installed.
+
+Who has Argo Rollouts restarted too may also `list`, `watch` and `patch` `rollouts` of the group `argoproj.io`. Without
+that they are only named.
 """
 SETS = {
     "reader": ("Read: `istio_info` and `istio_precheck`", READING),

@@ -23,7 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._room import read_no
 from ansible_collections.meshops.istio.plugins.module_utils._serving import read_autoscaler, read_endpoints, read_quota
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Namespace, Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._surroundings import EXTENSIONS
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import ROLLED, read_workload
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import COLLECTIONS, read_workload
 from ansible_collections.meshops.istio.plugins.module_utils._xds import Connected
 from unit.module_utils.planes import (
     CLUSTER_ID,
@@ -144,7 +144,7 @@ def connected(pods: Iterable[Json]) -> tuple[Connected, ...]:
 def snapshot_of(objects: Iterable[Json], **over: t.Any) -> Snapshot:
     """What the core reads from all objects of a cluster."""
     objects = list(objects)
-    rolled = [read_workload(obj["kind"], obj) for obj in of_kind(objects, *ROLLED) if "selector" in obj["spec"]]
+    rolled = [read_workload(obj["kind"], obj) for obj in of_kind(objects, *COLLECTIONS) if "selector" in obj["spec"]]
     parents = {
         (obj["metadata"]["namespace"], obj["kind"], obj["metadata"]["name"]): Owner(ref["kind"], ref["name"])
         for obj in of_kind(objects, "ReplicaSet", "Job")

@@ -48,6 +48,7 @@ KINDS = {
     "StatefulSet": ("/apis/apps/v1", "statefulsets"),
     "Job": ("/apis/batch/v1", "jobs"),
     "CronJob": ("/apis/batch/v1", "cronjobs"),
+    "Rollout": ("/apis/argoproj.io/v1alpha1", "rollouts"),
 }
 BY_PATH = {place: kind for kind, place in KINDS.items()}
 PATH = re.compile(r"^(/api/v1|/apis/[^/]+/[^/]+)(?:/namespaces/([^/]+))?/([^/]+)(?:/([^/]+))?$")
@@ -254,7 +255,7 @@ class FakeApi:
             return Answer(result)
         obj.update(result)
         obj["metadata"]["resourceVersion"] = str(int(obj["metadata"].get("resourceVersion", "1")) + 1)
-        if obj["kind"] in ("Deployment", "StatefulSet", "DaemonSet"):
+        if obj["kind"] in ("Deployment", "StatefulSet", "DaemonSet", "Rollout"):
             obj["metadata"]["generation"] += 1
             self.on_patch(obj)
         return Answer(copy.deepcopy(obj))
@@ -263,6 +264,9 @@ class FakeApi:
         """Complete a rollout at once: new pods, injected as they would be now."""
         everywhere = {"updatedReplicas": workload["spec"].get("replicas"), "conditions": []}
         workload["status"].update(everywhere, observedGeneration=workload["metadata"]["generation"])
+        if workload["kind"] == "Rollout":
+            seen = {"observedGeneration": str(workload["metadata"]["generation"]), "phase": "Healthy"}
+            workload["status"].update(seen, restartedAt=workload["spec"]["restartAt"])
         place = (workload["metadata"]["namespace"], workload["metadata"]["name"])
         for old in b.of_kind(self.objects, "Pod"):
             if (old["metadata"]["namespace"], old["metadata"].get("labels", {}).get("app")) == place:

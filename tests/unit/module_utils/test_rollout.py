@@ -82,3 +82,32 @@ def test_failure(condition: b.Json, expected: str | None) -> None:
 def test_what_a_condition_says_of_the_rollout_before_does_not_count() -> None:
     late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
     assert failure("Deployment", rolled("Deployment", conditions=[late], observedGeneration=2)) is None
+
+
+def argo(**over: str) -> b.Json:
+    """An Argo Rollout that was restarted."""
+    raw = b.workload("Rollout")
+    raw["metadata"]["generation"] = 3
+    raw["spec"]["restartAt"] = "2026-03-01T02:00:00Z"
+    raw["status"] = {"observedGeneration": "3", "phase": "Healthy", "restartedAt": "2026-03-01T02:00:00Z", **over}
+    return raw
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        pytest.param(argo(), True, id="restarted"),
+        pytest.param(argo(restartedAt="2026-03-01T03:00:00+01:00"), True, id="the same time, written otherwise"),
+        pytest.param(argo(observedGeneration="2"), False, id="its controller has not seen it yet"),
+        pytest.param(argo(restartedAt="2026-03-01T01:00:00Z"), False, id="an earlier restart"),
+        pytest.param(argo(restartedAt=""), False, id="its first restart is not over"),
+        pytest.param(argo(phase="Progressing"), False, id="pods are not available yet"),
+    ],
+)
+def test_an_argo_rollout_is_complete_when_its_controller_says_so(raw: b.Json, expected: bool) -> None:
+    assert complete("Rollout", raw) is expected
+
+
+def test_an_argo_rollout_fails_when_its_controller_says_so() -> None:
+    assert str(failure("Rollout", argo(phase="Degraded", message="no room"))) == "Degraded: no room"
+    assert failure("Rollout", argo(phase="Progressing")) is None

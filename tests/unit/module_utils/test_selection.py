@@ -66,7 +66,7 @@ def test_selection(options: b.Json, expected: list[str]) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        pytest.param({"names": ["wbe"]}, "no Deployment or StatefulSet or DaemonSet in shop is called wbe.", id="name"),
+        pytest.param({"names": ["wbe"]}, "no workload in shop is called wbe.", id="name"),
         pytest.param({"names": ["x*", "web", "y"]}, "is called x*, y.", id="only what matches nothing"),
         pytest.param({"names": ["DaemonSet/web"]}, "is called DaemonSet/web.", id="of another kind"),
         pytest.param(
@@ -83,7 +83,9 @@ def test_a_name_that_matches_nothing_is_a_sentence(options: b.Json, message: str
     ("options", "message"),
     [
         pytest.param({"names": ["Pod/web"]}, "Parameter names: 'Pod/web' is neither", id="an unknown kind"),
-        pytest.param({"names": ["deployment/web"]}, "kinds Deployment, StatefulSet, DaemonSet", id="kinds are exact"),
+        pytest.param(
+            {"names": ["deployment/web"]}, "kinds Deployment, StatefulSet, DaemonSet, Rollout", id="kinds are exact"
+        ),
         pytest.param({"names": ["Deployment/"]}, "Parameter names: 'Deployment/' is neither", id="no name"),
         pytest.param({"names": [""]}, "Parameter names: '' is neither", id="empty"),
         pytest.param(

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import copy
 import datetime
 import typing as t
 from collections.abc import Iterator
@@ -25,7 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._tool_rollout_restar
 )
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import RESTARTED_AT
 from unit.module_utils import builders as b
-from unit.module_utils.fake_api import FakeApi, failure
+from unit.module_utils.fake_api import FakeApi, failure, stream
 from unit.module_utils.running import params, task
 
 GATEWAY: b.Json = {"annotations": {"inject.istio.io/templates": "gateway"}}
@@ -405,3 +406,86 @@ def test_a_plan_of_the_whole_run_is_followed_in_check_mode() -> None:
         planned = {"revision": b.NEW, "version": b.NEW_VERSION, "namespaces": ["shop"]}
         assert restart(api, check_mode=True, planned=planned)["restarted"] == ["Deployment shop/web"]
         assert restart(api, check_mode=True)["changed"] is False
+
+
+def argo_rollout() -> list[b.Json]:
+    """An Argo Rollout with a stale pod, of a revision before the one that its namespace asks for now."""
+    found = b.workload("Rollout", "api", strategy={"canary": {}})
+    found["status"] = {"phase": "Healthy", "observedGeneration": "1"}
+    owner = b.owned("ReplicaSet", "api-abc", ("Rollout", "api"))
+    return [found, owner, b.pod("api-abc-0", labels={"app": "api"}, owner=("ReplicaSet", "api-abc"))]
+
+
+def test_an_argo_rollout_is_restarted_by_its_own_field_and_waited_for(api: FakeApi) -> None:
+    api.objects += argo_rollout()
+    result = restart(api, kinds=["Rollout"])
+    assert result["restarted"] == ["Rollout shop/api"], result
+    body = next(seen.body for seen in api.writes() if seen.method == "PATCH")
+    assert list(body["spec"]) == ["restartAt"]
+    assert restart(api, kinds=["Rollout"])["changed"] is False
+
+
+def test_an_argo_rollout_is_restarted_once_more_on_the_way_back(api: FakeApi) -> None:
+    """There is no template to go back to; its pods get the proxy of the labels that are there then."""
+    api.objects += argo_rollout()
+
+    def on_patch(obj: b.Json) -> None:
+        if restarted(api).count("api") > 1:
+            api.roll_out(obj)
+        else:
+            obj["status"].update(phase="Degraded", message="no room")
+
+    api.on_patch = on_patch
+    result = restart(api, kinds=["Rollout"], restore_labels=True)
+    assert "Rollout shop/api: Degraded: no room" in result["msg"]
+    assert (restarted(api), result["failure"]["rolled_back"]) == (["api", "shop", "api"], True)
+    api_pod = next(pod for pod in of_shop(api) if pod["metadata"]["labels"]["app"] == "api")
+    assert api_pod["metadata"]["annotations"][REV] == b.OLD
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_argo_rollouts_that_cannot_be_read_are_named(api: FakeApi, status: int) -> None:
+    api.objects += argo_rollout()[1:]
+    api.script("GET", "/apis/argoproj.io/v1alpha1/rollouts", failure(status, "no"))
+    result = restart(api)
+    assert [(row["kind"], row["code"]) for row in result["unrestartable"]] == [("Rollout", "argo_rollout")]
+    assert "restart api" in result["unrestartable"][0]["remedy"]
+
+
+def interrupted(api: FakeApi) -> None:
+    """A task was killed after it had restarted Deployment web: its pods are still the old ones."""
+    api.get("Deployment", "web")["spec"]["template"]["metadata"]["annotations"] = {RESTARTED_AT: "before"}
+
+
+def test_a_restart_that_an_earlier_run_began_is_waited_for_and_not_repeated(api: FakeApi) -> None:
+    interrupted(api)
+    web = api.get("Deployment", "web")
+    web["status"]["updatedReplicas"] = 0
+
+    def on_patch(obj: b.Json) -> None:
+        api.roll_out(obj)
+        api.roll_out(web)
+        event = {"type": "MODIFIED", "object": copy.deepcopy(web)}
+        api.script("GET", "/apis/apps/v1/deployments", stream(event))
+
+    api.on_patch = on_patch
+    result = restart(api, batch_size=2)
+    assert (restarted(api), result["resumed"]) == (["cart", "a-gateway"], ["Deployment shop/web"]), result
+    assert result["restarted"] == ["Deployment shop/cart", "Deployment shop/a-gateway"]
+    assert restart(api)["changed"] is False
+
+
+def test_a_restart_that_an_earlier_run_began_goes_back_too(api: FakeApi) -> None:
+    interrupted(api)
+    api.on_patch = stays_old(api, "FailedCreate")
+    result = restart(api, names=["web", "cart"])
+    assert result["failure"]["rolled_back"] is True, result
+    assert restarted(api) == ["cart", "cart", "web"]
+    assert api.get("Deployment", "web")["spec"]["template"]["metadata"]["annotations"] == {}
+
+
+def test_a_pod_of_the_last_restart_that_is_stale_needs_another_one(api: FakeApi) -> None:
+    interrupted(api)
+    api.get("Pod", "web-abc-0")["metadata"]["annotations"][RESTARTED_AT] = "before"
+    result = restart(api, names=["web"])
+    assert (result["resumed"], result["restarted"]) == ([], ["Deployment shop/web"])

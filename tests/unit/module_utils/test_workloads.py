@@ -12,9 +12,12 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import (
+    RESTARTED_AT,
     read_workload,
+    restart_patch,
     takes_down,
     top_owner,
+    under_way,
     unrestartable,
     unrestartable_owner,
 )
@@ -93,6 +96,8 @@ def test_s6_a_custom_owner_is_named() -> None:
         ),
         pytest.param("DaemonSet", "RollingUpdate", {"maxSurge": "0%"}, 5, 1, id="no surge in percent"),
         pytest.param("Deployment", "RollingUpdate", {"maxUnavailable": "100%"}, 0, 0, id="nothing to take down"),
+        pytest.param("Rollout", "", {}, 8, 2, id="an Argo Rollout's default is 25 %"),
+        pytest.param("Rollout", "", {"maxUnavailable": 0, "maxSurge": 1}, 8, 1, id="it evicts one at least"),
     ],
 )
 def test_s5_takes_down(kind: str, strategy: str, rolling: b.Json, replicas: int, expected: int) -> None:
@@ -149,3 +154,77 @@ def test_top_owner(owner: tuple[str, str] | None, expected: Owner | None) -> Non
         ("shop", "Job", "nightly-1"): Owner("CronJob", "nightly"),
     }
     assert top_owner(read_pod(b.pod(owner=owner)), parents) == expected
+
+
+def rollout(phase: str = "Healthy", at: str | None = None, done: str | None = None, **spec: t.Any) -> b.Json:
+    """An Argo Rollout."""
+    raw = b.workload("Rollout", "api", replicas=8, strategy={"canary": {"maxUnavailable": 3}}, **spec)
+    raw["spec"].update({"restartAt": at} if at else {})
+    raw["status"] = {"phase": phase, **({"restartedAt": done} if done else {})}
+    return raw
+
+
+EARLY, LATE = "2026-03-01T02:00:00Z", "2026-03-01T03:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        pytest.param(rollout(), None, id="healthy"),
+        pytest.param(rollout(at=EARLY, done=EARLY), None, id="restarted before"),
+        pytest.param(rollout("Progressing", LATE, EARLY), None, id="a restart is under way"),
+        pytest.param(rollout("Progressing", EARLY, "2026-03-01T03:00:00+01:00"), "Progressing", id="an update is"),
+        pytest.param(rollout("Paused"), "the Argo Rollout is Paused: an update of it is not over", id="paused"),
+        pytest.param(rollout("Degraded"), "Degraded", id="degraded"),
+        pytest.param(rollout(""), "an Argo Rollout replaces its pods itself", id="nobody looks after it"),
+    ],
+)
+def test_an_argo_rollout_is_restarted_only_between_two_updates(raw: b.Json, reason: str | None) -> None:
+    found = unrestartable(read_workload("Rollout", raw))
+    assert (found is None) == (reason is None)
+    assert found is None or (reason in found.reason and found.code == "argo_rollout")
+
+
+def test_an_argo_rollout_is_restarted_by_its_own_field() -> None:
+    found = read_workload("Rollout", rollout())
+    assert found.path == "/apis/argoproj.io/v1alpha1/namespaces/shop/rollouts/api"
+    assert found.takes_down == 3
+    assert restart_patch(found, LATE) == {"metadata": {"uid": "uid-shop-api"}, "spec": {"restartAt": LATE}}
+
+
+def test_an_argo_rollout_may_have_its_template_elsewhere() -> None:
+    raw = rollout()
+    del raw["spec"]["template"]
+    raw["spec"]["workloadRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}
+    assert read_workload("Rollout", raw).template_labels == {}
+
+
+@pytest.mark.parametrize(
+    ("template", "pods", "expected"),
+    [
+        pytest.param(None, [None], False, id="never restarted"),
+        pytest.param(LATE, [None], True, id="its first restart"),
+        pytest.param(LATE, [EARLY, None], True, id="all stale pods are of older templates"),
+        pytest.param(LATE, [EARLY, LATE], False, id="one was made by the last restart and is stale all the same"),
+        pytest.param(LATE, [LATE], False, id="the last restart is over"),
+    ],
+)
+def test_a_restart_that_is_under_way_is_known_by_its_pods(
+    template: str | None, pods: list[str | None], expected: bool
+) -> None:
+    def notes(stamp: str | None) -> dict[str, str]:
+        return {RESTARTED_AT: stamp} if stamp else {}
+
+    found = read_workload("Deployment", b.workload(annotations=notes(template)))
+    assert under_way(found, [read_pod(b.pod(annotations=notes(stamp))) for stamp in pods]) is expected
+
+
+def test_a_restart_that_came_to_a_stop_is_begun_again() -> None:
+    raw = b.workload(annotations={RESTARTED_AT: LATE})
+    raw["status"]["conditions"] = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
+    assert not under_way(read_workload("Deployment", raw), [read_pod(b.pod())])
+
+
+@pytest.mark.parametrize(("raw", "expected"), [(rollout("Progressing", LATE, EARLY), True), (rollout(), False)])
+def test_a_restart_of_an_argo_rollout_that_is_under_way_is_known_by_its_status(raw: b.Json, expected: bool) -> None:
+    assert under_way(read_workload("Rollout", raw), [read_pod(b.pod())]) is expected
