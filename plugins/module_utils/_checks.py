@@ -26,7 +26,6 @@ from ansible_collections.meshops.istio.plugins.module_utils import (
 )
 from ansible_collections.meshops.istio.plugins.module_utils._errors import refuse_unknown
 from ansible_collections.meshops.istio.plugins.module_utils._finding import (
-    AFTER,
     BEFORE,
     INFO,
     WARNING,
@@ -44,7 +43,8 @@ from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Sna
 
 
 def _not_made(snapshot: Snapshot, goal: Goal) -> Found:
-    for check in CHECKS:
+    made = (check for check in CHECKS if check.severity_at(goal.stage))
+    for check in made:
         for need in sorted(set(check.needs) & set(snapshot.around.unread)):
             yield f"check {check.code}", f"It looks at {need}: {snapshot.around.unread[need]}"
 
@@ -77,7 +77,13 @@ UNUSED = Check(
     about_the_gate,
 )
 NOT_MADE = Check(
-    "MU090", WARNING, "check not made", "What it looks for may be there.", "allow the user to read it", _not_made
+    "MU090",
+    WARNING,
+    "check not made",
+    "What it looks for may be there.",
+    "allow the user to read it",
+    _not_made,
+    WARNING,
 )
 #: Codes are stable: they are what users allow, waive and search for.
 CHECKS = (
@@ -115,6 +121,13 @@ def _mended(snapshot: Snapshot, goal: Goal, check: Check, place: str, severity: 
     return WARNING if place in mended.get(check.code, ()) else severity
 
 
+def _severity(snapshot: Snapshot, goal: Goal, check: Check, place: str, severity: str) -> str:
+    """What a run mends by itself does not stop it; not to know something weighs no more than to know it."""
+    if check is NOT_MADE:
+        return INFO if CODES[place.removeprefix("check ")].severity_at(goal.stage) == INFO else severity
+    return _mended(snapshot, goal, check, place, severity)
+
+
 def _half_removed(mesh: Mesh, source: str | None) -> list[str]:
     """Return the webhooks of a source that does not run any more; those of tags are not part of it."""
     if source is None or mesh.runs(source):
@@ -138,7 +151,7 @@ def _made(check: Check, severity: str, snapshot: Snapshot, goal: Goal) -> list[F
     """Make one check; what it runs into is a finding, so that the others are made all the same."""
     try:
         return [
-            check.found(place, text, _mended(snapshot, goal, check, place, severity))
+            check.found(place, text, _severity(snapshot, goal, check, place, severity))
             for place, text in check.find(snapshot, goal)
         ]
     except Exception as exc:  # noqa: BLE001 - an object that nobody thought of must not hide all other findings
@@ -151,7 +164,7 @@ def findings(snapshot: Snapshot, goal: Goal) -> list[Finding]:
     """Return everything that the checks of a stage find, worst first."""
     found: list[Finding] = []
     for check in CHECKS:
-        severity = check.after if goal.stage == AFTER else check.severity
+        severity = check.severity_at(goal.stage)
         if severity is not None and not set(check.needs) & set(snapshot.around.unread):
             found += _made(check, severity, snapshot, goal)
     return worst_first(found)

@@ -56,6 +56,10 @@ class Check:
     after: str | None = None
     needs: tuple[str, ...] = ()
 
+    def severity_at(self, stage: str) -> str | None:
+        """Return its severity at a stage, or None where it is not made."""
+        return self.after if stage == AFTER else self.severity
+
     @property
     def docs(self) -> str:
         """URL of its section in the documentation."""

@@ -72,7 +72,8 @@ def _installing() -> list[Permission]:
 
 
 READING = tuple(_reading())
-#: What single checks look at beside the mesh; without it they are not made, and the others are.
+#: What single checks look at beside the mesh; without it they are not made, and the others are. Secrets are left out:
+#: no role allows the metadata alone, and the key of the mesh is among them.
 LOOKING = (
     *_of("", ("nodes",), "list", "judge what surrounds the mesh"),
     *_of("networking.istio.io", ("envoyfilters",), "list", "judge what surrounds the mesh"),
@@ -80,7 +81,6 @@ LOOKING = (
     *_of("discovery.k8s.io", ("endpointslices",), "list", "judge what surrounds the mesh", local=True),
     *_of("autoscaling", ("horizontalpodautoscalers",), "list", "judge what surrounds the mesh", local=True),
     *_of("", ("resourcequotas",), "list", "judge what surrounds the mesh", local=True),
-    *_of("", ("secrets",), "list", "judge what surrounds the mesh", local=True),
     # since Kubernetes 1.35 create counts for websockets too
     *_of("", ("pods/portforward",), "get create", "ask istiod about its proxies", local=True),
 )

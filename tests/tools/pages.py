@@ -62,6 +62,10 @@ installed.
 
 Who has Argo Rollouts restarted too may also `list`, `watch` and `patch` `rollouts` of the group `argoproj.io`. Without
 that they are only named.
+
+One check needs more than a reader gets here: MU060 names the other clusters of a mesh by the metadata of their Secrets.
+No role allows the metadata alone, and among the Secrets of `istio-system` is the key of the mesh's authority. Where it
+may not list them, MU090 says so as a note; add `list` of `secrets` to the Role if that is fine with you.
 """
 SETS = {
     "reader": ("Read: `istio_info` and `istio_precheck`", READING),

@@ -483,6 +483,22 @@ def test_a_check_that_could_not_be_made_is_not_passed() -> None:
     assert "It looks at nodes: Reading nodes failed." in found[0].message
 
 
+@pytest.mark.parametrize(
+    ("field", "stage", "expected"),
+    [
+        ("nodes", BEFORE, {"MU040": "warning", "MU041": "warning"}),
+        ("nodes", AFTER, {}),
+        ("extensions", BEFORE, {"MU038": "info", "MU043": "info", "MU044": "warning"}),
+        ("remote_clusters", BEFORE, {"MU060": "info"}),
+        ("proxies", AFTER, {"MU070": "warning", "MU071": "warning", "MU072": "warning"}),
+    ],
+)
+def test_not_to_know_weighs_no_more_than_to_know(field: str, stage: str, expected: dict[str, str]) -> None:
+    goal = dataclasses.replace(GOAL, stage=stage)
+    found = findings(b.snapshot_of(HEALTHY, unread={field: "It is forbidden."}), goal)
+    assert {row.object.removeprefix("check "): row.severity for row in found if row.code == "MU090"} == expected
+
+
 def test_a_check_that_fails_is_a_finding_and_the_others_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(snapshot: Snapshot, goal: Goal) -> Found:
         yield "pod shop/a", "It is found before the check fails."
