@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils import _feed
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import read_pod
 from ansible_collections.meshops.istio.plugins.module_utils._tracker import Tracker
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import Answer, FakeApi, failure, stream
@@ -106,3 +108,87 @@ def test_a_watch_that_fails_is_survived(api: FakeApi, status: int) -> None:
     api.objects[0] = newer["object"]
     with tracker:
         assert soon(tracker, lambda: generation(tracker) == 9)
+
+
+PODS = "/api/v1/namespaces/shop/pods"
+
+
+def pod_event(name: str, change: str = "ADDED", at: int = 2, owner: str = "web-abc", **meta: object) -> b.Json:
+    """An event of a pod."""
+    obj = b.pod(name, owner=("ReplicaSet", owner))
+    obj["metadata"].update(resourceVersion=str(at), **meta)
+    return {"type": change, "object": obj}
+
+
+def known(tracker: Tracker) -> dict[str, bool]:
+    """The pods of Deployment web, and whether they are new."""
+    return {one.state.pod.name: one.new for one in tracker.pods_of(KEY)}
+
+
+def following(api: FakeApi, *answers: Answer, before: tuple[str, ...] = ()) -> Tracker:
+    """A tracker of the pods of Deployment web; its watch of pods gets some answers."""
+    api.script("GET", PODS, Answer({"metadata": {"resourceVersion": "1"}, "items": []}), *answers)
+    tracker = Tracker(api.client(), {KEY})
+    tracker.follow([KEY], [(KEY, read_pod(b.pod(name))) for name in before])
+    return tracker
+
+
+def test_only_pods_of_the_batch_are_kept(api: FakeApi) -> None:
+    with following(api, stream(pod_event("x", owner="other-abc"), pod_event("web-9"), pod_event("y", owner="a"))) as it:
+        assert soon(it, lambda: known(it) == {"web-9": True})
+
+
+def test_pods_of_before_are_not_new_and_all_can_go(api: FakeApi) -> None:
+    events = stream(
+        pod_event("web-1", "MODIFIED"), pod_event("web-2", "DELETED"), pod_event("web-9"), pod_event("web-9", "DELETED")
+    )
+    with following(api, events, before=("web-1", "web-2")) as it:
+        assert soon(it, lambda: known(it) == {"web-1": False})
+
+
+def test_a_watch_of_pods_that_breaks_off_goes_on_where_it_was(api: FakeApi) -> None:
+    """As one that is cut every two seconds does."""
+    broken = Answer(broken=True)
+    with following(api, stream(pod_event("web-8", at=5)), broken, broken, stream(pod_event("web-9", at=6))) as it:
+        assert soon(it, lambda: known(it) == {"web-8": True, "web-9": True})
+    versions = [seen.query["resourceVersion"] for seen in api.seen if seen.path == PODS and "watch" in seen.query]
+    assert versions[:4] == ["1", "5", "5", "5"]
+
+
+@pytest.mark.parametrize("status", [410, 403])
+def test_pods_are_listed_when_they_cannot_be_watched(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """410: the version is too old. 403: the right to list is enough."""
+    monkeypatch.setattr(_feed, "LIST_SECONDS", 0.02)
+    api.objects += [b.pod("web-1"), b.pod("web-9")]
+    with following(api, failure(status), before=("web-1", "web-2")) as it:
+        assert soon(it, lambda: known(it) == {"web-1": False, "web-9": True})
+
+
+def test_the_pods_of_the_batch_before_are_forgotten(api: FakeApi) -> None:
+    with following(api, before=("web-1",)) as it:
+        it.follow([("shop", "Deployment", "other")])
+        assert known(it) == {}
+
+
+def test_what_a_batch_made_is_not_new_to_the_way_back(api: FakeApi) -> None:
+    with following(api, stream(pod_event("web-9"))) as it:
+        assert soon(it, lambda: known(it) == {"web-9": True})
+        it.follow([KEY])
+        assert known(it) == {"web-9": False}
+
+
+def test_the_time_of_leaving_is_that_of_the_first_sight(api: FakeApi) -> None:
+    leaving = [pod_event("web-9", "MODIFIED", at, deletionTimestamp="now") for at in (3, 4)]
+    with following(api, stream(pod_event("web-9"), leaving[0])) as it:
+        assert soon(it, lambda: any(one.leaving_since for one in it.pods_of(KEY)))
+        first = it.pods_of(KEY)[0].leaving_since
+        it._take_pod("MODIFIED", leaving[1]["object"])
+        assert it.pods_of(KEY)[0].leaving_since == first
+
+
+def test_pods_of_several_namespaces_have_one_watch(api: FakeApi) -> None:
+    with Tracker(api.client(), {KEY, ("other", "Deployment", "web")}):
+        pass
+    assert {seen.path for seen in api.seen if seen.path.endswith("pods")} == {"/api/v1/pods"}
