@@ -174,7 +174,8 @@ def _not_ready(snapshot: Snapshot, goal: Goal) -> Found:
 def _outage(snapshot: Snapshot, goal: Goal) -> Found:
     for key in _carriers(snapshot):
         workload = snapshot.workloads[key]
-        if workload.kind != "DaemonSet" and 0 < workload.replicas <= workload.takes_down:
+        restarted = workload.kind != "DaemonSet" and unrestartable(workload) is None
+        if restarted and 0 < workload.replicas <= workload.takes_down:
             many = f"all {workload.replicas} pods before new ones are ready"
             down = "its only pod before a new one is ready" if workload.replicas == 1 else many
             yield str(workload), f"Its rollout takes down {down}."

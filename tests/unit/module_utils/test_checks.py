@@ -559,6 +559,8 @@ def test_mu017_says_which_label_wins(labels: dict[str, str], message: str | None
     [
         (b.deployed("one"), False),
         (b.deployed("one", strategy={"type": "Recreate"}), True),
+        # nothing restarts it
+        (b.deployed("one", strategy={"type": "Recreate"}, paused=True), False),
         (b.deployed("two", pods=2, strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0}}), False),
         (b.deployed("one", strategy={"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 0}}), True),
         (b.deployed("out", revision=None, in_namespace="default", strategy={"type": "Recreate"}), False),
