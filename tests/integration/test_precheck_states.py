@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from typing import Any
 
 import pytest
 
 from integration.meshes import ADMISSION, MERGE
-from integration.objects import REV, until
+from integration.objects import REV, injected, until
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
 from integration.test_precheck import found
 from lab import Cluster
@@ -24,8 +24,7 @@ pytestmark = pytest.mark.lab
 SCRATCH = "scratch"
 SPACE = f"/api/v1/namespaces/{SCRATCH}"
 FAULT = {"lab.meshops.dev/fault": "never-ready"}
-#: A proxy that stands in the template, as an injection by an older istiod would have left it.
-OLD_PROXY = {"name": "istio-proxy", "image": "lab.invalid/istio/proxyv2:1.30.2", "restartPolicy": "Always"}
+OLDER = "1.30.2"
 
 
 @contextmanager
@@ -45,15 +44,11 @@ def deployed(
     revision: str | None = REVISION,
     *,
     notes: Json | None = None,
-    proxy: Json | None = None,
     ready: bool = True,
 ) -> Iterator[None]:
     """A namespace with one Deployment."""
     labels = {"app": "web"}
-    spec = {
-        "containers": [{"name": "web", "image": "lab.invalid/web:1"}],
-        **({"initContainers": [proxy]} if proxy else {}),
-    }
+    spec = {"containers": [{"name": "web", "image": "lab.invalid/web:1"}]}
     space = {"name": SCRATCH, "labels": {REV: revision} if revision else {}}
     template = {"metadata": {"labels": labels, "annotations": notes or {}}, "spec": spec}
     cluster.apply(
@@ -122,29 +117,41 @@ def unlabelled(cluster: Cluster) -> Iterator[None]:
         yield
 
 
-@contextmanager
-def old_proxy(cluster: Cluster) -> Iterator[None]:
-    """A pod of this revision that runs the proxy of an older patch version."""
-    with deployed(cluster, None, notes={REV: REVISION}, proxy=OLD_PROXY):
-        label(cluster, REVISION)
-        yield
-
-
 CANARY: Json = {}
 IN_PLACE = {"strategy": "in_place", "revision": REVISION}
 AFTER = {"stage": "after"}
 
 
 @contextmanager
-def broken_injector(cluster: Cluster) -> Iterator[None]:
-    """The injector's values are cut off."""
+def injector(cluster: Cluster, change: Callable[[str], str]) -> Iterator[None]:
+    """The injector's values are others."""
     path = f"/api/v1/namespaces/istio-system/configmaps/istio-sidecar-injector-{REVISION}"
     text = cluster.request("GET", path)["data"]["values"]
-    cluster.request("PATCH", path, {"data": {"values": text[:99]}}, content_type=MERGE)
+    cluster.request("PATCH", path, {"data": {"values": change(text)}}, content_type=MERGE)
     try:
         yield
     finally:
         cluster.request("PATCH", path, {"data": {"values": text}}, content_type=MERGE)
+
+
+def broken_injector(cluster: Cluster) -> AbstractContextManager[None]:
+    """The injector's values are cut off."""
+    return injector(cluster, lambda text: text[:99])
+
+
+@contextmanager
+def old_proxy(cluster: Cluster) -> Iterator[None]:
+    """A pod of this revision that runs the proxy of an older patch version."""
+
+    def injects(version: str) -> None:
+        until(lambda: injected(cluster, "shop").version == version, f"istiod does not inject {version}")
+
+    with ExitStack() as later:
+        with injector(cluster, lambda text: text.replace(VERSION, OLDER)):
+            injects(OLDER)
+            later.enter_context(deployed(cluster))
+        injects(VERSION)
+        yield
 
 
 @pytest.mark.parametrize(
