@@ -150,6 +150,11 @@ def clusters(draw: st.DrawFn) -> list[b.Json]:
     objects = list(draw(st.sampled_from(MESHES)))
     for index in draw(st.lists(st.integers(0, len(objects) - 1), min_size=3, max_size=12)):
         objects[index] = draw(broken(objects[index]))
+    # texts in ConfigMaps are what nobody checks
+    at_map = draw(st.sampled_from([index for index, obj in enumerate(objects) if obj.get("data")]))
+    data = objects[at_map]["data"]
+    text = {draw(st.sampled_from(sorted(data))): draw(st.sampled_from((*TEXTS, *data.values())))}
+    objects[at_map] = {**objects[at_map], "data": {**data, **text}}
     for extra in draw(st.lists(JSONS, max_size=1)):
         objects.append({"kind": "WasmPlugin", "metadata": b.meta("any", "shop"), "spec": extra})
     return objects
