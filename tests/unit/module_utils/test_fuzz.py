@@ -78,6 +78,18 @@ def recorded(name: str) -> list[b.Json]:
     return [{**obj, "kind": KINDS[obj["kind"]]} for obj in map(json.loads, lines)]
 
 
+def owned_by_itself(name: str) -> b.Json:
+    """A ReplicaSet that is its own owner."""
+    owner = {"controller": True, "kind": "ReplicaSet", "name": name}
+    return {"kind": "ReplicaSet", "metadata": {**b.meta(name, "shop"), "ownerReferences": [owner]}, "spec": {}}
+
+
+def foreign(name: str, called: b.Json) -> b.Json:
+    """A webhook that Istio did not install."""
+    hook = {"name": f"any.{name}", "clientConfig": called, "namespaceSelector": {}, "objectSelector": {}}
+    return {"kind": "MutatingWebhookConfiguration", "metadata": b.meta(name), "webhooks": [hook]}
+
+
 REST = [
     *b.namespaces(shop="prod", batch=b.OLD, lost="gone"),
     *b.deployed(),
@@ -91,6 +103,11 @@ REST = [
     b.budget("web", {"matchLabels": {"app": "web"}}, 0),
     b.node("one"),
     b.envoy_filter("tweak"),
+    b.pod("itself", owner=("Pod", "itself")),
+    b.pod("round", owner=("ReplicaSet", "round")),
+    owned_by_itself("round"),
+    foreign("sidecar-injector.istio.io", {"url": "https://elsewhere.invalid/inject"}),
+    foreign("policy.example.com", {"service": {"namespace": "policy", "name": "gone"}}),
 ]
 MESHES = [[*recorded(name), *REST] for name in ("two-revisions", "nonrevisioned", "nonrevisioned+revision+prod")]
 
