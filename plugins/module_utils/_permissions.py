@@ -17,6 +17,14 @@ REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 #: Kinds that only some settings of Istio render; nobody needs the right to write them beforehand.
 RARE = ("ResourceQuota", "NetworkAttachmentDefinition", "NetworkPolicy")
 WEBHOOKS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+#: Istio's own configuration, by API group.
+CONFIGURATION = {
+    "extensions.istio.io": "trafficextensions wasmplugins",
+    "networking.istio.io": "destinationrules envoyfilters gateways proxyconfigs serviceentries sidecars "
+    "virtualservices workloadentries workloadgroups",
+    "security.istio.io": "authorizationpolicies peerauthentications requestauthentications",
+    "telemetry.istio.io": "telemetries",
+}
 ANYTHING = Permission("*", "*", "*", "do anything")
 
 
@@ -71,6 +79,27 @@ def _installing() -> list[Permission]:
     return found
 
 
+def _prechecking() -> list[Permission]:
+    purpose = "ask istioctl x precheck"
+    return [
+        *_of("", ("namespaces", "pods", "services"), "list watch", purpose),
+        *_of("apps", ("deployments",), "list watch", purpose),
+        *_of("apiextensions.k8s.io", ("customresourcedefinitions",), "list", purpose),
+        *_of("", ("configmaps",), "get", purpose, local=True),
+    ]
+
+
+def _analyzing() -> list[Permission]:
+    purpose = "ask istioctl analyze"
+    found = _of("", ("configmaps", "namespaces", "nodes", "pods", "secrets", "services"), "list watch", purpose)
+    found += _of("apps", ("deployments",), "list watch", purpose)
+    found += _of("admissionregistration.k8s.io", WEBHOOKS, "list watch", purpose)
+    found += _of("apiextensions.k8s.io", ("customresourcedefinitions",), "list watch", purpose)
+    for group, resources in CONFIGURATION.items():
+        found += _of(group, resources.split(), "list watch", purpose)
+    return found
+
+
 READING = tuple(_reading())
 #: What single checks look at beside the mesh; without it they are not made, and the others are. Secrets are left out:
 #: no role allows the metadata alone, and the key of the mesh is among them.
@@ -84,6 +113,8 @@ LOOKING = (
     # since Kubernetes 1.35 create counts for websockets too
     *_of("", ("pods/portforward",), "get create", "ask istiod about its proxies", local=True),
 )
+#: Command of istioctl -> what it reads. It waits for ever for what it may not list (audit logs of 1.30.3 and 1.31.0).
+ASKING = {"x precheck": tuple(_prechecking()), "analyze": tuple(_analyzing())}
 #: What explains a failed restart; without it the result says less, and later.
 EXPLAINING = (
     *_of("", ("events",), "list watch", "explain a failed restart"),

@@ -132,10 +132,8 @@ def test_who_may_only_read_can_ask_too(desk: Desk, calm: Cluster, reader: str) -
     assert {row["severity"] for row in rows if row["code"] == "IST0141"} == {"info"}
 
 
-def test_who_may_not_read_enough_gets_everything_else(
-    desk: Desk, calm: Cluster, reader: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(_ask_istioctl, "SECONDS", 5)
+def test_who_may_not_read_enough_gets_everything_else(desk: Desk, calm: Cluster, reader: str) -> None:
+    """Istioctl itself would wait for ever."""
     resources = ["namespaces", "pods", "services", "configmaps", "secrets"]
     rules = [
         {"apiGroups": [""], "resources": resources, "verbs": ["get", "list", "watch"]},
@@ -150,8 +148,7 @@ def test_who_may_not_read_enough_gets_everything_else(
     rows = found(desk, calm, impersonate_user=reader)
     problem = next(row for row in rows if row["code"] == "MU080")
     assert problem["object"] == "istioctl analyze"
-    assert "did not end within 5 s and was stopped. It had said: " in problem["message"]
-    assert "cannot list resource" in problem["message"]
+    assert "This user may not list nodes, watch nodes, list trafficextensions.extensions.istio.io" in problem["message"]
     assert {row["code"] for row in rows} > {"MU021", "MU080", "MU090"}
 
 

@@ -18,6 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._checks import CHECK
 from ansible_collections.meshops.istio.plugins.module_utils._finding import Check
 from ansible_collections.meshops.istio.plugins.module_utils._istioctl_findings import ALL_CODES, EQUIVALENTS
 from ansible_collections.meshops.istio.plugins.module_utils._permissions import (
+    ASKING,
     EXPLAINING,
     LOOKING,
     MOVING,
@@ -66,11 +67,20 @@ that they are only named.
 One check needs more than a reader gets here: MU060 names the other clusters of a mesh by the metadata of their Secrets.
 No role allows the metadata alone, and among the Secrets of `istio-system` is the key of the mesh's authority. Where it
 may not list them, MU090 says so as a note; add `list` of `secrets` to the Role if that is fine with you.
+
+`istioctl x precheck` and `istioctl analyze` list and watch all of Istio's configuration and, for analyze, all Secrets.
+Only the role of an installer by istioctl has that. With any other, leave `istioctl` out of `istio_precheck`, or expect
+MU080 with what is missing.
 """
+#: What the gate of a run by istioctl asks it too.
+ISTIOCTL = (*ASKING["x precheck"], *ASKING["analyze"])
 SETS = {
     "reader": ("Read: `istio_info` and `istio_precheck`", READING),
     "mover": ("Move and restart: every playbook with `istio_installer=external`", MOVING),
-    "installer": ("Install and retire: every playbook with `istio_installer=istioctl`", NEEDED["istioctl"]),
+    "installer": (
+        "Install and retire: every playbook with `istio_installer=istioctl`",
+        (*NEEDED["istioctl"], *ISTIOCTL),
+    ),
     "installer-helm": ("The same with `istio_installer=helm`", NEEDED["helm"]),
 }
 RBAC = "rbac.authorization.k8s.io"
