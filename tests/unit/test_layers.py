@@ -17,12 +17,22 @@ PREFIX = "ansible_collections.meshops.istio.plugins.module_utils."
 
 # Lowest first; names may be patterns. A file that stands in no layer fails the test: decide where it belongs.
 LAYERS: dict[str, tuple[str, ...]] = {
-    "client": ("_argspec", "_auth", "_client", "_errors", "_helm", "_http", "_istioctl", "_portforward", "_process"),
+    "client": (
+        "_argspec",
+        "_auth",
+        "_certificates",
+        "_client",
+        "_errors",
+        "_helm",
+        "_http",
+        "_istioctl",
+        "_portforward",
+        "_process",
+    ),
     "domain": (
         "_around",
         "_belongings",
         "_blockers",
-        "_certificates",
         "_checks",
         "_checks_*",
         "_default",

@@ -16,9 +16,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 KEY = ec.generate_private_key(ec.SECP256R1())
 
 
-def certificate(end: datetime.date, *, issuer: str = "cluster.local") -> bytes:
+def certificate(end: datetime.date) -> bytes:
     """A certificate authority in PEM that ends at noon of a day."""
-    name = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, issuer)])
+    name = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, "cluster.local")])
     noon = datetime.datetime.combine(end, datetime.time(12), datetime.UTC)
     built = (
         x509.CertificateBuilder()
@@ -28,6 +28,7 @@ def certificate(end: datetime.date, *, issuer: str = "cluster.local") -> bytes:
         .serial_number(x509.random_serial_number())
         .not_valid_before(noon - datetime.timedelta(days=3650))
         .not_valid_after(noon)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(KEY, hashes.SHA256())
     )
     return built.public_bytes(serialization.Encoding.PEM)
