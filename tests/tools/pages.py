@@ -137,7 +137,8 @@ def roles(name: str, wanted: Iterable[Permission], namespace: str) -> list[Json]
 def findings() -> str:
     """The page of findings."""
     same = (f"| {code} | {', '.join(one.ours)} | {one.when} |" for code, one in EQUIVALENTS.items())
-    parts = ("\n".join(map(row, CHECKS)), "\n" + ISTIO + "\n".join(same), "", *map(section, CHECKS))
+    checks = sorted(CHECKS, key=lambda check: check.code)
+    parts = ("\n".join(map(row, checks)), "\n" + ISTIO + "\n".join(same), "", *map(section, checks))
     return FINDINGS + "\n".join(parts)
 
 
