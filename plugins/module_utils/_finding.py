@@ -101,5 +101,7 @@ def about_the_gate(snapshot: Snapshot, goal: Goal) -> Found:
 
 
 def worst_first(found: Iterable[Finding]) -> list[Finding]:
-    """Return findings in the order in which results list them: what is waived comes last."""
-    return sorted(found, key=lambda one: (COUNTED.index(one.weight), one.code, one.object))
+    """Return findings in the order in which results list them: what is waived comes last, ours before istioctl's."""
+    return sorted(
+        found, key=lambda one: (COUNTED.index(one.weight), not one.code.startswith("MU"), one.code, one.object)
+    )

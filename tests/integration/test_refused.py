@@ -45,11 +45,14 @@ def istioctl(folder: Path, version: str) -> str:
 def test_an_unsupported_hop(
     desk: Desk, calm: Cluster, tmp_path: Path, playbook: str, version: str, revision: str, sentence: str
 ) -> None:
+    binary = istioctl(tmp_path, version)
     options: Json = {"strategy": playbook.rpartition(".")[2], "version": version, "revision": revision}
     with no_write(calm):
-        gate = desk.tool(calm, "istio_precheck", **options)
-        install = desk.tool(calm, "istio_revision", istioctl=istioctl(tmp_path, version), **options)
-        play = desk.play([calm], playbook=playbook, istio_version=version, istio_revision=revision)
+        gate = desk.tool(calm, "istio_precheck", istioctl=binary, **options)
+        install = desk.tool(calm, "istio_revision", istioctl=binary, **options)
+        play = desk.play(
+            [calm], playbook=playbook, istio_version=version, istio_revision=revision, istio_istioctl=binary
+        )
     assert [row["code"] for row in gate["findings"] if row["severity"] == "error"] == ["MU001"]
     for message in (gate["msg"], install["msg"], play.failure(calm)):
         assert "MU001" in message

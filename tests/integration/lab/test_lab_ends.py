@@ -47,7 +47,7 @@ def assert_all_end(recorded: list[Identity]) -> None:
 def test_killed_owner_leaves_nothing_and_up_works_again(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["up", "1", "--name", name]) == 0
     recorded = processes(name)
-    assert len(recorded) == 6  # owner, etcd, API server, controller manager, scheduler, kwok
+    assert len(recorded) == 7  # owner, etcd, API server, controller manager, scheduler, kwok, proxies
     os.kill(recorded[0].pid, signal.SIGKILL)
     assert_all_end(recorded)
     with pytest.raises(LabError, match="No lab"):

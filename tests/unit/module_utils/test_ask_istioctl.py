@@ -77,7 +77,7 @@ def test_without_the_option_nothing_is_asked(tmp_path: Path) -> None:
 
 def test_findings_of_istioctl_count_like_ours(tmp_path: Path) -> None:
     result = precheck(tmp_path, ANSWER, *HEALTHY, *b.namespaces(lost="gone"), fail_on="error", allow=["MU010"])
-    assert codes(result) == [("IST0101", "error", "VirtualService shop/web"), ("MU010", "error", "namespace lost")]
+    assert codes(result) == [("MU010", "error", "namespace lost"), ("IST0101", "error", "VirtualService shop/web")]
     assert "IST0101 VirtualService shop/web: Referenced host not found Remedy: do what https" in result["msg"]
     assert result["summary"]["error"] == 2
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils._checks import CODES
-from ansible_collections.meshops.istio.plugins.module_utils._finding import Finding
+from ansible_collections.meshops.istio.plugins.module_utils._finding import Finding, worst_first
 from ansible_collections.meshops.istio.plugins.module_utils._istio_codes import TITLES
 from ansible_collections.meshops.istio.plugins.module_utils._istioctl_findings import (
     EQUIVALENTS,
@@ -217,7 +217,7 @@ def test_what_both_say_stands_there_once(code: str, origin: str, message: str, o
 @pytest.mark.parametrize(("code", "origin", "message", "own", "place", "text"), DIFFERENT)
 def test_nothing_else_is_left_out(code: str, origin: str, message: str, own: str, place: str, text: str) -> None:
     both = [ours(own, place, text), theirs(code, origin, message)]
-    assert merged(both[:1], both[1:], SNAPSHOT) == sorted(both, key=lambda one: (one.severity, one.code))
+    assert merged(both[:1], both[1:], SNAPSHOT) == worst_first(both)
 
 
 def test_every_equivalent_is_tested_above() -> None:
