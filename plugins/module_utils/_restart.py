@@ -22,13 +22,13 @@ from ansible_collections.meshops.istio.plugins.module_utils._errors import (
 )
 from ansible_collections.meshops.istio.plugins.module_utils._gates import Gates
 from ansible_collections.meshops.istio.plugins.module_utils._progress import Progress
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import RESTARTED_AT
 from ansible_collections.meshops.istio.plugins.module_utils._reading import NAMESPACES, fetch_budgets
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Run
 from ansible_collections.meshops.istio.plugins.module_utils._tracker import Key, Tracker, list_states
 from ansible_collections.meshops.istio.plugins.module_utils._waiting import Waiting
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import (
-    RESTARTED_AT,
     ROLLOUT,
     Workload,
     restart_patch,

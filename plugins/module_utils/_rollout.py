@@ -9,8 +9,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils._pods import Trouble
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import DEADLINE as DEADLINE
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import HEALTHY, ROLLOUT, restarted
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import DEADLINE, HEALTHY, ROLLOUT, restarted
 
 
 def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:

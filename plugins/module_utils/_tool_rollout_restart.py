@@ -29,7 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._pace import (
     window_end,
 )
 from ansible_collections.meshops.istio.plugins.module_utils._planned import PLANNED_SPEC, is_planned, planned_snapshot
-from ansible_collections.meshops.istio.plugins.module_utils._proxies import EXTRA
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import EXTRA, RESTARTED_AT
 from ansible_collections.meshops.istio.plugins.module_utils._restart import Restarter
 from ansible_collections.meshops.istio.plugins.module_utils._selection import Selection, read_selection
 from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot, WorkloadKey
@@ -38,7 +38,6 @@ from ansible_collections.meshops.istio.plugins.module_utils._tool_namespace_revi
 from ansible_collections.meshops.istio.plugins.module_utils._tracker import Tracker
 from ansible_collections.meshops.istio.plugins.module_utils._workloads import (
     COLLECTIONS,
-    RESTARTED_AT,
     Workload,
     under_way,
     unrestartable,

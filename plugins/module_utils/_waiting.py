@@ -14,10 +14,10 @@ from ansible_collections.meshops.istio.plugins.module_utils._errors import Rollo
 from ansible_collections.meshops.istio.plugins.module_utils._evidence import rollout_error
 from ansible_collections.meshops.istio.plugins.module_utils._pods import Problem, Trouble, late
 from ansible_collections.meshops.istio.plugins.module_utils._progress import Progress
-from ansible_collections.meshops.istio.plugins.module_utils._rollout import DEADLINE, complete, failure
+from ansible_collections.meshops.istio.plugins.module_utils._rollout import complete, failure
 from ansible_collections.meshops.istio.plugins.module_utils._tool import Run
 from ansible_collections.meshops.istio.plugins.module_utils._tracker import Key, Tracker
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import Workload
+from ansible_collections.meshops.istio.plugins.module_utils._workloads import DEADLINE, Workload
 
 #: A webhook or a quota may refuse a pod for a moment; what lasts longer does not pass by itself.
 PATIENCE_SECONDS = 3.0

@@ -20,8 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._mesh import (
     labels_of,
     name_of,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._proxies import PLACEHOLDER, Owner, Pod
-from ansible_collections.meshops.istio.plugins.module_utils._proxies import RESTARTED_AT as RESTARTED_AT
+from ansible_collections.meshops.istio.plugins.module_utils._proxies import PLACEHOLDER, RESTARTED_AT, Owner, Pod
 
 #: Annotation on a workload: its place in a restart that is ordered by hand.
 RESTART_ORDER = "meshops.istio/restart-order"

@@ -84,9 +84,8 @@ def compare(clients: tuple[str, ...], rounds: int = ROUNDS) -> dict[str, Cost]:
     """The median round of each client; they take turns, so that a slow moment of the machine meets all of them."""
     with crowd() as cluster:
         found: dict[str, list[Cost]] = {name: [] for name in clients}
-        for _ in range(rounds):
-            for name in clients:
-                found[name].append(run(name, cluster))
+        for name in clients * rounds:
+            found[name].append(run(name, cluster))
     return {
         name: Cost(*map(statistics.median, zip(*map(dataclasses.astuple, costs), strict=True)))
         for name, costs in found.items()

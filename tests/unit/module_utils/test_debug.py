@@ -23,10 +23,10 @@ PODS = "/api/v1/namespaces/istio-system/pods"
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
 
 
-def istiod(name: str, revision: str, *, status: Json = READY, **metadata: t.Any) -> Json:
+def istiod(name: str, revision: str, *, status: Json | None = None, **metadata: t.Any) -> Json:
     labels = {"app": "istiod", "istio.io/rev": revision}
     metadata = {"name": name, "namespace": "istio-system", "labels": labels, **metadata}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": status}
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "status": READY if status is None else status}
 
 
 OLD = istiod("old-0", "1-30-3")
