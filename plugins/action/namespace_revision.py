@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio.plugins.module_utils._tool_namespace_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_namespace_revision import TOOL
 from ansible_collections.meshops.istio.plugins.plugin_utils._action import ToolAction
 
 

@@ -390,8 +390,8 @@ failure:
       sample: Forbidden
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils._module import run_module
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_precheck import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.tools._module import run_module
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_precheck import TOOL
 
 
 def main() -> None:

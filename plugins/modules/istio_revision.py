@@ -450,8 +450,8 @@ failure:
           sample: "move it: namespace_revision namespaces=payments revision=..."
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils._module import run_module
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.tools._module import run_module
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_revision import TOOL
 
 
 def main() -> None:

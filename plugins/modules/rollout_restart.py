@@ -653,8 +653,8 @@ failure:
       sample: []
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils._module import run_module
-from ansible_collections.meshops.istio.plugins.module_utils._tool_rollout_restart import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.tools._module import run_module
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL
 
 
 def main() -> None:

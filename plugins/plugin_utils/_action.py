@@ -23,8 +23,8 @@ from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.meshops.istio.plugins.module_utils._auth import KUBERNETES_IMPORT_ERROR
-from ansible_collections.meshops.istio.plugins.module_utils._tool import Tool, execute
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import KUBERNETES_IMPORT_ERROR
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Tool, execute
 
 display = Display()
 

@@ -12,11 +12,11 @@ import sys
 import time
 from typing import Any
 
-from ansible_collections.meshops.istio.plugins.module_utils import _restart
-from ansible_collections.meshops.istio.plugins.module_utils._auth import connection
-from ansible_collections.meshops.istio.plugins.module_utils._client import Client
-from ansible_collections.meshops.istio.plugins.module_utils._tool import execute
-from ansible_collections.meshops.istio.plugins.module_utils._tool_rollout_restart import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import connection
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _restart
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import execute
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL
 from benchmark.restart import DEPLOYMENTS, spaces
 from unit.module_utils.running import params
 

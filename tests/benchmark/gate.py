@@ -11,8 +11,8 @@ import sys
 import time
 from pathlib import Path
 
-from ansible_collections.meshops.istio.plugins.module_utils._tool import execute
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_precheck import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import execute
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_precheck import TOOL
 from unit.module_utils import builders as b
 from unit.module_utils.running import params
 

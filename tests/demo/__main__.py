@@ -15,8 +15,8 @@ from pathlib import Path
 
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils._tool import execute
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_info import TOOL as ISTIO_INFO
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import execute
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_info import TOOL as ISTIO_INFO
 from lab import Lab, LabError, api
 from lab.cluster import Cluster
 from lab.toolchain import BuildError

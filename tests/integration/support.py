@@ -20,7 +20,7 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.meshops.istio.plugins.module_utils._tool import Tool, execute
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Tool, execute
 from integration.objects import until
 from lab import Cluster, Lab
 
@@ -178,7 +178,7 @@ class Desk:
     def tool(self, cluster: Cluster | None, name: str, /, *, check: bool = False, **params: Any) -> Json:
         """Run the core of a module as the action plugin does; without a cluster the test names it, or does not."""
         tool: Tool = importlib.import_module(
-            f"ansible_collections.meshops.istio.plugins.module_utils._tool_{name}"
+            f"ansible_collections.meshops.istio.plugins.module_utils.tools._tool_{name}"
         ).TOOL
         spec = tool.spec.as_keywords()
         options = spec.pop("argument_spec")

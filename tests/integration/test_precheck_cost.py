@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._client import PAGE
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import PAGE
 from benchmark.crowd import measure
 from integration.objects import until
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, Desk

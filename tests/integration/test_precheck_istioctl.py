@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils import _ask_istioctl
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _ask_istioctl
 from integration.meshes import ADMISSION, MERGE, OUTSIDE, virtual_service
 from integration.objects import INJECTION, REV
 from integration.safety import no_write

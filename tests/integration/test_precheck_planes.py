@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils._hops import CHANGES, COMPATIBLE, GONE_VARIABLES
+from ansible_collections.meshops.istio.plugins.module_utils.domain._hops import CHANGES, COMPATIBLE, GONE_VARIABLES
 from integration.meshes import ADMISSION, MERGE
 from integration.objects import REV, until
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils import _debug
-from ansible_collections.meshops.istio.plugins.module_utils._auth import connection
-from ansible_collections.meshops.istio.plugins.module_utils._client import Client
-from ansible_collections.meshops.istio.plugins.module_utils._debug import proxies_of
-from ansible_collections.meshops.istio.plugins.module_utils._permissions import LOOKING, READING
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import connection
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _debug
+from ansible_collections.meshops.istio.plugins.module_utils.tools._debug import proxies_of
+from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import LOOKING, READING
 from integration.meshes import MERGE
 from integration.objects import INJECTION, REV, pods, until
 from integration.safety import no_write

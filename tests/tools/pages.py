@@ -13,11 +13,11 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils._around import Permission
-from ansible_collections.meshops.istio.plugins.module_utils._checks import CHECKS
-from ansible_collections.meshops.istio.plugins.module_utils._finding import Check
-from ansible_collections.meshops.istio.plugins.module_utils._istioctl_findings import ALL_CODES, EQUIVALENTS
-from ansible_collections.meshops.istio.plugins.module_utils._permissions import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._around import Permission
+from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import CHECKS
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import Check
+from ansible_collections.meshops.istio.plugins.module_utils.domain._istioctl_findings import ALL_CODES, EQUIVALENTS
+from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import (
     ASKING,
     EXPLAINING,
     LOOKING,

@@ -11,11 +11,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.meshops.istio.plugins.module_utils._client import Client
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ApiError
-from ansible_collections.meshops.istio.plugins.module_utils._injection import PodShape, expected_image, resolve
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh
-from ansible_collections.meshops.istio.plugins.module_utils._proxies import judge, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ApiError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape, expected_image, resolve
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import judge, read_pod
 
 from .cases import NATIVE, PROXY_IMAGE, Case, Labels
 

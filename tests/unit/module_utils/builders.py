@@ -13,18 +13,26 @@ import dataclasses
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils._around import Around, read_extension, read_remote_cluster
-from ansible_collections.meshops.istio.plugins.module_utils._injection import PodShape
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import Mesh
-from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import read_mesh
-from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, proxy_version, read_pod
-from ansible_collections.meshops.istio.plugins.module_utils._reading import load_yaml
-from ansible_collections.meshops.istio.plugins.module_utils._room import read_node
-from ansible_collections.meshops.istio.plugins.module_utils._serving import read_autoscaler, read_endpoints, read_quota
-from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Budget, Namespace, Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils._surroundings import EXTENSIONS
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import COLLECTIONS, read_workload
-from ansible_collections.meshops.istio.plugins.module_utils._xds import Connected
+from ansible_collections.meshops.istio.plugins.module_utils.domain._around import (
+    Around,
+    read_extension,
+    read_remote_cluster,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import read_mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner, proxy_version, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain._room import read_node
+from ansible_collections.meshops.istio.plugins.module_utils.domain._serving import (
+    read_autoscaler,
+    read_endpoints,
+    read_quota,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Budget, Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import COLLECTIONS, read_workload
+from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected
+from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import load_yaml
+from ansible_collections.meshops.istio.plugins.module_utils.tools._surroundings import EXTENSIONS
 from unit.module_utils.planes import (
     CLUSTER_ID,
     DECIDED,

@@ -11,7 +11,7 @@ import time
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ansible_collections.meshops.istio.plugins.module_utils import _gates, _waiting
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _gates, _waiting
 
 # No deadlines, as the machine may be busy, and no folder of its own.
 settings.register_profile(

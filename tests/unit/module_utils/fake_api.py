@@ -25,11 +25,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qsl, urlsplit
 
-from ansible_collections.meshops.istio.plugins.module_utils._auth import Connection
-from ansible_collections.meshops.istio.plugins.module_utils._client import Client
-from ansible_collections.meshops.istio.plugins.module_utils._injection import expected_image, resolve
-from ansible_collections.meshops.istio.plugins.module_utils._manifest import RESOURCES
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import DEFAULT
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import expected_image, resolve
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT
+from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import RESOURCES
 from unit.module_utils import builders as b
 from unit.module_utils.fake_istioctl import write_helm, write_istioctl
 from unit.module_utils.fake_pod import DATA, GREETINGS, frame, read_frame, upgraded

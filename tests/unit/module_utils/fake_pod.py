@@ -15,8 +15,8 @@ import threading
 import typing as t
 from collections.abc import Iterator
 
-from ansible_collections.meshops.istio.plugins.module_utils._auth import Connection
-from ansible_collections.meshops.istio.plugins.module_utils._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
 
 #: What every websocket server adds to the client's key (RFC 6455).
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"

@@ -10,7 +10,7 @@ import json
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import COMPONENT, INJECT, INJECTION, REV, TAG
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import COMPONENT, INJECT, INJECTION, REV, TAG
 
 Json = dict[str, t.Any]
 

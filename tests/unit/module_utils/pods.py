@@ -10,7 +10,7 @@ import json
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
 from unit.module_utils.planes import OLD, Json, meta, proxy, version_of
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.meshops.istio.plugins.module_utils._tool import Run, Tool, execute
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run, Tool, execute
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 

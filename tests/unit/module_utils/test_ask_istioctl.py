@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils import _ask_istioctl
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_precheck import TOOL, check
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _ask_istioctl
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_precheck import TOOL, check
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import params, task

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._auth import (
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import (
     Connection,
     auth_headers,
     connection,
     kubeconfig_file,
     open_pool,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError, ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError, ParameterError
 from unit.module_utils import builders as b
 
 SECRET = "s3cr3t-t0ken"

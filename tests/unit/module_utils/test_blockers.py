@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._belongings import Belonging
-from ansible_collections.meshops.istio.plugins.module_utils._blockers import (
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._belongings import Belonging
+from ansible_collections.meshops.istio.plugins.module_utils.domain._blockers import (
     CODES,
     Blocker,
     of_cron_jobs,
@@ -20,8 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._blockers import (
     overridden,
     require_known,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, REV
 from unit.module_utils import builders as b
 
 PLANES = [*b.plane(b.OLD), *b.plane(b.NEW)]

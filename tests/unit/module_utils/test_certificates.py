@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.meshops.istio.plugins.module_utils._certificates import last_day
+from ansible_collections.meshops.istio.plugins.module_utils.client._certificates import last_day
 from unit.module_utils.certificates import bundle, certificate
 
 DAY = datetime.date(2036, 11, 20)

@@ -13,13 +13,19 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils import _checks
-from ansible_collections.meshops.istio.plugins.module_utils._around import Permission
-from ansible_collections.meshops.istio.plugins.module_utils._checks import CHECKS, CODES, findings
-from ansible_collections.meshops.istio.plugins.module_utils._finding import AFTER, BEFORE, SEVERITIES, Found, Goal
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECTION
-from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
+from ansible_collections.meshops.istio.plugins.module_utils.domain import _checks
+from ansible_collections.meshops.istio.plugins.module_utils.domain._around import Permission
+from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import CHECKS, CODES, findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import (
+    AFTER,
+    BEFORE,
+    SEVERITIES,
+    Found,
+    Goal,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version
 from unit.module_utils import builders as b
 from unit.module_utils.checking import CRD, DEFAULT, GOAL, HEALTHY, HUNGRY, IN_PLACE, PLANE, fired
 

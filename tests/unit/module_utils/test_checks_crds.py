@@ -10,9 +10,9 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._checks import findings
-from ansible_collections.meshops.istio.plugins.module_utils._finding import Goal
-from ansible_collections.meshops.istio.plugins.module_utils._managers import NOBODY, OPERATOR, Manager
+from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import NOBODY, OPERATOR, Manager
 from unit.module_utils import builders as b
 from unit.module_utils.checking import GOAL, HEALTHY
 

@@ -11,8 +11,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._finding import AFTER, Goal
-from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import AFTER, Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version
 from unit.module_utils import builders as b
 from unit.module_utils.checking import GOAL, HEALTHY, IN_PLACE, of
 

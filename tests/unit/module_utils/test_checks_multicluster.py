@@ -10,9 +10,9 @@ import json
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._finding import AFTER, Goal
-from ansible_collections.meshops.istio.plugins.module_utils._surroundings import REMOTE_SECRETS
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_precheck import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import AFTER, Goal
+from ansible_collections.meshops.istio.plugins.module_utils.tools._surroundings import REMOTE_SECRETS
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_precheck import TOOL
 from unit.module_utils import builders as b
 from unit.module_utils.checking import GOAL, HEALTHY, of
 from unit.module_utils.fake_api import FakeApi

@@ -12,9 +12,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._checks import findings
-from ansible_collections.meshops.istio.plugins.module_utils._finding import AFTER, Goal
-from ansible_collections.meshops.istio.plugins.module_utils._serving import read_quota
+from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import AFTER, Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain._serving import read_quota
 from unit.module_utils import builders as b
 from unit.module_utils.certificates import bundle
 from unit.module_utils.checking import DEFAULT, GOAL, HEALTHY, HUNGRY, IN_PLACE, fired

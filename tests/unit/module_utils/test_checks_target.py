@@ -12,11 +12,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._checks import findings
-from ansible_collections.meshops.istio.plugins.module_utils._finding import Goal
-from ansible_collections.meshops.istio.plugins.module_utils._hops import CHANGES, changes, gone_settings
-from ansible_collections.meshops.istio.plugins.module_utils._support import ENDS, support_ended
-from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
+from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain._hops import CHANGES, changes, gone_settings
+from ansible_collections.meshops.istio.plugins.module_utils.domain._support import ENDS, support_ended
+from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version
 from unit.module_utils import builders as b
 from unit.module_utils.checking import GOAL, HEALTHY, fired
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._prove import standing_problem
+from ansible_collections.meshops.istio.plugins.module_utils.tools._prove import standing_problem
 from unit.module_utils import builders as b
 from unit.module_utils.checking import HEALTHY, of
 

@@ -10,7 +10,7 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._finding import AFTER, BEFORE
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import AFTER, BEFORE
 from unit.module_utils import builders as b
 from unit.module_utils.checking import DEFAULT, GOAL, HEALTHY, PLANE, of
 

@@ -10,9 +10,9 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._checks_xds import SHOWN
-from ansible_collections.meshops.istio.plugins.module_utils._finding import AFTER, Finding
-from ansible_collections.meshops.istio.plugins.module_utils._xds import Connected
+from ansible_collections.meshops.istio.plugins.module_utils.domain._checks_xds import SHOWN
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import AFTER, Finding
+from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected
 from unit.module_utils import builders as b
 from unit.module_utils.checking import GOAL, HEALTHY, PLANE, fired, of
 

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 import pytest
 from urllib3.exceptions import SSLError
 
-from ansible_collections.meshops.istio.plugins.module_utils import _client
-from ansible_collections.meshops.istio.plugins.module_utils._auth import Connection
-from ansible_collections.meshops.istio.plugins.module_utils._client import PAGE, TRIES, Client, Traffic, _backoff
-from ansible_collections.meshops.istio.plugins.module_utils._errors import (
+from ansible_collections.meshops.istio.plugins.module_utils.client import _client
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import PAGE, TRIES, Client, Traffic, _backoff
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
     ApiError,
     ClusterError,
     ConflictError,

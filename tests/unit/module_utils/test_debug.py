@@ -10,10 +10,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils import _debug
-from ansible_collections.meshops.istio.plugins.module_utils._debug import LOOKS, proxies_of, with_proxies
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError, UnansweredError
-from ansible_collections.meshops.istio.plugins.module_utils._xds import Connected
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError, UnansweredError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _debug
+from ansible_collections.meshops.istio.plugins.module_utils.tools._debug import LOOKS, proxies_of, with_proxies
 from unit.module_utils import builders as b
 from unit.module_utils.builders import Json
 from unit.module_utils.checking import HEALTHY, PLANE

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._default import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._default import (
     default_problem,
     disagreements,
     owners,

@@ -10,8 +10,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._evidence import LOG_CHARACTERS, collect, rollout_error
-from ansible_collections.meshops.istio.plugins.module_utils._pods import Problem, Trouble
+from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import Problem, Trouble
+from ansible_collections.meshops.istio.plugins.module_utils.tools._evidence import (
+    LOG_CHARACTERS,
+    collect,
+    rollout_error,
+)
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import Answer, FakeApi, failure
 

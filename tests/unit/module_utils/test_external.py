@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ProofError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils._external import await_revision, may_go, require_own
-from ansible_collections.meshops.istio.plugins.module_utils._managers import HELM, OPERATOR, Manager
-from ansible_collections.meshops.istio.plugins.module_utils._tool import Run
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ProofError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import HELM, OPERATOR, Manager
+from ansible_collections.meshops.istio.plugins.module_utils.tools._external import await_revision, may_go, require_own
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_revision import TOOL
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import Answer, FakeApi
 from unit.module_utils.running import run_of, task

@@ -11,8 +11,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._finding import Finding
-from ansible_collections.meshops.istio.plugins.module_utils._fleet import fleet, verdict
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import Finding
+from ansible_collections.meshops.istio.plugins.module_utils.domain._fleet import fleet, verdict
 
 Json = dict[str, t.Any]
 WAIVER = {"reason": "MESH-42", "expires": "2027-03-31"}

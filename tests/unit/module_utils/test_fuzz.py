@@ -18,8 +18,8 @@ from unittest import mock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.meshops.istio.plugins.module_utils import _debug
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_precheck import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _debug
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_precheck import TOOL
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import task

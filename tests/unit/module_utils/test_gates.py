@@ -15,11 +15,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils import _asking, _gates
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError, UnansweredError
-from ansible_collections.meshops.istio.plugins.module_utils._http import fetch, shown, usable
-from ansible_collections.meshops.istio.plugins.module_utils._tool_rollout_restart import TOOL, check
-from ansible_collections.meshops.istio.plugins.module_utils._xds import Connected
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, UnansweredError
+from ansible_collections.meshops.istio.plugins.module_utils.client._http import fetch, shown, usable
+from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _asking, _gates
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL, check
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import params, task

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._auth import Connection
-from ansible_collections.meshops.istio.plugins.module_utils._errors import HelmError, ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils._helm import Helm, Release, charts, find
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import HelmError, ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._helm import Helm, Release, charts, find
 
 CONNECTION = Connection(kubeconfig="/home/me/kube config", context="prod")
 ROW = {"name": "istiod-1-30-3", "revision": "2", "updated": "2026-11-23T20:05:08Z", "status": "deployed"}

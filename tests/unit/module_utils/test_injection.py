@@ -11,13 +11,19 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._injection import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import (
     dangling_name,
     expected_image,
     resolve,
     without_image_type,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECT, INJECTION, REV, InjectionConfig, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
+    INJECT,
+    INJECTION,
+    REV,
+    InjectionConfig,
+    Mesh,
+)
 from unit.module_utils import builders as b
 
 MESH = b.mesh_of([*b.plane(b.OLD), *b.plane(b.NEW), *b.revision_tag("prod", b.NEW), *b.revision_tag("default", b.OLD)])

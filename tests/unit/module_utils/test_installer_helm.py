@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._releases import stamped
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.domain._releases import stamped
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_revision import TOOL
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import task

@@ -10,15 +10,15 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils._installer_istioctl import (
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._settings import Wanted
+from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version, required
+from ansible_collections.meshops.istio.plugins.module_utils.tools._installer_istioctl import (
     default_after,
     default_changes,
     prunes,
     with_ownership,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._settings import Wanted
-from ansible_collections.meshops.istio.plugins.module_utils._versions import Version, required
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._auth import Connection
-from ansible_collections.meshops.istio.plugins.module_utils._errors import IstioctlError, ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils._istioctl import Istioctl, find
-from ansible_collections.meshops.istio.plugins.module_utils._process import last_lines
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import IstioctlError, ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._istioctl import Istioctl, find
+from ansible_collections.meshops.istio.plugins.module_utils.client._process import last_lines
 
 CONNECTION = Connection(kubeconfig="/home/me/kube config", context="prod")
 VERSION = '{"clientVersion": {"version": "1.31.0"}}'

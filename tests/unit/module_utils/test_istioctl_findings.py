@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._checks import CODES
-from ansible_collections.meshops.istio.plugins.module_utils._finding import Finding, worst_first
-from ansible_collections.meshops.istio.plugins.module_utils._istio_codes import TITLES
-from ansible_collections.meshops.istio.plugins.module_utils._istioctl_findings import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import CODES
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import Finding, worst_first
+from ansible_collections.meshops.istio.plugins.module_utils.domain._istio_codes import TITLES
+from ansible_collections.meshops.istio.plugins.module_utils.domain._istioctl_findings import (
     EQUIVALENTS,
     merged,
     read_findings,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._permissions import NEEDED
+from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import NEEDED
 from unit.module_utils import builders as b
 
 ANSWERS = [

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._managers import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import (
     HELM,
     ISTIOCTL,
     OPERATOR,

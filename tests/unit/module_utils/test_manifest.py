@@ -10,8 +10,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import MeshError
-from ansible_collections.meshops.istio.plugins.module_utils._manifest import (
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError
+from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import (
     FIELDS_SHOWN,
     Change,
     change_of,

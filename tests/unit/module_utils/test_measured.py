@@ -11,7 +11,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._measured import COMPARISONS, measured_problem, samples
+from ansible_collections.meshops.istio.plugins.module_utils.domain._measured import (
+    COMPARISONS,
+    measured_problem,
+    samples,
+)
 
 
 def answer(kind: str, result: t.Any, **over: t.Any) -> bytes:

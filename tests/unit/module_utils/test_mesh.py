@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._mesh_reading import read_injector, rolled_out
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import read_injector, rolled_out
 from unit.module_utils import builders as b
 
 

@@ -13,9 +13,9 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.meshops.istio.plugins.module_utils._module import run_module
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_info import TOOL
-from ansible_collections.meshops.istio.plugins.module_utils._tool_namespace_revision import TOOL as MOVE
+from ansible_collections.meshops.istio.plugins.module_utils.tools._module import run_module
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_info import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_namespace_revision import TOOL as MOVE
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 

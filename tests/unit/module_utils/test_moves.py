@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECTION, PREVIOUS_REVISION, REV
-from ansible_collections.meshops.istio.plugins.module_utils._moves import (
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, PREVIOUS_REVISION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import (
     PREVIOUS,
     Move,
     move,
@@ -25,7 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._moves import (
     undo,
     with_revision,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._versions import Version, parse
+from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version, parse
 from unit.module_utils import builders as b
 
 MESH = b.mesh_of(b.two_planes())

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils._pace import (
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._pace import (
     ORDERS,
     Amount,
     Pace,
@@ -24,8 +24,8 @@ from ansible_collections.meshops.istio.plugins.module_utils._pace import (
     read_amount,
     window_end,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import RESTART_ORDER
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import RESTART_ORDER
 from unit.module_utils import builders as b
 
 RECREATE = {"type": "Recreate"}

@@ -10,9 +10,9 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._manifest import RESOURCES
-from ansible_collections.meshops.istio.plugins.module_utils._permissions import NEEDED, READING, denied
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_precheck import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import RESOURCES
+from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import NEEDED, READING, denied
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_precheck import TOOL
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import task

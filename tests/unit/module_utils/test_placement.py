@@ -10,9 +10,9 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._checks import findings
-from ansible_collections.meshops.istio.plugins.module_utils._placement import HOSTNAME, Placement, read_placement
-from ansible_collections.meshops.istio.plugins.module_utils._room import Need, Node
+from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain._placement import HOSTNAME, Placement, read_placement
+from ansible_collections.meshops.istio.plugins.module_utils.domain._room import Need, Node
 from unit.module_utils import builders as b
 from unit.module_utils.checking import GOAL, HUNGRY
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._pods import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import (
     LATE_SECONDS,
     late,
     pod_failure,

@@ -11,10 +11,14 @@ import time
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._auth import Connection
-from ansible_collections.meshops.istio.plugins.module_utils._client import Client
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError, ForbiddenError, MeshError
-from ansible_collections.meshops.istio.plugins.module_utils._portforward import get_from_pod
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ClusterError,
+    ForbiddenError,
+    MeshError,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.client._portforward import get_from_pod
 from unit.module_utils.fake_pod import DATA, ERRORS, Message, fake_pod
 
 HEAD = b"HTTP/1.1 200 OK\r\n"

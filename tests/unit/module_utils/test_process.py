@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ansible_collections.meshops.istio.plugins.module_utils._process import json_file
+from ansible_collections.meshops.istio.plugins.module_utils.client._process import json_file
 
 
 def test_a_document_is_private_and_removed() -> None:

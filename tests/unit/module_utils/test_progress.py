@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio.plugins.module_utils._progress import Progress
+from ansible_collections.meshops.istio.plugins.module_utils.tools._progress import Progress
 
 
 class Clock:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ForbiddenError, ProofError
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECTION, REV
-from ansible_collections.meshops.istio.plugins.module_utils._prove import (
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ForbiddenError, ProofError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.tools._prove import (
     dry_run_pod,
     probe_namespace,
     problem,

@@ -10,8 +10,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECT, INJECTION, REV
-from ansible_collections.meshops.istio.plugins.module_utils._proxies import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECT, INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import (
     CURRENT,
     EXTRA,
     MISSING,

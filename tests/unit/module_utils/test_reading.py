@@ -10,8 +10,8 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ClusterError, ForbiddenError
-from ansible_collections.meshops.istio.plugins.module_utils._reading import (
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError, ForbiddenError
+from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import (
     CRDS,
     fetch_budgets,
     fetch_mesh,

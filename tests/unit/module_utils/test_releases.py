@@ -11,9 +11,9 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import PARKED
-from ansible_collections.meshops.istio.plugins.module_utils._releases import (
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import PARKED
+from ansible_collections.meshops.istio.plugins.module_utils.domain._releases import (
     base_values,
     dress,
     istiod_values,
@@ -23,8 +23,8 @@ from ansible_collections.meshops.istio.plugins.module_utils._releases import (
     require_free,
     stamped,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._settings import Wanted
-from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
+from ansible_collections.meshops.istio.plugins.module_utils.domain._settings import Wanted
+from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version
 from unit.module_utils import builders as b
 
 WANTED = Wanted(b.NEW, Version(1, 31, 0), b.SYSTEM, "minimal", {})

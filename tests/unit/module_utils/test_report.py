@@ -10,8 +10,8 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._finding import AFTER, BEFORE, SEVERITIES, Finding
-from ansible_collections.meshops.istio.plugins.module_utils._report import blocking, counted, report, sentence
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import AFTER, BEFORE, SEVERITIES, Finding
+from ansible_collections.meshops.istio.plugins.module_utils.domain._report import blocking, counted, report, sentence
 
 WAIVER = {"reason": "MESH-42", "expires": "2027-03-31"}
 FOUND = [

@@ -13,12 +13,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils import _pods, _waiting
-from ansible_collections.meshops.istio.plugins.module_utils._errors import RolloutError
-from ansible_collections.meshops.istio.plugins.module_utils._restart import Restarter
-from ansible_collections.meshops.istio.plugins.module_utils._tool_rollout_restart import TOOL
-from ansible_collections.meshops.istio.plugins.module_utils._tracker import Tracker
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import RESTARTED_AT, Workload
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import RolloutError
+from ansible_collections.meshops.istio.plugins.module_utils.domain import _pods
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import RESTARTED_AT, Workload
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _waiting
+from ansible_collections.meshops.istio.plugins.module_utils.tools._restart import Restarter
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi, failure, stream
 from unit.module_utils.running import run_of

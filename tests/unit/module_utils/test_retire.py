@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._belongings import read_belonging
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import COMPONENT, INJECTION, REV, TAG
-from ansible_collections.meshops.istio.plugins.module_utils._retire import belongings
-from ansible_collections.meshops.istio.plugins.module_utils._tool import Run
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.domain._belongings import read_belonging
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import COMPONENT, INJECTION, REV, TAG
+from ansible_collections.meshops.istio.plugins.module_utils.tools._retire import belongings
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_revision import TOOL
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import run_of, task

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._rollout import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._rollout import (
     complete,
     failure,
 )

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from kubernetes.utils.quantity import parse_quantity
 
-from ansible_collections.meshops.istio.plugins.module_utils._room import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._room import (
     Need,
     Node,
     need_of_pod,

@@ -11,8 +11,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils._selection import Selection, read_selection
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection, read_selection
 from unit.module_utils import builders as b
 
 

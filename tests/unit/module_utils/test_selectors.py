@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.meshops.istio.plugins.module_utils._selectors import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._selectors import (
     matches,
     parse_selector,
     requirement_matches,

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import Revision
-from ansible_collections.meshops.istio.plugins.module_utils._settings import (
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Revision
+from ansible_collections.meshops.istio.plugins.module_utils.domain._settings import (
     Wanted,
     carried_tag,
     carried_values,
@@ -25,7 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils._settings import (
     settings_diff,
     without,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
+from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version
 from unit.module_utils import builders as b
 
 LEAF = st.sampled_from([None, True, 0, 1, "", "x", [], [1]])

@@ -10,11 +10,11 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils import _shared
-from ansible_collections.meshops.istio.plugins.module_utils._errors import RolloutError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils._manifest import Change
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import COMPONENT, REV
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import RolloutError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import COMPONENT, REV
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _shared
+from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import Change
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_revision import TOOL
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import run_of

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, REV
 from unit.module_utils import builders as b
 
 PINNED = {"containers": [{"name": "istio-proxy", "image": b.proxy("1.30.2")}]}

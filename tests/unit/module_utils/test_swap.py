@@ -10,11 +10,11 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ProofError
-from ansible_collections.meshops.istio.plugins.module_utils._manifest import Change, Installation
-from ansible_collections.meshops.istio.plugins.module_utils._swap import AHEAD, ahead, needed, roll
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_revision import TOOL
-from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ProofError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version
+from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import Change, Installation
+from ansible_collections.meshops.istio.plugins.module_utils.tools._swap import AHEAD, ahead, needed, roll
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_revision import TOOL
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import run_of

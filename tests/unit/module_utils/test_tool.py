@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils import _tool
-from ansible_collections.meshops.istio.plugins.module_utils._argspec import ArgumentSpec
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _tool
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import run_of, task

@@ -11,8 +11,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECTION
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_info import TOOL, control_planes, namespaces
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_info import (
+    TOOL,
+    control_planes,
+    namespaces,
+)
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import task

@@ -14,13 +14,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils._finding import Goal
-from ansible_collections.meshops.istio.plugins.module_utils._install import guard, wanted
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import REV
-from ansible_collections.meshops.istio.plugins.module_utils._settings import operator_document
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_revision import TOOL, check
-from ansible_collections.meshops.istio.plugins.module_utils._versions import Version
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._settings import operator_document
+from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version
+from ansible_collections.meshops.istio.plugins.module_utils.tools._install import guard, wanted
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_revision import TOOL, check
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import params, run_of, task

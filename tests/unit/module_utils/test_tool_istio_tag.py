@@ -12,9 +12,21 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECT, INJECTION, PREVIOUS_REVISION, REV, TAG
-from ansible_collections.meshops.istio.plugins.module_utils._tool_istio_tag import TOOL, asks_for, check, plan, target
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
+    INJECT,
+    INJECTION,
+    PREVIOUS_REVISION,
+    REV,
+    TAG,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_tag import (
+    TOOL,
+    asks_for,
+    check,
+    plan,
+    target,
+)
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import task

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import MeshError, ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import INJECTION, REV
-from ansible_collections.meshops.istio.plugins.module_utils._moves import PREVIOUS
-from ansible_collections.meshops.istio.plugins.module_utils._tool_namespace_revision import TOOL, check, moves
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import PREVIOUS
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_namespace_revision import TOOL, check, moves
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi, failure
 from unit.module_utils.running import task

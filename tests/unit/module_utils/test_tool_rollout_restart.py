@@ -13,18 +13,18 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._errors import MeshError, ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils._mesh import REV
-from ansible_collections.meshops.istio.plugins.module_utils._moves import PREVIOUS
-from ansible_collections.meshops.istio.plugins.module_utils._restart import tight_budget
-from ansible_collections.meshops.istio.plugins.module_utils._selection import Selection
-from ansible_collections.meshops.istio.plugins.module_utils._tool_rollout_restart import (
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import PREVIOUS
+from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import RESTARTED_AT
+from ansible_collections.meshops.istio.plugins.module_utils.tools._restart import tight_budget
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import (
     TOOL,
     check,
     refuse_harm,
     targets,
 )
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import RESTARTED_AT
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi, failure, stream
 from unit.module_utils.running import params, task

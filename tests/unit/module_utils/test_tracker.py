@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils import _feed
-from ansible_collections.meshops.istio.plugins.module_utils._proxies import read_pod
-from ansible_collections.meshops.istio.plugins.module_utils._tracker import Tracker
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _feed
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import Answer, FakeApi, failure, stream
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._versions import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import (
     Version,
     hop_problem,
     minimum_kubernetes,

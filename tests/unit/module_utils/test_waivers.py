@@ -11,10 +11,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._checks import CODES
-from ansible_collections.meshops.istio.plugins.module_utils._errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils._finding import AFTER, BEFORE, Finding
-from ansible_collections.meshops.istio.plugins.module_utils._waivers import apply, required_waivers
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import CODES
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import AFTER, BEFORE, Finding
+from ansible_collections.meshops.istio.plugins.module_utils.domain._waivers import apply, required_waivers
 
 TODAY = datetime.date(2026, 11, 23)
 FIELD = {"expires": "2027-03-31", "reason": "MESH-42"}

@@ -10,8 +10,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._proxies import Owner, read_pod
-from ansible_collections.meshops.istio.plugins.module_utils._workloads import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
     RESTARTED_AT,
     read_workload,
     restart_patch,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils._xds import NO_PROXY, Connected, merged, read_syncz
+from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import NO_PROXY, Connected, merged, read_syncz
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 SAID = "Error adding/updating listener(s) virtualInbound: lab.meshops.dev/proxy-fault says reject\n"

@@ -22,9 +22,9 @@ from ansible.playbook.task import Task
 from ansible.plugins.loader import connection_loader
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.meshops.istio.plugins.module_utils._argspec import ArgumentSpec
-from ansible_collections.meshops.istio.plugins.module_utils._errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils._tool import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
 from ansible_collections.meshops.istio.plugins.plugin_utils import _action
 from ansible_collections.meshops.istio.plugins.plugin_utils._action import ToolAction
 

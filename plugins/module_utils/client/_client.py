@@ -1,0 +1,303 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Raw JSON over the Kubernetes client's connection pool: no typed models, no discovery."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+import ssl
+import threading
+import time
+import typing as t
+from collections.abc import Callable, Iterator, Mapping
+from urllib.parse import urlencode
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import (
+    Connection,
+    auth_headers,
+    open_pool,
+    websocket_options,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ClusterError,
+    GoneError,
+    api_error,
+)
+
+try:
+    import urllib3
+    import websocket
+    from urllib3.exceptions import HTTPError, SSLError
+except ImportError:
+    pass  # _auth reports the kubernetes library, which brings both
+
+Json = dict[str, t.Any]
+T = t.TypeVar("T")
+
+MERGE_PATCH = "application/merge-patch+json"
+APPLY_PATCH = "application/apply-patch+yaml"
+METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
+#: Objects per page of a list: what is in memory at a time is eight pages, of about 12 kB per injected pod.
+PAGE = 125
+TRIES = 6
+#: Requests that only ask.
+QUESTIONS = "/apis/authorization.k8s.io/v1/selfsubject"
+BUSY = (429, 502, 503, 504)
+FIELD_MANAGER = "meshops.istio"
+
+
+@dataclasses.dataclass
+class Traffic:
+    """How many requests were answered (writes: taken), by kind; shown in results as a measure of cost."""
+
+    reads: int = 0
+    writes: int = 0
+    dry_runs: int = 0
+
+
+class Client:
+    """One cluster's API server. Thread safe; retries what is safe to send again."""
+
+    def __init__(self, conn: Connection, timeout: float = 30.0) -> None:
+        self.connection = conn
+        self.traffic = Traffic()
+        self._timeout = timeout
+        self._lock = threading.Lock()
+        self._configuration, self._pool = open_pool(conn)
+
+    @property
+    def server(self) -> str:
+        """URL of the API server."""
+        return str(self._configuration.host).rstrip("/")
+
+    @property
+    def verifies_tls(self) -> bool:
+        """Whether the server's certificate is checked."""
+        return bool(self._configuration.verify_ssl)
+
+    def _count(self, method: str, path: str, params: Mapping[str, t.Any]) -> None:
+        with self._lock:
+            if method == "GET":
+                self.traffic.reads += 1
+            elif params.get("dryRun") or path.startswith(QUESTIONS):
+                self.traffic.dry_runs += 1
+            else:
+                self.traffic.writes += 1
+
+    def _headers(self, more: Mapping[str, str]) -> t.Any:
+        login = auth_headers(self._configuration, self.connection)
+        headers = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": FIELD_MANAGER, **more, **login})
+        for group in self.connection.impersonate_groups:
+            headers.add("Impersonate-Group", group)
+        return headers
+
+    def _send(self, doing: str, method: str, path: str, params: Mapping[str, t.Any], **kw: t.Any) -> t.Any:
+        """Send with retries: everything that the server turned away, and reads whose connection broke."""
+        url = self.server + path + ("?" + urlencode(params) if params else "")
+        repeatable = method in ("GET", "PATCH") or bool(params.get("dryRun"))
+        for attempt in range(1, TRIES + 1):
+            last = attempt == TRIES
+            try:
+                response = self._pool.request(method, url, retries=False, **kw)
+            except (HTTPError, OSError) as exc:
+                if isinstance(exc, SSLError) and not _hung_up(exc):
+                    raise ClusterError(f"{doing} failed: TLS to {self.server} was refused: {exc}") from exc
+                if last or not repeatable:
+                    raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
+                time.sleep(_backoff(attempt, None))
+                continue
+            if response.status in BUSY and not last:
+                response.drain_conn()
+                time.sleep(_backoff(attempt, response.headers.get("Retry-After")))
+                continue
+            if method == "GET" or response.status < 400:
+                self._count(method, path, params)
+            return response
+        raise AssertionError("unreachable")
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        doing: str = "",
+        body: Json | None = None,
+        params: Mapping[str, t.Any] | None = None,
+        content_type: str = "application/json",
+        accept: str = "application/json",
+    ) -> Json:
+        """Send one request and return the JSON answer.
+
+        Args:
+            doing: how the request is named in an error, such as "Reading namespaces".
+
+        Raises:
+            ApiError: (or a subclass) the server answered with an error status.
+            ClusterError: the server cannot be reached.
+        """
+        doing = f"{doing or method + ' ' + path} on cluster {self.connection.label}"
+        headers = {"Accept": accept}
+        data = None
+        if body is not None:
+            headers["Content-Type"] = content_type
+            data = json.dumps(body).encode()
+        response = self._send(
+            doing, method, path, dict(params or {}), body=data, headers=self._headers(headers), timeout=self._timeout
+        )
+        raw = response.data
+        if response.status >= 400:
+            raise api_error(doing, response.status, _as_status(raw))
+        try:
+            return t.cast("Json", json.loads(raw)) if raw else {}
+        except ValueError as exc:
+            raise ClusterError(f"{doing} failed: {self.server} answered with something that is not JSON.") from exc
+
+    def text(self, path: str, *, doing: str, **params: t.Any) -> str:
+        """Return an answer that is not JSON, such as a log."""
+        doing = f"{doing} on cluster {self.connection.label}"
+        headers = self._headers({"Accept": "*/*"})
+        response = self._send(doing, "GET", path, params, headers=headers, timeout=self._timeout)
+        if response.status >= 400:
+            raise api_error(doing, response.status, _as_status(response.data))
+        return str(response.data.decode(errors="replace"))
+
+    def get(self, path: str, *, doing: str = "", accept: str = "application/json") -> Json:
+        """Return one object."""
+        return self.request("GET", path, doing=doing, accept=accept)
+
+    def pages(self, path: str, *, doing: str = "", metadata: bool = False, **params: t.Any) -> Iterator[Json]:
+        """Yield list answers page by page."""
+        accept = METADATA_ONLY if metadata else "application/json"
+        query = {"limit": PAGE, **params}
+        while True:
+            page = self.request("GET", path, doing=doing, params=query, accept=accept)
+            yield page
+            token = page.get("metadata", {}).get("continue")
+            if not token:
+                return
+            query["continue"] = token
+
+    def collect(
+        self, path: str, each: Callable[[Json], T], *, doing: str = "", metadata: bool = False, **params: t.Any
+    ) -> tuple[list[T], str]:
+        """Return what ``each`` makes of all items, page by page, and the resource version of the list.
+
+        A page that the server has compacted away makes the whole list start again, once.
+        """
+        for attempt in (1, 2):
+            found: list[T] = []
+            version = ""
+            try:
+                for page in self.pages(path, doing=doing, metadata=metadata, **params):
+                    found += [each(item) for item in page.get("items") or []]
+                    version = page["metadata"].get("resourceVersion", "")
+            except GoneError:
+                if attempt == 2:
+                    raise
+            else:
+                return found, version
+        raise AssertionError("unreachable")
+
+    def list(self, path: str, *, doing: str = "", metadata: bool = False, **params: t.Any) -> list[Json]:
+        """Return all items of a list."""
+        return self.collect(path, lambda item: item, doing=doing, metadata=metadata, **params)[0]
+
+    def merge(self, path: str, patch: Json, *, doing: str = "", dry_run: bool = False) -> Json:
+        """Merge-patch one object."""
+        params = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
+        return self.request("PATCH", path, doing=doing, body=patch, params=params, content_type=MERGE_PATCH)
+
+    def apply(self, path: str, obj: Json, *, manager: str, doing: str = "", dry_run: bool = True) -> Json:
+        """Server-side apply with force; by default only as a dry run."""
+        params = {"fieldManager": manager, "force": "true", **({"dryRun": "All"} if dry_run else {})}
+        return self.request("PATCH", path, doing=doing, body=obj, params=params, content_type=APPLY_PATCH)
+
+    def watch(self, path: str, *, resource_version: str, seconds: int, **params: t.Any) -> Iterator[Json]:
+        """Yield watch events (type, object) until the server ends the watch.
+
+        Raises:
+            GoneError: the resource version is too old; list again and start over.
+            ClusterError: the connection broke; resume from the last resource version seen.
+        """
+        doing = f"Watching {path} on cluster {self.connection.label}"
+        query = {
+            "watch": "true",
+            "resourceVersion": resource_version,
+            "timeoutSeconds": seconds,
+            "allowWatchBookmarks": "true",
+            **params,
+        }
+        timeout = urllib3.Timeout(connect=self._timeout, read=seconds + 10)
+        response = self._send(
+            doing, "GET", path, query, headers=self._headers({}), timeout=timeout, preload_content=False
+        )
+        try:
+            if response.status >= 400:
+                raise api_error(doing, response.status, _as_status(response.data))
+            for event in _events(response):
+                if event.get("type") == "ERROR":
+                    status = event.get("object", {})
+                    raise api_error(doing, int(status.get("code") or 500), status)
+                yield event
+        except (HTTPError, OSError) as exc:
+            raise ClusterError(f"{doing} broke off: {exc}") from exc
+        finally:
+            response.close()
+
+    def open_websocket(self, path: str, *, doing: str, protocol: str, timeout: float, **params: t.Any) -> t.Any:
+        """Return an open websocket of websocket-client, reached and logged in like every other request.
+
+        Raises:
+            ApiError: (or a subclass) the server answered with an error status.
+            ClusterError: the server cannot be reached.
+        """
+        doing = f"{doing} on cluster {self.connection.label}"
+        url = "ws" + self.server.removeprefix("http") + path + "?" + urlencode(params)
+        try:
+            found = websocket.create_connection(
+                url,
+                timeout=timeout,
+                header=[f"{name}: {value}" for name, value in self._headers({"Accept": "*/*"}).iteritems()],
+                subprotocols=[protocol],
+                redirect_limit=0,
+                **websocket_options(self._pool),
+            )
+        except websocket.WebSocketBadStatusException as exc:
+            raise api_error(doing, exc.status_code, _as_status(exc.resp_body or b"")) from exc
+        except (websocket.WebSocketException, OSError) as exc:
+            raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
+        self._count("GET", path, params)
+        return found
+
+
+def _hung_up(exc: Exception) -> bool:
+    """Return whether the other side closed the connection in the middle of TLS, which refuses nothing."""
+    return any(isinstance(cause, ssl.SSLEOFError) for cause in (*exc.args, exc.__cause__))
+
+
+def _events(response: t.Any) -> Iterator[Json]:
+    rest = b""
+    for chunk in response.stream(65536, decode_content=True):
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()
+        for line in lines:
+            if line:
+                yield json.loads(line)
+
+
+def _as_status(raw: bytes) -> Json:
+    try:
+        status = json.loads(raw)
+    except ValueError:
+        return {"message": raw[:200].decode(errors="replace")}
+    return status if isinstance(status, dict) else {}
+
+
+def _backoff(attempt: int, retry_after: str | None) -> float:
+    """Return seconds to wait: what the server asked for (at most 30), else exponential from 0.2 with jitter."""
+    if retry_after and retry_after.isdigit():
+        return min(float(retry_after), 30.0)
+    return min(0.2 * 2.0**attempt, 5.0) * random.uniform(0.5, 1.0)

@@ -1,0 +1,96 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. What surrounds a mesh, and only checks look at; pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import annotations_of, name_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain._room import Node
+from ansible_collections.meshops.istio.plugins.module_utils.domain._serving import Autoscaler, Endpoints, Quota
+from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected
+
+#: Annotation of a remote Secret that names the cluster, and what its own name starts with.
+REMOTE_CLUSTER, REMOTE_PREFIX = "networking.istio.io/cluster", "istio-remote-secret-"
+
+
+@dataclasses.dataclass(frozen=True)
+class Extension:
+    """An EnvoyFilter or WasmPlugin.
+
+    Of its patches: the expressions of proxyVersion, and the names of the filters that they look for in a listener.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    proxy_versions: tuple[str, ...] = ()
+    anchors: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Permission:
+    """One verb on one resource, and what it is needed for; ``local`` is whether only in the mesh's own namespace."""
+
+    verb: str
+    group: str
+    resource: str
+    purpose: str
+    local: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}{'.' if self.group else ''}{self.group}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Around:
+    """What was read beside the mesh; ``unread`` maps a field to why it could not be read.
+
+    Endpoints, autoscalers and quotas are those of Istio's namespace.
+    """
+
+    nodes: tuple[Node, ...] = ()
+    extensions: tuple[Extension, ...] = ()
+    endpoints: tuple[Endpoints, ...] = ()
+    autoscalers: tuple[Autoscaler, ...] = ()
+    quotas: tuple[Quota, ...] = ()
+    remote_clusters: tuple[str, ...] = ()
+    denied: tuple[Permission, ...] = ()
+    #: None where istiod was not asked.
+    proxies: tuple[Connected, ...] | None = None
+    unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+
+def read_remote_cluster(obj: Mapping[str, t.Any]) -> str:
+    """Return the name of the cluster of a remote Secret by its metadata; nothing else of it is kept (safety rule S13).
+
+    Source: istio/istio istioctl/pkg/multicluster/constants.go; who writes such a Secret by hand may leave the
+    annotation out.
+    """
+    return annotations_of(obj).get(REMOTE_CLUSTER) or name_of(obj).removeprefix(REMOTE_PREFIX)
+
+
+def read_extension(kind: str, obj: Mapping[str, t.Any]) -> Extension:
+    """Return what of an EnvoyFilter or WasmPlugin counts for an upgrade (istio/api networking/v1alpha3)."""
+    matches = [_map(_map(patch).get("match")) for patch in _list(_map(obj.get("spec")).get("configPatches"))]
+    versions = (_map(match.get("proxy")).get("proxyVersion") for match in matches)
+    filters = (_map(_map(_map(match.get("listener")).get("filterChain")).get("filter")) for match in matches)
+    anchors = (_map(one.get("subFilter")).get("name") or one.get("name") for one in filters)
+    return Extension(kind, obj["metadata"]["namespace"], name_of(obj), _texts(versions), _texts(anchors))
+
+
+def _map(value: object) -> Mapping[str, t.Any]:
+    """Fields of custom resources that their schema does not fix may be anything."""
+    return value if isinstance(value, Mapping) else {}
+
+
+def _list(value: object) -> list[t.Any]:
+    return value if isinstance(value, list) else []
+
+
+def _texts(values: Iterable[object]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for value in values if isinstance(value, str) and value))

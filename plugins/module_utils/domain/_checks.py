@@ -1,0 +1,170 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. The table of checks: each is a small pure function with a stable code.
+
+A check yields (object, message) for everything it finds; severity, title and remedy stand in its row. What checks look
+at is told by the files that they stand in.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterable
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import refuse_unknown
+from ansible_collections.meshops.istio.plugins.module_utils.domain import (
+    _checks_cluster,
+    _checks_control_plane,
+    _checks_data_plane,
+    _checks_extensions,
+    _checks_gateways,
+    _checks_injection,
+    _checks_multicluster,
+    _checks_serving,
+    _checks_target,
+    _checks_xds,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import (
+    BEFORE,
+    INFO,
+    WARNING,
+    Check,
+    Finding,
+    Found,
+    Goal,
+    about_the_gate,
+    worst_first,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._istio_codes import CODE
+from ansible_collections.meshops.istio.plugins.module_utils.domain._istioctl_findings import NOT_ASKED
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT_VALIDATOR, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
+
+
+def _not_made(snapshot: Snapshot, goal: Goal) -> Found:
+    made = (check for check in CHECKS if check.severity_at(goal.stage))
+    for check in made:
+        for need in sorted(set(check.needs) & set(snapshot.around.unread)):
+            yield f"check {check.code}", f"It looks at {need}: {snapshot.around.unread[need]}"
+
+
+CRASHED = Check(
+    "MU091",
+    WARNING,
+    "check failed",
+    "What it looks for may be there; all other checks were made.",
+    "report it with the message: no object of a cluster may stop a check",
+    about_the_gate,
+    WARNING,
+)
+EXPIRED = Check(
+    "MU092",
+    WARNING,
+    "expired waiver",
+    "It does not hold any more: what it was for counts again.",
+    "mend what it was for, then remove the waiver; or decide anew and give it a later date",
+    about_the_gate,
+    WARNING,
+)
+# only a note: one list of waivers may serve a whole fleet, of which each cluster needs some
+UNUSED = Check(
+    "MU093",
+    INFO,
+    "unused waiver",
+    "What it is for is mended, or was never here; it would hide the same finding when it comes back.",
+    "remove the waiver if no other cluster needs it",
+    about_the_gate,
+)
+NOT_MADE = Check(
+    "MU090",
+    WARNING,
+    "check not made",
+    "What it looks for may be there.",
+    "allow the user to read it",
+    _not_made,
+    WARNING,
+)
+#: Codes are stable: they are what users allow, waive and search for.
+CHECKS = (
+    *_checks_control_plane.CHECKS,
+    *_checks_injection.CHECKS,
+    *_checks_data_plane.CHECKS,
+    *_checks_gateways.CHECKS,
+    *_checks_multicluster.CHECKS,
+    *_checks_cluster.CHECKS,
+    *_checks_extensions.CHECKS,
+    *_checks_serving.CHECKS,
+    *_checks_target.CHECKS,
+    *_checks_xds.CHECKS,
+    NOT_ASKED,
+    NOT_MADE,
+    CRASHED,
+    EXPIRED,
+    UNUSED,
+)
+CODES = {check.code: check for check in CHECKS}
+#: Which codes istioctl has depends on its version.
+OF_ISTIOCTL = "IST and four digits, the codes of istioctl"
+
+
+def _mended(snapshot: Snapshot, goal: Goal, check: Check, place: str, severity: str) -> str:
+    """What a run is about to install or to remove, perhaps again after it was killed, cannot stop that run."""
+    found = snapshot.mesh.revisions.get(goal.revision)
+    installed = [f"Deployment {found.deployment}"] if found and goal.stage == BEFORE else []
+    removed = _half_removed(snapshot.mesh, goal.source)
+    called = [f"webhook {i.name}" for i in snapshot.mesh.injectors if i.revision == goal.revision] if installed else []
+    # a downgrade in place restarts what is newer than the control plane that it has replaced
+    restarted = [f"revision {goal.revision}"] if goal.strategy == "downgrade" and goal.stage == BEFORE else []
+    mended = {"MU004": installed, "MU007": installed, "MU011": removed, "MU015": removed, "MU030": restarted}
+    mended["MU019"] = mended["MU047"] = [*called, *removed]
+    return WARNING if place in mended.get(check.code, ()) else severity
+
+
+def _severity(snapshot: Snapshot, goal: Goal, check: Check, place: str, severity: str) -> str:
+    """What a run mends by itself does not stop it; not to know something weighs no more than to know it."""
+    if check is NOT_MADE:
+        return INFO if CODES[place.removeprefix("check ")].severity_at(goal.stage) == INFO else severity
+    return _mended(snapshot, goal, check, place, severity)
+
+
+def _half_removed(mesh: Mesh, source: str | None) -> list[str]:
+    """Return the webhooks of a source that does not run any more; those of tags are not part of it."""
+    if source is None or mesh.runs(source):
+        return []
+    injectors = [f"webhook {i.name}" for i in mesh.injectors if i.revision == source and not i.tag]
+    own = [name for name, revision in mesh.validators.items() if revision == source and name != DEFAULT_VALIDATOR]
+    return injectors + [f"validator {name}" for name in own]
+
+
+def require_known(codes: Iterable[str]) -> None:
+    """Refuse codes in parameter ``allow`` that neither a check nor istioctl has.
+
+    Raises:
+        ParameterError: with the codes that there are.
+    """
+    ours = [code for code in codes if not CODE.fullmatch(code)]
+    refuse_unknown("allow", "finding", ours, [*CODES, OF_ISTIOCTL])
+
+
+def _made(check: Check, severity: str, snapshot: Snapshot, goal: Goal) -> list[Finding]:
+    """Make one check; what it runs into is a finding, so that the others are made all the same."""
+    try:
+        return [
+            check.found(place, text, _severity(snapshot, goal, check, place, severity))
+            for place, text in check.find(snapshot, goal)
+        ]
+    except Exception as exc:  # noqa: BLE001 - an object that nobody thought of must not hide all other findings
+        where = traceback.extract_tb(exc.__traceback__)[-1]
+        text = f"{type(exc).__name__}: {exc} (in {where.name}, line {where.lineno})."
+        return [CRASHED.found(f"check {check.code}", text, CRASHED.severity)]
+
+
+def findings(snapshot: Snapshot, goal: Goal) -> list[Finding]:
+    """Return everything that the checks of a stage find, worst first."""
+    found: list[Finding] = []
+    for check in CHECKS:
+        severity = check.severity_at(goal.stage)
+        if severity is not None and not set(check.needs) & set(snapshot.around.unread):
+            found += _made(check, severity, snapshot, goal)
+    return worst_first(found)

@@ -1,0 +1,77 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Checks of a mesh of several clusters, as far as one of them shows it."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import INFO, WARNING, Check, Found, Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Revision
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
+
+#: Clusters that a finding names before it only counts.
+SHOWN = 8
+
+
+def identity(revision: Revision) -> dict[str, str]:
+    """Return what a control plane calls its mesh, cluster and network; empty where its values are not known.
+
+    Unset ones are what istiod takes them for (istio/istio manifests/charts/istio-control/istio-discovery/templates,
+    deployment.yaml and configmap.yaml).
+    """
+    if not revision.merged_values:
+        return {}
+    trust_domain = _value(revision.merged_values, "meshConfig", "trustDomain") or "cluster.local"
+    return {
+        "mesh_id": _value(revision.merged_values, "global", "meshID") or trust_domain,
+        "cluster_name": _value(revision.merged_values, "global", "multiCluster", "clusterName") or "Kubernetes",
+        "network": _value(revision.merged_values, "global", "network"),
+        "trust_domain": trust_domain,
+    }
+
+
+def _value(values: t.Any, *path: str) -> str:
+    for key in path:
+        values = values.get(key) if isinstance(values, Mapping) else None
+    return str(values or "")
+
+
+def _remote_clusters(snapshot: Snapshot, goal: Goal) -> Found:
+    names = sorted(set(snapshot.around.remote_clusters))
+    if names:
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        yield (
+            f"namespace {snapshot.mesh.namespace}",
+            f"Every istiod here also reads, by remote Secrets: {', '.join(names[:SHOWN])}{more}.",
+        )
+
+
+def _other_identity(snapshot: Snapshot, goal: Goal) -> Found:
+    known = {name: found for name, one in sorted(snapshot.mesh.revisions.items()) if (found := identity(one))}
+    first = goal.source if goal.source in known else min(known, default="")
+    for name, found in known.items():
+        pairs = ((key.replace("_", " "), found[key], known[first][key]) for key in found)
+        told = [f"{key} {own!r} instead of {other!r}" for key, own, other in pairs if own != other]
+        if told:
+            yield f"revision {name}", f"Beside revision {first} it has {', '.join(told)}."
+
+
+def _elsewhere(snapshot: Snapshot, goal: Goal) -> Found:
+    for name in sorted(snapshot.mesh.revisions):
+        if snapshot.mesh.is_remote(name):
+            yield f"revision {name}", "Its istiod runs outside this cluster, so its version cannot be read here."
+
+
+CHECKS = (
+    Check("MU060", INFO, "mesh of several clusters", "Istio says nothing about versions that differ between clusters.",
+          "upgrade the clusters one after another; those whose proxies connect to istiods here come after this one",
+          _remote_clusters, needs=("remote_clusters",)),
+    Check("MU061", WARNING, "revisions of different identity",
+          "Their proxies take each other for strangers: traffic is refused, or goes round by a gateway.",
+          "install the newer revision again with the same values", _other_identity, WARNING),
+    Check("MU062", INFO, "control plane elsewhere", "A run here moves proxies; it does not upgrade that control plane.",
+          "upgrade it where it runs, before the proxies here", _elsewhere),
+)  # fmt: skip

@@ -1,0 +1,194 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. The injection resolver: which revision would this pod get now, and why.
+
+It evaluates the selectors of the webhooks that are installed, with the API server's semantics, then istiod's own
+policy; so it is right for any installer, tag, deactivated webhook or custom selector.
+Source of the policy: istio/istio pkg/kube/inject/inject.go (injectRequired), initializer.go (IgnoredNamespaces).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
+    INJECT,
+    INJECTION,
+    REV,
+    InjectionConfig,
+    Injector,
+    Mesh,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._selectors import Labels, matches
+
+IGNORED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
+PROXY_IMAGE = "sidecar.istio.io/proxyImage"
+PROXY_IMAGE_TYPE = "sidecar.istio.io/proxyImageType"
+IMAGE_TYPES = ("distroless", "debug")
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What happens to a pod that is created now.
+
+    ``revision`` is None when no proxy is injected; ``rejected`` says why the API server would refuse the pod.
+    """
+
+    revision: str | None
+    reason: str
+    injector: str = ""
+    rejected: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class PodShape:
+    """What of a pod counts for injection."""
+
+    labels: Labels
+    annotations: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    host_network: bool = False
+
+
+def called_hooks(injector: Injector, namespace_labels: Labels, pod_labels: Labels) -> list[Mapping[str, t.Any]]:
+    """Return the webhooks of an injector that are called for a pod that is created now."""
+    return [
+        hook
+        for hook in injector.webhooks
+        if _on_pod_creation(hook)
+        and matches(hook.get("namespaceSelector"), namespace_labels)
+        and matches(hook.get("objectSelector"), pod_labels)
+    ]
+
+
+def _on_pod_creation(hook: Mapping[str, t.Any]) -> bool:
+    return any(
+        {"CREATE", "*"} & set(rule.get("operations") or ()) and {"pods", "*", "*/*"} & set(rule.get("resources") or ())
+        for rule in hook.get("rules") or ()
+    )
+
+
+def _any_selects(selectors: tuple[t.Any, ...], labels: Labels) -> bool:
+    """Istio ignores empty selectors here, unlike the API server."""
+    return any(
+        matches(selector, labels)
+        for selector in selectors
+        if selector.get("matchLabels") or selector.get("matchExpressions")
+    )
+
+
+def policy_refusal(config: InjectionConfig, namespace: str, pod: PodShape) -> str:
+    """Return why istiod leaves a pod alone that a webhook sent to it, or an empty string."""
+    if pod.host_network:
+        return "the pod uses the host network"
+    if namespace in IGNORED_NAMESPACES:
+        return f"namespace {namespace} is a system namespace"
+    wish = pod.labels.get(INJECT, pod.annotations.get(INJECT, ""))
+    if wish == "true":
+        return ""
+    if wish == "false":
+        return f"the pod says {INJECT}=false"
+    if _any_selects(config.never, pod.labels):
+        return "a neverInjectSelector of the injector matches"
+    if _any_selects(config.always, pod.labels):
+        return ""
+    return "" if config.policy == "enabled" else f"the injector's policy is {config.policy}"
+
+
+def resolve(mesh: Mesh, namespace: str, namespace_labels: Labels, pod: PodShape) -> Verdict:
+    """Return what the API server and istiod would do with a pod that is created now in a namespace."""
+    labels = {"kubernetes.io/metadata.name": namespace, **namespace_labels}
+    answering: list[Injector] = []
+    reason = _why_none(mesh, labels, pod.labels)
+    for injector in mesh.injectors:
+        hooks = called_hooks(injector, labels, pod.labels)
+        silence = _cannot_answer(mesh, injector) if hooks else ""
+        if silence and any(hook.get("failurePolicy") != "Ignore" for hook in hooks):
+            return Verdict(None, "the pod is rejected", injector.name, silence)
+        if silence:
+            reason = f"{silence}, and its failurePolicy is Ignore"
+        elif hooks:
+            answering.append(injector)
+    if not answering:
+        return Verdict(None, reason)
+    # the API server calls configurations by name, and a later injection replaces an earlier one
+    for last in reversed(answering):
+        reason = policy_refusal(_config(mesh, last.revision), namespace, pod)
+        if not reason:
+            return Verdict(last.revision, _why(last, labels, pod.labels), last.name)
+    return Verdict(None, reason, answering[0].name)
+
+
+def _config(mesh: Mesh, revision: str) -> InjectionConfig:
+    found = mesh.revisions.get(revision)
+    return found.config if found and found.config else InjectionConfig()
+
+
+def _cannot_answer(mesh: Mesh, injector: Injector) -> str:
+    """Return why the call of an injector must fail, or an empty string; only what the API objects show."""
+    if injector.service is not None and injector.service not in mesh.services:
+        return f"Service {'/'.join(injector.service)} of webhook {injector.name} is gone"
+    if injector.service is not None and not injector.has_ca_bundle:
+        return f"webhook {injector.name} has no caBundle: istiod of revision {injector.revision} never came up"
+    behind = mesh.revisions.get(injector.revision)
+    if behind and behind.deployment and behind.ready == 0:
+        return f"no istiod of revision {injector.revision} is ready"
+    if injector.service in mesh.local_services and not (behind and behind.deployment):
+        return f"no istiod of revision {injector.revision} is installed"
+    return ""
+
+
+def _why(injector: Injector, namespace: Labels, pod: Labels) -> str:
+    kind = f"tag {injector.tag}" if injector.tag else f"revision {injector.revision}"
+    if INJECTION in namespace:
+        return f"the namespace says {INJECTION}={namespace[INJECTION]}, which {kind} owns"
+    if REV in namespace:
+        return f"the namespace says {REV}={namespace[REV]}, which {kind} owns"
+    if REV in pod:
+        return f"the pod says {REV}={pod[REV]}, which {kind} owns"
+    return f"{kind} selects it by {INJECT}" if pod.get(INJECT) == "true" else f"{kind} injects namespaces by default"
+
+
+def _why_none(mesh: Mesh, namespace: Labels, pod: Labels) -> str:
+    if INJECTION in namespace and namespace[INJECTION] != "enabled":
+        return f"the namespace says {INJECTION}={namespace[INJECTION]}, and only 'enabled' injects"
+    if pod.get(INJECT) == "false":
+        return f"the pod says {INJECT}=false"
+    if INJECTION in namespace:
+        return f"the namespace says {INJECTION}=enabled, but no default tag or injector is active"
+    for where, labels in (("namespace", namespace), ("pod", pod)):
+        if REV in labels and mesh.injector(labels[REV]) is None:
+            return f"the {where} says {REV}={labels[REV]}, which no injector owns (dangling label)"
+    return "no injector selects it"
+
+
+def dangling_name(mesh: Mesh, namespace_labels: Labels) -> str | None:
+    """Return the name in a namespace's label that no injector owns (its pods start without a proxy), or None."""
+    if INJECTION in namespace_labels:
+        active = mesh.default_revision is not None
+        return None if namespace_labels[INJECTION] != "enabled" or active else f"{INJECTION}=enabled"
+    name = namespace_labels.get(REV)
+    return name if name is not None and mesh.injector(name) is None else None
+
+
+def expected_image(config: InjectionConfig, annotations: Mapping[str, str]) -> str:
+    """Return the proxy image that istiod would inject (istio/istio pkg/kube/inject/inject.go, ProxyImage, imageURL)."""
+    if annotations.get(PROXY_IMAGE):
+        return annotations[PROXY_IMAGE]
+    if "/" in config.image:
+        return config.image
+    tag, kind = config.tag, annotations.get(PROXY_IMAGE_TYPE, config.variant)
+    if kind:
+        tag = without_image_type(tag)
+        tag = tag if kind == "default" else f"{tag}-{kind}"
+    return f"{config.hub}/{config.image}:{tag}"
+
+
+def without_image_type(tag: str) -> str:
+    """Return an image tag (or a whole image reference) without the suffix of a known image type."""
+    for known in IMAGE_TYPES:
+        if tag.endswith(f"-{known}"):
+            return tag.removesuffix(f"-{known}")
+    return tag

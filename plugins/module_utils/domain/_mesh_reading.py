@@ -1,0 +1,200 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Reads a mesh from raw API objects; pure.
+
+Sources: istio/istio istioctl/pkg/tag/util.go (what is a revision, what is a tag), manifests/charts/istio-control/
+istio-discovery/templates (names and labels).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import HELM, manager_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
+    CHART_VERSION,
+    CRD_VERSION,
+    DEFAULT,
+    INJECTOR_SUFFIX,
+    PREVIOUS_REVISION,
+    REV,
+    TAG,
+    InjectionConfig,
+    Injector,
+    Json,
+    Mesh,
+    Revision,
+    annotations_of,
+    labels_of,
+    name_of,
+    place_of,
+    suffix,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._placement import read_placement
+from ansible_collections.meshops.istio.plugins.module_utils.domain._room import need_of_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain._selectors import matches
+from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import parse
+
+
+def written_by(obj: Mapping[str, t.Any]) -> str:
+    """Return the version that wrote an object: istioctl's mark, or the chart's where Helm keeps it; the newer one.
+
+    Both installers leave the mark of the other, and the charts stamp theirs for istioctl too.
+    """
+    labels = labels_of(obj)
+    marks = [labels.get(CRD_VERSION, "")]
+    if manager_of(obj).kind == HELM:
+        marks.append(labels.get(CHART_VERSION, ""))
+    known = [version for mark in marks if (version := parse(mark))]
+    return str(max(known)) if known else marks[0]
+
+
+def read_injector(obj: Json) -> Injector | None:
+    """Return the injector that a MutatingWebhookConfiguration is, or None for a foreign one."""
+    hooks = tuple(hook for hook in obj.get("webhooks") or () if str(hook.get("name", "")).endswith(INJECTOR_SUFFIX))
+    labels = labels_of(obj)
+    if not hooks:
+        return None
+    previous = annotations_of(obj).get(PREVIOUS_REVISION)
+    return Injector(name_of(obj), labels.get(REV) or DEFAULT, labels.get(TAG) or "", hooks, previous, manager_of(obj))
+
+
+def rejecting(obj: Json) -> tuple[str, str] | None:
+    """Return (namespace, name) of the Service without which a webhook configuration rejects requests, or None."""
+    hooks = [hook for hook in obj.get("webhooks") or () if hook.get("failurePolicy", "Fail") == "Fail"]
+    service = next((hook["clientConfig"].get("service") for hook in hooks), None)
+    return (service["namespace"], service["name"]) if service else None
+
+
+def read_injection_config(data: Mapping[str, str], load: t.Callable[[str], t.Any]) -> InjectionConfig:
+    """Return what an injector ConfigMap says; ``load`` parses YAML.
+
+    Raises:
+        ValueError: the texts in it are no such thing.
+    """
+    shared = _map("values.global", _map("values", json.loads(data.get("values") or "{}")).get("global"))
+    config = _map("config", load(data.get("config") or ""))
+    return InjectionConfig(
+        hub=str(shared.get("hub") or ""),
+        tag=str(shared.get("tag") or ""),
+        image=str(_map("values.global.proxy", shared.get("proxy")).get("image") or "proxyv2"),
+        variant=str(shared.get("variant") or ""),
+        policy=str(config.get("policy") or "enabled"),
+        never=_selectors(config, "neverInjectSelector"),
+        always=_selectors(config, "alwaysInjectSelector"),
+    )
+
+
+def _map(what: str, value: t.Any) -> Json:
+    if value is not None and not isinstance(value, dict):
+        raise ValueError(f"{what} is no map")
+    return value or {}
+
+
+def _selectors(config: Json, what: str) -> tuple[Json, ...]:
+    """The API server checks no selector that is text in a ConfigMap."""
+    found = config.get(what) or []
+    try:
+        for selector in found:
+            matches(selector, {})
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise ValueError(f"config.{what} is no list of label selectors ({exc})") from exc
+    return tuple(found)
+
+
+def _values(data: Mapping[str, str]) -> tuple[Json, Json]:
+    """Return what the user gave and what came of it: one without the other would be settings that nobody made."""
+    original, merged = (_map(key, json.loads(data.get(key) or "{}")) for key in ("original-values", "merged-values"))
+    return original, merged
+
+
+def replicas_of(deployment: Mapping[str, t.Any]) -> int:
+    """Return how many pods a Deployment asks for."""
+    wanted = deployment["spec"].get("replicas")
+    return 1 if wanted is None else int(wanted)
+
+
+def rolled_out(deployment: Mapping[str, t.Any]) -> bool:
+    """Return whether a Deployment is at its newest generation with all updated replicas ready (safety rule S3)."""
+    status = deployment.get("status") or {}
+    wanted = replicas_of(deployment)
+    return (
+        (status.get("observedGeneration") or 0) >= (deployment.get("metadata", {}).get("generation") or 0)
+        and wanted > 0
+        and (status.get("updatedReplicas") or 0) == (status.get("replicas") or 0) >= wanted
+        and (status.get("readyReplicas") or 0) == (status.get("replicas") or 0)
+    )
+
+
+def read_revision(
+    name: str, namespace: str, deployment: Json | None, maps: Mapping[str, Json], load: t.Any
+) -> Revision:
+    """Return one revision from its Deployment and the ConfigMaps of the namespace."""
+    injector, remembered = f"istio-sidecar-injector{suffix(name)}", f"values{suffix(name)}"
+    unreadable: dict[str, str] = {}
+    config: InjectionConfig | None = None
+    user: Json = {}
+    merged: Json = {}
+    try:
+        if injector in maps:
+            config = read_injection_config(maps[injector].get("data") or {}, load)
+    except ValueError as exc:
+        unreadable[injector] = str(exc)
+    try:
+        user, merged = _values(maps.get(remembered, {}).get("data") or {})
+    except ValueError as exc:
+        unreadable[remembered] = str(exc)
+    found = Revision(name, namespace, config=config, user_values=user, merged_values=merged, unreadable=unreadable)
+    if deployment is None:
+        return found
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    image = next((str(c.get("image") or "") for c in containers if c["name"] == "discovery"), "")
+    status = deployment.get("status") or {}
+    return dataclasses.replace(
+        found,
+        deployment=name_of(deployment),
+        installed_by=written_by(deployment),
+        image=image,
+        replicas=replicas_of(deployment),
+        ready=int(status.get("readyReplicas") or 0),
+        rolled_out=rolled_out(deployment),
+        manager=manager_of(deployment),
+        need=need_of_pod(deployment["spec"]["template"]["spec"]),
+        limits=need_of_pod(deployment["spec"]["template"]["spec"], "limits"),
+        placement=read_placement(deployment["spec"]["template"], namespace),
+    )
+
+
+def read_mesh(
+    namespace: str,
+    *,
+    mutating: Iterable[Json],
+    validating: Iterable[Json],
+    deployments: Iterable[Json],
+    services: Iterable[Json],
+    config_maps: Iterable[Json],
+    load: t.Callable[[str], t.Any],
+) -> Mesh:
+    """Return the mesh that raw API objects describe (deployments and services: those labelled ``app=istiod``)."""
+    injectors = tuple(sorted(filter(None, map(read_injector, mutating)), key=lambda i: i.name))
+    istiods = {labels_of(obj).get(REV) or DEFAULT: obj for obj in deployments}
+    maps = {name_of(obj): obj for obj in config_maps}
+    names = set(istiods) | {i.revision for i in injectors if not i.tag}
+    services = list(services)
+    validating = [obj for obj in validating if REV in labels_of(obj)]
+    places = frozenset(map(place_of, services))
+    gone = {name_of(obj): "/".join(place) for obj in validating if (place := rejecting(obj)) and place not in places}
+    return Mesh(
+        namespace=namespace,
+        revisions={name: read_revision(name, namespace, istiods.get(name), maps, load) for name in sorted(names)},
+        injectors=injectors,
+        services=places,
+        local_services=frozenset(place_of(obj) for obj in services if obj.get("spec", {}).get("selector")),
+        tag_services={labels_of(o)[TAG]: labels_of(o).get(REV) or DEFAULT for o in services if TAG in labels_of(o)},
+        validators={name_of(obj): labels_of(obj)[REV] for obj in validating},
+        orphan_validators=gone,
+    )

@@ -1,0 +1,131 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. What of a pod counts while it is replaced: whether it gets ready, and why it does not."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Pod, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload
+
+#: Waiting reasons of a container that do not pass by themselves.
+BROKEN = frozenset(
+    {
+        "CrashLoopBackOff",
+        "ImagePullBackOff",
+        "ErrImagePull",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "CreateContainerConfigError",
+        "CreateContainerError",
+        "RunContainerError",
+        "PostStartHookError",
+        "PreCreateHookError",
+        "PreStartHookError",
+    }
+)
+#: How long the garbage collector and the kubelet may take after a pod's grace period.
+LATE_SECONDS = 15.0
+DEFAULT_GRACE = 30.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a pod or a workload does not get on: the container, a reason in one word, and what the cluster says."""
+
+    reason: str
+    message: str = ""
+    container: str = ""
+
+    def __str__(self) -> str:
+        if not self.container:
+            return f"{self.reason}: {self.message}" if self.message else self.reason
+        return f"container {self.container}: {self.reason}" + (f" ({self.message})" if self.message else "")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Problem:
+    """A trouble, and whose it is; a gate that is about no workload has None."""
+
+    workload: Workload | None
+    trouble: Trouble
+    pod: str = ""
+
+    def __str__(self) -> str:
+        place = f"{self.workload}: " if self.workload else ""
+        return place + (f"pod {self.pod}, " if self.pod else "") + str(self.trouble)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PodState:
+    """A pod in a rollout: what it runs, what is wrong with it, and (on its way out) the grace that it has."""
+
+    pod: Pod
+    broken: Trouble | None = None
+    unready: Trouble | None = None
+    restarts: int = 0
+    grace: float = 0.0
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is neither finished nor on its way out."""
+        return self.pod.live and not self.pod.deleting
+
+
+def read_pod_state(obj: Mapping[str, t.Any]) -> PodState:
+    """Return the facts of a raw Pod."""
+    grace = obj["metadata"].get("deletionGracePeriodSeconds")
+    return PodState(
+        pod=read_pod(obj),
+        broken=broken(obj),
+        unready=pod_unready(obj),
+        restarts=sum(int(container.get("restartCount") or 0) for container in _containers(obj)),
+        grace=DEFAULT_GRACE if grace is None else float(grace),
+    )
+
+
+def _containers(pod: Mapping[str, t.Any]) -> list[Mapping[str, t.Any]]:
+    """Return the states of all containers; a native sidecar is an init container."""
+    status = pod.get("status") or {}
+    return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
+
+
+def broken(pod: Mapping[str, t.Any]) -> Trouble | None:
+    """Return why a pod will not become ready, or None."""
+    for container in _containers(pod):
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") in BROKEN:
+            return Trouble(waiting["reason"], str(waiting.get("message") or ""), container["name"])
+    return None
+
+
+def pod_failure(pod: Mapping[str, t.Any]) -> str | None:
+    """Return why a pod will not become ready, with the container and the reason, or None."""
+    found = broken(pod)
+    return str(found) if found else None
+
+
+def pod_unready(pod: Mapping[str, t.Any]) -> Trouble | None:
+    """Return what keeps a pod from being ready, such as its first container that is not, or None if it is."""
+    conditions = {condition["type"]: condition for condition in (pod.get("status") or {}).get("conditions") or ()}
+    if conditions.get("Ready", {}).get("status") == "True":
+        return None
+    scheduled = conditions.get("PodScheduled", {})
+    if scheduled.get("status") == "False":
+        return Trouble("Unschedulable", str(scheduled.get("message") or scheduled.get("reason") or ""))
+    waiting = next((container["name"] for container in _containers(pod) if not container.get("ready")), "")
+    return Trouble("NotReady", container=waiting)
+
+
+def late(state: PodState, seconds: float) -> Trouble | None:
+    """Return that a pod which has been on its way out for some seconds should have been gone, or None."""
+    if seconds < state.grace + LATE_SECONDS:
+        return None
+    node = f" on node {state.pod.node}" if state.pod.node else ""
+    return Trouble("Terminating", f"for {seconds:.0f} s{node}, its grace period is {state.grace:.0f} s")

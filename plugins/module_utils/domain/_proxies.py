@@ -1,0 +1,183 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. What proxy a pod runs, and whether it is the one it would get now.
+
+Sources: istio/istio istioctl/pkg/describe/describe.go (where a pod's revision is written), pkg/kube/inject (images).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import (
+    PROXY_IMAGE,
+    PodShape,
+    Verdict,
+    expected_image,
+    resolve,
+    without_image_type,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
+    REV,
+    Mesh,
+    annotations_of,
+    labels_of,
+    name_of,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._room import NOTHING, Need, need_of_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import of_image
+
+CURRENT = "current"
+STALE_REVISION = "stale_revision"
+STALE_IMAGE = "stale_image"
+MISSING = "missing"
+EXTRA = "extra"
+PINNED = "pinned"
+OUTSIDE = "outside"
+#: What a restart mends, for every module. EXTRA is only reported: a restart would take the pod out of the mesh.
+STALE = frozenset({STALE_REVISION, STALE_IMAGE, MISSING})
+
+STATUS = "sidecar.istio.io/status"
+#: Image that injection replaces in templates of gateways.
+PLACEHOLDER = "auto"
+MANAGED_GATEWAY = "gateway.istio.io/managed"
+RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+KEPT_ANNOTATIONS = (
+    REV,
+    STATUS,
+    PROXY_IMAGE,
+    RESTARTED_AT,
+    "sidecar.istio.io/inject",
+    "sidecar.istio.io/proxyImageType",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Owner:
+    """The controller of a pod, or the workload above it."""
+
+    kind: str
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pod:
+    """What of a pod counts for an upgrade; small, so that a snapshot of a large cluster stays small."""
+
+    namespace: str
+    name: str
+    uid: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    host_network: bool
+    phase: str
+    ready: bool
+    deleting: bool
+    proxy_image: str
+    owner: Owner | None
+    node: str = ""
+    need: Need = NOTHING
+
+    @property
+    def live(self) -> bool:
+        """Whether the pod still runs or will run; finished pods carry no proxy that matters."""
+        return self.phase not in ("Succeeded", "Failed")
+
+    @property
+    def revision(self) -> str | None:
+        """Revision of the proxy: annotation, else the status of the injection, else (Istio before 1.11) the label."""
+        if not self.proxy_image:
+            return None
+        if self.annotations.get(REV):
+            return self.annotations[REV]
+        status = _json(self.annotations.get(STATUS, ""))
+        return str(status.get("revision") or "") or self.labels.get(REV) or "default"
+
+
+def _json(text: str) -> dict[str, t.Any]:
+    try:
+        value = json.loads(text or "{}")
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def proxy_image(spec: Mapping[str, t.Any]) -> str:
+    """Return the image of the sidecar or gateway proxy, native or not; ztunnel has a container of the same name."""
+    for group in ("containers", "initContainers"):
+        for container in spec.get(group) or ():
+            image = str(container.get("image") or "")
+            ztunnel = "ztunnel" in image.rsplit("/", 1)[-1]
+            # a gateway that was not injected keeps it
+            if container.get("name") == "istio-proxy" and not ztunnel and image != PLACEHOLDER:
+                return image
+    return ""
+
+
+def read_pod(obj: Mapping[str, t.Any]) -> Pod:
+    """Return the facts of a raw Pod."""
+    meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
+    owners = [owner for owner in meta.get("ownerReferences") or () if owner.get("controller")]
+    conditions = {c["type"]: c["status"] for c in status.get("conditions") or ()}
+    kept = {key: value for key, value in annotations_of(obj).items() if key in KEPT_ANNOTATIONS}
+    return Pod(
+        namespace=meta.get("namespace", ""),
+        name=name_of(obj),
+        uid=meta.get("uid", ""),
+        labels=labels_of(obj),
+        annotations=kept,
+        host_network=bool(spec.get("hostNetwork")),
+        phase=status.get("phase", ""),
+        ready=conditions.get("Ready") == "True",
+        deleting="deletionTimestamp" in meta,
+        proxy_image=proxy_image(spec),
+        owner=Owner(owners[0]["kind"], owners[0]["name"]) if owners else None,
+        node=str(spec.get("nodeName") or ""),
+        need=need_of_pod(spec),
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Judgement:
+    """A pod beside what it would be if it were created now."""
+
+    condition: str
+    verdict: Verdict
+    wanted_image: str = ""
+
+    @property
+    def stale(self) -> bool:
+        """Whether only a new pod would be right."""
+        return self.condition in STALE
+
+
+def judge(mesh: Mesh, namespace_labels: Mapping[str, str], pod: Pod) -> Judgement:
+    """Return whether a pod's proxy is the one it would get now."""
+    own = {key: value for key, value in pod.annotations.items() if key not in (REV, STATUS)}
+    verdict = resolve(mesh, pod.namespace, namespace_labels, PodShape(pod.labels, own, pod.host_network))
+    if MANAGED_GATEWAY in pod.labels:
+        # istiod itself rolls these; they are never injected, so the webhooks say nothing about them
+        return Judgement(OUTSIDE, verdict)
+    if verdict.revision is None:
+        # a proxy that was not injected is of the template itself, and comes back with the pod
+        lost = pod.proxy_image and STATUS in pod.annotations and not verdict.rejected
+        return Judgement(EXTRA if lost else OUTSIDE, verdict)
+    revision = mesh.revisions.get(verdict.revision)
+    unpinned = {key: value for key, value in own.items() if key != PROXY_IMAGE}
+    wanted = expected_image(revision.config, unpinned) if revision and revision.config else ""
+    if not pod.proxy_image:
+        return Judgement(MISSING, verdict, wanted)
+    if pod.revision != verdict.revision:
+        return Judgement(STALE_REVISION, verdict, wanted)
+    if wanted and without_image_type(pod.proxy_image) != without_image_type(wanted):
+        return Judgement(PINNED if PROXY_IMAGE in own else STALE_IMAGE, verdict, wanted)
+    return Judgement(CURRENT, verdict, wanted)
+
+
+def proxy_version(image: str) -> str:
+    """Return the version of a proxy image for reports."""
+    return of_image(image) or "unknown"

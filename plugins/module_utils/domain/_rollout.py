@@ -1,0 +1,55 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. When a rollout is complete, and when it has failed."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import Trouble
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
+    DEADLINE,
+    HEALTHY,
+    ROLLOUT,
+    restarted,
+)
+
+
+def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
+    """Return whether the newest template of a workload runs everywhere and is available."""
+    spec, status = obj["spec"], obj.get("status") or {}
+    if kind == ROLLOUT:
+        # its generation is observed as a text (argo-rollouts utils/rollout/rolloututil.go)
+        seen = str(status.get("observedGeneration") or "") == str(obj["metadata"].get("generation", 0))
+        return seen and restarted(obj) and status.get("phase") == HEALTHY
+    if (status.get("observedGeneration") or 0) < obj["metadata"].get("generation", 0):
+        return False
+    updated = status.get("updatedNumberScheduled" if kind == "DaemonSet" else "updatedReplicas") or 0
+    if kind == "DaemonSet":
+        desired = status.get("desiredNumberScheduled") or 0
+        return bool(updated == desired == (status.get("numberAvailable") or 0))
+    desired = spec.get("replicas", 1)
+    if updated != desired or (status.get("availableReplicas") or 0) != desired:
+        return False
+    if kind == "StatefulSet":
+        return bool(status.get("currentRevision") == status.get("updateRevision"))
+    return bool((status.get("replicas") or 0) == desired)
+
+
+def failure(kind: str, obj: Mapping[str, t.Any]) -> Trouble | None:
+    """Return why a rollout will not complete, as the conditions of its newest generation say it, or None."""
+    status = obj.get("status") or {}
+    if kind == ROLLOUT:
+        degraded = status.get("phase") == "Degraded"
+        return Trouble("Degraded", str(status.get("message") or "")) if degraded else None
+    if (status.get("observedGeneration") or 0) < obj["metadata"].get("generation", 0):
+        return None
+    for condition in status.get("conditions") or ():
+        reason, message = condition.get("reason", ""), condition.get("message", "")
+        if condition.get("type") == "ReplicaFailure" and condition.get("status") == "True":
+            return Trouble(reason, message)
+        if condition.get("type") == "Progressing" and reason == DEADLINE:
+            return Trouble(reason, message)
+    return None

@@ -1,0 +1,227 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. One consistent view of a cluster, and the questions that every module asks it."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import functools
+from collections.abc import Iterable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._around import Around
+from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape, Verdict, resolve
+from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import Manager
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._placement import Placement
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import (
+    PINNED,
+    Judgement,
+    Owner,
+    Pod,
+    judge,
+    proxy_version,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._room import Need, placed, room
+from ansible_collections.meshops.istio.plugins.module_utils.domain._selectors import matches
+from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version, parse
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
+    PINNED_IMAGE,
+    Unrestartable,
+    Workload,
+    top_owner,
+    unrestartable,
+    unrestartable_owner,
+)
+
+WorkloadKey = tuple[str, str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Namespace:
+    """Name, labels and annotations of a namespace, and the version of the object that was read."""
+
+    name: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    resource_version: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """A PodDisruptionBudget: which pods, and how many may be down more than are now."""
+
+    namespace: str
+    name: str
+    selector: Mapping[str, object]
+    allowed: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Stuck:
+    """Pods with a stale proxy that no rollout replaces, with the reason and the remedy (safety rule S6)."""
+
+    namespace: str
+    kind: str
+    name: str
+    pods: int
+    why: Unrestartable
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the JSON-ready form that results carry."""
+        return {
+            "namespace": self.namespace,
+            "kind": self.kind,
+            "name": self.name,
+            "pods": self.pods,
+            "code": self.why.code,
+            "reason": self.why.reason,
+            "remedy": self.why.remedy,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class Snapshot:
+    """What was read of one cluster at one time. What was not asked for is empty."""
+
+    cluster_id: str
+    kubernetes_version: str
+    mesh: Mesh
+    namespaces: Mapping[str, Namespace]
+    crd_versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    crd_managers: Mapping[str, Manager] = dataclasses.field(default_factory=dict)
+    pods: tuple[Pod, ...] = ()
+    workloads: Mapping[WorkloadKey, Workload] = dataclasses.field(default_factory=dict)
+    parents: Mapping[WorkloadKey, Owner] = dataclasses.field(default_factory=dict)
+    budgets: tuple[Budget, ...] = ()
+    around: Around = dataclasses.field(default_factory=Around)
+
+    @functools.cached_property
+    def judgements(self) -> list[tuple[Pod, Judgement]]:
+        """Every live pod with the verdict on its proxy."""
+        return [(pod, self.judgement_of(pod)) for pod in self._live()]
+
+    @functools.cached_property
+    def pods_by_place(self) -> Mapping[tuple[str, str], Pod]:
+        """Every pod by namespace and name."""
+        return {(pod.namespace, pod.name): pod for pod in self.pods}
+
+    def fitting(self, need: Need, copies: int, namespace: str, placement: Placement) -> int:
+        """Return how many of some equal pods the scheduler could place now."""
+        taken: dict[str, Need] = collections.defaultdict(Need)
+        running = [pod for pod in self.pods if pod.live and pod.node]
+        for pod in running:
+            taken[pod.node] = taken[pod.node].plus(pod.need)
+        nodes = [node for node in self.around.nodes if placement.allows(node)]
+        closed = placement.closed(nodes, [(pod.node, pod.labels) for pod in running if pod.namespace == namespace])
+        free = room([node for node in nodes if node.name not in closed], taken)
+        return placed(need, copies, free, placement.rivals(nodes))
+
+    @property
+    def newest_crds(self) -> Version | None:
+        """The newest Istio version that wrote a CRD of this cluster."""
+        return max(filter(None, map(parse, self.crd_versions.values())), default=None)
+
+    def judgement_of(self, pod: Pod) -> Judgement:
+        """Return the verdict on one pod's proxy."""
+        return judge(self.mesh, self.namespaces[pod.namespace].labels, pod)
+
+    def _live(self) -> Iterable[Pod]:
+        return (pod for pod in self.pods if pod.live and not pod.deleting and pod.namespace in self.namespaces)
+
+    def verdict(self, namespace: str, labels: Mapping[str, str] | None = None) -> Verdict:
+        """Return what a pod with the given labels (default: none) would get in a namespace now."""
+        return resolve(self.mesh, namespace, self.namespaces[namespace].labels, PodShape(labels or {}))
+
+    def workload_of(self, pod: Pod) -> Workload | None:
+        """Return the Deployment, StatefulSet or DaemonSet that a pod belongs to."""
+        owner = top_owner(pod, self.parents)
+        return self.workloads.get((pod.namespace, owner.kind, owner.name)) if owner else None
+
+    def owner_of(self, pod: Pod) -> Owner:
+        """Return what is on top of a pod: a workload, something else, or the pod itself."""
+        return top_owner(pod, self.parents) or Owner("Pod", pod.name)
+
+    def stale_workloads(self, namespaces: Iterable[str] | None = None) -> dict[WorkloadKey, list[Pod]]:
+        """Return the workloads with at least one stale pod, and these pods."""
+        wanted = None if namespaces is None else set(namespaces)
+        found: dict[WorkloadKey, list[Pod]] = collections.defaultdict(list)
+        for pod, judgement in self.judgements:
+            workload = self.workload_of(pod)
+            if workload is None or not judgement.stale or (wanted is not None and pod.namespace not in wanted):
+                continue
+            if not (workload.pinned_image and judgement.condition == "stale_image"):
+                found[workload.key].append(pod)
+        return dict(found)
+
+    def stuck(self, namespaces: Iterable[str] | None = None, *, everything: bool = False) -> list[Stuck]:
+        """Return everything stale or pinned that a rollout would not mend, one entry per owner.
+
+        With ``everything`` every proxy counts as stale: who could not follow an upgrade.
+        """
+        wanted = None if namespaces is None else set(namespaces)
+        groups: dict[tuple[str, str, str, Unrestartable], int] = collections.Counter()
+        for pod, judgement in self.judgements:
+            why = self._why_stuck(pod, judgement, everything)
+            if why is None or (wanted is not None and pod.namespace not in wanted):
+                continue
+            owner = self.owner_of(pod)
+            groups[(pod.namespace, owner.kind, owner.name, why)] += 1
+        return [
+            Stuck(ns, kind, name, count, why) for (ns, kind, name, why), count in sorted(groups.items(), key=_place)
+        ]
+
+    def _why_stuck(self, pod: Pod, judgement: Judgement, everything: bool) -> Unrestartable | None:
+        workload = self.workload_of(pod)
+        if judgement.condition == PINNED or (
+            workload and workload.pinned_image and judgement.condition == "stale_image"
+        ):
+            return Unrestartable(
+                PINNED_IMAGE, f"its proxy image is pinned to {pod.proxy_image}", "remove the pin when it may follow"
+            )
+        if not judgement.stale and not (everything and pod.proxy_image):
+            return None
+        return unrestartable(workload) if workload else unrestartable_owner(top_owner(pod, self.parents))
+
+    def budgets_of(self, workload: Workload) -> list[Budget]:
+        """Return the budgets that count a workload's pods."""
+        labels = workload.template_labels
+        return [b for b in self.budgets if b.namespace == workload.namespace and matches(b.selector, labels)]
+
+    def tight_budgets(self) -> list[tuple[Workload, Budget]]:
+        """Return the workloads whose rollout takes down more pods than a budget allows now."""
+        with_proxy = {self.workload_of(pod) for pod, dummy in self.judgements if pod.proxy_image}
+        found = [(w, b) for w in with_proxy if w for b in self.budgets_of(w) if w.takes_down > b.allowed]
+        return sorted(found, key=lambda pair: pair[0].key)
+
+    def proxies(self) -> dict[str, dict[str, int]]:
+        """Return revision -> proxy version -> number of live proxies."""
+        counts: dict[str, dict[str, int]] = {}
+        for pod in self._live():
+            if pod.proxy_image:
+                row = counts.setdefault(pod.revision or "default", {})
+                version = proxy_version(pod.proxy_image)
+                row[version] = row.get(version, 0) + 1
+        return {name: dict(sorted(row.items())) for name, row in sorted(counts.items())}
+
+    def namespaces_on(self, revision: str) -> dict[str, str]:
+        """Return the namespaces whose own labels lead to a revision, and by which name (tag, revision, injection)."""
+        found = {}
+        for namespace in self.namespaces.values():
+            name = self.owned_name(namespace)
+            if name is not None and self.mesh.resolve(name) == revision:
+                found[namespace.name] = name
+        return found
+
+    @staticmethod
+    def owned_name(namespace: Namespace) -> str | None:
+        """Return the name that a namespace's labels ask for, or None if they ask for none."""
+        if "istio-injection" in namespace.labels:
+            return "default" if namespace.labels["istio-injection"] == "enabled" else None
+        return namespace.labels.get("istio.io/rev")
+
+
+def _place(item: tuple[tuple[str, str, str, Unrestartable], int]) -> tuple[str, str, str]:
+    (namespace, kind, name, dummy), dummy_count = item
+    return (namespace, kind, name)

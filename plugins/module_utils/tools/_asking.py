@@ -1,0 +1,84 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. The gates that ask somebody: istiod itself, its connections, an URL, a Prometheus server.
+
+Each function returns problems, or nothing when the gate is passed.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Mapping
+from urllib.parse import urlencode
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, ProbeError
+from ansible_collections.meshops.istio.plugins.module_utils.client._http import fetch, shown
+from ansible_collections.meshops.istio.plugins.module_utils.domain._measured import measured_problem, samples
+from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import PodState, Problem, Trouble
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _prove
+from ansible_collections.meshops.istio.plugins.module_utils.tools._debug import proxies_of
+from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import fetch_mesh
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
+
+Found = list[Problem]
+
+
+def istiod(run: Run, snapshot: Snapshot, revisions: Iterable[str]) -> Found:
+    """The control planes that the batch went to are rolled out and inject, now that they have more to do."""
+    try:
+        mesh = fetch_mesh(run.client, run.istio_namespace)
+        place = _prove.probe_namespace(snapshot.namespaces, run.istio_namespace)
+        for revision in sorted(revisions):
+            reason = _prove.problem(run.client, mesh, place, revision, None)
+            if reason:
+                return [Problem(None, Trouble("istiod", f"revision {revision}: {reason}"))]
+    except MeshError as exc:
+        return [Problem(None, Trouble("istiod", exc.message.rstrip(".")))]
+    return []
+
+
+def connected(run: Run, pods: Iterable[tuple[Workload, PodState, str]]) -> Found:
+    """Every new proxy is connected to the revision that it is to have, and rejects nothing that it is sent."""
+    try:
+        found = {(one.namespace, one.name, one.revision): one for one in proxies_of(run.client, run.istio_namespace)}
+    except MeshError as exc:
+        return [Problem(None, Trouble("connected", exc.message.rstrip(".")))]
+    problems = []
+    for workload, state, revision in pods:
+        proxy = found.get((state.pod.namespace, state.pod.name, revision))
+        if proxy is None:
+            trouble = Trouble("NotConnected", f"its proxy is not connected to revision {revision}")
+            problems.append(Problem(workload, trouble, state.pod.name))
+        elif proxy.rejected:
+            said = "; ".join(f"{kind}: {why}" for kind, why in proxy.rejected.items())
+            problems.append(Problem(workload, Trouble("Rejected", f"its proxy rejects {said}"), state.pod.name))
+    return problems
+
+
+def http(options: Mapping[str, t.Any]) -> Found:
+    """A URL answers with an expected status."""
+    try:
+        status = fetch(options["url"], timeout=options["timeout"], ca_path=options["ca_path"])[0]
+    except ProbeError as exc:
+        return [Problem(None, Trouble("http", exc.message))]
+    if status in options["status"]:
+        return []
+    wanted = " or ".join(map(str, options["status"]))
+    return [Problem(None, Trouble("http", f"{shown(options['url'])} answers with HTTP {status}, not {wanted}"))]
+
+
+def prometheus(options: Mapping[str, t.Any]) -> Found:
+    """Every sample of a query is as it should be."""
+    url = f"{options['url'].rstrip('/')}/api/v1/query?{urlencode({'query': options['query']})}"
+    headers = {"Authorization": f"Bearer {options['token']}"} if options["token"] else {}
+    try:
+        answer = fetch(url, timeout=options["timeout"], ca_path=options["ca_path"], headers=headers)
+        reason = measured_problem(samples(*answer), options["compare"], options["value"])
+    except ProbeError as exc:
+        reason = exc.message
+    except ValueError as exc:
+        reason = f"{shown(options['url'])}: {exc}"
+    return [Problem(None, Trouble("prometheus", f"query {options['query']}: {reason}"))] if reason else []

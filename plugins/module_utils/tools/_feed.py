@@ -1,0 +1,91 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. One watch in a thread: resumes where it broke off, and lists again when that is too old."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import random
+import threading
+import time
+import typing as t
+from collections.abc import Callable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ApiError,
+    ClusterError,
+    ForbiddenError,
+    GoneError,
+)
+
+WATCH_SECONDS = 60
+#: Without the right to watch, the right to list is enough, only slower.
+LIST_SECONDS = 3.0
+
+
+@dataclasses.dataclass
+class Feed:
+    """Takes in every change of a collection.
+
+    ``relist`` reads the collection anew and returns its resource version; without it the feed ends where nothing may
+    be watched.
+    """
+
+    client: Client
+    path: str
+    take: Callable[[str, Json], None]
+    relist: Callable[[], str] | None
+    query: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    _version: str = ""
+    _stop: bool = False
+
+    def start(self, version: str) -> None:
+        """Follow what happens after a resource version."""
+        threading.Thread(target=self._follow, args=(version,), daemon=True, name=f"watch {self.path}").start()
+
+    def stop(self) -> None:
+        """End with the next event, or with the watch."""
+        self._stop = True
+
+    def newest(self) -> str:
+        """Return the resource version that the collection has now, without reading it."""
+        query = {"limit": 1, **self.query}
+        page = self.client.request("GET", self.path, doing=f"Reading {self.path}", params=query)
+        return str(page["metadata"].get("resourceVersion", ""))
+
+    def _follow(self, version: str) -> None:
+        self._version = version
+        failures = 0
+        while not self._stop:
+            began, before = time.monotonic(), self._version
+            try:
+                self._watch()
+            except GoneError:
+                self._again()
+            except ForbiddenError:
+                if self.relist is None:
+                    return
+                time.sleep(LIST_SECONDS)
+                self._again()
+            except (ClusterError, ApiError):
+                pass
+            useful = self._version != before or time.monotonic() - began > 1.0
+            failures = 0 if useful else min(failures + 1, 5)
+            if failures:
+                time.sleep(0.1 * 2.0**failures * random.uniform(0.5, 1.0))
+
+    def _again(self) -> None:
+        with contextlib.suppress(ClusterError, ApiError):
+            self._version = self.relist() if self.relist else self.newest()
+
+    def _watch(self) -> None:
+        query = {"resource_version": self._version, "seconds": WATCH_SECONDS, **self.query}
+        for event in self.client.watch(self.path, **query):
+            self._version = event["object"]["metadata"]["resourceVersion"]
+            if self._stop:
+                return
+            if event["type"] != "BOOKMARK":
+                self.take(event["type"], event["object"])

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. What a batch must pass after its rollouts, before the next one starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Json
+from ansible_collections.meshops.istio.plugins.module_utils.client._http import shown
+from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import PodState, Problem, Trouble
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _asking
+from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import NAMESPACES
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker, list_states
+from ansible_collections.meshops.istio.plugins.module_utils.tools._waiting import Waiting
+
+#: Pods are told by another watch than workloads, which may be a moment behind.
+SETTLE_SECONDS = 2.0
+ASK_SECONDS = 1.0
+
+
+@dataclasses.dataclass
+class Gates:
+    """The gates of one task."""
+
+    run: Run
+    snapshot: Snapshot
+    tracker: Tracker
+    waiting: Waiting
+
+    def pass_through(self, label: str, batch: list[Workload]) -> None:
+        """Return when a batch has passed all gates.
+
+        Raises:
+            RolloutError: with the evidence of the first gate that it does not pass.
+        """
+        problems = self._stale(batch)
+        if problems:
+            raise self.waiting.error(f"{label}: the rollout completed, but not with the expected proxies", problems)
+        gates = self.run.params["gates"]
+        if gates["soak"]:
+            self._soak(label, batch, gates["soak"])
+        for name, ask in self._asking(gates, batch):
+            self._until_passed(label, name, ask, gates["timeout"])
+
+    def _asking(self, gates: Json, batch: list[Workload]) -> Iterator[tuple[str, Callable[[], list[Problem]]]]:
+        if gates["istiod"]:
+            yield "istiod", lambda: _asking.istiod(self.run, self.snapshot, {rev for *dummy, rev in self._made(batch)})
+        if gates["connected"]:
+            yield "connected", lambda: _asking.connected(self.run, self._made(batch))
+        for one in gates["http"]:
+            yield f"http {shown(one['url'])}", functools.partial(_asking.http, one)
+        for one in gates["prometheus"]:
+            yield f"prometheus {one['query']}", functools.partial(_asking.prometheus, one)
+
+    def _made(self, batch: list[Workload]) -> list[tuple[Workload, PodState, str]]:
+        """Return the pods with a proxy that a batch consists of now, and the revision that each is to have."""
+        found = [(workload, one.state) for workload in batch for one in self.tracker.pods_of(workload.key)]
+        return [
+            (workload, state, revision)
+            for workload, state in found
+            if state.stays and state.pod.proxy_image
+            if (revision := self.snapshot.judgement_of(state.pod).verdict.revision)
+        ]
+
+    def _until_passed(self, label: str, name: str, ask: Callable[[], list[Problem]], timeout: float) -> None:
+        """A proxy needs a moment to connect, and a measurement to be taken, so ask until the gate is passed."""
+        deadline, said = time.monotonic() + timeout, False
+        while problems := ask():
+            if time.monotonic() >= deadline:
+                raise self.waiting.error(f"{label} did not pass gate {name} within {timeout:.0f} s", problems)
+            if not said:
+                self.run.progress(f"{label}: waiting for gate {name}: {problems[0]}")
+                said = True
+            time.sleep(ASK_SECONDS)
+
+    def _soak(self, label: str, batch: list[Workload], seconds: float) -> None:
+        """All pods stay ready for some time, and none restarts; one that leaves for good reasons has its successor."""
+        self.run.progress(f"{label}: soaking for {seconds:.0f} s")
+        deadline = time.monotonic() + seconds
+        first = {one.state.pod.uid: one.state.restarts for w in batch for one in self.tracker.pods_of(w.key)}
+        while (left := deadline - time.monotonic()) > 0:
+            problems = [problem for workload in batch for problem in self._unsteady(workload, first)]
+            if problems:
+                raise self.waiting.error(f"{label} did not stay ready for {seconds:.0f} s", problems)
+            self.tracker.wait(min(0.5, left))
+        self.waiting.until_complete(label, batch, self.run.params["batch_timeout"])
+
+    def _unsteady(self, workload: Workload, first: Mapping[str, int]) -> Iterator[Problem]:
+        for state in (one.state for one in self.tracker.pods_of(workload.key)):
+            before = first.get(state.pod.uid)
+            if before is None or not state.stays:
+                continue
+            if state.restarts > before:
+                yield Problem(workload, Trouble("Restarted", f"{state.restarts - before} times"), state.pod.name)
+            elif state.unready:
+                yield Problem(workload, state.unready, state.pod.name)
+
+    def _stale(self, batch: list[Workload]) -> list[Problem]:
+        """A rollout completes under a dangling label too, so look at what the pods really run.
+
+        What the watch tells makes only suspects, and all that somebody else changed are; a list decides.
+        """
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while (suspects := [w for w in batch if self._suspect(w)]) and time.monotonic() < deadline:
+            self.tracker.wait(0.1)
+        suspects += [w for w in batch if w.key in self.waiting.changed and w not in suspects]
+        found: list[Problem] = []
+        keys = {workload.key: workload for workload in suspects}
+        for namespace in sorted({workload.namespace for workload in suspects}):
+            states = list_states(self.run.client, f"{NAMESPACES}/{namespace}/pods", keys)[0]
+            found += [problem for key, state in states for problem in self._judged(keys[key], [state])]
+        return found
+
+    def _suspect(self, workload: Workload) -> bool:
+        states = [one.state for one in self.tracker.pods_of(workload.key)]
+        ready = sum(one.new and one.state.stays and one.state.pod.ready for one in self.tracker.pods_of(workload.key))
+        return ready < self._desired(workload) or bool(self._judged(workload, states))
+
+    def _desired(self, workload: Workload) -> int:
+        obj = self.tracker.get(workload.key) or {}
+        status = obj.get("status") or {}
+        if workload.kind == "DaemonSet":
+            return int(status.get("desiredNumberScheduled") or 0)
+        return int(obj.get("spec", {}).get("replicas", 1))
+
+    def _judged(self, workload: Workload, states: Iterable[PodState]) -> list[Problem]:
+        """Return the pods that stay and do not run the proxy that they would get now."""
+        found = []
+        for state in states:
+            judgement = self.snapshot.judgement_of(state.pod) if state.stays else None
+            if judgement and judgement.stale:
+                wanted = judgement.wanted_image or "a proxy"
+                said = f"it runs {state.pod.proxy_image or 'no proxy'}, not {wanted} of {judgement.verdict.revision}"
+                found.append(Problem(workload, Trouble(judgement.condition, said), state.pod.name))
+        return found

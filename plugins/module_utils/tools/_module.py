@@ -1,0 +1,21 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Runs a tool as an ordinary module, where the task's connection leads."""
+
+from __future__ import annotations
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Tool, execute
+
+
+def run_module(tool: Tool) -> None:
+    """Build the module of a tool, run it, and end with its result."""
+    module = AnsibleModule(supports_check_mode=True, **tool.spec.as_keywords())
+    result = execute(tool, module.params, check_mode=module.check_mode, diff=module._diff)
+    for text in result.pop("warnings", []):
+        module.warn(text)
+    if result.get("failed"):
+        module.fail_json(**result)
+    module.exit_json(**result)

@@ -1,0 +1,155 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. What a run must be allowed to do, and what the API server says about it."""
+
+from __future__ import annotations
+
+import concurrent.futures
+from collections.abc import Iterable
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils.domain._around import Permission
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import ROLLED
+from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import RESOURCES
+
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+#: Kinds that only some settings of Istio render; nobody needs the right to write them beforehand.
+RARE = ("ResourceQuota", "NetworkAttachmentDefinition", "NetworkPolicy")
+WEBHOOKS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
+#: Istio's own configuration, by API group.
+CONFIGURATION = {
+    "extensions.istio.io": "trafficextensions wasmplugins",
+    "networking.istio.io": "destinationrules envoyfilters gateways proxyconfigs serviceentries sidecars "
+    "virtualservices workloadentries workloadgroups",
+    "security.istio.io": "authorizationpolicies peerauthentications requestauthentications",
+    "telemetry.istio.io": "telemetries",
+}
+ANYTHING = Permission("*", "*", "*", "do anything")
+
+
+def _of(group: str, resources: Iterable[str], verbs: str, purpose: str, *, local: bool = False) -> list[Permission]:
+    return [Permission(verb, group, resource, purpose, local) for resource in resources for verb in verbs.split()]
+
+
+def _reading() -> list[Permission]:
+    purpose = "read the mesh"
+    return [
+        *_of("", ("configmaps",), "get list", purpose, local=True),
+        *_of("", ("namespaces", "pods", "services"), "get list", purpose),
+        *_of("apps", (*ROLLED.values(), "replicasets"), "get list", purpose),
+        *_of("batch", ("cronjobs", "jobs"), "get list", purpose),
+        *_of("policy", ("poddisruptionbudgets",), "get list", purpose),
+        *_of("admissionregistration.k8s.io", WEBHOOKS, "get list", purpose),
+        *_of("apiextensions.k8s.io", ("customresourcedefinitions",), "get list", purpose),
+    ]
+
+
+def _kinds() -> list[tuple[str, str, str, bool]]:
+    """Return (kind, group, resource, namespaced) of everything that Istio's charts render."""
+    return [
+        (kind, prefix.split("/")[2] if prefix.startswith("/apis/") else "", resource, namespaced)
+        for kind, (prefix, resource, namespaced) in RESOURCES.items()
+    ]
+
+
+def _moving() -> list[Permission]:
+    found = [
+        *_of("", ("namespaces",), "patch", "move namespaces"),
+        *_of("", ("pods",), "create", "prove a revision by a dry-run pod"),
+        *_of("apps", ROLLED.values(), "patch watch", "restart workloads"),
+        *_of("", ("pods",), "watch", "restart workloads"),
+        *_of("admissionregistration.k8s.io", WEBHOOKS, "create patch delete", "move tags"),
+        *_of("", ("services",), "create patch delete", "move tags", local=True),
+    ]
+    # both istioctl and the search for what belongs to a revision look in all namespaces
+    for dummy, group, resource, _namespaced in _kinds():
+        found += _of(group, (resource,), "list", "find what belongs to a revision")
+    return found
+
+
+def _installing() -> list[Permission]:
+    purpose, rbac, giving = "install and retire control planes", "rbac.authorization.k8s.io", "escalate bind"
+    found = _of(rbac, ("clusterroles",), giving, purpose) + _of(rbac, ("roles",), giving, purpose, local=True)
+    for kind, group, resource, namespaced in _kinds():
+        if kind not in RARE:
+            # a control plane is retired, its CRDs never are
+            verbs = "get create patch" + ("" if kind == "CustomResourceDefinition" else " delete")
+            found += _of(group, (resource,), verbs, purpose, local=namespaced)
+    return found
+
+
+def _prechecking() -> list[Permission]:
+    purpose = "ask istioctl x precheck"
+    return [
+        *_of("", ("namespaces", "pods", "services"), "list watch", purpose),
+        *_of("apps", ("deployments",), "list watch", purpose),
+        *_of("apiextensions.k8s.io", ("customresourcedefinitions",), "list", purpose),
+        *_of("", ("configmaps",), "get", purpose, local=True),
+    ]
+
+
+def _analyzing() -> list[Permission]:
+    purpose = "ask istioctl analyze"
+    found = _of("", ("configmaps", "namespaces", "nodes", "pods", "secrets", "services"), "list watch", purpose)
+    found += _of("apps", ("deployments",), "list watch", purpose)
+    found += _of("admissionregistration.k8s.io", WEBHOOKS, "list watch", purpose)
+    found += _of("apiextensions.k8s.io", ("customresourcedefinitions",), "list watch", purpose)
+    for group, resources in CONFIGURATION.items():
+        found += _of(group, resources.split(), "list watch", purpose)
+    return found
+
+
+READING = tuple(_reading())
+#: What single checks look at beside the mesh; without it they are not made, and the others are. Secrets are left out:
+#: no role allows the metadata alone, and the key of the mesh is among them.
+LOOKING = (
+    *_of("", ("nodes",), "list", "judge what surrounds the mesh"),
+    *_of("networking.istio.io", ("envoyfilters",), "list", "judge what surrounds the mesh"),
+    *_of("extensions.istio.io", ("wasmplugins",), "list", "judge what surrounds the mesh"),
+    *_of("discovery.k8s.io", ("endpointslices",), "list", "judge what surrounds the mesh", local=True),
+    *_of("autoscaling", ("horizontalpodautoscalers",), "list", "judge what surrounds the mesh", local=True),
+    *_of("", ("resourcequotas",), "list", "judge what surrounds the mesh", local=True),
+    # since Kubernetes 1.35 create counts for websockets too
+    *_of("", ("pods/portforward",), "get create", "ask istiod about its proxies", local=True),
+)
+#: Command of istioctl -> what it reads. It waits for ever for what it may not list (audit logs of 1.30.3 and 1.31.0).
+ASKING = {"x precheck": tuple(_prechecking()), "analyze": tuple(_analyzing())}
+#: What explains a failed restart; without it the result says less, and later.
+EXPLAINING = (
+    *_of("", ("events",), "list watch", "explain a failed restart"),
+    *_of("", ("pods/log",), "get", "explain a failed restart"),
+)
+MOVING = (*READING, *_moving())
+INSTALLING = (*MOVING, *_installing())
+#: Who installs -> what a whole run needs. istioctl looks at every kind that an old version may have left
+#: (istio/istio operator/pkg/uninstall/prune.go); Helm keeps its releases in Secrets.
+NEEDED = {
+    "external": MOVING,
+    "istioctl": (
+        *INSTALLING,
+        *_of("", ("secrets",), "list", "let istioctl prune"),
+        *_of("networking.istio.io", ("envoyfilters",), "list", "let istioctl prune"),
+    ),
+    "helm": (*INSTALLING, *_of("", ("secrets",), "get list create update delete", "keep Helm's releases", local=True)),
+}
+
+
+def denied(client: Client, wanted: Iterable[Permission], namespace: str) -> tuple[Permission, ...]:
+    """Return which permissions the user of a client lacks; asks the API server, all questions side by side."""
+
+    def allowed(one: Permission) -> bool:
+        attributes = {"verb": one.verb, "group": one.group, "resource": one.resource}
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": {**attributes, **({"namespace": namespace} if one.local else {})}},
+        }
+        answer = client.request("POST", REVIEWS, doing=f"Asking whether this user may {one}", body=body)
+        return bool((answer.get("status") or {}).get("allowed"))
+
+    if allowed(ANYTHING):
+        return ()
+    asked = tuple(wanted)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
+        return tuple(one for one, yes in zip(asked, pool.map(allowed, asked), strict=True) if not yes)

@@ -1,0 +1,38 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. The option ``planned``: what earlier steps of a run would have done, for check mode."""
+
+from __future__ import annotations
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import Spec
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import planned
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
+
+PLANNED_SPEC: Spec = {
+    "planned": {
+        "type": "dict",
+        "options": {
+            "revision": {"type": "str"},
+            "version": {"type": "str"},
+            "namespaces": {"type": "list", "elements": "str", "default": []},
+            "tags": {"type": "list", "elements": "str", "default": []},
+            "taken_over": {"type": "list", "elements": "str", "default": []},
+            "restored": {"type": "bool", "default": False},
+            "restored_tags": {"type": "list", "elements": "str", "default": []},
+        },
+    }
+}
+
+
+def planned_snapshot(run: Run, *, pods: bool) -> Snapshot:
+    """Return the cluster as it is; in check mode as the steps in ``planned`` would have left it."""
+    snapshot = run.snapshot(pods=pods)
+    return planned(snapshot, run.params.get("planned")) if run.check_mode else snapshot
+
+
+def is_planned(run: Run, revision: str) -> bool:
+    """Return whether a revision is only planned, so that it cannot be proven by asking it."""
+    plan = run.params.get("planned") or {}
+    return bool(run.check_mode and plan.get("revision") == revision and plan.get("version"))

@@ -1,0 +1,191 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Reads one snapshot of a cluster: one list per kind, side by side, raw JSON."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import functools
+import traceback
+import typing as t
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ClusterError,
+    ForbiddenError,
+    NotFoundError,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import manager_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
+    CRD_VERSION,
+    Mesh,
+    annotations_of,
+    labels_of,
+    name_of,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import read_mesh, written_by
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner, Pod, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Budget, Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
+    COLLECTIONS,
+    ROLLOUT,
+    Workload,
+    read_workload,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.tools._surroundings import around_from, submit_surroundings
+
+YAML_IMPORT_ERROR: str | None = None
+try:
+    import yaml
+except ImportError:
+    YAML_IMPORT_ERROR = traceback.format_exc()
+
+ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+NAMESPACES = "/api/v1/namespaces"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+#: Selectors of Istio's CRDs: those that istioctl wrote, and those that Helm wrote alone.
+OF_ISTIO = (CRD_VERSION, f"app.kubernetes.io/part-of=istio,!{CRD_VERSION}")
+
+
+def load_yaml(text: str) -> t.Any:
+    """Parse YAML with the C loader where there is one: an injector config has a thousand lines.
+
+    Raises:
+        ValueError: it is no YAML.
+    """
+    try:
+        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
+    except yaml.YAMLError as exc:
+        raise ValueError(" ".join(str(exc).split())) from exc
+
+
+def fetch_mesh(client: Client, istio_namespace: str) -> Mesh:
+    """Return the control planes of a cluster as they are now."""
+    with concurrent.futures.ThreadPoolExecutor(max_workers=6) as pool:
+        return _mesh_from(_submit_mesh(pool, client, istio_namespace), istio_namespace)
+
+
+def _submit_mesh(pool: concurrent.futures.Executor, client: Client, namespace: str) -> dict[str, t.Any]:
+    core, apps = f"{NAMESPACES}/{namespace}", f"/apis/apps/v1/namespaces/{namespace}"
+    lists: dict[str, tuple[str, str, dict[str, t.Any]]] = {
+        "mutating": (f"{ADMISSION}/mutatingwebhookconfigurations", "mutating webhooks", {}),
+        "validating": (f"{ADMISSION}/validatingwebhookconfigurations", "validating webhooks", {}),
+        "deployments": (f"{apps}/deployments", f"istiod Deployments in {namespace}", {"labelSelector": "app=istiod"}),
+        "services": ("/api/v1/services", "istiod Services", {"labelSelector": "app=istiod"}),
+        "config_maps": (f"{core}/configmaps", f"ConfigMaps in {namespace}", {"labelSelector": "istio.io/rev"}),
+    }
+    return {
+        name: pool.submit(client.list, path, doing=f"Reading {what}", **query)
+        for name, (path, what, query) in lists.items()
+    }
+
+
+def _mesh_from(jobs: dict[str, t.Any], namespace: str) -> Mesh:
+    return read_mesh(namespace, load=load_yaml, **{name: job.result() for name, job in jobs.items()})
+
+
+def fetch_snapshot(
+    client: Client,
+    istio_namespace: str,
+    *,
+    pods: bool,
+    surroundings: bool = False,
+    identified: t.Callable[[str], None] = lambda dummy: None,
+) -> Snapshot:
+    """Return a snapshot; with ``pods`` also pods, their owners, workloads and budgets of all namespaces.
+
+    With ``surroundings`` also what only checks look at; what may not be read of that is left out and named.
+    ``identified`` hears the cluster's identity as soon as it is known, while the rest is still being read.
+    """
+    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
+        jobs = _submit_mesh(pool, client, istio_namespace)
+        version = pool.submit(client.get, "/version", doing="Reading the version of the API server")
+        namespaces = pool.submit(client.list, NAMESPACES, doing="Reading namespaces", metadata=True)
+        crds = [pool.submit(client.list, CRDS, doing="Reading CRDs", metadata=True, labelSelector=s) for s in OF_ISTIO]
+        detail = _submit_pods(pool, client) if pods else {}
+        around = submit_surroundings(pool, client, istio_namespace) if surroundings else {}
+        names = {name_of(obj): _namespace(obj) for obj in namespaces.result()}
+        ids = {name_of(obj): obj["metadata"].get("uid", "") for obj in namespaces.result()}
+        if "kube-system" not in ids:
+            raise ClusterError(
+                f"Cluster {client.connection.label} shows no namespace kube-system: it cannot be identified."
+            )
+        identified(ids["kube-system"])
+        return Snapshot(
+            cluster_id=ids["kube-system"],
+            kubernetes_version=str(version.result().get("gitVersion", "")),
+            mesh=_mesh_from(jobs, istio_namespace),
+            namespaces=names,
+            crd_versions={name_of(obj): written_by(obj) for job in crds for obj in job.result()},
+            crd_managers={name_of(obj): manager_of(obj) for job in crds for obj in job.result()},
+            **_detail_from(detail),
+            around=around_from(around),
+        )
+
+
+def _namespace(obj: Json) -> Namespace:
+    return Namespace(name_of(obj), labels_of(obj), annotations_of(obj), obj["metadata"].get("resourceVersion", ""))
+
+
+def fetch_pods(client: Client, namespace: str | None = None) -> tuple[Pod, ...]:
+    """Return the pods of one namespace or of all, reduced page by page so that memory stays small."""
+    path = f"{NAMESPACES}/{namespace}/pods" if namespace else "/api/v1/pods"
+    return tuple(client.collect(path, read_pod, doing="Reading pods")[0])
+
+
+def _submit_pods(pool: concurrent.futures.Executor, client: Client) -> dict[str, t.Any]:
+    def workloads(kind: str) -> list[Workload]:
+        each = functools.partial(read_workload, kind)
+        try:
+            return client.collect(COLLECTIONS[kind], each, doing=f"Reading {kind}s")[0]
+        except (ForbiddenError, NotFoundError):
+            # no Argo Rollouts here, or none that this user may read: then they are only named
+            if kind != ROLLOUT:
+                raise
+            return []
+
+    jobs: dict[str, t.Any] = {kind: pool.submit(workloads, kind) for kind in COLLECTIONS}
+    jobs["pods"] = pool.submit(fetch_pods, client)
+    for kind, path in (("ReplicaSet", "/apis/apps/v1/replicasets"), ("Job", "/apis/batch/v1/jobs")):
+        jobs[kind] = pool.submit(_fetch_parents, client, kind, path)
+    jobs["budgets"] = pool.submit(fetch_budgets, client)
+    return jobs
+
+
+def fetch_budgets(client: Client) -> tuple[Budget, ...]:
+    """Return all PodDisruptionBudgets."""
+    found = client.list("/apis/policy/v1/poddisruptionbudgets", doing="Reading PodDisruptionBudgets")
+    return tuple(
+        Budget(
+            obj["metadata"]["namespace"],
+            name_of(obj),
+            obj["spec"].get("selector") or {},
+            int((obj.get("status") or {}).get("disruptionsAllowed") or 0),
+        )
+        for obj in found
+    )
+
+
+def _fetch_parents(client: Client, kind: str, path: str) -> dict[tuple[str, str, str], Owner]:
+    """Return what owns the objects of a kind that owns pods: a Deployment leaves ten old ReplicaSets behind."""
+
+    def parent(obj: Json) -> tuple[tuple[str, str, str], Owner] | None:
+        above = next((one for one in obj["metadata"].get("ownerReferences") or () if one.get("controller")), None)
+        return (
+            ((obj["metadata"]["namespace"], kind, name_of(obj)), Owner(above["kind"], above["name"])) if above else None
+        )
+
+    return dict(filter(None, client.collect(path, parent, doing=f"Reading {kind}s", metadata=True)[0]))
+
+
+def _detail_from(jobs: dict[str, t.Any]) -> dict[str, t.Any]:
+    if not jobs:
+        return {}
+    workloads = {workload.key: workload for kind in COLLECTIONS for workload in jobs[kind].result()}
+    return {
+        "pods": jobs["pods"].result(),
+        "workloads": workloads,
+        "parents": {**jobs["ReplicaSet"].result(), **jobs["Job"].result()},
+        "budgets": jobs["budgets"].result(),
+    }

@@ -1,0 +1,168 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. What every module is made of: a specification, a check of its input, and one function."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Callable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import KUBERNETES_IMPORT_ERROR, connection
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ClusterError,
+    MeshError,
+    ParameterError,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.client._istioctl import Istioctl, find
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import parse
+from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import YAML_IMPORT_ERROR, fetch_snapshot
+
+
+def _silent(dummy: str) -> None:
+    """Progress of a module over a connection: nobody would see it."""
+
+
+@dataclasses.dataclass
+class Run:
+    """One execution: the cluster, the parameters, and whether anything may be written."""
+
+    client: Client
+    params: Mapping[str, t.Any] = dataclasses.field(repr=False)
+    check_mode: bool = False
+    progress: Callable[[str], None] = _silent
+    cluster_id: str = ""
+    tool_wrote: bool = False
+
+    @property
+    def istio_namespace(self) -> str:
+        """Namespace of the control planes."""
+        return str(self.params["istio_namespace"])
+
+    def snapshot(
+        self, *, pods: bool = False, surroundings: bool = False, meanwhile: Callable[[], None] = lambda: None
+    ) -> Snapshot:
+        """Read the cluster; the first reading proves that it is the expected one (safety rule S1).
+
+        Once that is proven, ``meanwhile`` is called while the rest is still being read.
+
+        Raises:
+            ClusterError: ``expected_cluster_id`` names another cluster.
+        """
+
+        def identified(cluster_id: str) -> None:
+            self._require_expected(cluster_id)
+            meanwhile()
+
+        return fetch_snapshot(
+            self.client, self.istio_namespace, pods=pods, surroundings=surroundings, identified=identified
+        )
+
+    def _require_expected(self, cluster_id: str) -> None:
+        self.cluster_id = cluster_id
+        expected = self.params.get("expected_cluster_id") or cluster_id
+        if cluster_id != expected:
+            raise ClusterError(
+                f"Cluster {self.client.connection.label} is not the expected one: the UID of its namespace "
+                "kube-system is "
+                f"{cluster_id}, but expected_cluster_id is {expected}. Nothing was written."
+            )
+
+    def istioctl(self, mesh: Mesh, *revisions: str | None) -> Istioctl:
+        """Return the istioctl of parameter version, else of the first named revision whose version is known.
+
+        Raises:
+            ParameterError: no version is known, or there is no such binary.
+        """
+        named = (mesh.revisions[name] for name in revisions if name in mesh.revisions)
+        known = (found.release for plane in named if (found := parse(plane.installed_by or plane.version)))
+        version = self.params.get("version") or next(known, None)
+        if version is None:
+            raise ParameterError("Parameter version is missing: no revision tells which istioctl to use.")
+        return find(self.params["istioctl"], version, self.client.connection, self.istio_namespace)
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a run did, or would do in check mode."""
+
+    actions: list[str] = dataclasses.field(default_factory=list)
+    before: Json | None = None
+    after: Json | None = None
+    values: Json = dataclasses.field(default_factory=dict)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+    failed: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tool:
+    """A module's name, options, input check (before any request) and core."""
+
+    name: str
+    spec: ArgumentSpec
+    run: Callable[[Run], Outcome]
+    check: Callable[[Mapping[str, t.Any]], None] = lambda dummy: None
+
+
+def execute(
+    tool: Tool,
+    params: Mapping[str, t.Any],
+    *,
+    check_mode: bool,
+    diff: bool,
+    progress: Callable[[str], None] = _silent,
+) -> Json:
+    """Run a tool and return the result of its task, failed or not.
+
+    Expected failures become ``failed``, ``msg`` and ``failure``; everything else is a bug and raises.
+    """
+    run: Run | None = None
+    try:
+        for library, error in (("kubernetes", KUBERNETES_IMPORT_ERROR), ("PyYAML", YAML_IMPORT_ERROR)):
+            if error:
+                raise ParameterError(f"The Python library {library} is missing where this task runs; install it there.")
+        conn = connection(params)
+        tool.check(params)
+        run = Run(Client(conn), params, check_mode, progress)
+        outcome = tool.run(run)
+    except MeshError as exc:
+        failure = {"kind": type(exc).__name__, **exc.details}
+        failed = {"failed": True, "changed": _wrote(run), "msg": exc.message, "failure": failure, **_about(run)}
+        return _with_warnings(failed, _tls_warning(run))
+    result: Json = {"changed": bool(outcome.actions), "actions": outcome.actions, **outcome.values, **_about(run)}
+    if diff and outcome.before is not None and outcome.after is not None:
+        result["diff"] = {"before": outcome.before, "after": outcome.after}
+    if outcome.failed:
+        result.update(failed=True, msg=outcome.failed)
+    return _with_warnings(result, [*_tls_warning(run), *outcome.warnings])
+
+
+def _with_warnings(result: Json, warnings: list[str]) -> Json:
+    return {**result, "warnings": warnings} if warnings else result
+
+
+def _wrote(run: Run | None) -> bool:
+    return run is not None and (run.tool_wrote or run.client.traffic.writes > 0)
+
+
+def _about(run: Run | None) -> Json:
+    if run is None:
+        return {}
+    client = run.client
+    return {
+        "cluster": {"id": run.cluster_id, "name": client.connection.label, "server": client.server},
+        "requests": dataclasses.asdict(client.traffic),
+    }
+
+
+def _tls_warning(run: Run | None) -> list[str]:
+    if run is None or run.client.verifies_tls:
+        return []
+    return [
+        f"The certificate of {run.client.server} is not verified (validate_certs is off): anybody could answer for it."
+    ]

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. The core of module istio_info: one reading of a mesh as a small result."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import remembered_labels
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import PLANNED_SPEC, planned_snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
+
+SPEC = ArgumentSpec({"proxies": {"type": "bool", "default": True}, **PLANNED_SPEC})
+
+
+def control_planes(mesh: Mesh) -> list[dict[str, t.Any]]:
+    """Return one row per installed revision."""
+    return [
+        {
+            "revision": found.name,
+            "version": found.version,
+            "ready": found.rolled_out,
+            "replicas": found.replicas,
+            "ready_replicas": found.ready,
+            "tags": sorted(tag for tag, target in mesh.tags.items() if target == found.name),
+            "installer": found.manager.kind or None,
+            "managed_by": str(found.manager) if found.manager.kind else None,
+        }
+        for found in mesh.revisions.values()
+    ]
+
+
+def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
+    """Return one row per namespace that asks for injection: by which name, and how many proxies are right."""
+    proxies: dict[str, int] = collections.Counter()
+    stale: dict[str, int] = collections.Counter()
+    leads: dict[str, set[str]] = collections.defaultdict(set)
+    for pod, judgement in snapshot.judgements:
+        proxies[pod.namespace] += bool(pod.proxy_image)
+        stale[pod.namespace] += judgement.stale
+        if judgement.stale and judgement.verdict.revision:
+            leads[pod.namespace].add(judgement.verdict.revision)
+    gateways = {workload.namespace for workload in snapshot.workloads.values() if workload.gateway}
+    rows = []
+    for namespace in sorted(snapshot.namespaces.values(), key=lambda found: found.name):
+        name = snapshot.owned_name(namespace)
+        if name is None and not proxies[namespace.name] and not stale[namespace.name]:
+            continue
+        via = None if name is None else "tag" if name in snapshot.mesh.tags and name != DEFAULT else "revision"
+        rows.append(
+            {
+                "name": namespace.name,
+                "asks_for": name,
+                "via": "default" if name == DEFAULT else via,
+                "revision": snapshot.mesh.resolve(name) if name else None,
+                "moved_from": moved_from(namespace),
+                "gateways": namespace.name in gateways,
+                "proxies": proxies[namespace.name],
+                "stale_proxies": stale[namespace.name],
+                "stale_for": sorted(leads[namespace.name]),
+            }
+        )
+    return rows
+
+
+def moved_from(namespace: Namespace) -> dict[str, str] | None:
+    """Return the labels from before the last move; None also where the annotation is not ours to read."""
+    try:
+        return remembered_labels(namespace)
+    except SafetyError:
+        return None
+
+
+def run(run: Run) -> Outcome:
+    """Read the cluster and describe its mesh."""
+    snapshot = planned_snapshot(run, pods=run.params["proxies"])
+    mesh = snapshot.mesh
+    values: dict[str, t.Any] = {
+        "kubernetes_version": snapshot.kubernetes_version,
+        "control_planes": control_planes(mesh),
+        "tags": mesh.tags,
+        "previous_tags": mesh.previous_tags,
+        "operator_tags": mesh.operator_tags,
+        "default": {
+            "revision": mesh.default_revision,
+            "validator": mesh.default_validator,
+            "service": mesh.default_service,
+        },
+    }
+    if run.params["proxies"]:
+        values["proxies"] = snapshot.proxies()
+        values["namespaces"] = namespaces(snapshot)
+        values["unrestartable"] = [stuck.as_dict() for stuck in snapshot.stuck()]
+    return Outcome(values=values)
+
+
+TOOL = Tool("istio_info", SPEC, run)

@@ -1,0 +1,226 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Follows workloads and their pods by watch, one per kind, for as long as a restart runs.
+
+The answers of the API server are reduced as they come in, and only pods of the batch that is under way are kept, so
+that neither requests nor memory grow with the number of pods.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import threading
+import time
+from collections.abc import Iterable
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ForbiddenError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import name_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import PodState, read_pod_state
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner, Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import COLLECTIONS, ROLLOUT
+from ansible_collections.meshops.istio.plugins.module_utils.tools._feed import Feed
+
+Key = tuple[str, str, str]
+#: A Deployment says in a condition that its pods are refused; these kinds say it in events only.
+SILENT = ("DaemonSet", "StatefulSet")
+REFUSALS = {"fieldSelector": "type=Warning,reason=FailedCreate"}
+
+
+@dataclasses.dataclass
+class Tracked:
+    """A pod as it is known now, whether the batch made it, and since when it is on its way out."""
+
+    state: PodState
+    new: bool
+    leaving_since: float = 0.0
+
+
+class Tracker:
+    """The newest known object of each wanted workload; a context manager that ends its watches."""
+
+    def __init__(self, client: Client, wanted: set[Key]) -> None:
+        self._client = client
+        self._wanted = wanted
+        self._objects: dict[Key, Json] = {}
+        self._gone: set[str] = set()
+        self._pods: dict[Key, dict[str, Tracked]] = {}
+        self._refusals: dict[Key, str] = {}
+        self._changed = threading.Condition()
+        self._feeds: list[Feed] = []
+
+    def __enter__(self) -> Tracker:
+        for kind in sorted({kind for dummy, kind, dummy_name in self._wanted}):
+            self._feed(COLLECTIONS[kind], kind)
+        pods = Feed(self._client, self._place("pods"), self._take_pod, self._list_pods)
+        self._feeds.append(pods)
+        # what is there is known from the snapshot, so only what happens from now on counts
+        pods.start(pods.newest())
+        if any(kind in SILENT for dummy, kind, dummy_name in self._wanted):
+            events = Feed(self._client, self._place("events"), self._take_event, None, REFUSALS)
+            # who may not read events waits for the timeout instead
+            with contextlib.suppress(ForbiddenError):
+                events.start(events.newest())
+                self._feeds.append(events)
+        return self
+
+    def __exit__(self, *dummy: object) -> None:
+        for feed in self._feeds:
+            feed.stop()
+
+    def _feed(self, path: str, kind: str) -> None:
+        feed = Feed(
+            self._client,
+            path,
+            lambda change, obj: self._take((obj["metadata"]["namespace"], kind, name_of(obj)), change, obj),
+            lambda: self._list(kind),
+        )
+        self._feeds.append(feed)
+        feed.start(self._list(kind))
+
+    def _place(self, resource: str) -> str:
+        """One watch each: of the namespace if all is in one, else of the cluster."""
+        names = {namespace for namespace, dummy, dummy_name in self._wanted}
+        return f"/api/v1/namespaces/{names.pop()}/{resource}" if len(names) == 1 else f"/api/v1/{resource}"
+
+    def get(self, key: Key) -> Json | None:
+        """Return the newest object of a workload, or None if it was deleted."""
+        with self._changed:
+            return self._objects.get(key)
+
+    def put(self, key: Key, obj: Json) -> None:
+        """Take in the answer of a write, unless the watch was quicker: then it knows as much or more."""
+        with self._changed:
+            known = self._objects.get(key)
+            quicker = known is not None and _at_least_as_new(known, obj)
+            if not quicker and obj["metadata"].get("uid") not in self._gone:
+                self._objects[key] = obj
+
+    def follow(self, keys: Iterable[Key], before: Iterable[tuple[Key, Pod]] = ()) -> None:
+        """Keep the pods of these workloads; those that are there now, or are given, are none that a rollout made."""
+        with self._changed:
+            self._pods = {key: self._pods.get(key, {}) for key in keys}
+            for known in self._pods.values():
+                for one in known.values():
+                    one.new = False
+            self._refusals = {}
+            for key, pod in before:
+                if key in self._pods:
+                    self._pods[key].setdefault(pod.uid, Tracked(PodState(pod), new=False))
+
+    def pods_of(self, key: Key) -> list[Tracked]:
+        """Return the known pods of a followed workload."""
+        with self._changed:
+            return list(self._pods.get(key, {}).values())
+
+    def refusal(self, key: Key) -> str | None:
+        """Return why no pod of a followed workload can be created, unless one could since."""
+        with self._changed:
+            return self._refusals.get(key)
+
+    def wait(self, seconds: float) -> None:
+        """Return when something changed, or after some seconds."""
+        with self._changed:
+            self._changed.wait(seconds)
+
+    def _list(self, kind: str) -> str:
+        def wanted(obj: Json) -> tuple[Key, Json] | None:
+            key = (obj["metadata"]["namespace"], kind, name_of(obj))
+            return (key, obj) if key in self._wanted else None
+
+        pairs, version = self._client.collect(COLLECTIONS[kind], wanted, doing=f"Reading {kind}s")
+        found = dict(pair for pair in pairs if pair)
+        with self._changed:
+            for key in [key for key in self._wanted if key[1] == kind]:
+                self._objects.pop(key, None)
+                if key in found:
+                    self._objects[key] = found[key]
+            self._changed.notify_all()
+        return version
+
+    def _list_pods(self) -> str:
+        found, version = list_states(self._client, self._place("pods"), set(self._pods))
+        with self._changed:
+            for key, known in self._pods.items():
+                there = {state.pod.uid: state for owner, state in found if owner == key}
+                for uid in set(known) - set(there):
+                    del known[uid]
+                for state in there.values():
+                    self._keep(key, state, new=True)
+            self._changed.notify_all()
+        return version
+
+    def _take(self, key: Key, change: str, obj: Json) -> None:
+        if key not in self._wanted:
+            return
+        with self._changed:
+            known = self._objects.get(key)
+            if change == "DELETED":
+                self._gone.add(obj["metadata"].get("uid", ""))
+                self._objects.pop(key, None)
+            elif known is None or _at_least_as_new(obj, known):
+                # an event from before our own write must not hide it
+                self._objects[key] = obj
+            self._changed.notify_all()
+
+    def _take_pod(self, change: str, obj: Json) -> None:
+        with self._changed:
+            key = key_of_owner(obj, self._pods)
+            if key is None:
+                return
+            if change == "DELETED":
+                self._pods[key].pop(obj["metadata"].get("uid", ""), None)
+            else:
+                self._keep(key, read_pod_state(obj), new=change == "ADDED")
+            self._changed.notify_all()
+
+    def _keep(self, key: Key, state: PodState, *, new: bool) -> None:
+        known = self._pods[key].get(state.pod.uid)
+        if known is None:
+            known = self._pods[key][state.pod.uid] = Tracked(state, new)
+            self._refusals.pop(key, None)
+        known.state = state
+        if state.pod.deleting and not known.leaving_since:
+            known.leaving_since = time.monotonic()
+
+    def _take_event(self, change: str, obj: Json) -> None:
+        about = obj.get("involvedObject") or {}
+        key = (str(about.get("namespace")), str(about.get("kind")), str(about.get("name")))
+        with self._changed:
+            if change != "DELETED" and key in self._pods and key not in self._refusals:
+                self._refusals[key] = str(obj.get("message") or "")
+                self._changed.notify_all()
+
+
+def key_of_owner(pod: Json, keys: Iterable[Key]) -> Key | None:
+    """Return which of some workloads a raw pod belongs to; those with a ReplicaSet between are named by it."""
+    owner = next((o for o in pod["metadata"].get("ownerReferences") or () if o.get("controller")), None)
+    return _key(pod["metadata"]["namespace"], Owner(owner["kind"], owner["name"]), keys) if owner else None
+
+
+def _key(namespace: str, owner: Owner, keys: Iterable[Key]) -> Key | None:
+    if owner.kind != "ReplicaSet":
+        key = (namespace, owner.kind, owner.name)
+        return key if key in keys else None
+    above = ((namespace, kind, owner.name.rpartition("-")[0]) for kind in ("Deployment", ROLLOUT))
+    return next((key for key in above if key in keys), None)
+
+
+def list_states(client: Client, path: str, keys: Iterable[Key]) -> tuple[list[tuple[Key, PodState]], str]:
+    """Return the pods of some workloads as they are now, and the version of the list."""
+
+    def mine(obj: Json) -> tuple[Key, PodState] | None:
+        key = key_of_owner(obj, keys)
+        return (key, read_pod_state(obj)) if key else None
+
+    found, version = client.collect(path, mine, doing="Reading pods")
+    return [pair for pair in found if pair], version
+
+
+def _at_least_as_new(one: Json, other: Json) -> bool:
+    """Whether one object is at least as new as another: generations only grow while the uid is the same."""
+    if one["metadata"].get("uid") != other["metadata"].get("uid"):
+        return True
+    return bool(one["metadata"].get("generation", 0) >= other["metadata"].get("generation", 0))
