@@ -15,6 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._belongings i
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, REV, labels_of, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import MANAGED_GATEWAY, Judgement, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
     ROLLED,
     top_owner,
@@ -64,17 +65,11 @@ def overridden(found: Iterable[Blocker], revision: str) -> list[str]:
     for blocker in found:
         by_code[blocker.code].append(blocker.message)
     return [
-        f"Revision {revision} goes in spite of {code}, as allow_blockers says: {first(by_code[code])}. "
+        f"Revision {revision} goes in spite of {code}, as allow_blockers says: {some(by_code[code], between='; ')}. "
         f"What follows for each: {meaning}."
         for code, meaning in CODES.items()
         if code in by_code
     ]
-
-
-def first(texts: list[str], count: int = 5) -> str:
-    """Return the first texts in one line, and how many there are more."""
-    more = [f"and {len(texts) - count} more"] if len(texts) > count else []
-    return "; ".join([*texts[:count], *more])
 
 
 def of_names(snapshot: Snapshot, revision: str) -> list[Blocker]:
@@ -110,10 +105,9 @@ def of_pods(snapshot: Snapshot, revision: str, shared: Container[WorkloadKey] = 
     wanted: dict[str, Mapping[str, str]] = {}
     asking = snapshot.namespaces_on(revision)
     for pod, judgement in snapshot.judgements:
-        owner = top_owner(pod, snapshot.parents)
-        if owner and (pod.namespace, owner.kind, owner.name) in shared:
+        owner, what = snapshot.owner_of(pod), snapshot.place_of(pod)
+        if (pod.namespace, owner.kind, owner.name) in shared:
             continue
-        what = f"{owner.kind} {pod.namespace}/{owner.name}" if owner else f"Pod {pod.namespace}/{pod.name}"
         if pod.proxy_image and pod.revision == revision:
             live[(what, _replacing(snapshot, pod, judgement))] += 1
         elif judgement.verdict.revision == revision and pod.namespace not in asking:

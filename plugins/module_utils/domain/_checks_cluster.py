@@ -12,6 +12,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._finding impo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import kubelet_is_native
+from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 
 #: Permissions that a finding names before it only counts.
 SHOWN = 8
@@ -52,8 +53,7 @@ def _denied(snapshot: Snapshot, goal: Goal) -> Found:
     for one in snapshot.around.denied:
         by_purpose[one.purpose].append(str(one) + (f" in namespace {snapshot.mesh.namespace}" if one.local else ""))
     for purpose, lacking in by_purpose.items():
-        more = f", and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
-        yield f"permissions to {purpose}", f"This user may not {', '.join(lacking[:SHOWN])}{more}."
+        yield f"permissions to {purpose}", f"This user may not {some(lacking, SHOWN)}."
 
 
 CHECKS = (

@@ -73,8 +73,7 @@ def _by_owner(
     """Yield one row for each owner: how many of its pods do what; ``tell`` returns a verb and the rest."""
     found: dict[str, collections.Counter[tuple[str, str]]] = collections.defaultdict(collections.Counter)
     for pod, judgement in judged:
-        owner = snapshot.owner_of(pod)
-        found[f"{owner.kind} {pod.namespace}/{owner.name}"][tell(pod, judgement)] += 1
+        found[snapshot.place_of(pod)][tell(pod, judgement)] += 1
     for place, told in sorted(found.items()):
         yield place, "; ".join(f"{_pods(count, verb)} {rest}" for (verb, rest), count in told.items()) + "."
 

@@ -11,9 +11,7 @@ import re
 from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import INFO, WARNING, Check, Found, Goal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import parse
-
-#: Names that a finding gives before it only counts.
-SHOWN = 5
+from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 
 
 def _extensions(snapshot: Snapshot, goal: Goal) -> Found:
@@ -21,11 +19,7 @@ def _extensions(snapshot: Snapshot, goal: Goal) -> Found:
     for one in snapshot.around.extensions:
         found[one.namespace, one.kind].append(one.name)
     for (namespace, kind), names in sorted(found.items()):
-        yield f"{kind}s in namespace {namespace}", f"{len(names)} of them: {_some(sorted(names))}."
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:SHOWN]) + (f", and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        yield f"{kind}s in namespace {namespace}", f"{len(names)} of them: {some(sorted(names))}."
 
 
 def _left_behind(snapshot: Snapshot, goal: Goal) -> Found:
@@ -62,7 +56,7 @@ def _anchored(snapshot: Snapshot, goal: Goal) -> Found:
         if one.anchors:
             yield (
                 f"{one.kind} {one.namespace}/{one.name}",
-                f"It changes or is placed beside filters by name: {_some(list(one.anchors))}. Proxies without one of "
+                f"It changes or is placed beside filters by name: {some(one.anchors)}. Proxies without one of "
                 "that name leave the patch out silently.",
             )
 

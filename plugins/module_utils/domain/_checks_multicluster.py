@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import INFO, WARNING, Check, Found, Goal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 
 #: Clusters that a finding names before it only counts.
 SHOWN = 8
@@ -42,10 +43,9 @@ def _value(values: t.Any, *path: str) -> str:
 def _remote_clusters(snapshot: Snapshot, goal: Goal) -> Found:
     names = sorted(set(snapshot.around.remote_clusters))
     if names:
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
         yield (
             f"namespace {snapshot.mesh.namespace}",
-            f"Every istiod here also reads, by remote Secrets: {', '.join(names[:SHOWN])}{more}.",
+            f"Every istiod here also reads, by remote Secrets: {some(names, SHOWN)}.",
         )
 
 

@@ -9,9 +9,8 @@ import collections
 from collections.abc import Iterable, Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import ERROR, WARNING, Check, Found, Goal
-from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner, Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import top_owner
 from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected
 
 NEEDS = ("proxies",)
@@ -48,8 +47,7 @@ def _by_workload(snapshot: Snapshot, pods: Iterable[Pod]) -> dict[str, str]:
     """Return workload (else pod) -> its pods in words: the pods of a workload mostly fail alike."""
     names: dict[str, list[str]] = collections.defaultdict(list)
     for pod in pods:
-        owner = top_owner(pod, snapshot.parents) or Owner("Pod", pod.name)
-        names[f"{owner.kind} {pod.namespace}/{owner.name}"].append(pod.name)
+        names[snapshot.place_of(pod)].append(pod.name)
     return {
         place: f"pod {found[0]}" if len(found) == 1 else f"{len(found)} pods ({min(found)} is one)"
         for place, found in sorted(names.items())

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import (
     BEFORE,
@@ -18,6 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._finding impo
     Finding,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._report import INDENT, blocking, sentence
+from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 
 Json = dict[str, t.Any]
 #: Result of a precheck, as a task registers it.
@@ -77,23 +78,18 @@ def _lines(found: Json) -> list[str]:
     lines = [f"{len(clean)} of {_clusters(found['clusters'])} clean (no error, no warning), {len(unread)} not read"]
     lines += [f"unread  {one['cluster']}: {one['message']}" for one in unread[:NAMED]]
     if len(unread) > NAMED:
-        lines.append(f"{INDENT}and {len(unread) - NAMED} more: {_some([one['cluster'] for one in unread[NAMED:]])}")
+        lines.append(f"{INDENT}and {len(unread) - NAMED} more: {some([one['cluster'] for one in unread[NAMED:]])}")
     for row in found["findings"]:
         names = row["clusters"]
-        lines.append(f"{row['severity']:7} {row['code']} {row['title']}: {_clusters(len(names))} ({_some(names)})")
+        lines.append(f"{row['severity']:7} {row['code']} {row['title']}: {_clusters(len(names))} ({some(names)})")
         total = f" ({row['objects']} in all)" if row["objects"] > len(row["examples"]) else ""
         lines.append(f"{INDENT}{'; '.join(row['examples'])}{total}")
         if row["severity"] != WAIVED:
             lines.append(f"{INDENT}remedy: {row['remedy']}")
-    lines += [f"clean   {_some(clean)}"] if clean else []
+    lines += [f"clean   {some(clean)}"] if clean else []
     lines += [f"about the codes: {DOCS}"] if found["findings"] else []
     return lines
 
 
 def _clusters(number: int) -> str:
     return "1 cluster" if number == 1 else f"{number} clusters"
-
-
-def _some(names: Sequence[str]) -> str:
-    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
-    return ", ".join(names[:NAMED]) + more

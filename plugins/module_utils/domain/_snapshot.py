@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.domain._around import Around
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape, Verdict, resolve
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import Manager
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh, named
 from ansible_collections.meshops.istio.plugins.module_utils.domain._placement import Placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import (
     PINNED,
@@ -142,6 +142,11 @@ class Snapshot:
     def owner_of(self, pod: Pod) -> Owner:
         """Return what is on top of a pod: a workload, something else, or the pod itself."""
         return top_owner(pod, self.parents) or Owner("Pod", pod.name)
+
+    def place_of(self, pod: Pod) -> str:
+        """Return what is on top of a pod, as messages name it."""
+        owner = self.owner_of(pod)
+        return named(owner.kind, pod.namespace, owner.name)
 
     def stale_workloads(self, namespaces: Iterable[str] | None = None) -> dict[WorkloadKey, list[Pod]]:
         """Return the workloads with at least one stale pod, and these pods."""

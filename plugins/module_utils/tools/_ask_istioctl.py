@@ -11,16 +11,14 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.client._istioctl import Istioctl, find
-from ansible_collections.meshops.istio.plugins.module_utils.domain._around import Permission
 from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import BEFORE, Finding
 from ansible_collections.meshops.istio.plugins.module_utils.domain._istioctl_findings import NOT_ASKED, read_findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import ASKING, denied
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
 
 #: An API server that answers to nobody lets a command wait for ever.
 SECONDS = 60
-#: Permissions that a finding names before it only counts.
-SHOWN = 5
 Commands = Mapping[str, tuple[str, ...]]
 #: What is asked. An empty revision is all of them; without the flag only objects of ``default`` count, so that webhooks
 #: of other revisions are taken for missing (istio/istio pkg/config/model.go, LabelsInRevision).
@@ -76,7 +74,7 @@ def _ask(run: Run, istioctl: Istioctl, command: str, flags: tuple[str, ...]) -> 
         lacking = denied(run.client, ASKING[command], run.istio_namespace)
         if lacking:
             return [
-                _not_asked(command, f"This user may not {_some(lacking)}, and {shown} would wait for that for ever.")
+                _not_asked(command, f"This user may not {some(lacking)}, and {shown} would wait for that for ever.")
             ]
         return read_findings(istioctl.run(*command.split(), *flags, timeout=SECONDS, check=False), shown)
     except MeshError as exc:
@@ -88,8 +86,3 @@ def _ask(run: Run, istioctl: Istioctl, command: str, flags: tuple[str, ...]) -> 
 
 def _not_asked(command: str, problem: str) -> Finding:
     return NOT_ASKED.found(f"istioctl {command}", problem, NOT_ASKED.severity)
-
-
-def _some(lacking: tuple[Permission, ...]) -> str:
-    more = f", and {len(lacking) - SHOWN} more" if len(lacking) > SHOWN else ""
-    return ", ".join(map(str, lacking[:SHOWN])) + more

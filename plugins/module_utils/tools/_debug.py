@@ -30,6 +30,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     labels_of,
     name_of,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected, merged, read_syncz
 
@@ -42,10 +43,10 @@ AT_ONCE = 8
 LOOKS, PAUSE = 5, 1.0
 
 
-def _serves(pod: Mapping[str, t.Any]) -> bool:
+def _serves(obj: Mapping[str, t.Any]) -> bool:
     """Return whether a pod takes connections: a rollout leaves some behind that do not any more."""
-    ready = any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions") or ())
-    return ready and "deletionTimestamp" not in pod["metadata"]
+    pod = read_pod(obj)
+    return pod.ready and not pod.deleting
 
 
 def _ask(client: Client, namespace: str, pod: Mapping[str, t.Any]) -> list[Connected]:

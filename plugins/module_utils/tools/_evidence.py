@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, RolloutError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import Problem
+from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import NAMESPACES
 
 #: How many problems a sentence names, and how many are looked into.
@@ -26,9 +27,7 @@ LOG_CHARACTERS = 2000
 def rollout_error(client: Client, sentence: str, problems: Iterable[Problem], log_lines: int) -> RolloutError:
     """Return the failure of a batch: a sentence that names the first problems, and the evidence for all."""
     found = list(problems)
-    shown = "; ".join(map(str, found[:SHOWN]))
-    more = f"; and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
-    return RolloutError(f"{sentence}: {shown}{more}.", {"evidence": collect(client, found, log_lines)})
+    return RolloutError(f"{sentence}: {some(found, SHOWN, '; ')}.", {"evidence": collect(client, found, log_lines)})
 
 
 def collect(client: Client, problems: list[Problem], log_lines: int) -> list[Json]:

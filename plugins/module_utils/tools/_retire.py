@@ -23,6 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._managers imp
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import planned
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _external, _installer
 from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import RESOURCES, object_path
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run
@@ -94,7 +95,7 @@ def retire(run: Run) -> Outcome:
     found = _found(run, snapshot, owned)
     refusing = [blocker for blocker in found if blocker.code not in allowed]
     if refusing:
-        listed = _blockers.first([f"{b.message} ({b.remedy})" for b in refusing])
+        listed = some([f"{b.message} ({b.remedy})" for b in refusing], between="; ")
         raise SafetyError(
             f"Revision {revision} on cluster {run.client.connection.label} is still needed and was not removed: "
             f"{listed}. If it has to go all the same, name the codes in allow_blockers (variable "
@@ -137,7 +138,7 @@ def _carry_out(run: Run, mesh: Mesh, owned: list[Belonging]) -> None:
     deadline = time.monotonic() + timeout
     while left := belongings(run):
         if time.monotonic() > deadline:
-            names = _blockers.first([str(one) for one in left])
+            names = some(left, between="; ")
             raise InstallerError(f"Revision {revision} is not gone after {timeout} s; still there: {names}. Run again.")
         _delete(run.client, [one for one in left if not one.deleting])
         time.sleep(0.2)

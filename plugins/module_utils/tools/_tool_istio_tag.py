@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
@@ -18,7 +18,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     SafetyError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._istioctl import Istioctl
-from ansible_collections.meshops.istio.plugins.module_utils.domain._blockers import first
 from ansible_collections.meshops.istio.plugins.module_utils.domain._default import disagreements, owners, wanted
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import require_writable
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
@@ -29,10 +28,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     PREVIOUS_REVISION,
     REV,
     Mesh,
+    named,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
-from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import top_owner
+from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _prove
 from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import object_path
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import (
@@ -78,7 +77,7 @@ def followers(snapshot: Snapshot, tag: str) -> list[WorkloadKey]:
         namespace = snapshot.namespaces[pod.namespace]
         by_webhook = judgement.verdict.injector in own and snapshot.owned_name(namespace) != tag
         if by_webhook or asks_for(tag, namespace.labels, pod.labels):
-            owner = top_owner(pod, snapshot.parents) or Owner("Pod", pod.name)
+            owner = snapshot.owner_of(pod)
             found.add((pod.namespace, owner.kind, owner.name))
     for workload in snapshot.workloads.values():
         inside = snapshot.namespaces.get(workload.namespace)
@@ -94,7 +93,7 @@ def asks_for(tag: str, namespace: Mapping[str, str], pod: Mapping[str, str]) -> 
     return pod.get(REV, DEFAULT if pod.get(INJECT) == "true" else None) == tag
 
 
-def plan(snapshot: Snapshot, name: str, revision: str | None) -> str | None:
+def plan(snapshot: Snapshot, name: str, revision: str | None, followed_by: Iterable[WorkloadKey]) -> str | None:
     """Return the step that is needed, as a sentence, or None; ``revision`` None means that the tag has to go.
 
     Raises:
@@ -104,10 +103,10 @@ def plan(snapshot: Snapshot, name: str, revision: str | None) -> str | None:
     if settled(mesh, name, revision):
         return None
     asking = users(snapshot, name)
-    following = [f"{kind} {space}/{what}" for space, kind, what in followers(snapshot, name)]
+    following = [named(kind, space, what) for space, kind, what in followed_by]
     if revision is None:
         if current and (asking or following):
-            using = first([*(f"namespace {namespace}" for namespace in asking), *following])
+            using = some([*(f"namespace {namespace}" for namespace in asking), *following], between="; ")
             raise SafetyError(f"Tag {name} is in use by {using}; move what follows it first.")
         if name == DEFAULT and DEFAULT in mesh.revisions:
             raise SafetyError(
@@ -165,7 +164,8 @@ def run(run: Run) -> Outcome:
         return Outcome(values=values)
     snapshot = planned_snapshot(run, pods=True)
     mesh = snapshot.mesh
-    step = plan(snapshot, name, revision)
+    followed_by = followers(snapshot, name)
+    step = plan(snapshot, name, revision, followed_by)
     if step is None:
         return Outcome(values=values)
     own = mesh.injector_of_tag(name)
@@ -173,9 +173,7 @@ def run(run: Run) -> Outcome:
         require_writable(own.manager, f"Tag {name} on cluster {run.client.connection.label}", "move it there")
     if revision and not is_planned(run, revision):
         _prove.require(run.client, mesh, snapshot.namespaces, revision)
-    values["workloads"] = [
-        {"namespace": space, "kind": kind, "name": what} for space, kind, what in followers(snapshot, name)
-    ]
+    values["workloads"] = [{"namespace": space, "kind": kind, "name": what} for space, kind, what in followed_by]
     if not run.check_mode:
         run.progress(step)
         _carry_out(run, mesh, name, revision)

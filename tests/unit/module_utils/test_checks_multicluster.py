@@ -67,7 +67,7 @@ def test_mu060_names_the_clusters_once() -> None:
 
 def test_mu060_counts_what_is_too_much_to_name() -> None:
     (row,) = of("MU060", [*HEALTHY, *(remote_secret(f"c{at}", None) for at in range(10))])
-    assert row.message.endswith(": c0, c1, c2, c3, c4, c5, c6, c7 and 2 more.")
+    assert row.message.endswith(": c0, c1, c2, c3, c4, c5, c6, c7, and 2 more.")
 
 
 def test_s13_nothing_but_the_name_of_a_remote_secret_is_asked_for_or_told() -> None:

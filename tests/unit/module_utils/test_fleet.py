@@ -131,9 +131,9 @@ def test_a_fleet_of_three_hundred_fits_on_a_screen() -> None:
     many = [row("MU020", "warning", f"Deployment shop/web-{at}") for at in range(300)]
     results = {f"c{at:03}": read(*many) if at % 2 else UNREACHABLE for at in range(300)}
     lines = fleet(results)["lines"]
-    assert lines[6] == "        and 145 more: c010, c012, c014, c016, c018 and 140 more"
+    assert lines[6] == "        and 145 more: c010, c012, c014, c016, c018, and 140 more"
     assert lines[7:9] == [
-        "warning MU020 title MU020: 150 clusters (c001, c003, c005, c007, c009 and 145 more)",
+        "warning MU020 title MU020: 150 clusters (c001, c003, c005, c007, c009, and 145 more)",
         "        Deployment shop/web-0; Deployment shop/web-1; Deployment shop/web-2 (45000 in all)",
     ]
     assert len(lines) == 11

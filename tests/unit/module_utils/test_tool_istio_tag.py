@@ -24,6 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_ta
     TOOL,
     asks_for,
     check,
+    followers,
     plan,
     target,
 )
@@ -93,6 +94,11 @@ def test_names_that_can_never_be_right(option: str, value: str) -> None:
         check({"name": "prod", "revision": b.NEW, option: value})
 
 
+def planned(objects: list[b.Json], name: str, revision: str | None) -> str | None:
+    snapshot = b.snapshot_of(objects)
+    return plan(snapshot, name, revision, followers(snapshot, name))
+
+
 @pytest.mark.parametrize(
     ("objects", "name", "revision", "expected"),
     [
@@ -106,7 +112,7 @@ def test_names_that_can_never_be_right(option: str, value: str) -> None:
     ],
 )
 def test_plan(objects: list[b.Json], name: str, revision: str | None, expected: str | None) -> None:
-    assert plan(b.snapshot_of([*b.two_planes(), *SPACES, *objects]), name, revision) == expected
+    assert planned([*b.two_planes(), *SPACES, *objects], name, revision) == expected
 
 
 @pytest.mark.parametrize(
@@ -120,7 +126,7 @@ def test_owners_of_the_default_that_disagree_are_mended(owner: b.Json, expected:
     others = [b.injector(b.OLD, tag="default"), b.validator(b.OLD), b.istiod_service(b.OLD, "default")]
     place = owner["metadata"]["name"]
     mixed = [owner if obj["metadata"]["name"] == place else obj for obj in others]
-    step = plan(b.snapshot_of([*b.plane(b.OLD), *b.plane(b.NEW), *mixed]), "default", b.OLD)
+    step = planned([*b.plane(b.OLD), *b.plane(b.NEW), *mixed], "default", b.OLD)
     assert step == f"mend tag default -> 1-30-3: {expected}"
 
 
@@ -150,7 +156,7 @@ def test_a_step_that_would_break_something_is_refused(
     objects: list[b.Json], name: str, revision: str | None, message: str
 ) -> None:
     with pytest.raises(SafetyError, match=message):
-        plan(b.snapshot_of([*b.two_planes(), *SPACES, *objects]), name, revision)
+        planned([*b.two_planes(), *SPACES, *objects], name, revision)
 
 
 def test_a_tag_moves(tags: Tags) -> None:
