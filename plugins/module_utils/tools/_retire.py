@@ -8,6 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 import time
 import typing as t
+from collections.abc import Container
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
@@ -29,9 +30,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest impo
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run
 
 CRON_JOBS = "/apis/batch/v1/cronjobs"
+#: Seconds between looks at what is on its way out.
+FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 
 
-def belongings(run: Run) -> list[Belonging]:
+def belongings(run: Run, kinds: Container[str] = RESOURCES) -> list[Belonging]:
     """Return every object of the revision, webhooks first: they reject what they select once their istiod is gone.
 
     Gateways and CNI of Helm are releases of their own, which stay.
@@ -52,9 +55,10 @@ def belongings(run: Run) -> list[Belonging]:
             return []  # an API that this cluster does not serve
         return [one for obj in found if (one := _belongings.read_belonging(kind, obj)) and not (stays and one.shared)]
 
-    kinds = [*WEBHOOKS, *(kind for kind in RESOURCES if kind not in (*WEBHOOKS, "CustomResourceDefinition"))]
+    others = (kind for kind in RESOURCES if kind not in (*WEBHOOKS, "CustomResourceDefinition"))
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        return [one for group in pool.map(of_kind, kinds) for one in group]
+        found = pool.map(of_kind, [kind for kind in (*WEBHOOKS, *others) if kind in kinds])
+        return [one for group in found for one in group]
 
 
 def blockers(client: Client, snapshot: Snapshot, revision: str, owned: list[Belonging]) -> list[Blocker]:
@@ -135,13 +139,16 @@ def _carry_out(run: Run, mesh: Mesh, owned: list[Belonging]) -> None:
         with _installer.opened(run, mesh) as installer:
             run.tool_wrote = True
             installer.uninstall(mesh, revision, timeout)
-    deadline = time.monotonic() + timeout
-    while left := belongings(run):
+    deadline, pause = time.monotonic() + timeout, FIRST_PAUSE
+    left = belongings(run)
+    while left:
         if time.monotonic() > deadline:
             names = some(left, between="; ")
             raise InstallerError(f"Revision {revision} is not gone after {timeout} s; still there: {names}. Run again.")
         _delete(run.client, [one for one in left if not one.deleting])
-        time.sleep(0.2)
+        time.sleep(pause)
+        pause = min(2 * pause, LONGEST_PAUSE)
+        left = belongings(run, {one.kind for one in left})
 
 
 def _delete(client: Client, doomed: list[Belonging]) -> None:

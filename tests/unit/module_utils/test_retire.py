@@ -56,7 +56,7 @@ class Remover:
             self.api.objects = list(objects)
         for version in (b.OLD_VERSION, b.NEW_VERSION):
             self.api.istioctl(self.folder, version)
-        given: b.Json = {"istioctl": str(self.folder / "istioctl-{version}"), "timeout": 1}
+        given: b.Json = {"istioctl": str(self.folder / "istioctl-{version}"), "timeout": 60}
         return task(self.api, TOOL, **{"revision": b.OLD, "state": "absent", **given, **options})
 
     def run_of(self, installer: str) -> Run:
@@ -203,7 +203,8 @@ def test_what_an_operator_keeps_stays(remover: Remover) -> None:
 def test_what_does_not_go_is_named(remover: Remover) -> None:
     remover.api.get("Deployment", f"istiod-{b.OLD}")["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     remover.api.istioctl_does = lambda dummy: (0, "", "")
-    assert "still there: Deployment istio-system/istiod-1-30-3" in remover.run()["msg"]
+    assert "still there: Deployment istio-system/istiod-1-30-3" in remover.run(timeout=1)["msg"]
+    assert [seen.path for seen in remover.api.seen[-2:]] == ["/apis/apps/v1/deployments"] * 2
 
 
 @pytest.mark.parametrize(
