@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.client._istioctl import Istioctl, find
+from ansible_collections.meshops.istio.plugins.module_utils.domain._around import Permission
 from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import BEFORE, Finding
 from ansible_collections.meshops.istio.plugins.module_utils.domain._istioctl_findings import NOT_ASKED, read_findings
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
@@ -20,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import R
 #: An API server that answers to nobody lets a command wait for ever.
 SECONDS = 60
 Commands = Mapping[str, tuple[str, ...]]
+Refused = concurrent.futures.Future[tuple[Permission, ...]]
 #: What is asked. An empty revision is all of them; without the flag only objects of ``default`` count, so that webhooks
 #: of other revisions are taken for missing (istio/istio pkg/config/model.go, LabelsInRevision).
 _PRECHECK: Commands = {"x precheck": ("-o", "json")}
@@ -59,8 +61,10 @@ class Asking:
     def start(self) -> None:
         """Start all commands side by side."""
         if self._istioctl:
-            pool = concurrent.futures.ThreadPoolExecutor(len(self._commands))
-            self._jobs = [pool.submit(_ask, self._run, self._istioctl, *command) for command in self._commands.items()]
+            wanted = [one for command in self._commands for one in ASKING[command]]
+            pool = concurrent.futures.ThreadPoolExecutor(1 + len(self._commands))
+            lacking = pool.submit(denied, self._run.client, wanted, self._run.istio_namespace)
+            self._jobs = [pool.submit(_ask, self._istioctl, lacking, *command) for command in self._commands.items()]
             pool.shutdown(wait=False)
 
     def answers(self) -> list[Finding]:
@@ -68,10 +72,10 @@ class Asking:
         return [finding for job in self._jobs for finding in job.result()]
 
 
-def _ask(run: Run, istioctl: Istioctl, command: str, flags: tuple[str, ...]) -> list[Finding]:
+def _ask(istioctl: Istioctl, refused: Refused, command: str, flags: tuple[str, ...]) -> list[Finding]:
     shown = f"istioctl {istioctl.version} {command}"
     try:
-        lacking = denied(run.client, ASKING[command], run.istio_namespace)
+        lacking = [one for one in ASKING[command] if one in refused.result()]
         if lacking:
             return [
                 _not_asked(command, f"This user may not {some(lacking)}, and {shown} would wait for that for ever.")

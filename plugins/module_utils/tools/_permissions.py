@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
@@ -136,7 +137,7 @@ NEEDED = {
 
 
 def denied(client: Client, wanted: Iterable[Permission], namespace: str) -> tuple[Permission, ...]:
-    """Return which permissions the user of a client lacks; asks the API server, all questions side by side."""
+    """Return which permissions the user of a client lacks; asks the API server, each question once and side by side."""
 
     def allowed(one: Permission) -> bool:
         attributes = {"verb": one.verb, "group": one.group, "resource": one.resource}
@@ -150,6 +151,8 @@ def denied(client: Client, wanted: Iterable[Permission], namespace: str) -> tupl
 
     if allowed(ANYTHING):
         return ()
-    asked = tuple(wanted)
+    asked = {one: dataclasses.replace(one, purpose="") for one in wanted}
+    questions = set(asked.values())
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        return tuple(one for one, yes in zip(asked, pool.map(allowed, asked), strict=True) if not yes)
+        answers = dict(zip(questions, pool.map(allowed, questions), strict=True))
+    return tuple(one for one, question in asked.items() if not answers[question])

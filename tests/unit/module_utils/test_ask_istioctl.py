@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as t
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _ask_istioctl
+from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import ASKING
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_precheck import TOOL, check
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
@@ -123,6 +125,11 @@ def test_what_may_not_be_read_is_not_waited_for(tmp_path: Path) -> None:
         "This user may not list secrets, watch secrets, list telemetries.telemetry.istio.io, watch "
         "telemetries.telemetry.istio.io, and istioctl 1.31.0 analyze would wait for that for ever."
     )
+
+
+def test_both_commands_share_their_questions(tmp_path: Path) -> None:
+    questions = {dataclasses.replace(one, purpose="") for wanted in ASKING.values() for one in wanted}
+    assert precheck(tmp_path, "", lacking=("*",))["requests"]["dry_runs"] == 1 + len(questions)
 
 
 def test_one_command_that_fails_leaves_the_answer_of_the_other(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ def test_each_permission_is_asked_where_it_is_needed() -> None:
     assert lacking == tuple(one for one in NEEDED["istioctl"] if one.verb == "patch")
     assert {"verb": "patch", "group": "", "resource": "configmaps", "namespace": b.SYSTEM} in asked
     assert {"verb": "patch", "group": "apps", "resource": "deployments"} in asked
+    assert len(asked) == len({tuple(one.items()) for one in asked})
 
 
 def test_a_reader_writes_nothing_and_an_installer_may_write_whatever_istio_renders() -> None:
