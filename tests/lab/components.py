@@ -141,6 +141,7 @@ def proxies(place: Place) -> list[str | Path]:
         f"--ca={place.pki.ca}",
         f"--certificate={pair.certificate}",
         f"--key={pair.key}",
+        f"--logs={place.folder / 'logs' / 'pods'}",
     ]
 
 
@@ -152,7 +153,7 @@ def kwok(place: Place) -> list[str | Path]:
         f"--kubeconfig={place.kubeconfig('kwok')}",
         f"--config={place.folder / 'stages.yaml'}",
         "--manage-all-nodes=true",
-        "--enable-crds=PortForward",
+        "--enable-crds=PortForward,Logs",
         "--node-ip=127.0.0.1",
         "--node-name=localhost",
         f"--node-port={port}",

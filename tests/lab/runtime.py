@@ -29,7 +29,7 @@ from .supervisor import Supervisor
 Json = dict[str, Any]
 START_SECONDS = 60.0
 RESTART_SECONDS = 1.0
-PORT_FORWARD_CRD = "kwok.x-k8s.io_portforwards.yaml"
+KWOK_RESOURCES = ("portforwards", "logs")
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
@@ -111,7 +111,7 @@ class Runtime:
         wait_for(f"A ready API server of {self.name}", self._api_ready)
         self._part("kube-controller-manager", components.controller_manager(self._place))
         self._part("kube-scheduler", components.scheduler(self._place))
-        self._install_port_forward()
+        self._install_kwok_resources()
         nodes.create(self._client, self.name, self._place.addresses.kubelet)
         self._part("kwok", components.kwok(self._place))
         self._supervise(spawner, relay)
@@ -130,12 +130,16 @@ class Runtime:
     def _has_default_account(self) -> bool:
         return bool(self._client.request("GET", "/api/v1/namespaces/default/serviceaccounts/default"))
 
-    def _install_port_forward(self) -> None:
+    def _install_kwok_resources(self) -> None:
         """Install what kwok wants to be there before it starts."""
-        crd = yaml.safe_load((self._place.binaries.kwok_crds / PORT_FORWARD_CRD).read_text(encoding="utf-8"))
-        self._client.request("POST", CRDS, crd)
-        path = "/apis/kwok.x-k8s.io/v1alpha1/portforwards"
-        wait_for("The resource PortForward", lambda: "items" in self._client.request("GET", path), pause=0.05)
+        for name in KWOK_RESOURCES:
+            crd = self._place.binaries.kwok_crds / f"kwok.x-k8s.io_{name}.yaml"
+            self._client.request("POST", CRDS, yaml.safe_load(crd.read_text(encoding="utf-8")))
+        wait_for("The resources of kwok", self._serves_kwok, pause=0.05)
+
+    def _serves_kwok(self) -> bool:
+        paths = [f"/apis/kwok.x-k8s.io/v1alpha1/{name}" for name in KWOK_RESOURCES]
+        return all("items" in self._client.request("GET", path) for path in paths)
 
     def _supervise(self, spawner: Spawner, relay: Relay) -> None:
         place = self._place

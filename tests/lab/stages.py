@@ -6,7 +6,7 @@
 istiod pods are left out: they are real processes, and the lab's supervisor reports their state.
 A pod's fault comes from annotations of its template:
 
-    lab.meshops.dev/fault: never-ready | crash-loop | slow-start | image-pull | init-crash | restarts
+    lab.meshops.dev/fault: never-ready | crash-loop | slow-start | image-pull | init-crash | proxy-crash | restarts
     lab.meshops.dev/delay: "5s"            how long slow-start takes, and restarts stays ready
     lab.meshops.dev/fault-proxy: "1.31.0"  the fault holds only for pods with a proxy of this version
     lab.meshops.dev/duration: "1h"         how long a Job's pod runs
@@ -148,6 +148,41 @@ initContainerStatuses:
 {{ end }}
 """
 
+# The proxy does not get up, as a native sidecar or beside the app, which in the first case is not begun.
+PROXY_CRASHED = """
+initContainerStatuses:
+{{ range .spec.initContainers }}
+- name: {{ .name }}
+  image: {{ .image | Quote }}
+  imageID: ""
+  started: false
+  {{ if eq .name "istio-proxy" }}
+  ready: false
+  restartCount: 1
+  state: {waiting: {reason: CrashLoopBackOff, message: back-off restarting failed container}}
+  {{ else }}
+  ready: true
+  restartCount: 0
+  state: {terminated: {exitCode: 0, reason: Completed, startedAt: {{ Now | Quote }}, finishedAt: {{ Now | Quote }}}}
+  {{ end }}
+{{ end }}
+containerStatuses:
+{{ range .spec.containers }}
+- name: {{ .name }}
+  image: {{ .image | Quote }}
+  imageID: ""
+  ready: false
+  started: false
+  {{ if eq .name "istio-proxy" }}
+  restartCount: 1
+  state: {waiting: {reason: CrashLoopBackOff, message: back-off restarting failed container}}
+  {{ else }}
+  restartCount: 0
+  state: {waiting: {reason: PodInitializing}}
+  {{ end }}
+{{ end }}
+"""
+
 RESTARTED = """
 containerStatuses:
 {{ range .spec.containers }}
@@ -193,6 +228,7 @@ READY_STATUS = CONDITIONS.format(ready="True", why="") + PLACE + INIT_CONTAINERS
 RUNNING_STATUS = UNREADY + PLACE + INIT_CONTAINERS + CONTAINERS.format(ready="false")
 PULLING_STATUS = UNREADY + PULLING
 INIT_CRASHED_STATUS = UNREADY + INIT_CRASHED
+PROXY_CRASHED_STATUS = UNREADY + PROXY_CRASHED
 RESTARTED_STATUS = UNREADY + PLACE + INIT_CONTAINERS + RESTARTED
 CRASHED_STATUS = UNREADY + PLACE + INIT_CONTAINERS + CRASHED
 
@@ -271,6 +307,12 @@ def stages() -> list[Json]:
             "Pod",
             [stays, _holds(PENDING), _holds(UNTOLD), _fault("init-crash")],
             _status(INIT_CRASHED_STATUS),
+        ),
+        _stage(
+            "pod-proxy-crashes",
+            "Pod",
+            [stays, _holds(PENDING), _holds(UNTOLD), _fault("proxy-crash")],
+            _status(PROXY_CRASHED_STATUS),
         ),
         _stage("pod-ready-for-a-while", "Pod", [stays, _holds(PENDING), _fault("restarts")], _status(READY_STATUS)),
         _stage(

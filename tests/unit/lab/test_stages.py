@@ -45,7 +45,7 @@ def test_one_stage_at_a_time() -> None:
                         phase = "Pending" if stages.PENDING in predicates(spec) else "Running"
                         assert (fault, phase) not in seen, name
                         seen.add((fault, phase))
-    known = {"none", "never-ready", "slow-start", "crash-loop", "image-pull", "init-crash", "restarts"}
+    known = {"none", "never-ready", "slow-start", "crash-loop", "image-pull", "init-crash", "proxy-crash", "restarts"}
     assert {fault for fault, phase in seen} == known
 
 

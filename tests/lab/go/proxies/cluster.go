@@ -5,6 +5,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -81,7 +82,7 @@ func (c *cluster) once(ctx context.Context, crowd *crowd) error {
 
 func (c *cluster) watch(ctx context.Context, version string, crowd *crowd) error {
 	path := "/api/v1/pods?watch=1&allowWatchBookmarks=true&resourceVersion=" + version
-	answer, err := c.ask(ctx, path)
+	answer, err := c.ask(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
 	}
@@ -129,7 +130,7 @@ func (c *cluster) istiod(ctx context.Context, discovery string) (string, error) 
 }
 
 func (c *cluster) get(ctx context.Context, path string, into any) error {
-	answer, err := c.ask(ctx, path)
+	answer, err := c.ask(ctx, http.MethodGet, path, nil)
 	if err != nil {
 		return err
 	}
@@ -137,18 +138,31 @@ func (c *cluster) get(ctx context.Context, path string, into any) error {
 	return json.NewDecoder(answer.Body).Decode(into)
 }
 
-func (c *cluster) ask(ctx context.Context, path string) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.server+path, nil)
+func (c *cluster) post(ctx context.Context, path string, object any) error {
+	body, err := json.Marshal(object)
+	if err != nil {
+		return err
+	}
+	answer, err := c.ask(ctx, http.MethodPost, path, body)
+	if err != nil {
+		return err
+	}
+	return answer.Body.Close()
+}
+
+func (c *cluster) ask(ctx context.Context, method, path string, body []byte) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, method, c.server+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}
+	request.Header.Set("Content-Type", "application/json")
 	answer, err := c.http.Do(request)
 	if err != nil {
 		return nil, err
 	}
-	if answer.StatusCode != http.StatusOK {
+	if answer.StatusCode >= http.StatusMultipleChoices {
 		answer.Body.Close()
-		return nil, fmt.Errorf("GET %s: %s", path, answer.Status)
+		return nil, fmt.Errorf("%s %s: %s", method, path, answer.Status)
 	}
 	return answer, nil
 }

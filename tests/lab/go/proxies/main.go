@@ -6,7 +6,8 @@
 // proxy, connected to the istiod that its own environment names, with the version that its own image names.
 //
 // It acknowledges whatever it is sent. A pod's annotation lab.meshops.dev/proxy-fault makes its proxy reject its
-// configuration ("reject") or stay away from istiod ("disconnect").
+// configuration ("reject") or stay away from istiod ("disconnect"). A proxy with that annotation keeps a log, which the
+// API server gives as that of its container.
 package main
 
 import (
@@ -24,6 +25,7 @@ func main() {
 	ca := flag.String("ca", "", "its CA certificate")
 	certificate := flag.String("certificate", "", "client certificate")
 	key := flag.String("key", "", "its key")
+	logs := flag.String("logs", "", "folder for the logs of proxies with a fault")
 	flag.Parse()
 	log.SetFlags(log.Ltime)
 	client, err := apiClient(*ca, *certificate, *key)
@@ -31,7 +33,10 @@ func main() {
 		log.Fatal(err)
 	}
 	cluster := &cluster{server: *server, http: client, addresses: map[string]known{}}
-	crowd := crowd{cluster: cluster, proxies: map[string]*proxy{}}
+	if err := os.MkdirAll(*logs, 0o755); err != nil {
+		log.Fatal(err)
+	}
+	crowd := crowd{cluster: cluster, proxies: map[string]*proxy{}, logs: *logs}
 	cluster.follow(context.Background(), &crowd)
 }
 

@@ -34,6 +34,7 @@ const (
 type crowd struct {
 	cluster *cluster
 	proxies map[string]*proxy
+	logs    string
 }
 
 // proxy is one of them. What it rejects may change while it is connected.
@@ -42,6 +43,7 @@ type proxy struct {
 	discovery string
 	node      *core.Node
 	end       context.CancelFunc
+	log       *log.Logger
 
 	mutex   sync.Mutex
 	rejects bool
@@ -66,7 +68,7 @@ func (c *crowd) update(ctx context.Context, pod pod) {
 			log.Printf("pod %s/%s: %v", pod.Metadata.Namespace, pod.Metadata.Name, err)
 			return
 		}
-		one = &proxy{cluster: c.cluster, discovery: image.discovery(), node: node}
+		one = &proxy{cluster: c.cluster, discovery: image.discovery(), node: node, log: c.logOf(ctx, pod)}
 		c.proxies[pod.Metadata.UID] = one
 		ctx, one.end = context.WithCancel(ctx)
 		go one.run(ctx)
@@ -127,6 +129,7 @@ func (p *proxy) connect(ctx context.Context) bool {
 		return false
 	}
 	go leaveWithServer(ctx, cancel, connection)
+	p.log.Printf("connected to %s (%s)", p.discovery, address)
 	p.use(stream)
 	defer p.use(nil)
 	for _, kind := range []string{clusters, listeners} {
@@ -181,6 +184,7 @@ func (p *proxy) answer(kind, nonce string) {
 	if kind == listeners {
 		p.nonce = nonce
 		if p.rejects {
+			p.log.Printf("rejected %s: %s", kind, complaint)
 			request.ErrorDetail = &status.Status{Code: int32(codes.Internal), Message: complaint}
 		}
 	}
