@@ -46,6 +46,8 @@ TRIES = 6
 #: Requests that only ask.
 QUESTIONS = "/apis/authorization.k8s.io/v1/selfsubject"
 BUSY = (429, 502, 503, 504)
+#: How long a node may take to give a log.
+LOG_SECONDS = 5.0
 FIELD_MANAGER = "meshops.istio"
 
 
@@ -94,12 +96,14 @@ class Client:
             headers.add("Impersonate-Group", group)
         return headers
 
-    def _send(self, doing: str, method: str, path: str, params: Mapping[str, t.Any], **kw: t.Any) -> t.Any:
+    def _send(
+        self, doing: str, method: str, path: str, params: Mapping[str, t.Any], *, tries: int = TRIES, **kw: t.Any
+    ) -> t.Any:
         """Send with retries: everything that the server turned away, and reads whose connection broke."""
         url = self.server + path + ("?" + urlencode(params) if params else "")
         repeatable = method in ("GET", "PATCH") or bool(params.get("dryRun"))
-        for attempt in range(1, TRIES + 1):
-            last = attempt == TRIES
+        for attempt in range(1, tries + 1):
+            last = attempt == tries
             try:
                 response = self._pool.request(method, url, retries=False, **kw)
             except (HTTPError, OSError) as exc:
@@ -156,10 +160,10 @@ class Client:
             raise ClusterError(f"{doing} failed: {self.server} answered with something that is not JSON.") from exc
 
     def text(self, path: str, *, doing: str, **params: t.Any) -> str:
-        """Return an answer that is not JSON, such as a log."""
+        """Return an answer that is not JSON, such as a log; it is asked for once, as a node may be gone."""
         doing = f"{doing} on cluster {self.connection.label}"
         headers = self._headers({"Accept": "*/*"})
-        response = self._send(doing, "GET", path, params, headers=headers, timeout=self._timeout)
+        response = self._send(doing, "GET", path, params, tries=1, headers=headers, timeout=LOG_SECONDS)
         if response.status >= 400:
             raise api_error(doing, response.status, _as_status(response.data))
         return str(response.data.decode(errors="replace"))

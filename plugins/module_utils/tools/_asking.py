@@ -24,6 +24,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._reading impor
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
 
 Found = list[Problem]
+#: The container of a proxy, whose log is evidence too.
+PROXY = "istio-proxy"
 
 
 def istiod(run: Run, snapshot: Snapshot, revisions: Iterable[str]) -> Found:
@@ -50,11 +52,12 @@ def connected(run: Run, pods: Iterable[tuple[Workload, PodState, str]]) -> Found
     for workload, state, revision in pods:
         proxy = found.get((state.pod.namespace, state.pod.name, revision))
         if proxy is None:
-            trouble = Trouble("NotConnected", f"its proxy is not connected to revision {revision}")
+            trouble = Trouble("NotConnected", f"its proxy is not connected to revision {revision}", PROXY)
             problems.append(Problem(workload, trouble, state.pod.name))
         elif proxy.rejected:
             said = "; ".join(f"{kind}: {why}" for kind, why in proxy.rejected.items())
-            problems.append(Problem(workload, Trouble("Rejected", f"its proxy rejects {said}"), state.pod.name))
+            trouble = Trouble("Rejected", f"its proxy rejects {said}", PROXY)
+            problems.append(Problem(workload, trouble, state.pod.name))
     return problems
 
 

@@ -13,7 +13,12 @@ import typing as t
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, RolloutError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ApiError,
+    ClusterError,
+    MeshError,
+    RolloutError,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import Problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import NAMESPACES
@@ -63,7 +68,9 @@ def _log(client: Client, namespace: str, problem: Problem, lines: int) -> list[s
     for more in ({"previous": "true"}, {}):
         try:
             text = client.text(path, doing=f"Reading the log of pod {problem.pod}", **query, **more)
-        except MeshError:
+        except ClusterError:
+            break
+        except ApiError:
             continue
         return text[-LOG_CHARACTERS:].splitlines()
     return []

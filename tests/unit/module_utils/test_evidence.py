@@ -84,3 +84,13 @@ def test_s13_a_sentence_is_short_and_quotes_no_log(api: FakeApi) -> None:
     assert error.message.endswith("; and 2 more.")
     assert error.message.count("pod web-1, container app: CrashLoopBackOff (back-off)") == 5
     assert len(error.details["evidence"]) == 7
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked"), [pytest.param(Answer(broken=True), 1, id="silent"), pytest.param(failure(503), 2, id="away")]
+)
+def test_a_node_that_gives_no_log_is_not_waited_for(api: FakeApi, answer: Answer, asked: int) -> None:
+    """The way back begins after the evidence."""
+    api.script("GET", LOG, *[answer] * 9)
+    assert collect(api.client(), [CRASH], 10)[0]["log"] == []
+    assert [seen.path for seen in api.seen].count(LOG) == asked
