@@ -21,7 +21,7 @@ REV, INJECTION, STATUS = "istio.io/rev", "istio-injection", "sidecar.istio.io/st
 #: Kinds that controllers and kubelets write by themselves; what they follow from is compared.
 DERIVED = frozenset(
     {"Pod", "ReplicaSet", "ControllerRevision", "EndpointSlice", "Endpoints", "Event", "Lease", "Node", "APIService"}
-    | {"IPAddress", "PortForward", "ComponentStatus"}
+    | {"IPAddress", "PortForward", "Logs", "ComponentStatus"}
 )
 #: What istiod writes once it runs: its own certificate authority, copies of its root certificate, and its elections.
 OF_ISTIOD = ("istio-ca-secret", "istio-ca-root-cert", "istio-ca-crl")

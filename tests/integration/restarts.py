@@ -12,6 +12,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 from integration.meshes import MERGE
@@ -21,16 +23,24 @@ from lab import ApiError, Cluster
 
 Json = dict[str, Any]
 PLACE = "restarts"
+TWO_REVISIONS = "two revisions"
+#: The task gives up this many seconds after the cluster shows that it cannot succeed, at most (issue 6).
+EARLY = 5.0
 COLLECTIONS = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
 AT_ONCE = {"gracePeriodSeconds": "0", "propagationPolicy": "Background"}
 
 
-def two_revisions(desk: Desk, cluster: Cluster) -> Cluster:
-    """A cluster with Istio 1.30.3 and 1.31.0, and nothing else."""
-    desk.state = ""
-    cluster.reset()
-    cluster.install_istio(VERSION, REVISION)
-    cluster.install_istio(NEW_VERSION, NEW_REVISION)
+def two_revisions(desk: Desk) -> Cluster:
+    """The first cluster with Istio 1.30.3 and 1.31.0, and nothing else.
+
+    The tests that share it use one namespace, which each of them makes anew.
+    """
+    cluster = desk.lab.clusters[0]
+    if desk.state != TWO_REVISIONS:
+        cluster.reset()
+        cluster.install_istio(VERSION, REVISION)
+        cluster.install_istio(NEW_VERSION, NEW_REVISION)
+        desk.state = TWO_REVISIONS
     return cluster
 
 
@@ -111,6 +121,42 @@ def clocked(run: Callable[[], Json], shows: Callable[[], object]) -> Clocked:
             time.sleep(0.05)
         began = time.monotonic()
         return Clocked(job.result(), time.monotonic() - began)
+
+
+def clocked_by_kind(run: Callable[[str], Json], shows: Callable[[str], object]) -> dict[str, Clocked]:
+    """One restart of each kind, side by side, each with a clock of its own."""
+    with ThreadPoolExecutor(len(COLLECTIONS)) as pool:
+        jobs = {kind: pool.submit(clocked, partial(run, kind), partial(shows, kind)) for kind in COLLECTIONS}
+        return {kind: job.result() for kind, job in jobs.items()}
+
+
+class Gatekeeper:
+    """A URL that answers 503 until it is opened: a run whose gate it is waits after its first batch."""
+
+    def __init__(self) -> None:
+        self.opened = threading.Event()
+        opened = self.opened
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                self.send_response(200 if opened.is_set() else 503)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_dummy: Any) -> None:
+                """Say nothing."""
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.gates: Json = {"http": [{"url": f"http://127.0.0.1:{self.server.server_port}"}], "timeout": 120}
+
+    def __enter__(self) -> Gatekeeper:
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_dummy: object) -> None:
+        self.opened.set()
+        self.server.shutdown()
+        self.server.server_close()
 
 
 @dataclass

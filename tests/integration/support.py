@@ -175,8 +175,20 @@ class Desk:
         with ThreadPoolExecutor(len(found)) as pool:
             list(pool.map(one, found))
 
-    def tool(self, cluster: Cluster | None, name: str, /, *, check: bool = False, **params: Any) -> Json:
-        """Run the core of a module as the action plugin does; without a cluster the test names it, or does not."""
+    def tool(
+        self,
+        cluster: Cluster | None,
+        name: str,
+        /,
+        *,
+        check: bool = False,
+        said: list[str] | None = None,
+        **params: Any,
+    ) -> Json:
+        """Run the core of a module as the action plugin does; without a cluster the test names it, or does not.
+
+        What it says while it works is added to ``said``.
+        """
         tool: Tool = importlib.import_module(
             f"ansible_collections.meshops.istio.plugins.module_utils.tools._tool_{name}"
         ).TOOL
@@ -188,7 +200,8 @@ class Desk:
             params = {"kubeconfig": str(self.lab.kubeconfig), "context": cluster.context, **params}
         checked = ArgumentSpecValidator(options, **spec).validate(params)
         assert not checked.error_messages, checked.error_messages
-        return execute(tool, checked.validated_parameters, check_mode=check, diff=True)
+        heard: list[str] = [] if said is None else said
+        return execute(tool, checked.validated_parameters, check_mode=check, diff=True, progress=heard.append)
 
     def inventory(self, clusters: Iterable[Cluster], hosts: dict[str, Json] | None = None) -> Json:
         """One host per cluster; ``hosts`` lays variables over those of a host."""

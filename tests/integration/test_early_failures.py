@@ -5,40 +5,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from integration.meshes import MERGE
-from integration.objects import until
-from integration.restarts import COLLECTIONS, PLACE, clocked, move, place, restart, template, two_revisions, workload
-from integration.support import Desk
+from integration.objects import pods, read_pod
+from integration.restarts import (
+    COLLECTIONS,
+    EARLY,
+    PLACE,
+    clocked,
+    clocked_by_kind,
+    move,
+    place,
+    restart,
+    template,
+    two_revisions,
+    workload,
+)
+from integration.support import NEW_VERSION, Desk
 from lab import Cluster
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
-EARLY = 5.0
 PODS = f"/api/v1/namespaces/{PLACE}/pods"
+APPS = f"/apis/apps/v1/namespaces/{PLACE}"
 
 
 @pytest.fixture(scope="module")
 def cluster(desk: Desk) -> Cluster:
     """Two revisions."""
-    return two_revisions(desk, desk.lab.clusters[0])
+    return two_revisions(desk)
 
 
-def waiting(cluster: Cluster, reason: str) -> Callable[[], bool]:
-    """Whether a container waits for a reason."""
+def one_of_each(**options: Any) -> list[Json]:
+    """A workload of each kind, called as its kind."""
+    return [workload(kind, kind.lower(), **options) for kind in COLLECTIONS]
 
-    def shows() -> bool:
-        groups = ("initContainerStatuses", "containerStatuses")
-        states = (
-            one.get("state", {}) for pod in cluster.pods(PLACE) for key in groups for one in pod["status"].get(key, [])
-        )
-        return any(state.get("waiting", {}).get("reason") == reason for state in states)
 
-    return shows
+def pods_of(cluster: Cluster, kind: str) -> list[Json]:
+    """The pods of the workload of a kind."""
+    return cluster.items(PODS, {"labelSelector": f"app={kind.lower()}"})
+
+
+def waiting(cluster: Cluster, kind: str, reason: str) -> bool:
+    """Whether a container of the workload of a kind waits for a reason."""
+    states = (
+        one.get("state", {})
+        for pod in pods_of(cluster, kind)
+        for group in ("initContainerStatuses", "containerStatuses")
+        for one in pod.get("status", {}).get(group, [])
+    )
+    return any(state.get("waiting", {}).get("reason") == reason for state in states)
 
 
 def only(result: Json) -> Json:
@@ -48,56 +67,50 @@ def only(result: Json) -> Json:
     return dict(result["failure"]["evidence"][0])
 
 
-@pytest.mark.parametrize("kind", COLLECTIONS)
 @pytest.mark.parametrize(
     ("fault", "reason", "container"),
     [
         ("crash-loop", "CrashLoopBackOff", "app"),
         ("image-pull", "ImagePullBackOff", "app"),
         ("init-crash", "CrashLoopBackOff", "istio-init"),
+        ("proxy-crash", "CrashLoopBackOff", "istio-proxy"),
     ],
 )
-def test_a_pod_that_cannot_start(
-    desk: Desk, cluster: Cluster, kind: str, fault: str, reason: str, container: str
-) -> None:
-    place(cluster, workload(kind, "web", fault=fault))
+def test_a_pod_that_cannot_start(desk: Desk, cluster: Cluster, fault: str, reason: str, container: str) -> None:
+    """Nobody gives the logs of these pods, which takes nothing away from the rest of the evidence."""
+    place(cluster, *one_of_each(fault=fault))
     move(desk, cluster)
-    clock = clocked(lambda: restart(desk, cluster), waiting(cluster, reason))
-    found = only(clock.result)
-    assert (found["workload"], found["reason"]) == (f"{kind} {PLACE}/web", reason)
-    assert found["container"] == container
-    assert found["pod"] in clock.result["msg"]
-    assert clock.seconds < EARLY
-
-
-@pytest.mark.parametrize("kind", COLLECTIONS)
-def test_pods_that_a_quota_refuses(desk: Desk, cluster: Cluster, kind: str) -> None:
-    place(cluster, workload(kind, "web"))
-    move(desk, cluster)
-    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "none", "namespace": PLACE}}
-    cluster.apply([{**quota, "spec": {"hard": {"pods": "0"}}}])
-    path = f"/api/v1/namespaces/{PLACE}/resourcequotas/none"
-    until(lambda: cluster.request("GET", path).get("status", {}).get("used"), "the quota is not counted")
-
-    def shows() -> bool:
-        return any(one["reason"] == "FailedCreate" for one in cluster.items(f"/api/v1/namespaces/{PLACE}/events"))
-
-    clock = clocked(lambda: restart(desk, cluster), shows)
-    found = only(clock.result)
-    assert (found["workload"], found["reason"]) == (f"{kind} {PLACE}/web", "FailedCreate")
-    assert "exceeded quota: none" in found["message"]
-    assert clock.seconds < EARLY
+    clocks = clocked_by_kind(
+        lambda kind: restart(desk, cluster, kinds=[kind]), lambda kind: waiting(cluster, kind, reason)
+    )
+    for kind, clock in clocks.items():
+        found = only(clock.result)
+        assert (found["workload"], found["reason"]) == (f"{kind} {PLACE}/{kind.lower()}", reason)
+        assert (found["container"], found["log"]) == (container, [])
+        assert found["pod"] in clock.result["msg"]
+        assert clock.seconds < EARLY, kind
 
 
 def test_a_pod_that_does_not_go(desk: Desk, cluster: Cluster) -> None:
-    place(cluster, workload("StatefulSet", "web", replicas=1))
-    held = {"metadata": {"finalizers": ["test.meshops.dev/hold"]}}
-    cluster.request("PATCH", f"{PODS}/web-0", held, content_type=MERGE)
+    """Where the next pod waits for it: it is late 15 seconds after its grace period of one."""
+    place(
+        cluster,
+        workload("Deployment", "deployment", replicas=1, strategy={"type": "Recreate"}),
+        workload("StatefulSet", "statefulset", replicas=1),
+        workload("DaemonSet", "daemonset"),
+    )
+    for pod in cluster.pods(PLACE):
+        held = {"metadata": {"finalizers": ["test.meshops.dev/hold"]}}
+        cluster.request("PATCH", f"{PODS}/{pod['metadata']['name']}", held, content_type=MERGE)
     move(desk, cluster)
-    clock = clocked(lambda: restart(desk, cluster), lambda: "deletionTimestamp" in cluster.pods(PLACE)[0]["metadata"])
-    found = only(clock.result)
-    assert (found["pod"], found["reason"]) == ("web-0", "Terminating")
-    assert 15 <= clock.seconds < 16 + EARLY
+
+    def shows(kind: str) -> bool:
+        return any("deletionTimestamp" in pod["metadata"] for pod in pods_of(cluster, kind))
+
+    for kind, clock in clocked_by_kind(lambda kind: restart(desk, cluster, kinds=[kind]), shows).items():
+        found = only(clock.result)
+        assert (found["workload"], found["reason"]) == (f"{kind} {PLACE}/{kind.lower()}", "Terminating")
+        assert 15 <= clock.seconds < 16 + EARLY, kind
 
 
 def test_a_progress_deadline(desk: Desk, cluster: Cluster) -> None:
@@ -113,40 +126,55 @@ def test_a_progress_deadline(desk: Desk, cluster: Cluster) -> None:
     assert clock.seconds < EARLY
 
 
-def test_a_workload_that_is_deleted_or_paused_meanwhile(desk: Desk, cluster: Cluster) -> None:
-    place(cluster, *(workload("Deployment", name, fault="never-ready") for name in ("gone", "held")))
+def test_a_workload_that_is_deleted_meanwhile(desk: Desk, cluster: Cluster) -> None:
+    place(cluster, *one_of_each(fault="never-ready"))
     move(desk, cluster)
-    path = f"/apis/apps/v1/namespaces/{PLACE}/deployments"
+
+    def meddle(kind: str) -> bool:
+        if not any(found.version == NEW_VERSION for found in map(read_pod, pods_of(cluster, kind))):
+            return False
+        cluster.delete(f"{APPS}/{COLLECTIONS[kind]}/{kind.lower()}")
+        return True
+
+    for kind, clock in clocked_by_kind(lambda kind: restart(desk, cluster, kinds=[kind]), meddle).items():
+        found = only(clock.result)
+        assert (found["workload"], found["reason"]) == (f"{kind} {PLACE}/{kind.lower()}", "Deleted")
+        assert clock.seconds < EARLY, kind
+
+
+def test_a_rollout_that_is_paused_meanwhile(desk: Desk, cluster: Cluster) -> None:
+    place(cluster, workload("Deployment", "deployment", fault="never-ready"))
+    move(desk, cluster)
 
     def meddle() -> bool:
-        if len(cluster.pods(PLACE)) <= 4:
+        if len(pods_of(cluster, "Deployment")) <= 2:
             return False
-        cluster.delete(f"{path}/gone")
-        cluster.request("PATCH", f"{path}/held", {"spec": {"paused": True}}, content_type=MERGE)
+        cluster.request("PATCH", f"{APPS}/deployments/deployment", {"spec": {"paused": True}}, content_type=MERGE)
         return True
 
     clock = clocked(lambda: restart(desk, cluster), meddle)
+    assert only(clock.result)["reason"] == "Paused"
     assert clock.seconds < EARLY
-    assert clock.result["failure"]["evidence"][0]["reason"] in ("Deleted", "Paused")
 
 
 def test_two_workloads_that_somebody_else_changes_meanwhile(desk: Desk, cluster: Cluster) -> None:
     """Their rollouts replace ours, are waited for, and are not taken back."""
-    place(cluster, *(workload("Deployment", name, fault="slow-start", delay="3s") for name in ("a", "b", "c")))
+    place(cluster, *one_of_each(fault="slow-start", delay="3s"))
     move(desk, cluster)
     image = {"spec": {"template": {"spec": {"containers": [{"name": "app", "image": "registry.example/app:2"}]}}}}
+    edited = ("Deployment", "StatefulSet")
 
     def meddle() -> bool:
-        if len(cluster.pods(PLACE)) <= 6:
+        if not all(any(read_pod(pod).version == NEW_VERSION for pod in pods_of(cluster, kind)) for kind in edited):
             return False
-        for name in ("a", "b"):
-            path = f"/apis/apps/v1/namespaces/{PLACE}/deployments/{name}?fieldManager=somebody"
+        for kind in edited:
+            path = f"{APPS}/{COLLECTIONS[kind]}/{kind.lower()}?fieldManager=somebody"
             cluster.request("PATCH", path, image, content_type="application/strategic-merge-patch+json")
         return True
 
     result = clocked(lambda: restart(desk, cluster), meddle).result
     assert not result.get("failed"), result
-    assert result["changed_meanwhile"] == [f"Deployment {PLACE}/{name}, by somebody" for name in ("a", "b")]
-    for name in ("a", "b"):
-        assert template(cluster, "Deployment", name)["spec"]["containers"][0]["image"].endswith(":2")
-    assert len(cluster.pods(PLACE)) >= 6
+    assert result["changed_meanwhile"] == [f"{kind} {PLACE}/{kind.lower()}, by somebody" for kind in edited]
+    for kind in edited:
+        assert template(cluster, kind, kind.lower())["spec"]["containers"][0]["image"].endswith(":2")
+    assert {found.version for found in pods(cluster, [PLACE]).values()} == {NEW_VERSION}

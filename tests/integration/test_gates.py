@@ -31,7 +31,7 @@ ISTIOD = f"/apis/apps/v1/namespaces/istio-system/deployments/istiod-{NEW_REVISIO
 @pytest.fixture(scope="module")
 def cluster(desk: Desk) -> Cluster:
     """Two revisions."""
-    return two_revisions(desk, desk.lab.clusters[0])
+    return two_revisions(desk)
 
 
 @contextlib.contextmanager
@@ -132,7 +132,13 @@ def test_a_proxy_that_istiod_does_not_know_or_that_rejects_stops(
     broken["spec"]["template"]["metadata"]["annotations"].update(notes)
     place(cluster, broken, workload("Deployment", "b"))
     move(desk, cluster)
-    assert sentence in stopped(cluster, gated(desk, cluster, connected=True))
+    result = gated(desk, cluster, connected=True)
+    assert sentence in stopped(cluster, result)
+    found = result["failure"]["evidence"][0]
+    assert found["container"] == "istio-proxy"
+    # the log of a process, from the file that it writes, through kubelet and API server
+    said = "rejected type.googleapis.com/envoy.config.listener.v3.Listener: Error adding/updating listener(s)"
+    assert any(said in line for line in found["log"]) is (fault == "reject"), found["log"]
 
 
 def test_an_istiod_that_falls_over_under_the_new_proxies_stops(desk: Desk, cluster: Cluster) -> None:
