@@ -30,6 +30,8 @@ description:
     grace period, and when a workload is deleted or paused meanwhile. What happens then is up to O(on_failure). The
     task fails in any case.
   - Pods that no rollout replaces are returned in RV(unrestartable), each with a remedy. They are left alone.
+  - With O(percent) a share of the workloads that choose a revision by the labels of their own pods is moved to
+    O(revision) too. The change of the label is their restart, in the same batches and with the same gates.
 options:
   namespaces:
     description:
@@ -65,6 +67,33 @@ options:
     description:
       - Restart only workloads whose own labels match, in the syntax of C(kubectl --selector), such as
         V(app=web,tier in (front,back),!legacy). The labels of their pods do not count.
+    type: str
+  percent:
+    description:
+      - This share of the selected workloads that choose for themselves asks for O(revision), by the label
+        C(istio.io/rev) of its pods. The others ask for what they asked for before. V(0) puts everything back.
+      - A workload chooses for itself if its namespace has neither the label C(istio.io/rev) nor C(istio-injection), and
+        its pods have a proxy by their own label C(istio.io/rev) or C(sidecar.istio.io/inject=true). Any other workload
+        is not counted and not moved. A namespace with one of the two labels fails the task before anything is
+        written, because labels of pods count for nothing there. Move it with M(meshops.istio.namespace_revision).
+      - The share is taken in each namespace by itself, rounded up, so that V(10) moves one of two workloads and two of
+        eleven. Those with the lowest SHA-256 of C(NAMESPACE/KIND/NAME) are moved, gateways after all others. It is the
+        same choice in each run and on each cluster, and a larger share has all of a smaller one. A workload that is new
+        may take the place of one other.
+      - What was there before is kept in the annotation C(meshops.istio/previous-labels) of the workload. A smaller
+        share puts it back exactly and removes the annotation.
+      - Workloads that cannot be moved are not counted and are returned in RV(unrestartable). These are Argo Rollouts,
+        as a change of their template is an update with steps of its own, workloads whose selector asks for
+        C(istio.io/rev), and those that are paused, have a partition or V(OnDelete).
+    type: int
+  revision:
+    description:
+      - Revision or tag for O(percent) to move to. Needed if that is above V(0).
+    type: str
+  source_revision:
+    description:
+      - With O(percent), only workloads count that ask for this revision, by its name, a tag or as the default, or asked
+        for it before they were moved.
     type: str
   batch_size:
     description:
@@ -129,7 +158,8 @@ options:
   on_failure:
     description:
       - What to do after a failed batch.
-      - V(rollback) gives all workloads that this task restarted their earlier pod template back, and waits for them.
+      - V(rollback) gives all workloads that this task restarted or moved their earlier pod template back, and waits for
+        them.
         For an Argo Rollout there is no such way back. It is restarted once more, so that its pods get their proxy by
         the labels that are there then.
       - V(hold) leaves everything as it is, so that somebody can look at it.
@@ -246,7 +276,7 @@ attributes:
     details: Returns the same workloads and batches that a real run would restart now.
   diff_mode:
     support: full
-    details: Shows the number of stale pods of each workload, before and after.
+    details: Shows the number of stale pods of each workload, and what the moved ones ask for, before and after.
   idempotent:
     support: partial
     details: With O(only=stale), a second run finds nothing stale and writes nothing. With O(only=all) every run
@@ -268,7 +298,9 @@ notes:
     O(only=all) it cannot know what the earlier run had finished, and restarts that again.
   - A restart is taken as begun if the template was stamped by one, and none of the stale pods carries that stamp.
   - What is told about Argo Rollouts was proven with recorded and acted objects, not with their controller.
-  - It never changes a label, unless O(restore_labels) is set and a batch failed.
+  - It changes no label of a namespace, unless O(restore_labels) is set and a batch failed, and no label of pods
+    without O(percent).
+  - Whatever else writes a pod template, such as a GitOps controller, takes the label of O(percent) away again.
   - It deletes a pod in one case only. When a StatefulSet is rolled back, its new pods that are not ready are deleted,
     because Kubernetes does not replace them by itself.
 extends_documentation_fragment:
@@ -357,6 +389,21 @@ EXAMPLES = r"""
               value: 0.01
               token: "{{ prometheus_token }}"
 
+    - name: Let a tenth of the workloads that choose for themselves ask for the new revision
+      meshops.istio.rollout_restart:
+        namespaces:
+          - tools
+        revision: 1-31-0
+        percent: 10
+        gates:
+          soak: 60
+
+    - name: Later give all of them back what they asked for before
+      meshops.istio.rollout_restart:
+        namespaces:
+          - tools
+        percent: 0
+
 # Run this with --check --diff first: it lists the workloads and batches, and changes nothing.
 - name: Move one namespace and restart it, or put everything back
   hosts: clusters
@@ -410,8 +457,48 @@ resumed:
   type: list
   elements: str
   sample: []
+moved:
+  description: Workloads that were moved, with what they asked for before and ask for now. They are among those in
+    RV(restarted).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    workload:
+      description: The workload.
+      type: str
+      sample: Deployment tools/wiki
+    before:
+      description: Label C(istio.io/rev) of its pods before, or nothing if they had none.
+      type: str
+      sample: 1-30-3
+    after:
+      description: The label now, or nothing if it was removed.
+      type: str
+      sample: 1-31-0
+  sample: []
+share:
+  description: With O(percent), the namespaces with workloads that choose for themselves and can be moved.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: The namespace.
+      type: str
+      sample: tools
+    workloads:
+      description: How many there are.
+      type: int
+      sample: 11
+    asking:
+      description: Those that the share consists of.
+      type: list
+      elements: str
+      sample: [Deployment tools/forum, Deployment tools/wiki]
+  sample: []
 batches:
-  description: The workloads of both lists, batch by batch.
+  description: The workloads of RV(restarted) and RV(resumed), batch by batch.
   returned: success
   type: list
   elements: list
@@ -484,8 +571,8 @@ changed_meanwhile:
   elements: str
   sample: ["Deployment shop/web, by kubectl-edit"]
 unrestartable:
-  description: Pods that are stale, or whose image is pinned, and that a rollout does not mend. One entry for each
-    owner and reason.
+  description: Pods that are stale, or whose image is pinned, and that a rollout does not mend. With O(percent) also
+    workloads that choose for themselves and cannot be moved. One entry for each owner and reason.
   returned: success
   type: list
   elements: dict
@@ -509,7 +596,7 @@ unrestartable:
     code:
       description:
         - Why no rollout helps. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(argo_rollout),
-          V(custom_owner), V(paused), V(on_delete), V(partition) and V(pinned_image).
+          V(custom_owner), V(paused), V(on_delete), V(partition), V(pinned_image) and, with O(percent), V(selector).
       type: str
       sample: job
     reason:

@@ -37,6 +37,7 @@ TOGETHER = {
     "test_precheck_playbook.py": "test_safety.py",
     "test_precheck_states.py": "test_safety.py",
     "test_budgets.py": "test_early_failures.py",
+    "test_percent.py": "test_early_failures.py",
     "test_refusals.py": "test_early_failures.py",
     "test_unrestartable.py": "test_early_failures.py",
     "test_refused.py": "test_safety.py",

@@ -26,6 +26,9 @@ INJECT = "sidecar.istio.io/inject"
 DEFAULT = "default"
 DEFAULT_VALIDATOR = "istiod-default-validator"
 INJECTOR_SUFFIX = "sidecar-injector.istio.io"
+#: Annotation that keeps the labels which chose an injector before the last move, as JSON: on a namespace its own, on a
+#: workload that of its pods.
+PREVIOUS = "meshops.istio/previous-labels"
 #: Annotation on a tag's webhook configuration that keeps where the tag pointed before its last move.
 PREVIOUS_REVISION = "meshops.istio/previous-revision"
 CRD_VERSION = "operator.istio.io/version"

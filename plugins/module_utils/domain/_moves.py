@@ -17,6 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     DEFAULT_VALIDATOR,
     INJECT,
     INJECTION,
+    PREVIOUS,
     REV,
     InjectionConfig,
     Injector,
@@ -25,9 +26,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version, parse
-
-#: Annotation on a namespace that keeps the injection labels from before its last move, as JSON.
-PREVIOUS = "meshops.istio/previous-labels"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,22 +73,41 @@ def move(namespace: Namespace, target: str) -> Move | None:
     return Move(namespace.name, before, after, namespace.resource_version, keep=True)
 
 
+def require_owner(mesh: Mesh, target: str) -> None:
+    """Refuse a label that would start pods without a proxy, silently (safety rule S2).
+
+    Raises:
+        SafetyError: no injector owns the name.
+    """
+    if mesh.injector(target) is None:
+        owned = sorted({i.owns for i in mesh.injectors if not i.deactivated})
+        raise SafetyError(
+            f"No injector owns the name {target!r}: pods that ask for it would start without a proxy. "
+            f"Revisions and tags that are there: {', '.join(owned) or 'none'}."
+        )
+
+
 def remembered_labels(namespace: Namespace) -> dict[str, str] | None:
     """Return the injection labels from before a namespace's last move, or None if nothing is remembered.
 
     Raises:
         SafetyError: the annotation was changed by somebody else.
     """
-    text = namespace.annotations.get(PREVIOUS)
+    return remembered(namespace.annotations.get(PREVIOUS), f"namespace {namespace.name}")
+
+
+def remembered(text: str | None, whose: str) -> dict[str, str] | None:
+    """Return what annotation PREVIOUS keeps, or None if nothing is remembered.
+
+    Raises:
+        SafetyError: the annotation was changed by somebody else.
+    """
     if not text:
         return None
     try:
-        remembered = json.loads(text)
-        return {key: value for key, value in injection_labels(remembered).items() if value is not None}
+        return {key: value for key, value in injection_labels(json.loads(text)).items() if value is not None}
     except (ValueError, AttributeError) as exc:
-        raise SafetyError(
-            f"Annotation {PREVIOUS} of namespace {namespace.name} is not what was written there: {text[:80]}"
-        ) from exc
+        raise SafetyError(f"Annotation {PREVIOUS} of {whose} is not what was written there: {text[:80]}") from exc
 
 
 def undo(mesh: Mesh, namespace: Namespace) -> Move | None:
@@ -99,11 +116,11 @@ def undo(mesh: Mesh, namespace: Namespace) -> Move | None:
     Raises:
         SafetyError: the remembered label names something that no injector owns any more.
     """
-    remembered = remembered_labels(namespace)
-    if remembered is None:
+    labels = remembered_labels(namespace)
+    if labels is None:
         return None
-    after = injection_labels(remembered)
-    gone = dangling_name(mesh, remembered)
+    after = injection_labels(labels)
+    gone = dangling_name(mesh, labels)
     if gone is not None:
         raise SafetyError(
             f"Namespace {namespace.name} cannot go back to {_words(after)}: no injector owns {gone!r} any more; "

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     COMPONENT,
+    PREVIOUS,
     REV,
     annotations_of,
     labels_of,
@@ -75,6 +76,8 @@ class Workload:
     placeholder: bool
     labels: Mapping[str, str]
     restart_order: str
+    #: What its pods asked for before it was moved, as annotation PREVIOUS keeps it.
+    previous: str | None
     #: What the controller of an Argo Rollout says of it, or RESTARTING; empty where nobody looks after it.
     phase: str
     #: Whether its last rollout did not get on in its time.
@@ -134,6 +137,7 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
         placeholder=own_proxy == PLACEHOLDER,
         labels=labels_of(obj),
         restart_order=annotations_of(obj).get(RESTART_ORDER, "").strip(),
+        previous=annotations_of(obj).get(PREVIOUS),
         phase=_phase(obj),
         stalled=any(one.get("reason") == DEADLINE for one in (obj.get("status") or {}).get("conditions") or ()),
     )

@@ -13,14 +13,16 @@ import functools
 import time
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
     ConflictError,
     MeshError,
     NotFoundError,
     RolloutError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import PREVIOUS, REV, annotations_of, labels_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import RESTARTED_AT
+from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Choice
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
     ROLLOUT,
@@ -35,6 +37,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker impor
 from ansible_collections.meshops.istio.plugins.module_utils.tools._waiting import Waiting
 
 PATCHES_AT_ONCE = 8
+#: A workload is also written by its controllers, at any time.
+MOVE_TRIES = 10
 
 
 @dataclasses.dataclass
@@ -46,9 +50,12 @@ class Restarter:
     tracker: Tracker
     #: Pods that the whole task replaces.
     pods: int = 0
-    #: Workloads whose restart was begun by an earlier task, with the stamp of their template from before it.
-    resumed: Mapping[Key, str | None] = dataclasses.field(default_factory=dict)
-    previous: dict[Key, str | None] = dataclasses.field(default_factory=dict)
+    #: Workloads whose restart was begun by an earlier task, with the patch that takes it back, if there is one.
+    resumed: Mapping[Key, Json | None] = dataclasses.field(default_factory=dict)
+    #: Workloads whose pods are to ask for another revision.
+    choices: Mapping[Key, Choice] = dataclasses.field(default_factory=dict)
+    #: The patch that takes back what was done.
+    previous: dict[Key, Json] = dataclasses.field(default_factory=dict)
 
     @property
     def client(self) -> Client:
@@ -83,22 +90,59 @@ class Restarter:
         keys = {workload.key for workload in batch}
         before = ((owner.key, pod) for pod in self.snapshot.pods if (owner := self.snapshot.workload_of(pod)))
         self.tracker.follow(keys, ((key, pod) for key, pod in before if key in keys))
-        self.previous.update({key: self.resumed[key] for key in keys if key in self.resumed})
+        self.previous.update({key: back for key in keys if (back := self.resumed.get(key))})
         stamp, fresh = _now(), [workload for workload in batch if workload.key not in self.resumed]
         with concurrent.futures.ThreadPoolExecutor(max_workers=PATCHES_AT_ONCE) as pool:
-            list(pool.map(lambda workload: self._stamp(workload, stamp), fresh))
+            list(pool.map(lambda workload: self._begin(workload, stamp), fresh))
         self.waiting.until_complete(label, batch, self.run.params["batch_timeout"])
         self.gates.pass_through(label, batch)
         self.waiting.progress.finished(sum(workload.replicas for workload in batch))
 
-    def _stamp(self, workload: Workload, stamp: str | None, remember: bool = True) -> None:
-        """Begin a restart, or with None take it back."""
-        if remember:
-            self.previous[workload.key] = workload.template_annotations.get(RESTARTED_AT)
+    def _begin(self, workload: Workload, stamp: str) -> None:
+        """Change the template of a workload, which replaces its pods."""
+        choice = self.choices.get(workload.key)
+        if choice:
+            self.previous[workload.key] = choice.back()
+            self._move(choice)
+        else:
+            self.previous[workload.key] = restart_patch(workload, workload.template_annotations.get(RESTARTED_AT))
+            self._write(workload, restart_patch(workload, stamp))
+
+    def _move(self, choice: Choice) -> None:
+        """Change what the pods of a workload ask for, unless somebody else did since it was read."""
+        workload = choice.workload
+        obj = self.tracker.get(workload.key)
+        for dummy in range(MOVE_TRIES):
+            if obj and _is(workload, obj, choice.after, choice.previous):
+                # our own write, whose answer was lost
+                return self._took(workload, obj)
+            if obj is None or not _is(workload, obj, choice.before, workload.previous):
+                # nothing of it is ours then
+                del self.previous[workload.key]
+                raise RolloutError(f"{workload} was changed or deleted by somebody else meanwhile; run again.")
+            patch = choice.patch()
+            patch["metadata"]["resourceVersion"] = obj["metadata"]["resourceVersion"]
+            try:
+                return self._took(workload, self.client.merge(workload.path, patch, doing=str(choice)))
+            except ConflictError:
+                obj = self._read(workload)
+        del self.previous[workload.key]
+        raise RolloutError(f"{workload} is written by others all the time, so that it could not be moved; run again.")
+
+    def _read(self, workload: Workload) -> Json | None:
         try:
-            answer = self.client.merge(workload.path, restart_patch(workload, stamp), doing=f"Restarting {workload}")
+            return self.client.get(workload.path, doing=f"Reading {workload}")
+        except NotFoundError:
+            return None
+
+    def _write(self, workload: Workload, patch: Json) -> None:
+        try:
+            answer = self.client.merge(workload.path, patch, doing=f"Restarting {workload}")
         except (ConflictError, NotFoundError) as exc:
             raise RolloutError(f"{workload} was deleted or replaced by somebody else meanwhile; run again.") from exc
+        self._took(workload, answer)
+
+    def _took(self, workload: Workload, answer: Json) -> None:
         self.waiting.stamped[workload.key] = answer
         self.tracker.put(workload.key, answer)
 
@@ -136,8 +180,8 @@ class Restarter:
         self.tracker.follow(workload.key for workload in mine)
         for workload in mine:
             try:
-                before = _now() if workload.kind == ROLLOUT else self.previous[workload.key]
-                self._stamp(workload, before, remember=False)
+                back = self.previous[workload.key]
+                self._write(workload, restart_patch(workload, _now()) if workload.kind == ROLLOUT else back)
             except MeshError as exc:
                 problems.append(exc.message)
         self._delete_stuck(mine)
@@ -171,6 +215,13 @@ class Restarter:
                 if state.stays and not pod.ready and pod.uid not in before:
                     doing = f"Deleting the broken pod {pod.name} of a StatefulSet"
                     self.client.request("DELETE", f"{path}/{pod.name}", doing=doing)
+
+
+def _is(workload: Workload, obj: Json, label: str | None, previous: str | None) -> bool:
+    """Whether a workload is still the one that was read, with this label of its pods and this memory."""
+    found = labels_of(obj["spec"]["template"]).get(REV)
+    own = (obj["metadata"].get("uid"), found, annotations_of(obj).get(PREVIOUS))
+    return own == (workload.uid, label, previous)
 
 
 def _now() -> str:

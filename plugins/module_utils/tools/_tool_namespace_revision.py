@@ -17,8 +17,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     SafetyError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import IGNORED_NAMESPACES
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import Move, move, undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import (
+    Move,
+    move,
+    require_owner,
+    undo,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _prove
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import (
@@ -61,7 +66,7 @@ def moves(snapshot: Snapshot, names: list[str], target: str | None, *, enroll: b
     found = [snapshot.namespaces[name] for name in dict.fromkeys(names)]
     if target is None:
         return [step for step in (undo(snapshot.mesh, namespace) for namespace in found) if step]
-    _require_owner(snapshot.mesh, target)
+    require_owner(snapshot.mesh, target)
     outside = [n.name for n in found if not enroll and (snapshot.owned_name(n) is None)]
     if outside:
         raise SafetyError(
@@ -70,16 +75,6 @@ def moves(snapshot: Snapshot, names: list[str], target: str | None, *, enroll: b
             "moving them would inject their next pods. Set enroll=true if that is meant."
         )
     return [step for step in (move(namespace, target) for namespace in found) if step]
-
-
-def _require_owner(mesh: Mesh, target: str) -> None:
-    """Refuse a label that would start pods without a proxy, silently (safety rule S2)."""
-    if mesh.injector(target) is None:
-        owned = sorted({i.owns for i in mesh.injectors if not i.deactivated})
-        raise SafetyError(
-            f"No injector owns the name {target!r}: pods of a namespace with that label would start without a proxy. "
-            f"Revisions and tags that are there: {', '.join(owned) or 'none'}."
-        )
 
 
 def apply(client: Client, steps: list[Move], mesh_label: str) -> None:

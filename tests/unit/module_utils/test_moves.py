@@ -14,9 +14,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, PREVIOUS_REVISION, REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
+    INJECTION,
     PREVIOUS,
+    PREVIOUS_REVISION,
+    REV,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import (
     Move,
     move,
     pick_source,

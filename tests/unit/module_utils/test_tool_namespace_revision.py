@@ -12,8 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import PREVIOUS
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, PREVIOUS, REV
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_namespace_revision import TOOL, check, moves
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi, failure

@@ -13,18 +13,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import PREVIOUS
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import PREVIOUS, REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
+from ansible_collections.meshops.istio.plugins.module_utils.domain._targets import refuse_harm, require_known, targets
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import RESTARTED_AT
 from ansible_collections.meshops.istio.plugins.module_utils.tools._restart import tight_budget
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import (
-    TOOL,
-    check,
-    refuse_harm,
-    targets,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL, check
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi, failure, stream
 from unit.module_utils.running import params, task
@@ -100,26 +95,28 @@ def test_targets(objects: list[b.Json], only: str, expected: dict[str, int]) -> 
 
 
 @pytest.mark.parametrize(
-    ("objects", "kind", "message"),
+    ("objects", "message"),
     [
-        pytest.param(PLANES, ParameterError, "has no namespace shop", id="a missing namespace"),
         pytest.param(
             [*PLANES, *b.namespaces(shop="gone"), b.pod(owner=None)],
-            SafetyError,
             "pod shop/web-1 would come back without a proxy, because .* no injector owns",
             id="domain 3: a dangling label",
         ),
         pytest.param(
             [*PLANES, b.injector("1-29-0", tag="lost"), *b.namespaces(shop="lost"), b.pod(owner=None)],
-            SafetyError,
             "new pods of namespace shop would be rejected .*istiod-1-29-0 .* is gone",
             id="domain 3: an orphan webhook",
         ),
     ],
 )
-def test_harm_is_refused_before_the_first_restart(objects: list[b.Json], kind: type[MeshError], message: str) -> None:
-    with pytest.raises(kind, match=message):
+def test_harm_is_refused_before_the_first_restart(objects: list[b.Json], message: str) -> None:
+    with pytest.raises(SafetyError, match=message):
         refuse_harm(b.snapshot_of(objects), Selection(("shop",)))
+
+
+def test_a_namespace_that_is_not_there_is_refused() -> None:
+    with pytest.raises(ParameterError, match="has no namespace shop"):
+        require_known(b.snapshot_of(PLANES), Selection(("shop",)))
 
 
 def test_harm_elsewhere_does_not_count() -> None:

@@ -1,0 +1,305 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. A share of the workloads that choose their revision by the labels of their own pods.
+
+Whose labels count: the selectors of the webhooks rev.object and object, which ask for a namespace without a label of
+its own (istio/istio manifests/charts/istio-control/istio-discovery/templates/mutatingwebhook.yaml).
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+import json
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape, Verdict, resolve
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
+    DEFAULT,
+    INJECT,
+    INJECTION,
+    PREVIOUS,
+    REV,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import remembered, require_owner
+from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, Stuck, WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
+    ROLLOUT,
+    Unrestartable,
+    Workload,
+    unrestartable,
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """How many percent of the workloads of each namespace are to ask for a revision or tag.
+
+    With a source only those count that ask for it, or asked for it before they were moved.
+    """
+
+    percent: int
+    revision: str = ""
+    source: str | None = None
+
+
+def read_share(params: Mapping[str, t.Any]) -> Share | None:
+    """Return the share that the options ask for, or None.
+
+    Raises:
+        ParameterError: the options do not go together.
+    """
+    percent, revision, source = (params[name] for name in ("percent", "revision", "source_revision"))
+    if percent is None:
+        alone = next((name for name in ("revision", "source_revision") if params[name] is not None), None)
+        if alone:
+            raise ParameterError(f"Parameter {alone} goes with percent, the share of workloads that it is about.")
+        return None
+    if not 0 <= percent <= 100:
+        raise ParameterError(f"Parameter percent: {percent} is not a number from 0 to 100.")
+    if percent and not revision:
+        raise ParameterError("Parameter revision is missing: percent says how many workloads are to ask for it.")
+    return Share(percent, revision or "", source)
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """A workload whose pods are to ask for another revision or tag; None means that they have no such label.
+
+    ``previous`` is what annotation PREVIOUS of the workload keeps from then on.
+    """
+
+    workload: Workload
+    before: str | None
+    after: str | None
+    previous: str | None
+
+    def patch(self) -> dict[str, t.Any]:
+        """Return one merge patch that changes the label and the memory of it together (safety rule S2)."""
+        return label_patch(self.workload, self.after, self.previous)
+
+    def back(self) -> dict[str, t.Any]:
+        """Return the merge patch that makes the workload what it was before, exactly."""
+        return label_patch(self.workload, self.before, self.workload.previous)
+
+    def as_dict(self) -> dict[str, str | None]:
+        """Return the JSON-ready form that results carry."""
+        return {"workload": str(self.workload), "before": self.before, "after": self.after}
+
+    def __str__(self) -> str:
+        return f"move {self.workload}: {_words(self.before)} -> {_words(self.after)}"
+
+
+def _words(label: str | None) -> str:
+    return f"no label {REV}" if label is None else f"{REV}={label}"
+
+
+def label_patch(workload: Workload, label: str | None, previous: str | None) -> dict[str, t.Any]:
+    """Return the merge patch that gives a workload's pods a label, and the workload its memory."""
+    return {
+        "metadata": {"uid": workload.uid, "annotations": {PREVIOUS: previous}},
+        "spec": {"template": {"metadata": {"labels": {REV: label}}}},
+    }
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What a share comes to: the cluster as it will be, what changes for that, and what cannot.
+
+    ``begun`` are the workloads whose move, or way back, an earlier task began: with the patch that takes a move back.
+    """
+
+    snapshot: Snapshot
+    choices: Mapping[WorkloadKey, Choice] = dataclasses.field(default_factory=dict)
+    begun: Mapping[WorkloadKey, dict[str, t.Any] | None] = dataclasses.field(default_factory=dict)
+    stuck: list[Stuck] = dataclasses.field(default_factory=list)
+    rows: list[dict[str, t.Any]] = dataclasses.field(default_factory=list)
+
+    def all_stuck(self, others: list[Stuck]) -> list[Stuck]:
+        """Return what cannot be moved with what cannot be restarted; what is both for one reason only once."""
+        own = {(one.namespace, one.kind, one.name, one.why.code) for one in self.stuck}
+        return [*self.stuck, *(o for o in others if (o.namespace, o.kind, o.name, o.why.code) not in own)]
+
+
+def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
+    """Return what has to change so that the share of the selected workloads asks for the revision.
+
+    Raises:
+        SafetyError: a namespace chooses for its pods, or a workload would lose its proxy.
+    """
+    if share is None:
+        return Plan(snapshot)
+    _refuse_labelled(snapshot, selection)
+    if share.percent:
+        require_owner(snapshot.mesh, share.revision)
+    found = [w for w in snapshot.workloads.values() if selection.selects(w) and chooses(snapshot, w, share.source)]
+    movable = [workload for workload in found if unmovable(workload) is None]
+    asking = chosen(movable, share.percent)
+    made = (_choice(workload, share.revision, asks=workload.key in asking) for workload in movable)
+    choices = {choice.workload.key: choice for choice in made if choice}
+    _refuse_loss(snapshot, choices.values())
+    return Plan(
+        _laid_over(snapshot, movable, choices),
+        choices,
+        _begun(snapshot, [workload for workload in movable if workload.key not in choices]),
+        [_stuck(snapshot, w) for w in found if w not in movable and (share.percent or w.previous)],
+        _rows(movable, asking),
+    )
+
+
+def _refuse_labelled(snapshot: Snapshot, selection: Selection) -> None:
+    for name in selection.namespaces:
+        labels = snapshot.namespaces[name].labels
+        key = next((key for key in (INJECTION, REV) if key in labels), None)
+        if key is not None:
+            raise SafetyError(
+                f"Nothing was restarted: namespace {name} chooses for its pods by label {key}={labels[key]}, so that "
+                "labels of their own count for nothing and no share of them can be moved. Move it as a whole with "
+                "namespace_revision, or leave it out."
+            )
+
+
+def chooses(snapshot: Snapshot, workload: Workload, source: str | None) -> bool:
+    """Return whether the pods of a workload are in the mesh by labels of their own, or it was moved before."""
+    labels = workload.template_labels
+    if workload.component or workload.host_network or labels.get(INJECT) == "false":
+        return False
+    asks = {REV, INJECT} & set(labels) and labels.get(REV, labels.get(INJECT)) != ""
+    verdict = _verdict(snapshot, workload, labels.get(REV))
+    if workload.previous is None and not (asks and (verdict.revision or verdict.rejected)):
+        return False
+    before = labels.get(REV) if workload.previous is None else _previous(workload)
+    return source is None or snapshot.mesh.resolve(DEFAULT if before is None else before) == source
+
+
+def _previous(workload: Workload) -> str | None:
+    return (remembered(workload.previous, str(workload)) or {}).get(REV)
+
+
+def _verdict(snapshot: Snapshot, workload: Workload, label: str | None) -> Verdict:
+    """Return what pods of a workload would get with another label."""
+    labels = _labelled(workload.template_labels, label)
+    namespace = snapshot.namespaces[workload.namespace]
+    shape = PodShape(labels, workload.template_annotations, workload.host_network)
+    return resolve(snapshot.mesh, namespace.name, namespace.labels, shape)
+
+
+def _labelled(labels: Mapping[str, str], label: str | None) -> dict[str, str]:
+    others = {key: value for key, value in labels.items() if key != REV}
+    return others if label is None else {**others, REV: label}
+
+
+def unmovable(workload: Workload) -> Unrestartable | None:
+    """Return why the label of a workload's pods cannot be changed, or would not replace them, or None."""
+    if workload.kind == ROLLOUT:
+        return Unrestartable(
+            "argo_rollout",
+            "a change of its pod template is an update of the Argo Rollout with steps of its own",
+            f"change the label {REV} of its pods where the Rollout is kept, and promote the update",
+        )
+    expressions = workload.selector.get("matchExpressions") or ()
+    if REV in (workload.selector.get("matchLabels") or {}) or any(one.get("key") == REV for one in expressions):
+        return Unrestartable(
+            "selector",
+            f"its selector asks for label {REV} of its pods, and nobody can change a selector",
+            f"create it again with a selector without {REV}",
+        )
+    return unrestartable(workload)
+
+
+def chosen(workloads: Iterable[Workload], percent: int) -> set[WorkloadKey]:
+    """Return the share of each namespace that is moved: those with the lowest hashes, rounded up; gateways last.
+
+    A larger share has all of a smaller one, and each run and each cluster has the same.
+    """
+    groups: dict[str, list[Workload]] = collections.defaultdict(list)
+    for workload in workloads:
+        groups[workload.namespace].append(workload)
+    found = set()
+    for group in groups.values():
+        count = -(-len(group) * percent // 100)
+        found |= {workload.key for workload in sorted(group, key=_place)[:count]}
+    return found
+
+
+def _place(workload: Workload) -> tuple[bool, str]:
+    name = f"{workload.namespace}/{workload.kind}/{workload.name}"
+    return (workload.gateway, hashlib.sha256(name.encode()).hexdigest())
+
+
+def _choice(workload: Workload, revision: str, *, asks: bool) -> Choice | None:
+    """Return what changes at a workload so that it asks for the revision, or again for what it asked for before."""
+    before = workload.template_labels.get(REV)
+    if asks and before != revision:
+        kept = json.dumps({} if before is None else {REV: before}) if workload.previous is None else workload.previous
+        return Choice(workload, before, revision, kept)
+    if not asks and workload.previous is not None:
+        return Choice(workload, before, _previous(workload), None)
+    return None
+
+
+def _refuse_loss(snapshot: Snapshot, choices: Iterable[Choice]) -> None:
+    for choice in choices:
+        verdict = _verdict(snapshot, choice.workload, choice.after)
+        if verdict.revision is None:
+            raise SafetyError(
+                f"Nothing was restarted: with {_words(choice.after)} new pods of {choice.workload} would get no proxy, "
+                f"because {verdict.rejected or verdict.reason}."
+            )
+
+
+def _laid_over(snapshot: Snapshot, workloads: Iterable[Workload], choices: Mapping[WorkloadKey, Choice]) -> Snapshot:
+    """Return the snapshot as it will be: what still runs with another label than its template has is stale then."""
+    labels = {w.key: choices[w.key].after if w.key in choices else w.template_labels.get(REV) for w in workloads}
+
+    def after(workload: Workload) -> Workload:
+        template = _labelled(workload.template_labels, labels[workload.key])
+        return dataclasses.replace(workload, template_labels=template)
+
+    changed = {key: after(snapshot.workloads[key]) for key in choices}
+    pods = (
+        dataclasses.replace(pod, labels=_labelled(pod.labels, labels[owner.key]))
+        if (owner := snapshot.workload_of(pod)) and owner.key in labels
+        else pod
+        for pod in snapshot.pods
+    )
+    return dataclasses.replace(snapshot, workloads={**snapshot.workloads, **changed}, pods=tuple(pods))
+
+
+def _begun(snapshot: Snapshot, workloads: Iterable[Workload]) -> dict[WorkloadKey, dict[str, t.Any] | None]:
+    """Return the workloads whose pods do not have the label of their template yet: they are on their way out.
+
+    Whoever gave the template back what it asked for before left no trace, so that is not taken back.
+    """
+    wanted = {workload.key: workload for workload in workloads if not workload.stalled}
+    found: dict[WorkloadKey, dict[str, t.Any] | None] = {}
+    for pod, dummy in snapshot.judgements:
+        owner = snapshot.workload_of(pod)
+        if owner and owner.key in wanted and pod.labels.get(REV) != owner.template_labels.get(REV):
+            back = None if owner.previous is None else label_patch(owner, _previous(owner), None)
+            found[owner.key] = back
+    return found
+
+
+def _stuck(snapshot: Snapshot, workload: Workload) -> Stuck:
+    why = unmovable(workload)
+    assert why is not None
+    pods = sum(snapshot.workload_of(pod) is workload for pod, dummy in snapshot.judgements)
+    return Stuck(workload.namespace, workload.kind, workload.name, pods, why)
+
+
+def _rows(workloads: Iterable[Workload], asking: Iterable[WorkloadKey]) -> list[dict[str, t.Any]]:
+    """Return, for each namespace, how many workloads choose for themselves and which of them the share is."""
+    groups: dict[str, list[Workload]] = collections.defaultdict(list)
+    for workload in sorted(workloads, key=lambda found: found.key):
+        groups[workload.namespace].append(workload)
+    mine = set(asking)
+    return [
+        {"namespace": name, "workloads": len(group), "asking": [str(w) for w in group if w.key in mine]}
+        for name, group in groups.items()
+    ]

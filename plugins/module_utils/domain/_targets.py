@@ -1,0 +1,87 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. What a restart is about: which workloads, which were begun before, and what forbids it."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Container, Iterable
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import EXTRA, RESTARTED_AT, Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
+    Workload,
+    restart_patch,
+    under_way,
+    unrestartable,
+)
+
+
+def targets(
+    snapshot: Snapshot, selection: Selection, only: str, moved: Container[WorkloadKey] = ()
+) -> dict[Workload, int]:
+    """Return the workloads to restart, with the number of their stale pods (``only=all``: with any number).
+
+    What is moved is restarted by that, also where it has no pods now.
+    """
+    stale = snapshot.stale_workloads(selection.namespaces)
+    chosen = [w for w in snapshot.workloads.values() if selection.selects(w) and unrestartable(w) is None]
+    return {
+        workload: len(stale.get(workload.key, ()))
+        for workload in chosen
+        if workload.key in stale or workload.key in moved or (only == "all" and workload.replicas > 0)
+    }
+
+
+def resumable(snapshot: Snapshot, found: Iterable[Workload]) -> dict[WorkloadKey, dict[str, t.Any] | None]:
+    """Return the workloads whose restart an earlier task began, with the patch that takes it back.
+
+    Only pods of the old template are stale then, and they are on their way out.
+    """
+    stale = snapshot.stale_workloads()
+    return {
+        workload.key: restart_patch(workload, min(_stamps(stale[workload.key])) or None)
+        for workload in found
+        if workload.key in stale and under_way(workload, stale[workload.key])
+    }
+
+
+def _stamps(pods: Iterable[Pod]) -> list[str]:
+    return [pod.annotations.get(RESTARTED_AT) or "" for pod in pods]
+
+
+def require_known(snapshot: Snapshot, selection: Selection) -> None:
+    """Refuse namespaces and workloads that do not exist.
+
+    Raises:
+        ParameterError: with their names.
+    """
+    missing = sorted(set(selection.namespaces) - set(snapshot.namespaces))
+    if missing:
+        raise ParameterError(f"Parameter namespaces: the cluster has no namespace {', '.join(missing)}.")
+    selection.require_names(snapshot.workloads.values())
+
+
+def refuse_harm(snapshot: Snapshot, selection: Selection) -> None:
+    """Refuse restarts that would take workloads down or out of the mesh, before the first one.
+
+    Raises:
+        SafetyError: new pods of a namespace would be rejected, or would lose their proxy.
+    """
+    for pod, judgement in snapshot.judgements:
+        workload = snapshot.workload_of(pod)
+        if pod.namespace not in selection.namespaces or (workload and not selection.selects(workload)):
+            continue
+        if judgement.verdict.rejected:
+            raise SafetyError(
+                f"Nothing was restarted: new pods of namespace {pod.namespace} would be rejected "
+                f"({judgement.verdict.rejected})."
+            )
+        if judgement.condition == EXTRA and "dangling" in judgement.verdict.reason:
+            raise SafetyError(
+                f"Nothing was restarted: pod {pod.namespace}/{pod.name} would come back without a proxy, because "
+                f"{judgement.verdict.reason}. Label the namespace with a revision or tag that exists."
+            )
