@@ -43,6 +43,8 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 #: Objects per page of a list: what is in memory at a time is eight pages, of about 12 kB per injected pod.
 PAGE = 125
 TRIES = 6
+#: An address behind which nobody is costs that much for each try; a server that answers connects within one.
+CONNECT_SECONDS = 10.0
 #: Requests that only ask.
 QUESTIONS = "/apis/authorization.k8s.io/v1/selfsubject"
 BUSY = (429, 502, 503, 504)
@@ -97,15 +99,24 @@ class Client:
         return headers
 
     def _send(
-        self, doing: str, method: str, path: str, params: Mapping[str, t.Any], *, tries: int = TRIES, **kw: t.Any
+        self,
+        doing: str,
+        method: str,
+        path: str,
+        params: Mapping[str, t.Any],
+        *,
+        timeout: float,
+        tries: int = TRIES,
+        **kw: t.Any,
     ) -> t.Any:
         """Send with retries: everything that the server turned away, and reads whose connection broke."""
         url = self.server + path + ("?" + urlencode(params) if params else "")
+        limits = urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout), read=timeout)
         repeatable = method in ("GET", "PATCH") or bool(params.get("dryRun"))
         for attempt in range(1, tries + 1):
             last = attempt == tries
             try:
-                response = self._pool.request(method, url, retries=False, **kw)
+                response = self._pool.request(method, url, retries=False, timeout=limits, **kw)
             except (HTTPError, OSError) as exc:
                 if isinstance(exc, SSLError) and not _hung_up(exc):
                     raise ClusterError(f"{doing} failed: TLS to {self.server} was refused: {exc}") from exc
@@ -234,9 +245,8 @@ class Client:
             "allowWatchBookmarks": "true",
             **params,
         }
-        timeout = urllib3.Timeout(connect=self._timeout, read=seconds + 10)
         response = self._send(
-            doing, "GET", path, query, headers=self._headers({}), timeout=timeout, preload_content=False
+            doing, "GET", path, query, timeout=seconds + 10, headers=self._headers({}), preload_content=False
         )
         try:
             if response.status >= 400:

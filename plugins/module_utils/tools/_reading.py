@@ -98,9 +98,10 @@ def fetch_snapshot(
     With ``surroundings`` also what only checks look at; what may not be read of that is left out and named.
     ``identified`` hears the cluster's identity as soon as it is known, while the rest is still being read.
     """
+    # alone: a cluster that does not answer costs the tries of one request, not of thirty
+    version = client.get("/version", doing="Reading the version of the API server")
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         jobs = _submit_mesh(pool, client, istio_namespace)
-        version = pool.submit(client.get, "/version", doing="Reading the version of the API server")
         namespaces = pool.submit(client.list, NAMESPACES, doing="Reading namespaces", metadata=True)
         crds = [pool.submit(client.list, CRDS, doing="Reading CRDs", metadata=True, labelSelector=s) for s in OF_ISTIO]
         detail = _submit_pods(pool, client) if pods else {}
@@ -114,7 +115,7 @@ def fetch_snapshot(
         identified(ids["kube-system"])
         return Snapshot(
             cluster_id=ids["kube-system"],
-            kubernetes_version=str(version.result().get("gitVersion", "")),
+            kubernetes_version=str(version.get("gitVersion", "")),
             mesh=_mesh_from(jobs, istio_namespace),
             namespaces=names,
             crd_versions={name_of(obj): written_by(obj) for job in crds for obj in job.result()},

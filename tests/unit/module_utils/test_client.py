@@ -6,8 +6,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import socket
 import ssl
+import time
 import typing as t
 from collections.abc import Iterator
 
@@ -297,3 +300,20 @@ def test_login_and_impersonation_are_sent_with_every_request(api: FakeApi) -> No
     headers = api.seen[0].headers
     assert (headers["Authorization"], headers["Impersonate-User"]) == ("Bearer key", "ops")
     assert headers.get_all("Impersonate-Group") == ["a", "b"]
+
+
+def test_an_address_that_swallows_packets_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_client, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(_client, "_backoff", lambda *dummy: 0)
+    with contextlib.ExitStack() as stack:
+        server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        for dummy in range(4):
+            # nobody accepts these, so that whoever comes after them hears nothing
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        client = Client(Connection(host=f"http://127.0.0.1:{server.getsockname()[1]}"), timeout=60)
+        begin = time.monotonic()
+        with pytest.raises(ClusterError, match="cannot be reached"):
+            client.get(SHOP)
+    assert time.monotonic() - begin < 30

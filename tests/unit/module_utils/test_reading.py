@@ -10,7 +10,7 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError, ForbiddenError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ApiError, ClusterError, ForbiddenError
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import (
     CRDS,
     fetch_budgets,
@@ -146,3 +146,11 @@ def test_surroundings_that_may_not_be_read_are_named() -> None:
         found = fetch_snapshot(api.client(), b.SYSTEM, pods=False, surroundings=True)
     assert found.around.nodes == ()
     assert "nodes is forbidden" in found.around.unread["nodes"]
+
+
+def test_a_cluster_that_does_not_answer_is_asked_for_one_thing() -> None:
+    with FakeApi(*CLUSTER) as api:
+        api.script("GET", "/version", failure(500, "not now"))
+        with pytest.raises(ApiError, match="not now"):
+            fetch_snapshot(api.client(), b.SYSTEM, pods=True, surroundings=True)
+        assert [seen.path for seen in api.seen] == ["/version"]
