@@ -62,11 +62,13 @@ def test_an_unsupported_hop(
 
 def test_kubernetes_below_the_minimum(desk: Desk, calm: Cluster, tmp_path: Path) -> None:
     options: Json = {"version": NEW_VERSION, "revision": NEW_REVISION}
+    # the door does not stream: a real istioctl would wait for its watches
+    binary = istioctl(tmp_path, NEW_VERSION)
     with no_write(calm), saying(calm, OLD_KUBERNETES) as url:
         gate = desk.tool(None, "istio_precheck", host=url, **options)
-        install = desk.tool(None, "istio_revision", host=url, istioctl=istioctl(tmp_path, NEW_VERSION), **options)
+        install = desk.tool(None, "istio_revision", host=url, istioctl=binary, **options)
         by_host = {"istio_kubeconfig": None, "istio_context": None, "istio_host": url}
-        play = desk.play([calm], hosts={calm.name: by_host})
+        play = desk.play([calm], hosts={calm.name: by_host}, istio_istioctl=binary)
     assert [row["code"] for row in gate["findings"] if row["severity"] == "error"] == ["MU002"]
     for message in (gate["msg"], install["msg"], play.failure(calm)):
         assert "MU002" in message
