@@ -9,9 +9,11 @@ import argparse
 import sys
 
 from benchmark.crowd import measure
-from benchmark.restart import compare
+from benchmark.restart import REPLICAS, compare, memory
 
 SIZES = (300, 3000, 9999)
+#: Deployments of three pods: 100 pods and 3,000.
+CROWDS = (34, 1000)
 
 
 def precheck() -> int:
@@ -27,15 +29,18 @@ def precheck() -> int:
 
 
 def restarts() -> int:
-    """A hundred Deployments of three pods, restarted at once."""
-    costs = compare(("bare", "ours"))
-    print("client   seconds   CPU s   memory MiB   requests   seconds against the barest client")
+    """A hundred Deployments of three pods, restarted at once; then ten of few and ten of many."""
+    costs = compare(("bare", "kubectl", "kubectl, one status", "ours"))
+    print("client               seconds   CPU s   memory MiB   requests   seconds / bare   CPU / kubectl")
     for name, cost in costs.items():
-        ratio = cost.seconds / costs["bare"].seconds
         print(
-            f"{name:6}   {cost.seconds:7.1f} {cost.cpu_seconds:7.2f} {cost.memory_mib:12.0f} {cost.requests:10.0f}"
-            f"   {ratio:.2f}"
+            f"{name:20} {cost.seconds:7.1f} {cost.cpu_seconds:7.2f} {cost.memory_mib:12.0f} {cost.requests:10.0f}"
+            f"{cost.seconds / costs['bare'].seconds:17.2f} {cost.cpu_seconds / costs['kubectl'].cpu_seconds:15.2f}"
         )
+    print("\npods in the mesh   memory MiB   requests (ten Deployments restarted)")
+    for deployments in CROWDS:
+        cost = memory(deployments)
+        print(f"{deployments * REPLICAS:16} {cost.memory_mib:12.0f} {cost.requests:10.0f}")
     return 0
 
 

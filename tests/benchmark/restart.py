@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same restarts by the barest client and by rollout_restart, side by side on one lab."""
+"""The same restarts by the barest client, by kubectl and by rollout_restart, side by side on one lab."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from lab import Cluster, Lab
+from lab.build import ensure_kubectl
 
 Json = dict[str, Any]
 VERSION, REVISION = "1.30.3", "1-30-3"
@@ -38,6 +39,11 @@ def spaces() -> list[str]:
     return [f"bench-{at}" for at in range(SPACES)]
 
 
+def names_in(space: str) -> list[str]:
+    """Names of the Deployments of a namespace."""
+    return [f"app-{at}" for at in range(DEPLOYMENTS) if spaces()[at % SPACES] == space]
+
+
 def deployment(at: int) -> Json:
     """Three pods that are ready at once."""
     labels = {"app": f"app-{at}"}
@@ -55,38 +61,46 @@ def deployment(at: int) -> Json:
 
 
 @contextmanager
-def crowd() -> Iterator[Cluster]:
-    """A cluster with injected Deployments."""
-    with Lab.start(f"benchmark-{os.getpid()}", clusters=1, report=lambda dummy: None) as lab:
+def crowd(deployments: int = DEPLOYMENTS) -> Iterator[Cluster]:
+    """A cluster with injected Deployments; their proxies would only take time from whatever is measured."""
+    name = f"benchmark-{os.getpid()}"
+    with Lab.start(name, clusters=1, report=lambda dummy: None, proxies=False) as lab:
         cluster = lab.clusters[0]
         cluster.install_istio(VERSION, REVISION)
         label = {"istio.io/rev": REVISION}
         cluster.apply(
             {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": n, "labels": label}} for n in spaces()
         )
-        cluster.apply(map(deployment, range(DEPLOYMENTS)))
-        cluster.wait_ready()
+        cluster.apply(map(deployment, range(deployments)))
+        cluster.wait_ready(timeout=900)
         yield cluster
 
 
-def run(client: str, cluster: Cluster) -> Cost:
+def run(client: str, cluster: Cluster, **variables: str) -> Cost:
     """One run of a client (see `benchmark.clients`) in a process of its own."""
     command = [sys.executable, "-m", "benchmark.clients", client, str(cluster.kubeconfig), cluster.context]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **variables}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
         raise RuntimeError(done.stderr or done.stdout)
-    cluster.wait_ready()
+    cluster.wait_ready(timeout=900)
     return Cost(**json.loads(done.stdout))
 
 
 def compare(clients: tuple[str, ...], rounds: int = ROUNDS) -> dict[str, Cost]:
     """The median round of each client; they take turns, so that a slow moment of the machine meets all of them."""
+    kubectl = str(ensure_kubectl())
     with crowd() as cluster:
         found: dict[str, list[Cost]] = {name: [] for name in clients}
         for name in clients * rounds:
-            found[name].append(run(name, cluster))
+            found[name].append(run(name, cluster, KUBECTL=kubectl))
     return {
         name: Cost(*map(statistics.median, zip(*map(dataclasses.astuple, costs), strict=True)))
         for name, costs in found.items()
     }
+
+
+def memory(deployments: int) -> Cost:
+    """What a restart of ten Deployments costs in a mesh of many."""
+    with crowd(deployments) as cluster:
+        return run("some", cluster)

@@ -59,6 +59,7 @@ ISTIO = {
 }
 HELM = Source("helm", "", 30, 15, 130)
 PROXIES = Source("proxies", "", 10, 3, 60)
+KUBECTL = Source("kubectl", "", 90, 10, 700)
 #: Charts of a release, by the folders of Istio's sources.
 CHARTS = {"base": "base", "istiod": "istio-control/istio-discovery"}
 #: What release-builder writes into the charts of a release, file by file.
@@ -177,6 +178,12 @@ def proxies_home(cache: Path) -> Path:
     return cache / "bin" / f"proxies-{key_of([PROXIES.path], proxies_flags())}"
 
 
+def kubectl_step(cache: Path) -> Step:
+    """kubectl, at the version of the API server; no lab needs it."""
+    home = cache / "bin" / f"kubectl-{key_of([KUBECTL.path], kubernetes_flags())}"
+    return Step(f"kubectl {KUBERNETES_VERSION}", KUBECTL, (".",), kubernetes_flags(), home)
+
+
 def charts_home(cache: Path) -> Path:
     """One folder for all versions, like the one of istioctl."""
     return cache / "bin" / f"charts-{key_of([source.path for source in ISTIO.values()], [HUB, repr(STAMPS)])}"
@@ -229,7 +236,20 @@ def locate(versions: Iterable[str] = ISTIO_VERSIONS) -> Binaries | None:
 def ensure(*, report: Report = print, versions: Iterable[str] = ISTIO_VERSIONS) -> Binaries:
     """Build what is missing and tell where everything lies."""
     cache = cache_folder()
-    steps = steps_for(cache, versions)
+    ensure_steps(steps_for(cache, versions), cache, report)
+    return binaries_in(cache)
+
+
+def ensure_kubectl(report: Report = print) -> Path:
+    """Build kubectl if it is missing and tell where it lies."""
+    cache = cache_folder()
+    step = kubectl_step(cache)
+    ensure_steps([step], cache, report)
+    return step.target / "kubectl"
+
+
+def ensure_steps(steps: Sequence[Step], cache: Path, report: Report) -> None:
+    """Build what of some steps is missing."""
     if not all(step.target.is_dir() for step in steps):
         if not sys.platform.startswith("linux"):
             raise BuildError(f"The lab runs on Linux only, and this is {sys.platform}.")
@@ -239,7 +259,6 @@ def ensure(*, report: Report = print, versions: Iterable[str] = ISTIO_VERSIONS) 
                 build_missing([step for step in steps if not step.target.is_dir()], cache, report)
         except OSError as error:
             raise BuildError(f"The lab's binaries cannot be written to {cache}: {error}.") from error
-    return binaries_in(cache)
 
 
 @contextmanager

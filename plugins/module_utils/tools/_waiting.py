@@ -22,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker impor
 #: A webhook or a quota may refuse a pod for a moment; what lasts longer does not pass by itself.
 PATIENCE_SECONDS = 3.0
 #: Events come in crowds; looking at each by itself costs more than it tells.
-LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.2
 
 
 @dataclasses.dataclass
