@@ -69,7 +69,7 @@ def kubectl(options: Json, *, one_by_one: bool = True) -> int:
 
     def one(space: str) -> None:
         names = [f"deployment/{name}" for name in names_in(space)] if one_by_one else ["deployment"]
-        for step in ("restart", "deployment"), *(("status", name) for name in names):
+        for step in ("restart", "deployment"), *(("status", name, "--timeout", "10m") for name in names):
             subprocess.run([*common, "--namespace", space, "rollout", *step], check=True, stdout=subprocess.DEVNULL)
 
     with concurrent.futures.ThreadPoolExecutor(SPACES) as pool:
