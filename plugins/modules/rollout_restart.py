@@ -571,8 +571,9 @@ changed_meanwhile:
   elements: str
   sample: ["Deployment shop/web, by kubectl-edit"]
 unrestartable:
-  description: Pods that are stale, or whose image is pinned, and that a rollout does not mend. With O(percent) also
-    workloads that choose for themselves and cannot be moved. One entry for each owner and reason.
+  description: Pods that are stale, or whose image is pinned, and that a rollout does not mend, and workloads that have
+    no pods now. With O(percent) also workloads that choose for themselves and cannot be moved. One entry for each
+    owner and reason.
   returned: success
   type: list
   elements: dict
@@ -596,7 +597,8 @@ unrestartable:
     code:
       description:
         - Why no rollout helps. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(argo_rollout),
-          V(custom_owner), V(paused), V(on_delete), V(partition), V(pinned_image) and, with O(percent), V(selector).
+          V(custom_owner), V(paused), V(on_delete), V(partition), V(pinned_image), V(scaled_to_zero) and, with
+          O(percent), V(selector).
       type: str
       sample: job
     reason:

@@ -28,6 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._selectors im
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version, parse
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
     PINNED_IMAGE,
+    SCALED_TO_ZERO,
     Unrestartable,
     Workload,
     top_owner,
@@ -176,6 +177,13 @@ class Snapshot:
         return [
             Stuck(ns, kind, name, count, why) for (ns, kind, name, why), count in sorted(groups.items(), key=_place)
         ]
+
+    def asleep(self, namespaces: Iterable[str]) -> list[Stuck]:
+        """Return the workloads that have no pods now, and whose pods would have a proxy."""
+        wanted = set(namespaces)
+        found = [w for w in self.workloads.values() if w.namespace in wanted and w.replicas == 0]
+        meshed = [w for w in found if self.verdict(w.namespace, w.template_labels).revision]
+        return [Stuck(w.namespace, w.kind, w.name, 0, SCALED_TO_ZERO) for w in sorted(meshed, key=lambda w: w.key)]
 
     def _why_stuck(self, pod: Pod, judgement: Judgement, everything: bool) -> Unrestartable | None:
         workload = self.workload_of(pod)

@@ -50,6 +50,12 @@ class Unrestartable:
     remedy: str
 
 
+#: A workload without pods is not stale, but a restart does not move it either.
+SCALED_TO_ZERO = Unrestartable(
+    "scaled_to_zero", "it has no pods to restart", "nothing: its pods get the new proxy when it is scaled up"
+)
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class Workload:
     """A workload of one of COLLECTIONS as an upgrade sees it; one object per workload and snapshot."""

@@ -152,7 +152,13 @@ def run(run: Run) -> Outcome:
         plan=[described(batch, snapshot) for batch in order],
         stopped_early=bool(remaining),
         remaining=[str(workload) for workload in remaining],
-        unrestartable=[stuck.as_dict() for stuck in share.all_stuck(snapshot.stuck(selection.namespaces))],
+        unrestartable=[
+            found.as_dict()
+            for found in (
+                *share.all_stuck(snapshot.stuck(selection.namespaces)),
+                *snapshot.asleep(selection.namespaces),
+            )
+        ],
         seconds=round(time.monotonic() - began, 1),
     )
     return Outcome(

@@ -398,6 +398,17 @@ def test_s6_what_cannot_be_restarted_is_reported_not_skipped_silently(api: FakeA
     assert {"bare", "once-1"} <= {pod["metadata"]["name"] for pod in of_shop(api)}
 
 
+def test_s6_a_workload_without_pods_is_reported_where_its_pods_would_have_a_proxy(api: FakeApi) -> None:
+    asleep = [b.workload("Deployment", name, replicas=0) for name in ("asleep", "outside")]
+    asleep[1]["spec"]["template"]["metadata"].setdefault("labels", {})["sidecar.istio.io/inject"] = "false"
+    api.objects += asleep
+    result = restart(api, only="all")
+    assert [(row["name"], row["pods"], row["code"]) for row in result["unrestartable"]] == [
+        ("asleep", 0, "scaled_to_zero")
+    ]
+    assert not any("asleep" in name for name in result["restarted"])
+
+
 def test_a_plan_of_the_whole_run_is_followed_in_check_mode() -> None:
     with FakeApi(*b.plane(b.OLD), *b.namespaces(shop=b.OLD), *b.deployed()) as api:
         planned = {"revision": b.NEW, "version": b.NEW_VERSION, "namespaces": ["shop"]}
