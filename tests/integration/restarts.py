@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import json
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -18,7 +19,7 @@ from typing import Any
 
 from integration.meshes import MERGE
 from integration.objects import REV
-from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
+from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk, Play
 from lab import ApiError, Cluster
 
 Json = dict[str, Any]
@@ -97,6 +98,28 @@ def restart(desk: Desk, cluster: Cluster, **options: Any) -> Json:
     return desk.tool(cluster, "rollout_restart", **{"namespaces": [PLACE], "on_failure": "hold", **options})
 
 
+def data_plane(desk: Desk, cluster: Cluster, **variables: Any) -> Play:
+    """The role that moves the namespace to the new revision and restarts it."""
+    given = {
+        "data_plane_revision": NEW_REVISION,
+        "data_plane_version": NEW_VERSION,
+        "data_plane_source_revision": REVISION,
+        "data_plane_waves": [[PLACE]],
+        **variables,
+    }
+    login = {"kubeconfig": "{{ istio_kubeconfig }}", "context": "{{ istio_context }}"}
+    play = {
+        "hosts": "all",
+        "connection": "local",
+        "gather_facts": False,
+        "module_defaults": {"group/meshops.istio.istio": login},
+        "tasks": [{"ansible.builtin.import_role": {"name": "meshops.istio.data_plane"}, "vars": given}],
+    }
+    path = desk.folder / f"data-plane-{next(desk.numbers)}.yml"
+    path.write_text(json.dumps([play]), encoding="utf-8")
+    return desk.play([cluster], playbook=str(path))
+
+
 def template(cluster: Cluster, kind: str, name: str) -> Json:
     """The pod template of a workload."""
     path = f"/apis/apps/v1/namespaces/{PLACE}/{COLLECTIONS[kind]}/{name}"
@@ -161,10 +184,11 @@ class Gatekeeper:
 
 @dataclass
 class Monitor:
-    """The fewest ready pods that each workload of the namespace had at any moment, by a watch."""
+    """The fewest ready pods that each workload of the namespace, and all together, had at any moment, by a watch."""
 
     cluster: Cluster
     fewest: dict[str, int] = field(default_factory=dict)
+    together: int = 0
     _ready: dict[str, str] = field(default_factory=dict)
 
     @contextlib.contextmanager
@@ -174,7 +198,7 @@ class Monitor:
         listed = self.cluster.request("GET", path)
         for pod in listed["items"]:
             self._take("ADDED", pod)
-        self.fewest = dict(collections.Counter(self._ready.values()))
+        self.fewest, self.together = dict(collections.Counter(self._ready.values())), len(self._ready)
         stop = threading.Event()
 
         def follow() -> None:
@@ -185,6 +209,7 @@ class Monitor:
                     self._take(change, pod)
                     counts = collections.Counter(self._ready.values())
                     self.fewest = {name: min(low, counts[name]) for name, low in self.fewest.items()}
+                    self.together = min(self.together, len(self._ready))
 
         thread = threading.Thread(target=follow, daemon=True)
         thread.start()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import signal
 import socket
@@ -17,9 +18,22 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import GoneError
 from integration.meshes import MERGE
 from integration.objects import REV, labels, pods, until
-from integration.restarts import PLACE, Monitor, clocked, move, place, restart, template, two_revisions, workload
+from integration.restarts import (
+    PLACE,
+    Monitor,
+    clocked,
+    data_plane,
+    move,
+    place,
+    restart,
+    template,
+    two_revisions,
+    workload,
+)
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk, Running
 from lab import Cluster
 
@@ -181,27 +195,6 @@ def test_a_failure_in_batch_3_of_5_goes_back_exactly(desk: Desk, cluster: Cluste
     assert monitor.fewest == dict.fromkeys("abcde", 2)
 
 
-def test_nobody_has_fewer_ready_pods_than_the_strategy_allows(desk: Desk, cluster: Cluster) -> None:
-    slow: Json = {"fault": "slow-start", "delay": "1s", "replicas": 4}
-    one_down = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
-    place(
-        cluster,
-        workload("Deployment", "surges", **slow, strategy={"rollingUpdate": {"maxSurge": 2, "maxUnavailable": 0}}),
-        workload("Deployment", "down", **slow, strategy=one_down),
-        workload("StatefulSet", "set", **slow),
-    )
-    selector = {"matchLabels": {"app": "down"}}
-    budget: Json = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget"}
-    budget |= {"metadata": {"name": "down", "namespace": PLACE}, "spec": {"maxUnavailable": 1, "selector": selector}}
-    cluster.apply([budget])
-    move(desk, cluster)
-    monitor = Monitor(cluster)
-    with monitor.watching():
-        result = restart(desk, cluster, gates={"soak": 2})
-    assert not result.get("failed"), result
-    assert monitor.fewest == {"surges": 4, "down": 3, "set": 3}
-
-
 class Cutter:
     """Stands between a client and the API server, and cuts all connections every two seconds."""
 
@@ -268,6 +261,30 @@ def test_connections_that_are_cut_every_two_seconds_change_nothing(desk: Desk, c
     assert result["batches"] == [["Deployment restarts/a", "Deployment restarts/b"], ["Deployment restarts/c"]]
 
 
+def test_versions_that_the_api_server_has_forgotten_change_nothing(
+    desk: Desk, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every other watch asks for what was before the cluster's first pod, which the API server answers with 410."""
+    place(cluster, *(workload("Deployment", name, fault="slow-start", delay="2s") for name in "abc"))
+    move(desk, cluster)
+    watch, turns, gone = Client.watch, itertools.count(), []
+
+    def forgetful(self: Client, path: str, *, resource_version: str, seconds: int, **query: Any) -> Iterator[Json]:
+        version = resource_version if next(turns) % 2 else "1"
+        try:
+            yield from watch(self, path, resource_version=version, seconds=min(seconds, 1), **query)
+        except GoneError:
+            gone.append(path)
+            raise
+
+    monkeypatch.setattr(Client, "watch", forgetful)
+    result = restart(desk, cluster, batch_size=2)
+    assert not result.get("failed"), result
+    assert {path.rpartition("/")[2] for path in gone} == {"deployments", "pods"}
+    assert versions(cluster) == {name: {NEW_VERSION} for name in "abc"}
+    assert result["batches"] == [["Deployment restarts/a", "Deployment restarts/b"], ["Deployment restarts/c"]]
+
+
 def started(desk: Desk, cluster: Cluster) -> Running:
     """A playbook that restarts the namespace, one workload after the other."""
     task = {"meshops.istio.rollout_restart": {"namespaces": [PLACE], "batch_size": 1}}
@@ -316,25 +333,7 @@ def test_tasks_of_the_user_after_a_wave(desk: Desk, cluster: Cluster, answers: b
     before.write_text(json.dumps([{"ansible.builtin.debug": {"msg": "before {{ data_plane_wave | join }}"}}]))
     that = {"that": [answers, f"data_plane_wave == ['{PLACE}']", "data_plane_wave_restart.restarted | length == 1"]}
     after.write_text(json.dumps([{"ansible.builtin.assert": that}]))
-    variables = {
-        "data_plane_revision": NEW_REVISION,
-        "data_plane_version": NEW_VERSION,
-        "data_plane_source_revision": REVISION,
-        "data_plane_waves": [[PLACE]],
-        "data_plane_hooks": {"before_wave": str(before), "after_wave": str(after)},
-    }
-    role = {"ansible.builtin.import_role": {"name": "meshops.istio.data_plane"}, "vars": variables}
-    login = {"kubeconfig": "{{ istio_kubeconfig }}", "context": "{{ istio_context }}"}
-    play = {
-        "hosts": "all",
-        "connection": "local",
-        "gather_facts": False,
-        "module_defaults": {"group/meshops.istio.istio": login},
-        "tasks": [role],
-    }
-    path = desk.folder / f"hooks-{answers}.yml"
-    path.write_text(json.dumps([play]), encoding="utf-8")
-    ended = desk.play([cluster], playbook=str(path))
+    ended = data_plane(desk, cluster, data_plane_hooks={"before_wave": str(before), "after_wave": str(after)})
     assert (ended.returncode == 0) is well, ended.output
     assert f"before {PLACE}" in ended.output
     assert versions(cluster) == {"a": {NEW_VERSION if well else VERSION}}
