@@ -44,14 +44,38 @@ TOGETHER = {
     "test_safety_installs.py": "test_safety.py",
     "test_safety_removal.py": "test_safety.py",
 }
+#: What takes longest begins first, so that the processes end at about the same time.
+LONGEST = (
+    "test_safety.py",
+    "test_in_place.py",
+    "test_pace.py",
+    "test_gates.py",
+    "test_rollback.py",
+    "test_canary.py",
+    "test_helm.py",
+    "test_downgrade.py",
+    "test_killed.py",
+    "test_handover.py",
+)
+
+
+def scope(nodeid: str) -> str:
+    """The file that stands for all tests that look at the same clusters."""
+    name = nodeid.partition("::")[0].rpartition("/")[2]
+    return TOGETHER.get(name, name)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes longest first, and what stands together beside each other."""
+    ranks = {name: number for number, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: (ranks.get(scope(item.nodeid), len(ranks)), scope(item.nodeid)))
 
 
 class ByClusters(LoadScopeScheduling):
     """Give one process all tests that look at the same clusters, in order."""
 
     def _split_scope(self, nodeid: str) -> str:
-        name = nodeid.partition("::")[0].rpartition("/")[2]
-        return TOGETHER.get(name, name)
+        return scope(nodeid)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
