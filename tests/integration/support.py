@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import itertools
 import json
@@ -18,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Tool, execute
@@ -247,6 +249,19 @@ class Desk:
     def play(self, clusters: Iterable[Cluster], *flags: str, **options: Any) -> Play:
         """Run ansible-playbook on some clusters and read its results."""
         return self.start(clusters, *flags, **options).end()
+
+
+def log_in(cluster: Cluster, account: Json, granted: Iterable[Json], folder: Path) -> Json:
+    """Make a ServiceAccount with what it is granted, and return the auth options that log in as it."""
+    cluster.apply([{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}, *granted])
+    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []}}
+    path = f"/api/v1/namespaces/{account['namespace']}/serviceaccounts/{account['name']}/token"
+    token = cluster.request("POST", path, body)["status"]["token"]
+    known = yaml.safe_load(cluster.kubeconfig.read_text(encoding="utf-8"))["clusters"]
+    (own,) = [one["cluster"] for one in known if one["cluster"]["server"] == cluster.server]
+    authority = folder / "ca.crt"
+    authority.write_bytes(base64.b64decode(own["certificate-authority-data"]))
+    return {"host": cluster.server, "api_key": token, "ca_cert": str(authority)}
 
 
 def environment(folder: Path, record: Path) -> dict[str, str]:

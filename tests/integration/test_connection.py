@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
 from integration.objects import labels
-from integration.support import NEW_REVISION, NEW_VERSION, REVISION, Desk, Play
+from integration.support import NEW_REVISION, NEW_VERSION, REVISION, Desk, Play, log_in
 from lab import Cluster
 
 Json = dict[str, Any]
@@ -114,8 +113,8 @@ def test_a_module_moves_a_namespace_and_takes_it_back(desk: Desk, cluster: Clust
 
 
 @pytest.fixture(scope="module")
-def token(cluster: Cluster) -> str:
-    """A token of a ServiceAccount that may do everything."""
+def login(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Json:
+    """What logs in as a ServiceAccount that may do everything."""
     account = {"name": "engineer", "namespace": "default"}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
     binding = {
@@ -125,10 +124,7 @@ def token(cluster: Cluster) -> str:
         "roleRef": role,
         "subjects": [{"kind": "ServiceAccount", **account}],
     }
-    cluster.apply([{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}, binding])
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []}}
-    path = "/api/v1/namespaces/default/serviceaccounts/engineer/token"
-    return str(cluster.request("POST", path, body)["status"]["token"])
+    return log_in(cluster, account, [binding], tmp_path_factory.mktemp("login"))
 
 
 def known_secrets(cluster: Cluster) -> list[str]:
@@ -138,30 +134,15 @@ def known_secrets(cluster: Cluster) -> list[str]:
     return encoded + [base64.b64decode(text).decode().splitlines()[1] for text in encoded]
 
 
-def authority(cluster: Cluster, folder: Path) -> Path:
-    """The certificate of the cluster's authority in a file."""
-    known = yaml.safe_load(cluster.kubeconfig.read_text(encoding="utf-8"))
-    (found,) = [one["cluster"] for one in known["clusters"] if one["cluster"]["server"] == cluster.server]
-    path = folder / "ca.crt"
-    path.write_bytes(base64.b64decode(found["certificate-authority-data"]))
-    return path
-
-
 @pytest.mark.parametrize("connection", ["local", "elsewhere"])
-def test_a_token_logs_in_and_is_never_shown(
-    desk: Desk, cluster: Cluster, token: str, connection: str, tmp_path: Path
-) -> None:
-    login = {
-        "istio_host": cluster.server,
-        "istio_api_key": token,
-        "istio_ca_cert": str(authority(cluster, tmp_path)),
-        "ansible_connection": connection,
-    }
+def test_a_token_logs_in_and_is_never_shown(desk: Desk, cluster: Cluster, login: Json, connection: str) -> None:
+    own = {"ansible_connection": connection, **{f"istio_{key}": value for key, value in login.items()}}
+    token = login["api_key"]
     install = {"revision": NEW_REVISION, "version": NEW_VERSION, "istioctl": "{{ istio_istioctl }}"}
     tasks: list[Json] = [{"meshops.istio.istio_info": {}}, {"meshops.istio.istio_revision": install}]
-    by_token = {"host": "{{ istio_host }}", "api_key": "{{ istio_api_key }}", "ca_cert": "{{ istio_ca_cert }}"}
+    by_token = {key: f"{{{{ istio_{key} }}}}" for key in login}
     book = playbook(desk, tasks, by_token)
-    running = desk.start([cluster], "--check", "--diff", "-vvv", playbook=book, hosts={cluster.name: login})
+    running = desk.start([cluster], "--check", "--diff", "-vvv", playbook=book, hosts={cluster.name: own})
     play = running.end().require_success()
     told = play.output + running.record.read_text(encoding="utf-8")
     assert len(play.of(cluster, "istio_revision")[0]["changes"]) > 20

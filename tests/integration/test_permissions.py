@@ -5,19 +5,17 @@
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._around import Permission
 from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import ASKING, LOOKING, NEEDED, READING
 from integration.meshes import assert_sound, drop_unrestartable
 from integration.safety import no_write, refusal
-from integration.support import NEW_REVISION, NEW_VERSION, Desk
+from integration.support import NEW_REVISION, NEW_VERSION, Desk, log_in
 from lab import Cluster
 from tools.pages import roles
 
@@ -39,12 +37,8 @@ def cluster(desk: Desk) -> Cluster:
 @pytest.fixture
 def login(cluster: Cluster, tmp_path: Path) -> Login:
     """Make a ServiceAccount with exactly some permissions, and return the auth options that log in as it."""
-    known = yaml.safe_load(cluster.kubeconfig.read_text(encoding="utf-8"))["clusters"]
-    (own,) = [one["cluster"] for one in known if one["cluster"]["server"] == cluster.server]
-    authority = tmp_path / "ca.crt"
-    authority.write_bytes(base64.b64decode(own["certificate-authority-data"]))
 
-    def log_in(name: str, wanted: Iterable[Permission]) -> Json:
+    def of(name: str, wanted: Iterable[Permission]) -> Json:
         account = {"name": name, "namespace": NAMESPACE}
         subjects = [{"kind": "ServiceAccount", **account}]
         granted = roles(name, wanted, NAMESPACE)
@@ -57,13 +51,9 @@ def login(cluster: Cluster, tmp_path: Path) -> Login:
             }
             for role in granted
         ]
-        cluster.apply([{"apiVersion": "v1", "kind": "ServiceAccount", "metadata": account}, *granted, *bindings])
-        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"audiences": []}}
-        path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{name}/token"
-        token = cluster.request("POST", path, body)["status"]["token"]
-        return {"host": cluster.server, "api_key": token, "ca_cert": str(authority)}
+        return log_in(cluster, account, [*granted, *bindings], tmp_path)
 
-    return log_in
+    return of
 
 
 def test_a_reader_may_look_and_is_told_what_an_upgrade_needs(desk: Desk, cluster: Cluster, login: Login) -> None:

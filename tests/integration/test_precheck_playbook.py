@@ -95,10 +95,8 @@ def test_every_cluster_is_looked_at_before_one_fails(fleet: Any, broken: Cluster
     assert [one.result["msg"] for one in play.results if one.task == SUM] == [found["lines"]]
 
 
-def test_a_second_run_and_check_mode_say_the_same(fleet: Any) -> None:
-    first = handed_on(fleet())
-    assert handed_on(fleet()) == first
-    assert handed_on(fleet("--check")) == first
+def test_check_mode_says_the_same(fleet: Any) -> None:
+    assert handed_on(fleet("--check")) == handed_on(fleet())
 
 
 def test_a_limit_leaves_others_out_and_a_healthy_cluster_fits_on_a_screen(fleet: Any, gated: Cluster) -> None:
