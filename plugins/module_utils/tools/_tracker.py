@@ -159,7 +159,8 @@ class Tracker:
             known = self._objects.get(key)
             if change == "DELETED":
                 self._gone.add(obj["metadata"].get("uid", ""))
-                self._objects.pop(key, None)
+                if known is not None and known["metadata"].get("uid") == obj["metadata"].get("uid"):
+                    del self._objects[key]
             elif known is None or _at_least_as_new(obj, known):
                 # an event from before our own write must not hide it
                 self._objects[key] = obj

@@ -74,6 +74,13 @@ def test_a_deletion_is_noticed(api: FakeApi) -> None:
         assert soon(tracker, lambda: tracker.get(KEY) is None)
 
 
+def test_the_deletion_of_a_namesake_of_before_is_none(api: FakeApi) -> None:
+    with follow(api, stream(version(2, "DELETED", uid="a namesake"), version(3))) as tracker:
+        assert soon(tracker, lambda: generation(tracker) == 3)
+        tracker._take(KEY, "DELETED", version(4, uid="a namesake")["object"])
+        assert generation(tracker) == 3
+
+
 def test_a_bookmark_is_no_object_but_moves_on(api: FakeApi) -> None:
     bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "77"}}}
     with follow(api, stream(bookmark)) as tracker:
