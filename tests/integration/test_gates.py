@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import itertools
 import json
@@ -264,18 +265,17 @@ def test_connections_that_are_cut_every_two_seconds_change_nothing(desk: Desk, c
 def test_versions_that_the_api_server_has_forgotten_change_nothing(
     desk: Desk, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Every other watch asks for what was before the cluster's first pod, which the API server answers with 410."""
+    """Every other watch ends with 410, as an API server that was started anew answers, and all end every second."""
     place(cluster, *(workload("Deployment", name, fault="slow-start", delay="2s") for name in "abc"))
     move(desk, cluster)
-    watch, turns, gone = Client.watch, itertools.count(), []
+    watch, gone = Client.watch, list[str]()
+    turns: dict[str, Iterator[int]] = collections.defaultdict(itertools.count)
 
     def forgetful(self: Client, path: str, *, resource_version: str, seconds: int, **query: Any) -> Iterator[Json]:
-        version = resource_version if next(turns) % 2 else "1"
-        try:
-            yield from watch(self, path, resource_version=version, seconds=min(seconds, 1), **query)
-        except GoneError:
+        if next(turns[path]) % 2:
             gone.append(path)
-            raise
+            raise GoneError(f"too old resource version: {resource_version}", 410, "Expired")
+        yield from watch(self, path, resource_version=resource_version, seconds=min(seconds, 1), **query)
 
     monkeypatch.setattr(Client, "watch", forgetful)
     result = restart(desk, cluster, batch_size=2)
@@ -326,17 +326,33 @@ def test_an_interrupted_run_is_finished_by_the_next_and_nothing_restarts_twice(
     assert {key: pods(cluster, [PLACE])[key] for key in kept} == {key: before[key] for key in kept}
 
 
-@pytest.mark.parametrize(("answers", "well"), [(True, True), (False, False)], ids=["passes", "fails"])
-def test_tasks_of_the_user_after_a_wave(desk: Desk, cluster: Cluster, answers: bool, well: bool) -> None:
+@pytest.mark.parametrize(
+    ("fails", "sentence"),
+    [
+        pytest.param("", "", id="passes"),
+        pytest.param("before", "Assertion failed", id="fails before"),
+        pytest.param("after", f"The tasks after the wave {PLACE} failed, it was moved back", id="fails after"),
+    ],
+)
+def test_tasks_of_the_user_around_a_wave(desk: Desk, cluster: Cluster, fails: str, sentence: str) -> None:
+    """A wave whose tasks fail before it is not begun, and one whose tasks fail after it goes back."""
     place(cluster, workload("Deployment", "a"))
-    before, after = (desk.folder / f"{name}-{answers}.yml" for name in ("before", "after"))
-    before.write_text(json.dumps([{"ansible.builtin.debug": {"msg": "before {{ data_plane_wave | join }}"}}]))
-    that = {"that": [answers, f"data_plane_wave == ['{PLACE}']", "data_plane_wave_restart.restarted | length == 1"]}
-    after.write_text(json.dumps([{"ansible.builtin.assert": that}]))
-    ended = data_plane(desk, cluster, data_plane_hooks={"before_wave": str(before), "after_wave": str(after)})
-    assert (ended.returncode == 0) is well, ended.output
-    assert f"before {PLACE}" in ended.output
-    assert versions(cluster) == {"a": {NEW_VERSION if well else VERSION}}
-    assert labels(cluster)[PLACE][REV] == (NEW_REVISION if well else REVISION)
-    if not well:
-        assert f"The tasks after the wave {PLACE} failed, it was moved back" in ended.failure(cluster)
+    running = pods(cluster, [PLACE])
+    expected = {
+        "before": [fails != "before", f"data_plane_wave == ['{PLACE}']"],
+        "after": [fails != "after", "data_plane_wave_restart.restarted | length == 1"],
+    }
+    hooks = {}
+    for name, that in expected.items():
+        path = desk.folder / f"{name}-{next(desk.numbers)}.yml"
+        path.write_text(json.dumps([{"ansible.builtin.assert": {"that": that, "success_msg": f"{name} is well"}}]))
+        hooks[f"{name}_wave"] = str(path)
+    ended = data_plane(desk, cluster, data_plane_hooks=hooks)
+    assert (ended.returncode == 0) is (not fails), ended.output
+    assert ("before is well" in ended.output) is (fails != "before")
+    assert ("after is well" in ended.output) is (not fails)
+    assert versions(cluster) == {"a": {VERSION if fails else NEW_VERSION}}
+    assert labels(cluster)[PLACE][REV] == (REVISION if fails else NEW_REVISION)
+    if fails:
+        assert sentence in ended.failure(cluster)
+        assert (pods(cluster, [PLACE]) == running) is (fails == "before")
