@@ -33,6 +33,13 @@ options:
         type: list
         elements: str
         default: []
+      workloads:
+        description:
+          - Workloads that would have been moved to O(planned.revision) by the labels of their pods, such as
+            V(Deployment tools/wiki).
+        type: list
+        elements: str
+        default: []
       tags:
         description:
           - Tags that would have been moved to O(planned.revision).

@@ -186,6 +186,16 @@ namespaces:
       description: Revision that this leads to. Null if no webhook owns the name, so that pods start without a proxy.
       type: str
       sample: 1-31-0
+    own_choice:
+      description: Whether it has neither of the labels that choose for all its pods, so that labels of their own count.
+      type: bool
+      sample: false
+    moved_workloads:
+      description: Workloads in it that M(meshops.istio.rollout_restart) moved by the labels of their pods, with
+        O(meshops.istio.rollout_restart#module:percent).
+      type: list
+      elements: str
+      sample: []
     moved_from:
       description: Injection labels from before its last move by M(meshops.istio.namespace_revision). Null if it was
         not moved.

@@ -71,7 +71,8 @@ options:
   percent:
     description:
       - This share of the selected workloads that choose for themselves asks for O(revision), by the label
-        C(istio.io/rev) of its pods. The others ask for what they asked for before. V(0) puts everything back.
+        C(istio.io/rev) of its pods. The others ask for what they asked for before. V(0) puts everything back. Nothing
+        but the share and what leaves it is restarted then.
       - A workload chooses for itself if its namespace has neither the label C(istio.io/rev) nor C(istio-injection), and
         its pods have a proxy by their own label C(istio.io/rev) or C(sidecar.istio.io/inject=true). Any other workload
         is not counted and not moved. A namespace with one of the two labels fails the task before anything is
@@ -89,11 +90,12 @@ options:
   revision:
     description:
       - Revision or tag for O(percent) to move to. Needed if that is above V(0).
+      - What leaves the share goes back from this revision only. Without it V(0) puts back whatever was moved.
     type: str
   source_revision:
     description:
-      - With O(percent), only workloads count that ask for this revision, by its name, a tag or as the default, or asked
-        for it before they were moved.
+      - With O(percent), only workloads count that ask for this revision, by its name, a tag or as the default, or
+        asked for it before they were moved.
     type: str
   batch_size:
     description:

@@ -24,7 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     Mesh,
     Revision,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version, parse
 
 
@@ -195,12 +195,35 @@ def with_tags(mesh: Mesh, tags: Iterable[str], revision: str) -> Mesh:
     return dataclasses.replace(mesh, tag_services=services, validators={**mesh.validators, **own})
 
 
+def relabelled(labels: Mapping[str, str], revision: str | None) -> dict[str, str]:
+    """Return the labels of a pod that asks for another revision or tag, or with None for none."""
+    others = {key: value for key, value in labels.items() if key != REV}
+    return others if revision is None else {**others, REV: revision}
+
+
+def with_labels(snapshot: Snapshot, labels: Mapping[WorkloadKey, str | None]) -> Snapshot:
+    """Return the snapshot as it would be with these labels of pods: what does not run by them is stale then."""
+    changed = {
+        key: dataclasses.replace(found, template_labels=relabelled(found.template_labels, labels[key]))
+        for key, found in snapshot.workloads.items()
+        if key in labels
+    }
+    pods = (
+        dataclasses.replace(pod, labels=relabelled(pod.labels, labels[owner.key]))
+        if (owner := snapshot.workload_of(pod)) and owner.key in labels
+        else pod
+        for pod in snapshot.pods
+    )
+    return dataclasses.replace(snapshot, workloads={**snapshot.workloads, **changed}, pods=tuple(pods))
+
+
 def planned(snapshot: Snapshot, plan: Mapping[str, t.Any] | None) -> Snapshot:
     """Return the snapshot as earlier steps of a run would leave it; for check mode, where they wrote nothing.
 
     Args:
         plan: revision and version (installed), tags (moved to the revision), namespaces (moved to it, or with
-            ``restored`` back to their remembered labels) and restored_tags (back to where they pointed).
+            ``restored`` back to their remembered labels), workloads (whose pods ask for it by themselves) and
+            restored_tags (back to where they pointed).
     """
     if not plan:
         return snapshot
@@ -220,7 +243,9 @@ def planned(snapshot: Snapshot, plan: Mapping[str, t.Any] | None) -> Snapshot:
         return dataclasses.replace(found, labels={**_unlabelled(found), REV: revision}) if revision else found
 
     namespaces = {name: after(found) if name in moved else found for name, found in snapshot.namespaces.items()}
-    return dataclasses.replace(snapshot, mesh=mesh, namespaces=namespaces)
+    asking = set(plan.get("workloads") or ())
+    labels = {key: revision for key, found in snapshot.workloads.items() if str(found) in asking}
+    return dataclasses.replace(with_labels(snapshot, labels), mesh=mesh, namespaces=namespaces)
 
 
 def _unlabelled(namespace: Namespace) -> dict[str, str]:

@@ -24,8 +24,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     INJECTION,
     PREVIOUS,
     REV,
+    Mesh,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import remembered, require_owner
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import (
+    relabelled,
+    remembered,
+    require_owner,
+    with_labels,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, Stuck, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
@@ -111,10 +117,12 @@ def label_patch(workload: Workload, label: str | None, previous: str | None) -> 
 class Plan:
     """What a share comes to: the cluster as it will be, what changes for that, and what cannot.
 
+    ``about`` is all that may be restarted: the share, what leaves it, and what was begun; None where there is no share.
     ``begun`` are the workloads whose move, or way back, an earlier task began: with the patch that takes a move back.
     """
 
     snapshot: Snapshot
+    about: frozenset[WorkloadKey] | None = None
     choices: Mapping[WorkloadKey, Choice] = dataclasses.field(default_factory=dict)
     begun: Mapping[WorkloadKey, dict[str, t.Any] | None] = dataclasses.field(default_factory=dict)
     stuck: list[Stuck] = dataclasses.field(default_factory=list)
@@ -140,13 +148,16 @@ def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
     found = [w for w in snapshot.workloads.values() if selection.selects(w) and chooses(snapshot, w, share.source)]
     movable = [workload for workload in found if unmovable(workload) is None]
     asking = chosen(movable, share.percent)
-    made = (_choice(workload, share.revision, asks=workload.key in asking) for workload in movable)
+    made = (_choice(snapshot.mesh, workload, share.revision, asks=workload.key in asking) for workload in movable)
     choices = {choice.workload.key: choice for choice in made if choice}
     _refuse_loss(snapshot, choices.values())
+    begun = _begun(snapshot, [workload for workload in movable if workload.key not in choices])
+    labels = {w.key: choices[w.key].after if w.key in choices else w.template_labels.get(REV) for w in movable}
     return Plan(
-        _laid_over(snapshot, movable, choices),
+        with_labels(snapshot, labels),
+        frozenset({*asking, *choices, *begun}),
         choices,
-        _begun(snapshot, [workload for workload in movable if workload.key not in choices]),
+        begun,
         [_stuck(snapshot, w) for w in found if w not in movable and (share.percent or w.previous)],
         _rows(movable, asking),
     )
@@ -173,8 +184,8 @@ def chooses(snapshot: Snapshot, workload: Workload, source: str | None) -> bool:
     verdict = _verdict(snapshot, workload, labels.get(REV))
     if workload.previous is None and not (asks and (verdict.revision or verdict.rejected)):
         return False
-    before = labels.get(REV) if workload.previous is None else _previous(workload)
-    return source is None or snapshot.mesh.resolve(DEFAULT if before is None else before) == source
+    asked = {labels.get(REV)} if workload.previous is None else {labels.get(REV), _previous(workload)}
+    return source is None or source in {snapshot.mesh.resolve(DEFAULT if name is None else name) for name in asked}
 
 
 def _previous(workload: Workload) -> str | None:
@@ -183,15 +194,10 @@ def _previous(workload: Workload) -> str | None:
 
 def _verdict(snapshot: Snapshot, workload: Workload, label: str | None) -> Verdict:
     """Return what pods of a workload would get with another label."""
-    labels = _labelled(workload.template_labels, label)
+    labels = relabelled(workload.template_labels, label)
     namespace = snapshot.namespaces[workload.namespace]
     shape = PodShape(labels, workload.template_annotations, workload.host_network)
     return resolve(snapshot.mesh, namespace.name, namespace.labels, shape)
-
-
-def _labelled(labels: Mapping[str, str], label: str | None) -> dict[str, str]:
-    others = {key: value for key, value in labels.items() if key != REV}
-    return others if label is None else {**others, REV: label}
 
 
 def unmovable(workload: Workload) -> Unrestartable | None:
@@ -232,13 +238,18 @@ def _place(workload: Workload) -> tuple[bool, str]:
     return (workload.gateway, hashlib.sha256(name.encode()).hexdigest())
 
 
-def _choice(workload: Workload, revision: str, *, asks: bool) -> Choice | None:
-    """Return what changes at a workload so that it asks for the revision, or again for what it asked for before."""
+def _choice(mesh: Mesh, workload: Workload, revision: str, *, asks: bool) -> Choice | None:
+    """Return what changes at a workload so that it asks for the revision, or again for what it asked for before.
+
+    Who leaves the share of a revision goes back, not who was moved to another one, such as by the last upgrade.
+    """
     before = workload.template_labels.get(REV)
     if asks and before != revision:
-        kept = json.dumps({} if before is None else {REV: before}) if workload.previous is None else workload.previous
+        kept = workload.previous
+        if kept is None or ((name := _previous(workload)) is not None and mesh.injector(name) is None):
+            kept = json.dumps({} if before is None else {REV: before})
         return Choice(workload, before, revision, kept)
-    if not asks and workload.previous is not None:
+    if not asks and workload.previous is not None and revision in ("", before):
         return Choice(workload, before, _previous(workload), None)
     return None
 
@@ -251,24 +262,6 @@ def _refuse_loss(snapshot: Snapshot, choices: Iterable[Choice]) -> None:
                 f"Nothing was restarted: with {_words(choice.after)} new pods of {choice.workload} would get no proxy, "
                 f"because {verdict.rejected or verdict.reason}."
             )
-
-
-def _laid_over(snapshot: Snapshot, workloads: Iterable[Workload], choices: Mapping[WorkloadKey, Choice]) -> Snapshot:
-    """Return the snapshot as it will be: what still runs with another label than its template has is stale then."""
-    labels = {w.key: choices[w.key].after if w.key in choices else w.template_labels.get(REV) for w in workloads}
-
-    def after(workload: Workload) -> Workload:
-        template = _labelled(workload.template_labels, labels[workload.key])
-        return dataclasses.replace(workload, template_labels=template)
-
-    changed = {key: after(snapshot.workloads[key]) for key in choices}
-    pods = (
-        dataclasses.replace(pod, labels=_labelled(pod.labels, labels[owner.key]))
-        if (owner := snapshot.workload_of(pod)) and owner.key in labels
-        else pod
-        for pod in snapshot.pods
-    )
-    return dataclasses.replace(snapshot, workloads={**snapshot.workloads, **changed}, pods=tuple(pods))
 
 
 def _begun(snapshot: Snapshot, workloads: Iterable[Workload]) -> dict[WorkloadKey, dict[str, t.Any] | None]:

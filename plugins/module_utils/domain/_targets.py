@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Container, Iterable
+from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import EXTRA, RESTARTED_AT, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
+from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Plan
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
     Workload,
@@ -20,19 +21,19 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads im
 )
 
 
-def targets(
-    snapshot: Snapshot, selection: Selection, only: str, moved: Container[WorkloadKey] = ()
-) -> dict[Workload, int]:
+def targets(snapshot: Snapshot, selection: Selection, only: str, share: Plan) -> dict[Workload, int]:
     """Return the workloads to restart, with the number of their stale pods (``only=all``: with any number).
 
     What is moved is restarted by that, also where it has no pods now.
     """
     stale = snapshot.stale_workloads(selection.namespaces)
+    meant = {*stale, *share.choices, *share.begun}
     chosen = [w for w in snapshot.workloads.values() if selection.selects(w) and unrestartable(w) is None]
     return {
         workload: len(stale.get(workload.key, ()))
         for workload in chosen
-        if workload.key in stale or workload.key in moved or (only == "all" and workload.replicas > 0)
+        if share.about is None or workload.key in share.about
+        if workload.key in meant or (only == "all" and workload.replicas > 0)
     }
 
 

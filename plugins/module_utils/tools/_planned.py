@@ -17,6 +17,7 @@ PLANNED_SPEC: Spec = {
             "revision": {"type": "str"},
             "version": {"type": "str"},
             "namespaces": {"type": "list", "elements": "str", "default": []},
+            "workloads": {"type": "list", "elements": "str", "default": []},
             "tags": {"type": "list", "elements": "str", "default": []},
             "taken_over": {"type": "list", "elements": "str", "default": []},
             "restored": {"type": "bool", "default": False},

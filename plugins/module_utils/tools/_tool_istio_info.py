@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import remembered_labels
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import PLANNED_SPEC, planned_snapshot
@@ -46,11 +46,15 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
         stale[pod.namespace] += judgement.stale
         if judgement.stale and judgement.verdict.revision:
             leads[pod.namespace].add(judgement.verdict.revision)
+    moved: dict[str, list[str]] = collections.defaultdict(list)
+    for workload in snapshot.workloads.values():
+        if workload.previous is not None:
+            moved[workload.namespace].append(str(workload))
     gateways = {workload.namespace for workload in snapshot.workloads.values() if workload.gateway}
     rows = []
     for namespace in sorted(snapshot.namespaces.values(), key=lambda found: found.name):
         name = snapshot.owned_name(namespace)
-        if name is None and not proxies[namespace.name] and not stale[namespace.name]:
+        if name is None and not (proxies[namespace.name] or stale[namespace.name] or moved[namespace.name]):
             continue
         via = None if name is None else "tag" if name in snapshot.mesh.tags and name != DEFAULT else "revision"
         rows.append(
@@ -59,7 +63,9 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
                 "asks_for": name,
                 "via": "default" if name == DEFAULT else via,
                 "revision": snapshot.mesh.resolve(name) if name else None,
+                "own_choice": not {REV, INJECTION} & set(namespace.labels),
                 "moved_from": moved_from(namespace),
+                "moved_workloads": sorted(moved[namespace.name]),
                 "gateways": namespace.name in gateways,
                 "proxies": proxies[namespace.name],
                 "stale_proxies": stale[namespace.name],

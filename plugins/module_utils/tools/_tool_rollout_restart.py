@@ -125,7 +125,7 @@ def run(run: Run) -> Outcome:
     share = plan(snapshot, selection, read_share(params))
     snapshot = share.snapshot
     refuse_harm(snapshot, selection)
-    found = targets(snapshot, selection, params["only"], {**share.choices, **share.begun})
+    found = targets(snapshot, selection, params["only"], share)
     order = batches(found, pace, snapshot)
     resumed = {
         key: back for key, back in {**resumable(snapshot, found), **share.begun}.items() if key not in share.choices

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECT, INJECTION, PREVIOUS, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import planned
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Plan, Share, chosen, plan, read_share
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload, read_workload
@@ -136,10 +137,11 @@ def test_who_chooses(objects: list[b.Json], chooses: bool) -> None:
         pytest.param(({REV: b.NEW}, None), 0, None, id="there by itself, and stays"),
         pytest.param(({REV: b.NEW}, '{"istio.io/rev": "prod"}'), 0, ("prod", None), id="back"),
         pytest.param(({REV: b.NEW, **TRUE}, "{}"), 0, (None, None), id="back to no label"),
+        pytest.param(({REV: "prod"}, WAS_OLD), 100, (b.NEW, WAS_OLD), id="moved on"),
         pytest.param(
-            ({REV: "prod"}, '{"istio.io/rev": "1-30-3"}'), 100, (b.NEW, '{"istio.io/rev": "1-30-3"}'), id="on"
+            ({REV: "prod"}, '{"istio.io/rev": "gone"}'), 100, (b.NEW, '{"istio.io/rev": "prod"}'), id="forgotten"
         ),
-        pytest.param((OLD, '{"istio.io/rev": "1-30-3"}'), 0, (b.OLD, None), id="somebody else was quicker"),
+        pytest.param((OLD, WAS_OLD), 0, None, id="moved to another revision, and stays"),
     ],
 )
 def test_the_patch_and_its_undo(made: tuple[b.Json, str | None], percent: int, patch: t.Any) -> None:
@@ -161,6 +163,13 @@ def test_the_patch_and_its_undo(made: tuple[b.Json, str | None], percent: int, p
     assert [one.back() for one in found] == [of(made[0].get(REV), made[1])]
 
 
+@pytest.mark.parametrize("label", ["1-31-0", "prod", "1-30-3", None])
+def test_without_a_revision_everything_goes_back(label: str | None) -> None:
+    made = moved(b.deployed(), label, WAS_OLD)
+    found = plan(b.snapshot_of([*FREE, *made]), SHOP, Share(0))
+    assert [(one.after, one.previous) for one in found.choices.values()] == [(b.OLD, None)]
+
+
 def test_the_cluster_as_it_will_be() -> None:
     found = shared(100, *b.deployed(pod_labels=OLD, pods=2))
     assert {key[2]: len(stale) for key, stale in found.snapshot.stale_workloads().items()} == {"web": 2}
@@ -176,6 +185,7 @@ def test_the_cluster_as_it_will_be() -> None:
         (b.NEW, None, b.OLD, False),
         (b.NEW, '{"istio.io/rev": "1-30-3"}', b.OLD, True),
         (b.NEW, '{"istio.io/rev": "1-31-0"}', b.OLD, False),
+        (b.OLD, '{"istio.io/rev": "gone"}', b.OLD, True),
     ],
 )
 def test_only_what_asks_for_the_source_counts(label: str, previous: str | None, source: str, counts: bool) -> None:
@@ -257,6 +267,12 @@ def test_what_was_begun_is_known_by_the_label_of_the_pods() -> None:
     assert shared(0, *coming_back).begun == {("shop", "Deployment", "web"): None}
 
 
+def test_in_a_plan_workloads_ask_for_the_revision() -> None:
+    snapshot = b.snapshot_of([*FREE, *b.deployed(pod_labels=OLD), *b.deployed("cart", pod_labels=OLD)])
+    found = planned(snapshot, {"revision": b.NEW, "workloads": ["Deployment shop/web"]})
+    assert names(found.stale_workloads()) == {"web"}
+
+
 @pytest.fixture
 def api(quick: None) -> Iterator[FakeApi]:
     """Two Deployments that choose for themselves."""
@@ -302,6 +318,13 @@ def test_there_and_back_with_a_plan(api: FakeApi) -> None:
     assert share(api, 100)["changed"] is False
     assert len(share(api, 0, revision=None)["moved"]) == 2
     assert workloads(api) == before
+
+
+def test_what_is_stale_and_no_part_of_the_share_is_left_alone(api: FakeApi) -> None:
+    stale = b.deployed("old", pod_labels=OLD, image=b.proxy("1.29.0"))
+    api.objects += stale
+    assert share(api, 0)["changed"] is False
+    assert len(share(api, 34)["moved"]) == 2
 
 
 def test_what_its_controllers_write_meanwhile_is_no_reason_to_stop(api: FakeApi) -> None:

@@ -16,6 +16,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import PREVIOUS, REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
+from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Plan
 from ansible_collections.meshops.istio.plugins.module_utils.domain._targets import refuse_harm, require_known, targets
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import RESTARTED_AT
 from ansible_collections.meshops.istio.plugins.module_utils.tools._restart import tight_budget
@@ -73,7 +74,8 @@ def test_what_can_never_be_right(option: str, value: object, message: str) -> No
 
 def names(objects: list[b.Json], only: str = "stale") -> dict[str, int]:
     """Workloads of namespace shop that would be restarted, with the number of their stale pods."""
-    found = targets(b.snapshot_of([*MOVED, *objects]), Selection(("shop",)), only)
+    snapshot = b.snapshot_of([*MOVED, *objects])
+    found = targets(snapshot, Selection(("shop",)), only, Plan(snapshot))
     return {workload.name: count for workload, count in found.items()}
 
 
