@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -84,6 +85,19 @@ def on_new(cluster: Cluster) -> set[str]:
     return {name for name, versions in found.items() if versions == {NEW_VERSION}}
 
 
+def on_old(cluster: Cluster, name: str) -> bool:
+    """Whether a workload has a pod with the old proxy."""
+    found = pods(cluster, [PLACE]).items()
+    return any(pod.version == VERSION for (_place, pod_name), pod in found if pod_name.startswith(f"{name}-"))
+
+
+def by_us(entry: Json) -> bool:
+    """Whether a line of the audit log is a change of a Deployment by a module."""
+    about = entry["objectRef"]
+    mine = (about.get("resource"), about.get("namespace"), about.get("subresource")) == ("deployments", PLACE, None)
+    return mine and entry["verb"] == "patch"
+
+
 def of_place(cluster: Cluster) -> dict[Any, Json]:
     """Every object of the namespace, but for what is derived."""
     return {key: item for key, item in objects(cluster).items() if PLACE in (key[1], key[2])}
@@ -158,3 +172,28 @@ def test_a_failure_puts_back_what_this_run_moved_and_no_more(desk: Desk, place: 
     assert result["failure"]["rolled_back"] is True
     assert changed(before, of_place(place)) == {}
     until(lambda: on_new(place) == {ORDER[0]}, "a share that had worked is gone")
+
+
+def test_a_killed_run_is_continued_and_nothing_is_moved_twice(desk: Desk, place: Cluster) -> None:
+    first, second = sorted(ORDER[:2])
+    path = f"/apis/apps/v1/namespaces/{PLACE}/deployments/{first}"
+    break_it(place, path, "slow-start")
+    notes = {"lab.meshops.dev/delay": "10s"}
+    place.request("PATCH", path, {"spec": {"template": {"metadata": {"annotations": notes}}}}, content_type=MERGE)
+    place.wait_ready([PLACE])
+    options: Json = {"namespaces": [PLACE], "revision": NEW_REVISION, "percent": 20, "batch_size": "1"}
+    login = {"kubeconfig": str(place.kubeconfig), "context": place.context}
+    task = {"meshops.istio.rollout_restart": options | login}
+    playbook = desk.folder / "share.yml"
+    playbook.write_text(json.dumps([{"hosts": "all", "connection": "local", "gather_facts": False, "tasks": [task]}]))
+    mark = place.audit_mark()
+    running = desk.start([place], playbook=str(playbook))
+    until(lambda: PREVIOUS in str(place.request("GET", path)["metadata"]), "nothing was moved")
+    running.kill()
+    assert on_old(place, first), "it was killed too late"
+    found = desk.tool(place, "rollout_restart", **options)
+    assert [row["workload"] for row in found["moved"]] == [f"Deployment {PLACE}/{second}"]
+    assert found["resumed"] == [f"Deployment {PLACE}/{first}"]
+    assert on_new(place) == {first, second}
+    patched = [one["objectRef"]["name"] for one in place.writes_since(mark) if by_us(one)]
+    assert patched == [first, second]

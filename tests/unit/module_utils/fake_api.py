@@ -271,7 +271,8 @@ class FakeApi:
         for old in b.of_kind(self.objects, "Pod"):
             if (old["metadata"]["namespace"], old["metadata"].get("labels", {}).get("app")) == place:
                 self._made += 1
-                new = b.pod(old["metadata"]["name"], place[0], revision=None, labels=old["metadata"]["labels"])
+                labels = workload["spec"]["template"]["metadata"]["labels"]
+                new = b.pod(old["metadata"]["name"], place[0], revision=None, labels=labels)
                 new["metadata"].update(uid=f"new-{self._made}", ownerReferences=old["metadata"]["ownerReferences"])
                 self.objects[self.objects.index(old)] = self.injected(place[0], new)
 

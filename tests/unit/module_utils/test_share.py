@@ -354,3 +354,17 @@ def test_an_answer_that_was_lost_is_no_change_of_somebody_else(api: FakeApi) -> 
     api.script("GET", WEB, Answer(ours))
     result = share(api, 100, only="stale")
     assert "changed or deleted by somebody else" not in str(result.get("msg"))
+
+
+def test_the_move_of_a_killed_run_is_taken_back_when_it_fails(api: FakeApi) -> None:
+    share(api, 100)
+    web = api.get("Deployment", "web")
+    for one in b.of_kind(api.objects, "Pod"):
+        if one["metadata"]["labels"].get("app") == "web":
+            one["metadata"]["labels"][REV] = b.OLD
+    web["status"]["updatedReplicas"] = 0
+    result = share(api, 100)
+    assert result["failure"]["rolled_back"] is True, result
+    assert workloads(api)["web"][0] == {}
+    assert workloads(api)["web"][1]["metadata"]["labels"][REV] == b.OLD
+    assert workloads(api)["cart"][0] == {PREVIOUS: "{}"}, "what an earlier run had finished stays"
