@@ -8,7 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 import time
 import typing as t
-from collections.abc import Container
+from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
@@ -30,11 +30,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest impo
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run
 
 CRON_JOBS = "/apis/batch/v1/cronjobs"
+KINDS = (*WEBHOOKS, *(kind for kind in RESOURCES if kind not in (*WEBHOOKS, "CustomResourceDefinition")))
 #: Seconds between looks at what is on its way out.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 
 
-def belongings(run: Run, kinds: Container[str] = RESOURCES) -> list[Belonging]:
+def belongings(run: Run, kinds: Iterable[str] = KINDS) -> list[Belonging]:
     """Return every object of the revision, webhooks first: they reject what they select once their istiod is gone.
 
     Gateways and CNI of Helm are releases of their own, which stay.
@@ -55,10 +56,8 @@ def belongings(run: Run, kinds: Container[str] = RESOURCES) -> list[Belonging]:
             return []  # an API that this cluster does not serve
         return [one for obj in found if (one := _belongings.read_belonging(kind, obj)) and not (stays and one.shared)]
 
-    others = (kind for kind in RESOURCES if kind not in (*WEBHOOKS, "CustomResourceDefinition"))
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        found = pool.map(of_kind, [kind for kind in (*WEBHOOKS, *others) if kind in kinds])
-        return [one for group in found for one in group]
+        return [one for group in pool.map(of_kind, kinds) for one in group]
 
 
 def blockers(client: Client, snapshot: Snapshot, revision: str, owned: list[Belonging]) -> list[Blocker]:
@@ -148,7 +147,7 @@ def _carry_out(run: Run, mesh: Mesh, owned: list[Belonging]) -> None:
         _delete(run.client, [one for one in left if not one.deleting])
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
-        left = belongings(run, {one.kind for one in left})
+        left = belongings(run, dict.fromkeys(one.kind for one in left))
 
 
 def _delete(client: Client, doomed: list[Belonging]) -> None:
