@@ -41,7 +41,7 @@ def synchronize(checkout: Path, target: Path) -> None:
     """Copy what differs, remove what is gone; a symbolic link stays one, so that the tools can object to it."""
     names = wanted(checkout)
     for name in present(target) - names:
-        (target / name).unlink()
+        (target / name).unlink(missing_ok=True)
     for name in names:
         if not same(checkout / name, target / name):
             (target / name).parent.mkdir(parents=True, exist_ok=True)
