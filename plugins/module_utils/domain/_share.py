@@ -158,7 +158,7 @@ def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
         frozenset({*asking, *choices, *begun}),
         choices,
         begun,
-        [_stuck(snapshot, w) for w in found if w not in movable and (share.percent or w.previous)],
+        [_stuck(snapshot, w, why) for w in found if (why := unmovable(w)) and (share.percent or w.previous)],
         _rows(movable, asking),
     )
 
@@ -279,9 +279,7 @@ def _begun(snapshot: Snapshot, workloads: Iterable[Workload]) -> dict[WorkloadKe
     return found
 
 
-def _stuck(snapshot: Snapshot, workload: Workload) -> Stuck:
-    why = unmovable(workload)
-    assert why is not None
+def _stuck(snapshot: Snapshot, workload: Workload, why: Unrestartable) -> Stuck:
     pods = sum(snapshot.workload_of(pod) is workload for pod, dummy in snapshot.judgements)
     return Stuck(workload.namespace, workload.kind, workload.name, pods, why)
 
