@@ -180,10 +180,10 @@ def chooses(snapshot: Snapshot, workload: Workload, source: str | None) -> bool:
     labels = workload.template_labels
     if workload.component or workload.host_network or labels.get(INJECT) == "false":
         return False
-    asks = {REV, INJECT} & set(labels) and labels.get(REV, labels.get(INJECT)) != ""
-    verdict = _verdict(snapshot, workload, labels.get(REV))
-    if workload.previous is None and not (asks and (verdict.revision or verdict.rejected)):
-        return False
+    if workload.previous is None:
+        verdict = _verdict(snapshot, workload, labels.get(REV))
+        if not {REV, INJECT} & set(labels) or not (verdict.revision or verdict.rejected):
+            return False
     asked = {labels.get(REV)} if workload.previous is None else {labels.get(REV), _previous(workload)}
     return source is None or source in {snapshot.mesh.resolve(DEFAULT if name is None else name) for name in asked}
 
