@@ -1,0 +1,189 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The callback in real runs of ansible-playbook over fake API servers: to their end, interrupted, killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+from ansible_collections.meshops.istio.plugins.callback import fleet_report
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import Facts
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_run import Run
+from unit.callback.playing import LOOK, LOOK_AGAIN, RESTART, STALE, Json, Playing, play
+from unit.callback.results import SCHEMA
+from unit.module_utils import builders as b
+from unit.module_utils.fake_api import FakeApi
+
+UPGRADE = (LOOK, RESTART, LOOK_AGAIN)
+#: Long enough for a test to end the run in it.
+WAIT = {"name": "Wait for the test", "ansible.builtin.wait_for": {"timeout": 60}}
+
+
+@pytest.fixture
+def clusters() -> Iterator[dict[str, FakeApi]]:
+    """Three clusters with stale workloads, in rings 0, 1 and 2."""
+    with FakeApi(*STALE) as paris, FakeApi(*STALE) as berlin, FakeApi(*STALE) as tokyo:
+        yield {"paris": paris, "berlin": berlin, "tokyo": tokyo}
+
+
+def states(report: Json) -> dict[str, str]:
+    """The state of each cluster of a report, which is as its schema says."""
+    jsonschema.Draft202012Validator(SCHEMA).validate(report)
+    return {one["host"]: one["state"] for one in report["clusters"]}
+
+
+def one(report: Json, host: str) -> Json:
+    """A cluster of a report."""
+    return t.cast("Json", next(found for found in report["clusters"] if found["host"] == host))
+
+
+def test_a_ring_that_fails_leaves_the_next_one_untouched(clusters: dict[str, FakeApi], tmp_path: Path) -> None:
+    clusters["berlin"].on_patch = lambda dummy: None
+    run = Playing(tmp_path, clusters, [play(f"istio_ring_{ring}", *UPGRADE) for ring in range(3)])
+    report = run.end()
+    assert states(report) == {"paris": "done", "berlin": "failed", "tokyo": "untouched"}
+    assert [ring["ring"] for ring in report["rings"]] == [0, 1, 2]
+    assert report["run"]["verdict"] == "failed"
+    assert one(report, "paris")["before"]["versions"] == {b.OLD_VERSION: 3}
+    assert one(report, "paris")["after"]["versions"] == {b.NEW_VERSION: 3}
+    assert one(report, "paris")["waves"][0]["restarted"] == 2
+    assert one(report, "berlin")["failures"][0]["evidence"]
+    assert one(report, "berlin")["failures"][0]["rollback_problems"]
+    assert not clusters["tokyo"].seen
+    assert not one(report, "tokyo")["stages"]
+
+    files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in run.folder.iterdir()}
+    assert files == dict.fromkeys(["report.json", "report.md"], 0o600)
+    assert stat.S_IMODE(run.folder.stat().st_mode) == 0o700
+    text = "".join(path.read_text(encoding="utf-8") for path in run.folder.iterdir())
+    assert "a-token-that-nobody-may-see" not in text
+    assert (run.folder / "report.md").read_text(encoding="utf-8").startswith("## Istio fleet: failed\n")
+    assert "Report of 3 clusters: " in run.log.read_text(encoding="utf-8")
+
+
+def test_one_play_for_all_in_batches_that_send_hosts_home(clusters: dict[str, FakeApi], tmp_path: Path) -> None:
+    clusters["paris"].on_patch = lambda dummy: None
+    tasks = [
+        LOOK,
+        {"name": "Send it home", "ansible.builtin.meta": "end_host", "when": "inventory_hostname == 'tokyo'"},
+        {**RESTART, "any_errors_fatal": True},
+        LOOK_AGAIN,
+    ]
+    report = Playing(tmp_path, clusters, [play("all", *tasks)]).end()
+    assert states(report) == {"paris": "failed", "berlin": "stopped", "tokyo": "passed"}
+
+
+def test_check_mode(clusters: dict[str, FakeApi], tmp_path: Path) -> None:
+    report = Playing(tmp_path, clusters, [play("all", *UPGRADE)], "--check").end()
+    assert set(states(report).values()) == {"dry_run"}
+    assert report["run"]["check_mode"]
+    assert not [seen for api in clusters.values() for seen in api.writes()]
+
+
+@pytest.mark.parametrize(
+    ("number", "verdict", "state"),
+    [
+        (signal.SIGINT, "interrupted", "stopped"),
+        (signal.SIGTERM, "interrupted", "stopped"),
+        (signal.SIGKILL, "running", "running"),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_a_run_that_is_ended_from_outside(
+    number: signal.Signals, verdict: str, state: str, clusters: dict[str, FakeApi], tmp_path: Path
+) -> None:
+    run = Playing(tmp_path, clusters, [play("all", LOOK, RESTART, WAIT, serial=1)])
+    run.until(lambda report: report["run"]["during"] == WAIT["name"])
+    children = descendants(run.process.pid)
+    os.kill(run.process.pid, number)
+    report = run.end()
+    for child in children:
+        end(child)
+    assert report["run"]["verdict"] == verdict
+    assert report["run"]["during"] == "Wait for the test"
+    assert states(report) == {
+        "paris": state,
+        "berlin": "waiting" if state == "running" else "untouched",
+        "tokyo": "waiting" if state == "running" else "untouched",
+    }
+    assert one(report, "paris")["changed"]
+
+
+def test_an_error_of_core_itself(clusters: dict[str, FakeApi], tmp_path: Path) -> None:
+    broken = {"name": "Break off", "ansible.builtin.meta": "end_host", "when": "nothing.like.this"}
+    report = Playing(tmp_path, clusters, [play("all", LOOK, broken)]).end()
+    assert report["run"]["verdict"] == "aborted"
+    assert set(states(report).values()) == {"untouched"}
+
+
+@pytest.mark.parametrize(
+    "plays",
+    [
+        [play("all", {"name": "Nothing for us", "ansible.builtin.debug": {}})],
+        [play("{{ nowhere }}", LOOK), play("all", LOOK)],
+        [{"hosts": "all", "tasks": [{"no_such_keyword": 1}]}],
+    ],
+    ids=["no cluster in it", "the first play has no hosts", "no playbook"],
+)
+def test_no_report_of_what_never_began(plays: list[Json], clusters: dict[str, FakeApi], tmp_path: Path) -> None:
+    run = Playing(tmp_path, clusters, plays)
+    run.process.wait(60)
+    assert not run.folder.exists(), run.log.read_text(encoding="utf-8")
+
+
+def test_a_folder_that_cannot_be_written_is_a_warning(clusters: dict[str, FakeApi], tmp_path: Path) -> None:
+    (tmp_path / "report").write_text("a file", encoding="utf-8")
+    run = Playing(tmp_path, clusters, [play("all", LOOK)])
+    assert run.process.wait(60) == 0
+    log = run.log.read_text(encoding="utf-8")
+    assert log.count("the report cannot be written to") == 1
+
+
+def descendants(pid: int) -> list[int]:
+    """The workers of a run; they have sessions of their own."""
+    found = [pid]
+    for parent in found:
+        for task in Path(f"/proc/{parent}/task").glob("*/children"):
+            found += map(int, task.read_text(encoding="utf-8").split())
+    return found[1:]
+
+
+def end(pid: int) -> None:
+    """End what a kill left, if it is there."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+
+
+def test_the_time_of_writing_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """200 clusters that end a task together are not 200 reports; the next task writes what was held back."""
+    now, written = [100.0], []
+
+    def slow(*dummy: object) -> None:
+        now[0] += 0.1
+        written.append(now[0])
+
+    monkeypatch.setattr(fleet_report, "write", slow)
+    monkeypatch.setattr(fleet_report.time, "monotonic", lambda: now[0])
+    callback = fleet_report.CallbackModule(options={})
+    callback._report = Run("Istio fleet", clusters={"paris": Facts("paris")})
+    for dummy in range(200):
+        now[0] += 0.01
+        callback._write()
+    assert len(written) == 6
+    callback._write(soon=True)
+    assert len(written) == 7
+    now[0] += 60
+    callback._write()
+    assert len(written) == 8
