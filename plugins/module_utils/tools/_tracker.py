@@ -48,6 +48,7 @@ class Tracker:
         self._gone: set[str] = set()
         self._pods: dict[Key, dict[str, Tracked]] = {}
         self._refusals: dict[Key, str] = {}
+        self._touched: set[Key] = set()
         self._changed = threading.Condition()
         self._feeds: list[Feed] = []
 
@@ -125,6 +126,18 @@ class Tracker:
         with self._changed:
             self._changed.wait(seconds)
 
+    def touched(self, seconds: float) -> set[Key]:
+        """Return the workloads that something was heard of since the last call, or is within some seconds."""
+        with self._changed:
+            if not self._touched:
+                self._changed.wait(seconds)
+            found, self._touched = self._touched, set()
+            return found
+
+    def _touch(self, keys: Iterable[Key]) -> None:
+        self._touched.update(keys)
+        self._changed.notify_all()
+
     def _list(self, kind: str) -> str:
         def wanted(obj: Json) -> tuple[Key, Json] | None:
             key = (obj["metadata"]["namespace"], kind, name_of(obj))
@@ -133,11 +146,12 @@ class Tracker:
         pairs, version = self._client.collect(COLLECTIONS[kind], wanted, doing=f"Reading {kind}s")
         found = dict(pair for pair in pairs if pair)
         with self._changed:
-            for key in [key for key in self._wanted if key[1] == kind]:
+            listed = [key for key in self._wanted if key[1] == kind]
+            for key in listed:
                 self._objects.pop(key, None)
                 if key in found:
                     self._objects[key] = found[key]
-            self._changed.notify_all()
+            self._touch(listed)
         return version
 
     def _list_pods(self) -> str:
@@ -149,7 +163,7 @@ class Tracker:
                     del known[uid]
                 for state in there.values():
                     self._keep(key, state, new=True)
-            self._changed.notify_all()
+            self._touch(self._pods)
         return version
 
     def _take(self, key: Key, change: str, obj: Json) -> None:
@@ -164,7 +178,7 @@ class Tracker:
             elif known is None or _at_least_as_new(obj, known):
                 # an event from before our own write must not hide it
                 self._objects[key] = obj
-            self._changed.notify_all()
+            self._touch([key])
 
     def _take_pod(self, change: str, obj: Json) -> None:
         with self._changed:
@@ -175,7 +189,7 @@ class Tracker:
                 self._pods[key].pop(obj["metadata"].get("uid", ""), None)
             else:
                 self._keep(key, read_pod_state(obj), new=change == "ADDED")
-            self._changed.notify_all()
+            self._touch([key])
 
     def _keep(self, key: Key, state: PodState, *, new: bool) -> None:
         known = self._pods[key].get(state.pod.uid)
@@ -192,7 +206,7 @@ class Tracker:
         with self._changed:
             if change != "DELETED" and key in self._pods and key not in self._refusals:
                 self._refusals[key] = str(obj.get("message") or "")
-                self._changed.notify_all()
+                self._touch([key])
 
 
 def key_of_owner(pod: Json, keys: Iterable[Key]) -> Key | None:

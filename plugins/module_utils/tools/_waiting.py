@@ -23,6 +23,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker impor
 PATIENCE_SECONDS = 3.0
 #: Events come in crowds; looking at each by itself costs more than it tells.
 LOOK_SECONDS = 0.2
+#: What nothing is heard of is looked at too, as a pod can be late without an event.
+EVERYTHING_SECONDS = 1.0
 
 
 @dataclasses.dataclass
@@ -50,23 +52,35 @@ class Waiting:
         deadline = time.monotonic() + timeout
         self._since.clear()
         self.progress.begin()
+        finished: set[Key] = set()
+        everything, looked = True, 0.0
+        touched: set[Key] = set()
         while True:
-            for workload in batch:
+            look = batch if everything else [workload for workload in batch if workload.key in touched]
+            for workload in look:
                 self.notice(workload)
-            waiting = [workload for workload in batch if not self._complete(workload)]
-            names = [f"{workload.namespace}/{workload.name}" for workload in waiting]
-            ready = self._ready(batch) if waiting else sum(workload.replicas for workload in batch)
-            self.progress.step(label, len(batch) - len(waiting), len(batch), ready, names)
-            if not waiting:
-                return
-            problems = [problem for workload in waiting for problem in self._failed(workload)]
+            finished.difference_update(workload.key for workload in look)
+            finished.update(workload.key for workload in look if self._complete(workload))
+            waiting = [workload for workload in batch if workload.key not in finished]
+            if everything:
+                looked = time.monotonic()
+                names = [f"{workload.namespace}/{workload.name}" for workload in waiting]
+                ready = self._ready(batch) if waiting else sum(workload.replicas for workload in batch)
+                self.progress.step(label, len(batch) - len(waiting), len(batch), ready, names)
+                if not waiting:
+                    return
+            problems = [
+                problem for workload in look if workload.key not in finished for problem in self._failed(workload)
+            ]
             if problems:
                 raise self.error(f"{label} failed", problems)
             if time.monotonic() >= deadline:
                 problems = [problem for workload in waiting for problem in self._unfinished(workload)]
                 raise self.error(f"{label} did not complete within {timeout:.0f} s", problems)
-            self.tracker.wait(min(0.5, max(LOOK_SECONDS, deadline - time.monotonic())))
-            time.sleep(LOOK_SECONDS)
+            if waiting:
+                touched = self.tracker.touched(min(0.5, max(LOOK_SECONDS, deadline - time.monotonic())))
+                time.sleep(LOOK_SECONDS)
+            everything = not waiting or time.monotonic() - looked >= EVERYTHING_SECONDS
 
     def error(self, sentence: str, problems: Iterable[Problem]) -> RolloutError:
         """Return the failure of a batch with its evidence."""
