@@ -69,7 +69,8 @@ def crowd(deployments: int = DEPLOYMENTS) -> Iterator[Cluster]:
     with Lab.start(name, clusters=1, report=lambda dummy: None, proxies=False) as lab:
         cluster = lab.clusters[0]
         for node in cluster.node_names():
-            cluster.request("PATCH", f"/api/v1/nodes/{node}/status", {"status": {"capacity": ROOM, "allocatable": ROOM}})
+            room = {"status": {"capacity": ROOM, "allocatable": ROOM}}
+            cluster.request("PATCH", f"/api/v1/nodes/{node}/status", room)
         cluster.install_istio(VERSION, REVISION)
         label = {"istio.io/rev": REVISION}
         cluster.apply(
