@@ -100,6 +100,49 @@ options:
       - Namespace of the control planes.
     type: str
     default: istio-system
+  run:
+    description:
+      - The run of a playbook that the task is a part of. The first write of the run locks the cluster by the Lease
+        C(meshops-istio-run) in O(istio_namespace), and M(meshops.istio.istio_run) unlocks it at the end.
+      - Another run fails at once then and names the holder. A lock is renewed while a task works. A run on the same
+        machine takes the lock of a process that is gone, another one waits until it runs out.
+      - What the run did is kept in the ConfigMap of the same name. M(meshops.istio.istio_info) returns both.
+      - Without this option a task locks nothing, and still refuses to write to a cluster that is locked by others.
+    type: dict
+    suboptions:
+      who:
+        description:
+          - Who runs. By default the user and the name of the machine.
+        type: str
+      job:
+        description:
+          - Number of the job that runs the playbook, such as that of AWX.
+        type: str
+      strategy:
+        description:
+          - What the run does, such as V(canary).
+        type: str
+      version:
+        description:
+          - Istio version that the run leads to.
+        type: str
+      revision:
+        description:
+          - Revision that the run leads to.
+        type: str
+      phase:
+        description:
+          - Part of the run that the task belongs to.
+        type: str
+      lock_seconds:
+        description:
+          - How long the lock outlives a run that nobody can see to be dead.
+        type: int
+        default: 300
+      break_lock:
+        description:
+          - Holder whose lock is taken although it has not run out. Only for a run that is known to be dead.
+        type: str
 requirements:
   - python >= 3.12
   - kubernetes >= 31

@@ -24,6 +24,11 @@ options:
         large cluster.
     type: bool
     default: true
+  record:
+    description:
+      - Whether to read who has locked the cluster, and what it remembers of the last run that changed it.
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -262,6 +267,76 @@ actions:
   type: list
   elements: str
   sample: []
+lock:
+  description: Who works on the cluster now. Null if nobody does.
+  returned: with O(record=true)
+  type: dict
+  contains:
+    holder:
+      description: Who runs, from where, and the number of the job.
+      type: str
+      sample: anna@deploy-1, job 42
+    since:
+      description: Since when.
+      type: str
+      sample: "2026-03-01T02:00:12Z"
+    expires:
+      description: When the lock runs out, unless it is renewed.
+      type: str
+      sample: "2026-03-01T02:19:48Z"
+record:
+  description: What the cluster remembers of the last run that changed it. Null if there was none.
+  returned: with O(record=true)
+  type: dict
+  contains:
+    who:
+      description: Who ran, and from where.
+      type: str
+      sample: anna@deploy-1
+    job:
+      description: O(meshops.istio.istio_run#module:run.job) of the run.
+      type: str
+      sample: "42"
+    strategy:
+      description: O(meshops.istio.istio_run#module:run.strategy) of the run.
+      type: str
+      sample: canary
+    version:
+      description: O(meshops.istio.istio_run#module:run.version) of the run.
+      type: str
+      sample: 1.31.0
+    revision:
+      description: O(meshops.istio.istio_run#module:run.revision) of the run.
+      type: str
+      sample: 1-31-0
+    state:
+      description: V(running), V(done), V(failed) or V(stopped). A run that was killed stays V(running), without a lock.
+      type: str
+      sample: done
+    phase:
+      description: The last phase in which the run changed something.
+      type: str
+      sample: data_plane
+    phases:
+      description: When each phase changed something first.
+      type: dict
+      sample: {"control_plane": "2026-03-01T02:00:12Z", "data_plane": "2026-03-01T02:01:30Z"}
+    message:
+      description: Why it failed.
+      type: str
+      sample: ""
+    started:
+      description: When the run changed something first.
+      type: str
+      sample: "2026-03-01T02:00:12Z"
+    updated:
+      description: When the record was written last.
+      type: str
+      sample: "2026-03-01T02:14:48Z"
+    previous:
+      description: The record of the run before. Null if there was none.
+      type: dict
+      sample: null
 cluster:
   description: The cluster that the task worked on.
   returned: when the connection options are usable

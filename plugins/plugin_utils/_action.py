@@ -56,6 +56,7 @@ class ToolAction(ActionBase):
                 check_mode=bool(self._task.check_mode),
                 diff=bool(self._task.diff),
                 progress=(lambda dummy: None) if self._task.no_log else progress_line(host),
+                controller=os.getppid(),
             )
         result.update(t.cast("dict[str, t.Any]", remove_values(found, secrets)))
         if not self._task.no_log:

@@ -34,6 +34,14 @@ AUTH_SPEC: Spec = {
     "impersonate_groups": _option("list", "K8S_AUTH_IMPERSONATE_GROUPS", elements="str"),
     "expected_cluster_id": {"type": "str"},
     "istio_namespace": {"type": "str", "default": "istio-system"},
+    "run": {
+        "type": "dict",
+        "options": {
+            **{name: {"type": "str"} for name in ("who", "job", "strategy", "version", "revision", "phase")},
+            "lock_seconds": {"type": "int", "default": 300},
+            "break_lock": {"type": "str"},
+        },
+    },
 }
 
 

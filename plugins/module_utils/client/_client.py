@@ -5,11 +5,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 import ssl
-import threading
 import time
 import typing as t
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     GoneError,
     api_error,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.client._traffic import Traffic, changes
 
 try:
     import urllib3
@@ -45,21 +44,10 @@ PAGE = 125
 TRIES = 6
 #: An address behind which nobody is costs that much for each try; a server that answers connects within one.
 CONNECT_SECONDS = 10.0
-#: Requests that only ask.
-QUESTIONS = "/apis/authorization.k8s.io/v1/selfsubject"
 BUSY = (429, 502, 503, 504)
 #: How long a node may take to give a log.
 LOG_SECONDS = 5.0
 FIELD_MANAGER = "meshops.istio"
-
-
-@dataclasses.dataclass
-class Traffic:
-    """How many requests were answered (writes: taken), by kind; shown in results as a measure of cost."""
-
-    reads: int = 0
-    writes: int = 0
-    dry_runs: int = 0
 
 
 class Client:
@@ -68,8 +56,11 @@ class Client:
     def __init__(self, conn: Connection, timeout: float = 30.0) -> None:
         self.connection = conn
         self.traffic = Traffic()
+        #: Called before each request that changes something.
+        self.before_write: Callable[[], None] = lambda: None
+        #: What the API server's clock said last, as in the header of an answer.
+        self.date = ""
         self._timeout = timeout
-        self._lock = threading.Lock()
         self._configuration, self._pool = open_pool(conn)
 
     @property
@@ -81,15 +72,6 @@ class Client:
     def verifies_tls(self) -> bool:
         """Whether the server's certificate is checked."""
         return bool(self._configuration.verify_ssl)
-
-    def _count(self, method: str, path: str, params: Mapping[str, t.Any]) -> None:
-        with self._lock:
-            if method == "GET":
-                self.traffic.reads += 1
-            elif params.get("dryRun") or path.startswith(QUESTIONS):
-                self.traffic.dry_runs += 1
-            else:
-                self.traffic.writes += 1
 
     def _headers(self, more: Mapping[str, str]) -> t.Any:
         login = auth_headers(self._configuration, self.connection)
@@ -129,7 +111,7 @@ class Client:
                 time.sleep(_backoff(attempt, response.headers.get("Retry-After")))
                 continue
             if method == "GET" or response.status < 400:
-                self._count(method, path, params)
+                self.traffic.count(method, path, params)
             return response
         raise AssertionError("unreachable")
 
@@ -159,9 +141,13 @@ class Client:
         if body is not None:
             headers["Content-Type"] = content_type
             data = json.dumps(body).encode()
+        query = dict(params or {})
+        if changes(method, path, query):
+            self.before_write()
         response = self._send(
-            doing, method, path, dict(params or {}), body=data, headers=self._headers(headers), timeout=self._timeout
+            doing, method, path, query, body=data, headers=self._headers(headers), timeout=self._timeout
         )
+        self.date = response.headers.get("Date") or self.date
         raw = response.data
         if response.status >= 400:
             raise api_error(doing, response.status, _as_status(raw))
@@ -283,7 +269,7 @@ class Client:
             raise api_error(doing, exc.status_code, _as_status(exc.resp_body or b"")) from exc
         except (websocket.WebSocketException, OSError) as exc:
             raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
-        self._count("GET", path, params)
+        self.traffic.count("GET", path, params)
         return found
 
 

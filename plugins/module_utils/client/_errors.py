@@ -35,6 +35,10 @@ class ClusterError(MeshError):
     """The cluster is not the expected one, or cannot be reached at all."""
 
 
+class LockedError(MeshError):
+    """Another run works on the cluster (safety rule S8); ``details["lock"]`` says whose."""
+
+
 class ApiError(MeshError):
     """The API server answered with an error status.
 

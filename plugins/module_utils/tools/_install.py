@@ -225,7 +225,7 @@ def _install(run: Run, installer: Installer) -> Outcome:
 def _carry_out(run: Run, installer: Installer, steps: Plan, probe: str, moving: list[Change]) -> None:
     params, timeout, tag = run.params, run.params["timeout"], steps.wanted.image_tag
     run.progress(f"installing revision {params['revision']} ({params['version']}): {steps.action}")
-    run.tool_wrote = True
+    run.about_to_write()
     try:
         steps.installation.carry_out(timeout)
     except InstallerError as exc:

@@ -56,6 +56,8 @@ def _kinds() -> list[tuple[str, str, str, bool]]:
 
 def _moving() -> list[Permission]:
     found = [
+        *_of("coordination.k8s.io", ("leases",), "get create patch delete", "lock the cluster for a run", local=True),
+        *_of("", ("configmaps",), "get create patch", "keep the record of a run", local=True),
         *_of("", ("namespaces",), "patch", "move namespaces"),
         *_of("", ("pods",), "create", "prove a revision by a dry-run pod"),
         *_of("apps", ROLLED.values(), "patch watch", "restart workloads"),

@@ -136,7 +136,7 @@ def _carry_out(run: Run, mesh: Mesh, owned: list[Belonging]) -> None:
     _delete(run.client, [one for one in owned if one.tag and one.kind in WEBHOOKS])
     if revision in mesh.revisions:
         with _installer.opened(run, mesh) as installer:
-            run.tool_wrote = True
+            run.about_to_write()
             installer.uninstall(mesh, revision, timeout)
     deadline, pause = time.monotonic() + timeout, FIRST_PAUSE
     left = belongings(run)

@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._istioctl imp
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import parse
+from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import YAML_IMPORT_ERROR, fetch_snapshot
 
 
@@ -38,6 +39,10 @@ class Run:
     progress: Callable[[str], None] = _silent
     cluster_id: str = ""
     tool_wrote: bool = False
+    #: Process of ansible-playbook, where the task runs inside it.
+    controller: int | None = None
+    #: Refuses to work on a cluster that somebody else works on.
+    require_free: Callable[[], object] = lambda: None
 
     @property
     def istio_namespace(self) -> str:
@@ -53,10 +58,13 @@ class Run:
 
         Raises:
             ClusterError: ``expected_cluster_id`` names another cluster.
+            LockedError: this task may write, and somebody else works on the cluster (safety rule S8).
         """
 
         def identified(cluster_id: str) -> None:
-            self._require_expected(cluster_id)
+            if not self.cluster_id:
+                self._require_expected(cluster_id)
+                self.require_free()
             meanwhile()
 
         return fetch_snapshot(
@@ -72,6 +80,11 @@ class Run:
                 "kube-system is "
                 f"{cluster_id}, but expected_cluster_id is {expected}. Nothing was written."
             )
+
+    def about_to_write(self) -> None:
+        """Note that an installer changes the cluster from now on; called before it is started."""
+        self.client.before_write()
+        self.tool_wrote = True
 
     def istioctl(self, mesh: Mesh, *revisions: str | None) -> Istioctl:
         """Return the istioctl of parameter version, else of the first named revision whose version is known.
@@ -107,6 +120,8 @@ class Tool:
     spec: ArgumentSpec
     run: Callable[[Run], Outcome]
     check: Callable[[Mapping[str, t.Any]], None] = lambda dummy: None
+    #: Whether it can change a cluster, so that nobody else may work on it meanwhile.
+    writes: bool = True
 
 
 def execute(
@@ -116,8 +131,9 @@ def execute(
     check_mode: bool,
     diff: bool,
     progress: Callable[[str], None] = _silent,
+    controller: int | None = None,
 ) -> Json:
-    """Run a tool and return the result of its task, failed or not.
+    """Run a tool and return the result of its task, failed or not; ``controller`` is the process of ansible-playbook.
 
     Expected failures become ``failed``, ``msg`` and ``failure``; everything else is a bug and raises.
     """
@@ -128,8 +144,8 @@ def execute(
                 raise ParameterError(f"The Python library {library} is missing where this task runs; install it there.")
         conn = connection(params)
         tool.check(params)
-        run = Run(Client(conn), params, check_mode, progress)
-        outcome = tool.run(run)
+        run = Run(Client(conn), params, check_mode, progress, controller=controller)
+        outcome = _locked(tool, run)
     except MeshError as exc:
         failure = {"kind": type(exc).__name__, **exc.details}
         failed = {"failed": True, "changed": _wrote(run), "msg": exc.message, "failure": failure, **_about(run)}
@@ -140,6 +156,22 @@ def execute(
     if outcome.failed:
         result.update(failed=True, msg=outcome.failed)
     return _with_warnings(result, [*_tls_warning(run), *outcome.warnings])
+
+
+def _locked(tool: Tool, run: Run) -> Outcome:
+    """Run a tool so that nobody else works on the cluster while it writes (safety rule S8)."""
+    if not tool.writes or run.check_mode:
+        return tool.run(run)
+    lock = Lock(Client(run.client.connection), run.istio_namespace, run.params.get("run"), run.controller)
+    run.require_free = lock.require_free
+    run.client.before_write = lock.before_write
+    try:
+        outcome = tool.run(run)
+    except MeshError as exc:
+        lock.finish(exc.message)
+        raise
+    lock.finish(outcome.failed)
+    return outcome
 
 
 def _with_warnings(result: Json, warnings: list[str]) -> Json:

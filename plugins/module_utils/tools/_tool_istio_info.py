@@ -12,11 +12,19 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._argspec impo
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import remembered_labels
+from ansible_collections.meshops.istio.plugins.module_utils.domain._record import as_result
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import PLANNED_SPEC, planned_snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
 
-SPEC = ArgumentSpec({"proxies": {"type": "bool", "default": True}, **PLANNED_SPEC})
+SPEC = ArgumentSpec(
+    {
+        "proxies": {"type": "bool", "default": True},
+        "record": {"type": "bool", "default": False},
+        **PLANNED_SPEC,
+    }
+)
 
 
 def control_planes(mesh: Mesh) -> list[dict[str, t.Any]]:
@@ -103,7 +111,12 @@ def run(run: Run) -> Outcome:
         values["proxies"] = snapshot.proxies()
         values["namespaces"] = namespaces(snapshot)
         values["unrestartable"] = [stuck.as_dict() for stuck in snapshot.stuck()]
+    if run.params["record"]:
+        lock = Lock(run.client, run.istio_namespace, None, run.controller)
+        held = lock.held()
+        values["lock"] = held.as_dict() if held else None
+        values["record"] = as_result(lock.record())
     return Outcome(values=values)
 
 
-TOOL = Tool("istio_info", SPEC, run)
+TOOL = Tool("istio_info", SPEC, run, writes=False)

@@ -190,7 +190,7 @@ def _carry_out(run: Run, mesh: Mesh, name: str, revision: str | None) -> None:
         remembered = current if current in mesh.revisions and run.params["state"] != "restored" else None
         if current != revision:
             _remember(run, mesh, name, remembered)
-        run.tool_wrote = True
+        run.about_to_write()
         ctl.run("tag", "set", name, "--revision", revision, "--overwrite", "--skip-confirmation")
         if mesh.tag_services.get(name) not in (None, revision):
             # an istioctl before 1.28 knows no Service and leaves it where it was
@@ -202,7 +202,7 @@ def _remove(run: Run, ctl: Istioctl, mesh: Mesh, name: str) -> None:
     """The validator goes first: istioctl before 1.31 leaves it, and then nothing would say whose it was."""
     if name == DEFAULT and mesh.default_validator:
         _delete(run, "ValidatingWebhookConfiguration", DEFAULT_VALIDATOR)
-    run.tool_wrote = True
+    run.about_to_write()
     ctl.run("tag", "remove", name, "--skip-confirmation")
     _drop_service(run, name)
 

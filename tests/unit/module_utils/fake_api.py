@@ -47,6 +47,7 @@ KINDS = {
     "ReplicaSet": ("/apis/apps/v1", "replicasets"),
     "StatefulSet": ("/apis/apps/v1", "statefulsets"),
     "Job": ("/apis/batch/v1", "jobs"),
+    "Lease": ("/apis/coordination.k8s.io/v1", "leases"),
     "CronJob": ("/apis/batch/v1", "cronjobs"),
     "Rollout": ("/apis/argoproj.io/v1alpha1", "rollouts"),
 }
@@ -211,8 +212,10 @@ class FakeApi:
         if found is None or kind is None:
             return failure(404, f"no such path {seen.path}", "NotFound")
         namespace, name = found[2], found[4]
-        if seen.method == "POST":
+        if seen.method == "POST" and kind == "Pod":
             return self._dry_run(namespace, seen.body)
+        if seen.method == "POST":
+            return self._create(kind, seen.body)
         inside = [
             obj for obj in b.of_kind(self.objects, kind) if namespace in (None, obj["metadata"].get("namespace", ""))
         ]
@@ -275,6 +278,14 @@ class FakeApi:
                 new = b.pod(old["metadata"]["name"], place[0], revision=None, labels=labels)
                 new["metadata"].update(uid=f"new-{self._made}", ownerReferences=old["metadata"]["ownerReferences"])
                 self.objects[self.objects.index(old)] = self.injected(place[0], new)
+
+    def _create(self, kind: str, obj: b.Json) -> Answer:
+        """Keep a new object."""
+        if any(_identity(obj) == _identity(other) for other in b.of_kind(self.objects, kind)):
+            return failure(409, f"{kind} already exists", "AlreadyExists")
+        obj["metadata"]["resourceVersion"] = "1"
+        self.objects.append(obj)
+        return Answer(obj, 201)
 
     def _dry_run(self, namespace: str, pod: b.Json) -> Answer:
         made = _merged(pod, {"metadata": {"name": "made", "namespace": namespace, "uid": "dry"}})

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. The lock of a cluster: who holds it, until when, and whether it may be taken (rule S8).
+
+It is a Lease as the leader elections of Kubernetes use it (coordination.k8s.io/v1). All times are the API server's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+from collections.abc import Mapping
+
+#: Name of the Lease and of the ConfigMap that keeps the record, in the namespace of the control planes.
+NAME = "meshops-istio-run"
+#: Annotation: the process that holds the lock, for those who run on the same machine.
+PROCESS = "meshops.istio/process"
+
+
+@dataclasses.dataclass(frozen=True)
+class Lease:
+    """A lock that somebody took."""
+
+    holder: str
+    process: str
+    acquired: datetime.datetime
+    renewed: datetime.datetime
+    seconds: int
+    resource_version: str
+
+    @property
+    def expires(self) -> datetime.datetime:
+        """When it is nobody's any more, unless it is renewed."""
+        return self.renewed + datetime.timedelta(seconds=self.seconds)
+
+    def as_dict(self) -> dict[str, str]:
+        """Return the JSON-ready form that results carry."""
+        return {"holder": self.holder, "since": stamp(self.acquired), "expires": stamp(self.expires)}
+
+
+def stamp(time: datetime.datetime) -> str:
+    """Return a time as Kubernetes writes it, in seconds."""
+    return f"{time.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def read_lease(obj: Mapping[str, t.Any] | None) -> Lease | None:
+    """Return the lock that a raw Lease stands for, or None if nobody holds it."""
+    spec = (obj or {}).get("spec") or {}
+    if not obj or not spec.get("holderIdentity") or not spec.get("renewTime"):
+        return None
+    renewed = datetime.datetime.fromisoformat(spec["renewTime"])
+    return Lease(
+        holder=spec["holderIdentity"],
+        process=(obj["metadata"].get("annotations") or {}).get(PROCESS, ""),
+        acquired=datetime.datetime.fromisoformat(spec.get("acquireTime") or spec["renewTime"]),
+        renewed=renewed,
+        seconds=int(spec.get("leaseDurationSeconds") or 0),
+        resource_version=obj["metadata"].get("resourceVersion", ""),
+    )
+
+
+def in_the_way(lease: Lease | None, process: str, now: datetime.datetime, *, dead: bool) -> bool:
+    """Return whether somebody else works on the cluster; ``dead``: the process of the holder is known to be gone."""
+    return lease is not None and lease.process != process and not dead and now < lease.expires
+
+
+def lease_body(
+    namespace: str, holder: str, process: str, seconds: int, now: datetime.datetime, before: Lease | None
+) -> dict[str, t.Any]:
+    """Return the Lease that takes the lock, or renews it; it replaces only what was read."""
+    mine = before is not None and before.process == process
+    time = f"{now.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
+    acquired = f"{before.acquired:%Y-%m-%dT%H:%M:%S.%fZ}" if before and mine else time
+    metadata: dict[str, t.Any] = {"name": NAME, "namespace": namespace, "annotations": {PROCESS: process}}
+    if before:
+        metadata["resourceVersion"] = before.resource_version
+    return {
+        "apiVersion": "coordination.k8s.io/v1",
+        "kind": "Lease",
+        "metadata": metadata,
+        "spec": {
+            "holderIdentity": holder,
+            "leaseDurationSeconds": seconds,
+            "acquireTime": acquired,
+            "renewTime": time,
+        },
+    }

@@ -1,0 +1,50 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. What a cluster remembers of the last run that changed it: who, from where, how far."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections.abc import Mapping
+
+#: Key of the ConfigMap.
+KEY = "record.json"
+RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
+#: What the options of a run say of it.
+TOLD = ("job", "strategy", "version", "revision")
+
+Record = dict[str, t.Any]
+
+
+def read_record(obj: Mapping[str, t.Any] | None) -> Record | None:
+    """Return the record of a raw ConfigMap, or None if there is none that can be read."""
+    try:
+        found = json.loads(((obj or {}).get("data") or {}).get(KEY) or "null")
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def begun(before: Record | None, run: Mapping[str, t.Any], who: str, process: str, now: str) -> Record:
+    """Return the record when a run is about to write: a new one, or the next phase of its own."""
+    phase = str(run.get("phase") or "")
+    if before is None or before.get("process") != process:
+        told = {name: str(run.get(name) or "") for name in TOLD}
+        previous = {key: value for key, value in (before or {}).items() if key not in ("previous", "process")}
+        before = {"who": who, "process": process, **told, "started": now, "phases": {}, "previous": previous or None}
+    phases = before["phases"] if not phase or phase in before["phases"] else {**before["phases"], phase: now}
+    return {**before, "state": RUNNING, "phase": phase or before.get("phase", ""), "phases": phases, "updated": now}
+
+
+def ended(record: Record, state: str, now: str, message: str = "") -> Record:
+    """Return the record when a run is over; what failed stays failed if it only stops then."""
+    if state == STOPPED and record["state"] == FAILED:
+        return record
+    return {**record, "state": state, "updated": now, "message": message}
+
+
+def as_result(record: Record | None) -> Record | None:
+    """Return what of a record is of use to people."""
+    return None if record is None else {key: value for key, value in record.items() if key != "process"}

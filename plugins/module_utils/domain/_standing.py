@@ -1,0 +1,88 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. How far each cluster of a fleet is, from one reading of each (istio_info with record)."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._record import FAILED, RUNNING, STOPPED
+
+Json = dict[str, t.Any]
+#: States in the order in which a person wants to see them.
+UNREACHABLE, LOCKED, INTERRUPTED, BROKEN = "unreachable", "locked", "interrupted", "failed"
+HALF, NOT_BEGUN, DONE = "half done", "not begun", "done"
+STATES = (UNREACHABLE, LOCKED, BROKEN, INTERRUPTED, HALF, NOT_BEGUN, DONE)
+
+
+def standing(result: Mapping[str, t.Any], version: str = "") -> Json:
+    """Return the state of one cluster and why, and what runs there.
+
+    Without a version that is looked for, a cluster is done if all its proxies are of one version and none is stale.
+    """
+    if "control_planes" not in result:
+        return {"state": UNREACHABLE, "why": str(result.get("msg") or "it was not read"), "versions": [], "proxies": {}}
+    state, why = _state(result, version)
+    proxies = collections.Counter[str]()
+    for counts in result.get("proxies", {}).values():
+        proxies.update(counts)
+    versions = sorted({plane["version"] for plane in result["control_planes"]})
+    return {"state": state, "why": why, "versions": versions, "proxies": dict(sorted(proxies.items()))}
+
+
+def _state(result: Mapping[str, t.Any], version: str) -> tuple[str, str]:
+    lock, record = result.get("lock"), result.get("record") or {}
+    if lock:
+        return LOCKED, f"{lock['holder']} works on it since {lock['since']}"
+    about = f"the {record.get('strategy') or 'run'} by {record.get('who')}"
+    if record.get("state") == FAILED:
+        return BROKEN, f"{about} failed in {record.get('phase') or 'its first phase'}: {record.get('message')}"
+    if record.get("state") in (RUNNING, STOPPED):
+        return INTERRUPTED, f"{about} ended in {record.get('phase') or 'its first phase'} at {record.get('updated')}"
+    return _progress(result, version)
+
+
+def _progress(result: Mapping[str, t.Any], version: str) -> tuple[str, str]:
+    proxies = [(proxy, count) for counts in result.get("proxies", {}).values() for proxy, count in counts.items()]
+    total, stale = sum(count for dummy, count in proxies), sum(row["stale_proxies"] for row in result["namespaces"])
+    planes = {plane["version"] for plane in result["control_planes"]}
+    if not version:
+        mixed = len({proxy for proxy, dummy in proxies}) > 1
+        return (HALF, "proxies of several versions run") if mixed else _stale(stale)
+    right = sum(count for proxy, count in proxies if proxy.partition("-")[0] == version)
+    if version not in planes:
+        return NOT_BEGUN, f"{version} is not installed"
+    if right < total:
+        return (HALF if right else NOT_BEGUN), f"{right} of {total} proxies run {version}"
+    return _stale(stale)
+
+
+def _stale(stale: int) -> tuple[str, str]:
+    return (HALF, f"{stale} proxies are stale") if stale else (DONE, "")
+
+
+def status(results: Mapping[str, Mapping[str, t.Any]], version: str = "") -> Json:
+    """Return how far the clusters of a fleet are: each by itself, how many in each state, and lines for people."""
+    clusters = [{"cluster": name, **standing(result, version)} for name, result in results.items()]
+    clusters.sort(key=lambda one: (STATES.index(one["state"]), one["cluster"]))
+    counts = {state: sum(one["state"] == state for one in clusters) for state in STATES}
+    found = {state: count for state, count in counts.items() if count}
+    return {"clusters": clusters, "counts": found, "lines": [*map(_line, clusters), _sum(found)]}
+
+
+def _line(one: Json) -> str:
+    proxies = ", ".join(f"{count} x {version}" for version, count in one["proxies"].items())
+    runs = f"istiod {' '.join(one['versions']) or 'none'}, proxies {proxies or 'none'}"
+    return (
+        f"{one['state']}: {one['cluster']}"
+        + ("" if one["state"] == UNREACHABLE else f" ({runs})")
+        + (f": {one['why']}" if one["why"] else "")
+    )
+
+
+def _sum(counts: Mapping[str, int]) -> str:
+    total = sum(counts.values())
+    return f"{total} cluster{'s'[: total != 1]}: " + ", ".join(f"{count} {state}" for state, count in counts.items())

@@ -1,0 +1,195 @@
+#!/usr/bin/python
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module meshops.istio.istio_run: documentation and start; the core is in module_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: istio_run
+version_added: 1.0.0
+short_description: End the run of a playbook over a cluster
+description:
+  - Completes the record of the run that O(run) stands for, and gives the lock of the cluster back.
+  - A run that changed nothing has neither. Nothing happens then.
+  - Put it into an C(always) section, so that a run that failed unlocks its cluster too.
+options:
+  state:
+    description:
+      - V(done) for a run that came to its end.
+      - V(stopped) for one that did not. If a task of it failed, the record says so already and keeps why.
+    type: str
+    choices: [done, stopped]
+    default: done
+attributes:
+  check_mode:
+    support: full
+    details: Returns the record and ends nothing.
+  diff_mode:
+    support: none
+  idempotent:
+    support: full
+notes:
+  - It never reports a change, because the lock and the record are no part of the mesh.
+extends_documentation_fragment:
+  - meshops.istio.attributes
+  - meshops.istio.attributes.action
+  - meshops.istio.attributes.action_group
+  - meshops.istio.auth
+seealso:
+  - module: meshops.istio.istio_info
+author:
+  - Meshops maintainers (@meshops)
+"""
+
+EXAMPLES = r"""
+- name: Restart what is stale, while nobody else works on the cluster
+  hosts: clusters
+  connection: local
+  gather_facts: false
+  module_defaults:
+    group/meshops.istio.istio:
+      kubeconfig: ~/.kube/fleet.yaml
+      context: "{{ inventory_hostname }}"
+      run:
+        strategy: restart
+  tasks:
+    - name: Hold the lock until the end
+      block:
+        - name: Restart
+          meshops.istio.rollout_restart:
+            namespaces: [shop, blog]
+          register: restart
+      always:
+        - name: Give the lock back
+          meshops.istio.istio_run:
+            state: "{{ 'done' if restart is succeeded else 'stopped' }}"
+"""
+
+RETURN = r"""
+closed:
+  description: Whether the run had changed the cluster, so that there was something to end.
+  returned: success
+  type: bool
+  sample: true
+record:
+  description: What the cluster remembers of the last run that changed it. Null if there was none.
+  returned: success
+  type: dict
+  contains:
+    who:
+      description: Who ran, and from where.
+      type: str
+      sample: anna@deploy-1
+    job:
+      description: O(run.job) of the run.
+      type: str
+      sample: "42"
+    strategy:
+      description: O(run.strategy) of the run.
+      type: str
+      sample: canary
+    version:
+      description: O(run.version) of the run.
+      type: str
+      sample: 1.31.0
+    revision:
+      description: O(run.revision) of the run.
+      type: str
+      sample: 1-31-0
+    state:
+      description: V(running), V(done), V(failed) or V(stopped). A run that was killed stays V(running), without a lock.
+      type: str
+      sample: done
+    phase:
+      description: The last phase in which the run changed something.
+      type: str
+      sample: data_plane
+    phases:
+      description: When each phase changed something first.
+      type: dict
+      sample: {"control_plane": "2026-03-01T02:00:12Z", "data_plane": "2026-03-01T02:01:30Z"}
+    message:
+      description: Why it failed.
+      type: str
+      sample: ""
+    started:
+      description: When the run changed something first.
+      type: str
+      sample: "2026-03-01T02:00:12Z"
+    updated:
+      description: When the record was written last.
+      type: str
+      sample: "2026-03-01T02:14:48Z"
+    previous:
+      description: The record of the run before. Null if there was none.
+      type: dict
+      sample: null
+cluster:
+  description: The cluster that the task worked on.
+  returned: when the connection options are usable
+  type: dict
+  contains:
+    id:
+      description: UID of the namespace C(kube-system). Empty if the cluster was not read.
+      type: str
+      sample: 8ee04046-6031-4913-8488-2210eae01ae8
+    name:
+      description: The context, else the URL that was given as O(host).
+      type: str
+      sample: paris-1
+    server:
+      description: URL of the API server.
+      type: str
+      sample: https://paris-1.example.com:6443
+requests:
+  description: Number of requests that the task sent to the API server.
+  returned: when the connection options are usable
+  type: dict
+  contains:
+    reads:
+      description: Requests that read.
+      type: int
+      sample: 13
+    writes:
+      description: Requests that changed something. Always V(0) in check mode.
+      type: int
+      sample: 0
+    dry_runs:
+      description: Requests that the API server computed without storing the result.
+      type: int
+      sample: 1
+failure:
+  description: The failure, for programs. In C(msg) it is a sentence for people.
+  returned: failure
+  type: dict
+  contains:
+    kind:
+      description: Kind of the failure. V(ParameterError) is a wrong option, V(ClusterError) a cluster that cannot be
+        reached or is not the expected one. Others are answers of the API server such as V(ForbiddenError).
+      type: str
+      sample: ClusterError
+    status:
+      description: HTTP status.
+      returned: when the API server answered with an error
+      type: int
+      sample: 403
+    reason:
+      description: Reason that the API server gave.
+      returned: when the API server answered with an error
+      type: str
+      sample: Forbidden
+"""
+
+from ansible_collections.meshops.istio.plugins.module_utils.tools._module import run_module
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_run import TOOL
+
+
+def main() -> None:
+    """Run the module."""
+    run_module(TOOL)
+
+
+if __name__ == "__main__":
+    main()

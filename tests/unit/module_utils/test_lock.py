@@ -1,0 +1,245 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lock of a cluster and the record of a run (safety rule S8)."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import LockedError, RolloutError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import (
+    NAME,
+    PROCESS,
+    Lease,
+    in_the_way,
+    lease_body,
+    read_lease,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._record import KEY, begun, ended, read_record
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _lock
+from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool, execute
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_info import TOOL as ISTIO_INFO
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_run import TOOL as ISTIO_RUN
+from unit.module_utils import builders as b
+from unit.module_utils.fake_api import FakeApi, failure
+from unit.module_utils.running import params
+
+NOW = datetime.datetime(2026, 3, 1, 2, 0, tzinfo=datetime.UTC)
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/istio-system/leases"
+CANARY = {"who": "anna@desk", "job": "42", "strategy": "canary", "version": "1.31.0", "phase": "data_plane"}
+NAMESPACE = "/api/v1/namespaces/shop"
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    """A mesh that nobody works on."""
+    with FakeApi(*b.plane(b.OLD), *b.namespaces(shop=b.OLD)) as found:
+        yield found
+
+
+def lease(process: str = "other", seconds: int = 300) -> b.Json:
+    """The lock as another run took it a moment ago; the API server tells its time in whole seconds."""
+    now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=2)
+    found = lease_body("istio-system", "bert@elsewhere", process, seconds, now, None)
+    found["metadata"]["resourceVersion"] = "1"
+    return found
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what happens soon."""
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def writing(run: Run) -> Outcome:
+    """Label a namespace, as tools do: after a look at the cluster."""
+    run.snapshot()
+    run.client.merge(NAMESPACE, {"metadata": {"labels": {"seen": "yes"}}})
+    return Outcome(["labelled"])
+
+
+def task(api: FakeApi, core: Tool | None = None, *, controller: int | None = None, **options: object) -> b.Json:
+    """A task of a run."""
+    tool = core or Tool("writer", ArgumentSpec({}), writing)
+    given = params(tool, host=api.url, **options)
+    return execute(tool, given, check_mode=False, diff=False, controller=controller)
+
+
+def names(api: FakeApi) -> list[str]:
+    """Kinds and names of what a run keeps in the cluster."""
+    return sorted(f"{obj['kind']}/{obj['metadata']['name']}" for obj in api.objects if obj["metadata"]["name"] == NAME)
+
+
+@pytest.mark.parametrize(
+    ("process", "renewed", "dead", "expected"),
+    [
+        ("mine", 0, False, False),
+        ("other", 0, False, True),
+        ("other", 299, False, True),
+        ("other", 300, False, False),
+        ("other", 0, True, False),
+    ],
+    ids=["ours", "taken", "nearly run out", "run out", "its process is gone"],
+)
+def test_who_is_in_the_way(process: str, renewed: int, dead: bool, expected: bool) -> None:
+    found = Lease("bert", process, NOW, NOW - datetime.timedelta(seconds=renewed), 300, "7")
+    assert in_the_way(found, "mine", NOW, dead=dead) is expected
+    assert in_the_way(None, "mine", NOW, dead=dead) is False
+
+
+def test_a_lease_is_read_as_it_is_written() -> None:
+    written = lease_body("istio-system", "anna", "here/1/2", 300, NOW, None)
+    found = read_lease(written)
+    assert found is not None
+    assert (found.holder, found.process, found.acquired, found.seconds) == ("anna", "here/1/2", NOW, 300)
+    later = lease_body("istio-system", "anna", "here/1/2", 300, NOW + datetime.timedelta(60), found)
+    assert read_lease(later).acquired == NOW  # type: ignore[union-attr]
+    assert read_lease({**written, "spec": {}}) is None
+
+
+def test_a_record_keeps_the_phases_of_a_run_and_the_run_before() -> None:
+    first = begun(None, {**CANARY, "phase": "control_plane"}, "anna", "p1", "t1")
+    second = begun(first, CANARY, "anna", "p1", "t2")
+    assert second["phases"] == {"control_plane": "t1", "data_plane": "t2"}
+    assert second["started"] == "t1"
+    assert second["state"] == "running"
+    failed = ended(second, "failed", "t3", "no room")
+    assert ended(failed, "stopped", "t4") == failed
+    assert ended(second, "done", "t4")["state"] == "done"
+    other = begun(failed, CANARY, "bert", "p2", "t5")
+    assert other["previous"]["message"] == "no room"
+    assert "process" not in other["previous"]
+
+
+def test_a_first_write_locks_and_the_end_of_the_run_unlocks(api: FakeApi) -> None:
+    result = task(api, controller=os.getpid(), run=CANARY)
+    assert result["changed"]
+    assert names(api) == [f"ConfigMap/{NAME}", f"Lease/{NAME}"]
+    assert api.get("Lease", NAME)["spec"]["holderIdentity"] == "anna@desk, job 42"
+    task(api, controller=os.getpid(), run={**CANARY, "phase": "finalize"})
+    closed = task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)
+    assert closed["closed"]
+    assert not closed["changed"]
+    assert closed["record"]["state"] == "done"
+    assert list(closed["record"]["phases"]) == ["data_plane", "finalize"]
+    assert names(api) == [f"ConfigMap/{NAME}"]
+
+
+def test_a_run_that_writes_nothing_leaves_no_trace(api: FakeApi) -> None:
+    reader = Tool("reader", ArgumentSpec({}), lambda run: Outcome(values={"id": run.snapshot().cluster_id}))
+    assert not task(api, reader, controller=os.getpid(), run=CANARY).get("failed")
+    assert task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"] is False
+    assert api.writes() == []
+
+
+@pytest.mark.parametrize("run", [CANARY, None], ids=["a run", "a single task"])
+def test_what_somebody_else_locked_is_refused_before_the_first_write(api: FakeApi, run: b.Json | None) -> None:
+    api.objects.append(lease())
+    result = task(api, controller=os.getpid(), run=run)
+    assert result["failed"]
+    assert result["failure"]["kind"] == "LockedError"
+    assert "is being worked on by bert@elsewhere since" in result["msg"]
+    assert api.writes() == []
+
+
+def test_a_reader_does_not_mind_a_lock(api: FakeApi) -> None:
+    api.objects.append(lease())
+    reader = Tool("reader", ArgumentSpec({}), lambda run: Outcome(values={"x": run.snapshot() and 1}), writes=False)
+    assert "failed" not in task(api, reader, run=CANARY)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "process", "options"),
+    [
+        (0, "other", {}),
+        (300, f"{_lock._machine()}/{2**22 + 1}/77", {}),
+        (300, "other", {"break_lock": "bert@elsewhere"}),
+    ],
+    ids=["run out", "died on this machine", "broken by name"],
+)
+def test_the_lock_of_the_dead_is_taken(api: FakeApi, seconds: int, process: str, options: b.Json) -> None:
+    api.objects.append(lease(process, seconds))
+    assert task(api, controller=os.getpid(), run={**CANARY, **options})["changed"]
+    assert api.get("Lease", NAME)["spec"]["holderIdentity"] == "anna@desk, job 42"
+
+
+def test_the_lock_of_another_is_not_broken_by_a_wrong_name(api: FakeApi) -> None:
+    api.objects.append(lease())
+    assert task(api, run={**CANARY, "break_lock": "carl"})["failed"]
+
+
+def test_the_living_process_on_this_machine_keeps_its_lock(api: FakeApi) -> None:
+    api.objects.append(lease(_lock._process(os.getpid())))
+    assert task(api, controller=os.getppid(), run=CANARY)["failure"]["kind"] == "LockedError"
+
+
+def test_who_is_quicker_wins(api: FakeApi) -> None:
+    api.script("POST", LEASES, failure(409, "exists", "AlreadyExists"))
+    result = task(api, controller=os.getpid(), run=CANARY)
+    assert "Another run began" in result["msg"]
+    assert [seen.path for seen in api.writes()] == [LEASES]
+
+
+def test_a_failure_is_recorded_and_stays_when_the_run_stops(api: FakeApi) -> None:
+    def failing(run: Run) -> Outcome:
+        writing(run)
+        raise RolloutError("Batch 3 failed.")
+
+    assert task(api, Tool("failing", ArgumentSpec({}), failing), controller=os.getpid(), run=CANARY)["failed"]
+    closed = task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")
+    assert (closed["record"]["state"], closed["record"]["message"]) == ("failed", "Batch 3 failed.")
+
+
+def test_a_task_over_a_connection_gives_its_lock_back_itself(api: FakeApi) -> None:
+    assert task(api, run=CANARY)["changed"]
+    assert names(api) == [f"ConfigMap/{NAME}"]
+    assert read_record(api.get("ConfigMap", NAME)) is not None
+
+
+def test_without_a_run_nothing_is_locked(api: FakeApi) -> None:
+    assert task(api)["changed"]
+    assert names(api) == []
+    assert len(api.writes()) == 1
+
+
+def test_a_lock_is_renewed_while_a_task_works_and_its_loss_stops_the_writing(api: FakeApi) -> None:
+    lock = Lock(api.client(), "istio-system", {**CANARY, "lock_seconds": 1}, os.getpid())
+    lock.before_write()
+    first = api.get("Lease", NAME)["spec"]["renewTime"]
+    until(lambda: bool(api.get("Lease", NAME)["spec"]["renewTime"] != first))
+    api.get("Lease", NAME)["metadata"]["annotations"][PROCESS] = "other"
+    api.get("Lease", NAME)["spec"]["leaseDurationSeconds"] = 300
+    until(lambda: lock._lost is not None)
+    with pytest.raises(LockedError, match="anna@desk"):
+        lock.before_write()
+    lock.finish()
+
+
+def test_the_record_is_text_that_people_can_read(api: FakeApi) -> None:
+    task(api, controller=os.getpid(), run=CANARY)
+    assert '"strategy": "canary"' in api.get("ConfigMap", NAME)["data"][KEY]
+    assert read_record({"data": {KEY: "{"}}) is None
+
+
+def test_info_tells_the_lock_and_the_record(api: FakeApi) -> None:
+    task(api, controller=os.getpid(), run=CANARY)
+    found = task(api, ISTIO_INFO, record=True)
+    assert found["lock"]["holder"] == "anna@desk, job 42"
+    assert found["record"]["state"] == "running"
+    assert "record" not in task(api, ISTIO_INFO)
+
+
+def test_info_shows_no_lock_that_ran_out(api: FakeApi) -> None:
+    api.objects.append(lease(seconds=0))
+    found = task(api, ISTIO_INFO, record=True)
+    assert (found["lock"], found["record"]) == (None, None)
