@@ -224,15 +224,16 @@ class Desk:
         *flags: str,
         playbook: str = CANARY,
         hosts: dict[str, Json] | None = None,
+        inventory: Json | None = None,
         **variables: Any,
     ) -> Running:
         """Start ansible-playbook on some clusters."""
         number = next(self.numbers)
-        inventory, log, record = (self.folder / f"{number}-{name}" for name in ("hosts.json", "log", "record"))
-        inventory.write_text(json.dumps(self.inventory(clusters, hosts)), encoding="utf-8")
+        listed, log, record = (self.folder / f"{number}-{name}" for name in ("hosts.json", "log", "record"))
+        listed.write_text(json.dumps(inventory or self.inventory(clusters, hosts)), encoding="utf-8")
         if playbook == CANARY:
             variables = {"istio_version": NEW_VERSION, **variables}
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(inventory), playbook, *flags]
+        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(listed), playbook, *flags]
         with log.open("w", encoding="utf-8") as handle:
             process = subprocess.Popen(
                 [*command, "-e", json.dumps(variables)],
