@@ -53,7 +53,7 @@ FIELD_MANAGER = "meshops.istio"
 class Client:
     """One cluster's API server. Thread safe; retries what is safe to send again."""
 
-    def __init__(self, conn: Connection, timeout: float = 30.0) -> None:
+    def __init__(self, conn: Connection, timeout: float = 30.0, tries: int = TRIES) -> None:
         self.connection = conn
         self.traffic = Traffic()
         #: Called before each request that changes something.
@@ -61,6 +61,7 @@ class Client:
         #: What the API server's clock said last, as in the header of an answer.
         self.date = ""
         self._timeout = timeout
+        self._tries = tries
         self._configuration, self._pool = open_pool(conn)
 
     @property
@@ -88,10 +89,11 @@ class Client:
         params: Mapping[str, t.Any],
         *,
         timeout: float,
-        tries: int = TRIES,
+        tries: int | None = None,
         **kw: t.Any,
     ) -> t.Any:
         """Send with retries: everything that the server turned away, and reads whose connection broke."""
+        tries = tries or self._tries
         url = self.server + path + ("?" + urlencode(params) if params else "")
         limits = urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout), read=timeout)
         repeatable = method in ("GET", "PATCH") or bool(params.get("dryRun"))
