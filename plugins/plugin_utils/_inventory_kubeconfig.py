@@ -12,7 +12,7 @@ import typing as t
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import load_yaml
+from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import load_yaml
 from ansible_collections.meshops.istio.plugins.plugin_utils._inventory import (
     Cluster,
     Source,

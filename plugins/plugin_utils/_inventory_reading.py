@@ -14,9 +14,10 @@ from collections.abc import Callable, Iterable, Sequence
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import connection
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError
+from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, REV, labels_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import read_revision
-from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import NAMESPACES, load_yaml
+from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import NAMESPACES
 from ansible_collections.meshops.istio.plugins.plugin_utils._inventory import (
     Cluster,
     Look,

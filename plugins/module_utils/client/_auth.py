@@ -16,14 +16,14 @@ from collections.abc import Iterator, Mapping
 from urllib.parse import unquote
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError, ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import load_yaml
 
 KUBERNETES_IMPORT_ERROR: str | None = None
 try:
-    import yaml
     from kubernetes.client.configuration import Configuration
     from kubernetes.client.rest import RESTClientObject
-    from kubernetes.config import load_kube_config
     from kubernetes.config.config_exception import ConfigException
+    from kubernetes.config.kube_config import KubeConfigLoader
     from urllib3.util import parse_url
 except ImportError:
     KUBERNETES_IMPORT_ERROR = traceback.format_exc()
@@ -107,14 +107,16 @@ def open_pool(conn: Connection) -> tuple[t.Any, t.Any]:
     configuration = Configuration()
     if conn.kubeconfig:
         try:
-            load_kube_config(
-                config_file=conn.kubeconfig,
-                context=conn.context,
-                client_configuration=configuration,
-                persist_config=False,
-            )
-        except (yaml.YAMLError, TypeError, AttributeError) as exc:
+            # the library's own reading takes 0.3 s for 200 clusters, for each task and cluster
+            with open(conn.kubeconfig, encoding="utf-8") as file:
+                document = load_yaml(file.read())
+            folder = os.path.dirname(os.path.abspath(conn.kubeconfig))
+            loader = KubeConfigLoader(document, active_context=conn.context, config_base_path=folder)
+            loader.load_and_set(configuration)
+        except (ValueError, TypeError, AttributeError) as exc:
             raise ClusterError(f"Reading kubeconfig {conn.kubeconfig} failed: it is no kubeconfig.") from exc
+        except OSError as exc:
+            raise ClusterError(f"Reading kubeconfig {conn.kubeconfig} failed: {exc}") from exc
         except ConfigException as exc:
             if "context" in str(exc):
                 raise ParameterError(

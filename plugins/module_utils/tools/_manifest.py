@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, NotFoundError
+from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import name_of, named
 from ansible_collections.meshops.istio.plugins.module_utils.domain._settings import flatten
-from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import load_yaml
 
 #: Returns a rendered object as its installer would apply it, given the live one.
 Dress = Callable[[Json, Json], Json]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import concurrent.futures
 import functools
-import traceback
 import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
@@ -16,6 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     ForbiddenError,
     NotFoundError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import manager_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     CRD_VERSION,
@@ -35,29 +35,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads im
 )
 from ansible_collections.meshops.istio.plugins.module_utils.tools._surroundings import around_from, submit_surroundings
 
-YAML_IMPORT_ERROR: str | None = None
-try:
-    import yaml
-except ImportError:
-    YAML_IMPORT_ERROR = traceback.format_exc()
-
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 NAMESPACES = "/api/v1/namespaces"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 #: Selectors of Istio's CRDs: those that istioctl wrote, and those that Helm wrote alone.
 OF_ISTIO = (CRD_VERSION, f"app.kubernetes.io/part-of=istio,!{CRD_VERSION}")
-
-
-def load_yaml(text: str) -> t.Any:
-    """Parse YAML with the C loader where there is one: an injector config has a thousand lines.
-
-    Raises:
-        ValueError: it is no YAML.
-    """
-    try:
-        return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
-    except yaml.YAMLError as exc:
-        raise ValueError(" ".join(str(exc).split())) from exc
 
 
 def fetch_mesh(client: Client, istio_namespace: str) -> Mesh:

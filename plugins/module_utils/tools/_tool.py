@@ -18,11 +18,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     ParameterError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._istioctl import Istioctl, find
+from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import YAML_IMPORT_ERROR
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import parse
 from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
-from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import YAML_IMPORT_ERROR, fetch_snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import fetch_snapshot
 
 
 def _silent(dummy: str) -> None:

@@ -13,6 +13,7 @@ import dataclasses
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.domain._around import (
     Around,
     read_extension,
@@ -31,7 +32,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._serving impo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Budget, Namespace, Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import COLLECTIONS, read_workload
 from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected
-from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.tools._surroundings import EXTENSIONS
 from unit.module_utils.planes import (
     CLUSTER_ID,

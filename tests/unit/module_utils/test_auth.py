@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._auth import 
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError, ParameterError
 from unit.module_utils import builders as b
+from unit.module_utils.certificates import certificate
 
 SECRET = "s3cr3t-t0ken"
 HOST = "https://127.0.0.1:6443"
@@ -90,6 +92,24 @@ def test_a_broken_kubeconfig_is_a_sentence(text: str, tmp_path: Path) -> None:
     path.write_text(text)
     with pytest.raises((ClusterError, ParameterError), match="kubeconfig"):
         open_pool(connection({"kubeconfig": str(path), "context": "right"}))
+
+
+def test_paths_in_a_kubeconfig_start_at_its_folder(
+    kubeconfig: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.loads(Path(kubeconfig).read_text())
+    document["clusters"][1]["cluster"]["certificate-authority"] = "ca.pem"
+    (tmp_path / "ca.pem").write_bytes(certificate(datetime.date(2040, 1, 1)))
+    Path(kubeconfig).write_text(json.dumps(document))
+    monkeypatch.chdir(tmp_path.parent)
+    relative = f"{tmp_path.name}/config"
+    configuration, dummy = open_pool(connection({"kubeconfig": relative, "context": "right"}))
+    assert Path(configuration.ssl_ca_cert) == tmp_path / "ca.pem"
+
+
+def test_a_kubeconfig_that_cannot_be_read_is_a_sentence() -> None:
+    with pytest.raises(ClusterError, match="Reading kubeconfig /proc/self/mem failed: .*error"):
+        open_pool(connection({"kubeconfig": "/proc/self/mem", "context": "right"}))
 
 
 def test_s13_nothing_secret_in_repr() -> None:

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape, expected_image, resolve
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import read_mesh
-from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import load_yaml
 
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 MATRIX: dict[str, Any] = json.loads((FIXTURES / "injection-matrix.json").read_text(encoding="utf-8"))
