@@ -134,7 +134,9 @@ def _same(cluster: Listed) -> str:
     try:
         return same_server(cluster.server)
     except ValueError:
-        raise ParameterError(f"{cluster.found} is no cluster of Argo CD: its server is no URL.") from None
+        raise ParameterError(
+            f"{cluster.found}: its server {cluster.server!r} is no URL; name its context by login_context."
+        ) from None
 
 
 def _cluster(source: Source, name: str, cluster: Listed, login: Context) -> Cluster:

@@ -122,7 +122,7 @@ def _look(cluster: Cluster, *, options: Options, warn: Callable[[str], None]) ->
     found = ((labels_of(obj).get(REV) or DEFAULT, obj) for obj in istiods)
     read = (read_revision(name, options.istio_namespace, obj, {}, load_yaml) for name, obj in found)
     running = sorted((revision.name, revision.version) for revision in read)
-    return Look(str(system["metadata"].get("uid") or ""), tuple(running))
+    return Look(str(system.get("metadata", {}).get("uid") or ""), tuple(running))
 
 
 def _client(kubeconfig: str, context: str, seconds: float, warn: Callable[[str], None]) -> Client:

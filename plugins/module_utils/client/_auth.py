@@ -147,7 +147,9 @@ def open_pool(conn: Connection) -> tuple[t.Any, t.Any]:
 def auth_headers(configuration: t.Any, conn: Connection) -> dict[str, str]:
     """Return the login headers of one request; runs the refresh of an expired credential plugin token."""
     headers: dict[str, str] = {}
-    token = configuration.get_api_key_with_prefix("BearerToken", alias="authorization")
+    # the first is the key of kubernetes 36 and newer, the second that of older ones
+    keys = ("BearerToken", "authorization")
+    token = next(filter(None, map(configuration.get_api_key_with_prefix, keys)), None)
     if token:
         headers["Authorization"] = token
     elif conn.username and conn.password:

@@ -107,7 +107,7 @@ def test_a_secret_that_is_none_of_argo_cd_is_named() -> None:
         with pytest.raises(ParameterError, match="Secret argocd/x is no cluster of Argo CD: its key server is no text"):
             read_listed(argocd(), broken)
     empty = [Listed("x", "Secret argocd/x", "")]
-    with pytest.raises(ParameterError, match="Secret argocd/x is no cluster of Argo CD: its server is no URL."):
+    with pytest.raises(ParameterError, match="Secret argocd/x: its server '' is no URL; name its context by login"):
         from_hub(argocd(), empty, lambda dummy: LOGINS, HUB)
 
 

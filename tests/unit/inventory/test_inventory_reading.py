@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import typing as t
 from pathlib import Path
 
@@ -55,8 +56,7 @@ def test_nobody_is_asked_by_default(tmp_path: Path) -> None:
 
 
 def test_a_look_costs_two_requests_and_tells_what_runs(tmp_path: Path) -> None:
-    empty = cluster("2", b.namespace("empty"))
-    with cluster("1") as paris, empty:
+    with cluster("1") as paris, cluster("2", b.namespace("empty")) as empty:
         write(tmp_path / "fleet.yaml", kubeconfig({"paris": paris.url, "tokyo": empty.url, "rome": NOBODY}))
         found, dummy = hosts(tmp_path, FLEET, look=True)
         assert [seen.path for seen in paris.seen] == [
@@ -198,8 +198,6 @@ def test_logins_that_are_not_there_are_refused(tmp_path: Path) -> None:
 
 def test_clusters_are_looked_at_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As many as may be at once are under way together: each waits for all of them."""
-    import threading
-
     together = threading.Barrier(_inventory_reading.LOOKS_AT_ONCE, timeout=20)
     original = _inventory_reading._client
     monkeypatch.setattr(_inventory_reading, "_client", lambda *given: (together.wait(), original(*given))[1])

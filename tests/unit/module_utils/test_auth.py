@@ -112,6 +112,15 @@ def test_a_kubeconfig_that_cannot_be_read_is_a_sentence() -> None:
         open_pool(connection({"kubeconfig": "/proc/self/mem", "context": "right"}))
 
 
+@pytest.mark.parametrize("key", ["BearerToken", "authorization"])
+def test_every_supported_library_logs_in(kubeconfig: str, key: str) -> None:
+    """The key is one until kubernetes 35, and another since 36."""
+    conn = connection({"kubeconfig": kubeconfig, "context": "right"})
+    configuration, dummy = open_pool(conn)
+    configuration.api_key = {key: f"Bearer {SECRET}"}
+    assert auth_headers(configuration, conn) == {"Authorization": f"Bearer {SECRET}"}
+
+
 def test_s13_nothing_secret_in_repr() -> None:
     found = connection({"host": HOST, "api_key": SECRET, "password": SECRET, "username": "me"})
     assert SECRET not in repr(found)
