@@ -11,8 +11,8 @@ import os
 import typing as t
 from collections.abc import Iterable
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import read_kubeconfig
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import load_yaml
 from ansible_collections.meshops.istio.plugins.plugin_utils._inventory import (
     Cluster,
     Source,
@@ -63,8 +63,7 @@ def read_contexts(file: str) -> list[Context]:
         ParameterError: it cannot be read, or is none. What stands in it is not repeated, as it may be a secret.
     """
     try:
-        with open(file, encoding="utf-8") as stream:
-            document = load_yaml(stream.read())
+        document = read_kubeconfig(os.path.abspath(file))
     except (OSError, ValueError) as exc:
         why = exc.strerror if isinstance(exc, OSError) else "it is no YAML"
         raise ParameterError(f"Reading kubeconfig {file} failed: {why}.") from None

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import json
 import os
 import tempfile
@@ -97,6 +98,25 @@ def connection(params: Mapping[str, t.Any]) -> Connection:
     return found
 
 
+def read_kubeconfig(path: str) -> t.Any:
+    """Return a kubeconfig, parsed once for all who ask until it changes.
+
+    The library's own reading takes 0.3 s for 200 clusters. What the inventory plugin has read, Ansible's workers have.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is no YAML.
+    """
+    found = os.stat(path)
+    return _parsed(path, found.st_mtime_ns, found.st_size)
+
+
+@functools.lru_cache(maxsize=512)
+def _parsed(path: str, *dummy_state: int) -> t.Any:
+    with open(path, encoding="utf-8") as file:
+        return load_yaml(file.read())
+
+
 def open_pool(conn: Connection) -> tuple[t.Any, t.Any]:
     """Return (Configuration, urllib3 pool manager) for a connection.
 
@@ -107,11 +127,9 @@ def open_pool(conn: Connection) -> tuple[t.Any, t.Any]:
     configuration = Configuration()
     if conn.kubeconfig:
         try:
-            # the library's own reading takes 0.3 s for 200 clusters, for each task and cluster
-            with open(conn.kubeconfig, encoding="utf-8") as file:
-                document = load_yaml(file.read())
-            folder = os.path.dirname(os.path.abspath(conn.kubeconfig))
-            loader = KubeConfigLoader(document, active_context=conn.context, config_base_path=folder)
+            path = os.path.abspath(conn.kubeconfig)
+            document = read_kubeconfig(path)
+            loader = KubeConfigLoader(document, active_context=conn.context, config_base_path=os.path.dirname(path))
             loader.load_and_set(configuration)
         except (ValueError, TypeError, AttributeError) as exc:
             raise ClusterError(f"Reading kubeconfig {conn.kubeconfig} failed: it is no kubeconfig.") from exc

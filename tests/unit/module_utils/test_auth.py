@@ -18,6 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._auth import 
     connection,
     kubeconfig_file,
     open_pool,
+    read_kubeconfig,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError, ParameterError
 from unit.module_utils import builders as b
@@ -110,6 +111,15 @@ def test_paths_in_a_kubeconfig_start_at_its_folder(
 def test_a_kubeconfig_that_cannot_be_read_is_a_sentence() -> None:
     with pytest.raises(ClusterError, match="Reading kubeconfig /proc/self/mem failed: .*error"):
         open_pool(connection({"kubeconfig": "/proc/self/mem", "context": "right"}))
+
+
+def test_a_kubeconfig_is_parsed_again_only_after_it_changed(kubeconfig: str) -> None:
+    first = read_kubeconfig(kubeconfig)
+    assert read_kubeconfig(kubeconfig) is first
+    Path(kubeconfig).write_text(Path(kubeconfig).read_text().replace("right", "other"))
+    open_pool(connection({"kubeconfig": kubeconfig, "context": "other"}))
+    with pytest.raises(ParameterError, match="no usable context 'right'"):
+        open_pool(connection({"kubeconfig": kubeconfig, "context": "right"}))
 
 
 @pytest.mark.parametrize("key", ["BearerToken", "authorization"])
