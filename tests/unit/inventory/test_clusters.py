@@ -116,7 +116,7 @@ def test_rings_by_the_name_of_the_host(tmp_path: Path) -> None:
 
 def test_a_look_is_cached_until_it_is_asked_for_again(tmp_path: Path) -> None:
     cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
-    given = {"look": True, **cache, "compose": {"istio_expected_cluster_id": "istio_cluster_id"}}
+    given = {"look": True, "look_timeout": 60, **cache, "compose": {"istio_expected_cluster_id": "istio_cluster_id"}}
     with FakeApi(*b.two_planes(), *b.namespaces()) as api:
         write(tmp_path / "kubeconfig.yaml", kubeconfig({"paris": api.url}))
         inventory(tmp_path, **given)
