@@ -29,6 +29,7 @@ CALM = "calm"
 #: (The marker xdist_group does nothing with pytest 9: xdist 3.8 writes a node id that pytest no longer reads.)
 TOGETHER = {
     "test_check_mode.py": "test_canary.py",
+    "test_inventory.py": "test_safety.py",
     "test_precheck.py": "test_safety.py",
     "test_precheck_istioctl.py": "test_safety.py",
     "test_precheck_planes.py": "test_safety.py",
