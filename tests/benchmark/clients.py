@@ -16,17 +16,28 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import connection
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _restart
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import execute
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL
-from benchmark.restart import DEPLOYMENTS, SPACES, names_in, spaces
-from unit.module_utils.running import params
 
 Json = dict[str, Any]
 #: Finding out that nothing is to be done is not part of a restart, so both start from a known list.
 PATH = "/apis/apps/v1/deployments"
+SPACES, DEPLOYMENTS = 8, 100
+
+
+def spaces() -> list[str]:
+    """Names of the namespaces."""
+    return [f"bench-{at}" for at in range(SPACES)]
+
+
+def names_in(space: str) -> list[str]:
+    """Names of the Deployments of a namespace."""
+    return [f"app-{at}" for at in range(DEPLOYMENTS) if spaces()[at % SPACES] == space]
 
 
 def bare(options: Json) -> int:
@@ -79,20 +90,11 @@ def kubectl(options: Json, *, one_by_one: bool = True) -> int:
 
 def ours(options: Json) -> int:
     """The module: it reads, judges, proves the revision, restarts in one batch, and proves every new pod."""
-    return restart({**options, "batch_size": "100%"}, DEPLOYMENTS)
-
-
-def some(options: Json) -> int:
-    """The module restarts ten of those that there are."""
-    return restart({**options, "names": [f"Deployment/app-{at}" for at in range(10)]}, 10)
-
-
-def restart(options: Json, count: int) -> int:
-    """Restart without asking what is stale."""
-    result = execute(TOOL, {**options, "only": "all"}, check_mode=False, diff=False)
+    given = {**options, "only": "all", "batch_size": "100%"}
+    result = execute(TOOL, given, check_mode=False, diff=False)
     if result.get("failed"):
         raise RuntimeError(result["msg"])
-    assert len(result["restarted"]) == count
+    assert len(result["restarted"]) == DEPLOYMENTS
     return sum(result["requests"].values())
 
 
@@ -101,20 +103,27 @@ CLIENTS: dict[str, Callable[[Json], int]] = {
     "kubectl": kubectl,
     "kubectl, one status": functools.partial(kubectl, one_by_one=False),
     "ours": ours,
-    "some": some,
 }
 
 
 def main() -> int:
-    """Run one client; its CPU time is that of its whole process, from its start."""
+    """Run one client."""
     name, kubeconfig, context = sys.argv[1:]
-    began = time.monotonic()
-    requests = CLIENTS[name](params(TOOL, kubeconfig=kubeconfig, context=context, namespaces=spaces()))
-    seconds = time.monotonic() - began
-    used = resource.getrusage(resource.RUSAGE_CHILDREN if name.startswith("kubectl") else resource.RUSAGE_SELF)
-    figures = {"cpu_seconds": used.ru_utime + used.ru_stime, "memory_mib": used.ru_maxrss / 1024}
-    print(json.dumps({**figures, "seconds": seconds, "requests": requests}))
+    keywords = TOOL.spec.as_keywords()
+    options = {"kubeconfig": kubeconfig, "context": context, "namespaces": spaces()}
+    checked = ArgumentSpecValidator(keywords.pop("argument_spec"), **keywords).validate(options)
+    whose = resource.RUSAGE_CHILDREN if name.startswith("kubectl") else resource.RUSAGE_SELF
+    began, start = time.monotonic(), cpu(whose)
+    requests = CLIENTS[name](checked.validated_parameters)
+    figures = {"seconds": time.monotonic() - began, "cpu_seconds": cpu(whose), "start_seconds": start}
+    print(json.dumps({**figures, "requests": requests}))
     return 0
+
+
+def cpu(whose: int) -> float:
+    """CPU seconds that were used up to now."""
+    used = resource.getrusage(whose)
+    return used.ru_utime + used.ru_stime
 
 
 if __name__ == "__main__":

@@ -8,18 +8,24 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
+from benchmark.clients import DEPLOYMENTS, SPACES, spaces
+from integration.support import descendants
 from lab import Cluster, Lab
 from lab.build import ensure_kubectl
 
 Json = dict[str, Any]
 VERSION, REVISION = "1.30.3", "1-30-3"
-SPACES, DEPLOYMENTS, REPLICAS = 8, 100, 3
+REPLICAS = 3
 ROUNDS = 3
 #: What a node can hold: its own limits are none of what is measured.
 ROOM = {"cpu": "1000", "memory": "4Ti", "ephemeral-storage": "4Ti", "pods": "5000"}
@@ -30,19 +36,10 @@ class Cost:
     """What one run took."""
 
     seconds: float
+    #: All that the client used, and what of it passed before it began: a playbook pays the start of Python once.
     cpu_seconds: float
-    memory_mib: float
+    start_seconds: float
     requests: int
-
-
-def spaces() -> list[str]:
-    """Names of the namespaces."""
-    return [f"bench-{at}" for at in range(SPACES)]
-
-
-def names_in(space: str) -> list[str]:
-    """Names of the Deployments of a namespace."""
-    return [f"app-{at}" for at in range(DEPLOYMENTS) if spaces()[at % SPACES] == space]
 
 
 def deployment(at: int) -> Json:
@@ -101,7 +98,35 @@ def compare(clients: tuple[str, ...], rounds: int = ROUNDS) -> dict[str, Cost]:
     return {name: Cost(*map(min, zip(*map(dataclasses.astuple, costs), strict=True))) for name, costs in found.items()}
 
 
-def memory(deployments: int) -> Cost:
-    """What a restart of ten Deployments costs in a mesh of many."""
+def memory(deployments: int) -> float:
+    """MiB of the largest process of an ansible-playbook that restarts ten Deployments in a mesh of many."""
     with crowd(deployments) as cluster:
-        return run("some", cluster)
+        task = {
+            "kubeconfig": str(cluster.kubeconfig),
+            "context": cluster.context,
+            "namespaces": spaces(),
+            "names": [f"Deployment/app-{at}" for at in range(10)],
+            "only": "all",
+        }
+        play = {"hosts": "all", "gather_facts": False, "connection": "local"}
+        with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+            json.dump([{**play, "tasks": [{"meshops.istio.rollout_restart": task}]}], file)
+            file.flush()
+            process = subprocess.Popen(["ansible-playbook", "-i", "mesh,", file.name], stdout=subprocess.DEVNULL)
+            largest = 0
+            while process.poll() is None:
+                largest = max([largest, *map(peak, [process.pid, *descendants(process.pid)])])
+                time.sleep(0.02)
+    if process.returncode:
+        raise RuntimeError("The restart of ten Deployments failed.")
+    return largest / 1024
+
+
+def peak(pid: int) -> int:
+    """KiB that a process had at most (proc(5); what getrusage says is also that of who started it)."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+    found = re.search(r"VmHWM:\s+([0-9]+)", status)
+    return int(found[1]) if found else 0
