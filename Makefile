@@ -82,6 +82,15 @@ unit: venv ## Unit tests
 adhoc: venv ## Run every module by ansible-core in process, with the fixtures of pytest-ansible
 	@$(PYTEST) -p pytest_ansible.plugin --ansible-unit-inject-only -q tests/adhoc $(ARGS)
 
+# On a machine without a browser, root installs Debian's; anybody else's tests are skipped, and say so.
+.PHONY: browser
+browser: venv ## Look at the report in a headless Chromium
+	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+	fi
+	@$(PYTEST) -q -rs tests/browser $(ARGS)
+
 .PHONY: binaries
 binaries: venv ## Build the lab's binaries into the user's cache (the first time: about a quarter of an hour)
 	@$(RUN) lab build

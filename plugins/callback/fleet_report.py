@@ -12,8 +12,8 @@ version_added: 1.0.0
 author: Meshops maintainers (@meshops)
 short_description: Write a report of the whole run over all clusters
 description:
-  - Writes what a run did to each cluster as JSON for programs, and as a short Markdown text for a pull request or a
-    chat.
+  - Writes what a run did to each cluster as JSON for programs, as one HTML page for people, and as a short Markdown
+    text for a pull request or a chat.
   - It says first how the run ended. Then for each cluster what it was, what it is, how many proxies run which version,
     the waves with their times, the findings, the failures with their evidence, and what cannot be restarted.
   - Clusters that the run did not come to are in it too.
@@ -26,8 +26,8 @@ requirements:
 options:
   folder:
     description:
-      - Folder to write to, which is made if it is missing. The files in it are called C(report.json) and C(report.md),
-        and are replaced by the next run.
+      - Folder to write to, which is made if it is missing. The files in it are called C(report.json), C(report.html)
+        and C(report.md), and are replaced by the next run.
       - An empty text stands for the default.
     type: str
     default: istio-report
@@ -38,11 +38,11 @@ options:
         key: folder
   formats:
     description:
-      - What to write. Any of V(json) and V(markdown).
+      - What to write. Any of V(json), V(html) and V(markdown).
       - Nothing, or an empty text, stands for the default.
     type: list
     elements: str
-    default: [json, markdown]
+    default: [json, html, markdown]
     env:
       - name: ISTIO_REPORT_FORMATS
     ini:

@@ -72,10 +72,8 @@ def document(run: Run, now: float) -> Json:
 def headline(run: Run, counts: dict[str, int]) -> str:
     """Return the verdict in one sentence."""
     total = sum(counts.values())
-    of = f"Of {total} clusters " if total != 1 else "The one cluster: "
-    text = of + ", ".join(f"{counts[state]} {COUNTED[state]}" for state in COUNTED if counts.get(state)) + "."
-    if total == 1:
-        text = f"The one cluster: {next(COUNTED[state] for state in COUNTED if counts.get(state))}."
+    told = ", ".join(f"{counts[state]} {COUNTED[state]}" for state in COUNTED if counts.get(state))
+    text = f"{total} clusters: {told}." if total != 1 else f"1 cluster: {told.removeprefix('1 ')}."
     if run.state == RUNNING:
         return f"The run has not told its end: it is at work, or it was killed. {text}"
     if run.state == INTERRUPTED:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import Json
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_html import html
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_markdown import markdown
 
 
@@ -21,6 +22,7 @@ def _json(report: Json) -> str:
 #: Format -> name of the file, and what makes its text.
 FORMATS: dict[str, tuple[str, Callable[[Json], str]]] = {
     "json": ("report.json", _json),
+    "html": ("report.html", html),
     "markdown": ("report.md", markdown),
 }
 

@@ -64,7 +64,7 @@ def test_a_ring_that_fails_leaves_the_next_one_untouched(clusters: dict[str, Fak
     assert not one(report, "tokyo")["stages"]
 
     files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in run.folder.iterdir()}
-    assert files == dict.fromkeys(["report.json", "report.md"], 0o600)
+    assert files == dict.fromkeys(["report.json", "report.html", "report.md"], 0o600)
     assert stat.S_IMODE(run.folder.stat().st_mode) == 0o700
     text = "".join(path.read_text(encoding="utf-8") for path in run.folder.iterdir())
     assert "a-token-that-nobody-may-see" not in text

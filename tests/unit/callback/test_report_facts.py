@@ -237,7 +237,7 @@ def test_interrupted() -> None:
     report = story.end("interrupted")
     assert report["counts"] == {"stopped": 1, "untouched": 1, "done": 1}
     assert report["run"]["headline"] == (
-        "Interrupted by SIGINT during Restart. Of 3 clusters 1 done, 1 stopped half-way, 1 left untouched."
+        "Interrupted by SIGINT during Restart. 3 clusters: 1 done, 1 stopped half-way, 1 left untouched."
     )
 
 

@@ -34,7 +34,7 @@ def test_two_clusters() -> None:
     assert text.splitlines()[:3] == [
         "## Istio fleet: failed",
         "",
-        "**Of 2 clusters 1 done, 1 failed.**",
+        "**2 clusters: 1 done, 1 failed.**",
     ]
     assert "| ring | clusters | failed | done |" in text
     assert "| 0 | 1 |  | 1 |" in text

@@ -1,0 +1,139 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A headless Chromium with one page, driven by the DevTools protocol."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import itertools
+import json
+import os
+import shutil
+import signal
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import websocket
+
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+SECONDS = 60
+#: What a page says about itself when something is wrong.
+COMPLAINTS = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
+
+
+def find() -> str | None:
+    """The browser of this machine."""
+    return next((path for name in NAMES if (path := shutil.which(name))), None)
+
+
+class Browser:
+    """One page, and what it did."""
+
+    def __init__(self, connection: websocket.WebSocket) -> None:
+        self._connection = connection
+        self._numbers = itertools.count(1)
+        self.events: list[dict[str, Any]] = []
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self.call(f"{domain}.enable")
+
+    def call(self, method: str, **params: Any) -> dict[str, Any]:
+        """Send a command and return its result."""
+        number = next(self._numbers)
+        self._connection.send(json.dumps({"id": number, "method": method, "params": params}))
+        while (answer := self._next()).get("id") != number:
+            pass
+        assert "error" not in answer, f"{method}: {answer['error']}"
+        return dict(answer["result"])
+
+    def _next(self) -> dict[str, Any]:
+        message: dict[str, Any] = json.loads(self._connection.recv())
+        if "method" in message:
+            self.events.append(message)
+        return message
+
+    def open(self, path: Path, fragment: str = "") -> None:
+        """Load a page anew and wait for it."""
+        self.call("Page.navigate", url="about:blank")
+        self.events.clear()
+        self.call("Page.navigate", url=f"{path.as_uri()}{fragment}")
+        give_up = time.monotonic() + SECONDS
+        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
+            assert time.monotonic() < give_up, f"{path} does not load"
+            self._next()
+
+    def run(self, script: str) -> Any:
+        """The value of a script in the page."""
+        answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in answer, answer["exceptionDetails"]
+        return answer["result"].get("value")
+
+    def complaints(self) -> list[dict[str, Any]]:
+        """What the page wrote to the console, and its errors."""
+        self.run("new Promise((done) => setTimeout(done, 20))")
+        return [event["params"] for event in self.events if event["method"] in COMPLAINTS]
+
+    def requests(self) -> list[str]:
+        """Every URL that the page asked for."""
+        return [
+            event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"
+        ]
+
+    def media(self, kind: str = "", scheme: str = "light") -> None:
+        """Show pages as on a screen or on paper, in the light or in the dark."""
+        self.call(
+            "Emulation.setEmulatedMedia", media=kind, features=[{"name": "prefers-color-scheme", "value": scheme}]
+        )
+
+    def size(self, width: int, height: int = 900) -> None:
+        """Show pages on a screen of a size."""
+        self.call(
+            "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
+        )
+
+    def shot(self, target: Path, height: int = 2400) -> None:
+        """Write what the page looks like, for people."""
+        target.parent.mkdir(parents=True, exist_ok=True)
+        width = self.run("innerWidth")
+        clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
+        found = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        target.write_bytes(base64.b64decode(found["data"]))
+
+
+def _wait(holds: Callable[[], Any], what: str) -> Any:
+    give_up = time.monotonic() + SECONDS
+    while not (found := holds()):
+        assert time.monotonic() < give_up, what
+        time.sleep(0.05)
+    return found
+
+
+@contextlib.contextmanager
+def browser(folder: Path, program: str) -> Iterator[Browser]:
+    """A browser that ends with its block, with all that it started."""
+    arguments = ["--headless=new", "--remote-debugging-port=0", f"--user-data-dir={folder}", "--disable-gpu"]
+    arguments += ["--no-first-run", "--disable-background-networking", "--hide-scrollbars", "about:blank"]
+    # Chromium refuses its sandbox to root; the pages are our own, and trusted less by the tests than by it
+    arguments += ["--no-sandbox"] if os.getuid() == 0 else []
+    log = folder.with_name("chromium.log").open("w")
+    process = subprocess.Popen([program, *arguments], stdout=log, stderr=subprocess.STDOUT, start_new_session=True)
+    try:
+        port_file = folder / "DevToolsActivePort"
+        _wait(lambda: port_file.exists() and port_file.read_text(encoding="utf-8").count("\n"), "no port")
+        port = port_file.read_text(encoding="utf-8").splitlines()[0]
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=SECONDS) as answer:
+            target = next(one for one in json.load(answer) if one["type"] == "page")
+        connection = websocket.create_connection(target["webSocketDebuggerUrl"], timeout=SECONDS, suppress_origin=True)
+        with contextlib.closing(connection):
+            yield Browser(connection)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait(10)
+        log.close()
