@@ -17,7 +17,7 @@ EXPORT := .cache/export/ansible_collections/meshops/istio
 TYPED := $(if $(wildcard plugins/*/*.py),-p ansible_collections.meshops.istio.plugins) -p tools \
 	$(foreach package,lab demo adhoc integration benchmark,$(if $(wildcard tests/$(package)/*.py),-p $(package)))
 # Those joined by + keep one core busy each; what starts a lab has the machine to itself.
-STAGES := style sanity+types+lint+docs+changelog+build+adhoc unit molecule integration
+STAGES := style sanity+types+lint+docs+changelog+build+adhoc unit browser molecule integration
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CACHE)/collections

@@ -125,7 +125,8 @@ class Facts:
             self.cluster = cluster[0]
         for name, number in _mapping(result.get("requests")).items():
             self.requests[name] = self.requests.get(name, 0) + int(number)
-        self.warnings += [text for one in _list(result.get("warnings")) if (text := short(one)) not in self.warnings]
+        said = (short(one) for one in _list(result.get("warnings")))
+        self._keep("warnings", [one for one in said if one not in self.warnings])
         if _changes(event, result):
             self.changed_at = event.ended
             self._keep("actions", [{"stage": event.stage, "text": short(one)} for one in _list(result.get("actions"))])
