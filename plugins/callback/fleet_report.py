@@ -91,7 +91,8 @@ RING = "istio_ring_"
 META = ("meta", "ansible.builtin.meta")
 INCLUDES = ("include_role", "import_role", "ansible.builtin.include_role", "ansible.builtin.import_role")
 #: Writing takes at most this share of the time, and before that so many seconds at once.
-SHARE, BURST = 0.05, 0.5
+SHARE = 0.05
+BURST = 0.5
 
 
 class CallbackModule(CallbackBase):
@@ -263,7 +264,7 @@ class CallbackModule(CallbackBase):
             ended=now,
             outcome=outcome,
             once=once,
-            dry_run=bool(task.check_mode) or self._run.check_mode,
+            dry_run=task.check_mode if isinstance(task.check_mode, bool) else self._run.check_mode,
             result=result.result,
         )
         self._run.take(event)

@@ -31,6 +31,7 @@ COUNTED = {
     "failed": "failed",
     "unreachable": "not reached",
     "refused": "refused by the precheck",
+    "locked": "locked by another run",
     "stopped": "stopped half-way",
     "untouched": "left untouched",
     "running": "at work",

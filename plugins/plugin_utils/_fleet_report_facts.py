@@ -14,6 +14,7 @@ COLLECTION = "meshops.istio."
 #: Modules that change a mesh. Others only look at it, or keep the books of the run.
 CHANGING = ("istio_revision", "istio_tag", "namespace_revision", "rollout_restart")
 READING = ("istio_info", "istio_precheck")
+BOOKS = "istio_run"
 #: The file and its readers stay small, however much a cluster has to say.
 TEXT, LINES, ROWS, NAMES = 2000, 50, 200, 20
 FINDING = ("code", "severity", "object", "message", "remedy", "waived")
@@ -99,7 +100,8 @@ class Facts:
         """Keep what matters of one result; titles of findings go to the table that all clusters share."""
         if event.outcome == "ignored" or (event.once and not event.action):
             return
-        self.failing = event.bad
+        # what tidies up after a failure mends nothing
+        self.failing = event.bad or (self.failing and event.action in ("", BOOKS))
         results = event.result.get("results")
         parts = results if event.action and isinstance(results, list) else [event.result]
         for part in parts:

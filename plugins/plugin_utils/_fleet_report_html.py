@@ -26,6 +26,7 @@ SHOWN = {
     "failed": ("bad", "✕", "failed"),
     "unreachable": ("bad", "!", "not reached"),
     "refused": ("bad", "⊘", "refused"),
+    "locked": ("bad", "⊗", "locked"),
     "stopped": ("warn", "◐", "stopped half-way"),
     "untouched": ("idle", "○", "untouched"),
     "running": ("calm", "▸", "at work"),
@@ -53,6 +54,7 @@ def html(report: Json) -> str:
     bad = [one for one in attention if one["state"] in BAD]
     versions = sorted({*report["proxies"]["before"], *report["proxies"]["after"]})
     run = report["run"]
+    whens = ("Before",) if run["check_mode"] else ("Before", "After")
     tones = {name: f"v{number % VERSION_TONES}" for number, name in enumerate(versions)}
     return _template().render(
         report=report,
@@ -66,7 +68,7 @@ def html(report: Json) -> str:
         opened=BAD if len(bad) <= OPENED else (),
         state_parts=_parts(report["counts"], {name: tone for name, (tone, *dummy) in SHOWN.items()}),
         versions=versions,
-        version_parts={when: _parts(report["proxies"][when.lower()], tones) for when in ("Before", "After")},
+        version_parts={when: _parts(report["proxies"][when.lower()], tones) for when in whens},
         codes=_codes(report),
         **_words(),
     )

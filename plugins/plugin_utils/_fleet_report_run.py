@@ -24,6 +24,7 @@ STATES = {
     "failed": "a task failed",
     "unreachable": "could not be reached",
     "refused": "refused by its precheck, nothing was changed",
+    "locked": "another run works on it, nothing was changed",
     "stopped": "stopped half-way: changed, and not at its end",
     "untouched": "nothing was changed, the run did not come to its end there",
     "running": "at work",
@@ -33,7 +34,7 @@ STATES = {
     "unchanged": "nothing was to do",
     "done": "changed and at its end",
 }
-BAD = ("failed", "unreachable", "refused")
+BAD = ("failed", "unreachable", "refused", "locked")
 OPEN = ("stopped", "untouched")
 
 
@@ -106,6 +107,7 @@ class Run:
         checks: tuple[tuple[str, Callable[[Run, Facts], bool]], ...] = (
             ("unreachable", lambda run, one: one.failing and _unreachable(one)),
             ("refused", lambda run, one: one.failing and _refused(one)),
+            ("locked", lambda run, one: one.failing and _locked(one)),
             ("failed", lambda run, one: one.failing),
             ("waiting", lambda run, one: run.state == RUNNING and not run.at_end(one) and not one.stages),
             ("running", lambda run, one: run.state == RUNNING and not run.at_end(one)),
@@ -134,6 +136,11 @@ def _unreachable(facts: Facts) -> bool:
     if facts.changed_at or not kinds & {"unreachable", "ClusterError"}:
         return False
     return "unreachable" in kinds or not (facts.cluster or {}).get("id")
+
+
+def _locked(facts: Facts) -> bool:
+    """Whether another run had the cluster (safety rule S8) before this one changed anything."""
+    return not facts.changed_at and any(one["kind"] == "LockedError" for one in facts.failures)
 
 
 def _refused(facts: Facts) -> bool:

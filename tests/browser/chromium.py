@@ -114,6 +114,13 @@ def _wait(holds: Callable[[], Any], what: str) -> Any:
     return found
 
 
+def _address(port: str) -> str:
+    """Where the page of a browser is driven from."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=SECONDS) as answer:
+        pages = [one for one in json.load(answer) if one["type"] == "page"]
+    return str(pages[0]["webSocketDebuggerUrl"])
+
+
 @contextlib.contextmanager
 def browser(folder: Path, program: str) -> Iterator[Browser]:
     """A browser that ends with its block, with all that it started."""
@@ -127,9 +134,7 @@ def browser(folder: Path, program: str) -> Iterator[Browser]:
         port_file = folder / "DevToolsActivePort"
         _wait(lambda: port_file.exists() and port_file.read_text(encoding="utf-8").count("\n"), "no port")
         port = port_file.read_text(encoding="utf-8").splitlines()[0]
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=SECONDS) as answer:
-            target = next(one for one in json.load(answer) if one["type"] == "page")
-        connection = websocket.create_connection(target["webSocketDebuggerUrl"], timeout=SECONDS, suppress_origin=True)
+        connection = websocket.create_connection(_address(port), timeout=SECONDS, suppress_origin=True)
         with contextlib.closing(connection):
             yield Browser(connection)
     finally:

@@ -21,6 +21,7 @@ UNREACHED = r.about(failed=True, msg="It cannot be reached.", failure={"kind": "
     "cluster": {"id": "", "name": HOST, "server": "https://paris-1"}
 }
 ANOTHER = r.about(failed=True, msg="It is not the expected one.", failure={"kind": "ClusterError"})
+LOCKED = r.about(failed=True, msg="Anna works on it.", failure={"kind": "LockedError", "lock": {"holder": "anna"}})
 ERROR = r.finding("MU010", "error", "namespace lost")
 REFUSED = r.precheck(ERROR, failed=True, msg="Cluster paris-1 is not ready to be upgraded.")
 WINDOW = r.restart("Deployment shop/web", remaining=["Deployment shop/cart"], stopped_early=True, not_after="04:00Z")
@@ -69,6 +70,12 @@ CASES: dict[str, tuple[t.Callable[[Story], object], bool, int, str]] = {
     "refused": (lambda story: story.task(HOST, "istio_precheck", REFUSED), False, 1, "refused"),
     "refused at the end of the playbook": (gave_up, False, 1, "refused"),
     "not reached": (lambda story: story.task(HOST, "istio_precheck", UNREACHED), False, 1, "unreachable"),
+    "another run works on it": (
+        lambda story: story.task(HOST, "istio_precheck", r.precheck()) and story.task(HOST, "istio_revision", LOCKED),
+        False,
+        1,
+        "locked",
+    ),
     "another cluster": (lambda story: story.task(HOST, "istio_precheck", ANOTHER), False, 1, "failed"),
     "core does not reach it": (
         lambda story: story.task(HOST, "", {"msg": "ssh"}, outcome="unreachable"),
@@ -230,6 +237,15 @@ def test_while_it_runs_it_does_not_say_how_it_ended() -> None:
     assert "or it was killed" in report["run"]["headline"]
 
 
+def test_what_tidies_up_after_a_failure_mends_nothing() -> None:
+    """A run that is interrupted while others go on has no count of core to go by."""
+    story = Story(HOST, "paris-2")
+    failed(story)
+    story.task(HOST, "istio_run", r.about(changed=True)).task(HOST, "", {})
+    assert story.end("interrupted")["counts"] == {"failed": 1, "untouched": 1}
+    assert story.cluster()["failures"][0]["final"]
+
+
 def test_interrupted() -> None:
     story = Story("done", "busy", "later").canary("done")
     story.task("busy", "istio_revision", r.install())
@@ -283,11 +299,10 @@ def test_however_much_a_cluster_has_to_say() -> None:
 
 
 def test_a_module_of_the_run_changes_no_mesh() -> None:
-    """A lock, for example, writes to the cluster, and leaves its mesh alone."""
+    """The record, for example, is written to the cluster, and leaves its mesh alone."""
     story = Story(HOST)
-    story.task(HOST, "istio_lock", r.about(changed=True, actions=["take the lock"])).task(
-        HOST, "istio_precheck", REFUSED
-    )
+    story.task(HOST, "istio_run", r.about(changed=True, actions=["write the record"]))
+    story.task(HOST, "istio_precheck", REFUSED)
     story.end(**{HOST: 1})
     assert (story.cluster()["state"], story.cluster()["changed"]) == ("refused", False)
 
