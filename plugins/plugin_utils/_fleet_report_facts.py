@@ -17,10 +17,13 @@ READING = ("istio_info", "istio_precheck")
 BOOKS = "istio_run"
 #: The file and its readers stay small, however much a cluster has to say.
 TEXT, LINES, ROWS, NAMES = 2000, 50, 200, 20
-FINDING = ("code", "severity", "object", "message", "remedy", "waived")
-STUCK = ("namespace", "kind", "name", "pods", "code", "reason", "remedy")
-EVIDENCE = ("workload", "pod", "container", "reason", "message", "log", "events")
-BLOCKER = ("code", "object", "message", "remedy")
+#: What is kept of a row: its columns, with a value of the form that each has.
+CLUSTER = {"id": "", "name": "", "server": ""}
+PLANE = {"revision": "", "version": ""}
+FINDING = {"code": "", "severity": "info", "object": "", "message": "", "remedy": "", "waived": None}
+STUCK = {"namespace": "", "kind": "", "name": "", "pods": 0, "code": "", "reason": "", "remedy": ""}
+EVIDENCE = {"workload": "", "pod": "", "container": "", "reason": "", "message": "", "log": [], "events": []}
+BLOCKER = {"code": "", "object": "", "message": "", "remedy": ""}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,11 +125,11 @@ class Facts:
         if not event.action or event.outcome == "skipped" or "censored" in result:
             return
         self.modules.add(event.action)
-        cluster = _rows([result.get("cluster")], ("id", "name", "server"))
+        cluster = _rows([result.get("cluster")], CLUSTER)
         if cluster and (cluster[0]["id"] or not self.cluster):
             self.cluster = cluster[0]
         for name, number in _mapping(result.get("requests")).items():
-            self.requests[name] = self.requests.get(name, 0) + int(number)
+            self.requests[short(name)] = self.requests.get(short(name), 0) + _number(number)
         said = (short(one) for one in _list(result.get("warnings")))
         self._keep("warnings", [one for one in said if one not in self.warnings])
         if _changes(event, result):
@@ -157,15 +160,15 @@ class Facts:
             source = {"revision": short(result["source_revision"]), "version": short(result.get("source_version"))}
             now.revisions[source["revision"]] = source["version"]
             self.source = self.source or source
-        now.revisions.update({short(one.get("revision")): short(one.get("version")) for one in _list(planes)})
+        now.revisions.update({one["revision"]: one["version"] for one in _rows(planes, PLANE)})
         if "proxies" in result:
             now.proxies = {
-                short(revision): {short(version): int(number) for version, number in _mapping(row).items()}
+                short(revision): {short(version): _number(number) for version, number in _mapping(row).items()}
                 for revision, row in _mapping(result["proxies"]).items()
             }
         if "tags" in result:
             now.tags = {short(tag): short(revision) for tag, revision in _mapping(result["tags"]).items()}
-            now.default = _mapping(result.get("default")).get("revision")
+            now.default = short(_mapping(result.get("default")).get("revision")) or None
         if now.proxies is None and self.after:
             now.proxies, now.at = self.after.proxies, self.after.at
         self.before = self.before or now
@@ -189,12 +192,12 @@ class Facts:
 
     def _take_findings(self, result: Mapping[str, t.Any], codes: dict[str, Json]) -> None:
         stage = _stage_of(result)
-        found = _list(result["findings"])
+        found = [one for one in _list(result["findings"]) if isinstance(one, Mapping)]
         for one in found:
             texts = {key: short(one.get(key)) for key in ("title", "why", "docs")}
             codes.setdefault(short(one.get("code")), texts)
         self.findings[stage] = _rows(found, FINDING)
-        self.summary[stage] = {short(name): int(number) for name, number in _mapping(result.get("summary")).items()}
+        self.summary[stage] = {short(name): _number(number) for name, number in _mapping(result.get("summary")).items()}
         self.left_out.pop(f"findings {stage}", None)
         if found[ROWS:]:
             self.left_out[f"findings {stage}"] = len(found[ROWS:])
@@ -218,6 +221,10 @@ def short(value: object, limit: int = TEXT) -> str:
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
+def _number(value: object) -> int:
+    return value if isinstance(value, int) else 0
+
+
 def _mapping(value: object) -> Mapping[str, t.Any]:
     return value if isinstance(value, Mapping) else {}
 
@@ -226,20 +233,20 @@ def _list(value: object) -> list[t.Any]:
     return list(value) if isinstance(value, (list, tuple)) else []
 
 
-def _plain(value: object) -> t.Any:
-    """Return JSON of a small value: numbers stay, all else is text."""
-    if value is None or isinstance(value, (bool, int)):
-        return value
-    if isinstance(value, Mapping):
-        return {short(key): short(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [short(one) for one in value[-LINES:]]
-    return short(value)
+def _like(example: object, value: object) -> t.Any:
+    """Return a value in the form of an example, whatever it is: text, number, list of texts, or texts by name."""
+    if isinstance(example, str):
+        return short(value)
+    if isinstance(example, int):
+        return _number(value)
+    if isinstance(example, list):
+        return [short(one) for one in _list(value)[-LINES:]]
+    return {short(key): short(one) for key, one in value.items()} if isinstance(value, Mapping) else None
 
 
-def _rows(rows: object, keys: tuple[str, ...]) -> list[Json]:
+def _rows(rows: object, columns: Mapping[str, t.Any]) -> list[Json]:
     found = [one for one in _list(rows) if isinstance(one, Mapping)]
-    return [{key: _plain(one.get(key)) for key in keys} for one in found[:ROWS]]
+    return [{name: _like(example, one.get(name)) for name, example in columns.items()} for one in found[:ROWS]]
 
 
 def _changes(event: Event, result: Mapping[str, t.Any]) -> bool:
@@ -264,7 +271,7 @@ def _failure(event: Event) -> Json:
         "message": "Hidden by no_log." if hidden else short(result.get("msg") or "The task failed without a message."),
         "evidence": evidence,
         "blockers": _rows(detail.get("blockers"), BLOCKER),
-        "rolled_back": detail.get("rolled_back"),
+        "rolled_back": bool(detail["rolled_back"]) if "rolled_back" in detail else None,
         "rollback_problems": [short(one) for one in _list(detail.get("rollback_problems"))[:ROWS]],
         "action": event.action,
         "once": event.once,

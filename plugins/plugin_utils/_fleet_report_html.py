@@ -171,7 +171,8 @@ def _codes(report: Json) -> list[Json]:
         for finding in one["findings"].get("after", one["findings"].get("before", [])):
             weight = "waived" if finding["waived"] else finding["severity"]
             rows.setdefault((weight, finding["code"]), set()).add(one["host"])
-    order = sorted(rows, key=lambda key: ([*WEIGHTS].index(key[0]), -len(rows[key]), key[1]))
+    weights = [*WEIGHTS, *(weight for weight, dummy in rows)]
+    order = sorted(rows, key=lambda key: (weights.index(key[0]), -len(rows[key]), key[1]))
     return [
         {
             "code": code,

@@ -188,7 +188,7 @@ PAGE = """
         <td data-label="Code"><span class="cell">
           {%- if one.link %}<a href="{{ one.link }}" rel="noreferrer noopener">{{ one.code }}</a>
           {%- else %}{{ one.code }}{% endif %}</span></td>
-        {{ cell("Severity", mark(weights[one.weight], one.weight), "") }}
+        {{ cell("Severity", mark(weights.get(one.weight, "idle"), one.weight), "") }}
         {{ cell("Finding", one.title) }}
         {{ cell("Why it matters", one.why) }}
         {{ cell("Clusters", one.clusters) }}

@@ -121,7 +121,7 @@ CLUSTER = """
   <tbody>
   {% for finding in findings %}
     {% set weight = "waived" if finding.waived else finding.severity %}
-    <tr>{{ cell("Severity", mark(weights[weight], weight), "") }}
+    <tr>{{ cell("Severity", mark(weights.get(weight, "idle"), weight), "") }}
       {{ cell("Code", finding.code) }}{{ cell("Object", finding.object) }}
       {% if finding.waived %}
       {% set more = "Waived until " ~ finding.waived.expires ~ ": " ~ finding.waived.reason %}

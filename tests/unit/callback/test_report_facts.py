@@ -11,8 +11,13 @@ import typing as t
 
 import jsonschema
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_document import document
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import COLLECTION, NAMES, ROWS, TEXT
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_html import html
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_markdown import markdown
 from unit.callback import results as r
 from unit.callback.results import SCHEMA, Story
 
@@ -305,6 +310,31 @@ def test_a_module_of_the_run_changes_no_mesh() -> None:
     story.task(HOST, "istio_precheck", REFUSED)
     story.end(**{HOST: 1})
     assert (story.cluster()["state"], story.cluster()["changed"]) == ("refused", False)
+
+
+#: Keys of results, at any depth.
+KEYS = st.sampled_from(
+    [*r.precheck(), *r.info(), *r.restart(), *r.broken(), *r.broken()["failure"], *r.finding(), *r.STUCK, "results"]
+)
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, database=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.dictionaries(KEYS, ANYTHING), st.sampled_from(["istio_info", "istio_precheck", "rollout_restart", "istio_tag"])
+)
+def test_whatever_a_module_of_another_version_returns(result: r.Json, action: str) -> None:
+    story = Story(HOST)
+    for outcome in ("ok", "failed"):
+        story.task(HOST, action, result, outcome=outcome)
+    found = document(story.run, story.now)
+    assert markdown(found)
+    assert html(found)
+    assert json.dumps(found)
 
 
 def test_the_schema_is_one_and_says_no() -> None:
