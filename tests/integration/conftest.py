@@ -30,6 +30,7 @@ CALM = "calm"
 TOGETHER = {
     "test_check_mode.py": "test_canary.py",
     "test_inventory.py": "test_safety.py",
+    "test_report.py": "test_canary.py",
     "test_precheck.py": "test_safety.py",
     "test_precheck_istioctl.py": "test_safety.py",
     "test_precheck_planes.py": "test_safety.py",

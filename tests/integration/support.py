@@ -56,6 +56,12 @@ class Play:
     output: str
     results: list[Result]
     recap: dict[str, dict[str, int]]
+    #: Where the report lies.
+    folder: Path
+
+    def report(self) -> Json:
+        """The report of the run."""
+        return dict(json.loads((self.folder / "report.json").read_text(encoding="utf-8")))
 
     def of(self, cluster: Cluster, module: str) -> list[Json]:
         """The results of a module of the collection on a cluster, failed ones too."""
@@ -101,7 +107,7 @@ class Running:
             self.kill()
             raise
         results, recap = read_record(self.record)
-        return Play(self.process.returncode, self.output(), results, recap)
+        return Play(self.process.returncode, self.output(), results, recap, report_folder(self.record))
 
     def until_it_says(self, *words: str) -> None:
         """Wait for a line of live progress that has all the words."""
@@ -265,6 +271,11 @@ def log_in(cluster: Cluster, account: Json, granted: Iterable[Json], folder: Pat
     return {"host": cluster.server, "api_key": token, "ca_cert": str(authority)}
 
 
+def report_folder(record: Path) -> Path:
+    """Where the report of a run lies."""
+    return record.with_name(f"{record.name}-report")
+
+
 def environment(folder: Path, record: Path) -> dict[str, str]:
     """No kubeconfig and no context of the user's own: what the inventory does not say is not known."""
     kept = {key: os.environ[key] for key in ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR") if key in os.environ}
@@ -274,10 +285,11 @@ def environment(folder: Path, record: Path) -> dict[str, str]:
         "ANSIBLE_HOME": str(folder / "ansible"),
         "ANSIBLE_CALLBACK_PLUGINS": str(PLUGINS / "callback"),
         "ANSIBLE_CONNECTION_PLUGINS": str(PLUGINS / "connection"),
-        "ANSIBLE_CALLBACKS_ENABLED": "record",
+        "ANSIBLE_CALLBACKS_ENABLED": "record,meshops.istio.fleet_report",
         "ANSIBLE_NOCOLOR": "1",
         "ANSIBLE_PIPELINING": "1",
         "MESHOPS_TEST_RECORD": str(record),
+        "ISTIO_REPORT_FOLDER": str(report_folder(record)),
         "PYTHONDONTWRITEBYTECODE": "1",
         "PYTHONUNBUFFERED": "1",
     }
