@@ -121,8 +121,6 @@ class CallbackModule(CallbackBase):
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
         """Note the plays that are about clusters, also those that the run may never come to."""
-        if self._report is None:
-            self._begin()
         run = self._run
         run.state, run.ended = RUNNING, 0.0
         run.playbooks.append(os.path.basename(str(getattr(playbook, "_file_name", ""))))
@@ -180,7 +178,8 @@ class CallbackModule(CallbackBase):
         counted = {host: stats.failures.get(host, 0) + stats.dark.get(host, 0) for host in stats.processed}
         self._finish(FINISHED, counted)
         if self._run.clusters and not self._warned and self._formats:
-            self._display.display(f"Report of {len(self._run.clusters)} clusters: {self._folder}")
+            found = document(self._run, time.time())
+            self._display.display(f"{found['run']['headline']} Report: {self._folder}")
 
     # What becomes of it.
 
@@ -253,7 +252,6 @@ class CallbackModule(CallbackBase):
             self._left.discard(host)
         if action and self._play is not None and host not in self._run.clusters:
             self._announce(self._play, self._play.hosts)
-        once = bool(task.run_once) and task.run_once is not None
         role = task._role.get_name().rpartition(".")[2] if task._role else ""
         event = Event(
             host=host,
@@ -263,7 +261,7 @@ class CallbackModule(CallbackBase):
             began=began,
             ended=now,
             outcome=outcome,
-            once=once,
+            once=bool(task.run_once),
             dry_run=task.check_mode if isinstance(task.check_mode, bool) else self._run.check_mode,
             result=result.result,
         )

@@ -69,7 +69,8 @@ def test_a_ring_that_fails_leaves_the_next_one_untouched(clusters: dict[str, Fak
     text = "".join(path.read_text(encoding="utf-8") for path in run.folder.iterdir())
     assert "a-token-that-nobody-may-see" not in text
     assert (run.folder / "report.md").read_text(encoding="utf-8").startswith("## Istio fleet: failed\n")
-    assert "Report of 3 clusters: " in run.log.read_text(encoding="utf-8")
+    headline = "3 clusters: 1 done, 1 failed, 1 left untouched."
+    assert f"{headline} Report: {run.folder}\n" in run.log.read_text(encoding="utf-8")
 
 
 def test_one_play_for_all_in_batches_that_send_hosts_home(clusters: dict[str, FakeApi], tmp_path: Path) -> None:
