@@ -8,7 +8,7 @@ from __future__ import annotations
 STYLE = """
 :root {
   --page: #f4f6f9; --card: #ffffff; --ink: #17202e; --soft: #566277; --line: #dce2eb; --shade: #eef1f6;
-  --bad: #b3261e; --warn: #8f5b00; --good: #17784a; --calm: #2f63a5; --idle: #667285;
+  --bad: #b3261e; --warn: #8f5b00; --good: #17784a; --calm: #2f63a5; --idle: #596477;
   --bad-bg: #fdecea; --warn-bg: #fdf3df; --good-bg: #e6f5ec; --calm-bg: #e7f0fb; --idle-bg: #edf0f4;
   --v0: #8d99ab; --v1: #2f63a5; --v2: #17784a; --v3: #8f5b00; --v4: #7b4bb0; --v5: #0f7c86;
   --mono: ui-monospace, SFMono-Regular, Menlo, Consolas, "DejaVu Sans Mono", monospace;
