@@ -126,6 +126,8 @@ class CallbackModule(CallbackBase):
         run.playbooks.append(os.path.basename(str(getattr(playbook, "_file_name", ""))))
         for play in playbook.get_plays():
             if _about_meshes(play):
+                # core does the same as the play begins
+                play.get_loader().set_basedir(play._included_path or playbook._basedir)
                 with contextlib.suppress(AnsibleError):
                     variables = play.get_variable_manager().get_vars(play=play)
                     hosts = Templar(loader=play.get_loader(), variables=variables).template(play.hosts)
@@ -137,8 +139,10 @@ class CallbackModule(CallbackBase):
         inventory = play.get_variable_manager()._inventory
         self._play = play
         self._batch = {host.name for host in inventory.get_hosts(play.hosts)}
-        if any(play._uuid == one.key for one in self._run.plays):
-            self._write(soon=True)
+        known = any(play._uuid == one.key for one in self._run.plays)
+        if not known and _about_meshes(play):
+            self._announce(play, play.hosts)
+        self._write(soon=True)
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
         """Note what is being done, and that it sends hosts home: all but those that core says skip it."""
@@ -235,7 +239,7 @@ class CallbackModule(CallbackBase):
         for host in hosts:
             rings = [name.removeprefix(RING) for group in host.get_groups() if (name := group.name).startswith(RING)]
             self._run.rings[host.name] = min((int(one) for one in rings if one.isdecimal()), default=None)
-        self._run.announce(Play(play._uuid, frozenset(host.name for host in hosts)))
+        self._run.announce(Play(play._uuid, tuple(host.name for host in hosts)))
 
     def _end_batch(self) -> None:
         play, self._play = self._play, None

@@ -10,7 +10,7 @@ import datetime
 import typing as t
 from collections.abc import Iterable
 
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import Facts, Json, Reading, Stage
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import Facts, Reading, Stage
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_run import (
     ABORTED,
     BAD,
@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_run im
     STATES,
     Run,
 )
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_values import Json
 
 VERSION = 1
 SCHEMA = "https://github.com/meshops/istio/blob/main/docs/report.schema.json"

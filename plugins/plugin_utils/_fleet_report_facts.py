@@ -9,14 +9,23 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
-Json = dict[str, t.Any]
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_values import (
+    ROWS,
+    Json,
+    listed,
+    mapping,
+    number_of,
+    rows_of,
+    short,
+)
+
 COLLECTION = "meshops.istio."
 #: Modules that change a mesh. Others only look at it, or keep the books of the run.
 CHANGING = ("istio_revision", "istio_tag", "namespace_revision", "rollout_restart")
 READING = ("istio_info", "istio_precheck")
 BOOKS = "istio_run"
-#: The file and its readers stay small, however much a cluster has to say.
-TEXT, LINES, ROWS, NAMES = 2000, 50, 200, 20
+#: Workloads of a wave that are named.
+NAMES = 20
 #: What is kept of a row: its columns, with a value of the form that each has.
 CLUSTER = {"id": "", "name": "", "server": ""}
 PLANE = {"revision": "", "version": ""}
@@ -125,21 +134,21 @@ class Facts:
         if not event.action or event.outcome == "skipped" or "censored" in result:
             return
         self.modules.add(event.action)
-        cluster = _rows([result.get("cluster")], CLUSTER)
+        cluster = rows_of([result.get("cluster")], CLUSTER)
         if cluster and (cluster[0]["id"] or not self.cluster):
             self.cluster = cluster[0]
-        for name, number in _mapping(result.get("requests")).items():
-            self.requests[short(name)] = self.requests.get(short(name), 0) + _number(number)
-        said = (short(one) for one in _list(result.get("warnings")))
+        for name, number in mapping(result.get("requests")).items():
+            self.requests[short(name)] = self.requests.get(short(name), 0) + number_of(number)
+        said = (short(one) for one in listed(result.get("warnings")))
         self._keep("warnings", [one for one in said if one not in self.warnings])
         if _changes(event, result):
             self.changed_at = event.ended
-            self._keep("actions", [{"stage": event.stage, "text": short(one)} for one in _list(result.get("actions"))])
+            self._keep("actions", [{"stage": event.stage, "text": short(one)} for one in listed(result.get("actions"))])
         self._take_reading(event, result)
         if event.action == "istio_precheck" and "findings" in result:
             self._take_findings(result, codes)
         if "unrestartable" in result and event.action in READING:
-            self.unrestartable = _rows(result["unrestartable"], STUCK)
+            self.unrestartable = rows_of(result["unrestartable"], STUCK)
         if not event.bad:
             self._take_proven(event, result)
         self._take_wave(event, result)
@@ -155,22 +164,22 @@ class Facts:
         if event.action not in READING or not ({"proxies", "control_planes"} & set(result)):
             return
         planes = result.get("control_planes")
-        now = Reading(event.ended, dict.fromkeys(map(short, _mapping(result.get("identities"))), ""))
+        now = Reading(event.ended, dict.fromkeys(map(short, mapping(result.get("identities"))), ""))
         if result.get("source_revision"):
             source = {"revision": short(result["source_revision"]), "version": short(result.get("source_version"))}
             now.revisions[source["revision"]] = source["version"]
             self.source = self.source or source
-        now.revisions.update({one["revision"]: one["version"] for one in _rows(planes, PLANE)})
+        now.revisions.update({one["revision"]: one["version"] for one in rows_of(planes, PLANE)})
         if "proxies" in result:
             now.proxies = {
-                short(revision): {short(version): _number(number) for version, number in _mapping(row).items()}
-                for revision, row in _mapping(result["proxies"]).items()
+                short(revision): {short(version): number_of(number) for version, number in mapping(row).items()}
+                for revision, row in mapping(result["proxies"]).items()
             }
         if "tags" in result:
-            now.tags = {short(tag): short(revision) for tag, revision in _mapping(result["tags"]).items()}
-            now.default = short(_mapping(result.get("default")).get("revision")) or None
-        if now.proxies is None and self.after:
-            now.proxies, now.at = self.after.proxies, self.after.at
+            now.tags = {short(tag): short(revision) for tag, revision in mapping(result["tags"]).items()}
+            now.default = short(mapping(result.get("default")).get("revision")) or None
+        if self.after:
+            _carry_over(self.after, now)
         self.before = self.before or now
         self.after = dataclasses.replace(now, revisions=dict(now.revisions), tags=now.tags and dict(now.tags))
 
@@ -192,61 +201,39 @@ class Facts:
 
     def _take_findings(self, result: Mapping[str, t.Any], codes: dict[str, Json]) -> None:
         stage = _stage_of(result)
-        found = [one for one in _list(result["findings"]) if isinstance(one, Mapping)]
+        found = [one for one in listed(result["findings"]) if isinstance(one, Mapping)]
         for one in found:
             texts = {key: short(one.get(key)) for key in ("title", "why", "docs")}
             codes.setdefault(short(one.get("code")), texts)
-        self.findings[stage] = _rows(found, FINDING)
-        self.summary[stage] = {short(name): _number(number) for name, number in _mapping(result.get("summary")).items()}
+        self.findings[stage] = rows_of(found, FINDING)
+        self.summary[stage] = {
+            short(name): number_of(number) for name, number in mapping(result.get("summary")).items()
+        }
         self.left_out.pop(f"findings {stage}", None)
         if found[ROWS:]:
             self.left_out[f"findings {stage}"] = len(found[ROWS:])
 
     def _take_wave(self, event: Event, result: Mapping[str, t.Any]) -> None:
         if event.action in ("namespace_revision", "istio_tag"):
-            named = _list(result.get("moved")) or _list(result.get("namespaces"))
+            named = listed(result.get("moved")) or listed(result.get("namespaces"))
             self.moved = [*map(short, named)] if _changes(event, result) else []
         elif event.action == "rollout_restart":
             wave = _wave(event, result, self.moved)
             self.moved = []
-            self.remaining = len(_list(result.get("remaining"))) if not event.bad else 0
+            self.remaining = len(listed(result.get("remaining"))) if not event.bad else 0
             self.window = short(result.get("not_after"))
             if wave:
                 self._keep("waves", [wave])
 
 
-def short(value: object, limit: int = TEXT) -> str:
-    """Return a value as text that has an end."""
-    text = "" if value is None else str(value)
-    return text if len(text) <= limit else f"{text[:limit]}…"
-
-
-def _number(value: object) -> int:
-    return value if isinstance(value, int) else 0
-
-
-def _mapping(value: object) -> Mapping[str, t.Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: object) -> list[t.Any]:
-    return list(value) if isinstance(value, (list, tuple)) else []
-
-
-def _like(example: object, value: object) -> t.Any:
-    """Return a value in the form of an example, whatever it is: text, number, list of texts, or texts by name."""
-    if isinstance(example, str):
-        return short(value)
-    if isinstance(example, int):
-        return _number(value)
-    if isinstance(example, list):
-        return [short(one) for one in _list(value)[-LINES:]]
-    return {short(key): short(one) for key, one in value.items()} if isinstance(value, Mapping) else None
-
-
-def _rows(rows: object, columns: Mapping[str, t.Any]) -> list[Json]:
-    found = [one for one in _list(rows) if isinstance(one, Mapping)]
-    return [{name: _like(example, one.get(name)) for name, example in columns.items()} for one in found[:ROWS]]
+def _carry_over(known: Reading, now: Reading) -> None:
+    """Keep what a reading does not tell, as it was before and as modules proved since."""
+    for revision in (name for name, version in now.revisions.items() if not version):
+        now.revisions[revision] = known.revisions.get(revision, "")
+    if now.tags is None:
+        now.tags, now.default = known.tags, known.default
+    if now.proxies is None:
+        now.proxies, now.at = known.proxies, known.at
 
 
 def _changes(event: Event, result: Mapping[str, t.Any]) -> bool:
@@ -255,14 +242,14 @@ def _changes(event: Event, result: Mapping[str, t.Any]) -> bool:
 
 def _stage_of(result: Mapping[str, t.Any]) -> str:
     """Return the stage of a precheck; its option has two values, and no other argument is looked at."""
-    arguments = _mapping(_mapping(result.get("invocation")).get("module_args"))
+    arguments = mapping(mapping(result.get("invocation")).get("module_args"))
     return "after" if arguments.get("stage") == "after" else "before"
 
 
 def _failure(event: Event) -> Json:
-    result, detail = event.result, _mapping(event.result.get("failure"))
+    result, detail = event.result, mapping(event.result.get("failure"))
     hidden = "censored" in result
-    evidence = _rows(detail.get("evidence"), EVIDENCE)
+    evidence = rows_of(detail.get("evidence"), EVIDENCE)
     row: Json = {
         "task": short(event.task),
         "stage": event.stage,
@@ -270,9 +257,9 @@ def _failure(event: Event) -> Json:
         "kind": "unreachable" if event.outcome == "unreachable" else short(detail.get("kind")),
         "message": "Hidden by no_log." if hidden else short(result.get("msg") or "The task failed without a message."),
         "evidence": evidence,
-        "blockers": _rows(detail.get("blockers"), BLOCKER),
+        "blockers": rows_of(detail.get("blockers"), BLOCKER),
         "rolled_back": bool(detail["rolled_back"]) if "rolled_back" in detail else None,
-        "rollback_problems": [short(one) for one in _list(detail.get("rollback_problems"))[:ROWS]],
+        "rollback_problems": [short(one) for one in listed(detail.get("rollback_problems"))[:ROWS]],
         "action": event.action,
         "once": event.once,
     }
@@ -285,10 +272,10 @@ def _namespaces(workloads: list[str]) -> list[str]:
 
 
 def _wave(event: Event, result: Mapping[str, t.Any], moved: list[str]) -> Json | None:
-    detail = _mapping(result.get("failure"))
-    done = [short(one) for one in _list(result.get("restarted")) or _list(detail.get("completed_before"))]
-    again = _list(result.get("resumed"))
-    left = [short(one) for one in _list(result.get("remaining")) or _list(detail.get("remaining"))]
+    detail = mapping(result.get("failure"))
+    done = [short(one) for one in listed(result.get("restarted")) or listed(detail.get("completed_before"))]
+    again = listed(result.get("resumed"))
+    left = [short(one) for one in listed(result.get("remaining")) or listed(detail.get("remaining"))]
     if not (done or again or left or moved or event.bad):
         return None
     if event.bad:
@@ -305,8 +292,8 @@ def _wave(event: Event, result: Mapping[str, t.Any], moved: list[str]) -> Json |
         "restarted": len(done),
         "resumed": len(again),
         "remaining": len(left),
-        "batches": len(_list(result.get("batches"))),
-        "planned_batches": len(_list(result.get("plan"))),
+        "batches": len(listed(result.get("batches"))),
+        "planned_batches": len(listed(result.get("plan"))),
         "outcome": outcome,
         "workloads": done[:NAMES],
     }

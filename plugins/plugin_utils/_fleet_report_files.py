@@ -10,9 +10,9 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import Json
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_html import html
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_markdown import markdown
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_values import Json
 
 
 def _json(report: Json) -> str:

@@ -13,13 +13,13 @@ from collections.abc import Mapping
 import jinja2
 from markupsafe import Markup
 
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import Json
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_markdown import duration
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_page import PAGE, PARTS
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_page_cluster import CLUSTER
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_run import BAD, STATES
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_script import SCRIPT
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_style import STYLE
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_values import Json
 
 #: State -> tone, sign and words: colour alone says nothing.
 SHOWN = {

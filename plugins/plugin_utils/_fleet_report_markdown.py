@@ -9,8 +9,8 @@ import re
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_document import COUNTED
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import Json, short
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_run import BAD, OPEN
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_values import Json, short
 
 #: Clusters that are named one by one, and how much of a message is told.
 SHOWN, MESSAGE = 20, 240

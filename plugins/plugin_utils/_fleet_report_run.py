@@ -9,14 +9,8 @@ import dataclasses
 import typing as t
 from collections.abc import Callable, Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import (
-    CHANGING,
-    READING,
-    Event,
-    Facts,
-    Json,
-    short,
-)
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import CHANGING, READING, Event, Facts
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_values import Json, short
 
 RUNNING, FINISHED, INTERRUPTED, ABORTED = "running", "finished", "interrupted", "aborted"
 #: What a cluster can be at the end, worst first, and what that means.
@@ -40,10 +34,10 @@ OPEN = ("stopped", "untouched")
 
 @dataclasses.dataclass(frozen=True)
 class Play:
-    """A play that works on clusters, and those that it is for."""
+    """A play that works on clusters, and those that it is for, in the order of the inventory."""
 
     key: str
-    hosts: frozenset[str]
+    hosts: tuple[str, ...]
 
 
 @dataclasses.dataclass
@@ -70,9 +64,9 @@ class Run:
         """Note a play of the playbook that is about clusters, before any of them starts."""
         if all(play.key != one.key for one in self.plays):
             self.plays.append(play)
-        for host in sorted(play.hosts - set(self.clusters)):
-            self.clusters[host] = Facts(host, self.rings.get(host))
-        self.due[play.key] = self.due.get(play.key, set()) | play.hosts
+        for host in play.hosts:
+            self.clusters.setdefault(host, Facts(host, self.rings.get(host)))
+        self.due.setdefault(play.key, set()).update(play.hosts)
 
     def batch_ended(self, key: str, batch: Iterable[str], alive: Iterable[str], left: Iterable[str]) -> None:
         """Note how a play ended for the clusters of a batch: ``left`` are those that it sent home early."""

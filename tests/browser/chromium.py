@@ -60,13 +60,14 @@ class Browser:
 
     def open(self, path: Path, fragment: str = "") -> None:
         """Load a page anew and wait for it."""
-        self.call("Page.navigate", url="about:blank")
+        self._go("about:blank")
         self.events.clear()
-        self.call("Page.navigate", url=f"{path.as_uri()}{fragment}")
-        give_up = time.monotonic() + SECONDS
-        while not any(event["method"] == "Page.loadEventFired" for event in self.events):
-            assert time.monotonic() < give_up, f"{path} does not load"
-            self._next()
+        self._go(f"{path.as_uri()}{fragment}")
+
+    def _go(self, url: str) -> None:
+        self.call("Page.navigate", url=url)
+        there = f"location.href === {json.dumps(url)} && document.readyState === 'complete'"
+        _wait(lambda: self.run(there), f"{url} does not load")
 
     def run(self, script: str) -> Any:
         """The value of a script in the page."""

@@ -130,12 +130,14 @@ class Story:
     def __init__(self, *hosts: str, rings: dict[str, int] | None = None, check_mode: bool = False) -> None:
         self.run = Run("Istio fleet", check_mode=check_mode, playbooks=["canary.yml"], began=NOON)
         self.run.rings.update(rings or {})
-        self.run.announce(Play("play", frozenset(hosts)))
+        self.run.announce(Play("play", hosts))
         self.now = NOON
 
     def task(self, host: str, action: str, result: Json, **event: t.Any) -> Story:
-        """One result."""
+        """One result; unless it says otherwise, it is about the cluster of this name."""
         self.now += 10
+        if result.get("cluster") == about()["cluster"]:
+            result = {**result, "cluster": about(host)["cluster"]}
         outcome = "failed" if result.get("failed") else "ok"
         given = {"outcome": outcome, "stage": "data_plane", "began": self.now - 10, "ended": self.now, **event}
         self.run.take(Event(host, f"Task of {action}", action, result=result, **given))

@@ -15,9 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_document import document
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import COLLECTION, NAMES, ROWS, TEXT
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import COLLECTION, NAMES
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_html import html
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_markdown import markdown
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_values import ROWS, TEXT
 from unit.callback import results as r
 from unit.callback.results import SCHEMA, Story
 
@@ -134,7 +135,8 @@ def test_what_was_and_what_is() -> None:
     assert found["source"] == {"revision": "1-30-3", "version": "1.30.3"}
     assert found["target"] == {"revision": "1-31-0", "version": "1.31.0"}
     assert found["before"]["revisions"] == {"1-30-3": "1.30.3"}
-    assert set(found["after"]["revisions"]) == {"1-30-3", "1-31-0"}
+    assert found["after"]["revisions"] == {"1-30-3": "1.30.3", "1-31-0": "1.31.0"}
+    assert (found["before"]["tags"], found["after"]["tags"]) == (None, {"prod": "1-30-3"})
     assert (found["before"]["versions"], found["after"]["versions"]) == (
         {"1.30.3": 28},
         {"1.30.3": 2, "1.31.0": 26},
@@ -263,10 +265,10 @@ def test_interrupted() -> None:
 
 
 def test_rings_in_their_order_and_clusters_without_one() -> None:
-    story = Story("c", "a", "b", "x", rings={"a": 10, "b": 2, "c": 0}).canary("c")
+    story = Story("x", "b", "d", "a", "c", rings={"a": 10, "b": 2, "c": 0, "d": 2}).canary("c")
     report = story.end()
-    assert [(ring["ring"], ring["clusters"]) for ring in report["rings"]] == [(0, 1), (2, 1), (10, 1), (None, 1)]
-    assert [one["host"] for one in report["clusters"]] == ["c", "b", "a", "x"]
+    assert [(ring["ring"], ring["clusters"]) for ring in report["rings"]] == [(0, 1), (2, 2), (10, 1), (None, 1)]
+    assert [one["host"] for one in report["clusters"]] == ["c", "b", "d", "a", "x"]
     assert report["rings"][0]["proxies"]["after"] == {"1.30.3": 2, "1.31.0": 26}
 
 
