@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to meshops.istio. Values of results as the report takes them: small, and of a known form whatever they are."""
+"""Private to meshops.istio. Values of results as the report takes them: small, and in a form that is known."""
 
 from __future__ import annotations
 
