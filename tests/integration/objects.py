@@ -26,6 +26,8 @@ DERIVED = frozenset(
 #: What istiod writes once it runs: its own certificate authority, copies of its root certificate, and its elections.
 OF_ISTIOD = ("istio-ca-secret", "istio-ca-root-cert", "istio-ca-crl")
 ELECTION = "control-plane.alpha.kubernetes.io/leader"
+#: What a run keeps about itself is none of the mesh.
+RECORD = "meshops-istio-run"
 OF_SERVER = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "deletionTimestamp")
 ROLLOUT_NUMBER = "deployment.kubernetes.io/revision"
 
@@ -114,7 +116,8 @@ def objects(cluster: Cluster) -> dict[Key, Json]:
         return {
             (kind, raw["metadata"].get("namespace", ""), raw["metadata"]["name"]): _chosen(raw)
             for raw in cluster.items(path)
-            if raw["metadata"]["name"] not in OF_ISTIOD and ELECTION not in raw["metadata"].get("annotations", {})
+            if raw["metadata"]["name"] not in (*OF_ISTIOD, RECORD)
+            and ELECTION not in raw["metadata"].get("annotations", {})
         }
 
     return {key: item for collection in _collections(cluster) for key, item in of_kind(collection).items()}
