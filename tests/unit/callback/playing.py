@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -96,6 +97,14 @@ class Playing:
         """Wait for the end, and return the report."""
         self.process.wait(seconds)
         return self.report()
+
+    def end_by(self, number: int) -> Json:
+        """End it by a signal, and return the report; Python may lose one that arrives while it tidies up an object."""
+        for dummy in range(4):
+            os.kill(self.process.pid, number)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return self.end(15)
+        raise AssertionError(self.log.read_text(encoding="utf-8"))
 
     def until(self, holds: Callable[[Json], object], seconds: float = 60) -> None:
         """Wait until the report of a run that goes on says something."""

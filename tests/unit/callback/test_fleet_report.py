@@ -111,8 +111,7 @@ def test_a_run_that_is_ended_from_outside(
     while len(children := descendants(run.process.pid)) < 2:
         assert run.process.poll() is None
         time.sleep(0.05)
-    os.kill(run.process.pid, number)
-    report = run.end()
+    report = run.end_by(number)
     for child in children:
         end(child)
     assert report["run"]["verdict"] == verdict
