@@ -68,6 +68,11 @@ options:
       - Restart only workloads whose own labels match, in the syntax of C(kubectl --selector), such as
         V(app=web,tier in (front,back),!legacy). The labels of their pods do not count.
     type: str
+  field_selector:
+    description:
+      - Restart only workloads whose fields match, in the syntax of C(kubectl --field-selector), such as
+        V(metadata.name!=web). As at the API server, the fields are C(metadata.name) and C(metadata.namespace).
+    type: str
   percent:
     description:
       - This share of the selected workloads that choose for themselves asks for O(revision), by the label

@@ -47,6 +47,7 @@ SPEC = ArgumentSpec(
         "kinds": {"type": "list", "elements": "str", "choices": [*COLLECTIONS], "default": []},
         "names": {"type": "list", "elements": "str", "default": []},
         "label_selector": {"type": "str"},
+        "field_selector": {"type": "str"},
         "revision": {"type": "str"},
         "percent": {"type": "int"},
         "source_revision": {"type": "str"},

@@ -36,7 +36,8 @@ FOUND = b.snapshot_of(
 
 def read(**options: t.Any) -> Selection:
     """What options select."""
-    return read_selection({"namespaces": ["shop"], "kinds": [], "names": [], "label_selector": None, **options})
+    nothing = {"kinds": [], "names": [], "label_selector": None, "field_selector": None}
+    return read_selection({"namespaces": ["shop"], **nothing, **options})
 
 
 @pytest.mark.parametrize(
@@ -55,6 +56,12 @@ def read(**options: t.Any) -> Selection:
             {"label_selector": "tier", "kinds": ["Deployment"], "names": ["web"]}, ["Deployment/web"], id="and"
         ),
         pytest.param({"namespaces": ["other"]}, ["Deployment/web"], id="another namespace"),
+        pytest.param({"field_selector": "metadata.name=agent"}, ["DaemonSet/agent"], id="a field"),
+        pytest.param({"field_selector": "metadata.name==agent"}, ["DaemonSet/agent"], id="a field, as in Go"),
+        pytest.param(
+            {"field_selector": "metadata.name!=web, metadata.name!=agent"}, ["Deployment/web-admin"], id="other values"
+        ),
+        pytest.param({"field_selector": "metadata.namespace=other"}, [], id="a field of another namespace"),
     ],
 )
 def test_selection(options: b.Json, expected: list[str]) -> None:
@@ -88,6 +95,8 @@ def test_a_name_that_matches_nothing_is_a_sentence(options: b.Json, message: str
         ),
         pytest.param({"names": ["Deployment/"]}, "Parameter names: 'Deployment/' is neither", id="no name"),
         pytest.param({"names": [""]}, "Parameter names: '' is neither", id="empty"),
+        pytest.param({"field_selector": "status.phase=x"}, "'status.phase=x' is not FIELD=VALUE", id="another field"),
+        pytest.param({"field_selector": "web"}, "Parameter field_selector: 'web' is not", id="no term"),
         pytest.param(
             {"label_selector": "a=b c"}, "Parameter label_selector: 'a=b c' has 'c' at position 5", id="label"
         ),
