@@ -15,7 +15,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selectors import matches, parse_selector
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import COLLECTIONS, Workload
 
-
 #: The fields that the API server selects workloads by (Kubernetes documentation, Field Selectors).
 FIELDS = ("metadata.name", "metadata.namespace")
 TERM = re.compile(r"([^=!]+)(!=|==|=)([^=!]*)")
