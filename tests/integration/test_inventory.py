@@ -26,6 +26,7 @@ Json = dict[str, Any]
 pytestmark = pytest.mark.lab
 PRECHECK = "meshops.istio.precheck"
 OCM = "cluster.open-cluster-management.io"
+MANAGED = f"/apis/{OCM}/v1/managedclusters"
 NAMESPACE = "default"
 TOKEN = "an-application-token"
 ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
@@ -65,27 +66,37 @@ def secret(name: str, server: str, **labels: str) -> Json:
     }
 
 
+@pytest.fixture(scope="module")
+def crd(desk: Desk) -> Iterator[None]:
+    """What a hub of Open Cluster Management serves; made once, as one that was just deleted is served for a moment."""
+    hub = desk.lab.clusters[0]
+    hub.apply([MANAGED_CLUSTERS])
+    # a CRD is served a moment after it was taken
+    until(lambda: _taken(hub, managed("first", "0")), "ManagedClusters are not served")
+    hub.delete(f"{MANAGED}/first")
+    yield
+    hub.delete(hub.path(MANAGED_CLUSTERS))
+
+
 @pytest.fixture
-def hub(desk: Desk, meshes: list[Cluster]) -> Iterator[Cluster]:
+def hub(crd: None, meshes: list[Cluster]) -> Iterator[Cluster]:
     """The first cluster as a hub of both kinds, for both clusters."""
     first, second = meshes
     hub = first
-    hub.apply([MANAGED_CLUSTERS])
-    # a CRD is served a moment after it was taken
-    until(lambda: _taken(hub, managed(first.name, "0")), "ManagedClusters are not served")
-    for one in (managed(second.name, "1"), managed("strange", "1", accepted=False)):
+    for one in (managed(first.name, "0"), managed(second.name, "1"), managed("strange", "1", accepted=False)):
         assert _taken(hub, one)
     secrets = [secret("First", first.server, env="prod"), secret("Second", second.server + "/", env="test")]
     hub.apply(secrets)
     yield hub
     for one in secrets:
         hub.delete(hub.path(one))
-    hub.delete(hub.path(MANAGED_CLUSTERS))
+    for name in (first.name, second.name, "strange"):
+        hub.delete(f"{MANAGED}/{name}")
 
 
 def _taken(cluster: Cluster, item: Json) -> bool:
     try:
-        cluster.request("POST", f"/apis/{OCM}/v1/managedclusters", item)
+        cluster.request("POST", MANAGED, item)
     except ApiError as error:
         if error.status != 404:
             raise
