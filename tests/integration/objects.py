@@ -25,6 +25,8 @@ DERIVED = frozenset(
 )
 #: What istiod writes once it runs: its own certificate authority, copies of its root certificate, and its elections.
 OF_ISTIOD = ("istio-ca-secret", "istio-ca-root-cert", "istio-ca-crl")
+#: What each new namespace gets a moment later.
+OF_KUBERNETES = "kube-root-ca.crt"
 ELECTION = "control-plane.alpha.kubernetes.io/leader"
 #: What a run keeps about itself is none of the mesh.
 RECORD = "meshops-istio-run"
@@ -116,7 +118,7 @@ def objects(cluster: Cluster) -> dict[Key, Json]:
         return {
             (kind, raw["metadata"].get("namespace", ""), raw["metadata"]["name"]): _chosen(raw)
             for raw in cluster.items(path)
-            if raw["metadata"]["name"] not in (*OF_ISTIOD, RECORD)
+            if raw["metadata"]["name"] not in (*OF_ISTIOD, OF_KUBERNETES, RECORD)
             and ELECTION not in raw["metadata"].get("annotations", {})
         }
 
