@@ -64,7 +64,7 @@ def _collections(request: Request) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for version in ["v1", *(group for group in groups if not group.startswith("events.k8s.io/"))]:
         path = group_path(version)
-        for item in request("GET", path)["resources"]:
+        for item in _listed(request, path, "resources"):
             if item["namespaced"] and set(item["verbs"]) >= DELETABLE:
                 found.append((path, item["name"]))
     return found
@@ -73,7 +73,7 @@ def _collections(request: Request) -> list[tuple[str, str]]:
 def _sweep(request: Request, collection: tuple[str, str], namespaces: set[str]) -> list[str]:
     """Delete one resource in these namespaces and in `default`; return what was found."""
     path, resource = collection
-    items = [item["metadata"] for item in request("GET", f"{path}/{resource}")["items"]]
+    items = [item["metadata"] for item in _listed(request, f"{path}/{resource}")]
     crowded = {item["namespace"] for item in items} & namespaces
     for namespace in crowded:
         _delete(request, f"{path}/namespaces/{namespace}/{resource}")
@@ -83,6 +83,16 @@ def _sweep(request: Request, collection: tuple[str, str], namespaces: set[str]) 
     for name in strays:
         _delete(request, f"{path}/namespaces/default/{resource}/{name}")
     return [f"{resource} in {namespace}" for namespace in crowded] + [f"{resource} default/{name}" for name in strays]
+
+
+def _listed(request: Request, path: str, what: str = "items") -> list[Json]:
+    """A list; the kind of a CRD that was just deleted is told of for a moment longer."""
+    try:
+        return list(request("GET", path)[what])
+    except ApiError as error:
+        if error.status != 404:
+            raise
+        return []
 
 
 def _finalize(request: Request, name: str) -> None:
