@@ -109,10 +109,8 @@ CLIENTS: dict[str, Callable[[Json], int]] = {
 def main() -> int:
     """Run one client."""
     name, kubeconfig, context = sys.argv[1:]
-    keywords = TOOL.spec.as_keywords()
-    spec = keywords.pop("argument_spec")
     options = {"kubeconfig": kubeconfig, "context": context, "namespaces": spaces()}
-    checked = ArgumentSpecValidator(spec, **keywords).validate(options)
+    checked = ArgumentSpecValidator(**TOOL.spec.as_keywords()).validate(options)
     whose = resource.RUSAGE_CHILDREN if name.startswith("kubectl") else resource.RUSAGE_SELF
     began, start = time.monotonic(), cpu(whose)
     requests = CLIENTS[name](checked.validated_parameters)
