@@ -110,7 +110,8 @@ def test_a_pod_that_does_not_go(desk: Desk, cluster: Cluster) -> None:
     for kind, clock in clocked_by_kind(lambda kind: restart(desk, cluster, kinds=[kind]), shows).items():
         found = only(clock.result)
         assert (found["workload"], found["reason"]) == (f"{kind} {PLACE}/{kind.lower()}", "Terminating")
-        assert 15 <= clock.seconds < 16 + EARLY, kind
+        # the API server cuts the time of a deletion to seconds, and the clock starts when the pod is seen to go
+        assert 14 <= clock.seconds < 16 + EARLY, kind
 
 
 def test_a_progress_deadline(desk: Desk, cluster: Cluster) -> None:
