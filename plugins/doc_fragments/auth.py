@@ -130,6 +130,11 @@ options:
         description:
           - Revision that the run leads to.
         type: str
+      wanted:
+        description:
+          - A digest of all that decides what the run leads to. A later run with the same one is told by
+            RV(meshops.istio.istio_info#module:settled) whether it would find nothing to do.
+        type: str
       phase:
         description:
           - Part of the run that the task belongs to.

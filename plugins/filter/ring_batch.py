@@ -13,7 +13,7 @@ short_description: Say what a batch of a fleet begins with
 description:
   - Counts the clusters that failed before it, over all batches, against a failure budget. The keyword
     C(max_fail_percentage) counts within one batch only.
-positional: _input, everybody, left, budget, of
+positional: _input, everybody, left, budget, of, out
 options:
   _input:
     description: Names of the clusters of the batch, C(ansible_play_batch).
@@ -38,6 +38,11 @@ options:
     description: Ring of each cluster, as P(meshops.istio.rings#filter) returns it.
     type: dict
     required: true
+  out:
+    description: Names of the clusters that had failed before the play began, in a play before it.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -56,6 +61,10 @@ _value:
       type: list
       elements: str
       sample: [istio_ring_1]
+    first:
+      description: Whether no cluster has begun before it.
+      type: bool
+      sample: false
     begins_ring:
       description: Whether it is the first batch of its ring, and the ring not the first one.
       type: bool

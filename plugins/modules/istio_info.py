@@ -337,6 +337,14 @@ record:
       description: The record of the run before. Null if there was none.
       type: dict
       sample: null
+settled:
+  description:
+    - Whether the last run that changed the cluster was the one that O(run) asks for (its C(wanted) is the same), came
+      to its end, and would find nothing to do again, because nothing that it had looked at has changed since and no
+      proxy is stale.
+  returned: with O(record=true) and O(proxies=true)
+  type: bool
+  sample: true
 cluster:
   description: The cluster that the task worked on.
   returned: when the connection options are usable

@@ -14,13 +14,15 @@ description:
   - Completes the record of the run that O(run) stands for, and gives the lock of the cluster back.
   - A run that changed nothing has neither. Nothing happens then.
   - Put it into an C(always) section, so that a run that failed unlocks its cluster too.
+  - With O(state=free) it fails where another run has the lock, and does nothing else.
 options:
   state:
     description:
       - V(done) for a run that came to its end.
       - V(stopped) for one that did not. If a task of it failed, the record says so already and keeps why.
+      - V(free) asks that nobody else works on the cluster, and ends nothing.
     type: str
-    choices: [done, stopped]
+    choices: [done, stopped, free]
     default: done
 attributes:
   check_mode:
@@ -167,7 +169,8 @@ failure:
   contains:
     kind:
       description: Kind of the failure. V(ParameterError) is a wrong option, V(ClusterError) a cluster that cannot be
-        reached or is not the expected one. Others are answers of the API server such as V(ForbiddenError).
+        reached or is not the expected one, V(LockedError) one that another run works on. Others are answers of the
+        API server such as V(ForbiddenError).
       type: str
       sample: ClusterError
     status:

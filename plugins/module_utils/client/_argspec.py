@@ -37,7 +37,7 @@ AUTH_SPEC: Spec = {
     "run": {
         "type": "dict",
         "options": {
-            **{name: {"type": "str"} for name in ("who", "job", "strategy", "version", "revision", "phase")},
+            **{name: {"type": "str"} for name in ("who", "job", "strategy", "version", "revision", "wanted", "phase")},
             "lock_seconds": {"type": "int", "default": 300},
             "break_lock": {"type": "str"},
         },

@@ -14,6 +14,7 @@ import json
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._digest import digest
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import HELM, manager_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     CHART_VERSION,
@@ -148,7 +149,17 @@ def read_revision(
         user, merged = _values(maps.get(remembered, {}).get("data") or {})
     except ValueError as exc:
         unreadable[remembered] = str(exc)
-    found = Revision(name, namespace, config=config, user_values=user, merged_values=merged, unreadable=unreadable)
+    spec = {key: value for key, value in (deployment or {}).get("spec", {}).items() if key != "replicas"}
+    own = [maps[one].get("data") for one in (f"istio{suffix(name)}", injector, remembered) if one in maps]
+    found = Revision(
+        name,
+        namespace,
+        config=config,
+        user_values=user,
+        merged_values=merged,
+        unreadable=unreadable,
+        digest=digest([spec, own]),
+    )
     if deployment is None:
         return found
     containers = deployment["spec"]["template"]["spec"]["containers"]

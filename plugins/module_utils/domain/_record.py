@@ -12,8 +12,12 @@ from collections.abc import Mapping
 #: Key of the ConfigMap.
 KEY = "record.json"
 RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
+#: What the run leads to, and what it left, both as digests (see _settled).
+WANTED, FINGERPRINT = "wanted", "fingerprint"
 #: What the options of a run say of it.
-TOLD = ("job", "strategy", "version", "revision")
+TOLD = ("job", "strategy", "version", "revision", WANTED)
+#: What is of no use to people.
+HIDDEN = ("process", WANTED, FINGERPRINT)
 
 Record = dict[str, t.Any]
 
@@ -32,19 +36,19 @@ def begun(before: Record | None, run: Mapping[str, t.Any], who: str, process: st
     phase = str(run.get("phase") or "")
     if before is None or before.get("process") != process:
         told = {name: str(run.get(name) or "") for name in TOLD}
-        previous = {key: value for key, value in (before or {}).items() if key not in ("previous", "process")}
+        previous = {key: value for key, value in (before or {}).items() if key not in ("previous", *HIDDEN)}
         before = {"who": who, "process": process, **told, "started": now, "phases": {}, "previous": previous or None}
     phases = before["phases"] if not phase or phase in before["phases"] else {**before["phases"], phase: now}
     return {**before, "state": RUNNING, "phase": phase or before.get("phase", ""), "phases": phases, "updated": now}
 
 
-def ended(record: Record, state: str, now: str, message: str = "") -> Record:
+def ended(record: Record, state: str, now: str, message: str = "", fingerprint: str = "") -> Record:
     """Return the record when a run is over; what failed stays failed if it only stops then."""
     if state == STOPPED and record["state"] == FAILED:
         return record
-    return {**record, "state": state, "updated": now, "message": message}
+    return {**record, "state": state, "updated": now, "message": message, FINGERPRINT: fingerprint}
 
 
 def as_result(record: Record | None) -> Record | None:
     """Return what of a record is of use to people."""
-    return None if record is None else {key: value for key, value in record.items() if key != "process"}
+    return None if record is None else {key: value for key, value in record.items() if key not in HIDDEN}

@@ -86,7 +86,12 @@ def budget(given: t.Any, clusters: int) -> int:
 
 
 def standing_of(
-    batch: Sequence[str], everybody: Sequence[str], left: Iterable[str], given: t.Any, of: Mapping[str, str]
+    batch: Sequence[str],
+    everybody: Sequence[str],
+    left: Iterable[str],
+    given: t.Any,
+    of: Mapping[str, str],
+    out: Iterable[str] = (),
 ) -> dict[str, t.Any]:
     """Return what a batch of a play begins with.
 
@@ -95,13 +100,16 @@ def standing_of(
         everybody: all clusters of the play, in order.
         left: those that did not fail.
         of: the ring of each.
+        out: those that had failed before the play began.
     """
     own = sorted({of.get(host, NO_RING) for host in batch}, key=_rank)
     place = min((everybody.index(host) for host in batch), default=0)
+    begun = [host for host in everybody[:place] if host not in set(out)]
     failed, most = [host for host in everybody if host not in set(left)], budget(given, len(everybody))
     return {
         "rings": own,
-        "begins_ring": place > 0 and of.get(everybody[place - 1], NO_RING) != of.get(everybody[place], NO_RING),
+        "first": not begun,
+        "begins_ring": bool(begun) and of.get(begun[-1], NO_RING) != of.get(everybody[place], NO_RING),
         "failed": failed,
         "budget": most,
         "spent": len(failed) > most,

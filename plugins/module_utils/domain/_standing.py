@@ -7,15 +7,15 @@ from __future__ import annotations
 
 import collections
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import FAILED, RUNNING, STOPPED
 
 Json = dict[str, t.Any]
 #: States in the order in which a person wants to see them.
-UNREACHABLE, LOCKED, INTERRUPTED, BROKEN = "unreachable", "locked", "interrupted", "failed"
+UNREACHABLE, LOCKED, REFUSED, INTERRUPTED, BROKEN = "unreachable", "locked", "refused", "interrupted", "failed"
 HALF, NOT_BEGUN, DONE = "half done", "not begun", "done"
-STATES = (UNREACHABLE, LOCKED, BROKEN, INTERRUPTED, HALF, NOT_BEGUN, DONE)
+STATES = (UNREACHABLE, LOCKED, REFUSED, BROKEN, INTERRUPTED, HALF, NOT_BEGUN, DONE)
 
 
 def standing(result: Mapping[str, t.Any], version: str = "") -> Json:
@@ -68,12 +68,12 @@ def status(results: Mapping[str, Mapping[str, t.Any]], version: str = "") -> Jso
     """Return how far the clusters of a fleet are: each by itself, how many in each state, and lines for people."""
     clusters = [{"cluster": name, **standing(result, version)} for name, result in results.items()]
     clusters.sort(key=lambda one: (STATES.index(one["state"]), one["cluster"]))
-    counts = {state: sum(one["state"] == state for one in clusters) for state in STATES}
-    found = {state: count for state, count in counts.items() if count}
-    return {"clusters": clusters, "counts": found, "lines": [*map(_line, clusters), _sum(found)]}
+    counts, total = summed(clusters)
+    return {"clusters": clusters, "counts": counts, "lines": [*map(line, clusters), total]}
 
 
-def _line(one: Json) -> str:
+def line(one: Mapping[str, t.Any]) -> str:
+    """Return what people read of a cluster."""
     proxies = ", ".join(f"{count} x {version}" for version, count in one["proxies"].items())
     runs = f"istiod {' '.join(one['versions']) or 'none'}, proxies {proxies or 'none'}"
     return (
@@ -83,6 +83,9 @@ def _line(one: Json) -> str:
     )
 
 
-def _sum(counts: Mapping[str, int]) -> str:
-    total = sum(counts.values())
-    return f"{total} cluster{'s'[: total != 1]}: " + ", ".join(f"{count} {state}" for state, count in counts.items())
+def summed(clusters: Sequence[Mapping[str, t.Any]]) -> tuple[dict[str, int], str]:
+    """Return how many clusters are in each state that occurs, and the same for people."""
+    states = [one["state"] for one in clusters]
+    counts = {state: states.count(state) for state in STATES if state in states}
+    total = f"{len(states)} cluster{'s'[: len(states) != 1]}: "
+    return counts, total + ", ".join(f"{count} {state}" for state, count in counts.items())

@@ -18,7 +18,7 @@ import socket
 import threading
 import typing as t
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from pathlib import Path
 
@@ -152,12 +152,12 @@ class Lock:
             if not self._lasting:
                 self.release()
 
-    def close(self, state: str) -> bool:
+    def close(self, state: str, fingerprint: Callable[[], str] = lambda: "") -> bool:
         """End a run: complete its record and give its lock back; return whether it had one."""
         found = self.lease()
         if found is None or found.process != self.process:
             return False
-        self._close(state, "")
+        self._close(state, "", fingerprint())
         self.release()
         return True
 
@@ -197,10 +197,10 @@ class Lock:
             except (ApiError, ClusterError):
                 continue
 
-    def _close(self, state: str, message: str) -> None:
+    def _close(self, state: str, message: str, fingerprint: str = "") -> None:
         record = self.record()
         if record and record.get("process") == self.process:
-            self._keep(ended(record, state, stamp(self._now()), message))
+            self._keep(ended(record, state, stamp(self._now()), message, fingerprint))
 
     def _keep(self, record: Record) -> None:
         data = {KEY: json.dumps(record, indent=1, sort_keys=True)}

@@ -13,6 +13,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import remembered_labels
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import as_result
+from ansible_collections.meshops.istio.plugins.module_utils.domain._settled import settled
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import PLANNED_SPEC, planned_snapshot
@@ -114,8 +115,11 @@ def run(run: Run) -> Outcome:
     if run.params["record"]:
         lock = Lock(run.client, run.istio_namespace, None, run.controller)
         held = lock.held()
+        record = lock.record()
         values["lock"] = held.as_dict() if held else None
-        values["record"] = as_result(lock.record())
+        values["record"] = as_result(record)
+        if run.params["proxies"]:
+            values["settled"] = not held and settled(snapshot, record, (run.params["run"] or {}).get("wanted") or "")
     return Outcome(values=values)
 
 

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Filter meshops.istio.inventory_faults: documentation and start; the core is in module_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: inventory_faults
+version_added: 1.0.0
+author: Meshops maintainers (@meshops)
+short_description: Say what is wrong with the variables of a fleet
+description:
+  - Finds clusters that are not named, one cluster under two names, variables with the prefix C(istio_) that nobody
+    knows, and values that can never be right, before any cluster is asked.
+  - Empty values, as surveys of AWX send them, count as not given.
+positional: _input, known, shared
+options:
+  _input:
+    description: Name of each cluster, with its variables.
+    type: dict
+    required: true
+  known:
+    description: Names of the variables that are known, by their form, as C(playbooks/vars/known.yml) of the collection.
+    type: dict
+    required: true
+  shared:
+    description:
+      - C(kubeconfig), C(context) and C(host) that stand for what a cluster does not name itself.
+      - Without it the names of clusters are not looked at.
+    type: dict
+"""
+
+EXAMPLES = r"""
+- name: Refuse an inventory with faults
+  ansible.builtin.assert:
+    that: faults | length == 0
+    fail_msg: "{{ faults | join(' ') }}"
+  vars:
+    clusters: "{{ dict(ansible_play_hosts_all | zip(ansible_play_hosts_all | map('extract', hostvars))) }}"
+    faults: "{{ clusters | meshops.istio.inventory_faults(known, {}) }}"
+  run_once: true
+"""
+
+RETURN = r"""
+_value:
+  description: A sentence for each fault.
+  type: list
+  elements: str
+  sample: ["Variable istio_finalise is none of this collection; istio_finalize is."]
+"""
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._inventory_faults import faults
+
+
+class FilterModule:
+    """The filter of this file."""
+
+    def filters(self) -> dict[str, object]:
+        """Return it by its name."""
+        return {"inventory_faults": faults}

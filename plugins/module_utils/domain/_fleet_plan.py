@@ -1,0 +1,61 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. What a run will do to a fleet, from one reading and one gate of each cluster."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._inventory_faults import same
+from ansible_collections.meshops.istio.plugins.module_utils.domain._standing import (
+    DONE,
+    REFUSED,
+    line,
+    standing,
+    summed,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
+
+Json = dict[str, t.Any]
+
+
+def plan(
+    readings: Mapping[str, Mapping[str, t.Any]],
+    gates: Mapping[str, Mapping[str, t.Any]],
+    version: str,
+    of: Mapping[str, str],
+) -> Json:
+    """Return the state of each cluster in the order of the rings, how many are in each, and lines for people.
+
+    Args:
+        readings: result of istio_info with ``record`` on each cluster, in the order in which the clusters go.
+        gates: result of istio_precheck where it was made, failed or not.
+        of: the ring of each cluster, empty for none.
+    """
+    clusters = [_row(name, one, gates.get(name) or {}, version) for name, one in readings.items()]
+    clusters = [{"ring": of.get(one["cluster"], ""), **one} for one in clusters]
+    ids = {name: str((one.get("cluster") or {}).get("id") or "") for name, one in readings.items()}
+    rings = list(dict.fromkeys(one["ring"] for one in clusters))
+    lines = [text for ring in rings for text in _lines(ring, [one for one in clusters if one["ring"] == ring])]
+    counts, total = summed(clusters)
+    return {"clusters": clusters, "counts": counts, "same": same(ids), "lines": [*lines, total]}
+
+
+def _row(name: str, reading: Mapping[str, t.Any], gate: Mapping[str, t.Any], version: str) -> Json:
+    found = {"cluster": name, "settled": bool(reading.get("settled")), **standing(reading, version)}
+    if found["settled"]:
+        return {**found, "state": DONE, "why": "nothing to do"}
+    if gate.get("failed"):
+        return {**found, "state": REFUSED, "why": str(gate.get("msg"))}
+    return found
+
+
+def _lines(ring: str, clusters: Iterable[Json]) -> list[str]:
+    """Return a line for each cluster with something to do, and one for all others."""
+    rows = list(clusters)
+    idle = [one["cluster"] for one in rows if one["settled"]]
+    busy = [line(one) for one in rows if not one["settled"]]
+    told = busy + ([f"{DONE}: {some(idle)}: nothing to do"] if idle else [])
+    return [f"{ring}: {text}" for text in told] if ring else told

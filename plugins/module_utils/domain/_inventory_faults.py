@@ -1,0 +1,146 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. What is wrong with the variables of a fleet, told before any cluster is asked."""
+
+from __future__ import annotations
+
+import collections
+import difflib
+import re
+import typing as t
+from collections.abc import Callable, Iterator, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
+
+Variables = Mapping[str, t.Any]
+PREFIX = "istio_"
+#: Variables of somebody else that begin like ours.
+OTHERS = "istio_other_variables"
+#: What names a cluster; for a kubeconfig and a context only both together do.
+NAMES = ("kubeconfig", "context", "host")
+#: What Ansible takes for a boolean (ansible-core module_utils/parsing/convert_bool.py).
+BOOLEANS = {"y", "yes", "on", "1", "true", "t", "n", "no", "off", "0", "false", "f"}
+#: Forms of values, with what would be right.
+FORMS: dict[str, tuple[Callable[[t.Any], bool], str]] = {
+    "text": (lambda value: isinstance(value, (str, int, float)) and not isinstance(value, bool), "give a text"),
+    "flag": (lambda value: str(value).lower() in BOOLEANS, "give true or false"),
+    "number": (lambda value: _number(value) is not None, "give a whole number"),
+    "share": (lambda value: bool(re.fullmatch(r"[0-9]+%?", str(value).strip())), "give a number or a percentage"),
+    "list": (lambda value: isinstance(value, (list, tuple)), "give a list"),
+    "map": (lambda value: isinstance(value, Mapping), "give a map of names and values"),
+}
+
+
+def _number(value: t.Any) -> int | None:
+    text = str(value).strip()
+    return int(text) if text.isdecimal() and not isinstance(value, bool) else None
+
+
+def faults(clusters: Mapping[str, Variables], known: Mapping[str, t.Any], shared: Variables | None) -> list[str]:
+    """Return a sentence for each fault of the variables of a fleet; empty values count as not given.
+
+    Args:
+        clusters: the variables of each cluster.
+        known: names of our variables by form, as playbooks/vars/known.yml has them.
+        shared: kubeconfig, context and host as the environment gives them to all clusters; None where something else
+            names them, so that their names are not looked at.
+    """
+    found: dict[str, list[str]] = collections.defaultdict(list)
+    for name, variables in clusters.items():
+        for sentence in _of_one(variables, known):
+            found[sentence].append(name)
+    sentences = [f"{sentence}{_where(names, len(clusters))}" for sentence, names in found.items()]
+    return sentences if shared is None else [*sentences, *_unnamed(clusters, shared), *_twice(clusters, shared)]
+
+
+def _where(names: list[str], count: int) -> str:
+    if len(names) == count:
+        return ""
+    return f" This is so for {'cluster' if len(names) == 1 else 'clusters'} {some(names)}."
+
+
+def _of_one(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
+    forms = {name: form for form in FORMS for name in known[form]}
+    names = {*forms, *known["choices"]}
+    others = {*known["facts"], *(variables.get(OTHERS) or ())}
+    for name in sorted(key for key in variables if key.startswith(PREFIX) and key not in others):
+        if name not in names:
+            yield _unknown(name, names)
+            continue
+        value = variables[name]
+        if value is None or value == "":
+            continue
+        if name in known["choices"] and value not in known["choices"][name]:
+            *most, last = known["choices"][name]
+            yield f"Variable {name} is {value!r}; give {', '.join(most)} or {last}."
+        elif name in forms and not FORMS[forms[name]][0](value):
+            yield f"Variable {name} is {_shown(value)}; {FORMS[forms[name]][1]}."
+
+
+def _shown(value: t.Any) -> str:
+    """Return a value as a message may show it: what is inside of a list or a map may be secret."""
+    return repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+
+
+def _unknown(name: str, names: set[str]) -> str:
+    near = difflib.get_close_matches(name, names, 1, 0.75)
+    return (
+        f"Variable {name} is none of this collection" + (f"; {near[0]} is." if near else ".") + " If it is somebody "
+        f"else's, name it in {OTHERS}."
+    )
+
+
+def _named(variables: Variables, shared: Variables) -> dict[str, str]:
+    return {key: str(variables.get(PREFIX + key) or shared.get(key) or "") for key in NAMES}
+
+
+def _unnamed(clusters: Mapping[str, Variables], shared: Variables) -> Iterator[str]:
+    lacking: dict[str, list[str]] = collections.defaultdict(list)
+    for name, variables in clusters.items():
+        found = _named(variables, shared)
+        if not found["host"] and not (found["kubeconfig"] and found["context"]):
+            half = "istio_context" if found["kubeconfig"] else "istio_kubeconfig" if found["context"] else ""
+            lacking[half].append(name)
+    for half, names in lacking.items():
+        one = len(names) == 1
+        whom = f"{'Cluster' if one else 'Clusters'} {some(names)}"
+        if half:
+            yield f"{whom} {'has' if one else 'have'} no {half}; a cluster is named by kubeconfig and context together."
+        else:
+            yield (
+                f"{whom} {'is' if one else 'are'} not named; give istio_kubeconfig with istio_context, or istio_host "
+                "with a login."
+            )
+
+
+def _twice(clusters: Mapping[str, Variables], shared: Variables) -> Iterator[str]:
+    """Two names for one cluster would upgrade it twice at the same time."""
+    seen: dict[tuple[str, ...], str] = {}
+    for name, variables in clusters.items():
+        found, expected = _named(variables, shared), str(variables.get("istio_expected_cluster_id") or "")
+        path = found["kubeconfig"]
+        keys = [
+            ("context", found["context"], f"of {path}") if path and found["context"] else (),
+            ("host", found["host"].rstrip("/")) if found["host"] else (),
+            ("istio_expected_cluster_id", expected) if expected else (),
+        ]
+        for key in filter(None, keys):
+            if key in seen:
+                yield f"Clusters {seen[key]} and {name} are one and the same ({' '.join(key)}); leave one of them out."
+                break
+            seen[key] = name
+
+
+def same(ids: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each cluster that was read under two names; ``ids``: the identity of each that was read."""
+    seen: dict[str, str] = {}
+    found = []
+    for name, identity in ids.items():
+        if identity and identity in seen:
+            found.append(
+                f"Clusters {seen[identity]} and {name} are one and the same (its namespace kube-system has UID "
+                f"{identity}); leave one of them out."
+            )
+        seen.setdefault(identity, name)
+    return found

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with the variables of a fleet is one sentence each, told before any cluster is asked."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._inventory_faults import FORMS, faults, same
+
+ROOT = Path(__file__).resolve().parents[3]
+KNOWN = yaml.safe_load((ROOT / "playbooks" / "vars" / "known.yml").read_text(encoding="utf-8"))["istio_known"]
+GIVEN = sorted({name for form in FORMS for name in KNOWN[form]} | set(KNOWN["choices"]))
+A = {"istio_kubeconfig": "/fleet.yaml", "istio_context": "a"}
+B = {"istio_kubeconfig": "/fleet.yaml", "istio_context": "b"}
+
+
+def test_a_sound_fleet_has_no_fault() -> None:
+    given = {"istio_finalize": "yes", "istio_serial": "50%", "istio_batch_size": 5, "istio_pause": "0"}
+    lists = {"istio_waves": [["shop"], ["blog"]], "istio_values": {"pilot": {}}, "istio_order": "smallest"}
+    assert faults({"a": A | given, "b": B | lists}, KNOWN, {}) == []
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_an_empty_survey_value_is_not_given(name: str) -> None:
+    assert faults({"a": {**A, "istio_kubeconfig": "/a"} | ({} if name in A else {name: ""})}, KNOWN, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"istio_finalise": True}, "Variable istio_finalise is none of this collection; istio_finalize is. If it"),
+        ({"istio_zzz": 1}, "Variable istio_zzz is none of this collection. If it is somebody else's, name it in"),
+        ({"istio_finalize": "yess"}, "Variable istio_finalize is 'yess'; give true or false."),
+        ({"istio_take_shared": 2}, "Variable istio_take_shared is 2; give true or false."),
+        ({"istio_pause": "1m"}, "Variable istio_pause is '1m'; give a whole number."),
+        ({"istio_wave_size": True}, "Variable istio_wave_size is True; give a whole number."),
+        ({"istio_batch_size": "ten"}, "Variable istio_batch_size is 'ten'; give a number or a percentage."),
+        ({"istio_allow": "MU001"}, "Variable istio_allow is 'MU001'; give a list."),
+        ({"istio_values": ["secret"]}, "Variable istio_values is a list; give a map of names and values."),
+        ({"istio_revision": {"a": 1}}, "Variable istio_revision is a dict; give a text."),
+        ({"istio_order": "biggest"}, "Variable istio_order is 'biggest'; give name, smallest or annotation."),
+        (
+            {"istio_downgrade_strategy": "x"},
+            "Variable istio_downgrade_strategy is 'x'; give side_revision or in_place.",
+        ),
+    ],
+)
+def test_each_fault_is_one_sentence(given: dict[str, Any], sentence: str) -> None:
+    (found,) = faults({"a": A | given}, KNOWN, {})
+    assert found.startswith(sentence)
+
+
+def test_a_fault_of_some_clusters_names_them() -> None:
+    (one,) = faults({"a": A | {"istio_pause": "x"}, "b": B}, KNOWN, {})
+    assert one == "Variable istio_pause is 'x'; give a whole number. This is so for cluster a."
+    (everywhere,) = faults({"a": A | {"istio_pause": "x"}, "b": B | {"istio_pause": "x"}}, KNOWN, {})
+    assert everywhere == "Variable istio_pause is 'x'; give a whole number."
+
+
+def test_variables_of_somebody_else_are_left_alone() -> None:
+    assert faults({"a": A | {"istio_ingress": 1, "istio_other_variables": ["istio_ingress"]}}, KNOWN, {}) == []
+
+
+@pytest.mark.parametrize(
+    ("clusters", "shared", "sentence"),
+    [
+        (
+            {"a": {}},
+            {},
+            "Cluster a is not named; give istio_kubeconfig with istio_context, or istio_host with a login.",
+        ),
+        ({"a": {}, "b": {}, "c": A}, {}, "Clusters a, b are not named;"),
+        ({"a": {"istio_kubeconfig": "/f"}}, {}, "Cluster a has no istio_context; a cluster is named by kubeconfig and"),
+        ({"a": {"istio_context": "a"}}, {}, "Cluster a has no istio_kubeconfig;"),
+        (
+            {"a": A, "b": A},
+            {},
+            "Clusters a and b are one and the same (context a of /fleet.yaml); leave one of them out.",
+        ),
+        (
+            {"a": {}, "b": {}},
+            {"kubeconfig": "/f", "context": "x"},
+            "Clusters a and b are one and the same (context x of",
+        ),
+        (
+            {"a": {"istio_host": "https://x"}, "b": {"istio_host": "https://x/"}},
+            {},
+            "Clusters a and b are one and the same (host https://x); leave one of them out.",
+        ),
+        (
+            {"a": A | {"istio_expected_cluster_id": "7"}, "b": B | {"istio_expected_cluster_id": "7"}},
+            {},
+            "Clusters a and b are one and the same (istio_expected_cluster_id 7); leave one of them out.",
+        ),
+    ],
+)
+def test_each_cluster_has_one_name(clusters: dict[str, Any], shared: dict[str, str], sentence: str) -> None:
+    (found,) = faults(clusters, KNOWN, shared)
+    assert found.startswith(sentence)
+
+
+def test_names_may_come_from_the_environment_or_from_a_play() -> None:
+    assert faults({"a": {"istio_context": "a"}}, KNOWN, {"kubeconfig": "/f"}) == []
+    assert faults({"a": {}, "b": {}}, KNOWN, None) == []
+
+
+def test_a_cluster_that_was_read_under_two_names_shows() -> None:
+    assert same({"a": "1", "b": "", "c": "2", "d": ""}) == []
+    (found,) = same({"a": "1", "b": "2", "c": "1"})
+    assert found.startswith("Clusters a and c are one and the same (its namespace kube-system has UID 1)")
+
+
+def test_the_playbooks_use_what_is_known_and_nothing_else() -> None:
+    texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").rglob("*.yml")}
+    own = {name for text in texts.values() for name in re.findall(r"^ *(istio_[a-z_]+):", text, re.MULTILINE)}
+    text = "".join(text for path, text in texts.items() if path.name != "known.yml")
+    used = set(re.findall(r"\bistio_[a-z_]+(?=\b(?![.\w]))", re.sub(r"meshops\.istio\.\w+", "", text)))
+    assert set(GIVEN) - used == {"istio_other_variables"}
+    assert used - set(GIVEN) - own - set(KNOWN["facts"]) == set()
+
+
+@pytest.mark.parametrize("name", GIVEN)
+def test_what_is_known_is_documented(name: str) -> None:
+    docs = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
+    assert f"`{name}`" in docs or f"`{name}=" in docs
