@@ -70,6 +70,11 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+state:
+  description: The O(state) that was given.
+  returned: success
+  type: str
+  sample: done
 closed:
   description: Whether the run had changed the cluster, so that there was something to end.
   returned: success

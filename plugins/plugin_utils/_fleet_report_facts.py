@@ -106,6 +106,10 @@ class Facts:
     window: str = ""
     #: Whether the last task failed. A rescue clears it.
     failing: bool = False
+    #: Whether the run ended before its end here without a failure, as it does where the budget is spent.
+    halted: bool = False
+    #: Whether one reading proved that nothing is to do.
+    settled: bool = False
     left_out: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def take(self, event: Event, codes: dict[str, Json]) -> None:
@@ -145,6 +149,10 @@ class Facts:
             self.changed_at = event.ended
             self._keep("actions", [{"stage": event.stage, "text": short(one)} for one in listed(result.get("actions"))])
         self._take_reading(event, result)
+        if event.action == BOOKS and result.get("state") != "free":
+            self.halted = result.get("state") == "stopped"
+        if "settled" in result and event.action in READING:
+            self.settled = bool(result["settled"])
         if event.action == "istio_precheck" and "findings" in result:
             self._take_findings(result, codes)
         if "unrestartable" in result and event.action in READING:

@@ -50,16 +50,18 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Story:
-    """Two clusters before, in check mode, upgraded, and asked for the same again."""
+    """Two clusters before, in check mode, upgraded, asked for the same in all stages again, and left alone."""
 
     before: dict[str, Reading]
     checked: Chapter
     upgraded: Chapter
     again: Chapter
+    left: Chapter
 
     @classmethod
     def tell(cls, desk: Desk) -> Story:
         before = {one.name: Reading.of(one) for one in desk.lab.clusters}
         checked = Chapter.tell(desk, "--check", "--diff")
         upgraded = Chapter.tell(desk, "--diff")
-        return cls(before, checked, upgraded, Chapter.tell(desk))
+        again = Chapter.tell(desk)
+        return cls(before, checked, upgraded, again, Chapter.tell(desk, istio_skip_done=True))

@@ -99,6 +99,12 @@ def test_the_second_run_changes_nothing_and_writes_nothing(story: Story, cluster
     assert before.pods == after.pods
 
 
+def test_what_is_done_is_left_alone_after_one_reading(story: Story, cluster: Cluster) -> None:
+    story.left.play.require_success()
+    assert [one.action for one in story.left.play.ours(cluster)] == ["meshops.istio.istio_info"]
+    assert story.left.writes[cluster.name] == []
+
+
 def finalize(desk: Desk, *flags: str) -> Play:
     """Ask for everything, but for the namespace that came late."""
     return desk.play(desk.lab.clusters, *flags, istio_finalize=True, istio_exclude_namespaces=["late"])

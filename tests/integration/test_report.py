@@ -67,3 +67,9 @@ def test_check_mode_and_the_same_run_again(story: Story, cluster: Cluster) -> No
     assert checked["before"]["versions"] == versions(story.before[cluster.name])
     assert (again["state"], again["changed"]) == ("unchanged", False)
     assert again["after"]["versions"] == versions(story.again.after[cluster.name])
+
+
+def test_what_was_left_alone(story: Story, cluster: Cluster) -> None:
+    left = of(story.left.play.report(), cluster)
+    assert (left["state"], left["changed"]) == ("unchanged", False)
+    assert left["after"]["versions"] == versions(story.left.after[cluster.name])

@@ -43,7 +43,7 @@ def test_a_host_without_a_context_stops_the_playbook(desk: Desk, calm: Cluster) 
     with no_write(calm):
         play = desk.play([calm], hosts={calm.name: {"istio_context": None}})
     assert play.returncode == 2
-    assert "Parameter context is missing" in play.failure(calm)
+    assert f"Cluster {calm.name} has no istio_context" in play.failure(calm)
 
 
 def test_another_cluster_than_the_expected_one_is_left_alone(desk: Desk, calm: Cluster) -> None:

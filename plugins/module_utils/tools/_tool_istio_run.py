@@ -32,9 +32,9 @@ def run(run: Run) -> Outcome:
     lock = Lock(run.client, run.istio_namespace, run.params.get("run"), run.controller)
     if run.params["state"] == FREE:
         lock.require_free()
-        return Outcome(values={"closed": False, "record": as_result(lock.record())})
+        return Outcome(values={"state": FREE, "closed": False, "record": as_result(lock.record())})
     closed = not run.check_mode and lock.close(run.params["state"], lambda: _left(run))
-    return Outcome(values={"closed": closed, "record": as_result(lock.record())})
+    return Outcome(values={"state": run.params["state"], "closed": closed, "record": as_result(lock.record())})
 
 
 TOOL = Tool("istio_run", SPEC, run, writes=False)

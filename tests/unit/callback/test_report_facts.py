@@ -51,6 +51,12 @@ def failed(story: Story) -> None:
     story.task(HOST, "rollout_restart", r.broken())
 
 
+def held(story: Story, begin: t.Callable[[Story], object]) -> None:
+    """No other wave began, and nothing failed here."""
+    begin(story)
+    story.task(HOST, "istio_run", r.about(state="stopped"))
+
+
 def gave_up(story: Story) -> None:
     """The playbook of prechecks: it looks at all clusters, and fails some of them at the end."""
     story.task(HOST, "istio_precheck", r.precheck(ERROR))
@@ -64,6 +70,9 @@ def rescued(story: Story) -> None:
 
 CASES: dict[str, tuple[t.Callable[[Story], object], bool, int, str]] = {
     "all of a canary": (lambda story: story.canary(HOST), True, 0, "done"),
+    "settled": (lambda story: story.task(HOST, "istio_info", r.info() | {"settled": True}), True, 0, "unchanged"),
+    "held by the budget": (lambda story: held(story, installed), True, 0, "stopped"),
+    "held by the budget before it changed anything": (lambda story: held(story, looked), True, 0, "untouched"),
     "nothing to do": (lambda story: story.task(HOST, "rollout_restart", r.restart()), True, 0, "unchanged"),
     "only looked at": (looked, True, 0, "passed"),
     "installed, then cut off": (installed, False, 0, "stopped"),

@@ -1,0 +1,148 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a run would find nothing to do: the same run, the same cluster, and nothing stale."""
+
+from __future__ import annotations
+
+import copy
+import os
+from collections.abc import Callable
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._settled import fingerprint, settled
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool, execute
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_info import TOOL as ISTIO_INFO
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_run import TOOL as ISTIO_RUN
+from unit.module_utils import builders as b
+from unit.module_utils.fake_api import FakeApi
+from unit.module_utils.running import params
+
+MESH = [*b.two_planes(), *b.namespaces(shop=b.NEW, old=b.OLD), *b.deployed(revision=b.NEW)]
+RUN = {"wanted": "w", "revision": b.NEW, "version": b.NEW_VERSION, "strategy": "canary"}
+
+
+def find(objects: list[b.Json], kind: str, name: str) -> b.Json:
+    """One of the objects."""
+    return next(obj for obj in objects if (obj["kind"], obj["metadata"]["name"]) == (kind, name))
+
+
+def left(objects: list[b.Json]) -> b.Json:
+    """The record of a run that came to its end on a mesh."""
+    return {"state": "done", "fingerprint": fingerprint(b.snapshot_of(objects), b.NEW), **RUN}
+
+
+def changed(change: Callable[[list[b.Json]], object]) -> list[b.Json]:
+    """The mesh after somebody changed it."""
+    objects = copy.deepcopy(MESH)
+    change(objects)
+    return objects
+
+
+def scale(objects: list[b.Json]) -> None:
+    istiod = find(objects, "Deployment", f"istiod-{b.NEW}")
+    istiod["spec"]["replicas"] = 2
+    istiod["status"].update(replicas=2, readyReplicas=2, updatedReplicas=2)
+
+
+def renew(objects: list[b.Json]) -> None:
+    for hook in find(objects, "MutatingWebhookConfiguration", f"istio-sidecar-injector-{b.NEW}")["webhooks"]:
+        hook["clientConfig"]["caBundle"] = "bmV3"
+
+
+def edit_istiod(objects: list[b.Json]) -> None:
+    find(objects, "Deployment", f"istiod-{b.NEW}")["spec"]["template"]["metadata"] = {"annotations": {"by": "hand"}}
+
+
+def edit_values(objects: list[b.Json]) -> None:
+    find(objects, "ConfigMap", f"values-{b.NEW}")["data"]["merged-values"] = '{"a": 1}'
+
+
+def not_rolled_out(objects: list[b.Json]) -> None:
+    find(objects, "Deployment", f"istiod-{b.NEW}")["status"]["readyReplicas"] = 0
+
+
+def lose_bundle(objects: list[b.Json]) -> None:
+    for hook in find(objects, "MutatingWebhookConfiguration", f"istio-sidecar-injector-{b.NEW}")["webhooks"]:
+        hook["clientConfig"]["caBundle"] = ""
+
+
+def lose_plane(objects: list[b.Json]) -> None:
+    objects[:] = [obj for obj in objects if obj["metadata"]["name"] != f"istiod-{b.NEW}" or obj["kind"] != "Deployment"]
+
+
+def relabel(objects: list[b.Json]) -> None:
+    find(objects, "Namespace", "shop")["metadata"]["labels"][REV] = b.OLD
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda objects: None, True),
+        (scale, True),
+        (renew, True),
+        (lambda objects: objects.append(b.namespace("blog", {REV: b.NEW})), True),
+        (lambda objects: objects.extend(b.deployed("cart", revision=b.NEW)), True),
+        (edit_istiod, False),
+        (edit_values, False),
+        (not_rolled_out, False),
+        (lose_bundle, False),
+        (lose_plane, False),
+        (relabel, False),
+        (lambda objects: objects.append(b.namespace("blog", {REV: b.OLD})), False),
+        (lambda objects: objects.extend(b.revision_tag("other", b.OLD)), False),
+        (lambda objects: objects.extend(b.deployed("cart", revision=b.OLD)), False),
+    ],
+    ids=[
+        "nothing",
+        "replicas of istiod",
+        "a renewed certificate",
+        "a namespace that follows",
+        "a workload that follows",
+        "istiod edited",
+        "its settings edited",
+        "istiod not ready",
+        "no certificate",
+        "no control plane",
+        "a namespace moved back",
+        "a namespace elsewhere",
+        "a tag",
+        "a stale proxy",
+    ],
+)
+def test_what_somebody_changed_since_the_run(change: Callable[[list[b.Json]], object], expected: bool) -> None:
+    assert settled(b.snapshot_of(changed(change)), left(MESH), "w") is expected
+
+
+@pytest.mark.parametrize("over", [{"state": "failed"}, {"wanted": "x"}, {"fingerprint": ""}, {"revision": "gone"}])
+def test_another_run_or_one_that_did_not_end_proves_nothing(over: b.Json) -> None:
+    assert not settled(b.snapshot_of(MESH), {**left(MESH), **over}, "w")
+
+
+def test_without_a_record_or_a_wish_nothing_is_settled() -> None:
+    assert not settled(b.snapshot_of(MESH), None, "w")
+    assert not settled(b.snapshot_of(MESH), {**left(MESH), "wanted": ""}, "")
+
+
+def test_the_end_of_a_run_is_what_the_next_one_reads() -> None:
+    def writing(run: Run) -> Outcome:
+        run.client.merge("/api/v1/namespaces/shop", {"metadata": {"labels": {"seen": "yes"}}})
+        return Outcome(["labelled"])
+
+    with FakeApi(*copy.deepcopy(MESH)) as api:
+
+        def task(tool: Tool, **options: object) -> b.Json:
+            given = params(tool, host=api.url, run=RUN, **options)
+            return execute(tool, given, check_mode=False, diff=False, controller=os.getpid())
+
+        assert not task(ISTIO_INFO, record=True)["settled"]
+        assert task(Tool("writer", ArgumentSpec({}), writing))["changed"]
+        assert not task(ISTIO_INFO, record=True)["settled"]
+        closed = task(ISTIO_RUN)
+        assert closed["closed"]
+        assert not {"wanted", "fingerprint", "process"} & set(closed["record"])
+        assert task(ISTIO_INFO, record=True)["settled"]
+        assert task(ISTIO_RUN, state="free")["state"] == "free"
