@@ -149,6 +149,10 @@ benchmark-precheck: venv ## Time, memory and CPU of one gate over meshes of 300 
 benchmark-restart: binaries ## The restart of 100 Deployments against the barest client that can be, on a lab
 	@$(RUN) benchmark restart
 
+.PHONY: benchmark-fleet
+benchmark-fleet: binaries ## A run over fifty clusters that are done, against empty tasks and kubernetes.core
+	@$(RUN) benchmark fleet
+
 .PHONY: demo
 demo: venv ## Upgrade two meshes by one command, and look at it
 	@$(RUN) demo $(ARGS)

@@ -1,13 +1,14 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure what the collection costs: `python -m benchmark precheck` or `restart`."""
+"""Measure what the collection costs: `python -m benchmark precheck`, `restart` or `fleet`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
+from benchmark import fleet
 from benchmark.crowd import measure
 from benchmark.restart import REPLICAS, compare, memory
 
@@ -44,9 +45,30 @@ def restarts() -> int:
     return 0
 
 
+def done() -> int:
+    """A fleet with nothing to do."""
+    costs = fleet.measure()
+    print(
+        "run                             clusters   seconds   results   ms each   / empty   MiB of the largest process"
+    )
+    for name, count in (
+        ("empty", fleet.CLUSTERS),
+        ("few", fleet.FEW),
+        ("ours", fleet.CLUSTERS),
+        ("theirs", fleet.CLUSTERS),
+    ):
+        one = costs[name]
+        print(
+            f"{fleet.NAMES[name]:32}{count:8} {one.seconds:9.1f} {one.results:9} {one.each:9.1f}"
+            f" {one.each / costs['empty'].each:9.2f} {one.mib:8.0f}"
+        )
+    print(f"kubernetes.core takes {costs['theirs'].seconds / costs['ours'].seconds:.1f} times as long")
+    return 0
+
+
 def main() -> int:
     """Run the benchmark that is named."""
-    known = {"precheck": precheck, "restart": restarts}
+    known = {"precheck": precheck, "restart": restarts, "fleet": done}
     parser = argparse.ArgumentParser(prog="benchmark", description=__doc__)
     parser.add_argument("name", choices=list(known))
     return known[parser.parse_args().name]()

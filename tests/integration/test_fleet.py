@@ -113,7 +113,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
         cluster.apply([*spaces, *map(deployment, SPACES)])
         cluster.wait_ready()
 
-    with Lab.start(f"fleet-{os.getpid()}", clusters=5, proxies=False) as lab:
+    with Lab.start(f"fleet-{os.getpid()}", clusters=5) as lab:
         with ThreadPoolExecutor(len(lab.clusters)) as pool:
             list(pool.map(prepare, lab.clusters))
         yield Fleet(Desk(lab, tmp_path_factory.mktemp("fleet")))
