@@ -64,6 +64,7 @@ class Istiod:
         self._retry_at = 0.0
         self._terminating_since: float | None = None
         self._signalled = False
+        self._told = False
         self._reported: Json | None = None
 
     @property
@@ -108,11 +109,14 @@ class Istiod:
         if code is not None:
             self._crashed(code)
             return
-        ready = self._answers() if self._may_be_ready(fault, now) else False
-        if ready != self.ready:
-            self.ready = ready
+        self.ready = self._answers() if self._may_be_ready(fault, now) else False
+
+    def tell(self) -> None:
+        """Report that it got ready, or is not any more, when the Services lead there or not any more."""
+        if self._process is not None and not self.leaving and self.ready != self._told:
+            self._told = self.ready
             self._report({"running": {"startedAt": _now()}})
-            self._around.log(f"{self._path} is {'ready' if ready else 'no longer ready'}")
+            self._around.log(f"{self._path} is {'ready' if self.ready else 'no longer ready'}")
 
     def _may_be_ready(self, fault: Fault | None, now: float) -> bool:
         if fault is None:
@@ -172,7 +176,7 @@ class Istiod:
         if self._process is not None:
             self._around.spawner.forget(self._process.pid)
         self._process = None
-        self.ready = False
+        self.ready = self._told = False
         self._retry_at = time.monotonic() + BACKOFF_SECONDS[min(self._restarts, len(BACKOFF_SECONDS) - 1)]
         self._restarts += 1
         message = f"exit code {code}: {last_line(self._log)}"

@@ -99,6 +99,8 @@ class Supervisor:
         for uid, pod in pods.items():
             self._each(uid, pod, current)
         self._route(pods)
+        for istiod in self._running.values():
+            istiod.tell()
 
     def _each(self, uid: str, pod: Json, current: dict[str, faults.Fault]) -> None:
         if uid not in self._running:

@@ -117,7 +117,13 @@ def test_an_istiod_with_proxies_ends_at_once(mesh: Cluster) -> None:
     [before] = istiods(mesh, REVISION)
     started = time.monotonic()
     mesh.delete(mesh.path(before | {"kind": "Pod", "apiVersion": "v1"}))
-    until(lambda: [ready(one) for one in istiods(mesh, REVISION)] == [True])
+
+    def replaced() -> bool:
+        found = istiods(mesh, REVISION)
+        return [ready(one) for one in found] == [True] and found[0]["metadata"]["uid"] != before["metadata"]["uid"]
+
+    # until then requests may meet the end of the old one, which does not wait for its webhook
+    until(replaced)
     assert time.monotonic() - started < 9, "it waited for its connections"
 
 
