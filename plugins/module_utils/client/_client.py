@@ -246,6 +246,8 @@ class Client:
                 yield event
         except (HTTPError, OSError) as exc:
             raise ClusterError(f"{doing} broke off: {exc}") from exc
+        except ValueError as exc:
+            raise ClusterError(f"{doing} broke off: it is not JSON that was answered.") from exc
         finally:
             response.close()
 

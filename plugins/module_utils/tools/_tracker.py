@@ -47,6 +47,9 @@ class Tracker:
         self._objects: dict[Key, Json] = {}
         self._gone: set[str] = set()
         self._pods: dict[Key, dict[str, Tracked]] = {}
+        #: UIDs of the pods that went before somebody followed them, and of those that the last list had.
+        self._left: set[str] = set()
+        self._listed: set[str] | None = None
         self._refusals: dict[Key, str] = {}
         self._touched: set[Key] = set()
         self._changed = threading.Condition()
@@ -100,7 +103,10 @@ class Tracker:
                 self._objects[key] = obj
 
     def follow(self, keys: Iterable[Key], before: Iterable[tuple[Key, Pod]] = ()) -> None:
-        """Keep the pods of these workloads; those that are there now, or are given, are none that a rollout made."""
+        """Keep the pods of these workloads; those that are there now, or are given, are none that a rollout made.
+
+        What is given was read before, so that what went since is left out.
+        """
         with self._changed:
             self._pods = {key: self._pods.get(key, {}) for key in keys}
             for known in self._pods.values():
@@ -108,8 +114,11 @@ class Tracker:
                     one.new = False
             self._refusals = {}
             for key, pod in before:
-                if key in self._pods:
+                if key in self._pods and not self._went(pod.uid):
                     self._pods[key].setdefault(pod.uid, Tracked(PodState(pod), new=False))
+
+    def _went(self, uid: str) -> bool:
+        return uid in self._left or (self._listed is not None and uid not in self._listed)
 
     def pods_of(self, key: Key) -> list[Tracked]:
         """Return the known pods of a followed workload."""
@@ -148,15 +157,19 @@ class Tracker:
         with self._changed:
             listed = [key for key in self._wanted if key[1] == kind]
             for key in listed:
-                self._objects.pop(key, None)
+                known = self._objects.pop(key, None)
                 if key in found:
-                    self._objects[key] = found[key]
+                    # our own write can be newer than the list
+                    newer = found[key] if known is None or _at_least_as_new(found[key], known) else known
+                    self._objects[key] = newer
             self._touch(listed)
         return version
 
     def _list_pods(self) -> str:
-        found, version = list_states(self._client, self._place("pods"), set(self._pods))
+        # of all, because the next batch may begin meanwhile
+        found, version = list_states(self._client, self._place("pods"), self._wanted)
         with self._changed:
+            self._listed, self._left = {state.pod.uid for dummy, state in found}, set()
             for key, known in self._pods.items():
                 there = {state.pod.uid: state for owner, state in found if owner == key}
                 for uid in set(known) - set(there):
@@ -182,11 +195,14 @@ class Tracker:
 
     def _take_pod(self, change: str, obj: Json) -> None:
         with self._changed:
-            key = key_of_owner(obj, self._pods)
+            key, uid = key_of_owner(obj, self._wanted), obj["metadata"].get("uid", "")
             if key is None:
                 return
+            if key not in self._pods:
+                self._left.update([uid] if change == "DELETED" else ())
+                return
             if change == "DELETED":
-                self._pods[key].pop(obj["metadata"].get("uid", ""), None)
+                self._pods[key].pop(uid, None)
             else:
                 self._keep(key, read_pod_state(obj), new=change == "ADDED")
             self._touch([key])

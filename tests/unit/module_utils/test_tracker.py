@@ -8,18 +8,20 @@ from __future__ import annotations
 
 import copy
 import time
+import typing as t
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import read_pod
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _feed
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _feed, _tracker
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import Answer, FakeApi, failure, stream
 
 PATH = "/apis/apps/v1/deployments"
 KEY = ("shop", "Deployment", "web")
+OTHER = ("shop", "Deployment", "other")
 pytestmark = pytest.mark.usefixtures("quick")
 
 
@@ -107,6 +109,18 @@ def test_an_event_from_before_our_own_write_does_not_hide_it(api: FakeApi) -> No
         assert generation(tracker) == 1
 
 
+def test_a_list_from_before_our_own_write_does_not_hide_it(api: FakeApi) -> None:
+    """Else the rollout of before, which is complete, would pass for ours."""
+    with follow(api, stream()) as tracker:
+        tracker.put(KEY, version(5)["object"])
+        api.script("GET", PATH, Answer({"metadata": {"resourceVersion": "4"}, "items": [version(4)["object"]]}))
+        tracker._list("Deployment")
+        assert generation(tracker) == 5
+        api.script("GET", PATH, Answer({"metadata": {"resourceVersion": "9"}, "items": []}))
+        tracker._list("Deployment")
+        assert generation(tracker) is None
+
+
 @pytest.mark.parametrize("status", [410, 403, 500])
 def test_a_watch_that_fails_is_survived(api: FakeApi, status: int) -> None:
     """410: list again. 403: the right to list is enough. 500: try again."""
@@ -177,6 +191,50 @@ def test_the_pods_of_the_batch_before_are_forgotten(api: FakeApi) -> None:
     with following(api, before=("web-1",)) as it:
         it.follow([("shop", "Deployment", "other")])
         assert known(it) == {}
+
+
+def test_pods_that_went_before_their_batch_began_are_no_part_of_it(api: FakeApi) -> None:
+    """An hour may lie between the reading of the cluster and the last batch."""
+    events = stream(pod_event("x", "DELETED", owner="other-abc"), pod_event("web-9"))
+    before = [(OTHER, read_pod(b.pod(name, owner=("ReplicaSet", "other-abc")))) for name in ("x", "y")]
+    api.script("GET", PODS, Answer({"metadata": {"resourceVersion": "1"}, "items": []}), events)
+    tracker = Tracker(api.client(), {KEY, OTHER})
+    tracker.follow([KEY])
+    with tracker as it:
+        assert soon(it, lambda: known(it) == {"web-9": True})
+        it.follow([OTHER], before)
+        assert [one.state.pod.name for one in it.pods_of(OTHER)] == ["y"]
+
+
+def test_pods_that_went_while_nothing_could_be_watched_are_no_part_of_a_batch(api: FakeApi) -> None:
+    before = [(OTHER, read_pod(b.pod(name, owner=("ReplicaSet", "other-abc")))) for name in ("x", "y")]
+    api.objects += [b.pod("y", owner=("ReplicaSet", "other-abc")), b.pod("web-9")]
+    api.script("GET", PODS, Answer({"metadata": {"resourceVersion": "1"}, "items": []}), failure(410))
+    tracker = Tracker(api.client(), {KEY, OTHER})
+    tracker.follow([KEY])
+    with tracker as it:
+        assert soon(it, lambda: known(it) == {"web-9": True})
+        it.follow([OTHER], before)
+        assert [one.state.pod.name for one in it.pods_of(OTHER)] == ["y"]
+
+
+def test_a_list_that_began_before_a_batch_takes_no_pod_from_it(api: FakeApi) -> None:
+    with following(api) as it:
+        it.follow([])
+        listed, list_states = list[str](), _tracker.list_states
+
+        def late(*given: t.Any) -> t.Any:
+            found = list_states(*given)
+            if not listed:
+                it.follow([KEY], [(KEY, read_pod(b.pod("web-1")))])
+            listed.append("")
+            return found
+
+        api.objects += [b.pod("web-1"), b.pod("web-9")]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_tracker, "list_states", late)
+            it._list_pods()
+        assert known(it) == {"web-1": False, "web-9": True}
 
 
 def test_what_a_batch_made_is_not_new_to_the_way_back(api: FakeApi) -> None:
