@@ -62,6 +62,8 @@ def _moving() -> list[Permission]:
         *_of("", ("pods",), "create", "prove a revision by a dry-run pod"),
         *_of("apps", ROLLED.values(), "patch watch", "restart workloads"),
         *_of("", ("pods",), "watch", "restart workloads"),
+        # a StatefulSet does not replace its own broken pod
+        *_of("", ("pods",), "delete", "take a failed restart back"),
         *_of("admissionregistration.k8s.io", WEBHOOKS, "create patch delete", "move tags"),
         *_of("", ("services",), "create patch delete", "move tags", local=True),
     ]

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import contextlib
 import dataclasses
@@ -21,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     RolloutError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import PREVIOUS, REV, annotations_of, labels_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import RESTARTED_AT
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import RESTARTED_AT, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Choice
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
@@ -72,6 +73,14 @@ class Restarter:
         """What a batch must pass after its rollouts."""
         return Gates(self.run, self.snapshot, self.tracker, self.waiting)
 
+    @functools.cached_property
+    def _pods_before(self) -> Mapping[Key, list[Pod]]:
+        found: dict[Key, list[Pod]] = collections.defaultdict(list)
+        for pod in self.snapshot.pods:
+            if owner := self.snapshot.workload_of(pod):
+                found[owner.key].append(pod)
+        return found
+
     @property
     def changed_meanwhile(self) -> list[str]:
         """The workloads whose template somebody else changed after our restart, and who."""
@@ -86,12 +95,13 @@ class Restarter:
         Raises:
             RolloutError: with the evidence of every workload that did not make it.
         """
-        self._wait_for_room(label, batch)
+        fresh = [workload for workload in batch if workload.key not in self.resumed]
+        # what was begun has taken its room already
+        self._wait_for_room(label, fresh)
         keys = {workload.key for workload in batch}
-        before = ((owner.key, pod) for pod in self.snapshot.pods if (owner := self.snapshot.workload_of(pod)))
-        self.tracker.follow(keys, ((key, pod) for key, pod in before if key in keys))
+        self.tracker.follow(keys, ((key, pod) for key in keys for pod in self._pods_before.get(key, ())))
         self.previous.update({key: back for key in keys if (back := self.resumed.get(key))})
-        stamp, fresh = _now(), [workload for workload in batch if workload.key not in self.resumed]
+        stamp = _now()
         with concurrent.futures.ThreadPoolExecutor(max_workers=PATCHES_AT_ONCE) as pool:
             list(pool.map(lambda workload: self._begin(workload, stamp), fresh))
         self.waiting.until_complete(label, batch, self.run.params["batch_timeout"])
@@ -184,11 +194,12 @@ class Restarter:
                 self._write(workload, restart_patch(workload, _now()) if workload.kind == ROLLOUT else back)
             except MeshError as exc:
                 problems.append(exc.message)
-        self._delete_stuck(mine)
+        problems += self._delete_stuck(mine)
         self.waiting.progress = Progress(self.run.progress)
         there = [workload for workload in mine if self.tracker.get(workload.key)]
         try:
-            self.waiting.until_complete("roll back", there, self.run.params["batch_timeout"])
+            if there:
+                self.waiting.until_complete("roll back", there, self.run.params["batch_timeout"])
         except RolloutError as exc:
             problems.append(exc.message)
         return problems
@@ -204,17 +215,27 @@ class Restarter:
         with concurrent.futures.ThreadPoolExecutor(max_workers=PATCHES_AT_ONCE) as pool:
             list(pool.map(look, workloads))
 
-    def _delete_stuck(self, workloads: list[Workload]) -> None:
+    def _delete_stuck(self, workloads: list[Workload]) -> list[str]:
         """A StatefulSet never replaces its own broken pod (Kubernetes documentation, Forced rollback)."""
         before = {pod.uid for pod in self.snapshot.pods}
         keys = {workload.key for workload in workloads if workload.kind == "StatefulSet"}
+        problems = []
         for namespace in sorted({namespace for namespace, dummy, dummy_name in keys}):
             path = f"{NAMESPACES}/{namespace}/pods"
-            for dummy, state in list_states(self.client, path, keys)[0]:
-                pod = state.pod
-                if state.stays and not pod.ready and pod.uid not in before:
-                    doing = f"Deleting the broken pod {pod.name} of a StatefulSet"
-                    self.client.request("DELETE", f"{path}/{pod.name}", doing=doing)
+            try:
+                for dummy, state in list_states(self.client, path, keys)[0]:
+                    if state.stays and not state.pod.ready and state.pod.uid not in before:
+                        self._delete(path, state.pod)
+            except MeshError as exc:
+                problems.append(exc.message)
+        return problems
+
+    def _delete(self, path: str, pod: Pod) -> None:
+        """Delete a pod, unless it went by itself: its successor may have the same name."""
+        body = {"preconditions": {"uid": pod.uid}}
+        doing = f"Deleting the broken pod {pod.name} of a StatefulSet"
+        with contextlib.suppress(ConflictError, NotFoundError):
+            self.client.request("DELETE", f"{path}/{pod.name}", doing=doing, body=body)
 
 
 def _is(workload: Workload, obj: Json, label: str | None, previous: str | None) -> bool:

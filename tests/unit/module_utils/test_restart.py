@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._restart impor
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker
 from unit.module_utils import builders as b
-from unit.module_utils.fake_api import FakeApi, failure, stream
+from unit.module_utils.fake_api import Answer, FakeApi, failure, stream
 from unit.module_utils.running import run_of
 
 SET_POD = b.pod("ledger-0", labels={"app": "ledger"}, owner=("StatefulSet", "ledger"))
@@ -236,6 +236,27 @@ def test_a_stateful_set_gets_rid_of_its_broken_pod(api: FakeApi) -> None:
     api.objects.remove(next(obj for obj in api.objects if obj["metadata"].get("uid") == "uid-shop-ledger-0"))
     batch.back()
     assert [seen.path.rpartition("/")[2] for seen in api.writes() if seen.method == "DELETE"] == ["ledger-0"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        pytest.param(failure(404, "gone"), "", id="somebody was quicker"),
+        pytest.param(failure(409, "another uid"), "", id="its successor has the same name"),
+        pytest.param(failure(403, "not yours"), "not yours", id="not allowed"),
+    ],
+)
+def test_a_broken_pod_that_cannot_be_deleted_ends_no_way_back(api: FakeApi, answer: Answer, problem: str) -> None:
+    batch = Batch(api, "ledger", "web")
+    batch.fails()
+    api.on_patch = api.roll_out
+    api.objects.append(new_pod("ledger-1", ("StatefulSet", "ledger")))
+    api.script("DELETE", "/api/v1/namespaces/shop/pods/ledger-1", answer)
+    found = batch.back()
+    assert [problem in said for said in found] == [True] * bool(problem), found
+    assert RESTARTED_AT not in api.get("Deployment", "web")["spec"]["template"]["metadata"]["annotations"]
+    asked = next(seen for seen in api.writes() if seen.method == "DELETE")
+    assert asked.body["preconditions"] == {"uid": "new-ledger-1"}
 
 
 def test_problems_on_the_way_back_are_listed_and_the_rest_still_goes_back(api: FakeApi) -> None:
