@@ -515,7 +515,7 @@ batches:
 plan:
   description:
     - All batches as they were planned before the first one, with those that were not started.
-    - How long a batch takes is not told, because nothing in the cluster tells it honestly.
+    - In check mode they are shown as live lines too, with what cannot be restarted.
   returned: success
   type: list
   elements: dict
@@ -554,6 +554,15 @@ plan:
           description: How many the batch takes down. If that is more, the batch waits up to O(budget_timeout).
           type: int
           sample: 1
+    expected_seconds:
+      description:
+        - About how long the batch takes, from how long the pods that run now took to get ready, how many at a time
+          the update strategies replace, C(minReadySeconds) and the soak time of O(gates).
+        - It takes longer where pods take long to end before their successors start, where an image has to be pulled,
+          and on a busy cluster; none of these is known before.
+        - Nothing where no pod of the batch tells, because none is ready.
+      type: int
+      sample: 12
 not_after:
   description: When the maintenance window ends, in UTC, or nothing without O(not_after).
   returned: success

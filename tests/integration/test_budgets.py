@@ -66,19 +66,25 @@ def test_no_workload_has_fewer_ready_pods_than_its_strategy_and_budget_allow(des
         workload("Deployment", "surges", **SLOW, strategy={"rollingUpdate": {"maxSurge": 2, "maxUnavailable": 0}}),
         workload("StatefulSet", "set", **SLOW, replicas=3),
         workload("DaemonSet", "daemon", **SLOW),
+        workload("DaemonSet", "half", **SLOW, updateStrategy={"rollingUpdate": {"maxUnavailable": "50%"}}),
         workload("DaemonSet", "surging-daemon", **SLOW, updateStrategy=SURGE),
         budget("down", "down"),
         budget("set", "set"),
         # Kubernetes counts maxUnavailable only for owners that can be scaled
         budget("daemon", "daemon", minAvailable=2),
+        # half of three nodes is two
+        budget("half", "half", minAvailable=1),
     )
     move(desk, cluster)
-    until(lambda: all(room(cluster, name) == 1 for name in ("down", "set", "daemon")), "the budgets have no room")
-    allowed = {"down": 3, "surges": 2, "set": 2, "daemon": 2, "surging-daemon": 3}
+    wanted = {"down": 1, "set": 1, "daemon": 1, "half": 2}
+    until(lambda: {name: room(cluster, name) for name in wanted} == wanted, "the budgets have no room")
+    allowed = {"down": 3, "surges": 2, "set": 2, "daemon": 2, "half": 1, "surging-daemon": 3}
     with looking(cluster) as monitor:
         result = restart(desk, cluster, batch_size=2)
     assert not result.get("failed"), result
     assert len(result["batches"]) == 3
+    told = {one["name"]: one["takes_down"] for row in result["plan"] for one in row["budgets"]}
+    assert told == {f"{PLACE}/{name}": down for name, down in wanted.items()}
     assert {pod.version for pod in pods(cluster, [PLACE]).values()} == {NEW_VERSION}
     assert monitor.fewest == allowed
     with looking(cluster) as monitor:
@@ -113,6 +119,9 @@ def test_room_is_waited_for_in_public_and_not_for_ever(desk: Desk, cluster: Clus
     cluster.wait_ready([PLACE])
     move(desk, cluster)
     until(lambda: room(cluster, "shared") == 1, "the budget has no room")
+    # two pods, one after the other, that take six seconds each
+    [row] = restart(desk, cluster, check=True, names=["other"])["plan"]
+    assert 12 <= row["expected_seconds"] <= 18
     before = pods(cluster, [PLACE])
     away = next(name for dummy, name in before if name.startswith("other-"))
     cluster.delete(f"/api/v1/namespaces/{PLACE}/pods/{away}")

@@ -10,10 +10,11 @@ import dataclasses
 import datetime
 import re
 import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import RESTART_ORDER, Workload
 
 ORDERS = ("name", "smallest", "annotation")
@@ -163,8 +164,8 @@ def oversized(workloads: Iterable[Workload], pace: Pace, snapshot: Snapshot) -> 
     return found
 
 
-def described(batch: list[Workload], snapshot: Snapshot) -> dict[str, t.Any]:
-    """Return the JSON-ready form of a batch in a plan: its sizes, and the budgets it touches with their room."""
+def described(batch: list[Workload], snapshot: Snapshot, seconds: float | None = None) -> dict[str, t.Any]:
+    """Return the JSON-ready form of a batch in a plan: its sizes, the budgets it touches with their room, its time."""
     allowed: dict[str, int] = {}
     down = collections.Counter[str]()
     for workload in batch:
@@ -177,7 +178,21 @@ def described(batch: list[Workload], snapshot: Snapshot) -> dict[str, t.Any]:
         "pods": sum(workload.replicas for workload in batch),
         "takes_down": sum(workload.takes_down for workload in batch),
         "budgets": [{"name": name, "allowed": room, "takes_down": down[name]} for name, room in allowed.items()],
+        "expected_seconds": None if seconds is None else round(seconds),
     }
+
+
+def planned(rows: list[dict[str, t.Any]], pause: float) -> Iterator[str]:
+    """Yield a line for each batch of a plan, and the time of all with the pauses between them, if it is known."""
+    for number, row in enumerate(rows, 1):
+        budgets = (f"budget {b['name']} allows {b['allowed']} down and loses {b['takes_down']}" for b in row["budgets"])
+        sizes = [f"{row['pods']} pod{'s'[: row['pods'] != 1]}", f"{row['takes_down']} down at once", *budgets]
+        if row["expected_seconds"] is not None:
+            sizes.append(f"about {row['expected_seconds']} s")
+        yield f"batch {number} of {len(rows)}: {some(row['workloads'])} ({', '.join(sizes)})"
+    times = [row["expected_seconds"] for row in rows]
+    if len(rows) > 1 and None not in times:
+        yield f"all {len(rows)} batches: about {sum(times) + pause * (len(rows) - 1):.0f} s"
 
 
 def window_end(given: str, now: datetime.datetime) -> datetime.datetime:

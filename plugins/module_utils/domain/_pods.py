@@ -82,7 +82,7 @@ def read_pod_state(obj: Mapping[str, t.Any]) -> PodState:
     """Return the facts of a raw Pod."""
     grace = obj["metadata"].get("deletionGracePeriodSeconds")
     return PodState(
-        pod=read_pod(obj),
+        pod=read_pod(obj, need=False),
         broken=broken(obj),
         unready=pod_unready(obj),
         restarts=sum(int(container.get("restartCount") or 0) for container in _containers(obj)),

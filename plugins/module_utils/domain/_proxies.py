@@ -9,6 +9,7 @@ Sources: istio/istio istioctl/pkg/describe/describe.go (where a pod's revision i
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import json
 import typing as t
 from collections.abc import Mapping
@@ -81,6 +82,8 @@ class Pod:
     owner: Owner | None
     node: str = ""
     need: Need = NOTHING
+    #: Seconds from its creation until it was ready, as it last got so; None while it is not.
+    ready_after: float | None = None
 
     @property
     def live(self) -> bool:
@@ -118,11 +121,11 @@ def proxy_image(spec: Mapping[str, t.Any]) -> str:
     return ""
 
 
-def read_pod(obj: Mapping[str, t.Any]) -> Pod:
-    """Return the facts of a raw Pod."""
+def read_pod(obj: Mapping[str, t.Any], *, need: bool = True) -> Pod:
+    """Return the facts of a raw Pod; ``need`` is half of the work, and only a snapshot has use for it."""
     meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
     owners = [owner for owner in meta.get("ownerReferences") or () if owner.get("controller")]
-    conditions = {c["type"]: c["status"] for c in status.get("conditions") or ()}
+    ready = next((c for c in status.get("conditions") or () if c["type"] == "Ready" and c["status"] == "True"), None)
     kept = {key: value for key, value in annotations_of(obj).items() if key in KEPT_ANNOTATIONS}
     return Pod(
         namespace=meta.get("namespace", ""),
@@ -132,13 +135,21 @@ def read_pod(obj: Mapping[str, t.Any]) -> Pod:
         annotations=kept,
         host_network=bool(spec.get("hostNetwork")),
         phase=status.get("phase", ""),
-        ready=conditions.get("Ready") == "True",
+        ready=ready is not None,
         deleting="deletionTimestamp" in meta,
         proxy_image=proxy_image(spec),
         owner=Owner(owners[0]["kind"], owners[0]["name"]) if owners else None,
         node=str(spec.get("nodeName") or ""),
-        need=need_of_pod(spec),
+        need=need_of_pod(spec) if need else NOTHING,
+        ready_after=_seconds(meta.get("creationTimestamp"), ready.get("lastTransitionTime")) if ready else None,
     )
+
+
+def _seconds(begin: str | None, end: str | None) -> float | None:
+    if not begin or not end:
+        return None
+    moments = [datetime.datetime.fromisoformat(moment) for moment in (begin, end)]
+    return (moments[1] - moments[0]).total_seconds()
 
 
 @dataclasses.dataclass(frozen=True)

@@ -81,6 +81,10 @@ class Stuck:
             "remedy": self.why.remedy,
         }
 
+    def __str__(self) -> str:
+        place = named(self.kind, self.namespace, self.name)
+        return f"cannot be restarted: {place}: {self.why.reason}; {self.why.remedy}"
+
 
 @dataclasses.dataclass(frozen=True)
 class Snapshot:

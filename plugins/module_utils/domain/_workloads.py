@@ -73,6 +73,9 @@ class Workload:
     strategy: str
     partition: int
     takes_down: int
+    #: How many pods a rollout replaces at a time, and how long each must be ready to count.
+    at_once: int
+    min_ready: int
     selector: Mapping[str, t.Any]
     #: What of an install it is, and the revision that owns it; both empty for workloads of users.
     component: str
@@ -127,7 +130,9 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
         name=name_of(obj),
         uid=obj["metadata"].get("uid", ""),
         replicas=desired,
-        takes_down=takes_down(kind, str(strategy.get("type") or ""), rolling, desired),
+        takes_down=(down := takes_down(kind, str(strategy.get("type") or ""), rolling, desired)),
+        at_once=down + surge(kind, rolling, desired),
+        min_ready=int(spec.get("minReadySeconds") or 0),
         template_labels=labels_of(template),
         template_annotations=annotations_of(template),
         gateway=_is_gateway(template, own_proxy),
@@ -165,20 +170,30 @@ def _phase(obj: Mapping[str, t.Any]) -> str:
 def takes_down(kind: str, strategy: str, rolling: Mapping[str, t.Any], replicas: int) -> int:
     """Return how many pods a rollout takes down at once before their successors are ready.
 
-    Source: Kubernetes API reference (percentages of maxUnavailable round down, those of maxSurge up). An Argo Rollout
-    never surges for a restart: it evicts (Argo Rollouts documentation, "Restarting Rollout Pods").
+    Source: Kubernetes API reference; percentages of maxUnavailable round down, but up for a DaemonSet
+    (kubernetes/kubernetes pkg/controller/daemon/util, UnavailableCount). An Argo Rollout never surges for a restart:
+    it evicts (Argo Rollouts documentation, "Restarting Rollout Pods").
     """
     if strategy == "Recreate":
         return replicas
     if strategy == "OnDelete" or replicas == 0:
         return 0
-    if kind == "DaemonSet" and rolling.get("maxSurge") not in (None, 0, "0%"):
+    more = surge(kind, rolling, replicas)
+    if kind == "DaemonSet" and more:
         return 0
-    deployment = kind == "Deployment"
-    down = _count(rolling.get("maxUnavailable", "25%" if kind in ("Deployment", ROLLOUT) else 1), replicas, up=False)
-    surge = _count(rolling.get("maxSurge", "25%"), replicas, up=True) if deployment else 0
+    limit = rolling.get("maxUnavailable", "25%" if kind in ("Deployment", ROLLOUT) else 1)
+    down = _count(limit, replicas, up=kind == "DaemonSet")
     # without room to surge a rollout always takes down one
-    return min(replicas, down if surge else max(1, down))
+    return min(replicas, down if more else max(1, down))
+
+
+def surge(kind: str, rolling: Mapping[str, t.Any], replicas: int) -> int:
+    """Return how many pods more than it has a rollout may start; percentages round up."""
+    if kind not in ("Deployment", "DaemonSet"):
+        return 0
+    given = rolling.get("maxSurge")
+    usual = "25%" if kind == "Deployment" else 0
+    return _count(usual if given is None else given, replicas, up=True)
 
 
 def _count(limit: t.Any, replicas: int, *, up: bool) -> int:

@@ -48,6 +48,8 @@ def carry_out(
             if pause:
                 run.progress(f"pausing for {pause} s before batch {number} of {len(order)}")
                 time.sleep(pause)
+            after = len(order) - number
+            restarter.waiting.progress.later = (after + 1) * run.params["gates"]["soak"] + after * run.params["pause"]
             try:
                 restarter.batch(f"batch {number} of {len(order)}", batch)
             except MeshError as exc:
@@ -98,7 +100,8 @@ def _restore_labels(run: Run) -> list[str]:
     """Undo the moves of this wave's namespaces; returns problems, so that the rest still goes back."""
     try:
         snapshot = run.snapshot()
-        steps = [step for name in run.params["namespaces"] if (step := undo(snapshot.mesh, snapshot.namespaces[name]))]
+        there = [found for name in run.params["namespaces"] if (found := snapshot.namespaces.get(name))]
+        steps = [step for found in there if (step := undo(snapshot.mesh, found))]
         for step in steps:
             run.progress(str(step))
         apply(run.client, steps, run.client.connection.label)

@@ -22,7 +22,10 @@ class Progress:
     say: Callable[[str], None]
     pods: int = 0
     clock: Callable[[], float] = time.monotonic
-    _began: float | None = None
+    #: Seconds of soaks and pauses to come, in which no pod gets ready.
+    later: float = 0.0
+    _since: float | None = None
+    _worked: float = 0.0
     _finished: int = 0
     _spoke: float = float("-inf")
     _said: tuple[str, int] = ("", -1)
@@ -30,8 +33,15 @@ class Progress:
 
     def begin(self) -> None:
         """Count time from here, if it is not counted yet."""
-        if self._began is None:
-            self._began = self.clock()
+        if self._since is None:
+            self._since = self.clock()
+
+    def rest(self) -> None:
+        """Count no time until more pods are replaced."""
+        self._worked, self._since = self._elapsed(self.clock()), None
+
+    def _elapsed(self, now: float) -> float:
+        return self._worked + (now - self._since if self._since is not None else 0.0)
 
     def step(self, label: str, done: int, workloads: int, pods: int, waiting: Sequence[str]) -> None:
         """Say how many workloads and pods of a batch are done, if that is news and the last line is old enough."""
@@ -51,11 +61,11 @@ class Progress:
 
     def _rate(self, pods: int, now: float) -> list[str]:
         """Return the pods that are ready in words, with how fast that goes and when it ends, once that can be told."""
-        ready, elapsed = self._finished + pods, now - (self._began if self._began is not None else now)
+        ready, elapsed = self._finished + pods, self._elapsed(now)
         if not self.pods or not ready:
             return []
         said = [f"{min(ready, self.pods)} of {self.pods} pods"]
         if elapsed >= SECONDS and ready < self.pods:
             rate = ready / elapsed
-            said += [f"{rate:.1f} pods/s", f"about {(self.pods - ready) / rate:.0f} s left"]
+            said += [f"{rate:.1f} pods/s", f"about {(self.pods - ready) / rate + self.later:.0f} s left"]
         return said

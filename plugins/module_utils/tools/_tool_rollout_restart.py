@@ -12,11 +12,13 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._duration import batch_seconds, starts
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pace import (
     ORDERS,
     batches,
     described,
     oversized,
+    planned,
     read_pace,
     window_end,
 )
@@ -132,6 +134,15 @@ def run(run: Run) -> Outcome:
         key: back for key, back in {**resumable(snapshot, found), **share.begun}.items() if key not in share.choices
     }
     _prove_targets(run, snapshot, found)
+    known, soak = starts(snapshot), params["gates"]["soak"]
+    rows = [described(batch, snapshot, batch_seconds(batch, known, soak)) for batch in order]
+    stuck = [
+        *share.all_stuck(snapshot.stuck(selection.namespaces)),
+        *snapshot.asleep(selection.namespaces),
+    ]
+    if run.check_mode:
+        for line in (*planned(rows, params["pause"]), *map(str, stuck)):
+            run.progress(line)
     started = 0 if end and now >= end else len(order)
     if started and not run.check_mode:
         started, values["changed_meanwhile"] = carry_out(run, snapshot, order, resumed, share.choices, began, end)
@@ -150,16 +161,10 @@ def run(run: Run) -> Outcome:
         moved=[choice.as_dict() for choice in moved],
         share=share.rows,
         batches=[[str(workload) for workload in batch] for batch in order[:started]],
-        plan=[described(batch, snapshot) for batch in order],
+        plan=rows,
         stopped_early=bool(remaining),
         remaining=[str(workload) for workload in remaining],
-        unrestartable=[
-            found.as_dict()
-            for found in (
-                *share.all_stuck(snapshot.stuck(selection.namespaces)),
-                *snapshot.asleep(selection.namespaces),
-            )
-        ],
+        unrestartable=[one.as_dict() for one in stuck],
         seconds=round(time.monotonic() - began, 1),
     )
     return Outcome(

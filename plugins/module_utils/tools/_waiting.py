@@ -68,7 +68,7 @@ class Waiting:
                 ready = self._ready(batch) if waiting else sum(workload.replicas for workload in batch)
                 self.progress.step(label, len(batch) - len(waiting), len(batch), ready, names)
                 if not waiting:
-                    return
+                    return self.progress.rest()
             problems = [
                 problem for workload in look if workload.key not in finished for problem in self._failed(workload)
             ]

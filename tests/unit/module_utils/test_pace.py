@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._pace import 
     batches,
     described,
     oversized,
+    planned,
     read_amount,
     window_end,
 )
@@ -173,13 +174,29 @@ def test_a_plan_tells_the_sizes_of_a_batch_and_the_room_of_the_budgets_it_touche
     down = b.workload(replicas=3, strategy=RECREATE)
     other = b.budget("other", {"matchLabels": {"app": "other"}}, 0)
     snapshot = b.snapshot_of([down, b.workload(name="small"), b.budget("all", {}, 2), other])
-    assert described(list(snapshot.workloads.values()), snapshot) == {
+    row = described(list(snapshot.workloads.values()), snapshot, 12.4)
+    assert row == {
         "workloads": ["Deployment shop/web", "Deployment shop/small"],
         "gateways": False,
         "pods": 4,
         "takes_down": 3,
         "budgets": [{"name": "shop/all", "allowed": 2, "takes_down": 3}],
+        "expected_seconds": 12,
     }
+    both = "Deployment shop/web, Deployment shop/small"
+    sizes = "4 pods, 3 down at once, budget shop/all allows 2 down and loses 3"
+    assert list(planned([row], 0)) == [f"batch 1 of 1: {both} ({sizes}, about 12 s)"]
+
+
+def test_the_time_of_all_batches_is_told_if_each_is_known() -> None:
+    snapshot = b.snapshot_of([b.workload()])
+    known, unknown = (described(list(snapshot.workloads.values()), snapshot, seconds) for seconds in (20.0, None))
+    web = "Deployment shop/web (1 pod, 0 down at once"
+    assert list(planned([known, known, known], 5)) == [
+        *(f"batch {number} of 3: {web}, about 20 s)" for number in (1, 2, 3)),
+        "all 3 batches: about 70 s",
+    ]
+    assert list(planned([known, unknown], 5)) == [f"batch 1 of 2: {web}, about 20 s)", f"batch 2 of 2: {web})"]
 
 
 WORKLOAD = st.tuples(

@@ -46,6 +46,20 @@ def test_the_end_of_a_batch_is_always_said() -> None:
     assert clock.at(4, 2, 10, label="batch 2 of 2") == ["batch 2 of 2: 2 of 2 workloads done, 20 of 20 pods"]
 
 
+def test_pauses_and_soaks_count_for_the_end_and_not_for_the_rate() -> None:
+    clock = Clock()
+    clock.progress.later = 150
+    clock.at(5, 2, 10)
+    clock.progress.rest()
+    clock.progress.finished(10)
+    clock.progress.later = 30
+    clock.now = 125
+    clock.progress.begin()
+    assert clock.at(130, 1, 5, "shop/b", label="batch 2 of 2") == [
+        "batch 2 of 2: 1 of 2 workloads done, 15 of 20 pods, 1.5 pods/s, about 33 s left, waiting for shop/b"
+    ]
+
+
 def test_pods_alone_are_news_after_a_while() -> None:
     clock = Clock()
     clock.at(0, 0, 0, "shop/a")

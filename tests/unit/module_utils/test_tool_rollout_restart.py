@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import threading
 import typing as t
 from collections.abc import Iterator
 
@@ -162,6 +163,23 @@ def test_check_mode_tells_the_sizes_of_the_batches(api: FakeApi) -> None:
     assert plan[0]["budgets"] == [{"name": "shop/web", "allowed": 1, "takes_down": 0}]
 
 
+def test_check_mode_shows_the_batches_and_what_cannot_be_restarted(api: FakeApi) -> None:
+    api.objects.append(b.pod("bare", owner=None))
+    for pod in b.of_kind(api.objects, "Pod"):
+        pod["metadata"]["creationTimestamp"] = "2026-03-01T02:00:00Z"
+        pod["status"]["conditions"][0]["lastTransitionTime"] = "2026-03-01T02:00:08Z"
+    said: list[str] = []
+    gates = {"soak": 30}
+    plan = restart(api, check_mode=True, pause=5, gates=gates, progress=said.append)["plan"]
+    assert [row["expected_seconds"] for row in plan] == [46, 38]
+    assert said == [
+        "batch 1 of 2: Deployment shop/cart, Deployment shop/web (3 pods, 0 down at once, about 46 s)",
+        "batch 2 of 2: Deployment shop/a-gateway (1 pod, 0 down at once, about 38 s)",
+        "all 2 batches: about 89 s",
+        "cannot be restarted: Pod shop/bare: no controller owns the pod; create it again by hand",
+    ]
+
+
 def test_only_what_is_selected_is_restarted(api: FakeApi) -> None:
     assert restart(api, names=["c*"])["restarted"] == ["Deployment shop/cart"]
     assert restarted(api) == ["cart"]
@@ -303,6 +321,20 @@ def test_s5_labels_that_cannot_be_restored_do_not_keep_workloads_from_going_back
     result = restart(api, batch_size=1, restore_labels=True)
     assert "Rolling back met problems: Labelling namespace shop" in result["msg"]
     assert (result["failure"]["rolled_back"], restarted(api)) == (False, ["cart", "shop", "cart"])
+
+
+def test_s5_a_namespace_that_is_gone_does_not_keep_workloads_from_going_back(api: FakeApi) -> None:
+    fails = stays_old(api, "FailedCreate")
+
+    def on_patch(obj: b.Json) -> None:
+        api.objects = [one for one in api.objects if (one["kind"], one["metadata"]["name"]) != ("Namespace", "other")]
+        fails(obj)
+
+    api.on_patch = on_patch
+    result = restart(api, namespaces=["shop", "other"], names=["cart", "web"], batch_size=1, restore_labels=True)
+    assert "batch 1 of 2 failed: Deployment shop/cart: FailedCreate" in result["msg"]
+    assert result["failure"]["rolled_back"] is True
+    assert api.get("Namespace", "shop")["metadata"]["labels"] == {REV: b.OLD}
 
 
 def test_s5_a_refused_patch_is_a_failed_batch_too(api: FakeApi) -> None:
@@ -483,6 +515,17 @@ def test_a_restart_that_an_earlier_run_began_is_waited_for_and_not_repeated(api:
     assert (restarted(api), result["resumed"]) == (["cart", "a-gateway"], ["Deployment shop/web"]), result
     assert result["restarted"] == ["Deployment shop/cart", "Deployment shop/a-gateway"]
     assert restart(api)["changed"] is False
+
+
+def test_a_restart_that_was_begun_waits_for_no_room_that_it_took_itself(api: FakeApi) -> None:
+    interrupted(api)
+    web = api.get("Deployment", "web")
+    web["spec"]["strategy"] = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
+    web["status"]["updatedReplicas"] = 0
+    api.objects.append(b.budget("web", {"matchLabels": {"app": "web"}}, 0))
+    threading.Timer(0.3, lambda: api.roll_out(web)).start()
+    result = restart(api, names=["web"], budget_timeout=0, batch_timeout=60)
+    assert result.get("resumed") == ["Deployment shop/web"], result
 
 
 def test_a_restart_that_an_earlier_run_began_goes_back_too(api: FakeApi) -> None:

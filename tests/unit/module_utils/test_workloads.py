@@ -90,7 +90,7 @@ def test_s6_a_custom_owner_is_named() -> None:
         pytest.param("StatefulSet", "RollingUpdate", {"maxUnavailable": "10%"}, 3, 1, id="at least one"),
         pytest.param("StatefulSet", "OnDelete", {}, 3, 0, id="OnDelete takes down nothing"),
         pytest.param("DaemonSet", "RollingUpdate", {}, 5, 1, id="a DaemonSet's default is one"),
-        pytest.param("DaemonSet", "RollingUpdate", {"maxUnavailable": "50%"}, 5, 2, id="half of a DaemonSet"),
+        pytest.param("DaemonSet", "RollingUpdate", {"maxUnavailable": "50%"}, 5, 3, id="a DaemonSet rounds up"),
         pytest.param(
             "DaemonSet", "RollingUpdate", {"maxSurge": 1, "maxUnavailable": 0}, 5, 0, id="a DaemonSet with surge"
         ),
