@@ -101,7 +101,7 @@ class Restarter:
         keys = {workload.key for workload in batch}
         self.tracker.follow(keys, ((key, pod) for key in keys for pod in self._pods_before.get(key, ())))
         self.previous.update({key: back for key in keys if (back := self.resumed.get(key))})
-        stamp = _now()
+        stamp = _stamp(fresh)
         with concurrent.futures.ThreadPoolExecutor(max_workers=PATCHES_AT_ONCE) as pool:
             list(pool.map(lambda workload: self._begin(workload, stamp), fresh))
         self.waiting.until_complete(label, batch, self.run.params["batch_timeout"])
@@ -243,6 +243,14 @@ def _is(workload: Workload, obj: Json, label: str | None, previous: str | None) 
     found = labels_of(obj["spec"]["template"]).get(REV)
     own = (obj["metadata"].get("uid"), found, annotations_of(obj).get(PREVIOUS))
     return own == (workload.uid, label, previous)
+
+
+def _stamp(workloads: Iterable[Workload]) -> str:
+    """Return a time that none of them was restarted at: the same second again would change nothing."""
+    taken = {workload.template_annotations.get(RESTARTED_AT) for workload in workloads}
+    while (stamp := _now()) in taken:
+        time.sleep(0.1)
+    return stamp
 
 
 def _now() -> str:

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import RolloutError
 from ansible_collections.meshops.istio.plugins.module_utils.domain import _pods
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import RESTARTED_AT, Workload
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _waiting
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _restart, _waiting
 from ansible_collections.meshops.istio.plugins.module_utils.tools._restart import Restarter
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker
@@ -219,6 +219,18 @@ def test_s5_going_back_restores_the_template_of_before(api: FakeApi) -> None:
     api.on_patch = api.roll_out
     assert batch.back() == []
     assert api.get("Deployment", "web")["spec"]["template"]["metadata"]["annotations"] == before
+
+
+def test_two_restarts_within_a_second_are_two(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one, as of a wave that goes back at once, would change nothing with the stamp of the first."""
+    times = iter(["02:00:01", "02:00:01", "02:00:02"])
+    monkeypatch.setattr(_restart, "_now", lambda: next(times))
+    batch = Batch(api, "web")
+    batch.workloads = [
+        dataclasses.replace(workload, template_annotations={RESTARTED_AT: "02:00:01"}) for workload in batch.workloads
+    ]
+    batch.fails()
+    assert api.get("Deployment", "web")["spec"]["template"]["metadata"]["annotations"] == {RESTARTED_AT: "02:00:02"}
 
 
 def test_only_what_was_restarted_goes_back(api: FakeApi) -> None:
