@@ -24,7 +24,7 @@ from integration.restarts import (
     two_revisions,
     workload,
 )
-from integration.support import NEW_VERSION, Desk
+from integration.support import NEW_VERSION, VERSION, Desk
 from lab import Cluster
 
 Json = dict[str, Any]
@@ -89,6 +89,18 @@ def test_a_pod_that_cannot_start(desk: Desk, cluster: Cluster, fault: str, reaso
         assert (found["container"], found["log"]) == (container, [])
         assert found["pod"] in clock.result["msg"]
         assert clock.seconds < EARLY, kind
+
+
+def test_every_kind_goes_back(desk: Desk, cluster: Cluster) -> None:
+    """Also a StatefulSet, which does not replace its own broken pod."""
+    place(cluster, *one_of_each(fault="crash-loop"))
+    before = {kind: template(cluster, kind, kind.lower()) for kind in COLLECTIONS}
+    move(desk, cluster)
+    failure = restart(desk, cluster, on_failure="rollback", restore_labels=True)["failure"]
+    assert (failure["rolled_back"], failure["rollback_problems"]) == (True, [])
+    assert {kind: template(cluster, kind, kind.lower()) for kind in COLLECTIONS} == before
+    cluster.wait_ready([PLACE])
+    assert {found.version for found in pods(cluster, [PLACE]).values()} == {VERSION}
 
 
 def test_a_pod_that_does_not_go(desk: Desk, cluster: Cluster) -> None:

@@ -32,7 +32,9 @@ LOG_CHARACTERS = 2000
 def rollout_error(client: Client, sentence: str, problems: Iterable[Problem], log_lines: int) -> RolloutError:
     """Return the failure of a batch: a sentence that names the first problems, and the evidence for all."""
     found = list(problems)
-    return RolloutError(f"{sentence}: {some(found, SHOWN, '; ')}.", {"evidence": collect(client, found, log_lines)})
+    # what a cluster says may end like a sentence
+    named = some(found, SHOWN, "; ").rstrip(".")
+    return RolloutError(f"{sentence}: {named}.", {"evidence": collect(client, found, log_lines)})
 
 
 def collect(client: Client, problems: list[Problem], log_lines: int) -> list[Json]:

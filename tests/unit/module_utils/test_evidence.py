@@ -86,6 +86,12 @@ def test_s13_a_sentence_is_short_and_quotes_no_log(api: FakeApi) -> None:
     assert len(error.details["evidence"]) == 7
 
 
+def test_a_sentence_has_one_end(api: FakeApi) -> None:
+    found = Problem(None, Trouble("ProgressDeadlineExceeded", 'ReplicaSet "web-1" has timed out progressing.'))
+    said = rollout_error(api.client(), "batch 1 of 1 failed", [found], 0).message
+    assert said == 'batch 1 of 1 failed: ProgressDeadlineExceeded: ReplicaSet "web-1" has timed out progressing.'
+
+
 @pytest.mark.parametrize(
     ("answer", "asked"), [pytest.param(Answer(broken=True), 1, id="silent"), pytest.param(failure(503), 2, id="away")]
 )
