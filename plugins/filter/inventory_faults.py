@@ -21,7 +21,7 @@ options:
     type: dict
     required: true
   known:
-    description: Names of the variables that are known, by their form, as C(playbooks/vars/known.yml) of the collection.
+    description: Names of the variables that are texts, and of facts, as C(playbooks/vars/known.yml) of the collection.
     type: dict
     required: true
   shared:

@@ -20,11 +20,14 @@ Json = dict[str, Any]
 pytestmark = pytest.mark.lab
 MOVED = ("batch", "catalog", "ingress", "logging", "orders", "payments", "search", "shop")
 BEHIND_TAG = "reports"
+VERIFY = "meshops.istio.verify"
 DEFAULT_OBJECTS = (
     ("MutatingWebhookConfiguration", "", "istio-revision-tag-default"),
     ("ValidatingWebhookConfiguration", "", "istiod-default-validator"),
     ("Service", "istio-system", "istiod-revision-tag-default"),
 )
+#: Questions of a survey that nobody answered.
+EMPTY = dict.fromkeys(("istio_revision", "istio_waves", "istio_allow", "istio_gates", "istio_failure_budget"), "")
 LATECOMER = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "late", "labels": {INJECTION: "enabled"}}}
 
 
@@ -105,9 +108,19 @@ def test_what_is_done_is_left_alone_after_one_reading(story: Story, cluster: Clu
     assert story.left.writes[cluster.name] == []
 
 
+def test_verify_tells_an_upgraded_mesh_from_another(desk: Desk, story: Story, cluster: Cluster) -> None:
+    story.again.play.require_success()
+    passed = desk.play([cluster], playbook=VERIFY, istio_version=NEW_VERSION, istio_revision="")
+    passed.require_success()
+    assert passed.recap[cluster.name]["changed"] == 0
+    failed = desk.play([cluster], playbook=VERIFY, istio_version=NEW_VERSION, istio_revision="1-31-1")
+    assert f"No proxy on cluster {cluster.name} runs {NEW_VERSION} of revision 1-31-1; it has" in failed.output
+
+
 def finalize(desk: Desk, *flags: str) -> Play:
-    """Ask for everything, but for the namespace that came late."""
-    return desk.play(desk.lab.clusters, *flags, istio_finalize=True, istio_exclude_namespaces=["late"])
+    """Ask for everything, but for the namespace that came late, in the words of a survey."""
+    answers = {"istio_finalize": "true", "istio_exclude_namespaces": "late\n", "istio_batch_size": "10", **EMPTY}
+    return desk.play(desk.lab.clusters, *flags, **answers)
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import collections
 import difflib
-import re
 import typing as t
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._given import VARIABLES, form, problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 
 Variables = Mapping[str, t.Any]
@@ -19,22 +19,6 @@ PREFIX = "istio_"
 OTHERS = "istio_other_variables"
 #: What names a cluster; for a kubeconfig and a context only both together do.
 NAMES = ("kubeconfig", "context", "host")
-#: What Ansible takes for a boolean (ansible-core module_utils/parsing/convert_bool.py).
-BOOLEANS = {"y", "yes", "on", "1", "true", "t", "n", "no", "off", "0", "false", "f"}
-#: Forms of values, with what would be right.
-FORMS: dict[str, tuple[Callable[[t.Any], bool], str]] = {
-    "text": (lambda value: isinstance(value, (str, int, float)) and not isinstance(value, bool), "give a text"),
-    "flag": (lambda value: str(value).lower() in BOOLEANS, "give true or false"),
-    "number": (lambda value: _number(value) is not None, "give a whole number"),
-    "share": (lambda value: bool(re.fullmatch(r"[0-9]+%?", str(value).strip())), "give a number or a percentage"),
-    "list": (lambda value: isinstance(value, (list, tuple)), "give a list"),
-    "map": (lambda value: isinstance(value, Mapping), "give a map of names and values"),
-}
-
-
-def _number(value: t.Any) -> int | None:
-    text = str(value).strip()
-    return int(text) if text.isdecimal() and not isinstance(value, bool) else None
 
 
 def faults(clusters: Mapping[str, Variables], known: Mapping[str, t.Any], shared: Variables | None) -> list[str]:
@@ -42,7 +26,7 @@ def faults(clusters: Mapping[str, Variables], known: Mapping[str, t.Any], shared
 
     Args:
         clusters: the variables of each cluster.
-        known: names of our variables by form, as playbooks/vars/known.yml has them.
+        known: names of our variables that are texts, and of facts, as playbooks/vars/known.yml has them.
         shared: kubeconfig, context and host as the environment gives them to all clusters; None where something else
             names them, so that their names are not looked at.
     """
@@ -61,26 +45,16 @@ def _where(names: list[str], count: int) -> str:
 
 
 def _of_one(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
-    forms = {name: form for form in FORMS for name in known[form]}
-    names = {*forms, *known["choices"]}
+    names = {*known["text"], *VARIABLES}
     others = {*known["facts"], *(variables.get(OTHERS) or ())}
     for name in sorted(key for key in variables if key.startswith(PREFIX) and key not in others):
+        value = variables[name]
         if name not in names:
             yield _unknown(name, names)
-            continue
-        value = variables[name]
-        if value is None or value == "":
-            continue
-        if name in known["choices"] and value not in known["choices"][name]:
-            *most, last = known["choices"][name]
-            yield f"Variable {name} is {value!r}; give {', '.join(most)} or {last}."
-        elif name in forms and not FORMS[forms[name]][0](value):
-            yield f"Variable {name} is {_shown(value)}; {FORMS[forms[name]][1]}."
-
-
-def _shown(value: t.Any) -> str:
-    """Return a value as a message may show it: what is inside of a list or a map may be secret."""
-    return repr(value) if isinstance(value, (str, int, float)) else f"a {type(value).__name__}"
+        elif name in VARIABLES:
+            yield from filter(None, [problem(name, value)])
+        elif value is not None and (isinstance(value, bool) or not isinstance(value, (str, int, float))):
+            yield f"Variable {name} is {value if isinstance(value, bool) else form(value)}; give a text."
 
 
 def _unknown(name: str, names: set[str]) -> str:

@@ -12,11 +12,12 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._inventory_faults import FORMS, faults, same
+from ansible_collections.meshops.istio.plugins.module_utils.domain._given import VARIABLES
+from ansible_collections.meshops.istio.plugins.module_utils.domain._inventory_faults import faults, same
 
 ROOT = Path(__file__).resolve().parents[3]
 KNOWN = yaml.safe_load((ROOT / "playbooks" / "vars" / "known.yml").read_text(encoding="utf-8"))["istio_known"]
-GIVEN = sorted({name for form in FORMS for name in KNOWN[form]} | set(KNOWN["choices"]))
+GIVEN = sorted({*KNOWN["text"], *VARIABLES})
 A = {"istio_kubeconfig": "/fleet.yaml", "istio_context": "a"}
 B = {"istio_kubeconfig": "/fleet.yaml", "istio_context": "b"}
 
@@ -37,18 +38,21 @@ def test_an_empty_survey_value_is_not_given(name: str) -> None:
     [
         ({"istio_finalise": True}, "Variable istio_finalise is none of this collection; istio_finalize is. If it"),
         ({"istio_zzz": 1}, "Variable istio_zzz is none of this collection. If it is somebody else's, name it in"),
-        ({"istio_finalize": "yess"}, "Variable istio_finalize is 'yess'; give true or false."),
+        ({"istio_finalize": "yess"}, "Variable istio_finalize is yess; give true or false."),
         ({"istio_take_shared": 2}, "Variable istio_take_shared is 2; give true or false."),
-        ({"istio_pause": "1m"}, "Variable istio_pause is '1m'; give a whole number."),
+        ({"istio_pause": "1m"}, "Variable istio_pause is 1m; give a whole number."),
         ({"istio_wave_size": True}, "Variable istio_wave_size is True; give a whole number."),
-        ({"istio_batch_size": "ten"}, "Variable istio_batch_size is 'ten'; give a number or a percentage."),
-        ({"istio_allow": "MU001"}, "Variable istio_allow is 'MU001'; give a list."),
-        ({"istio_values": ["secret"]}, "Variable istio_values is a list; give a map of names and values."),
-        ({"istio_revision": {"a": 1}}, "Variable istio_revision is a dict; give a text."),
-        ({"istio_order": "biggest"}, "Variable istio_order is 'biggest'; give name, smallest or annotation."),
+        (
+            {"istio_batch_size": "ten"},
+            "Variable istio_batch_size is ten; give a number or a percentage, such as 10",
+        ),
+        ({"istio_allow": "[MU001"}, "Variable istio_allow is another text; give a list, or texts with commas"),
+        ({"istio_values": ["secret"]}, "Variable istio_values is a list; give a mapping, or a text with one in"),
+        ({"istio_revision": {"a": 1}}, "Variable istio_revision is a mapping; give a text."),
+        ({"istio_order": "biggest"}, "Variable istio_order is biggest; give name, smallest or annotation."),
         (
             {"istio_downgrade_strategy": "x"},
-            "Variable istio_downgrade_strategy is 'x'; give side_revision or in_place.",
+            "Variable istio_downgrade_strategy is x; give side_revision or in_place.",
         ),
     ],
 )
@@ -59,9 +63,9 @@ def test_each_fault_is_one_sentence(given: dict[str, Any], sentence: str) -> Non
 
 def test_a_fault_of_some_clusters_names_them() -> None:
     (one,) = faults({"a": A | {"istio_pause": "x"}, "b": B}, KNOWN, {})
-    assert one == "Variable istio_pause is 'x'; give a whole number. This is so for cluster a."
+    assert one == "Variable istio_pause is x; give a whole number. This is so for cluster a."
     (everywhere,) = faults({"a": A | {"istio_pause": "x"}, "b": B | {"istio_pause": "x"}}, KNOWN, {})
-    assert everywhere == "Variable istio_pause is 'x'; give a whole number."
+    assert everywhere == "Variable istio_pause is x; give a whole number."
 
 
 def test_variables_of_somebody_else_are_left_alone() -> None:
@@ -122,6 +126,7 @@ def test_the_playbooks_use_what_is_known_and_nothing_else() -> None:
     own = {name for text in texts.values() for name in re.findall(r"^ *(istio_[a-z_]+):", text, re.MULTILINE)}
     text = "".join(text for path, text in texts.items() if path.name != "known.yml")
     used = set(re.findall(r"\bistio_[a-z_]+(?=\b(?![.\w]))", re.sub(r"meshops\.istio\.\w+", "", text)))
+    used |= {f"istio_{key or quoted}" for key, quoted in re.findall(r"istio_given(?:\.(\w+)|\['(\w+)'\])", text)}
     assert set(GIVEN) - used == {"istio_other_variables"}
     assert used - set(GIVEN) - own - set(KNOWN["facts"]) == set()
 
@@ -130,3 +135,11 @@ def test_the_playbooks_use_what_is_known_and_nothing_else() -> None:
 def test_what_is_known_is_documented(name: str) -> None:
     docs = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
     assert f"`{name}`" in docs or f"`{name}=" in docs
+
+
+def test_a_fact_that_reaches_a_later_job_of_a_workflow_is_no_slip() -> None:
+    """AWX gives what set_stats says to all later jobs, as variables that beat all others."""
+    texts = [path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").rglob("*.yml")]
+    kept = re.compile(r"(?:set_fact|set_stats):\n(?: +data:\n)?( +)(istio_\w+):", re.MULTILINE)
+    names = {name for text in texts for dummy, name in kept.findall(text)}
+    assert {"istio_fleet_plan", "istio_given", "istio_precheck_fleet"} <= names <= set(KNOWN["facts"])

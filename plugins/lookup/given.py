@@ -1,0 +1,61 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Lookup meshops.istio.given: documentation and start; the core is in module_utils."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+name: given
+version_added: 1.0.0
+author: Meshops maintainers (@meshops)
+short_description: Read the variables of the playbooks in their types
+description:
+  - An inventory has types. Surveys of AWX and C(-e name=value) send texts, and an empty text for what nobody answered.
+  - This returns all variables of the playbooks that are more than texts in the types that the roles take.
+  - A number, V(true) and V(false) may be texts. A list may be a text with commas or line breaks between its parts, and
+    the list of lists C(istio_waves) a text with a line for each. Any list or mapping may be a text in YAML or JSON.
+  - An empty text is not given, and stands for the default.
+options: {}
+"""
+
+EXAMPLES = r"""
+- name: Read what was given
+  ansible.builtin.set_fact:
+    given: "{{ lookup('meshops.istio.given') }}"
+
+- name: Refuse what cannot be meant
+  ansible.builtin.assert:
+    that: given.problems == []
+    fail_msg: "{{ given.problems | join(' ') }}"
+"""
+
+RETURN = r"""
+_raw:
+  description:
+    - One mapping. The variable C(istio_waves) is its entry C(waves), and so on.
+    - In C(problems) there is a sentence for each variable that cannot be what it should be, and has no entry.
+  type: list
+  elements: dict
+  sample: [{problems: [], waves: [[catalog, shop], [checkout]], wave_size: 5, finalize: false}]
+"""
+
+import typing as t
+
+from ansible.plugins.lookup import LookupBase
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._given import (
+    FINALIZE_BY_DEFAULT,
+    VARIABLES,
+    all_given,
+)
+
+
+class LookupModule(LookupBase):
+    """The lookup of this file."""
+
+    def run(self, terms: list[str], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[t.Any]:
+        """Return what is given; only what is there is templated, because most of it is not."""
+        known = variables or {}
+        there = [name for name in (*VARIABLES, FINALIZE_BY_DEFAULT) if name in known]
+        return [all_given({name: self._templar.template(known[name]) for name in there})]

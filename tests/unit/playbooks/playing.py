@@ -1,0 +1,44 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs parts of the shipped playbooks by ansible-playbook, on hosts that no task connects to."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import typing as t
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
+#: One result of the default output, which is JSON in one or in several lines.
+RESULT = re.compile(r"^(ok|fatal): \[([\w-]+)\](?:: FAILED!)? => (\{.*?\})$", re.MULTILINE | re.DOTALL)
+
+
+def play(folder: Path, hosts: dict[str, dict[str, t.Any]], plays: list[dict[str, t.Any]]) -> dict[str, list[str]]:
+    """Run plays, and return the messages of each host in their order."""
+    inventory, playbook = folder / "hosts.json", folder / "site.yml"
+    inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
+    heads = [{"hosts": "all", "connection": "local", "gather_facts": False, **each} for each in plays]
+    playbook.write_text(json.dumps(heads), encoding="utf-8")
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "HOME": str(folder),
+        "ANSIBLE_HOME": str(folder / "ansible"),
+        "ANSIBLE_COLLECTIONS_PATH": str(ROOT / ".cache" / "collections"),
+        "ANSIBLE_DISPLAY_FAILED_STDERR": "false",
+        "ANSIBLE_FORKS": "1",
+        "ANSIBLE_NOCOLOR": "1",
+        "LC_ALL": "C.UTF-8",
+    }
+    command = ["ansible-playbook", "-i", str(inventory), str(playbook)]
+    run = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    found: dict[str, list[str]] = {name: [] for name in hosts}
+    for _state, host, result in RESULT.findall(run.stdout):
+        found[host].append(json.loads(result).get("msg", ""))
+    assert any(found.values()), run.stdout + run.stderr
+    return found

@@ -1,0 +1,67 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A run that AWX cuts into slices is refused by every playbook that writes.
+
+What a job is told: awx_meta_vars of awx/main/models/unified_jobs.py and jobs.py. JobTemplate.create_unified_job starts
+the slices by a workflow job that takes over the fields of the template, its name among them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from unit.playbooks.playing import ROOT, play
+
+CASES = {
+    "desk": {},
+    "job": {"awx_job_id": 7, "awx_job_template_name": "Istio canary"},
+    "workflow": {"awx_job_template_name": "Istio canary", "awx_workflow_job_name": "Istio upgrade"},
+    "slice": {"awx_job_template_name": "Istio canary", "awx_workflow_job_name": "Istio canary"},
+    "tower": {"tower_job_template_name": "Istio canary", "tower_workflow_job_name": "Istio canary"},
+}
+SLICES = str(ROOT / "playbooks" / "tasks" / "slices.yml")
+
+
+@pytest.fixture(scope="module")
+def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
+    passed = {"name": "Go on", "ansible.builtin.debug": {"msg": "went on"}}
+    plays = [
+        {"name": name, "hosts": name, "tasks": [{"name": "Look", "ansible.builtin.import_tasks": SLICES}, passed]}
+        for name in CASES
+    ]
+    return play(tmp_path_factory.mktemp("slices"), CASES, [{**each, "ignore_errors": True} for each in plays])
+
+
+@pytest.mark.parametrize("name", ["desk", "job", "workflow"])
+def test_a_whole_run_goes_on(said: dict[str, list[str]], name: str) -> None:
+    assert said[name] == ["went on"]
+
+
+@pytest.mark.parametrize("name", ["slice", "tower"])
+def test_a_slice_is_refused(said: dict[str, list[str]], name: str) -> None:
+    assert said[name][0].startswith("Job template Istio canary cuts this run into slices")
+    assert "set its job slice count to 1" in said[name][0]
+
+
+def tasks_of(path: Path) -> list[str]:
+    """List the task files that a playbook imports, in their order and all the way down."""
+    found = []
+    for entry in yaml.safe_load(path.read_text(encoding="utf-8")):
+        for each in [entry, *entry.get("tasks", [])]:
+            name = each.get("ansible.builtin.import_tasks") or each.get("ansible.builtin.import_playbook")
+            if name:
+                inner = path.parent / name
+                found += [inner.name, *tasks_of(inner)]
+    return found
+
+
+@pytest.mark.parametrize("name", ["canary", "in_place", "downgrade", "rollback"])
+def test_every_playbook_that_writes_looks_first(name: str) -> None:
+    around = {"upgrade.yml", "plan.yml"}
+    looked = [task for task in tasks_of(ROOT / "playbooks" / f"{name}.yml") if task not in around]
+    assert looked[:2] == ["slices.yml", "inventory.yml"]
