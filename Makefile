@@ -123,13 +123,15 @@ changelog: venv ## Check the changelog fragments
 	@$(BIN)/antsibull-changelog lint && echo 'changelog: nothing found'
 
 .PHONY: build
-build: export ## Build the collection's tarball into .cache/dist, install it from there and look at it
+build: export ## Build the collection's tarball into .cache/dist, install it from there and look at it; then make the context of an execution environment
 	@rm -rf .cache/dist .cache/installed
 	@cd $(EXPORT) && ansible-galaxy collection build --output-path '$(CACHE)/dist'
 	@ANSIBLE_COLLECTIONS_PATH='$(CACHE)/installed' ansible-galaxy collection install --offline \
 		--collections-path .cache/installed .cache/dist/*.tar.gz
 	@ANSIBLE_COLLECTIONS_PATH='$(CACHE)/installed' ansible-doc --type module --list meshops.istio
 	@ansible-builder introspect .cache/installed
+	@ansible-builder create --file .cache/installed/ansible_collections/meshops/istio/extensions/awx/execution-environment.yml \
+		--context .cache/context --output-filename Containerfile
 
 # Molecule remembers what it created; a lab that was stopped since is not there any more.
 .PHONY: molecule
