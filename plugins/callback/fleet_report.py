@@ -28,7 +28,6 @@ options:
     description:
       - Folder to write to, which is made if it is missing. The files in it are called C(report.json), C(report.html)
         and C(report.md), and are replaced by the next run.
-      - Variables of the environment are filled in, such as C($JOB_ID), which AWX sets.
       - An empty text stands for the default.
     type: str
     default: istio-report
@@ -195,8 +194,7 @@ class CallbackModule(CallbackBase):
         return t.cast("Run", self._report)
 
     def _begin(self) -> None:
-        folder = os.path.expandvars(self.get_option("folder") or "istio-report")
-        self._folder = Path(os.path.expanduser(folder)).absolute()
+        self._folder = Path(os.path.expanduser(self.get_option("folder") or "istio-report")).absolute()
         self._formats = [one for one in self.get_option("formats") or [] if one] or [*FORMATS]
         unknown = sorted(set(self._formats) - set(FORMATS))
         if unknown:

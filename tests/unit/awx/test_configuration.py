@@ -171,3 +171,12 @@ def test_the_example_inventory_has_the_rings_of_the_settings() -> None:
     rings = yaml.safe_load((PROJECT / "inventory.yml").read_text(encoding="utf-8"))["all"]["children"]
     assert [*rings] == yaml.safe_load((AWX / "settings.yml").read_text(encoding="utf-8"))["meshops_rings"]
     assert all("istio_context" in host for ring in rings.values() for host in ring["hosts"].values())
+
+
+def test_the_guide_names_every_template_its_playbook_and_the_version_that_was_checked(configuration: Json) -> None:
+    text = (ROOT / "docs" / "awx.md").read_text(encoding="utf-8")
+    for one in configuration["controller_templates"]:
+        assert f"| *{one['name']}* | [{one['playbook'].removesuffix('.yml')}](" in text
+    assert f"`awx.awx` {OPTIONS['source'].split()[1]}" in text
+    settings = yaml.safe_load((AWX / "settings.yml").read_text(encoding="utf-8"))
+    assert set(re.findall(r"`(meshops_\w+)", text)) <= set(settings)

@@ -58,7 +58,7 @@ class Playing:
     """A run of ansible-playbook."""
 
     def __init__(self, folder: Path, clusters: dict[str, FakeApi], plays: list[Json], *arguments: str) -> None:
-        self.folder = folder / "report-42"
+        self.folder = folder / "report"
         rings = {
             f"istio_ring_{number}": {"hosts": {name: {"api": api.url}}}
             for number, (name, api) in enumerate(clusters.items())
@@ -74,8 +74,7 @@ class Playing:
             "ANSIBLE_CALLBACKS_ENABLED": "meshops.istio.fleet_report",
             "ANSIBLE_NOCOLOR": "1",
             "LC_ALL": "C.UTF-8",
-            "JOB_ID": "42",
-            "ISTIO_REPORT_FOLDER": f"{folder}/report-$JOB_ID",
+            "ISTIO_REPORT_FOLDER": str(self.folder),
             "ISTIO_REPORT_TITLE": "",
         }
         self.log = folder / "log"

@@ -147,7 +147,7 @@ def test_no_report_of_what_never_began(plays: list[Json], clusters: dict[str, Fa
 
 
 def test_a_folder_that_cannot_be_written_is_a_warning(clusters: dict[str, FakeApi], tmp_path: Path) -> None:
-    (tmp_path / "report-42").write_text("a file", encoding="utf-8")
+    (tmp_path / "report").write_text("a file", encoding="utf-8")
     run = Playing(tmp_path, clusters, [play("all", LOOK)])
     assert run.process.wait(60) == 0
     log = run.log.read_text(encoding="utf-8")

@@ -65,6 +65,7 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         "empty": dict.fromkeys(VARIABLES, ""),
         "texts": {name: text(name) for name in VARIABLES},
         "types": {name: meant(name) for name in VARIABLES},
+        "marked": {"istio_waves": {"__ansible_unsafe": "a, b\nc"}, "istio_gates": {"__ansible_unsafe": "{soak: 5}"}},
         "templates": {"istio_waves": "{{ mine }}", "mine": [["a"]], "istio_wave_size": "{{ mine | length }}"},
         "by-default": {"istio_finalize_by_default": True, "istio_finalize": ""},
         "not-by-default": {"istio_finalize_by_default": True, "istio_finalize": "false"},
@@ -90,6 +91,12 @@ def test_an_empty_answer_is_no_answer(answers: dict[str, list[str]]) -> None:
 def test_texts_mean_what_an_inventory_says_in_types(answers: dict[str, list[str]]) -> None:
     assert given(answers, "texts") == given(answers, "types")
     assert given(answers, "types") == {name.removeprefix("istio_"): meant(name) for name in VARIABLES}
+
+
+def test_answers_may_be_marked_as_awx_does_it(answers: dict[str, list[str]]) -> None:
+    """It marks what a survey sends as unsafe, so that nobody who answers can give a template."""
+    found = given(answers, "marked")
+    assert (found["waves"], found["gates"]) == ([["a", "b"], ["c"]], {"soak": 5})
 
 
 def test_an_inventory_may_have_templates(answers: dict[str, list[str]]) -> None:
@@ -128,7 +135,7 @@ def test_an_empty_text_is_no_text(name: str) -> None:
 
 def test_nothing_else_reads_what_was_given() -> None:
     """Where the playbooks read such a variable by themselves, a text would not become what is meant."""
-    allowed = {"vars/cluster.yml", "vars/fleet.yml", "tasks/ring.yml", "tasks/input.yml"}
+    allowed = {"vars/cluster.yml", "vars/fleet.yml", "tasks/ring.yml", "tasks/plan.yml"}
     names = "|".join(name for name, (kind, dummy) in VARIABLES.items() if isinstance(kind, str))
     readers = {
         path.relative_to(PLAYBOOKS).as_posix()
