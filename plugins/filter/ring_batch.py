@@ -13,7 +13,7 @@ short_description: Say what a batch of a fleet begins with
 description:
   - Counts the clusters that failed before it, over all batches, against a failure budget. The keyword
     C(max_fail_percentage) counts within one batch only.
-positional: _input, everybody, left, budget, of, out
+positional: _input, everybody, left, budget, of, out, idle
 options:
   _input:
     description: Names of the clusters of the batch, C(ansible_play_batch).
@@ -43,6 +43,10 @@ options:
     type: list
     elements: str
     default: []
+  idle:
+    description: Number of clusters of the fleet that have nothing to do, and are not in the play.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -56,6 +60,10 @@ _value:
   description: What is so when the batch begins.
   type: dict
   contains:
+    clusters:
+      description: Number of clusters of the fleet.
+      type: int
+      sample: 5
     rings:
       description: Rings of its clusters.
       type: list

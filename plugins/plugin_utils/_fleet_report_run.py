@@ -103,6 +103,7 @@ class Run:
             ("refused", lambda run, one: one.failing and _refused(one)),
             ("locked", lambda run, one: one.failing and _locked(one)),
             ("failed", lambda run, one: one.failing),
+            ("unchanged", lambda run, one: one.settled and not one.changed_at),
             ("waiting", lambda run, one: run.state == RUNNING and not run.at_end(one) and not one.stages),
             ("running", lambda run, one: run.state == RUNNING and not run.at_end(one)),
             (
@@ -110,10 +111,10 @@ class Run:
                 lambda run, one: bool(one.changed_at) and (not run.at_end(one) or bool(one.remaining) or one.halted),
             ),
             ("untouched", lambda run, one: not run.at_end(one) or not one.modules or one.halted),
-            ("dry_run", lambda run, one: run.check_mode and not one.settled),
+            ("dry_run", lambda run, one: run.check_mode),
             ("done", lambda run, one: bool(one.changed_at)),
             ("stopped", lambda run, one: bool(one.remaining)),
-            ("unchanged", lambda run, one: one.settled or bool(one.modules & set(CHANGING))),
+            ("unchanged", lambda run, one: bool(one.modules & set(CHANGING))),
         )
         return next((name for name, holds in checks if holds(self, facts)), "passed")
 

@@ -92,6 +92,7 @@ def standing_of(
     given: t.Any,
     of: Mapping[str, str],
     out: Iterable[str] = (),
+    idle: int = 0,
 ) -> dict[str, t.Any]:
     """Return what a batch of a play begins with.
 
@@ -101,12 +102,14 @@ def standing_of(
         left: those that did not fail.
         of: the ring of each.
         out: those that had failed before the play began.
+        idle: how many clusters of the fleet have nothing to do, and are not in the play.
     """
     own = sorted({of.get(host, NO_RING) for host in batch}, key=_rank)
     place = min((everybody.index(host) for host in batch), default=0)
     begun = [host for host in everybody[:place] if host not in set(out)]
-    failed, most = [host for host in everybody if host not in set(left)], budget(given, len(everybody))
+    failed, most = [host for host in everybody if host not in set(left)], budget(given, len(everybody) + idle)
     return {
+        "clusters": len(everybody) + idle,
         "rings": own,
         "first": not begun,
         "begins_ring": bool(begun) and of.get(begun[-1], NO_RING) != of.get(everybody[place], NO_RING),
