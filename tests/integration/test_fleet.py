@@ -224,7 +224,7 @@ def test_the_fleet_is_finalized_and_done(fleet: Fleet) -> None:
     ("variables", "sentence"),
     [
         ({"istio_finalise": True}, "Variable istio_finalise is none of this collection; istio_finalize is."),
-        ({"istio_finalize": "maybe"}, "Variable istio_finalize is 'maybe'; give true or false."),
+        ({"istio_finalize": "maybe"}, "Variable istio_finalize is maybe; give true or false."),
         ({"istio_context": "x", "istio_kubeconfig": "/x"}, "are one and the same (context x of /x)"),
     ],
 )
