@@ -310,7 +310,9 @@ record:
       type: str
       sample: 1-31-0
     state:
-      description: V(running), V(done), V(failed) or V(stopped). A run that was killed stays V(running), without a lock.
+      description:
+        - V(running), V(done), V(failed) or V(stopped).
+        - A run that was killed may stay V(running), without a lock.
       type: str
       sample: done
     phase:

@@ -12,7 +12,8 @@ version_added: 1.0.0
 short_description: End the run of a playbook over a cluster
 description:
   - Completes the record of the run that O(run) stands for, and gives the lock of the cluster back.
-  - A run that changed nothing has neither. Nothing happens then.
+  - A run that changed nothing has neither. Nothing happens then, but for one thing. If the run before it did not come
+    to its end, and this one did, the record is taken over, because nothing is left to do.
   - Put it into an C(always) section, so that a run that failed unlocks its cluster too.
   - With O(state=free) it fails where another run has the lock, and does nothing else.
 options:
@@ -76,7 +77,7 @@ state:
   type: str
   sample: done
 closed:
-  description: Whether the run had changed the cluster, so that there was something to end.
+  description: Whether there was something to end.
   returned: success
   type: bool
   sample: true
@@ -106,7 +107,9 @@ record:
       type: str
       sample: 1-31-0
     state:
-      description: V(running), V(done), V(failed) or V(stopped). A run that was killed stays V(running), without a lock.
+      description:
+        - V(running), V(done), V(failed) or V(stopped).
+        - A run that was killed may stay V(running), without a lock.
       type: str
       sample: done
     phase:

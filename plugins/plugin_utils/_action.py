@@ -13,6 +13,7 @@ import contextlib
 import datetime
 import json
 import os
+import sys
 import time
 import typing as t
 from collections.abc import Iterator, Mapping
@@ -25,8 +26,11 @@ from ansible.utils.display import Display
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import KUBERNETES_IMPORT_ERROR
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Tool, execute
+from ansible_collections.meshops.istio.plugins.plugin_utils._ending import in_order
 
 display = Display()
+#: Asked while ansible-playbook loads the plugin, as its workers have no terminal. Under ansible-runner it has one.
+WATCHED = sys.stdout.isatty()
 
 
 class ToolAction(ActionBase):
@@ -47,7 +51,8 @@ class ToolAction(ActionBase):
                 self._execute_module(module_name=name, task_vars=task_vars, wrap_async=bool(self._task.async_val))
             )
             return result
-        with self._environment():
+        controller = os.getppid()
+        with in_order(controller), self._environment():
             params, secrets = self._validated()
             host = str((task_vars or {}).get("inventory_hostname") or "")
             found = execute(
@@ -56,7 +61,8 @@ class ToolAction(ActionBase):
                 check_mode=bool(self._task.check_mode),
                 diff=bool(self._task.diff),
                 progress=(lambda dummy: None) if self._task.no_log else progress_line(host),
-                controller=os.getppid(),
+                watched=WATCHED,
+                controller=controller,
             )
         result.update(t.cast("dict[str, t.Any]", remove_values(found, secrets)))
         if not self._task.no_log:
@@ -115,6 +121,8 @@ def progress_line(host: str) -> t.Callable[[str], None]:
     began = time.monotonic()
 
     def say(text: str) -> None:
-        display.display(f"  [{host}] {time.monotonic() - began:5.1f}s  {text}", color="bright gray")
+        # what a cluster says may have control characters and several lines
+        plain = "".join(sign if sign.isprintable() else " " for sign in text)
+        display.display(f"  [{host}] {time.monotonic() - began:5.1f}s  {plain.rstrip()}", color="bright gray")
 
     return say

@@ -58,15 +58,24 @@ def output_of(
     try:
         out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired as exc:
-        # credential plugins are its children: the whole group has to go
-        os.killpg(process.pid, signal.SIGKILL)
+        _kill(process)
         out, err = process.communicate()
         said = last_lines(err or out, 1)
         more = f" It had said: {said}" if said else ""
         raise error(f"{shown} did not end within {timeout:.0f} s and was stopped.{more}") from exc
+    except KeyboardInterrupt:
+        # it would go on alone
+        _kill(process)
+        raise
     if process.returncode != 0 and (check or not out.strip()):
         raise error(f"{shown} failed: {last_lines(err) or last_lines(out) or f'exit code {process.returncode}'}")
     return out
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    """End a command with all its children, such as credential plugins."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def impersonation(connection: Connection, user: str, group: str) -> list[str]:

@@ -41,8 +41,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import
     stamp,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import (
+    DONE,
     FAILED,
     KEY,
+    STOPPED,
     Record,
     begun,
     ended,
@@ -169,6 +171,23 @@ class Lock:
             body = {"apiVersion": "v1", "kind": "DeleteOptions", **only}
             with contextlib.suppress(ConflictError, NotFoundError):
                 self._client.request("DELETE", f"{self._path}/{NAME}", doing="Giving the lock back", body=body)
+
+    def take_over(self) -> None:
+        """Begin the record of a run that found nothing to do, if the run before it did not come to its end.
+
+        Else that one would be told of as interrupted for good.
+        """
+        before = self.record()
+        if self._run is not None and before and before.get("process") != self.process and before.get("state") != DONE:
+            with contextlib.suppress(LockedError):
+                self.before_write()
+            self._end.set()
+
+    def interrupt(self) -> None:
+        """End a run that somebody ended in the middle of a task: nothing comes after it."""
+        self._end.set()
+        with contextlib.suppress(MeshError):
+            self.close(STOPPED)
 
     def _write(self, before: Lease | None) -> None:
         body = lease_body(self._namespace, self.who, self.process, self._seconds, self._now(), before)

@@ -1,7 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to meshops.istio. Says how far a restart is: one line for each change, and never more than one a second."""
+"""Private to meshops.istio. Says how far a restart is: one line for each change, and never more than one a second.
+
+Where nobody looks on, as in the log of a nightly run, only each batch's begin and end, and now and then how it gets on.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ class Progress:
 
     say: Callable[[str], None]
     pods: int = 0
+    watched: bool = True
     clock: Callable[[], float] = time.monotonic
     #: Seconds of soaks and pauses to come, in which no pod gets ready.
     later: float = 0.0
@@ -48,7 +52,8 @@ class Progress:
         now = self.clock()
         quiet = now - self._spoke
         news = (label, done) != self._said or (pods != self._pods_said and quiet >= STILL_SECONDS)
-        if not news or (quiet < SECONDS and waiting):
+        enough = SECONDS if self.watched or label != self._said[0] else STILL_SECONDS
+        if not news or (quiet < enough and waiting):
             return
         self._said, self._pods_said, self._spoke = (label, done), pods, now
         names = ", ".join(waiting[:NAMED]) + (", ..." if len(waiting) > NAMED else "")

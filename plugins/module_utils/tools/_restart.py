@@ -66,7 +66,7 @@ class Restarter:
     @functools.cached_property
     def waiting(self) -> Waiting:
         """What waits for rollouts."""
-        return Waiting(self.run, self.tracker, Progress(self.run.progress, self.pods))
+        return Waiting(self.run, self.tracker, Progress(self.run.progress, self.pods, self.run.watched))
 
     @functools.cached_property
     def gates(self) -> Gates:
@@ -195,7 +195,7 @@ class Restarter:
             except MeshError as exc:
                 problems.append(exc.message)
         problems += self._delete_stuck(mine)
-        self.waiting.progress = Progress(self.run.progress)
+        self.waiting.progress = Progress(self.run.progress, watched=self.run.watched)
         there = [workload for workload in mine if self.tracker.get(workload.key)]
         try:
             if there:

@@ -38,6 +38,8 @@ class Run:
     params: Mapping[str, t.Any] = dataclasses.field(repr=False)
     check_mode: bool = False
     progress: Callable[[str], None] = _silent
+    #: Whether somebody looks on, so that a line a second is not too much.
+    watched: bool = True
     cluster_id: str = ""
     tool_wrote: bool = False
     #: Process of ansible-playbook, where the task runs inside it.
@@ -132,6 +134,7 @@ def execute(
     check_mode: bool,
     diff: bool,
     progress: Callable[[str], None] = _silent,
+    watched: bool = True,
     controller: int | None = None,
 ) -> Json:
     """Run a tool and return the result of its task, failed or not; ``controller`` is the process of ansible-playbook.
@@ -145,7 +148,7 @@ def execute(
                 raise ParameterError(f"The Python library {library} is missing where this task runs; install it there.")
         conn = connection(params)
         tool.check(params)
-        run = Run(Client(conn), params, check_mode, progress, controller=controller)
+        run = Run(Client(conn), params, check_mode, progress, watched, controller=controller)
         outcome = _locked(tool, run)
     except MeshError as exc:
         failure = {"kind": type(exc).__name__, **exc.details}
@@ -161,18 +164,29 @@ def execute(
 
 def _locked(tool: Tool, run: Run) -> Outcome:
     """Run a tool so that nobody else works on the cluster while it writes (safety rule S8)."""
-    if not tool.writes or run.check_mode:
+    if run.check_mode:
         return tool.run(run)
-    lock = Lock(Client(run.client.connection), run.istio_namespace, run.params.get("run"), run.controller)
-    run.require_free = lock.require_free
-    run.client.before_write = lock.before_write
+    lock = _lock(run) if tool.writes else None
+    if lock:
+        run.require_free = lock.require_free
+        run.client.before_write = lock.before_write
     try:
         outcome = tool.run(run)
     except MeshError as exc:
-        lock.finish(exc.message)
+        if lock:
+            lock.finish(exc.message)
         raise
-    lock.finish(outcome.failed)
+    except KeyboardInterrupt:
+        # the run ends here, and an earlier task of it may have locked the cluster
+        (lock or _lock(run)).interrupt()
+        raise
+    if lock:
+        lock.finish(outcome.failed)
     return outcome
+
+
+def _lock(run: Run) -> Lock:
+    return Lock(Client(run.client.connection), run.istio_namespace, run.params.get("run"), run.controller)
 
 
 def _with_warnings(result: Json, warnings: list[str]) -> Json:

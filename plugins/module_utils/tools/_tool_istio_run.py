@@ -28,13 +28,19 @@ def _left(run: Run) -> str:
 
 
 def run(run: Run) -> Outcome:
-    """Complete the record of the run and give its lock back; a run that wrote nothing has neither."""
+    """Complete the record of the run and give its lock back; a run that wrote nothing has neither.
+
+    But where it came to the end of what a run before it left, the record says so.
+    """
     lock = Lock(run.client, run.istio_namespace, run.params.get("run"), run.controller)
-    if run.params["state"] == FREE:
+    state = run.params["state"]
+    if state == FREE:
         lock.require_free()
         return Outcome(values={"state": FREE, "closed": False, "record": as_result(lock.record())})
-    closed = not run.check_mode and lock.close(run.params["state"], lambda: _left(run))
-    return Outcome(values={"state": run.params["state"], "closed": closed, "record": as_result(lock.record())})
+    if state == DONE and not run.check_mode:
+        lock.take_over()
+    closed = not run.check_mode and lock.close(state, lambda: _left(run))
+    return Outcome(values={"state": state, "closed": closed, "record": as_result(lock.record())})
 
 
 TOOL = Tool("istio_run", SPEC, run, writes=False)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -204,6 +205,64 @@ def test_a_task_over_a_connection_gives_its_lock_back_itself(api: FakeApi) -> No
     assert task(api, run=CANARY)["changed"]
     assert names(api) == [f"ConfigMap/{NAME}"]
     assert read_record(api.get("ConfigMap", NAME)) is not None
+
+
+@pytest.mark.parametrize("left", ["running", "stopped", "failed"])
+def test_a_run_that_finds_nothing_left_to_do_completes_what_another_left(api: FakeApi, left: str) -> None:
+    task(api, controller=os.getppid(), run={**CANARY, "job": "41"})
+    api.get("ConfigMap", NAME)["data"][KEY] = json.dumps({**record(api), "state": left})
+    lock = api.get("Lease", NAME)
+    assert not task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"], "the other one goes on"
+    assert (record(api)["state"], api.get("Lease", NAME)) == (left, lock)
+    api.objects.remove(lock)
+    assert not task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")["closed"]
+    assert record(api)["state"] == left
+    assert task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"]
+    assert (record(api)["state"], record(api)["job"], record(api)["previous"]["job"]) == ("done", "42", "41")
+    assert names(api) == [f"ConfigMap/{NAME}"]
+    wrote = len(api.writes())
+    assert not task(api, ISTIO_RUN, controller=os.getppid(), run=CANARY)["closed"]
+    assert len(api.writes()) == wrote
+
+
+def record(api: FakeApi) -> b.Json:
+    """What the cluster remembers."""
+    found = read_record(api.get("ConfigMap", NAME))
+    assert found is not None
+    return found
+
+
+def interrupted(run: Run) -> Outcome:
+    """Somebody ends the run meanwhile."""
+    raise KeyboardInterrupt
+
+
+def test_a_run_that_is_interrupted_gives_its_lock_back(api: FakeApi) -> None:
+    def core(run: Run) -> Outcome:
+        writing(run)
+        return interrupted(run)
+
+    with pytest.raises(KeyboardInterrupt):
+        task(api, Tool("writer", ArgumentSpec({}), core), controller=os.getpid(), run=CANARY)
+    assert names(api) == [f"ConfigMap/{NAME}"]
+    assert (record(api)["state"], record(api)["phase"]) == ("stopped", "data_plane")
+
+
+@pytest.mark.parametrize("writes", [True, False], ids=["writes nothing", "only reads"])
+def test_so_does_one_that_an_earlier_task_locked(api: FakeApi, writes: bool) -> None:
+    task(api, controller=os.getpid(), run=CANARY)
+    with pytest.raises(KeyboardInterrupt):
+        task(api, Tool("x", ArgumentSpec({}), interrupted, writes=writes), controller=os.getpid(), run=CANARY)
+    assert names(api) == [f"ConfigMap/{NAME}"]
+    assert task(api, ISTIO_INFO, record=True)["record"]["state"] == "stopped"
+
+
+def test_one_that_has_no_lock_leaves_that_of_another_alone(api: FakeApi) -> None:
+    api.objects.append(lease())
+    with pytest.raises(KeyboardInterrupt):
+        task(api, Tool("x", ArgumentSpec({}), interrupted), controller=os.getpid(), run=CANARY)
+    assert names(api) == [f"Lease/{NAME}"]
+    assert api.writes() == []
 
 
 def test_without_a_run_nothing_is_locked(api: FakeApi) -> None:

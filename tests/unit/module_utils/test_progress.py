@@ -12,10 +12,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._progress impo
 class Clock:
     """A clock that a test sets."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, watched: bool = True) -> None:
         self.now = 0.0
         self.lines: list[str] = []
-        self.progress = Progress(self.lines.append, 20, lambda: self.now)
+        self.progress = Progress(self.lines.append, 20, watched, lambda: self.now)
         self.progress.begin()
 
     def at(self, second: float, done: int, pods: int, *waiting: str, label: str = "batch 1 of 2") -> list[str]:
@@ -70,3 +70,14 @@ def test_pods_alone_are_news_after_a_while() -> None:
 
 def test_only_some_names_are_shown() -> None:
     assert Clock().at(0, 0, 0, "a", "b", "c", "d")[0].endswith("waiting for a, b, c, ...")
+
+
+def test_where_nobody_looks_on_a_batch_has_few_lines() -> None:
+    clock = Clock(watched=False)
+    assert len(clock.at(0, 0, 0, "shop/a", "shop/b")) == 1
+    assert clock.at(5, 1, 5, "shop/b") == []
+    assert len(clock.at(15, 1, 6, "shop/b")) == 1
+    assert clock.at(16, 1, 7, "shop/b") == []
+    assert len(clock.at(17, 2, 10)) == 1
+    assert len(clock.at(18, 0, 0, "shop/c", label="batch 2 of 2")) == 1
+    assert len(clock.at(18.5, 2, 10, label="batch 2 of 2")) == 1

@@ -198,6 +198,19 @@ def test_progress_lines_name_the_cluster_and_the_time(monkeypatch: pytest.Monkey
     assert re.fullmatch(r"  \[prod-1\]  +0\.\ds  batch 1 of 2: 3 of 5 workloads done", lines[0])
 
 
+def test_a_progress_line_is_one_line_without_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(_action.display, "display", lambda text, **dummy: lines.append(text))
+    run(lambda got: Outcome(values={"said": got.progress("\x1b[2Jtwo\r\nlines\tof \u2028 Zürich\n")}))
+    assert [line.partition("s  ")[2] for line in lines] == [" [2Jtwo  lines of   Zürich"]
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_the_core_knows_whether_somebody_looks_on(monkeypatch: pytest.MonkeyPatch, watched: bool) -> None:
+    monkeypatch.setattr(_action, "WATCHED", watched)
+    assert run(lambda got: Outcome(values={"watched": got.watched}))["watched"] is watched
+
+
 def test_s13_no_log_silences_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     monkeypatch.setattr(_action.display, "display", lambda text, **dummy: lines.append(text))
