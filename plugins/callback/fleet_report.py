@@ -28,6 +28,7 @@ options:
     description:
       - Folder to write to, which is made if it is missing. The files in it are called C(report.json), C(report.html)
         and C(report.md), and are replaced by the next run.
+      - Variables of the environment in it are filled in, such as C(${AWX_ISOLATED_DATA_DIR}) under ansible-runner.
       - An empty text stands for the default.
     type: str
     default: istio-report
@@ -75,9 +76,12 @@ from ansible.errors import AnsibleError
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
+from ansible_collections.meshops.istio.plugins.plugin_utils._ending import WHEN_KILLED
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_document import document
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import COLLECTION, Event
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import CHANGING, Event
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_files import FORMATS, write
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_killed import tell
+from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_playbook import about_meshes, action_of
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_run import (
     ABORTED,
     FINISHED,
@@ -89,7 +93,6 @@ from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_run im
 
 RING = "istio_ring_"
 META = ("meta", "ansible.builtin.meta")
-INCLUDES = ("include_role", "import_role", "ansible.builtin.include_role", "ansible.builtin.import_role")
 #: Writing takes at most this share of the time, and before that so many seconds at once.
 SHARE = 0.05
 BURST = 0.5
@@ -125,7 +128,7 @@ class CallbackModule(CallbackBase):
         run.state, run.ended = RUNNING, 0.0
         run.playbooks.append(os.path.basename(str(getattr(playbook, "_file_name", ""))))
         for play in playbook.get_plays():
-            if _about_meshes(play):
+            if about_meshes(play):
                 # core does the same as the play begins
                 play.get_loader().set_basedir(play._included_path or playbook._basedir)
                 with contextlib.suppress(AnsibleError):
@@ -140,7 +143,7 @@ class CallbackModule(CallbackBase):
         self._play = play
         self._batch = {host.name for host in inventory.get_hosts(play.hosts)}
         known = any(play._uuid == one.key for one in self._run.plays)
-        if not known and _about_meshes(play):
+        if not known and about_meshes(play):
             self._announce(play, play.hosts)
         self._write(soon=True)
 
@@ -152,12 +155,15 @@ class CallbackModule(CallbackBase):
                 self._left |= self._batch
             return
         self._run.during = task.get_name()
+        self._run.at_work.clear()
         # what follows may take long, or be the end
         self._write(soon=True)
 
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
         """Note when a task begins on a host."""
         self._began[host.name, task._uuid] = time.time()
+        if action_of(task) in CHANGING and not self._is_dry(task):
+            self._run.at_work.add(host.name)
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
         """Keep what a module returned."""
@@ -194,7 +200,8 @@ class CallbackModule(CallbackBase):
         return t.cast("Run", self._report)
 
     def _begin(self) -> None:
-        self._folder = Path(os.path.expanduser(self.get_option("folder") or "istio-report")).absolute()
+        folder = os.path.expandvars(os.path.expanduser(self.get_option("folder") or "istio-report"))
+        self._folder = Path(folder).absolute()
         self._formats = [one for one in self.get_option("formats") or [] if one] or [*FORMATS]
         unknown = sorted(set(self._formats) - set(FORMATS))
         if unknown:
@@ -205,6 +212,7 @@ class CallbackModule(CallbackBase):
         self._report.check_mode = bool(context.CLIARGS.get("check"))
         self._process = os.getpid()
         atexit.register(self._at_exit)
+        WHEN_KILLED.append(lambda: tell(self._folder, self._formats, self._run, time.time()))
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
                 self._listen(number)
@@ -250,7 +258,7 @@ class CallbackModule(CallbackBase):
 
     def _take(self, result: t.Any, outcome: str) -> None:
         task, host, now = result.task, result.host.name, time.time()
-        action = _action(task)
+        action = action_of(task)
         began = self._began.pop((host, task._uuid), now)
         if outcome in ("failed", "unreachable"):
             self._left.discard(host)
@@ -266,12 +274,15 @@ class CallbackModule(CallbackBase):
             ended=now,
             outcome=outcome,
             once=bool(task.run_once),
-            dry_run=task.check_mode if isinstance(task.check_mode, bool) else self._run.check_mode,
+            dry_run=self._is_dry(task),
             result=result.result,
         )
         self._run.take(event)
         if action or event.bad:
             self._write()
+
+    def _is_dry(self, task: t.Any) -> bool:
+        return task.check_mode if isinstance(task.check_mode, bool) else self._run.check_mode
 
     def _write(self, *, soon: bool = False) -> None:
         began = time.monotonic()
@@ -286,22 +297,3 @@ class CallbackModule(CallbackBase):
                 self._display.warning(f"fleet_report: the report cannot be written to {self._folder}: {exc}")
             self._warned = True
         self._debt += time.monotonic() - began
-
-
-def _action(task: t.Any) -> str:
-    """Return the short name of a task's module if it is one of ours."""
-    name = str(task.action)
-    if "." not in name:
-        name = str(task.resolved_action or name)
-    return name.removeprefix(COLLECTION) if name.startswith(COLLECTION) else ""
-
-
-def _about_meshes(play: t.Any) -> bool:
-    """Whether a play uses a module or a role of this collection, as far as its text tells."""
-    return any(_task_about_meshes(task) for block in play.compile() for task in block.get_tasks())
-
-
-def _task_about_meshes(task: t.Any) -> bool:
-    if str(task.action).startswith(COLLECTION):
-        return True
-    return task.action in INCLUDES and str(task.args.get("name", "")).startswith(COLLECTION)

@@ -15,6 +15,7 @@ from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_run im
     ABORTED,
     BAD,
     INTERRUPTED,
+    OPEN,
     RUNNING,
     STATES,
     Run,
@@ -44,7 +45,7 @@ def document(run: Run, now: float) -> Json:
     """Return the whole report."""
     clusters = [_cluster(run, facts) for facts in run.clusters.values()]
     clusters.sort(key=lambda one: (one["ring"] is None, one["ring"] or 0))
-    counts = _counts(clusters)
+    counts = counts_of(clusters)
     return {
         "schema": SCHEMA,
         "version": VERSION,
@@ -64,8 +65,8 @@ def document(run: Run, now: float) -> Json:
             "problems": [{**one, "at": moment(one["at"])} for one in run.problems],
         },
         "counts": counts,
-        "proxies": _all_proxies(clusters),
-        "rings": _rings(clusters),
+        "proxies": all_proxies(clusters),
+        "rings": rings_of(clusters),
         "clusters": clusters,
         "codes": dict(sorted(run.codes.items())),
     }
@@ -92,7 +93,7 @@ def moment(seconds: float) -> str | None:
     return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def _counts(clusters: Iterable[Json]) -> dict[str, int]:
+def counts_of(clusters: Iterable[Json]) -> dict[str, int]:
     found = collections.Counter(one["state"] for one in clusters)
     return {state: found[state] for state in STATES if found[state]}
 
@@ -183,16 +184,21 @@ def _detail(run: Run, facts: Facts, state: str) -> str:
     if state == "stopped" and facts.remaining:
         return f"The time to restart workloads ended at {facts.window}: {facts.remaining} remain for the next run."
     last = next(reversed(facts.stages), "")
-    if state == "stopped":
-        return f"Changed, and not at its end: the last stage was {last or 'a task of the playbook'}."
-    if state == "untouched":
-        return "It was looked at, and nothing was changed." if facts.stages else "Nothing was begun here."
+    if state in OPEN:
+        return left_at(state, last, begun=bool(facts.stages))
     if state == "running" and last:
         return f"At work: the last stage was {last}."
     return f"{STATES[state][0].upper()}{STATES[state][1:]}."
 
 
-def _all_proxies(clusters: list[Json]) -> Json:
+def left_at(state: str, stage: str, *, begun: bool) -> str:
+    """Return where a run left a cluster at which it did not come to its end."""
+    if state == "stopped":
+        return f"Changed, and not at its end: the last stage was {stage or 'a task of the playbook'}."
+    return "It was looked at, and nothing was changed." if begun else "Nothing was begun here."
+
+
+def all_proxies(clusters: list[Json]) -> Json:
     """Return the proxies of clusters by version, before and after; what was not read again is as it was."""
     total: Json = {"not_read_since": sum(bool(one["after"]) and not one["after"]["current"] for one in clusters)}
     for when, others in (("before", "after"), ("after", "before")):
@@ -205,7 +211,7 @@ def _all_proxies(clusters: list[Json]) -> Json:
     return total
 
 
-def _rings(clusters: list[Json]) -> list[Json]:
+def rings_of(clusters: list[Json]) -> list[Json]:
     """Return a row for each ring, in their order; clusters without one stand together at the end."""
     rows = []
     for ring in dict.fromkeys(one["ring"] for one in clusters):
@@ -214,10 +220,10 @@ def _rings(clusters: list[Json]) -> list[Json]:
         row: dict[str, t.Any] = {
             "ring": ring,
             "clusters": len(members),
-            "counts": _counts(members),
+            "counts": counts_of(members),
             "began": min((one["began"] for one in times), default=None),
             "ended": max((one["ended"] for one in times), default=None),
-            "proxies": _all_proxies(members),
+            "proxies": all_proxies(members),
         }
         rows.append(row)
     return rows

@@ -52,6 +52,8 @@ class Run:
     ended: float = 0.0
     signal: str = ""
     during: str = ""
+    #: Clusters on which a module that changes them is at work.
+    at_work: set[str] = dataclasses.field(default_factory=set)
     rings: dict[str, int | None] = dataclasses.field(default_factory=dict)
     clusters: dict[str, Facts] = dataclasses.field(default_factory=dict)
     plays: list[Play] = dataclasses.field(default_factory=list)
@@ -75,6 +77,7 @@ class Run:
 
     def take(self, event: Event) -> None:
         """Keep what matters of one result."""
+        self.at_work.discard(event.host)
         facts = self.clusters.get(event.host)
         if event.bad and (facts is None or (event.once and not event.action)):
             message = "Hidden by no_log." if "censored" in event.result else short(event.result.get("msg"))
@@ -86,6 +89,9 @@ class Run:
         """End the run. ``failures`` are those that core counts on each host, without the rescued ones."""
         self.state, self.ended = state, now
         if failures is None:
+            # what a module did before it was ended is not known
+            for host in self.at_work & set(self.clusters):
+                self.clusters[host].changed_at = now
             return
         for host, facts in self.clusters.items():
             of_all = sum(one["host"] == host for one in self.problems)

@@ -124,6 +124,35 @@ def test_a_run_that_is_ended_from_outside(
     assert one(report, "paris")["changed"]
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda one: one.name)
+def test_a_run_that_is_ended_while_modules_are_at_work(
+    number: signal.Signals, clusters: dict[str, FakeApi], tmp_path: Path
+) -> None:
+    for api in clusters.values():
+        api.on_patch = lambda dummy: None
+    restart = {**RESTART, "meshops.istio.rollout_restart": {"namespaces": ["shop"], "batch_timeout": 60}}
+    run = Playing(tmp_path, clusters, [play("all", LOOK, restart)])
+    run.until(lambda report: all(api.writes() for api in clusters.values()))
+    children = descendants(run.process.pid)
+    run.end_by(number)
+    # the workers end by themselves; the first of them tells what a kill keeps from being told
+    deadline = time.monotonic() + 20
+    while any(map(is_alive, children)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    report = run.report()
+    assert (report["run"]["verdict"], report["run"]["signal"]) == ("interrupted", number.name)
+    assert report["run"]["headline"].startswith(
+        f"Interrupted by {number.name} during Restart what is stale. 3 clusters"
+    )
+    assert states(report) == dict.fromkeys(clusters, "stopped")
+    assert report["counts"] == {"stopped": 3}
+    assert all(found["changed"] for found in report["clusters"]), "what was done by then is not known"
+    assert not [found for found in report["clusters"] if found["after"] and found["after"]["current"]]
+    for name in ("report.html", "report.md"):
+        assert "Interrupted by" in (run.folder / name).read_text(encoding="utf-8")
+
+
 def test_an_error_of_core_itself(clusters: dict[str, FakeApi], tmp_path: Path) -> None:
     broken = {"name": "Break off", "ansible.builtin.meta": "end_host", "when": "nothing.like.this"}
     report = Playing(tmp_path, clusters, [play("all", LOOK, broken)]).end()
@@ -161,6 +190,14 @@ def descendants(pid: int) -> list[int]:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             found += map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="utf-8").split())
     return found[1:]
+
+
+def is_alive(pid: int) -> bool:
+    """Whether a process is there and not only waiting for somebody to ask how it ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
 
 
 def end(pid: int) -> None:
