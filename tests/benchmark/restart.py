@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmark.clients import DEPLOYMENTS, SPACES, spaces
-from integration.support import descendants
+from integration.processes import descendants
 from lab import Cluster, Lab
 from lab.build import ensure_kubectl
 

@@ -10,7 +10,6 @@ import importlib
 import itertools
 import json
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
@@ -24,6 +23,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Tool, execute
 from integration.objects import until
+from integration.processes import kill
 from lab import Cluster, Lab
 
 Json = dict[str, Any]
@@ -121,12 +121,7 @@ class Running:
 
     def kill(self) -> None:
         """End it without a chance to tidy up, with all processes that it started."""
-        family = [self.process.pid, *descendants(self.process.pid)]
-        for pid in family:
-            try:
-                os.kill(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
+        kill(self.process.pid)
         self.process.wait(10)
 
 
@@ -141,22 +136,6 @@ def read_record(path: Path) -> tuple[list[Result], dict[str, dict[str, int]]]:
         else:
             results.append(Result(**line))
     return results, recap
-
-
-def descendants(pid: int) -> list[int]:
-    """The processes below one; ansible's workers and istioctl have sessions of their own."""
-    parents: dict[int, int] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                stat = (entry / "stat").read_text(encoding="utf-8", errors="replace")
-            except (FileNotFoundError, ProcessLookupError):
-                continue
-            parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
-    found = [pid]
-    for one in found:
-        found += [child for child, parent in parents.items() if parent == one]
-    return found[1:]
 
 
 @dataclass
