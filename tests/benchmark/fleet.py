@@ -24,6 +24,7 @@ from typing import Any
 
 from benchmark.mirror import Mirror
 from benchmark.restart import peak
+from integration.processes import descendants
 from integration.support import (
     CANARY,
     CHECKOUT,
@@ -32,7 +33,6 @@ from integration.support import (
     REVISION,
     VERSION,
     Result,
-    descendants,
     read_record,
 )
 from lab import Cluster, Lab
