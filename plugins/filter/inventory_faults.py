@@ -14,7 +14,7 @@ description:
   - Finds clusters that are not named, one cluster under two names, variables with the prefix C(istio_) that nobody
     knows, and values that can never be right, before any cluster is asked.
   - Empty values, as surveys of AWX send them, count as not given.
-positional: _input, known, shared
+positional: _input, known, shared, played
 options:
   _input:
     description: Name of each cluster, with its variables.
@@ -28,6 +28,10 @@ options:
     description:
       - C(kubeconfig), C(context) and C(host) that stand for what a cluster does not name itself.
       - Without it the names of clusters are not looked at.
+    type: dict
+  played:
+    description:
+      - What the play of an upgrade gives to all clusters that do not say otherwise. Only then a version is needed.
     type: dict
 """
 

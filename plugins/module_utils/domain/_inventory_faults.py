@@ -7,10 +7,20 @@ from __future__ import annotations
 
 import collections
 import difflib
+import re
 import typing as t
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._given import VARIABLES, form, problem
+from ansible_collections.meshops.istio.plugins.module_utils.domain._given import (
+    FINALIZE,
+    VARIABLES,
+    WORDS,
+    form,
+    problem,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._given import (
+    FINALIZE_BY_DEFAULT as BY_DEFAULT,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 
 Variables = Mapping[str, t.Any]
@@ -19,9 +29,16 @@ PREFIX = "istio_"
 OTHERS = "istio_other_variables"
 #: What names a cluster; for a kubeconfig and a context only both together do.
 NAMES = ("kubeconfig", "context", "host")
+VERSION, PERCENT = "istio_version", "istio_percent"
+RELEASE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 
 
-def faults(clusters: Mapping[str, Variables], known: Mapping[str, t.Any], shared: Variables | None) -> list[str]:
+def faults(
+    clusters: Mapping[str, Variables],
+    known: Mapping[str, t.Any],
+    shared: Variables | None,
+    played: Variables | None = None,
+) -> list[str]:
     """Return a sentence for each fault of the variables of a fleet; empty values count as not given.
 
     Args:
@@ -29,10 +46,12 @@ def faults(clusters: Mapping[str, Variables], known: Mapping[str, t.Any], shared
         known: names of our variables that are texts, and of facts, as playbooks/vars/known.yml has them.
         shared: kubeconfig, context and host as the environment gives them to all clusters; None where something else
             names them, so that their names are not looked at.
+        played: what the play of an upgrade gives to clusters that do not say otherwise; None for other playbooks, which
+            need no version.
     """
     found: dict[str, list[str]] = collections.defaultdict(list)
     for name, variables in clusters.items():
-        for sentence in _of_one(variables, known):
+        for sentence in [*_of_one(variables, known), *([] if played is None else _mistakes(variables, played))]:
             found[sentence].append(name)
     sentences = [f"{sentence}{_where(names, len(clusters))}" for sentence, names in found.items()]
     return sentences if shared is None else [*sentences, *_unnamed(clusters, shared), *_twice(clusters, shared)]
@@ -55,6 +74,21 @@ def _of_one(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
             yield from filter(None, [problem(name, value)])
         elif value is not None and (isinstance(value, bool) or not isinstance(value, (str, int, float))):
             yield f"Variable {name} is {value if isinstance(value, bool) else form(value)}; give a text."
+
+
+def _mistakes(variables: Variables, played: Variables) -> Iterator[str]:
+    """What an upgrade cannot do without, and what it cannot do together."""
+    version, percent, finalize, by_default = (
+        variables[name] if name in variables else played.get(name) for name in (VERSION, PERCENT, FINALIZE, BY_DEFAULT)
+    )
+    if not RELEASE.match(str(version or "")):
+        yield f"Variable {VERSION} is {version or 'missing'}; give the target version, such as 1.31.0."
+    retires = by_default if finalize in (None, "") else finalize
+    if str(percent or "") not in ("", "100") and WORDS.get(str(retires).lower()):
+        yield (
+            f"Variable {PERCENT} is {percent}, so that workloads stay on the old revision, and this run would retire it"
+            f" ({FINALIZE}). Give {PERCENT}=100, or {FINALIZE}=false."
+        )
 
 
 def _unknown(name: str, names: set[str]) -> str:

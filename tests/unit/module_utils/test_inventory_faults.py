@@ -110,6 +110,33 @@ def test_each_cluster_has_one_name(clusters: dict[str, Any], shared: dict[str, s
     assert found.startswith(sentence)
 
 
+@pytest.mark.parametrize(
+    ("given", "played", "sentence"),
+    [
+        ({}, {}, "Variable istio_version is missing; give the target version, such as 1.31.0."),
+        ({"istio_version": "latest"}, {}, "Variable istio_version is latest; give the target version"),
+        ({"istio_version": "1.31.0"}, {"istio_version": "x"}, ""),
+        ({}, {"istio_version": "1.31.0"}, ""),
+        (
+            {"istio_version": "1.31.0", "istio_percent": "50", "istio_finalize": "yes"},
+            {},
+            "Variable istio_percent is 50, so that workloads stay on the old revision, and this run would retire it",
+        ),
+        (
+            {"istio_version": "1.31.0", "istio_percent": 50, "istio_finalize": ""},
+            {"istio_finalize_by_default": True},
+            "Variable istio_percent is 50,",
+        ),
+        ({"istio_version": "1.31.0", "istio_percent": 100, "istio_finalize": True}, {}, ""),
+        ({"istio_version": "1.31.0", "istio_percent": 50}, {"istio_finalize": False}, ""),
+    ],
+)
+def test_what_an_upgrade_needs(given: dict[str, Any], played: dict[str, Any], sentence: str) -> None:
+    assert faults({"a": A | given}, KNOWN, {}) == []
+    found = faults({"a": A | given}, KNOWN, {}, played)
+    assert [one[: len(sentence)] for one in found] == ([sentence] if sentence else [])
+
+
 def test_names_may_come_from_the_environment_or_from_a_play() -> None:
     assert faults({"a": {"istio_context": "a"}}, KNOWN, {"kubeconfig": "/f"}) == []
     assert faults({"a": {}, "b": {}}, KNOWN, None) == []
