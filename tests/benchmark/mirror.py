@@ -13,7 +13,12 @@ import urllib3
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import auth_headers, connection, open_pool
 from lab import Cluster
 
-HEADERS = ("Accept", "Content-Type")
+
+class Server(ThreadingHTTPServer):
+    """Takes the connections of all workers at once; five, as by default, would let some of them try again after 1 s."""
+
+    request_queue_size = 256
+    daemon_threads = True
 
 
 class Mirror:
@@ -43,8 +48,7 @@ class Mirror:
             def log_message(self, *dummy: object) -> None:
                 """Say nothing."""
 
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
+        self._http = Server(("127.0.0.1", 0), Handler)
 
     def url(self, number: int) -> str:
         """Where a cluster is."""
