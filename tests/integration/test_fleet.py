@@ -129,6 +129,19 @@ def test_nothing_begins_where_more_are_out_than_the_budget_allows(fleet: Fleet) 
     assert fleet.states(play) == {**dict.fromkeys("abcde", "untouched"), "lost": "unreachable"}
 
 
+def test_a_tag_goes_as_far_as_its_stage(fleet: Fleet) -> None:
+    only = ("--limit", fleet.a.name, "--tags")
+    play = fleet.play(*only, "precheck").require_success()
+    assert fleet.untouched(*fleet.clusters)
+    assert f"istio_ring_0: not begun: {fleet.a.name}" in play.output
+    play = fleet.play(*only, "control_plane").require_success()
+    modules = {one.action.removeprefix(COLLECTION) for one in play.ours(fleet.a)}
+    assert modules == {"istio_info", "istio_precheck", "istio_revision", "istio_run"}
+    assert fleet.versions() == [{VERSION}] * 5
+    assert not [one for one in fleet.a.items(LEASES) if one["metadata"]["name"] == "meshops-istio-run"]
+    assert fleet.untouched(fleet.b, fleet.c, fleet.d, fleet.e)
+
+
 def test_a_broken_cluster_in_the_first_ring_stops_all_others(fleet: Fleet) -> None:
     break_it(fleet.a, FRAIL, "image-pull")
     play = fleet.play()
