@@ -36,6 +36,8 @@ if os.fork():
     signal.pause()
 os.setsid()
 signal.signal(signal.SIGTERM, before)
+# a shell makes its jobs in the background deaf to it
+signal.signal(signal.SIGINT, signal.default_int_handler)
 _ending.WHEN_KILLED.append(lambda: note("orphaned"))
 with _ending.in_order(os.getppid()):
     try:
