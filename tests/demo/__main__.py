@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import execute
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_info import TOOL as ISTIO_INFO
@@ -112,10 +113,15 @@ def show(heading: str, lab: Lab) -> None:
     """Print the table of the fleet, read by the collection's own istio_info."""
     results: dict[str, Json] = {}
     for cluster in lab.clusters:
-        where = {"kubeconfig": str(lab.kubeconfig), "context": cluster.context, "istio_namespace": "istio-system"}
-        results[cluster.name] = execute(ISTIO_INFO, {**where, "proxies": True}, check_mode=False, diff=False)
+        results[cluster.name] = read(kubeconfig=str(lab.kubeconfig), context=cluster.context)
     title(heading)
     print(render(HEADINGS, rows(results)), flush=True)
+
+
+def read(**where: str) -> Json:
+    """What istio_info says of a cluster, with the defaults of its options."""
+    checked = ArgumentSpecValidator(**ISTIO_INFO.spec.as_keywords()).validate(where)
+    return execute(ISTIO_INFO, checked.validated_parameters, check_mode=False, diff=False)
 
 
 def play(quiet: bool = False) -> tuple[int, str]:
