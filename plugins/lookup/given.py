@@ -23,21 +23,16 @@ EXAMPLES = r"""
 - name: Read what was given
   ansible.builtin.set_fact:
     given: "{{ lookup('meshops.istio.given') }}"
-
-- name: Refuse what cannot be meant
-  ansible.builtin.assert:
-    that: given.problems == []
-    fail_msg: "{{ given.problems | join(' ') }}"
 """
 
 RETURN = r"""
 _raw:
   description:
     - One mapping. The variable C(istio_waves) is its entry C(waves), and so on.
-    - In C(problems) there is a sentence for each variable that cannot be what it should be, and has no entry.
+    - A variable that cannot be what it should be fails the lookup, with a sentence that names it.
   type: list
   elements: dict
-  sample: [{problems: [], waves: [[catalog, shop], [checkout]], wave_size: 5, finalize: false}]
+  sample: [{waves: [[catalog, shop], [checkout]], wave_size: 5, finalize: false}]
 """
 
 import typing as t

@@ -127,7 +127,7 @@ class Revision:
     ``installed_by`` is the version of the istioctl or the chart that installed it, empty for other installers; ``need``
     is what each of its pods requests, ``limits`` what it may take, ``placement`` where it may run. ``unreadable`` maps
     a ConfigMap of it that cannot be read to why; ``config``, or the values, are then as if it were not there.
-    ``digest`` tells whether its Deployment (whatever the replicas) and its ConfigMaps are the same as at another time.
+    ``written`` is the spec of its Deployment but for the replicas, and the data of its ConfigMaps, to be compared.
     """
 
     name: str
@@ -146,7 +146,7 @@ class Revision:
     limits: Need = NOTHING
     placement: Placement = dataclasses.field(default_factory=Placement)
     unreadable: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    digest: str = ""
+    written: tuple[t.Any, ...] = dataclasses.field(default=(), repr=False)
 
     @property
     def unreadable_maps(self) -> str:

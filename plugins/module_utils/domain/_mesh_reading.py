@@ -14,7 +14,6 @@ import json
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._digest import digest
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import HELM, manager_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     CHART_VERSION,
@@ -158,7 +157,7 @@ def read_revision(
         user_values=user,
         merged_values=merged,
         unreadable=unreadable,
-        digest=digest([spec, own]),
+        written=(spec, *own),
     )
     if deployment is None:
         return found

@@ -9,10 +9,11 @@ fingerprint is the same and nothing is stale, a repetition would change nothing.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._digest import digest
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import DONE, FINGERPRINT, WANTED, Record
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 
@@ -24,7 +25,7 @@ def fingerprint(snapshot: Snapshot, revision: str) -> str:
     """
     mesh = snapshot.mesh
     told = {
-        "planes": {name: [one.deployment, one.installed_by, one.digest] for name, one in mesh.revisions.items()},
+        "planes": {name: [one.deployment, one.installed_by, one.written] for name, one in mesh.revisions.items()},
         "injectors": [
             [one.name, one.revision, one.tag, [*map(_without_bundle, one.webhooks)]] for one in mesh.injectors
         ],
@@ -36,7 +37,7 @@ def fingerprint(snapshot: Snapshot, revision: str) -> str:
             if (name := snapshot.owned_name(namespace)) and mesh.resolve(name) != revision
         },
     }
-    return digest(told)
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
 def _without_bundle(hook: Mapping[str, t.Any]) -> dict[str, t.Any]:
