@@ -16,34 +16,58 @@ description:
   - A number, V(true) and V(false) may be texts. A list may be a text with commas or line breaks between its parts, and
     the list of lists C(istio_waves) a text with a line for each. Any list or mapping may be a text in YAML or JSON.
   - An empty text is not given, and stands for the default.
-options: {}
+options:
+  _terms:
+    description:
+      - What to read, by default all of these variables as one mapping.
+      - A name of a variable, such as V(istio_serial), is its value.
+      - V(cluster_options) are the options of the action group C(meshops.istio.istio), from the variables that name the
+        cluster of a host and the run.
+    type: list
+    elements: str
 """
 
 EXAMPLES = r"""
 - name: Read what was given
   ansible.builtin.set_fact:
     given: "{{ lookup('meshops.istio.given') }}"
+
+- name: Name the cluster of each host once for all tasks
+  hosts: all
+  gather_facts: false
+  module_defaults:
+    group/meshops.istio.istio: "{{ lookup('meshops.istio.given', 'cluster_options') }}"
+  tasks:
+    - name: Look at it
+      meshops.istio.istio_info:
 """
 
 RETURN = r"""
 _raw:
   description:
-    - One mapping. The variable C(istio_waves) is its entry C(waves), and so on.
+    - Without terms one mapping. The variable C(istio_waves) is its entry C(waves), and so on.
+    - With terms one value for each.
     - A variable that cannot be what it should be fails the lookup, with a sentence that names it.
   type: list
-  elements: dict
+  elements: raw
   sample: [{waves: [[catalog, shop], [checkout]], wave_size: 5, finalize: false}]
 """
 
 import typing as t
+from collections.abc import Iterable, Sequence
 
+from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._cluster_options import ASKED, cluster_options
 from ansible_collections.meshops.istio.plugins.module_utils.domain._given import (
     FINALIZE_BY_DEFAULT,
     VARIABLES,
     all_given,
+    given,
 )
+
+CLUSTER_OPTIONS = "cluster_options"
 
 
 class LookupModule(LookupBase):
@@ -52,5 +76,23 @@ class LookupModule(LookupBase):
     def run(self, terms: list[str], variables: dict[str, t.Any] | None = None, **kwargs: t.Any) -> list[t.Any]:
         """Return what is given; only what is there is templated, because most of it is not."""
         known = variables or {}
-        there = [name for name in (*VARIABLES, FINALIZE_BY_DEFAULT) if name in known]
-        return [all_given({name: self._templar.template(known[name]) for name in there})]
+
+        def read(names: Iterable[str]) -> dict[str, t.Any]:
+            return {name: self._templar.template(known[name]) for name in names if name in known}
+
+        if not terms:
+            return [all_given(read((*VARIABLES, FINALIZE_BY_DEFAULT)))]
+        return [
+            cluster_options(read(ASKED))
+            if term == CLUSTER_OPTIONS
+            else given(read([term]).get(term), term, *_kind(term))
+            for term in terms
+        ]
+
+
+def _kind(name: str) -> tuple[str | Sequence[str], t.Any]:
+    if name not in VARIABLES:
+        raise AnsibleError(
+            f"There is no variable {name} with a type; give {CLUSTER_OPTIONS} or one of {', '.join(VARIABLES)}."
+        )
+    return VARIABLES[name]

@@ -29,6 +29,13 @@ options:
       - Whether to read who has locked the cluster, and what it remembers of the last run that changed it.
     type: bool
     default: false
+  brief:
+    description:
+      - Whether pods, control planes and the record are enough where they prove RV(settled). Workloads, their owners and
+        PodDisruptionBudgets are then not read, and RV(namespaces) are left out.
+      - Needs O(proxies=true) and O(record=true).
+    type: bool
+    default: false
 attributes:
   check_mode:
     support: full
@@ -170,7 +177,7 @@ proxies:
       1.31.0: 9
 namespaces:
   description: Namespaces that ask for injection, or in which proxies run.
-  returned: success and O(proxies=true)
+  returned: with O(proxies=true), and with O(brief=true) only if not RV(settled)
   type: list
   elements: dict
   contains:

@@ -1,24 +1,24 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One real cluster seen as many: answers are asked for once and kept, and only the identity differs."""
+"""One real cluster seen as many: answers are asked for once and kept, and only the identity differs.
+
+API servers have machines of their own. This one is beside the controller, so it must cost next to nothing.
+"""
 
 from __future__ import annotations
 
+import asyncio
+import re
 import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import urllib3
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import auth_headers, connection, open_pool
 from lab import Cluster
 
-
-class Server(ThreadingHTTPServer):
-    """Takes the connections of all workers at once; five, as by default, would let some of them try again after 1 s."""
-
-    request_queue_size = 256
-    daemon_threads = True
+REQUEST = re.compile(rb"GET /(\S+?)(/\S*) HTTP/1\.1\r\n")
+ACCEPT = re.compile(rb"\r\naccept: ([^\r]*)", re.IGNORECASE)
 
 
 class Mirror:
@@ -30,44 +30,46 @@ class Mirror:
         self._login = auth_headers(self._configuration, conn)
         self._uid = cluster.uid.encode()
         self._server = cluster.server
-        self._kept: dict[tuple[str, str], tuple[int, str, bytes]] = {}
-        self._door = threading.Lock()
-        mirror = self
-
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
-            disable_nagle_algorithm = True
-
-            def do_GET(self) -> None:
-                dummy, number, path = self.path.split("/", 2)
-                status, kind, body = mirror.answer(f"/{path}", self.headers.get("Accept", "*/*"))
-                body = body.replace(mirror._uid, f"{number}-{mirror._uid.decode()[-12:]}".encode())
-                head = f"HTTP/1.1 {status} OK\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\n\r\n"
-                self.wfile.write(head.encode() + body)
-
-            def log_message(self, *dummy: object) -> None:
-                """Say nothing."""
-
-        self._http = Server(("127.0.0.1", 0), Handler)
+        self._kept: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        self._loop = asyncio.new_event_loop()
+        self._port = 0
 
     def url(self, number: int) -> str:
         """Where a cluster is."""
-        return f"http://127.0.0.1:{self._http.server_address[1]}/cluster-{number}"
+        return f"http://127.0.0.1:{self._port}/cluster-{number}"
 
-    def answer(self, path: str, accept: str) -> tuple[int, str, bytes]:
-        """What the real API server said to the same request."""
-        with self._door:
-            if (path, accept) not in self._kept:
-                found: urllib3.BaseHTTPResponse = self._pool.request(
-                    "GET", self._server + path, headers={**self._login, "Accept": accept}
-                )
-                self._kept[path, accept] = found.status, found.headers.get("Content-Type", ""), found.data
-            return self._kept[path, accept]
+    def answer(self, head: bytes) -> bytes:
+        """What the real API server said to the same request, but for the identity."""
+        found, accept = REQUEST.match(head), ACCEPT.search(head)
+        if not found:
+            return b"HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\n\r\n"
+        key = found[2].decode(), accept[1].decode() if accept else "*/*"
+        if key not in self._kept:
+            self._kept[key] = self._asked(*key)
+        head, body = self._kept[key]
+        body = body.replace(self._uid, found[1] + b"-" + self._uid[-12:])
+        return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
+
+    def _asked(self, path: str, accept: str) -> tuple[bytes, bytes]:
+        said: urllib3.BaseHTTPResponse = self._pool.request(
+            "GET", self._server + path, headers={**self._login, "Accept": accept}
+        )
+        return f"HTTP/1.1 {said.status} OK\r\nContent-Type: {said.headers['Content-Type']}\r\n".encode(), said.data
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                writer.write(self.answer(head))
+        except (asyncio.IncompleteReadError, ConnectionError):
+            writer.close()
 
     def __enter__(self) -> Mirror:
-        threading.Thread(target=self._http.serve_forever, daemon=True).start()
+        # room for the connections of all workers at once: those turned away would try again after a second
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024))
+        self._port = server.sockets[0].getsockname()[1]
+        threading.Thread(target=self._loop.run_forever, daemon=True).start()
         return self
 
     def __exit__(self, *dummy: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+        self._loop.call_soon_threadsafe(self._loop.stop)

@@ -14,6 +14,7 @@ import json
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import PINNED
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import DONE, FINGERPRINT, WANTED, Record
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 
@@ -40,6 +41,11 @@ def fingerprint(snapshot: Snapshot, revision: str) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
+def current(snapshot: Snapshot) -> bool:
+    """Return whether no proxy is stale or pinned, so that nobody needs to know what is on top of a pod."""
+    return not any(judgement.stale or judgement.condition == PINNED for dummy, judgement in snapshot.judgements)
+
+
 def _without_bundle(hook: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return a webhook without the certificate that istiod fills in and renews."""
     client = {key: value for key, value in (hook.get("clientConfig") or {}).items() if key != "caBundle"}
@@ -50,7 +56,7 @@ def settled(snapshot: Snapshot, record: Record | None, wanted: str) -> bool:
     """Return whether the last run was the wanted one, came to its end, and has nothing to do again.
 
     Args:
-        snapshot: a reading with pods.
+        snapshot: a reading with pods and workloads, or with pods alone if all of them are `current`.
         wanted: what the run that is asked for leads to, as ``run.wanted`` says it. Empty is never settled.
     """
     if not record or not wanted or record.get("state") != DONE or record.get(WANTED) != wanted:

@@ -47,7 +47,9 @@ def _state(result: Mapping[str, t.Any], version: str) -> tuple[str, str]:
 
 def _progress(result: Mapping[str, t.Any], version: str) -> tuple[str, str]:
     proxies = [(proxy, count) for counts in result.get("proxies", {}).values() for proxy, count in counts.items()]
-    total, stale = sum(count for dummy, count in proxies), sum(row["stale_proxies"] for row in result["namespaces"])
+    total = sum(count for dummy, count in proxies)
+    # a brief reading has no rows where nothing is stale
+    stale = sum(row["stale_proxies"] for row in result.get("namespaces", ()))
     planes = {plane["version"] for plane in result["control_planes"]}
     if not version:
         mixed = len({proxy for proxy, dummy in proxies}) > 1

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import Spec
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import planned
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
@@ -27,10 +29,20 @@ PLANNED_SPEC: Spec = {
 }
 
 
-def planned_snapshot(run: Run, *, pods: bool) -> Snapshot:
-    """Return the cluster as it is; in check mode as the steps in ``planned`` would have left it."""
-    snapshot = run.snapshot(pods=pods)
-    return planned(snapshot, run.params.get("planned")) if run.check_mode else snapshot
+def planned_snapshot(
+    run: Run,
+    *,
+    pods: bool,
+    meanwhile: Callable[[], None] = lambda: None,
+    enough: Callable[[Snapshot], bool] | None = None,
+) -> Snapshot:
+    """Return the cluster as it is; in check mode as the steps in ``planned`` would have left it.
+
+    For ``meanwhile`` and ``enough`` see `Run.snapshot`; what is only planned needs more than pods.
+    """
+    steps = run.params.get("planned") if run.check_mode else None
+    snapshot = run.snapshot(pods=pods, meanwhile=meanwhile, enough=None if steps else enough)
+    return planned(snapshot, steps)
 
 
 def is_planned(run: Run, revision: str) -> bool:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import functools
 import typing as t
 
@@ -74,11 +75,13 @@ def fetch_snapshot(
     pods: bool,
     surroundings: bool = False,
     identified: t.Callable[[str], None] = lambda dummy: None,
+    enough: t.Callable[[Snapshot], bool] | None = None,
 ) -> Snapshot:
     """Return a snapshot; with ``pods`` also pods, their owners, workloads and budgets of all namespaces.
 
     With ``surroundings`` also what only checks look at; what may not be read of that is left out and named.
     ``identified`` hears the cluster's identity as soon as it is known, while the rest is still being read.
+    ``enough`` is asked once with the pods alone; where it says so, owners, workloads and budgets are not read.
     """
     # alone: a cluster that does not answer costs the tries of one request, not of thirty
     version = client.get("/version", doing="Reading the version of the API server")
@@ -86,7 +89,8 @@ def fetch_snapshot(
         jobs = _submit_mesh(pool, client, istio_namespace)
         namespaces = pool.submit(client.list, NAMESPACES, doing="Reading namespaces", metadata=True)
         crds = [pool.submit(client.list, CRDS, doing="Reading CRDs", metadata=True, labelSelector=s) for s in OF_ISTIO]
-        detail = _submit_pods(pool, client) if pods else {}
+        running = pool.submit(fetch_pods, client) if pods else None
+        detail = _submit_owners(pool, client) if pods and not enough else {}
         around = submit_surroundings(pool, client, istio_namespace) if surroundings else {}
         names = {name_of(obj): _namespace(obj) for obj in namespaces.result()}
         ids = {name_of(obj): obj["metadata"].get("uid", "") for obj in namespaces.result()}
@@ -95,16 +99,19 @@ def fetch_snapshot(
                 f"Cluster {client.connection.label} shows no namespace kube-system: it cannot be identified."
             )
         identified(ids["kube-system"])
-        return Snapshot(
+        snapshot = Snapshot(
             cluster_id=ids["kube-system"],
             kubernetes_version=str(version.get("gitVersion", "")),
             mesh=_mesh_from(jobs, istio_namespace),
             namespaces=names,
             crd_versions={name_of(obj): written_by(obj) for job in crds for obj in job.result()},
             crd_managers={name_of(obj): manager_of(obj) for job in crds for obj in job.result()},
-            **_detail_from(detail),
+            pods=running.result() if running else (),
             around=around_from(around),
         )
+        if enough and not enough(snapshot):
+            detail = _submit_owners(pool, client)
+        return dataclasses.replace(snapshot, **_owners_from(detail))
 
 
 def _namespace(obj: Json) -> Namespace:
@@ -117,7 +124,7 @@ def fetch_pods(client: Client, namespace: str | None = None) -> tuple[Pod, ...]:
     return tuple(client.collect(path, read_pod, doing="Reading pods")[0])
 
 
-def _submit_pods(pool: concurrent.futures.Executor, client: Client) -> dict[str, t.Any]:
+def _submit_owners(pool: concurrent.futures.Executor, client: Client) -> dict[str, t.Any]:
     def workloads(kind: str) -> list[Workload]:
         each = functools.partial(read_workload, kind)
         try:
@@ -129,7 +136,6 @@ def _submit_pods(pool: concurrent.futures.Executor, client: Client) -> dict[str,
             return []
 
     jobs: dict[str, t.Any] = {kind: pool.submit(workloads, kind) for kind in COLLECTIONS}
-    jobs["pods"] = pool.submit(fetch_pods, client)
     for kind, path in (("ReplicaSet", "/apis/apps/v1/replicasets"), ("Job", "/apis/batch/v1/jobs")):
         jobs[kind] = pool.submit(_fetch_parents, client, kind, path)
     jobs["budgets"] = pool.submit(fetch_budgets, client)
@@ -162,12 +168,11 @@ def _fetch_parents(client: Client, kind: str, path: str) -> dict[tuple[str, str,
     return dict(filter(None, client.collect(path, parent, doing=f"Reading {kind}s", metadata=True)[0]))
 
 
-def _detail_from(jobs: dict[str, t.Any]) -> dict[str, t.Any]:
+def _owners_from(jobs: dict[str, t.Any]) -> dict[str, t.Any]:
     if not jobs:
         return {}
     workloads = {workload.key: workload for kind in COLLECTIONS for workload in jobs[kind].result()}
     return {
-        "pods": jobs["pods"].result(),
         "workloads": workloads,
         "parents": {**jobs["ReplicaSet"].result(), **jobs["Job"].result()},
         "budgets": jobs["budgets"].result(),

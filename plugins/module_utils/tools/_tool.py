@@ -53,11 +53,17 @@ class Run:
         return str(self.params["istio_namespace"])
 
     def snapshot(
-        self, *, pods: bool = False, surroundings: bool = False, meanwhile: Callable[[], None] = lambda: None
+        self,
+        *,
+        pods: bool = False,
+        surroundings: bool = False,
+        meanwhile: Callable[[], None] = lambda: None,
+        enough: Callable[[Snapshot], bool] | None = None,
     ) -> Snapshot:
         """Read the cluster; the first reading proves that it is the expected one (safety rule S1).
 
-        Once that is proven, ``meanwhile`` is called while the rest is still being read.
+        Once that is proven, ``meanwhile`` is called while the rest is still being read. For ``enough`` see
+        `fetch_snapshot`.
 
         Raises:
             ClusterError: ``expected_cluster_id`` names another cluster.
@@ -71,7 +77,12 @@ class Run:
             meanwhile()
 
         return fetch_snapshot(
-            self.client, self.istio_namespace, pods=pods, surroundings=surroundings, identified=identified
+            self.client,
+            self.istio_namespace,
+            pods=pods,
+            surroundings=surroundings,
+            identified=identified,
+            enough=enough,
         )
 
     def _require_expected(self, cluster_id: str) -> None:

@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import collections
 import typing as t
+from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import Lease
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import remembered_labels
-from ansible_collections.meshops.istio.plugins.module_utils.domain._record import as_result
-from ansible_collections.meshops.istio.plugins.module_utils.domain._settled import settled
+from ansible_collections.meshops.istio.plugins.module_utils.domain._record import Record, as_result
+from ansible_collections.meshops.istio.plugins.module_utils.domain._settled import current, settled
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import PLANNED_SPEC, planned_snapshot
@@ -23,6 +25,7 @@ SPEC = ArgumentSpec(
     {
         "proxies": {"type": "bool", "default": True},
         "record": {"type": "bool", "default": False},
+        "brief": {"type": "bool", "default": False},
         **PLANNED_SPEC,
     }
 )
@@ -92,9 +95,45 @@ def moved_from(namespace: Namespace) -> dict[str, str] | None:
         return None
 
 
+class Memory:
+    """What a cluster remembers: who works on it now, and the last run that changed it."""
+
+    def __init__(self, run: Run) -> None:
+        self._lock = Lock(run.client, run.istio_namespace, None, run.controller)
+        self._wanted = str((run.params["run"] or {}).get("wanted") or "")
+        self.held: Lease | None = None
+        self.record: Record | None = None
+
+    def read(self) -> None:
+        """Ask the cluster."""
+        self.held, self.record = self._lock.held(), self._lock.record()
+
+    def settles(self, snapshot: Snapshot) -> bool:
+        """Whether the run that is asked for would find nothing to do; snapshot: as `settled` wants it."""
+        return not self.held and settled(snapshot, self.record, self._wanted)
+
+
+def check(params: Mapping[str, t.Any]) -> None:
+    """Refuse options that contradict each other, before any request.
+
+    Raises:
+        ParameterError: what is brief needs the record and the pods.
+    """
+    if params["brief"] and not (params["proxies"] and params["record"]):
+        raise ParameterError(
+            "Parameter brief is true, but without proxies and record nothing tells what is settled; set both to true."
+        )
+
+
 def run(run: Run) -> Outcome:
     """Read the cluster and describe its mesh."""
-    snapshot = planned_snapshot(run, pods=run.params["proxies"])
+    memory = Memory(run)
+    snapshot = planned_snapshot(
+        run,
+        pods=run.params["proxies"],
+        meanwhile=memory.read if run.params["record"] else lambda: None,
+        enough=(lambda found: current(found) and memory.settles(found)) if run.params["brief"] else None,
+    )
     mesh = snapshot.mesh
     values: dict[str, t.Any] = {
         "kubernetes_version": snapshot.kubernetes_version,
@@ -108,19 +147,17 @@ def run(run: Run) -> Outcome:
             "service": mesh.default_service,
         },
     }
+    if run.params["record"]:
+        values["lock"] = memory.held.as_dict() if memory.held else None
+        values["record"] = as_result(memory.record)
+    if run.params["record"] and run.params["proxies"]:
+        values["settled"] = memory.settles(snapshot)
     if run.params["proxies"]:
         values["proxies"] = snapshot.proxies()
-        values["namespaces"] = namespaces(snapshot)
         values["unrestartable"] = [stuck.as_dict() for stuck in snapshot.stuck()]
-    if run.params["record"]:
-        lock = Lock(run.client, run.istio_namespace, None, run.controller)
-        held = lock.held()
-        record = lock.record()
-        values["lock"] = held.as_dict() if held else None
-        values["record"] = as_result(record)
-        if run.params["proxies"]:
-            values["settled"] = not held and settled(snapshot, record, (run.params["run"] or {}).get("wanted") or "")
+    if run.params["proxies"] and not (run.params["brief"] and values["settled"]):
+        values["namespaces"] = namespaces(snapshot)
     return Outcome(values=values)
 
 
-TOOL = Tool("istio_info", SPEC, run, writes=False)
+TOOL = Tool("istio_info", SPEC, run, check, writes=False)

@@ -6,20 +6,23 @@
 from __future__ import annotations
 
 import copy
+import json
 import os
 from collections.abc import Callable
 
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import NAME
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._record import KEY
 from ansible_collections.meshops.istio.plugins.module_utils.domain._settled import fingerprint, settled
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool, execute
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_info import TOOL as ISTIO_INFO
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_run import TOOL as ISTIO_RUN
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
-from unit.module_utils.running import params
+from unit.module_utils.running import params, task
 
 MESH = [*b.two_planes(), *b.namespaces(shop=b.NEW, old=b.OLD), *b.deployed(revision=b.NEW)]
 RUN = {"wanted": "w", "revision": b.NEW, "version": b.NEW_VERSION, "strategy": "canary"}
@@ -134,15 +137,62 @@ def test_the_end_of_a_run_is_what_the_next_one_reads() -> None:
 
     with FakeApi(*copy.deepcopy(MESH)) as api:
 
-        def task(tool: Tool, **options: object) -> b.Json:
+        def by_hand(tool: Tool, **options: object) -> b.Json:
             given = params(tool, host=api.url, run=RUN, **options)
             return execute(tool, given, check_mode=False, diff=False, controller=os.getpid())
 
-        assert not task(ISTIO_INFO, record=True)["settled"]
-        assert task(Tool("writer", ArgumentSpec({}), writing))["changed"]
-        assert not task(ISTIO_INFO, record=True)["settled"]
-        closed = task(ISTIO_RUN)
+        assert not by_hand(ISTIO_INFO, record=True)["settled"]
+        assert by_hand(Tool("writer", ArgumentSpec({}), writing))["changed"]
+        assert not by_hand(ISTIO_INFO, record=True)["settled"]
+        closed = by_hand(ISTIO_RUN)
         assert closed["closed"]
         assert not {"wanted", "fingerprint", "process"} & set(closed["record"])
-        assert task(ISTIO_INFO, record=True)["settled"]
-        assert task(ISTIO_RUN, state="free")["state"] == "free"
+        assert by_hand(ISTIO_INFO, record=True)["settled"]
+        assert by_hand(ISTIO_RUN, state="free")["state"] == "free"
+
+
+def record_of(objects: list[b.Json]) -> b.Json:
+    """The same as an object of the cluster."""
+    metadata = {"name": NAME, "namespace": b.SYSTEM}
+    data = {KEY: json.dumps({**left(objects), "process": "gone", "who": "ada"})}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
+
+
+def pin(objects: list[b.Json]) -> None:
+    """A stale proxy whose image is pinned: only what is above the pod tells that no run mends it."""
+    cart = b.deployed("cart", revision=b.NEW, image="own/proxyv2:1.30.2")
+    cart[0]["spec"]["template"]["spec"]["containers"].append({"name": "istio-proxy", "image": "own/proxyv2:1.30.2"})
+    objects += cart
+
+
+@pytest.mark.parametrize(
+    ("change", "done", "alone"),
+    [
+        (lambda objects: None, True, True),
+        (pin, True, False),
+        (lambda objects: objects.extend(b.deployed("cart", revision=b.OLD)), False, False),
+        (edit_istiod, False, False),
+    ],
+    ids=["nothing", "a pinned proxy", "a stale proxy", "istiod edited"],
+)
+def test_a_brief_reading_says_the_same(change: Callable[[list[b.Json]], object], done: bool, alone: bool) -> None:
+    with FakeApi(*changed(change), record_of(MESH)) as api:
+        options = {"record": True, "run": RUN}
+        whole = task(api, ISTIO_INFO, **options)
+        before = len(api.seen)
+        brief = task(api, ISTIO_INFO, brief=True, **options)
+        read = {seen.path for seen in api.seen[before:]}
+    assert whole["settled"] is done
+    assert brief.pop("requests")["reads"] == whole.pop("requests")["reads"] - 7 * alone
+    assert ("/apis/apps/v1/deployments" in read) is not alone
+    if done:
+        assert whole.pop("namespaces")
+    assert brief == whole
+
+
+@pytest.mark.parametrize("missing", ["proxies", "record"])
+def test_a_brief_reading_needs_what_it_is_judged_by(missing: str) -> None:
+    with FakeApi(*MESH) as api:
+        result = task(api, ISTIO_INFO, **{"brief": True, "proxies": True, "record": True, missing: False})
+        assert not api.seen
+    assert result["msg"].startswith("Parameter brief is true, but without proxies and record")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._cluster_options import ASKED
 from ansible_collections.meshops.istio.plugins.module_utils.domain._given import KINDS, VARIABLES
 from unit.playbooks.playing import ROOT, play
 
@@ -62,24 +63,39 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """Each host is a run with other answers."""
     hosts: dict[str, dict[str, t.Any]] = {
         "nothing": {},
-        "empty": dict.fromkeys(VARIABLES, ""),
+        "empty": dict.fromkeys((*VARIABLES, "istio_context", "istio_who"), ""),
         "texts": {name: text(name) for name in VARIABLES},
         "types": {name: meant(name) for name in VARIABLES},
         "marked": {"istio_waves": {"__ansible_unsafe": "a, b\nc"}, "istio_gates": {"__ansible_unsafe": "{soak: 5}"}},
-        "templates": {"istio_waves": "{{ mine }}", "mine": [["a"]], "istio_wave_size": "{{ mine | length }}"},
+        "templates": {
+            "istio_context": "paris-{{ mine | length }}",
+            "istio_waves": "{{ mine }}",
+            "mine": [["a"]],
+            "istio_wave_size": "{{ mine | length }}",
+        },
         "by-default": {"istio_finalize_by_default": True, "istio_finalize": ""},
         "not-by-default": {"istio_finalize_by_default": True, "istio_finalize": "false"},
         "wrong": {"istio_wave_size": "five"},
     }
+    options, serial = (f"lookup('meshops.istio.given', '{term}')" for term in ("cluster_options", "istio_serial"))
     tasks = [
         {"name": "Check", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "given.yml")},
         {"name": "Show", "ansible.builtin.debug": {"msg": "{{ istio_given | to_json }}"}},
+        {
+            "name": "Show more",
+            "ansible.builtin.debug": {"msg": f"{{{{ {{'options': {options}, 'serial': {serial}}} | to_json }}}}"},
+        },
     ]
-    return play(tmp_path_factory.mktemp("given"), hosts, [{"name": "Read", "tasks": tasks}])
+    plays = [{"name": "Read", "vars": {"awx_user_name": "ada"}, "tasks": tasks}]
+    return play(tmp_path_factory.mktemp("given"), hosts, plays)
 
 
 def given(answers: dict[str, list[str]], host: str) -> dict[str, t.Any]:
-    found: dict[str, t.Any] = json.loads(answers[host][-1])
+    return read(answers, host, -2)
+
+
+def read(answers: dict[str, list[str]], host: str, at: int = -1) -> dict[str, t.Any]:
+    found: dict[str, t.Any] = json.loads(answers[host][at])
     return found
 
 
@@ -109,6 +125,17 @@ def test_an_empty_answer_leaves_a_playbook_its_own_default(answers: dict[str, li
     assert given(answers, "not-by-default")["finalize"] is False
 
 
+def test_one_variable_is_read_by_its_name(answers: dict[str, list[str]]) -> None:
+    assert [read(answers, host)["serial"] for host in ("nothing", "texts")] == ["100%", "7%"]
+
+
+def test_options_of_the_cluster_have_no_empty_answer(answers: dict[str, list[str]]) -> None:
+    """What a host does not say is no option at all, so that a default of the module counts."""
+    assert read(answers, "nothing")["options"] == {"istio_namespace": "istio-system", "run": {"who": "ada"}}
+    assert read(answers, "empty")["options"] == read(answers, "nothing")["options"]
+    assert read(answers, "templates")["options"]["context"] == "paris-1"
+
+
 def test_what_cannot_be_meant_is_no_default(answers: dict[str, list[str]]) -> None:
     (message,) = answers["wrong"]
     assert message.endswith("Variable istio_wave_size is five; give a whole number.")
@@ -128,7 +155,7 @@ def test_an_empty_text_is_no_text(name: str) -> None:
         for line in lines(path)
         if re.search(rf"(?<!')\b{name}\b(?! is defined)", line) and not line.lstrip().startswith(("fail_msg:", "- "))
     ]
-    assert uses
+    assert uses or name in ASKED
     as_text = rf"\b{name} \| default\((''|.+, true)\)"
     assert [line for line in uses if not re.search(as_text, line)] == []
 
@@ -149,7 +176,7 @@ def test_every_option_of_the_guides_is_used_by_a_playbook() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in PLAYBOOKS.rglob("*.yml"))
     read = {f"istio_{key or quoted}" for key, quoted in re.findall(r"istio_given(?:\.(\w+)|\['(\w+)'\])", text)}
     by_the_check_of_the_inventory = {"istio_other_variables"}
-    unread = {name for name in documented() - read if not re.search(rf"\b{name}\b", text)}
+    unread = {name for name in documented() - read - ASKED if not re.search(rf"\b{name}\b", text)}
     assert unread == by_the_check_of_the_inventory
     assert read <= set(VARIABLES)
 
