@@ -14,7 +14,6 @@ import json
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import PINNED
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import DONE, FINGERPRINT, WANTED, Record
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 
@@ -41,22 +40,16 @@ def fingerprint(snapshot: Snapshot, revision: str) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
-def current(snapshot: Snapshot) -> bool:
-    """Return whether no proxy is stale or pinned, so that nobody needs to know what is on top of a pod."""
-    return not any(judgement.stale or judgement.condition == PINNED for dummy, judgement in snapshot.judgements)
-
-
 def _without_bundle(hook: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return a webhook without the certificate that istiod fills in and renews."""
     client = {key: value for key, value in (hook.get("clientConfig") or {}).items() if key != "caBundle"}
     return {**hook, "clientConfig": client}
 
 
-def settled(snapshot: Snapshot, record: Record | None, wanted: str) -> bool:
-    """Return whether the last run was the wanted one, came to its end, and has nothing to do again.
+def unchanged(snapshot: Snapshot, record: Record | None, wanted: str) -> bool:
+    """Return whether the last run was the wanted one, came to its end, and all is as it left it, but for the pods.
 
     Args:
-        snapshot: a reading with pods and workloads, or with pods alone if all of them are `current`.
         wanted: what the run that is asked for leads to, as ``run.wanted`` says it. Empty is never settled.
     """
     if not record or not wanted or record.get("state") != DONE or record.get(WANTED) != wanted:
@@ -66,4 +59,9 @@ def settled(snapshot: Snapshot, record: Record | None, wanted: str) -> bool:
     if plane is None or not (plane.rolled_out or snapshot.mesh.is_remote(revision)):
         return False
     trusted = all(one.has_ca_bundle for one in snapshot.mesh.injectors if one.revision == revision)
-    return trusted and fingerprint(snapshot, revision) == record.get(FINGERPRINT) and not snapshot.stale_workloads()
+    return trusted and fingerprint(snapshot, revision) == record.get(FINGERPRINT)
+
+
+def settled(snapshot: Snapshot, record: Record | None, wanted: str) -> bool:
+    """Return whether a cluster is `unchanged` and has nothing to restart; the snapshot has pods and their owners."""
+    return unchanged(snapshot, record, wanted) and not snapshot.stale_workloads()

@@ -139,6 +139,24 @@ class Snapshot:
         """Return what a pod with the given labels (default: none) would get in a namespace now."""
         return resolve(self.mesh, namespace, self.namespaces[namespace].labels, PodShape(labels or {}))
 
+    def under(
+        self,
+        workloads: Mapping[WorkloadKey, Workload],
+        parents: Mapping[WorkloadKey, Owner],
+        budgets: tuple[Budget, ...],
+    ) -> Snapshot:
+        """Return the same with what is above the pods; what was said of their proxies stays said."""
+        found = dataclasses.replace(self, workloads=workloads, parents=parents, budgets=budgets)
+        if "judgements" in self.__dict__:
+            found.__dict__["judgements"] = self.judgements
+        return found
+
+    @property
+    def owners_in_question(self) -> set[str]:
+        """Kinds of the owners of stale and pinned pods: of all other pods nobody needs to know what is above them."""
+        found = (pod.owner for pod, judgement in self.judgements if judgement.stale or judgement.condition == PINNED)
+        return {owner.kind for owner in found if owner}
+
     def workload_of(self, pod: Pod) -> Workload | None:
         """Return the Deployment, StatefulSet or DaemonSet that a pod belongs to."""
         owner = top_owner(pod, self.parents)

@@ -6,9 +6,9 @@
 from __future__ import annotations
 
 import concurrent.futures
-import dataclasses
 import functools
 import typing as t
+from collections.abc import Collection
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
@@ -41,6 +41,11 @@ NAMESPACES = "/api/v1/namespaces"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 #: Selectors of Istio's CRDs: those that istioctl wrote, and those that Helm wrote alone.
 OF_ISTIO = (CRD_VERSION, f"app.kubernetes.io/part-of=istio,!{CRD_VERSION}")
+
+#: Owners of pods that have owners of their own, and which workloads those of ReplicaSets are.
+PARENTS = {"ReplicaSet": "/apis/apps/v1/replicasets", "Job": "/apis/batch/v1/jobs"}
+OF_REPLICA_SETS = ("Deployment", ROLLOUT)
+KINDS = frozenset((*PARENTS, *COLLECTIONS))
 
 
 def fetch_mesh(client: Client, istio_namespace: str) -> Mesh:
@@ -81,7 +86,8 @@ def fetch_snapshot(
 
     With ``surroundings`` also what only checks look at; what may not be read of that is left out and named.
     ``identified`` hears the cluster's identity as soon as it is known, while the rest is still being read.
-    ``enough`` is asked once with the pods alone; where it says so, owners, workloads and budgets are not read.
+    ``enough`` is asked with the pods alone. Where it says yes, only owners of stale ones are read, unless these turn
+    out to be workloads.
     """
     # alone: a cluster that does not answer costs the tries of one request, not of thirty
     version = client.get("/version", doing="Reading the version of the API server")
@@ -90,7 +96,7 @@ def fetch_snapshot(
         namespaces = pool.submit(client.list, NAMESPACES, doing="Reading namespaces", metadata=True)
         crds = [pool.submit(client.list, CRDS, doing="Reading CRDs", metadata=True, labelSelector=s) for s in OF_ISTIO]
         running = pool.submit(fetch_pods, client) if pods else None
-        detail = _submit_owners(pool, client) if pods and not enough else {}
+        above = _submit_above(pool, client, KINDS) if pods and not enough else {}
         around = submit_surroundings(pool, client, istio_namespace) if surroundings else {}
         names = {name_of(obj): _namespace(obj) for obj in namespaces.result()}
         ids = {name_of(obj): obj["metadata"].get("uid", "") for obj in namespaces.result()}
@@ -109,9 +115,13 @@ def fetch_snapshot(
             pods=running.result() if running else (),
             around=around_from(around),
         )
-        if enough and not enough(snapshot):
-            detail = _submit_owners(pool, client)
-        return dataclasses.replace(snapshot, **_owners_from(detail))
+        if enough and enough(snapshot):
+            snapshot = snapshot.under(**_above_from(_submit_above(pool, client, snapshot.owners_in_question)))
+            if not snapshot.stale_workloads():
+                return snapshot
+        if enough:
+            above = _submit_above(pool, client, KINDS)
+        return snapshot.under(**_above_from(above))
 
 
 def _namespace(obj: Json) -> Namespace:
@@ -124,7 +134,9 @@ def fetch_pods(client: Client, namespace: str | None = None) -> tuple[Pod, ...]:
     return tuple(client.collect(path, read_pod, doing="Reading pods")[0])
 
 
-def _submit_owners(pool: concurrent.futures.Executor, client: Client) -> dict[str, t.Any]:
+def _submit_above(pool: concurrent.futures.Executor, client: Client, kinds: Collection[str]) -> dict[str, t.Any]:
+    """Read what is above pods whose owners are of some kinds; of all kinds also the budgets of workloads."""
+
     def workloads(kind: str) -> list[Workload]:
         each = functools.partial(read_workload, kind)
         try:
@@ -135,10 +147,15 @@ def _submit_owners(pool: concurrent.futures.Executor, client: Client) -> dict[st
                 raise
             return []
 
-    jobs: dict[str, t.Any] = {kind: pool.submit(workloads, kind) for kind in COLLECTIONS}
-    for kind, path in (("ReplicaSet", "/apis/apps/v1/replicasets"), ("Job", "/apis/batch/v1/jobs")):
-        jobs[kind] = pool.submit(_fetch_parents, client, kind, path)
-    jobs["budgets"] = pool.submit(fetch_budgets, client)
+    jobs: dict[str, t.Any] = {}
+    for kind, path in PARENTS.items():
+        if kind in kinds:
+            jobs[kind] = pool.submit(_fetch_parents, client, kind, path)
+    for kind in COLLECTIONS:
+        if kind in kinds or (kind in OF_REPLICA_SETS and "ReplicaSet" in kinds):
+            jobs[kind] = pool.submit(workloads, kind)
+    if kinds == KINDS:
+        jobs["budgets"] = pool.submit(fetch_budgets, client)
     return jobs
 
 
@@ -168,12 +185,10 @@ def _fetch_parents(client: Client, kind: str, path: str) -> dict[tuple[str, str,
     return dict(filter(None, client.collect(path, parent, doing=f"Reading {kind}s", metadata=True)[0]))
 
 
-def _owners_from(jobs: dict[str, t.Any]) -> dict[str, t.Any]:
-    if not jobs:
-        return {}
-    workloads = {workload.key: workload for kind in COLLECTIONS for workload in jobs[kind].result()}
+def _above_from(jobs: dict[str, t.Any]) -> dict[str, t.Any]:
+    workloads, parents = ([kind for kind in kinds if kind in jobs] for kinds in (COLLECTIONS, PARENTS))
     return {
-        "workloads": workloads,
-        "parents": {**jobs["ReplicaSet"].result(), **jobs["Job"].result()},
-        "budgets": jobs["budgets"].result(),
+        "workloads": {found.key: found for kind in workloads for found in jobs[kind].result()},
+        "parents": {key: owner for kind in parents for key, owner in jobs[kind].result().items()},
+        "budgets": jobs["budgets"].result() if "budgets" in jobs else (),
     }

@@ -15,7 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import remembered_labels
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import Record, as_result
-from ansible_collections.meshops.istio.plugins.module_utils.domain._settled import current, settled
+from ansible_collections.meshops.istio.plugins.module_utils.domain._settled import settled, unchanged
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import PLANNED_SPEC, planned_snapshot
@@ -108,8 +108,12 @@ class Memory:
         """Ask the cluster."""
         self.held, self.record = self._lock.held(), self._lock.record()
 
+    def unchanged(self, snapshot: Snapshot) -> bool:
+        """Whether nobody works on it, and all but the pods is as the run that is asked for left it."""
+        return not self.held and unchanged(snapshot, self.record, self._wanted)
+
     def settles(self, snapshot: Snapshot) -> bool:
-        """Whether the run that is asked for would find nothing to do; snapshot: as `settled` wants it."""
+        """Whether the run that is asked for would find nothing to do."""
         return not self.held and settled(snapshot, self.record, self._wanted)
 
 
@@ -132,7 +136,7 @@ def run(run: Run) -> Outcome:
         run,
         pods=run.params["proxies"],
         meanwhile=memory.read if run.params["record"] else lambda: None,
-        enough=(lambda found: current(found) and memory.settles(found)) if run.params["brief"] else None,
+        enough=memory.unchanged if run.params["brief"] else None,
     )
     mesh = snapshot.mesh
     values: dict[str, t.Any] = {
