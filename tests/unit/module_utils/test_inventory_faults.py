@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._cluster_options import ASKED
 from ansible_collections.meshops.istio.plugins.module_utils.domain._given import VARIABLES
 from ansible_collections.meshops.istio.plugins.module_utils.domain._inventory_faults import faults, same
 
@@ -153,6 +154,7 @@ def test_the_playbooks_use_what_is_known_and_nothing_else() -> None:
     own = {name for text in texts.values() for name in re.findall(r"^ *(istio_[a-z_]+):", text, re.MULTILINE)}
     text = "".join(text for path, text in texts.items() if path.name != "known.yml")
     used = set(re.findall(r"\bistio_[a-z_]+(?=\b(?![.\w]))", re.sub(r"meshops\.istio\.\w+", "", text)))
+    used |= {name for name in ASKED if name.startswith("istio_")}
     used |= {f"istio_{key or quoted}" for key, quoted in re.findall(r"istio_given(?:\.(\w+)|\['(\w+)'\])", text)}
     assert set(GIVEN) - used == {"istio_other_variables"}
     assert used - set(GIVEN) - own - set(KNOWN["facts"]) == set()
