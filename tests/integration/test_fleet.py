@@ -217,6 +217,9 @@ def test_a_change_by_somebody_else_is_found(fleet: Fleet) -> None:
     path = f"/apis/apps/v1/namespaces/istio-system/deployments/istiod-{NEW_REVISION}"
     fleet.a.request("PATCH", path, patch, content_type="application/merge-patch+json")
     fleet.a.wait_ready(["istio-system"])
+    refused = fleet.play(istio_fail_on="warning")
+    assert refused.returncode != 0
+    assert "5 clusters: 1 refused, 4 done" in refused.output, "the plan is shown although nobody is left"
     play = fleet.play("--limit", fleet.a.name).require_success()
     assert f"{COLLECTION}rollout_restart" in {one.action for one in play.ours(fleet.a)}
 
