@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._given import
 from ansible_collections.meshops.istio.plugins.module_utils.domain._given import (
     FINALIZE_BY_DEFAULT as BY_DEFAULT,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._own_variables import own_faults
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 
 Variables = Mapping[str, t.Any]
@@ -38,6 +39,8 @@ def faults(
     known: Mapping[str, t.Any],
     shared: Variables | None,
     played: Variables | None = None,
+    playbook: str = "",
+    extra: Variables | None = None,
 ) -> list[str]:
     """Return a sentence for each fault of the variables of a fleet; empty values count as not given.
 
@@ -48,7 +51,13 @@ def faults(
             names them, so that their names are not looked at.
         played: what the play of an upgrade gives to clusters that do not say otherwise; None for other playbooks, which
             need no version.
+        playbook: the playbook whose strategy is its name; empty for one that takes any.
+        extra: what -e gives.
     """
+    own = list(own_faults(clusters, extra or {}, playbook))
+    if own:
+        # they may be what all else would be judged by
+        return own
     found: dict[str, list[str]] = collections.defaultdict(list)
     for name, variables in clusters.items():
         for sentence in [*_of_one(variables, known), *([] if played is None else _mistakes(variables, played))]:
