@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._given import (
     FINALIZE,
+    PARTS,
     VARIABLES,
     WORDS,
     form,
@@ -31,7 +32,7 @@ OTHERS = "istio_other_variables"
 #: What names a cluster; for a kubeconfig and a context only both together do.
 NAMES = ("kubeconfig", "context", "host")
 VERSION, PERCENT = "istio_version", "istio_percent"
-RELEASE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
+RELEASE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z][0-9A-Za-z.-]*)?")
 
 
 def faults(
@@ -60,7 +61,8 @@ def faults(
         return own
     found: dict[str, list[str]] = collections.defaultdict(list)
     for name, variables in clusters.items():
-        for sentence in [*_of_one(variables, known), *([] if played is None else _mistakes(variables, played))]:
+        mistakes = [] if played is None else _mistakes(variables, played)
+        for sentence in [*_of_one(variables, known), *_padded({**(played or {}), **variables}, known), *mistakes]:
             found[sentence].append(name)
     sentences = [f"{sentence}{_where(names, len(clusters))}" for sentence, names in found.items()]
     return sentences if shared is None else [*sentences, *_unnamed(clusters, shared), *_twice(clusters, shared)]
@@ -85,12 +87,21 @@ def _of_one(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
             yield f"Variable {name} is {value if isinstance(value, bool) else form(value)}; give a text."
 
 
+def _padded(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
+    """Spaces around a text stay unseen in a survey, and are right around the parts of a list or a mapping only."""
+    one_piece = {*known["text"], *(name for name, (kind, dummy) in VARIABLES.items() if kind not in PARTS)}
+    for name in sorted(one_piece & variables.keys()):
+        value = variables[name]
+        if isinstance(value, str) and value != value.strip():
+            yield f"Variable {name} begins or ends with a space or a line break; give it without."
+
+
 def _mistakes(variables: Variables, played: Variables) -> Iterator[str]:
     """What an upgrade cannot do without, and what it cannot do together."""
     version, percent, finalize, by_default = (
         variables[name] if name in variables else played.get(name) for name in (VERSION, PERCENT, FINALIZE, BY_DEFAULT)
     )
-    if not RELEASE.match(str(version or "")):
+    if not RELEASE.fullmatch(str(version or "").strip()):
         yield f"Variable {VERSION} is {version or 'missing'}; give the target version, such as 1.31.0."
     retires = by_default if finalize in (None, "") else finalize
     if str(percent or "") not in ("", "100") and WORDS.get(str(retires).lower()):
