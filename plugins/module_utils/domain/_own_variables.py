@@ -41,6 +41,7 @@ SET: dict[str, str] = {
     "istio_replaces": STRATEGY,
     "istio_results": "",
     "istio_rings": "istio_hosts",
+    "istio_shown": "",
     "istio_skips": "istio_skip_done",
     "istio_spent": "istio_failure_budget",
     "istio_status": "",

@@ -6,11 +6,21 @@
 
 from __future__ import annotations
 
+import typing as t
 from pathlib import Path
+
+import pytest
+import yaml
 
 from unit.playbooks.playing import ROOT, play
 
 PLAYBOOKS = ROOT / "playbooks"
+
+
+def load(path: Path) -> list[dict[str, t.Any]]:
+    """Read a file of tasks."""
+    found: list[dict[str, t.Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found
 
 
 def test_a_spent_failure_budget_is_said_once(tmp_path: Path) -> None:
@@ -37,3 +47,15 @@ def test_a_spent_failure_budget_is_said_once(tmp_path: Path) -> None:
         "c": [spent, "the next play"],
         **{name: ["the next play"] for name in "defgh"},
     }
+
+
+@pytest.mark.parametrize(("names", "shown"), [("a", "info"), ("ab", "warning")])
+def test_what_is_good_to_know_is_said_by_a_single_cluster_only(tmp_path: Path, names: str, shown: str) -> None:
+    """The gate hands it to the role, and the role to the module."""
+    show = {"name": "Show", "ansible.builtin.debug": {"msg": "{{ istio_shown }}"}}
+    plan = {"name": "Plan", "vars_files": [str(PLAYBOOKS / "vars" / "fleet.yml")], "tasks": [show]}
+    assert play(tmp_path, {name: {} for name in names}, [plan]) == {name: [shown] for name in names}
+    (role,) = [task for task in load(PLAYBOOKS / "tasks" / "gate.yml") if "vars" in task]
+    assert role["vars"]["precheck_show"] == "{{ istio_shown | default('info') }}"
+    (task,) = load(ROOT / "roles" / "precheck" / "tasks" / "main.yml")
+    assert task["meshops.istio.istio_precheck"]["show"] == "{{ precheck_show }}"
