@@ -71,13 +71,19 @@ _value:
       description: Number of clusters in each state that occurs.
       type: dict
       sample: {"half done": 1, "done": 4}
+    findings:
+      description: What the prechecks found, as P(meshops.istio.precheck_fleet#filter) returns it.
+      type: list
+      elements: dict
     same:
       description: A sentence for each cluster that has two names.
       type: list
       elements: str
       sample: []
     lines:
-      description: The same for people.
+      description:
+        - The same for people. Of several clusters they have a line for each finding that is no error and no warning, so
+          that O(meshops.istio.istio_precheck#module:show=warning) can leave it out on each cluster.
       type: list
       elements: str
 """

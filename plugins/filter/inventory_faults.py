@@ -12,9 +12,10 @@ author: Meshops maintainers (@meshops)
 short_description: Say what is wrong with the variables of a fleet
 description:
   - Finds clusters that are not named, one cluster under two names, variables with the prefix C(istio_) that nobody
-    knows, and values that can never be right, before any cluster is asked.
+    knows, values that can never be right, and what the playbooks set themselves, before any cluster is asked.
+  - Variables that C(-e) gives are those of the command line of the run.
   - Empty values, as surveys of AWX send them, count as not given.
-positional: _input, known, shared, played
+positional: _input, known, shared, played, playbook
 options:
   _input:
     description: Name of each cluster, with its variables.
@@ -33,6 +34,11 @@ options:
     description:
       - What the play of an upgrade gives to all clusters that do not say otherwise. Only then a version is needed.
     type: dict
+  playbook:
+    description:
+      - V(canary), V(in_place), V(downgrade) or V(rollback), whose strategy is their name. No C(-e) may say otherwise.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -54,7 +60,26 @@ _value:
   sample: ["Variable istio_finalise is none of this collection; istio_finalize is."]
 """
 
+import typing as t
+from collections.abc import Mapping
+
+from ansible.parsing.dataloader import DataLoader
+from ansible.utils.vars import load_extra_vars
+
 from ansible_collections.meshops.istio.plugins.module_utils.domain._inventory_faults import faults
+
+Variables = Mapping[str, t.Any]
+
+
+def of_this_run(
+    clusters: Mapping[str, Variables],
+    known: Variables,
+    shared: Variables | None = None,
+    played: Variables | None = None,
+    playbook: str = "",
+) -> list[str]:
+    """Add what -e gives, which core has read once for the whole run."""
+    return faults(clusters, known, shared, played, playbook, load_extra_vars(DataLoader()))
 
 
 class FilterModule:
@@ -62,4 +87,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, object]:
         """Return it by its name."""
-        return {"inventory_faults": faults}
+        return {"inventory_faults": of_this_run}

@@ -51,7 +51,7 @@ options:
 
 EXAMPLES = r"""
 - name: Begin with no other cluster once two have failed
-  ansible.builtin.meta: end_batch
+  ansible.builtin.meta: end_play
   when: (ansible_play_batch | meshops.istio.ring_batch(ansible_play_hosts_all, ansible_play_hosts, 1, fleet.of)).spent
 """
 

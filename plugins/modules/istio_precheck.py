@@ -75,6 +75,14 @@ options:
     type: str
     choices: [error, warning, never]
     default: error
+  show:
+    description:
+      - Lowest severity that the live lines explain. What is below it, and what is waived, is only counted there.
+      - The result has all findings, whatever this is. So a playbook for many clusters can sum up for all of them what
+        each would say, as P(meshops.istio.fleet_plan#filter) does.
+    type: str
+    choices: [error, warning, info]
+    default: info
   allow:
     description:
       - Codes of findings that do not fail the task, such as V(MU012), or V(IST0101) of O(istioctl). They are returned

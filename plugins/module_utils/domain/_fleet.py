@@ -80,8 +80,7 @@ def _lines(found: Json) -> list[str]:
     if len(unread) > NAMED:
         lines.append(f"{INDENT}and {len(unread) - NAMED} more: {some([one['cluster'] for one in unread[NAMED:]])}")
     for row in found["findings"]:
-        names = row["clusters"]
-        lines.append(f"{row['severity']:7} {row['code']} {row['title']}: {_clusters(len(names))} ({some(names)})")
+        lines.append(line_of(row))
         total = f" ({row['objects']} in all)" if row["objects"] > len(row["examples"]) else ""
         lines.append(f"{INDENT}{'; '.join(row['examples'])}{total}")
         if row["severity"] != WAIVED:
@@ -89,6 +88,12 @@ def _lines(found: Json) -> list[str]:
     lines += [f"clean   {some(clean)}"] if clean else []
     lines += [f"about the codes: {DOCS}"] if found["findings"] else []
     return lines
+
+
+def line_of(row: Json) -> str:
+    """Return on which clusters there is a finding."""
+    names = row["clusters"]
+    return f"{row['severity']:7} {row['code']} {row['title']}: {_clusters(len(names))} ({some(names)})"
 
 
 def _clusters(number: int) -> str:

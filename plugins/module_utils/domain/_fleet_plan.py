@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import ERROR, WARNING
+from ansible_collections.meshops.istio.plugins.module_utils.domain._fleet import fleet, line_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._inventory_faults import same
 from ansible_collections.meshops.istio.plugins.module_utils.domain._standing import (
     DONE,
@@ -29,6 +31,8 @@ def plan(
 ) -> Json:
     """Return the state of each cluster in the order of the rings, how many are in each, and lines for people.
 
+    In a fleet the gate of a cluster says nothing of what is only good to know: it is told here once for all clusters.
+
     Args:
         readings: result of istio_info with ``record`` on each cluster, in the order in which the clusters go.
         gates: result of istio_precheck where it was made, failed or not.
@@ -40,7 +44,9 @@ def plan(
     rings = list(dict.fromkeys(one["ring"] for one in clusters))
     lines = [text for ring in rings for text in _lines(ring, [one for one in clusters if one["ring"] == ring])]
     counts, total = summed(clusters)
-    return {"clusters": clusters, "counts": counts, "same": same(ids), "lines": [*lines, total]}
+    findings = fleet(gates)["findings"]
+    lines += [line_of(one) for one in findings if len(clusters) > 1 and one["severity"] not in (ERROR, WARNING)]
+    return {"clusters": clusters, "counts": counts, "findings": findings, "same": same(ids), "lines": [*lines, total]}
 
 
 def _row(name: str, reading: Mapping[str, t.Any], gate: Mapping[str, t.Any], version: str) -> Json:

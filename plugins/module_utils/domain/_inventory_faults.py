@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._given import (
     FINALIZE,
+    PARTS,
     VARIABLES,
     WORDS,
     form,
@@ -21,6 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._given import
 from ansible_collections.meshops.istio.plugins.module_utils.domain._given import (
     FINALIZE_BY_DEFAULT as BY_DEFAULT,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._own_variables import own_faults
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 
 Variables = Mapping[str, t.Any]
@@ -30,7 +32,7 @@ OTHERS = "istio_other_variables"
 #: What names a cluster; for a kubeconfig and a context only both together do.
 NAMES = ("kubeconfig", "context", "host")
 VERSION, PERCENT = "istio_version", "istio_percent"
-RELEASE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
+RELEASE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z][0-9A-Za-z.-]*)?")
 
 
 def faults(
@@ -38,6 +40,8 @@ def faults(
     known: Mapping[str, t.Any],
     shared: Variables | None,
     played: Variables | None = None,
+    playbook: str = "",
+    extra: Variables | None = None,
 ) -> list[str]:
     """Return a sentence for each fault of the variables of a fleet; empty values count as not given.
 
@@ -48,10 +52,17 @@ def faults(
             names them, so that their names are not looked at.
         played: what the play of an upgrade gives to clusters that do not say otherwise; None for other playbooks, which
             need no version.
+        playbook: the playbook whose strategy is its name; empty for one that takes any.
+        extra: what -e gives.
     """
+    own = list(own_faults(clusters, extra or {}, playbook))
+    if own:
+        # they may be what all else would be judged by
+        return own
     found: dict[str, list[str]] = collections.defaultdict(list)
     for name, variables in clusters.items():
-        for sentence in [*_of_one(variables, known), *([] if played is None else _mistakes(variables, played))]:
+        mistakes = [] if played is None else _mistakes(variables, played)
+        for sentence in [*_of_one(variables, known), *_padded({**(played or {}), **variables}, known), *mistakes]:
             found[sentence].append(name)
     sentences = [f"{sentence}{_where(names, len(clusters))}" for sentence, names in found.items()]
     return sentences if shared is None else [*sentences, *_unnamed(clusters, shared), *_twice(clusters, shared)]
@@ -76,12 +87,21 @@ def _of_one(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
             yield f"Variable {name} is {value if isinstance(value, bool) else form(value)}; give a text."
 
 
+def _padded(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
+    """Spaces around a text stay unseen in a survey, and are right around the parts of a list or a mapping only."""
+    one_piece = {*known["text"], *(name for name, (kind, dummy) in VARIABLES.items() if kind not in PARTS)}
+    for name in sorted(one_piece & variables.keys()):
+        value = variables[name]
+        if isinstance(value, str) and value != value.strip():
+            yield f"Variable {name} begins or ends with a space or a line break; give it without."
+
+
 def _mistakes(variables: Variables, played: Variables) -> Iterator[str]:
     """What an upgrade cannot do without, and what it cannot do together."""
     version, percent, finalize, by_default = (
         variables[name] if name in variables else played.get(name) for name in (VERSION, PERCENT, FINALIZE, BY_DEFAULT)
     )
-    if not RELEASE.match(str(version or "")):
+    if not RELEASE.fullmatch(str(version or "").strip()):
         yield f"Variable {VERSION} is {version or 'missing'}; give the target version, such as 1.31.0."
     retires = by_default if finalize in (None, "") else finalize
     if str(percent or "") not in ("", "100") and WORDS.get(str(retires).lower()):

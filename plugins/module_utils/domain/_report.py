@@ -12,6 +12,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._finding impo
     BEFORE,
     COUNTED,
     DOCS,
+    INFO,
     SEVERITIES,
     Finding,
     worst_first,
@@ -29,12 +30,18 @@ def counted(found: Iterable[Finding]) -> dict[str, int]:
     return {weight: counts[weight] for weight in COUNTED}
 
 
-def report(found: Iterable[Finding]) -> list[str]:
-    """Return lines that explain all findings; those that differ only in their object stand together."""
+def report(found: Iterable[Finding], show: str = INFO) -> list[str]:
+    """Return lines that explain findings, and count all; those that differ only in their object stand together.
+
+    Args:
+        show: lowest severity that is explained; only the lowest one goes for what is waived too.
+    """
+    found = list(found)
+    shown = COUNTED if show == INFO else SEVERITIES[: SEVERITIES.index(show) + 1]
     groups: dict[tuple[str, ...], list[Finding]] = collections.defaultdict(list)
-    for one in worst_first(found):
+    for one in worst_first(one for one in found if one.weight in shown):
         groups[one.weight, one.code, one.title, one.remedy, *(one.waived or {}).values()].append(one)
-    if not groups:
+    if not found:
         return ["nothing found"]
     total = ", ".join(f"{number} {weight}" for weight, number in counted(found).items() if number)
     return [line for group in groups.values() for line in _group(group)] + [f"{total}; about the codes: {DOCS}"]

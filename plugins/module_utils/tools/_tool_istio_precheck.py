@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import findings, require_known
 from ansible_collections.meshops.istio.plugins.module_utils.domain._checks_multicluster import identity
-from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import BEFORE, Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import BEFORE, INFO, SEVERITIES, Goal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._istioctl_findings import merged
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import source_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._report import blocking, counted, report, sentence
@@ -33,6 +33,7 @@ SPEC = ArgumentSpec(
         "source_revision": {"type": "str"},
         "installer": {"type": "str", "choices": list(NEEDED)},
         "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
+        "show": {"type": "str", "choices": list(SEVERITIES), "default": INFO},
         "allow": {"type": "list", "elements": "str", "default": []},
         "istioctl": {"type": "str"},
         "waivers": {"type": "list", "elements": "dict", "default": []},
@@ -72,7 +73,7 @@ def run(run: Run) -> Outcome:
     found = apply(found, required_waivers(params["waivers"]), today, params["stage"])
     bad = blocking(found, params["fail_on"], params["allow"])
     running = snapshot.mesh.revisions.get(source or "")
-    for line in report(found):
+    for line in report(found, params["show"]):
         run.progress(line)
     values = {
         "findings": [finding.as_dict() for finding in found],

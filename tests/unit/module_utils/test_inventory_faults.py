@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._cluster_options import ASKED
-from ansible_collections.meshops.istio.plugins.module_utils.domain._given import VARIABLES
+from ansible_collections.meshops.istio.plugins.module_utils.domain._given import PARTS, VARIABLES
 from ansible_collections.meshops.istio.plugins.module_utils.domain._inventory_faults import faults, same
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -32,6 +32,27 @@ def test_a_sound_fleet_has_no_fault() -> None:
 @pytest.mark.parametrize("name", GIVEN)
 def test_an_empty_survey_value_is_not_given(name: str) -> None:
     assert faults({"a": {**A, "istio_kubeconfig": "/a"} | ({} if name in A else {name: ""})}, KNOWN, {}) == []
+
+
+@pytest.mark.parametrize("space", [" ", "\n", "\t"])
+@pytest.mark.parametrize("name", [name for name in GIVEN if VARIABLES.get(name, ("text",))[0] not in PARTS])
+def test_a_space_around_a_text_is_refused(name: str, space: str) -> None:
+    """A survey hands on what was pasted."""
+    kind = VARIABLES.get(name, ("text",))[0]
+    value = {"bool": "true", "int": "7", "share": "7%", "text": "1.31.0"}[kind] if isinstance(kind, str) else kind[0]
+    clusters = {"a": {"istio_host": "https://x", name: value}}
+    assert faults(clusters, KNOWN, None) == []
+    for padded in (value + space, space + value):
+        clusters["a"][name] = padded
+        assert faults(clusters, KNOWN, None) == [
+            f"Variable {name} begins or ends with a space or a line break; give it without."
+        ]
+
+
+@pytest.mark.parametrize("name", [name for name in GIVEN if VARIABLES.get(name, ("text",))[0] in PARTS])
+def test_a_line_break_after_the_parts_of_a_text_is_none_of_them(name: str) -> None:
+    text = {"list": "a, b\n", "lists": "a, b\nc\n", "dict": "{a: 1}\n", "dicts": "- a: 1\n"}[str(VARIABLES[name][0])]
+    assert faults({"a": {name: text}}, KNOWN, None) == []
 
 
 @pytest.mark.parametrize(
@@ -118,6 +139,9 @@ def test_each_cluster_has_one_name(clusters: dict[str, Any], shared: dict[str, s
         ({"istio_version": "latest"}, {}, "Variable istio_version is latest; give the target version"),
         ({"istio_version": "1.31.0"}, {"istio_version": "x"}, ""),
         ({}, {"istio_version": "1.31.0"}, ""),
+        ({}, {"istio_version": "1.31.0 "}, "Variable istio_version begins or ends with a space or a line break;"),
+        ({"istio_version": "1.31.0-distroless"}, {}, ""),
+        ({"istio_version": "1.31.0 or so"}, {}, "Variable istio_version is 1.31.0 or so; give the target version"),
         (
             {"istio_version": "1.31.0", "istio_percent": "50", "istio_finalize": "yes"},
             {},

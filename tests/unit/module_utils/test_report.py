@@ -87,6 +87,15 @@ def test_every_finding_explains_itself_and_the_worst_comes_first() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("show", "shown"), [("error", ["error"]), ("warning", ["error", "warning"]), ("info", [*SEVERITIES, "waived"])]
+)
+def test_what_is_not_explained_is_counted(show: str, shown: list[str]) -> None:
+    *lines, total = report([*FOUND, ACCEPTED], show)
+    assert [line.split()[0] for line in lines if not line.startswith(" ")] == shown
+    assert total == f"1 error, 1 warning, 1 info, 1 waived; {END}"
+
+
 def test_what_differs_in_its_object_only_stands_together() -> None:
     lines = report([*stale(300), *stale(2, "wait")])
     assert lines == [

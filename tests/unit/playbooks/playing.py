@@ -19,12 +19,10 @@ ROOT = Path(__file__).resolve().parents[3]
 RESULT = re.compile(r"^(ok|fatal): \[([\w-]+)\](?:: FAILED!)? => (\{.*?\})$", re.MULTILINE | re.DOTALL)
 
 
-def play(folder: Path, hosts: dict[str, dict[str, t.Any]], plays: list[dict[str, t.Any]]) -> dict[str, list[str]]:
-    """Run plays, and return the messages of each host in their order."""
-    inventory, playbook = folder / "hosts.json", folder / "site.yml"
+def start(folder: Path, hosts: dict[str, dict[str, t.Any]], playbook: Path, *flags: str) -> str:
+    """Run a playbook to its end, and return what it says."""
+    inventory = folder / "hosts.json"
     inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
-    heads = [{"hosts": "all", "connection": "local", "gather_facts": False, **each} for each in plays]
-    playbook.write_text(json.dumps(heads), encoding="utf-8")
     environment = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "HOME": str(folder),
@@ -35,10 +33,19 @@ def play(folder: Path, hosts: dict[str, dict[str, t.Any]], plays: list[dict[str,
         "ANSIBLE_NOCOLOR": "1",
         "LC_ALL": "C.UTF-8",
     }
-    command = ["ansible-playbook", "-i", str(inventory), str(playbook)]
+    command = ["ansible-playbook", "-i", str(inventory), str(playbook), *flags]
     run = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)
+    return run.stdout + run.stderr
+
+
+def play(folder: Path, hosts: dict[str, dict[str, t.Any]], plays: list[dict[str, t.Any]]) -> dict[str, list[str]]:
+    """Run plays, and return the messages of each host in their order."""
+    playbook = folder / "site.yml"
+    heads = [{"hosts": "all", "connection": "local", "gather_facts": False, **each} for each in plays]
+    playbook.write_text(json.dumps(heads), encoding="utf-8")
+    said = start(folder, hosts, playbook)
     found: dict[str, list[str]] = {name: [] for name in hosts}
-    for _state, host, result in RESULT.findall(run.stdout):
+    for _state, host, result in RESULT.findall(said):
         found[host].append(json.loads(result).get("msg", ""))
-    assert any(found.values()), run.stdout + run.stderr
+    assert any(found.values()), said
     return found

@@ -1,0 +1,61 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a batch of clusters begins with, or does not."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from unit.playbooks.playing import ROOT, play
+
+PLAYBOOKS = ROOT / "playbooks"
+
+
+def load(path: Path) -> list[dict[str, t.Any]]:
+    """Read a file of tasks."""
+    found: list[dict[str, t.Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return found
+
+
+def test_a_spent_failure_budget_is_said_once(tmp_path: Path) -> None:
+    hosts = {name: {"breaks": name == "b"} for name in "abcdefgh"}
+    tasks = [
+        {"name": "Begin", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "ring.yml")},
+        {"name": "Break", "ansible.builtin.fail": {"msg": "broken"}, "when": "breaks"},
+        {"name": "Go on", "ansible.builtin.debug": {"msg": "went on"}},
+    ]
+    fleet = {
+        "name": "Go through the fleet",
+        "hosts": "{{ istio_rings.hosts }}",
+        "serial": "{{ istio_rings.sizes }}",
+        "vars_files": [str(PLAYBOOKS / "vars" / "fleet.yml")],
+        "vars": {"istio_serial": "2", "istio_failure_budget": "0", "istio_out": []},
+        "tasks": tasks,
+    }
+    after = {"name": "After it", "tasks": [{"name": "Show", "ansible.builtin.debug": {"msg": "the next play"}}]}
+    said = play(tmp_path, hosts, [fleet, after])
+    spent = "1 of 8 clusters failed (b), the failure budget is 0. These stay as they are: c, d, e, f, g, h."
+    assert said == {
+        "a": ["went on", "the next play"],
+        "b": ["broken"],
+        "c": [spent, "the next play"],
+        **{name: ["the next play"] for name in "defgh"},
+    }
+
+
+@pytest.mark.parametrize(("names", "shown"), [("a", "info"), ("ab", "warning")])
+def test_what_is_good_to_know_is_said_by_a_single_cluster_only(tmp_path: Path, names: str, shown: str) -> None:
+    """The gate hands it to the role, and the role to the module."""
+    show = {"name": "Show", "ansible.builtin.debug": {"msg": "{{ istio_shown }}"}}
+    plan = {"name": "Plan", "vars_files": [str(PLAYBOOKS / "vars" / "fleet.yml")], "tasks": [show]}
+    assert play(tmp_path, {name: {} for name in names}, [plan]) == {name: [shown] for name in names}
+    (role,) = [task for task in load(PLAYBOOKS / "tasks" / "gate.yml") if "vars" in task]
+    assert role["vars"]["precheck_show"] == "{{ istio_shown | default('info') }}"
+    (task,) = load(ROOT / "roles" / "precheck" / "tasks" / "main.yml")
+    assert task["meshops.istio.istio_precheck"]["show"] == "{{ precheck_show }}"
