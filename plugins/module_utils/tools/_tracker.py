@@ -39,11 +39,15 @@ class Tracked:
 
 
 class Tracker:
-    """The newest known object of each wanted workload; a context manager that ends its watches."""
+    """The newest known object of each wanted workload; a context manager that ends its watches.
 
-    def __init__(self, client: Client, wanted: set[Key]) -> None:
+    ``pods_version`` is that of the list of pods which the snapshot was made of.
+    """
+
+    def __init__(self, client: Client, wanted: set[Key], pods_version: str) -> None:
         self._client = client
         self._wanted = wanted
+        self._pods_version = pods_version
         self._objects: dict[Key, Json] = {}
         self._gone: set[str] = set()
         self._pods: dict[Key, dict[str, Tracked]] = {}
@@ -56,12 +60,12 @@ class Tracker:
         self._feeds: list[Feed] = []
 
     def __enter__(self) -> Tracker:
-        for kind in sorted({kind for dummy, kind, dummy_name in self._wanted}):
-            self._feed(COLLECTIONS[kind], kind)
         pods = Feed(self._client, self._place("pods"), self._take_pod, self._list_pods)
         self._feeds.append(pods)
-        # what is there is known from the snapshot, so only what happens from now on counts
-        pods.start(pods.newest())
+        # first, so that what happened since the snapshot is known before the first batch begins
+        pods.start(self._pods_version)
+        for kind in sorted({kind for dummy, kind, dummy_name in self._wanted}):
+            self._feed(COLLECTIONS[kind], kind)
         if any(kind in SILENT for dummy, kind, dummy_name in self._wanted):
             events = Feed(self._client, self._place("events"), self._take_event, None, REFUSALS)
             # who may not read events waits for the timeout instead

@@ -57,11 +57,11 @@ def follow(api: FakeApi, *answers: Answer) -> Tracker:
     """A tracker whose first list is followed by some watch answers."""
     listed = {"metadata": {"resourceVersion": "1"}, "items": list(api.objects)}
     api.script("GET", PATH, Answer(listed), *answers)
-    return Tracker(api.client(), {KEY})
+    return Tracker(api.client(), {KEY}, "1")
 
 
 def test_it_starts_with_what_is_there(api: FakeApi) -> None:
-    with Tracker(api.client(), {KEY}) as tracker:
+    with Tracker(api.client(), {KEY}, "1") as tracker:
         assert generation(tracker) == 1
         assert tracker.get(("shop", "Deployment", "other")) is None
 
@@ -111,7 +111,7 @@ def test_an_event_from_before_our_own_write_does_not_hide_it(api: FakeApi) -> No
 
 def test_a_list_from_before_our_own_write_does_not_hide_it(api: FakeApi) -> None:
     """Else the rollout of before, which is complete, would pass for ours."""
-    tracker = Tracker(api.client(), {KEY})
+    tracker = Tracker(api.client(), {KEY}, "1")
     tracker.put(KEY, version(5)["object"])
     items = [[version(4)["object"]], []]
     api.script("GET", PATH, *(Answer({"metadata": {"resourceVersion": "6"}, "items": found}) for found in items))
@@ -148,8 +148,8 @@ def known(tracker: Tracker) -> dict[str, bool]:
 
 def following(api: FakeApi, *answers: Answer, before: tuple[str, ...] = ()) -> Tracker:
     """A tracker of the pods of Deployment web; its watch of pods gets some answers."""
-    api.script("GET", PODS, Answer({"metadata": {"resourceVersion": "1"}, "items": []}), *answers)
-    tracker = Tracker(api.client(), {KEY})
+    api.script("GET", PODS, *answers)
+    tracker = Tracker(api.client(), {KEY}, "1")
     tracker.follow([KEY], [(KEY, read_pod(b.pod(name))) for name in before])
     return tracker
 
@@ -197,8 +197,8 @@ def test_pods_that_went_before_their_batch_began_are_no_part_of_it(api: FakeApi)
     """An hour may lie between the reading of the cluster and the last batch."""
     events = stream(pod_event("x", "DELETED", owner="other-abc"), pod_event("web-9"))
     before = [(OTHER, read_pod(b.pod(name, owner=("ReplicaSet", "other-abc")))) for name in ("x", "y")]
-    api.script("GET", PODS, Answer({"metadata": {"resourceVersion": "1"}, "items": []}), events)
-    tracker = Tracker(api.client(), {KEY, OTHER})
+    api.script("GET", PODS, events)
+    tracker = Tracker(api.client(), {KEY, OTHER}, "1")
     tracker.follow([KEY])
     with tracker as it:
         assert soon(it, lambda: known(it) == {"web-9": True})
@@ -209,8 +209,8 @@ def test_pods_that_went_before_their_batch_began_are_no_part_of_it(api: FakeApi)
 def test_pods_that_went_while_nothing_could_be_watched_are_no_part_of_a_batch(api: FakeApi) -> None:
     before = [(OTHER, read_pod(b.pod(name, owner=("ReplicaSet", "other-abc")))) for name in ("x", "y")]
     api.objects += [b.pod("y", owner=("ReplicaSet", "other-abc")), b.pod("web-9")]
-    api.script("GET", PODS, Answer({"metadata": {"resourceVersion": "1"}, "items": []}), failure(410))
-    tracker = Tracker(api.client(), {KEY, OTHER})
+    api.script("GET", PODS, failure(410))
+    tracker = Tracker(api.client(), {KEY, OTHER}, "1")
     tracker.follow([KEY])
     with tracker as it:
         assert soon(it, lambda: known(it) == {"web-9": True})
@@ -254,6 +254,6 @@ def test_the_time_of_leaving_is_that_of_the_first_sight(api: FakeApi) -> None:
 
 
 def test_pods_of_several_namespaces_have_one_watch(api: FakeApi) -> None:
-    with Tracker(api.client(), {KEY, ("other", "Deployment", "web")}):
+    with Tracker(api.client(), {KEY, ("other", "Deployment", "web")}, "1"):
         pass
     assert {seen.path for seen in api.seen if seen.path.endswith("pods")} == {"/api/v1/pods"}
