@@ -17,11 +17,12 @@ from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ForbiddenError
+from ansible_collections.meshops.istio.plugins.module_utils.client._events import Event
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import name_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import PodState, read_pod_state
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import COLLECTIONS, ROLLOUT
-from ansible_collections.meshops.istio.plugins.module_utils.tools._feed import Feed
+from ansible_collections.meshops.istio.plugins.module_utils.tools._feed import Backlog, Feed
 
 Key = tuple[str, str, str]
 #: A Deployment says in a condition that its pods are refused; these kinds say it in events only.
@@ -51,6 +52,7 @@ class Tracker:
         self._objects: dict[Key, Json] = {}
         self._gone: set[str] = set()
         self._pods: dict[Key, dict[str, Tracked]] = {}
+        self._backlog = Backlog()
         #: UIDs of the pods that went before somebody followed them, and of those that the last list had.
         self._left: set[str] = set()
         self._listed: set[str] | None = None
@@ -60,7 +62,7 @@ class Tracker:
         self._feeds: list[Feed] = []
 
     def __enter__(self) -> Tracker:
-        pods = Feed(self._client, self._place("pods"), self._take_pod, self._list_pods)
+        pods = Feed(self._client, self._place("pods"), self._put_pod, self._list_pods)
         self._feeds.append(pods)
         # first, so that what happened since the snapshot is known before the first batch begins
         pods.start(self._pods_version)
@@ -82,7 +84,7 @@ class Tracker:
         feed = Feed(
             self._client,
             path,
-            lambda change, obj: self._take((obj["metadata"]["namespace"], kind, name_of(obj)), change, obj),
+            lambda event: self._take(kind, event.change, event.object),
             lambda: self._list(kind),
         )
         self._feeds.append(feed)
@@ -112,6 +114,7 @@ class Tracker:
         What is given was read before, so that what went since is left out.
         """
         with self._changed:
+            self._take_pods()
             self._pods = {key: self._pods.get(key, {}) for key in keys}
             for known in self._pods.values():
                 for one in known.values():
@@ -127,11 +130,14 @@ class Tracker:
     def pods_of(self, key: Key) -> list[Tracked]:
         """Return the known pods of a followed workload."""
         with self._changed:
+            self._take_pods()
             return list(self._pods.get(key, {}).values())
 
     def refusal(self, key: Key) -> str | None:
         """Return why no pod of a followed workload can be created, unless one could since."""
         with self._changed:
+            if key in self._refusals:
+                self._take_pods()
             return self._refusals.get(key)
 
     def wait(self, seconds: float) -> None:
@@ -173,6 +179,8 @@ class Tracker:
         # of all, because the next batch may begin meanwhile
         found, version = list_states(self._client, self._place("pods"), self._wanted)
         with self._changed:
+            # the list is newer
+            self._backlog.take()
             self._listed, self._left = {state.pod.uid for dummy, state in found}, set()
             for key, known in self._pods.items():
                 there = {state.pod.uid: state for owner, state in found if owner == key}
@@ -183,7 +191,8 @@ class Tracker:
             self._touch(self._pods)
         return version
 
-    def _take(self, key: Key, change: str, obj: Json) -> None:
+    def _take(self, kind: str, change: str, obj: Json) -> None:
+        key = (obj["metadata"]["namespace"], kind, name_of(obj))
         if key not in self._wanted:
             return
         with self._changed:
@@ -197,19 +206,26 @@ class Tracker:
                 self._objects[key] = obj
             self._touch([key])
 
-    def _take_pod(self, change: str, obj: Json) -> None:
+    def _put_pod(self, event: Event) -> None:
         with self._changed:
-            key, uid = key_of_owner(obj, self._wanted), obj["metadata"].get("uid", "")
-            if key is None:
-                return
-            if key not in self._pods:
-                self._left.update([uid] if change == "DELETED" else ())
-                return
-            if change == "DELETED":
-                self._pods[key].pop(uid, None)
-            else:
-                self._keep(key, read_pod_state(obj), new=change == "ADDED")
-            self._touch([key])
+            if self._backlog.put(event):
+                self._take_pods()
+            self._changed.notify_all()
+
+    def _take_pods(self) -> None:
+        for change, event in self._backlog.take():
+            self._take_pod(change, event.uid, event.object)
+
+    def _take_pod(self, change: str, uid: str, obj: Json) -> None:
+        key = key_of_owner(obj, self._wanted)
+        if key is None:
+            return
+        if key not in self._pods:
+            self._left.update([uid] if change == "DELETED" else ())
+        elif change == "DELETED":
+            self._pods[key].pop(uid, None)
+        else:
+            self._keep(key, read_pod_state(obj), new=change == "ADDED")
 
     def _keep(self, key: Key, state: PodState, *, new: bool) -> None:
         known = self._pods[key].get(state.pod.uid)
@@ -220,11 +236,12 @@ class Tracker:
         if state.pod.deleting and not known.leaving_since:
             known.leaving_since = time.monotonic()
 
-    def _take_event(self, change: str, obj: Json) -> None:
+    def _take_event(self, event: Event) -> None:
+        obj = event.object
         about = obj.get("involvedObject") or {}
         key = (str(about.get("namespace")), str(about.get("kind")), str(about.get("name")))
         with self._changed:
-            if change != "DELETED" and key in self._pods and key not in self._refusals:
+            if event.change != "DELETED" and key in self._pods and key not in self._refusals:
                 self._refusals[key] = str(obj.get("message") or "")
                 self._touch([key])
 

@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import copy
+import json
 import time
 import typing as t
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._events import Event
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _feed, _tracker
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker
@@ -79,7 +81,7 @@ def test_a_deletion_is_noticed(api: FakeApi) -> None:
 def test_the_deletion_of_a_namesake_of_before_is_none(api: FakeApi) -> None:
     with follow(api, stream(version(2, "DELETED", uid="a namesake"), version(3))) as tracker:
         assert soon(tracker, lambda: generation(tracker) == 3)
-        tracker._take(KEY, "DELETED", version(4, uid="a namesake")["object"])
+        tracker._take("Deployment", "DELETED", version(4, uid="a namesake")["object"])
         assert generation(tracker) == 3
 
 
@@ -95,7 +97,7 @@ def test_a_watch_that_is_quicker_than_the_answer_of_a_write_is_believed(api: Fak
     with follow(api, stream()) as tracker:
         done = version(5)["object"]
         done["status"]["observedGeneration"] = 5
-        tracker._take(KEY, "MODIFIED", done)
+        tracker._take("Deployment", "MODIFIED", done)
         tracker.put(KEY, version(5)["object"])
         assert tracker.get(KEY) == done
 
@@ -103,9 +105,9 @@ def test_a_watch_that_is_quicker_than_the_answer_of_a_write_is_believed(api: Fak
 def test_an_event_from_before_our_own_write_does_not_hide_it(api: FakeApi) -> None:
     with follow(api, stream()) as tracker:
         tracker.put(KEY, version(5)["object"])
-        tracker._take(KEY, "MODIFIED", version(4)["object"])
+        tracker._take("Deployment", "MODIFIED", version(4)["object"])
         assert generation(tracker) == 5
-        tracker._take(KEY, "MODIFIED", version(1, uid="a namesake")["object"])
+        tracker._take("Deployment", "MODIFIED", version(1, uid="a namesake")["object"])
         assert generation(tracker) == 1
 
 
@@ -141,6 +143,11 @@ def pod_event(name: str, change: str = "ADDED", at: int = 2, owner: str = "web-a
     return {"type": change, "object": obj}
 
 
+def event_of(event: b.Json) -> Event:
+    """An event as a watch tells it."""
+    return Event(json.dumps(event).encode(), "Watching")
+
+
 def known(tracker: Tracker) -> dict[str, bool]:
     """The pods of Deployment web, and whether they are new."""
     return {one.state.pod.name: one.new for one in tracker.pods_of(KEY)}
@@ -165,6 +172,41 @@ def test_pods_of_before_are_not_new_and_all_can_go(api: FakeApi) -> None:
     )
     with following(api, events, before=("web-1", "web-2")) as it:
         assert soon(it, lambda: known(it) == {"web-1": False})
+
+
+def test_only_the_newest_of_a_pod_is_looked_at(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, looked = _tracker.read_pod_state, list[str]()
+    monkeypatch.setattr(_tracker, "read_pod_state", lambda obj: looked.append(obj["metadata"]["name"]) or read(obj))
+    changes = [
+        ("web-1", "MODIFIED"), ("web-2", "MODIFIED"), ("web-2", "DELETED"), ("web-8", "ADDED"), ("web-8", "MODIFIED"),
+        ("web-8", "MODIFIED"), ("web-9", "ADDED"), ("web-9", "DELETED"),
+    ]  # fmt: skip
+    it = following(api, before=("web-1", "web-2"))
+    for at, (name, change) in enumerate(changes):
+        it._put_pod(event_of(pod_event(name, change, at=at)))
+    assert known(it) == {"web-1": False, "web-8": True}
+    assert looked == ["web-1", "web-8"]
+
+
+def test_events_that_nobody_looks_at_do_not_pile_up(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause between two batches can take an hour."""
+    monkeypatch.setattr(_feed, "MOST", 3)
+    it = following(api)
+    waiting = []
+    for at in range(7):
+        it._put_pod(event_of(pod_event(f"web-{at}")))
+        waiting.append(len(it._backlog._waiting))
+    assert waiting == [1, 2, 0, 1, 2, 0, 1]
+    assert len(known(it)) == 7
+
+
+def test_what_happened_before_a_batch_is_no_work_of_it(api: FakeApi) -> None:
+    it = following(api)
+    it.follow([OTHER])
+    it._put_pod(event_of(pod_event("web-8")))
+    it.follow([KEY])
+    it._put_pod(event_of(pod_event("web-9")))
+    assert known(it) == {"web-9": True}
 
 
 def test_a_watch_of_pods_that_breaks_off_goes_on_where_it_was(api: FakeApi) -> None:
@@ -249,7 +291,7 @@ def test_the_time_of_leaving_is_that_of_the_first_sight(api: FakeApi) -> None:
     with following(api, stream(pod_event("web-9"), leaving[0])) as it:
         assert soon(it, lambda: any(one.leaving_since for one in it.pods_of(KEY)))
         first = it.pods_of(KEY)[0].leaving_since
-        it._take_pod("MODIFIED", leaving[1]["object"])
+        it._take_pod("MODIFIED", it.pods_of(KEY)[0].state.pod.uid, leaving[1]["object"])
         assert it.pods_of(KEY)[0].leaving_since == first
 
 
