@@ -58,7 +58,10 @@ class Tracker:
         self._listed: set[str] | None = None
         self._refusals: dict[Key, str] = {}
         self._touched: set[Key] = set()
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        #: Of a pod too, which is no reason to look at its workload.
+        self._heard = threading.Condition(lock)
         self._feeds: list[Feed] = []
 
     def __enter__(self) -> Tracker:
@@ -142,8 +145,8 @@ class Tracker:
 
     def wait(self, seconds: float) -> None:
         """Return when something changed, or after some seconds."""
-        with self._changed:
-            self._changed.wait(seconds)
+        with self._heard:
+            self._heard.wait(seconds)
 
     def touched(self, seconds: float) -> set[Key]:
         """Return the workloads that something was heard of since the last call, or is within some seconds."""
@@ -156,6 +159,7 @@ class Tracker:
     def _touch(self, keys: Iterable[Key]) -> None:
         self._touched.update(keys)
         self._changed.notify_all()
+        self._heard.notify_all()
 
     def _list(self, kind: str) -> str:
         def wanted(obj: Json) -> tuple[Key, Json] | None:
@@ -210,7 +214,7 @@ class Tracker:
         with self._changed:
             if self._backlog.put(event):
                 self._take_pods()
-            self._changed.notify_all()
+            self._heard.notify_all()
 
     def _take_pods(self) -> None:
         for change, event in self._backlog.take():

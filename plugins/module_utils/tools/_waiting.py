@@ -81,8 +81,9 @@ class Waiting:
                 problems = [problem for workload in waiting for problem in self._unfinished(workload)]
                 raise self.error(f"{label} did not complete within {timeout:.0f} s", problems)
             if waiting:
-                touched = self.tracker.touched(min(0.5, max(LOOK_SECONDS, deadline - time.monotonic())))
+                # in this order, so that the last event is looked at as soon as it comes
                 time.sleep(LOOK_SECONDS)
+                touched = self.tracker.touched(min(0.5, max(LOOK_SECONDS, deadline - time.monotonic())))
             everything = not waiting or time.monotonic() - looked >= EVERYTHING_SECONDS
 
     def error(self, sentence: str, problems: Iterable[Problem]) -> RolloutError:
