@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError, api_error
 
+Json = dict[str, t.Any]
 #: How the API server begins an event; what begins otherwise is parsed at once.
 HEAD = re.compile(
     rb'\{"type":"(ADDED|MODIFIED|DELETED)","object":\{"kind":"\w+","apiVersion":"[\w./]+","metadata":\{"name":"[^"]*",'
@@ -25,7 +26,7 @@ HEAD = re.compile(
 class Event:
     """One event: what happened to which object, and the version that a watch can go on from."""
 
-    __slots__ = ("_line", "_object", "change", "uid", "version")
+    __slots__ = ("_doing", "_line", "_object", "change", "uid", "version")
 
     def __init__(self, line: bytes, doing: str) -> None:
         """Read an event; ``doing`` names the watch in errors.
@@ -34,15 +35,12 @@ class Event:
             ApiError: (or a subclass) it tells of an error.
             ClusterError: it is no event.
         """
-        self._line, self._object = line, None
+        self._doing, self._line, self._object = doing, line, None
         head = HEAD.match(line) if line.endswith(b"}}") else None
         if head:
             self.change, self.uid, self.version = (part.decode() for part in head.groups())
             return
-        try:
-            event = json.loads(line)
-        except ValueError as exc:
-            raise ClusterError(f"{doing} broke off: it is not JSON that was answered.") from exc
+        event = self._read()
         self._object = found = event.get("object") or {}
         self.change = event.get("type", "")
         if self.change == "ERROR":
@@ -51,11 +49,22 @@ class Event:
         self.uid, self.version = meta.get("uid", ""), meta.get("resourceVersion", "")
 
     @property
-    def object(self) -> dict[str, t.Any]:
-        """The object as it is now, or was when it was deleted."""
+    def object(self) -> Json:
+        """The object as it is now, or was when it was deleted.
+
+        Raises:
+            ClusterError: what began as an event is none.
+        """
         if self._object is None:
-            self._object, self._line = json.loads(self._line)["object"], b""
+            self._object, self._line = self._read()["object"], b""
         return self._object
+
+    def _read(self) -> Json:
+        try:
+            found: Json = json.loads(self._line)
+        except ValueError as exc:
+            raise ClusterError(f"{self._doing} broke off: it is not JSON that was answered.") from exc
+        return found
 
 
 def events(response: t.Any, doing: str) -> Iterator[Event]:

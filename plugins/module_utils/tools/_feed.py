@@ -106,8 +106,9 @@ class Feed:
     def _watch(self) -> None:
         query = {"resource_version": self._version, "seconds": WATCH_SECONDS, **self.query}
         for event in self.client.watch(self.path, **query):
-            self._version = event.version or self._version
             if self._stop:
                 return
             if event.change != "BOOKMARK":
                 self.take(event)
+            # last, so that what could not be read comes again
+            self._version = event.version or self._version

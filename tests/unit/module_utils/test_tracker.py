@@ -102,6 +102,15 @@ def test_a_watch_that_is_quicker_than_the_answer_of_a_write_is_believed(api: Fak
         assert tracker.get(KEY) == done
 
 
+def test_an_event_that_cannot_be_read_comes_again(api: FakeApi) -> None:
+    head = '{"type":"MODIFIED","object":{"kind":"Deployment","apiVersion":"apps/v1","metadata":'
+    broken = head + '{"name":"web","namespace":"shop","uid":"uid-shop-web","resourceVersion":"7",{"error":{}}'
+    with follow(api, Answer(chunks=(broken.encode() + b"\n",)), stream(version(8))) as tracker:
+        assert soon(tracker, lambda: generation(tracker) == 8)
+    watched = [seen.query["resourceVersion"] for seen in api.seen if seen.path == PATH and "watch" in seen.query]
+    assert watched[:2] == ["1", "1"]
+
+
 def test_an_event_from_before_our_own_write_does_not_hide_it(api: FakeApi) -> None:
     with follow(api, stream()) as tracker:
         tracker.put(KEY, version(5)["object"])
