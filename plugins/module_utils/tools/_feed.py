@@ -25,6 +25,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._events impor
 WATCH_SECONDS = 60
 #: Without the right to watch, the right to list is enough, only slower.
 LIST_SECONDS = 3.0
+#: How long events are let gather: being woken by each costs more than reading it, and nobody looks more often.
+GATHER_SECONDS = 0.1
+#: An event that comes sooner was there already.
+AT_ONCE_SECONDS = 0.001
 #: Events that wait to be looked at, at most: of pods of 12 kB each.
 MOST = 500
 
@@ -105,10 +109,16 @@ class Feed:
 
     def _watch(self) -> None:
         query = {"resource_version": self._version, "seconds": WATCH_SECONDS, **self.query}
+        asked: float | None = None
         for event in self.client.watch(self.path, **query):
+            # what happened before the watch began is there with the first one
+            waited = asked is not None and time.monotonic() - asked >= AT_ONCE_SECONDS
             if self._stop:
                 return
             if event.change != "BOOKMARK":
                 self.take(event)
             # last, so that what could not be read comes again
             self._version = event.version or self._version
+            if waited:
+                time.sleep(GATHER_SECONDS)
+            asked = time.monotonic()

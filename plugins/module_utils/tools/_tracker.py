@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private to meshops.istio. Follows workloads and their pods by watch, one per kind, for as long as a restart runs.
 
-The answers of the API server are reduced as they come in, and only pods of the batch that is under way are kept, so
-that neither requests nor memory grow with the number of pods.
+Only pods of the batch that is under way are kept, and of a pod that changed several times since somebody looked only
+what is newest is read, so that neither requests nor memory grow with the number of pods.
 """
 
 from __future__ import annotations

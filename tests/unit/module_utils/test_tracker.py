@@ -238,6 +238,25 @@ def test_pods_are_listed_when_they_cannot_be_watched(
         assert soon(it, lambda: known(it) == {"web-1": False, "web-9": True})
 
 
+def test_events_gather_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever had to wait for an event lets more of them come before the next one is read."""
+    now, slept = [0.0], list[tuple[int, float]]()
+    gaps = [5.0, 0.0, 0.5, 0.0, 0.0, 0.5]
+
+    class Quiet:
+        def watch(self, *dummy: t.Any, **query: t.Any) -> Iterator[Event]:
+            for at, gap in enumerate(gaps):
+                now[0] += gap
+                yield event_of(pod_event(f"web-{at}", at=at))
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    taken = list[Event]()
+    feed = _feed.Feed(t.cast("t.Any", Quiet()), PODS, taken.append, None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: slept.append((len(taken), seconds)))
+    feed._watch()
+    assert slept == [(3, _feed.GATHER_SECONDS), (6, _feed.GATHER_SECONDS)]
+
+
 def test_the_pods_of_the_batch_before_are_forgotten(api: FakeApi) -> None:
     with following(api, before=("web-1",)) as it:
         it.follow([("shop", "Deployment", "other")])
