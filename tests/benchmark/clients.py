@@ -59,8 +59,8 @@ def bare(options: Json) -> int:
             for item in pool.map(lambda path: client.merge(path, note), paths)
         }
     for event in client.watch(PATH, resource_version=version, seconds=300):
-        item = event["object"]
-        if event["type"] != "BOOKMARK" and done(item, wanted.get(item["metadata"]["uid"], sys.maxsize)):
+        item = event.object
+        if event.change != "BOOKMARK" and done(item, wanted.get(item["metadata"]["uid"], sys.maxsize)):
             del wanted[item["metadata"]["uid"]]
             if not wanted:
                 break

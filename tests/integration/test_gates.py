@@ -20,6 +20,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import GoneError
+from ansible_collections.meshops.istio.plugins.module_utils.client._events import Event
 from integration.meshes import MERGE
 from integration.objects import REV, labels, pods, until
 from integration.restarts import (
@@ -279,7 +280,7 @@ def test_versions_that_the_api_server_has_forgotten_change_nothing(
     watch, gone = Client.watch, list[str]()
     turns = collections.Counter[str]()
 
-    def forgetful(self: Client, path: str, *, resource_version: str, seconds: int, **query: Any) -> Iterator[Json]:
+    def forgetful(self: Client, path: str, *, resource_version: str, seconds: int, **query: Any) -> Iterator[Event]:
         turns[path] += 1
         if turns[path] % 2 == 0:
             gone.append(path)

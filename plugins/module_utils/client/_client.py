@@ -24,6 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     GoneError,
     api_error,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.client._events import Event, events
 from ansible_collections.meshops.istio.plugins.module_utils.client._traffic import Traffic, changes
 
 try:
@@ -218,8 +219,8 @@ class Client:
         params = {"fieldManager": manager, "force": "true", **({"dryRun": "All"} if dry_run else {})}
         return self.request("PATCH", path, doing=doing, body=obj, params=params, content_type=APPLY_PATCH)
 
-    def watch(self, path: str, *, resource_version: str, seconds: int, **params: t.Any) -> Iterator[Json]:
-        """Yield watch events (type, object) until the server ends the watch.
+    def watch(self, path: str, *, resource_version: str, seconds: int, **params: t.Any) -> Iterator[Event]:
+        """Yield watch events until the server ends the watch.
 
         Raises:
             GoneError: the resource version is too old; list again and start over.
@@ -239,15 +240,9 @@ class Client:
         try:
             if response.status >= 400:
                 raise api_error(doing, response.status, _as_status(response.data))
-            for event in _events(response):
-                if event.get("type") == "ERROR":
-                    status = event.get("object", {})
-                    raise api_error(doing, int(status.get("code") or 500), status)
-                yield event
+            yield from events(response, doing)
         except (HTTPError, OSError) as exc:
             raise ClusterError(f"{doing} broke off: {exc}") from exc
-        except ValueError as exc:
-            raise ClusterError(f"{doing} broke off: it is not JSON that was answered.") from exc
         finally:
             response.close()
 
@@ -280,16 +275,6 @@ class Client:
 def _hung_up(exc: Exception) -> bool:
     """Return whether the other side closed the connection in the middle of TLS, which refuses nothing."""
     return any(isinstance(cause, ssl.SSLEOFError) for cause in (*exc.args, exc.__cause__))
-
-
-def _events(response: t.Any) -> Iterator[Json]:
-    rest = b""
-    for chunk in response.stream(65536, decode_content=True):
-        lines = (rest + chunk).split(b"\n")
-        rest = lines.pop()
-        for line in lines:
-            if line:
-                yield json.loads(line)
 
 
 def _as_status(raw: bytes) -> Json:

@@ -97,6 +97,8 @@ class Snapshot:
     crd_versions: Mapping[str, str] = dataclasses.field(default_factory=dict)
     crd_managers: Mapping[str, Manager] = dataclasses.field(default_factory=dict)
     pods: tuple[Pod, ...] = ()
+    #: The version of the list of pods: a watch from there on misses nothing.
+    pods_version: str = ""
     workloads: Mapping[WorkloadKey, Workload] = dataclasses.field(default_factory=dict)
     parents: Mapping[WorkloadKey, Owner] = dataclasses.field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()

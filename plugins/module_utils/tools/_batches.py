@@ -37,7 +37,7 @@ def carry_out(
 ) -> tuple[int, list[str]]:
     """Return how many batches were restarted before the time for it ended, and what others changed meanwhile."""
     everything = flat(order)
-    with Tracker(run.client, {workload.key for workload in everything}) as tracker:
+    with Tracker(run.client, {workload.key for workload in everything}, snapshot.pods_version) as tracker:
         pods = sum(workload.replicas for workload in everything)
         restarter = Restarter(run, snapshot, tracker, pods, resumed, choices)
         for number, batch in enumerate(order, 1):

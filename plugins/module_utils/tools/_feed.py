@@ -13,17 +13,43 @@ import time
 import typing as t
 from collections.abc import Callable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
     ApiError,
     ClusterError,
     ForbiddenError,
     GoneError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.client._events import Event
 
 WATCH_SECONDS = 60
 #: Without the right to watch, the right to list is enough, only slower.
 LIST_SECONDS = 3.0
+#: How long events are let gather: being woken by each costs more than reading it, and nobody looks more often.
+GATHER_SECONDS = 0.1
+#: An event that comes sooner was there already.
+AT_ONCE_SECONDS = 0.001
+#: Events that wait to be looked at, at most: of pods of 12 kB each.
+MOST = 500
+
+
+class Backlog:
+    """What happened to objects that nobody has looked at yet: of each object only what is newest is ever parsed."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, tuple[str, Event]] = {}
+
+    def put(self, event: Event) -> bool:
+        """Keep an event; returns whether so many wait that they must be looked at."""
+        before, dummy = self._waiting.get(event.uid, ("", event))
+        change = "ADDED" if before == "ADDED" and event.change == "MODIFIED" else event.change
+        self._waiting[event.uid] = change, event
+        return len(self._waiting) >= MOST
+
+    def take(self) -> list[tuple[str, Event]]:
+        """Return what happened to each object since the last call, and what it is now."""
+        found, self._waiting = list(self._waiting.values()), {}
+        return found
 
 
 @dataclasses.dataclass
@@ -36,7 +62,7 @@ class Feed:
 
     client: Client
     path: str
-    take: Callable[[str, Json], None]
+    take: Callable[[Event], None]
     relist: Callable[[], str] | None
     query: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     _version: str = ""
@@ -83,9 +109,16 @@ class Feed:
 
     def _watch(self) -> None:
         query = {"resource_version": self._version, "seconds": WATCH_SECONDS, **self.query}
+        asked: float | None = None
         for event in self.client.watch(self.path, **query):
-            self._version = event["object"]["metadata"]["resourceVersion"]
+            # what happened before the watch began is there with the first one
+            waited = asked is not None and time.monotonic() - asked >= AT_ONCE_SECONDS
             if self._stop:
                 return
-            if event["type"] != "BOOKMARK":
-                self.take(event["type"], event["object"])
+            if event.change != "BOOKMARK":
+                self.take(event)
+            # last, so that what could not be read comes again
+            self._version = event.version or self._version
+            if waited:
+                time.sleep(GATHER_SECONDS)
+            asked = time.monotonic()

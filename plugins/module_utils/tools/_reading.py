@@ -105,6 +105,7 @@ def fetch_snapshot(
                 f"Cluster {client.connection.label} shows no namespace kube-system: it cannot be identified."
             )
         identified(ids["kube-system"])
+        found, listed = running.result() if running else ((), "")
         snapshot = Snapshot(
             cluster_id=ids["kube-system"],
             kubernetes_version=str(version.get("gitVersion", "")),
@@ -112,7 +113,8 @@ def fetch_snapshot(
             namespaces=names,
             crd_versions={name_of(obj): written_by(obj) for job in crds for obj in job.result()},
             crd_managers={name_of(obj): manager_of(obj) for job in crds for obj in job.result()},
-            pods=running.result() if running else (),
+            pods=found,
+            pods_version=listed,
             around=around_from(around),
         )
         if enough and enough(snapshot):
@@ -128,10 +130,10 @@ def _namespace(obj: Json) -> Namespace:
     return Namespace(name_of(obj), labels_of(obj), annotations_of(obj), obj["metadata"].get("resourceVersion", ""))
 
 
-def fetch_pods(client: Client, namespace: str | None = None) -> tuple[Pod, ...]:
-    """Return the pods of one namespace or of all, reduced page by page so that memory stays small."""
-    path = f"{NAMESPACES}/{namespace}/pods" if namespace else "/api/v1/pods"
-    return tuple(client.collect(path, read_pod, doing="Reading pods")[0])
+def fetch_pods(client: Client) -> tuple[tuple[Pod, ...], str]:
+    """Return all pods, reduced page by page so that memory stays small, and the version of the list."""
+    found, version = client.collect("/api/v1/pods", read_pod, doing="Reading pods")
+    return tuple(found), version
 
 
 def _submit_above(pool: concurrent.futures.Executor, client: Client, kinds: Collection[str]) -> dict[str, t.Any]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import datetime
 import time
 import typing as t
@@ -41,6 +42,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._planned impor
     planned_snapshot,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
+
+PROOFS_AT_ONCE = 8
 
 SPEC = ArgumentSpec(
     {
@@ -96,10 +99,14 @@ def _prove_targets(run: Run, snapshot: Snapshot, found: Mapping[Workload, int]) 
             _prove.require(run.client, snapshot.mesh, snapshot.namespaces, revision)
     if run.check_mode:
         return
+
+    def prove(workload: Workload) -> None:
+        wanted = snapshot.verdict(workload.namespace, workload.template_labels).revision
+        _prove.require_injection(run.client, workload.namespace, workload.template_labels, wanted)
+
     first = {workload.namespace: workload for workload in sorted(found, key=lambda w: w.key, reverse=True)}
-    for namespace, workload in first.items():
-        wanted = snapshot.verdict(namespace, workload.template_labels).revision
-        _prove.require_injection(run.client, namespace, workload.template_labels, wanted)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=PROOFS_AT_ONCE) as pool:
+        list(pool.map(prove, first.values()))
 
 
 def run(run: Run) -> Outcome:

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private to meshops.istio. Follows workloads and their pods by watch, one per kind, for as long as a restart runs.
 
-The answers of the API server are reduced as they come in, and only pods of the batch that is under way are kept, so
-that neither requests nor memory grow with the number of pods.
+Only pods of the batch that is under way are kept, and of a pod that changed several times since somebody looked only
+what is newest is read, so that neither requests nor memory grow with the number of pods.
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ForbiddenError
+from ansible_collections.meshops.istio.plugins.module_utils.client._events import Event
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import name_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import PodState, read_pod_state
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import COLLECTIONS, ROLLOUT
-from ansible_collections.meshops.istio.plugins.module_utils.tools._feed import Feed
+from ansible_collections.meshops.istio.plugins.module_utils.tools._feed import Backlog, Feed
 
 Key = tuple[str, str, str]
 #: A Deployment says in a condition that its pods are refused; these kinds say it in events only.
@@ -39,29 +40,37 @@ class Tracked:
 
 
 class Tracker:
-    """The newest known object of each wanted workload; a context manager that ends its watches."""
+    """The newest known object of each wanted workload; a context manager that ends its watches.
 
-    def __init__(self, client: Client, wanted: set[Key]) -> None:
+    ``pods_version`` is that of the list of pods which the snapshot was made of.
+    """
+
+    def __init__(self, client: Client, wanted: set[Key], pods_version: str) -> None:
         self._client = client
         self._wanted = wanted
+        self._pods_version = pods_version
         self._objects: dict[Key, Json] = {}
         self._gone: set[str] = set()
         self._pods: dict[Key, dict[str, Tracked]] = {}
+        self._backlog = Backlog()
         #: UIDs of the pods that went before somebody followed them, and of those that the last list had.
         self._left: set[str] = set()
         self._listed: set[str] | None = None
         self._refusals: dict[Key, str] = {}
         self._touched: set[Key] = set()
-        self._changed = threading.Condition()
+        lock = threading.RLock()
+        self._changed = threading.Condition(lock)
+        #: Of a pod too, which is no reason to look at its workload.
+        self._heard = threading.Condition(lock)
         self._feeds: list[Feed] = []
 
     def __enter__(self) -> Tracker:
+        pods = Feed(self._client, self._place("pods"), self._put_pod, self._list_pods)
+        self._feeds.append(pods)
+        # first, so that what happened since the snapshot is known before the first batch begins
+        pods.start(self._pods_version)
         for kind in sorted({kind for dummy, kind, dummy_name in self._wanted}):
             self._feed(COLLECTIONS[kind], kind)
-        pods = Feed(self._client, self._place("pods"), self._take_pod, self._list_pods)
-        self._feeds.append(pods)
-        # what is there is known from the snapshot, so only what happens from now on counts
-        pods.start(pods.newest())
         if any(kind in SILENT for dummy, kind, dummy_name in self._wanted):
             events = Feed(self._client, self._place("events"), self._take_event, None, REFUSALS)
             # who may not read events waits for the timeout instead
@@ -78,7 +87,7 @@ class Tracker:
         feed = Feed(
             self._client,
             path,
-            lambda change, obj: self._take((obj["metadata"]["namespace"], kind, name_of(obj)), change, obj),
+            lambda event: self._take(kind, event.change, event.object),
             lambda: self._list(kind),
         )
         self._feeds.append(feed)
@@ -108,6 +117,7 @@ class Tracker:
         What is given was read before, so that what went since is left out.
         """
         with self._changed:
+            self._take_pods()
             self._pods = {key: self._pods.get(key, {}) for key in keys}
             for known in self._pods.values():
                 for one in known.values():
@@ -123,17 +133,20 @@ class Tracker:
     def pods_of(self, key: Key) -> list[Tracked]:
         """Return the known pods of a followed workload."""
         with self._changed:
+            self._take_pods()
             return list(self._pods.get(key, {}).values())
 
     def refusal(self, key: Key) -> str | None:
         """Return why no pod of a followed workload can be created, unless one could since."""
         with self._changed:
+            if key in self._refusals:
+                self._take_pods()
             return self._refusals.get(key)
 
     def wait(self, seconds: float) -> None:
         """Return when something changed, or after some seconds."""
-        with self._changed:
-            self._changed.wait(seconds)
+        with self._heard:
+            self._heard.wait(seconds)
 
     def touched(self, seconds: float) -> set[Key]:
         """Return the workloads that something was heard of since the last call, or is within some seconds."""
@@ -146,6 +159,7 @@ class Tracker:
     def _touch(self, keys: Iterable[Key]) -> None:
         self._touched.update(keys)
         self._changed.notify_all()
+        self._heard.notify_all()
 
     def _list(self, kind: str) -> str:
         def wanted(obj: Json) -> tuple[Key, Json] | None:
@@ -169,6 +183,8 @@ class Tracker:
         # of all, because the next batch may begin meanwhile
         found, version = list_states(self._client, self._place("pods"), self._wanted)
         with self._changed:
+            # the list is newer
+            self._backlog.take()
             self._listed, self._left = {state.pod.uid for dummy, state in found}, set()
             for key, known in self._pods.items():
                 there = {state.pod.uid: state for owner, state in found if owner == key}
@@ -179,7 +195,8 @@ class Tracker:
             self._touch(self._pods)
         return version
 
-    def _take(self, key: Key, change: str, obj: Json) -> None:
+    def _take(self, kind: str, change: str, obj: Json) -> None:
+        key = (obj["metadata"]["namespace"], kind, name_of(obj))
         if key not in self._wanted:
             return
         with self._changed:
@@ -193,19 +210,26 @@ class Tracker:
                 self._objects[key] = obj
             self._touch([key])
 
-    def _take_pod(self, change: str, obj: Json) -> None:
+    def _put_pod(self, event: Event) -> None:
         with self._changed:
-            key, uid = key_of_owner(obj, self._wanted), obj["metadata"].get("uid", "")
-            if key is None:
-                return
-            if key not in self._pods:
-                self._left.update([uid] if change == "DELETED" else ())
-                return
-            if change == "DELETED":
-                self._pods[key].pop(uid, None)
-            else:
-                self._keep(key, read_pod_state(obj), new=change == "ADDED")
-            self._touch([key])
+            if self._backlog.put(event):
+                self._take_pods()
+            self._heard.notify_all()
+
+    def _take_pods(self) -> None:
+        for change, event in self._backlog.take():
+            self._take_pod(change, event.uid, event.object)
+
+    def _take_pod(self, change: str, uid: str, obj: Json) -> None:
+        key = key_of_owner(obj, self._wanted)
+        if key is None:
+            return
+        if key not in self._pods:
+            self._left.update([uid] if change == "DELETED" else ())
+        elif change == "DELETED":
+            self._pods[key].pop(uid, None)
+        else:
+            self._keep(key, read_pod_state(obj), new=change == "ADDED")
 
     def _keep(self, key: Key, state: PodState, *, new: bool) -> None:
         known = self._pods[key].get(state.pod.uid)
@@ -216,11 +240,12 @@ class Tracker:
         if state.pod.deleting and not known.leaving_since:
             known.leaving_since = time.monotonic()
 
-    def _take_event(self, change: str, obj: Json) -> None:
+    def _take_event(self, event: Event) -> None:
+        obj = event.object
         about = obj.get("involvedObject") or {}
         key = (str(about.get("namespace")), str(about.get("kind")), str(about.get("name")))
         with self._changed:
-            if change != "DELETED" and key in self._pods and key not in self._refusals:
+            if event.change != "DELETED" and key in self._pods and key not in self._refusals:
                 self._refusals[key] = str(obj.get("message") or "")
                 self._touch([key])
 

@@ -23,7 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker impor
 PATIENCE_SECONDS = 3.0
 #: Events come in crowds; looking at each by itself costs more than it tells.
 LOOK_SECONDS = 0.2
-#: What nothing is heard of is looked at too, as a pod can be late without an event.
+#: Pods cost more to look at than workloads; and what nothing is heard of can be late without an event.
 EVERYTHING_SECONDS = 1.0
 
 
@@ -65,12 +65,15 @@ class Waiting:
             if everything:
                 looked = time.monotonic()
                 names = [f"{workload.namespace}/{workload.name}" for workload in waiting]
-                ready = self._ready(batch) if waiting else sum(workload.replicas for workload in batch)
+                ready = self._ready(waiting) + sum(w.replicas for w in batch if w.key in finished)
                 self.progress.step(label, len(batch) - len(waiting), len(batch), ready, names)
                 if not waiting:
                     return self.progress.rest()
             problems = [
-                problem for workload in look if workload.key not in finished for problem in self._failed(workload)
+                problem
+                for workload in look
+                if workload.key not in finished
+                for problem in self._failed(workload) or (self._broken_pods(workload) if everything else ())
             ]
             if problems:
                 raise self.error(f"{label} failed", problems)
@@ -78,8 +81,9 @@ class Waiting:
                 problems = [problem for workload in waiting for problem in self._unfinished(workload)]
                 raise self.error(f"{label} did not complete within {timeout:.0f} s", problems)
             if waiting:
-                touched = self.tracker.touched(min(0.5, max(LOOK_SECONDS, deadline - time.monotonic())))
+                # in this order, so that the last event is looked at as soon as it comes
                 time.sleep(LOOK_SECONDS)
+                touched = self.tracker.touched(min(0.5, max(LOOK_SECONDS, deadline - time.monotonic())))
             everything = not waiting or time.monotonic() - looked >= EVERYTHING_SECONDS
 
     def error(self, sentence: str, problems: Iterable[Problem]) -> RolloutError:
@@ -105,6 +109,7 @@ class Waiting:
             self.run.progress(f"{workload} was changed by {who} meanwhile; waiting for that rollout")
 
     def _failed(self, workload: Workload) -> list[Problem]:
+        """Return what the workload itself shows."""
         obj = self.tracker.get(workload.key)
         if obj is None:
             return [Problem(workload, Trouble("Deleted", "it was deleted meanwhile"))]
@@ -119,7 +124,7 @@ class Waiting:
             return [Problem(workload, own)]
         if own is None:
             self._since = {key: since for key, since in self._since.items() if key[0] != workload.key}
-        return self._broken_pods(workload)
+        return []
 
     def _lasts(self, key: Key, reason: str) -> bool:
         return time.monotonic() - self._since.setdefault((key, reason), time.monotonic()) >= PATIENCE_SECONDS

@@ -173,6 +173,7 @@ def snapshot_of(objects: Iterable[Json], **over: t.Any) -> Snapshot:
         "mesh": mesh_of(objects),
         "namespaces": {found.name: found for found in map(namespace_of, of_kind(objects, "Namespace"))},
         "pods": tuple(map(read_pod, of_kind(objects, "Pod"))),
+        "pods_version": "1",
         "workloads": {found.key: found for found in rolled},
         "parents": parents,
         "budgets": tuple(budgets),

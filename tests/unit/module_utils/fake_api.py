@@ -221,10 +221,14 @@ class FakeApi:
         ]
         if "watch" in seen.query:
             time.sleep(0.02)
-            news = stream(*self._news(seen.path, inside))
+            news = stream(*self._news(seen.path, inside, self._listed(kind, namespace)))
             return news if news.chunks else Answer(chunks=(b"\n",))
         if name is None:
             self._news(seen.path, inside)
+            if namespace is None:
+                # who lists all may watch one namespace from there on
+                for path in [path for path in self._shown if path.endswith(f"/{found[3]}") and path != seen.path]:
+                    del self._shown[path]
             selector = seen.query.get("labelSelector", "")
             items = [obj for obj in inside if _selected(obj, selector)]
             if (kind, selector) == ("Pod", "app=istiod"):
@@ -237,11 +241,17 @@ class FakeApi:
             self.objects.remove(obj)
         return self._patch(obj, seen) if seen.method == "PATCH" else Answer(obj)
 
-    def _news(self, path: str, inside: list[b.Json]) -> list[b.Json]:
+    def _listed(self, kind: str, namespace: str | None) -> dict[str, str] | None:
+        """What a list of all namespaces showed of one, if there was such a list."""
+        shown = self._shown.get("/".join(KINDS[kind]))
+        inside = f"{namespace}/" if namespace else ""
+        return None if shown is None else {key: text for key, text in shown.items() if key.startswith(inside)}
+
+    def _news(self, path: str, inside: list[b.Json], listed: dict[str, str] | None = None) -> list[b.Json]:
         """What happened in a collection since it was last listed or watched: one event for each object."""
         now = {_identity(obj): json.dumps(obj) for obj in inside}
         # what a test scripted a list for is known
-        before = self._shown.get(path, now)
+        before = self._shown.get(path, now if listed is None else listed)
         self._shown[path] = now
         gone = [("DELETED", text) for key, text in before.items() if key not in now]
         changed = [

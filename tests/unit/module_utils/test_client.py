@@ -227,7 +227,7 @@ def test_only_metadata_is_asked_for_where_it_is_enough(api: FakeApi, metadata: b
 def watch(client: Client) -> list[tuple[str, str]]:
     """Type and name of all events of one watch."""
     events = client.watch(PODS, resource_version="7", seconds=1)
-    return [(event["type"], event["object"]["metadata"]["name"]) for event in events]
+    return [(event.change, event.object["metadata"]["name"]) for event in events]
 
 
 def event(change: str, name: str) -> bytes:

@@ -207,6 +207,23 @@ def test_an_istiod_that_cannot_be_asked_stops(api: FakeApi, monkeypatch: pytest.
     assert "connected: No istiod is ready to tell." in fails(api, connected=True)
 
 
+def test_a_pod_that_went_before_it_could_be_watched_is_asked_for_by_no_gate(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Such as one that was evicted between the reading of the cluster and the first batch."""
+    injected = api.injected
+
+    def evicted(namespace: str, pod: b.Json) -> b.Json:
+        # the proof of the revision comes between the two
+        for obj in b.of_kind(api.objects, "Pod"):
+            if obj["metadata"]["name"] == "web-abc-0":
+                obj["metadata"].update(name="web-abc-1", uid="its successor")
+        return injected(namespace, pod)
+
+    monkeypatch.setattr(api, "injected", evicted)
+    assert not restart(api, connected=True).get("failed")
+
+
 def later(api: FakeApi, change: Callable[[b.Json], None]) -> Callable[[b.Json], None]:
     """A rollout that completes, and something that happens to its pods a moment after."""
 

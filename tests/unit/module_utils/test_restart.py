@@ -17,6 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain import _pods
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import RESTARTED_AT, Workload
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _restart, _waiting
+from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import fetch_pods
 from ansible_collections.meshops.istio.plugins.module_utils.tools._restart import Restarter
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker
@@ -45,7 +46,7 @@ class Batch:
         run.params = {**run.params, "batch_timeout": timeout}
         snapshot = b.snapshot_of(CLUSTER)
         self.workloads: list[Workload] = [found for found in snapshot.workloads.values() if found.name in names]
-        self.tracker = Tracker(run.client, {workload.key for workload in self.workloads})
+        self.tracker = Tracker(run.client, {w.key for w in self.workloads}, fetch_pods(run.client)[1])
         self.restarter = Restarter(run, snapshot, self.tracker)
 
     def fails(self) -> RolloutError:

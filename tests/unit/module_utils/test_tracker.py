@@ -7,12 +7,14 @@
 from __future__ import annotations
 
 import copy
+import json
 import time
 import typing as t
 from collections.abc import Callable, Iterator
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._events import Event
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _feed, _tracker
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker
@@ -57,11 +59,11 @@ def follow(api: FakeApi, *answers: Answer) -> Tracker:
     """A tracker whose first list is followed by some watch answers."""
     listed = {"metadata": {"resourceVersion": "1"}, "items": list(api.objects)}
     api.script("GET", PATH, Answer(listed), *answers)
-    return Tracker(api.client(), {KEY})
+    return Tracker(api.client(), {KEY}, "1")
 
 
 def test_it_starts_with_what_is_there(api: FakeApi) -> None:
-    with Tracker(api.client(), {KEY}) as tracker:
+    with Tracker(api.client(), {KEY}, "1") as tracker:
         assert generation(tracker) == 1
         assert tracker.get(("shop", "Deployment", "other")) is None
 
@@ -79,7 +81,7 @@ def test_a_deletion_is_noticed(api: FakeApi) -> None:
 def test_the_deletion_of_a_namesake_of_before_is_none(api: FakeApi) -> None:
     with follow(api, stream(version(2, "DELETED", uid="a namesake"), version(3))) as tracker:
         assert soon(tracker, lambda: generation(tracker) == 3)
-        tracker._take(KEY, "DELETED", version(4, uid="a namesake")["object"])
+        tracker._take("Deployment", "DELETED", version(4, uid="a namesake")["object"])
         assert generation(tracker) == 3
 
 
@@ -95,23 +97,32 @@ def test_a_watch_that_is_quicker_than_the_answer_of_a_write_is_believed(api: Fak
     with follow(api, stream()) as tracker:
         done = version(5)["object"]
         done["status"]["observedGeneration"] = 5
-        tracker._take(KEY, "MODIFIED", done)
+        tracker._take("Deployment", "MODIFIED", done)
         tracker.put(KEY, version(5)["object"])
         assert tracker.get(KEY) == done
+
+
+def test_an_event_that_cannot_be_read_comes_again(api: FakeApi) -> None:
+    head = '{"type":"MODIFIED","object":{"kind":"Deployment","apiVersion":"apps/v1","metadata":'
+    broken = head + '{"name":"web","namespace":"shop","uid":"uid-shop-web","resourceVersion":"7",{"error":{}}'
+    with follow(api, Answer(chunks=(broken.encode() + b"\n",)), stream(version(8))) as tracker:
+        assert soon(tracker, lambda: generation(tracker) == 8)
+    watched = [seen.query["resourceVersion"] for seen in api.seen if seen.path == PATH and "watch" in seen.query]
+    assert watched[:2] == ["1", "1"]
 
 
 def test_an_event_from_before_our_own_write_does_not_hide_it(api: FakeApi) -> None:
     with follow(api, stream()) as tracker:
         tracker.put(KEY, version(5)["object"])
-        tracker._take(KEY, "MODIFIED", version(4)["object"])
+        tracker._take("Deployment", "MODIFIED", version(4)["object"])
         assert generation(tracker) == 5
-        tracker._take(KEY, "MODIFIED", version(1, uid="a namesake")["object"])
+        tracker._take("Deployment", "MODIFIED", version(1, uid="a namesake")["object"])
         assert generation(tracker) == 1
 
 
 def test_a_list_from_before_our_own_write_does_not_hide_it(api: FakeApi) -> None:
     """Else the rollout of before, which is complete, would pass for ours."""
-    tracker = Tracker(api.client(), {KEY})
+    tracker = Tracker(api.client(), {KEY}, "1")
     tracker.put(KEY, version(5)["object"])
     items = [[version(4)["object"]], []]
     api.script("GET", PATH, *(Answer({"metadata": {"resourceVersion": "6"}, "items": found}) for found in items))
@@ -141,6 +152,11 @@ def pod_event(name: str, change: str = "ADDED", at: int = 2, owner: str = "web-a
     return {"type": change, "object": obj}
 
 
+def event_of(event: b.Json) -> Event:
+    """An event as a watch tells it."""
+    return Event(json.dumps(event).encode(), "Watching")
+
+
 def known(tracker: Tracker) -> dict[str, bool]:
     """The pods of Deployment web, and whether they are new."""
     return {one.state.pod.name: one.new for one in tracker.pods_of(KEY)}
@@ -148,8 +164,8 @@ def known(tracker: Tracker) -> dict[str, bool]:
 
 def following(api: FakeApi, *answers: Answer, before: tuple[str, ...] = ()) -> Tracker:
     """A tracker of the pods of Deployment web; its watch of pods gets some answers."""
-    api.script("GET", PODS, Answer({"metadata": {"resourceVersion": "1"}, "items": []}), *answers)
-    tracker = Tracker(api.client(), {KEY})
+    api.script("GET", PODS, *answers)
+    tracker = Tracker(api.client(), {KEY}, "1")
     tracker.follow([KEY], [(KEY, read_pod(b.pod(name))) for name in before])
     return tracker
 
@@ -165,6 +181,41 @@ def test_pods_of_before_are_not_new_and_all_can_go(api: FakeApi) -> None:
     )
     with following(api, events, before=("web-1", "web-2")) as it:
         assert soon(it, lambda: known(it) == {"web-1": False})
+
+
+def test_only_the_newest_of_a_pod_is_looked_at(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, looked = _tracker.read_pod_state, list[str]()
+    monkeypatch.setattr(_tracker, "read_pod_state", lambda obj: looked.append(obj["metadata"]["name"]) or read(obj))
+    changes = [
+        ("web-1", "MODIFIED"), ("web-2", "MODIFIED"), ("web-2", "DELETED"), ("web-8", "ADDED"), ("web-8", "MODIFIED"),
+        ("web-8", "MODIFIED"), ("web-9", "ADDED"), ("web-9", "DELETED"),
+    ]  # fmt: skip
+    it = following(api, before=("web-1", "web-2"))
+    for at, (name, change) in enumerate(changes):
+        it._put_pod(event_of(pod_event(name, change, at=at)))
+    assert known(it) == {"web-1": False, "web-8": True}
+    assert looked == ["web-1", "web-8"]
+
+
+def test_events_that_nobody_looks_at_do_not_pile_up(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause between two batches can take an hour."""
+    monkeypatch.setattr(_feed, "MOST", 3)
+    it = following(api)
+    waiting = []
+    for at in range(7):
+        it._put_pod(event_of(pod_event(f"web-{at}")))
+        waiting.append(len(it._backlog._waiting))
+    assert waiting == [1, 2, 0, 1, 2, 0, 1]
+    assert len(known(it)) == 7
+
+
+def test_what_happened_before_a_batch_is_no_work_of_it(api: FakeApi) -> None:
+    it = following(api)
+    it.follow([OTHER])
+    it._put_pod(event_of(pod_event("web-8")))
+    it.follow([KEY])
+    it._put_pod(event_of(pod_event("web-9")))
+    assert known(it) == {"web-9": True}
 
 
 def test_a_watch_of_pods_that_breaks_off_goes_on_where_it_was(api: FakeApi) -> None:
@@ -187,6 +238,25 @@ def test_pods_are_listed_when_they_cannot_be_watched(
         assert soon(it, lambda: known(it) == {"web-1": False, "web-9": True})
 
 
+def test_events_gather_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever had to wait for an event lets more of them come before the next one is read."""
+    now, slept = [0.0], list[tuple[int, float]]()
+    gaps = [5.0, 0.0, 0.5, 0.0, 0.0, 0.5]
+
+    class Quiet:
+        def watch(self, *dummy: t.Any, **query: t.Any) -> Iterator[Event]:
+            for at, gap in enumerate(gaps):
+                now[0] += gap
+                yield event_of(pod_event(f"web-{at}", at=at))
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    taken = list[Event]()
+    feed = _feed.Feed(t.cast("t.Any", Quiet()), PODS, taken.append, None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: slept.append((len(taken), seconds)))
+    feed._watch()
+    assert slept == [(3, _feed.GATHER_SECONDS), (6, _feed.GATHER_SECONDS)]
+
+
 def test_the_pods_of_the_batch_before_are_forgotten(api: FakeApi) -> None:
     with following(api, before=("web-1",)) as it:
         it.follow([("shop", "Deployment", "other")])
@@ -197,8 +267,8 @@ def test_pods_that_went_before_their_batch_began_are_no_part_of_it(api: FakeApi)
     """An hour may lie between the reading of the cluster and the last batch."""
     events = stream(pod_event("x", "DELETED", owner="other-abc"), pod_event("web-9"))
     before = [(OTHER, read_pod(b.pod(name, owner=("ReplicaSet", "other-abc")))) for name in ("x", "y")]
-    api.script("GET", PODS, Answer({"metadata": {"resourceVersion": "1"}, "items": []}), events)
-    tracker = Tracker(api.client(), {KEY, OTHER})
+    api.script("GET", PODS, events)
+    tracker = Tracker(api.client(), {KEY, OTHER}, "1")
     tracker.follow([KEY])
     with tracker as it:
         assert soon(it, lambda: known(it) == {"web-9": True})
@@ -209,8 +279,8 @@ def test_pods_that_went_before_their_batch_began_are_no_part_of_it(api: FakeApi)
 def test_pods_that_went_while_nothing_could_be_watched_are_no_part_of_a_batch(api: FakeApi) -> None:
     before = [(OTHER, read_pod(b.pod(name, owner=("ReplicaSet", "other-abc")))) for name in ("x", "y")]
     api.objects += [b.pod("y", owner=("ReplicaSet", "other-abc")), b.pod("web-9")]
-    api.script("GET", PODS, Answer({"metadata": {"resourceVersion": "1"}, "items": []}), failure(410))
-    tracker = Tracker(api.client(), {KEY, OTHER})
+    api.script("GET", PODS, failure(410))
+    tracker = Tracker(api.client(), {KEY, OTHER}, "1")
     tracker.follow([KEY])
     with tracker as it:
         assert soon(it, lambda: known(it) == {"web-9": True})
@@ -249,11 +319,11 @@ def test_the_time_of_leaving_is_that_of_the_first_sight(api: FakeApi) -> None:
     with following(api, stream(pod_event("web-9"), leaving[0])) as it:
         assert soon(it, lambda: any(one.leaving_since for one in it.pods_of(KEY)))
         first = it.pods_of(KEY)[0].leaving_since
-        it._take_pod("MODIFIED", leaving[1]["object"])
+        it._take_pod("MODIFIED", it.pods_of(KEY)[0].state.pod.uid, leaving[1]["object"])
         assert it.pods_of(KEY)[0].leaving_since == first
 
 
 def test_pods_of_several_namespaces_have_one_watch(api: FakeApi) -> None:
-    with Tracker(api.client(), {KEY, ("other", "Deployment", "web")}):
+    with Tracker(api.client(), {KEY, ("other", "Deployment", "web")}, "1"):
         pass
     assert {seen.path for seen in api.seen if seen.path.endswith("pods")} == {"/api/v1/pods"}
