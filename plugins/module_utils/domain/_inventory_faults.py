@@ -61,8 +61,10 @@ def faults(
         return own
     found: dict[str, list[str]] = collections.defaultdict(list)
     for name, variables in clusters.items():
-        mistakes = [] if played is None else _mistakes(variables, played)
-        for sentence in [*_of_one(variables, known), *_padded({**(played or {}), **variables}, known), *mistakes]:
+        # a view of both, as a copy would evaluate every variable of the host
+        given = collections.ChainMap(t.cast("t.Any", variables), t.cast("t.Any", played or {}))
+        mistakes = [] if played is None else _mistakes(given)
+        for sentence in [*_of_one(variables, known), *_padded(given, known), *mistakes]:
             found[sentence].append(name)
     sentences = [f"{sentence}{_where(names, len(clusters))}" for sentence, names in found.items()]
     return sentences if shared is None else [*sentences, *_unnamed(clusters, shared), *_twice(clusters, shared)]
@@ -90,17 +92,15 @@ def _of_one(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
 def _padded(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
     """Spaces around a text stay unseen in a survey, and are right around the parts of a list or a mapping only."""
     one_piece = {*known["text"], *(name for name, (kind, dummy) in VARIABLES.items() if kind not in PARTS)}
-    for name in sorted(one_piece & variables.keys()):
-        value = variables[name]
+    for name in sorted(one_piece):
+        value = variables.get(name)
         if isinstance(value, str) and value != value.strip():
             yield f"Variable {name} begins or ends with a space or a line break; give it without."
 
 
-def _mistakes(variables: Variables, played: Variables) -> Iterator[str]:
+def _mistakes(variables: Variables) -> Iterator[str]:
     """What an upgrade cannot do without, and what it cannot do together."""
-    version, percent, finalize, by_default = (
-        variables[name] if name in variables else played.get(name) for name in (VERSION, PERCENT, FINALIZE, BY_DEFAULT)
-    )
+    version, percent, finalize, by_default = map(variables.get, (VERSION, PERCENT, FINALIZE, BY_DEFAULT))
     if not RELEASE.fullmatch(str(version or "").strip()):
         yield f"Variable {VERSION} is {version or 'missing'}; give the target version, such as 1.31.0."
     retires = by_default if finalize in (None, "") else finalize

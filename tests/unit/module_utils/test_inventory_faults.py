@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import re
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,19 @@ def test_a_sound_fleet_has_no_fault() -> None:
 @pytest.mark.parametrize("name", GIVEN)
 def test_an_empty_survey_value_is_not_given(name: str) -> None:
     assert faults({"a": {**A, "istio_kubeconfig": "/a"} | ({} if name in A else {name: ""})}, KNOWN, {}) == []
+
+
+class Lazy(collections.UserDict[str, Any]):
+    """Variables of a host, which are evaluated when they are read."""
+
+    def __getitem__(self, key: str) -> Any:
+        assert key.startswith("istio_"), f"{key} is no business of ours, and may ask a vault"
+        return super().__getitem__(key)
+
+
+def test_a_variable_of_somebody_else_is_not_evaluated() -> None:
+    clusters = {"a": Lazy({"istio_host": "https://x", "db_password": "{{ lookup('vault') }}"})}
+    assert faults(clusters, KNOWN, {}, {"istio_version": "1.31.0"}, "canary", {}) == []
 
 
 @pytest.mark.parametrize("space", [" ", "\n", "\t"])
