@@ -54,7 +54,7 @@ _raw:
 """
 
 import typing as t
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
@@ -64,7 +64,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._given import
     FINALIZE_BY_DEFAULT,
     VARIABLES,
     all_given,
-    given,
+    one_given,
 )
 
 CLUSTER_OPTIONS = "cluster_options"
@@ -85,14 +85,14 @@ class LookupModule(LookupBase):
         return [
             cluster_options(read(ASKED))
             if term == CLUSTER_OPTIONS
-            else given(read([term]).get(term), term, *_kind(term))
+            else one_given(_known(term), read((term, FINALIZE_BY_DEFAULT)))
             for term in terms
         ]
 
 
-def _kind(name: str) -> tuple[str | Sequence[str], t.Any]:
+def _known(name: str) -> str:
     if name not in VARIABLES:
         raise AnsibleError(
             f"There is no variable {name} with a type; give {CLUSTER_OPTIONS} or one of {', '.join(VARIABLES)}."
         )
-    return VARIABLES[name]
+    return name

@@ -17,8 +17,10 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.domain._given import (
     FINALIZE,
     FINALIZE_BY_DEFAULT,
+    PERCENT,
+    STRATEGY,
     VARIABLES,
-    given,
+    one_given,
 )
 
 #: Options of the action group, and the variables that give them: the first that has a value counts.
@@ -37,14 +39,14 @@ CLUSTER = {
 RUN = {
     "who": ("istio_who", "awx_user_name", "tower_user_name"),
     "job": ("awx_job_id", "tower_job_id"),
-    "strategy": ("istio_strategy",),
+    "strategy": (STRATEGY,),
     "version": ("istio_version",),
     "revision": ("istio_target_revision",),
     "phase": ("role_name",),
     "lock_seconds": ("istio_lock_seconds",),
     "break_lock": ("istio_break_lock",),
 }
-STRATEGY, PERCENT, TAGS, SKIPPED = "istio_strategy", "istio_percent", "ansible_run_tags", "ansible_skip_tags"
+TAGS, SKIPPED = "ansible_run_tags", "ansible_skip_tags"
 #: All that decides what a run leads to.
 DECIDING = (
     STRATEGY,
@@ -87,11 +89,8 @@ def cluster_options(variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def _first(options: Mapping[str, tuple[str, ...]], variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
     found = {option: [variables.get(name) for name in names] for option, names in options.items()}
-    return {
-        option: value
-        for option, values in found.items()
-        if (value := next((one for one in values if one is not None and str(one) != ""), None)) is not None
-    }
+    given = {option: [value for value in values if value not in (None, "")] for option, values in found.items()}
+    return {option: values[0] for option, values in given.items() if values}
 
 
 def wanted(variables: Mapping[str, t.Any]) -> str:
@@ -110,8 +109,7 @@ def wanted(variables: Mapping[str, t.Any]) -> str:
 
 
 def _typed(name: str, variables: Mapping[str, t.Any]) -> t.Any:
+    if name in VARIABLES:
+        return one_given(name, variables)
     value = variables.get(name)
-    if name not in VARIABLES:
-        return "" if value is None else str(value).strip()
-    kind, default = VARIABLES[name]
-    return given(value, name, kind, variables.get(FINALIZE_BY_DEFAULT, False) if name == FINALIZE else default)
+    return "" if value is None else str(value).strip()

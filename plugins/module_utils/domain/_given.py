@@ -156,6 +156,7 @@ VARIABLES: dict[str, tuple[str | Sequence[str], t.Any]] = {
 }
 #: Whether a playbook finalizes where nobody says so.
 FINALIZE, FINALIZE_BY_DEFAULT = "istio_finalize", "istio_finalize_by_default"
+STRATEGY, PERCENT = "istio_strategy", "istio_percent"
 
 
 def problem(name: str, value: t.Any) -> str:
@@ -167,14 +168,22 @@ def problem(name: str, value: t.Any) -> str:
     return ""
 
 
+def one_given(name: str, variables: Mapping[str, t.Any]) -> t.Any:
+    """Return one of VARIABLES in its type, or its default; that of finalize is a matter of the playbook.
+
+    Raises:
+        ParameterError: it cannot be what it should be.
+    """
+    kind, default = VARIABLES[name]
+    return given(
+        variables.get(name), name, kind, variables.get(FINALIZE_BY_DEFAULT, False) if name == FINALIZE else default
+    )
+
+
 def all_given(variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """Return every variable in its type, by its name without the prefix.
 
     Raises:
         ParameterError: one cannot be what it should be.
     """
-    defaults = {FINALIZE: variables.get(FINALIZE_BY_DEFAULT, False)}
-    return {
-        name.removeprefix("istio_"): given(variables.get(name), name, kind, defaults.get(name, default))
-        for name, (kind, default) in VARIABLES.items()
-    }
+    return {name.removeprefix("istio_"): one_given(name, variables) for name in VARIABLES}

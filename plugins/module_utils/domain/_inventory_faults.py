@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.domain._given import (
     FINALIZE,
     PARTS,
+    PERCENT,
     VARIABLES,
     WORDS,
     form,
@@ -31,7 +32,7 @@ PREFIX = "istio_"
 OTHERS = "istio_other_variables"
 #: What names a cluster; for a kubeconfig and a context only both together do.
 NAMES = ("kubeconfig", "context", "host")
-VERSION, PERCENT = "istio_version", "istio_percent"
+VERSION = "istio_version"
 RELEASE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z][0-9A-Za-z.-]*)?")
 
 

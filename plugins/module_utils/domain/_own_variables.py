@@ -11,7 +11,8 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterator, Mapping
 
-STRATEGY = "istio_strategy"
+from ansible_collections.meshops.istio.plugins.module_utils.domain._given import STRATEGY
+
 #: Variables of plays and tasks, and the documented one that leads to what somebody who gives them may want.
 SET: dict[str, str] = {
     "istio_accepted_codes": "istio_allow",

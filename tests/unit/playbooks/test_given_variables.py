@@ -77,13 +77,14 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         "not-by-default": {"istio_finalize_by_default": True, "istio_finalize": "false"},
         "wrong": {"istio_wave_size": "five"},
     }
-    options, serial = (f"lookup('meshops.istio.given', '{term}')" for term in ("cluster_options", "istio_serial"))
+    terms = {"options": "cluster_options", "serial": "istio_serial", "finalize": "istio_finalize"}
+    more = ", ".join(f"'{name}': lookup('meshops.istio.given', '{term}')" for name, term in terms.items())
     tasks = [
         {"name": "Check", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "given.yml")},
         {"name": "Show", "ansible.builtin.debug": {"msg": "{{ istio_given | to_json }}"}},
         {
             "name": "Show more",
-            "ansible.builtin.debug": {"msg": f"{{{{ {{'options': {options}, 'serial': {serial}}} | to_json }}}}"},
+            "ansible.builtin.debug": {"msg": f"{{{{ {{{more}}} | to_json }}}}"},
         },
     ]
     plays = [{"name": "Read", "vars": {"awx_user_name": "ada"}, "tasks": tasks}]
@@ -127,6 +128,8 @@ def test_an_empty_answer_leaves_a_playbook_its_own_default(answers: dict[str, li
 
 def test_one_variable_is_read_by_its_name(answers: dict[str, list[str]]) -> None:
     assert [read(answers, host)["serial"] for host in ("nothing", "texts")] == ["100%", "7%"]
+    by_default = [read(answers, host)["finalize"] for host in ("nothing", "by-default", "not-by-default")]
+    assert by_default == [False, True, False]
 
 
 def test_options_of_the_cluster_have_no_empty_answer(answers: dict[str, list[str]]) -> None:
