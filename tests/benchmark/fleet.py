@@ -26,6 +26,7 @@ from benchmark.mirror import Mirror
 from benchmark.restart import peak
 from integration.processes import descendants
 from integration.support import (
+    ANSIBLE_PLAYBOOK,
     CANARY,
     CHECKOUT,
     NEW_VERSION,
@@ -54,7 +55,6 @@ KINDS = (
     ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", None),
     ("apps/v1", "Deployment", "istio-system"),
 )
-ANSIBLE_PLAYBOOK = (str(Path(sys.executable).parent / "ansible-playbook"),)
 #: The package that carries kubernetes.core, and how its files are found in it.
 ANSIBLE, CORE = "ansible==12.3.0", "ansible_collections/kubernetes/core/"
 
@@ -111,10 +111,8 @@ class Bench:
 
     def tasks(self, book: str) -> int:
         """How many tasks a playbook has for each cluster, as far as it tells before it runs (includes count as one)."""
-        command, environment = (
-            [*ANSIBLE_PLAYBOOK, "-i", "cluster,", "--list-tasks", book],
-            self._environment(self.folder),
-        )
+        command = [ANSIBLE_PLAYBOOK, "-i", "cluster,", "--list-tasks", book]
+        environment = self._environment(self.folder / "record")
         told = subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, check=True)
         return sum("\tTAGS: " in line and not line.startswith("  play ") for line in told.stdout.splitlines())
 
@@ -126,7 +124,7 @@ class Bench:
         path = book if isinstance(book, str) else str(self.folder / "play.yml")
         if not isinstance(book, str):
             Path(path).write_text(json.dumps(book), encoding="utf-8")
-        command, environment = [*ANSIBLE_PLAYBOOK, "-i", str(listed), path], self._environment(record)
+        command, environment = [ANSIBLE_PLAYBOOK, "-i", str(listed), path], self._environment(record)
         began, largest = time.monotonic(), 0
         with log.open("w", encoding="utf-8") as out:
             process = subprocess.Popen(

@@ -30,6 +30,7 @@ Json = dict[str, Any]
 VERSION, REVISION = "1.30.3", "1-30-3"
 NEW_VERSION, NEW_REVISION = "1.31.0", "1-31-0"
 UNREVISIONED = "default"
+ANSIBLE_PLAYBOOK = str(Path(sys.executable).parent / "ansible-playbook")
 CANARY = "meshops.istio.canary"
 CHECKOUT = Path(__file__).resolve().parents[2]
 PLUGINS = Path(__file__).resolve().parent / "plugins"
@@ -220,7 +221,7 @@ class Desk:
         variables = {"istio_skip_done": False, **variables}
         if playbook == CANARY:
             variables = {"istio_version": NEW_VERSION, **variables}
-        command = [str(Path(sys.executable).parent / "ansible-playbook"), "-i", str(listed), playbook, *flags]
+        command = [ANSIBLE_PLAYBOOK, "-i", str(listed), playbook, *flags]
         with log.open("w", encoding="utf-8") as handle:
             process = subprocess.Popen(
                 [*command, "-e", json.dumps(variables)],
