@@ -135,6 +135,10 @@ options:
           - A digest of all that decides what the run leads to. A later run with the same one is told by
             RV(meshops.istio.istio_info#module:settled) whether it would find nothing to do.
         type: str
+      undoes:
+        description:
+          - For a rollback, the run that it undoes. By default the last one that was no rollback.
+        type: str
       phase:
         description:
           - Part of the run that the task belongs to.

@@ -55,13 +55,18 @@ options:
         default: []
       restored:
         description:
-          - Whether O(planned.namespaces) would have been given their labels from before their last move back.
+          - Whether O(planned.namespaces) would have been given their labels from before O(planned.run_id) back.
         type: bool
         default: false
       restored_tags:
         description:
-          - Tags that would have been moved back to where they pointed before their last move.
+          - Tags that would have been moved back to where they pointed before O(planned.run_id).
         type: list
         elements: str
         default: []
+      run_id:
+        description:
+          - The run that O(planned.restored) and O(planned.restored_tags) would have undone. Without it the newest
+            change of each object.
+        type: str
 """

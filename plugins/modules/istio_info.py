@@ -36,6 +36,11 @@ options:
       - Needs O(proxies=true) and O(record=true).
     type: bool
     default: false
+  run_id:
+    description:
+      - Run whose changes RV(undo) is about. By default the last one that was no rollback. Needs O(record=true).
+      - A run that the cluster does not know fails the task, with those that it knows.
+    type: str
 attributes:
   check_mode:
     support: full
@@ -137,12 +142,60 @@ tags:
   sample:
     default: 1-30-3
     prod: 1-31-0
-previous_tags:
-  description: Where tags pointed before their last move, as far as M(meshops.istio.istio_tag) moved them.
-  returned: success
+undo:
+  description: What the playbook rollback would undo. It goes by what each object remembers of the run, and leaves what
+    somebody changed since.
+  returned: with O(record=true)
   type: dict
-  sample:
-    prod: 1-30-3
+  contains:
+    run_id:
+      description: The run that would be undone. Null if no run has changed the cluster.
+      type: str
+      sample: 3f9a1c22d0
+    summary:
+      description: The same in one line.
+      type: str
+      sample: "a rollback would undo run 3f9a1c22d0: 1 namespace, 1 tag"
+    namespaces:
+      description: Namespaces that would go back, with their injection labels before and after the run.
+      type: list
+      elements: dict
+      sample:
+        - name: shop
+          before:
+            istio.io/rev: 1-30-3
+          after:
+            istio.io/rev: 1-31-0
+    tags:
+      description: Tags that would go back, with the revision before and after the run.
+      type: list
+      elements: dict
+      sample:
+        - name: prod
+          before: 1-30-3
+          after: 1-31-0
+    workloads:
+      description: Workloads whose pods would ask for what they asked for before the run.
+      type: list
+      elements: dict
+      sample: []
+    left:
+      description: What the run changed and what would stay as it is, with the reason. With C(failed=true) it should go
+        back and cannot.
+      type: list
+      elements: dict
+      sample: []
+    behind:
+      description: Namespaces with stale pods on the revision that the run led to, as an interrupted rollback leaves
+        them.
+      type: list
+      elements: str
+      sample: []
+    runs:
+      description: All runs that anything in the cluster remembers, with the number of objects.
+      type: dict
+      sample:
+        3f9a1c22d0: 2
 operator_tags:
   description: Tags that an operator keeps, with the operator. They are moved there and not by this collection.
   returned: success
@@ -202,18 +255,6 @@ namespaces:
       description: Whether it has neither of the labels that choose for all its pods, so that labels of their own count.
       type: bool
       sample: false
-    moved_workloads:
-      description: Workloads in it that M(meshops.istio.rollout_restart) moved by the labels of their pods, with
-        O(meshops.istio.rollout_restart#module:percent).
-      type: list
-      elements: str
-      sample: []
-    moved_from:
-      description: Injection labels from before its last move by M(meshops.istio.namespace_revision). Null if it was
-        not moved.
-      type: dict
-      sample:
-        istio.io/rev: 1-30-3
     gateways:
       description: Whether an injected gateway is in it.
       type: bool

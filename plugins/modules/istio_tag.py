@@ -34,10 +34,17 @@ options:
       - V(absent) removes the tag with all its owners. This is refused while a namespace or a pod follows it by its
         labels. The tag V(default) also stays while the control plane without a revision is installed, because nothing
         would inject then.
-      - V(restored) moves the tag back to where it pointed before its last move by this module, and forgets that.
+      - V(restored) moves the tag back to where it pointed before a change by this module, and forgets that change. A
+        tag that somebody moved since, or whose revision from before is gone, stays, and RV(left) says why.
     type: str
     choices: [present, absent, restored]
     default: present
+  run_id:
+    description:
+      - With O(state=restored), only what this run of a playbook changed goes back. V(current) is the run that the task
+        itself belongs to. Without it the newest change goes back, whoever made it.
+      - The record of a cluster names its last run, see RV(meshops.istio.istio_info#module:record).
+    type: str
   istioctl:
     description:
       - C(istioctl) on the machine where the task runs. A name without a slash is looked up on E(PATH).
@@ -140,6 +147,19 @@ revision:
   returned: success
   type: str
   sample: 1-31-0
+left:
+  description: With O(state=restored), why the tag stays where it is although the run moved it. Null if nothing stays.
+  returned: success
+  type: dict
+  contains:
+    why:
+      description: Why it stays.
+      type: str
+      sample: "it cannot go back to 1-30-3: there is no such revision any more"
+    failed:
+      description: Whether it should have gone back and could not. False if somebody moved it since.
+      type: bool
+      sample: true
 namespaces:
   description: Namespaces whose labels ask for the tag.
   returned: success

@@ -14,8 +14,8 @@ description:
   - Sets the label C(istio.io/rev) of namespaces, so that their new pods get the proxy of a revision or tag.
   - A label C(istio-injection) is removed in the same patch, because it would win over C(istio.io/rev).
     There is no moment without injection.
-  - The labels from before are kept in the annotation C(meshops.istio/previous-labels) of the namespace.
-    O(state=restored) puts exactly these back.
+  - The labels before and after each change, and the run that made it, are kept in the annotation
+    C(meshops.istio/journal) of the namespace. O(state=restored) puts the labels from before back, exactly.
   - Running pods keep their proxy. Restart them with M(meshops.istio.rollout_restart).
 options:
   namespaces:
@@ -34,11 +34,18 @@ options:
   state:
     description:
       - V(present) moves the namespaces to O(revision).
-      - V(restored) puts the labels back that were there before the last move by this module.
-        A namespace without such a memory stays as it is.
+      - V(restored) puts the labels back that were there before a change by this module. Each namespace goes for itself.
+        One that somebody changed since, or whose past is gone, keeps its labels and is returned in RV(left).
+        One that no run changed stays as it is.
     type: str
     choices: [present, restored]
     default: present
+  run_id:
+    description:
+      - With O(state=restored), only what this run of a playbook changed goes back. V(current) is the run that the task
+        itself belongs to. Without it the newest change goes back, whoever made it.
+      - The record of a cluster names its last run, see RV(meshops.istio.istio_info#module:record).
+    type: str
   enroll:
     description:
       - Whether to move namespaces too that are not in the mesh or have opted out of it.
@@ -59,9 +66,11 @@ notes:
   - Before the first move to another revision, that revision is proven. Its Deployment C(istiod) must be rolled out,
     its webhook must have a C(caBundle), and a pod created as a server-side dry run must come back with the expected
     image. Nothing is moved otherwise.
-  - O(state=restored) is refused if it would name a revision or tag that is gone.
-  - Only the last move is remembered. After two moves, O(state=restored) goes back by one.
-  - A namespace that somebody changes at the same moment keeps its labels, and the task fails. Run it again.
+  - The last five changes are remembered. After two moves by two runs, O(state=restored) goes back by one, and a second
+    task by another one. They are forgotten once nothing leads back from them, when M(meshops.istio.istio_revision)
+    removes the revision.
+  - Either all namespaces move with O(state=present), or none. If a policy refuses one of them, or somebody changes its
+    labels at the same moment, those that had moved are put back and the task fails. RV(failure) names both.
   - It never changes a pod or a workload, and no other label.
 extends_documentation_fragment:
   - meshops.istio.attributes
@@ -152,6 +161,28 @@ moved:
   sample:
     - shop
     - catalog
+left:
+  description: With O(state=restored), the namespaces that keep their labels although the run changed them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    object:
+      description: The namespace, as messages name it.
+      type: str
+      sample: Namespace shop
+    namespace:
+      description: Name of the namespace.
+      type: str
+      sample: shop
+    why:
+      description: Why it stays.
+      type: str
+      sample: "it was changed since: run 3f9a1c22d0 left istio.io/rev=1-31-0, now it has istio.io/rev=prod"
+    failed:
+      description: Whether it should have gone back and could not. False if somebody changed it since.
+      type: bool
+      sample: false
 revision:
   description: The revision that O(revision) leads to. It is another name if O(revision) is a tag. Null with
     O(state=restored).
@@ -213,6 +244,25 @@ failure:
       returned: when the API server answered with an error
       type: str
       sample: Forbidden
+    refused:
+      description: Namespaces that could not be moved, and why.
+      returned: when a part of the namespaces was refused
+      type: dict
+      sample:
+        shop: an admission policy gave it istio.io/rev=1-30-3 instead of istio.io/rev=1-31-0
+    put_back:
+      description: Namespaces that had moved and were put back.
+      returned: when a part of the namespaces was refused
+      type: list
+      elements: str
+      sample:
+        - catalog
+    moved:
+      description: Namespaces that had moved and could not be put back.
+      returned: when a part of the namespaces was refused
+      type: list
+      elements: str
+      sample: []
 """
 
 from ansible_collections.meshops.istio.plugins.module_utils.tools._module import run_module

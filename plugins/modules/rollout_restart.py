@@ -86,8 +86,9 @@ options:
         eleven. Those with the lowest SHA-256 of C(NAMESPACE/KIND/NAME) are moved, gateways after all others. It is the
         same choice in each run and on each cluster, and a larger share has all of a smaller one. A workload that is new
         may take the place of one other.
-      - What was there before is kept in the annotation C(meshops.istio/previous-labels) of the workload. A smaller
-        share puts it back exactly and removes the annotation.
+      - The label before and after, and the run that changed it, are kept in the annotation C(meshops.istio/journal) of
+        the workload. A smaller share puts the label back exactly and forgets the change. A workload whose label
+        somebody changed since stays, and is returned in RV(unrestartable).
       - Workloads that cannot be moved are not counted and are returned in RV(unrestartable). These are Argo Rollouts,
         as a change of their template is an update with steps of its own, workloads whose selector asks for
         C(istio.io/rev), and those that are paused, have a partition or V(OnDelete).
@@ -101,6 +102,11 @@ options:
     description:
       - With O(percent), only workloads count that ask for this revision, by its name, a tag or as the default, or
         asked for it before they were moved.
+    type: str
+  run_id:
+    description:
+      - With O(percent=0), only what this run of a playbook changed goes back. V(current) is the run that the task
+        itself belongs to. Without it the newest change goes back, whoever made it.
     type: str
   batch_size:
     description:

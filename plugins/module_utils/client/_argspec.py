@@ -41,6 +41,7 @@ AUTH_SPEC: Spec = {
             **{name: {"type": "str"} for name in ("who", "job", "strategy", "version", "revision", "wanted", "phase")},
             "lock_seconds": {"type": "int", "default": 300},
             "break_lock": {"type": "str"},
+            "undoes": {"type": "str"},
         },
     },
 }

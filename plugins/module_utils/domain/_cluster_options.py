@@ -45,6 +45,7 @@ RUN = {
     "phase": ("role_name",),
     "lock_seconds": ("istio_lock_seconds",),
     "break_lock": ("istio_break_lock",),
+    "undoes": ("istio_run_id",),
 }
 TAGS, SKIPPED = "ansible_run_tags", "ansible_skip_tags"
 #: All that decides what a run leads to.

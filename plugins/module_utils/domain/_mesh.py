@@ -12,6 +12,7 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import TARGET, Journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import NOBODY, Manager
 from ansible_collections.meshops.istio.plugins.module_utils.domain._placement import Placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain._room import NOTHING, Need
@@ -26,11 +27,6 @@ INJECT = "sidecar.istio.io/inject"
 DEFAULT = "default"
 DEFAULT_VALIDATOR = "istiod-default-validator"
 INJECTOR_SUFFIX = "sidecar-injector.istio.io"
-#: Annotation that keeps the labels which chose an injector before the last move, as JSON: on a namespace its own, on a
-#: workload that of its pods.
-PREVIOUS = "meshops.istio/previous-labels"
-#: Annotation on a tag's webhook configuration that keeps where the tag pointed before its last move.
-PREVIOUS_REVISION = "meshops.istio/previous-revision"
 CRD_VERSION = "operator.istio.io/version"
 CHART_VERSION = "app.kubernetes.io/version"
 COMPONENT = "operator.istio.io/component"
@@ -73,14 +69,14 @@ def suffix(revision: str) -> str:
 class Injector:
     """A MutatingWebhookConfiguration that injects proxies; ``tag`` is empty when it is a revision's own.
 
-    ``previous`` is where a tag pointed before its last move, None where that is not recorded.
+    ``journal`` is what runs changed of a tag.
     """
 
     name: str
     revision: str
     tag: str
     webhooks: tuple[Json, ...]
-    previous: str | None = None
+    journal: Journal = dataclasses.field(default_factory=Journal)
     manager: Manager = NOBODY
 
     @property
@@ -183,9 +179,11 @@ class Mesh:
         return {injector.tag: injector.revision for injector in self.injectors if injector.tag}
 
     @property
-    def previous_tags(self) -> dict[str, str]:
-        """Tag name to the revision it pointed at before its last move, where that is recorded."""
-        return {injector.tag: injector.previous for injector in self.injectors if injector.tag and injector.previous}
+    def previous_default(self) -> str | None:
+        """The revision that the default tag pointed at before its last move, where that is remembered."""
+        own = self.injector_of_tag(DEFAULT)
+        changes = own.journal.changes if own else ()
+        return changes[-1].before.get(TARGET) if changes else None
 
     @property
     def operator_tags(self) -> dict[str, str]:

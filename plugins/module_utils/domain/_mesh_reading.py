@@ -14,13 +14,13 @@ import json
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import read_tag_journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import HELM, manager_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     CHART_VERSION,
     CRD_VERSION,
     DEFAULT,
     INJECTOR_SUFFIX,
-    PREVIOUS_REVISION,
     REV,
     TAG,
     InjectionConfig,
@@ -59,8 +59,8 @@ def read_injector(obj: Json) -> Injector | None:
     labels = labels_of(obj)
     if not hooks:
         return None
-    previous = annotations_of(obj).get(PREVIOUS_REVISION)
-    return Injector(name_of(obj), labels.get(REV) or DEFAULT, labels.get(TAG) or "", hooks, previous, manager_of(obj))
+    journal = read_tag_journal(annotations_of(obj))
+    return Injector(name_of(obj), labels.get(REV) or DEFAULT, labels.get(TAG) or "", hooks, journal, manager_of(obj))
 
 
 def rejecting(obj: Json) -> tuple[str, str] | None:

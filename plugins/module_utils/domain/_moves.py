@@ -6,18 +6,26 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import dangling_name
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import (
+    TARGET,
+    Journal,
+    Kept,
+    State,
+    Undo,
+    read_label_journal,
+    undo_of,
+    words,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     DEFAULT,
     DEFAULT_VALIDATOR,
     INJECT,
     INJECTION,
-    PREVIOUS,
     REV,
     InjectionConfig,
     Injector,
@@ -27,50 +35,68 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version, parse
 
+#: The labels of a namespace that choose an injector.
+CHOOSING = (INJECTION, REV)
+
 
 @dataclasses.dataclass(frozen=True)
 class Move:
-    """One namespace with its two injection labels before and after; None means that the label is absent."""
+    """One namespace with its injection labels before and after; ``undone`` is its journal once a change is undone."""
 
     namespace: str
-    before: dict[str, str | None]
-    after: dict[str, str | None]
+    before: State
+    after: State
     resource_version: str
-    keep: bool
+    journal: Journal = dataclasses.field(default_factory=Journal)
+    undone: Journal | None = None
 
-    def patch(self) -> dict[str, t.Any]:
-        """Return one merge patch that changes both labels and the memory of them together (safety rule S2)."""
-        kept = (
-            json.dumps({key: value for key, value in self.before.items() if value is not None}) if self.keep else None
-        )
+    def patch(self, run: str) -> dict[str, t.Any]:
+        """Return one merge patch that changes both labels and the journal together (safety rules S2, S16)."""
+        journal = self.undone or self.journal.with_change(run, self.before, self.after)
         return {
             "metadata": {
                 "resourceVersion": self.resource_version,
-                "labels": self.after,
-                "annotations": {PREVIOUS: kept},
+                "labels": {key: self.after.get(key) for key in CHOOSING},
+                "annotations": journal.annotations,
             }
         }
 
+    def back(self, namespace: Namespace, run: str) -> Move:
+        """Return the move that puts a namespace back which the same run has moved a moment ago."""
+        journal = journal_of(namespace)
+        undone = journal.with_change(run, self.after, self.before)
+        return Move(self.namespace, self.after, self.before, namespace.resource_version, journal, undone)
+
     def __str__(self) -> str:
-        return f"move namespace {self.namespace}: {_words(self.before)} -> {_words(self.after)}"
+        return f"move namespace {self.namespace}: {words(self.before)} -> {words(self.after)}"
 
 
-def _words(labels: Mapping[str, str | None]) -> str:
-    return ", ".join(f"{key}={value}" for key, value in labels.items() if value is not None) or "no injection label"
+def injection_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return the labels that choose an injector, as far as they are there."""
+    return {key: labels[key] for key in CHOOSING if key in labels}
 
 
-def injection_labels(labels: Mapping[str, str]) -> dict[str, str | None]:
-    """Return the two labels that choose an injector, None where one is absent."""
-    return {INJECTION: labels.get(INJECTION), REV: labels.get(REV)}
+def both(state: State) -> dict[str, str | None]:
+    """Return a state as a diff shows it: None where a label is absent."""
+    return {key: state.get(key) for key in CHOOSING}
+
+
+def owned_by(labels: Mapping[str, str]) -> str | None:
+    """Return the name that the labels of a namespace ask for, or None if they ask for none."""
+    return Snapshot.owned_name(Namespace("", labels, {}))
+
+
+def journal_of(namespace: Namespace) -> Journal:
+    """Return what runs changed of a namespace's labels."""
+    return read_label_journal(namespace.annotations, CHOOSING)
 
 
 def move(namespace: Namespace, target: str) -> Move | None:
     """Return the move of a namespace to a revision or tag, or None if it is there."""
-    before = injection_labels(namespace.labels)
-    after: dict[str, str | None] = {INJECTION: None, REV: target}
+    before, after = injection_labels(namespace.labels), {REV: target}
     if before == after:
         return None
-    return Move(namespace.name, before, after, namespace.resource_version, keep=True)
+    return Move(namespace.name, before, after, namespace.resource_version, journal_of(namespace))
 
 
 def require_owner(mesh: Mesh, target: str) -> None:
@@ -87,46 +113,57 @@ def require_owner(mesh: Mesh, target: str) -> None:
         )
 
 
-def remembered_labels(namespace: Namespace) -> dict[str, str] | None:
-    """Return the injection labels from before a namespace's last move, or None if nothing is remembered.
+def undo(mesh: Mesh, namespace: Namespace, run: str | None, led_to: str = "") -> Move | Kept | None:
+    """Return the move back to the labels from before a run, exactly; why there is none; or None if nothing is to undo.
 
-    Raises:
-        SafetyError: the annotation was changed by somebody else.
+    Args:
+        run: id of the run, None for the newest change.
+        led_to: the revision that the run led to, for changes that were remembered without a state after them.
     """
-    return remembered(namespace.annotations.get(PREVIOUS), f"namespace {namespace.name}")
-
-
-def remembered(text: str | None, whose: str) -> dict[str, str] | None:
-    """Return what annotation PREVIOUS keeps, or None if nothing is remembered.
-
-    Raises:
-        SafetyError: the annotation was changed by somebody else.
-    """
-    if not text:
-        return None
-    try:
-        return {key: value for key, value in injection_labels(json.loads(text)).items() if value is not None}
-    except (ValueError, AttributeError) as exc:
-        raise SafetyError(f"Annotation {PREVIOUS} of {whose} is not what was written there: {text[:80]}") from exc
-
-
-def undo(mesh: Mesh, namespace: Namespace) -> Move | None:
-    """Return the move back to the remembered labels, exactly, or None if nothing is remembered.
-
-    Raises:
-        SafetyError: the remembered label names something that no injector owns any more.
-    """
-    labels = remembered_labels(namespace)
-    if labels is None:
-        return None
-    after = injection_labels(labels)
-    gone = dangling_name(mesh, labels)
+    now = injection_labels(namespace.labels)
+    found = undo_of(journal_of(namespace), now, run)
+    if not isinstance(found, Undo):
+        return found
+    leads = mesh.resolve(name) if (name := owned_by(now)) else None
+    if found.unproven and led_to and leads != led_to:
+        return Kept(f"it was changed since: the last run led to {led_to}, now it has {words(now)}")
+    gone = dangling_name(mesh, found.state)
     if gone is not None:
-        raise SafetyError(
-            f"Namespace {namespace.name} cannot go back to {_words(after)}: no injector owns {gone!r} any more; "
-            "install that revision again or move the namespace to another one."
+        return Kept(
+            f"it cannot go back to {words(found.state)}: no injector owns {gone!r} any more; install that revision "
+            "again or move the namespace to another one",
+            failed=True,
         )
-    return Move(namespace.name, injection_labels(namespace.labels), after, namespace.resource_version, keep=False)
+    return Move(namespace.name, now, found.state, namespace.resource_version, undone=found.journal)
+
+
+def undos(
+    snapshot: Snapshot, names: Iterable[str], run_id: str | None, led_to: str = ""
+) -> tuple[list[Move], dict[str, Kept]]:
+    """Return the moves that undo what a run did to the namespaces, and why the others keep their labels.
+
+    Each namespace goes for itself: one that cannot go back keeps no other from going.
+    """
+    there = [snapshot.namespaces[name] for name in dict.fromkeys(names) if name in snapshot.namespaces]
+    found = {namespace.name: undo(snapshot.mesh, namespace, run_id, led_to) for namespace in there}
+    kept = {name: one for name, one in found.items() if isinstance(one, Kept)}
+    return [one for one in found.values() if isinstance(one, Move)], kept
+
+
+def tag_undo(mesh: Mesh, tag: str, run: str | None, led_to: str = "") -> Undo | Kept | None:
+    """Return the state that a tag goes back to, as `undo` does for a namespace."""
+    own = mesh.injector_of_tag(tag)
+    if own is None:
+        return None
+    found = undo_of(own.journal, {TARGET: own.revision}, run)
+    if not isinstance(found, Undo):
+        return found
+    if found.unproven and led_to and own.revision != led_to:
+        return Kept(f"it was changed since: the last run led to {led_to}, now it points at {own.revision}")
+    target = found.state.get(TARGET, "")
+    if not mesh.runs(target):
+        return Kept(f"it cannot go back to {target}: there is no such revision any more", failed=True)
+    return found
 
 
 def with_revision(mesh: Mesh, revision: str, version: str) -> Mesh:
@@ -222,8 +259,8 @@ def planned(snapshot: Snapshot, plan: Mapping[str, t.Any] | None) -> Snapshot:
 
     Args:
         plan: revision and version (installed), tags (moved to the revision), namespaces (moved to it, or with
-            ``restored`` back to their remembered labels), workloads (whose pods ask for it by themselves) and
-            restored_tags (back to where they pointed).
+            ``restored`` back to their labels from before run ``run_id``), workloads (whose pods ask for it by
+            themselves) and restored_tags (back to where they pointed before that run).
     """
     if not plan:
         return snapshot
@@ -233,13 +270,19 @@ def planned(snapshot: Snapshot, plan: Mapping[str, t.Any] | None) -> Snapshot:
     if revision:
         mesh = with_tags(mesh, plan.get("tags") or (), revision)
     for tag in plan.get("restored_tags") or ():
-        mesh = with_tags(mesh, [tag], mesh.previous_tags.get(tag) or mesh.tags[tag])
+        back = tag_undo(mesh, tag, plan.get("run_id"))
+        if isinstance(back, Undo):
+            mesh = with_tags(mesh, [tag], back.state[TARGET])
     moved = set(plan.get("namespaces") or ())
 
     def after(found: Namespace) -> Namespace:
         if plan.get("restored"):
-            labels = remembered_labels(found)
-            return found if labels is None else dataclasses.replace(found, labels={**_unlabelled(found), **labels})
+            back = undo(mesh, found, plan.get("run_id"))
+            return (
+                dataclasses.replace(found, labels={**_unlabelled(found), **back.after})
+                if isinstance(back, Move)
+                else found
+            )
         return dataclasses.replace(found, labels={**_unlabelled(found), REV: revision}) if revision else found
 
     namespaces = {name: after(found) if name in moved else found for name, found in snapshot.namespaces.items()}
@@ -264,7 +307,7 @@ def pick_source(snapshot: Snapshot, target: str, wanted: str | None) -> str | No
     mesh = snapshot.mesh
     others = sorted(name for name in mesh.revisions if name != target and mesh.runs(name))
     # a removal that was killed may have left only what no reading of the mesh shows, such as a validator
-    left = {*mesh.revisions, mesh.previous_tags.get(DEFAULT) or target} - {target} if mesh.runs(target) else set()
+    left = {*mesh.revisions, mesh.previous_default or target} - {target} if mesh.runs(target) else set()
     if wanted:
         if wanted not in {*mesh.revisions, *left}:
             known = ", ".join(others) or "none"

@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import typing as t
 from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import UNKNOWN_RUN
 
 #: Key of the ConfigMap.
 KEY = "record.json"
@@ -16,8 +19,11 @@ RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
 WANTED, FINGERPRINT = "wanted", "fingerprint"
 #: What the options of a run say of it.
 TOLD = ("job", "strategy", "version", "revision", WANTED)
+#: A run that goes on with what another one left unfinished has the same of these, and its id.
+SAME = ("strategy", "version", "revision")
+ROLLBACK = "rollback"
 #: What is of no use to people.
-HIDDEN = ("process", WANTED, FINGERPRINT)
+HIDDEN = ("process", WANTED, FINGERPRINT, "undoable", "undoable_revision")
 
 Record = dict[str, t.Any]
 
@@ -31,15 +37,52 @@ def read_record(obj: Mapping[str, t.Any] | None) -> Record | None:
     return found if isinstance(found, dict) else None
 
 
+def run_id(process: str) -> str:
+    """Return the id of a run: the same on all clusters of one ansible-playbook."""
+    return hashlib.sha256(process.encode()).hexdigest()[:10]
+
+
 def begun(before: Record | None, run: Mapping[str, t.Any], who: str, process: str, now: str) -> Record:
     """Return the record when a run is about to write: a new one, or the next phase of its own."""
     phase = str(run.get("phase") or "")
     if before is None or before.get("process") != process:
         told = {name: str(run.get(name) or "") for name in TOLD}
         previous = {key: value for key, value in (before or {}).items() if key not in ("previous", *HIDDEN)}
-        before = {"who": who, "process": process, **told, "started": now, "phases": {}, "previous": previous or None}
+        ids = _ids(before or {}, told, str(run.get("undoes") or ""), process)
+        before = {
+            "who": who,
+            "process": process,
+            **ids,
+            **told,
+            "started": now,
+            "phases": {},
+            "previous": previous or None,
+        }
     phases = before["phases"] if not phase or phase in before["phases"] else {**before["phases"], phase: now}
     return {**before, "state": RUNNING, "phase": phase or before.get("phase", ""), "phases": phases, "updated": now}
+
+
+def _ids(before: Record, told: Mapping[str, str], undoes: str, process: str) -> dict[str, str]:
+    """Return who a run is, which run it undoes, and which one a rollback after it would undo."""
+    goes_on = before.get("state") not in (None, DONE) and all(before.get(name) == told[name] for name in SAME)
+    own = str(before["id"]) if goes_on and before.get("id") else run_id(process)
+    if told["strategy"] != ROLLBACK:
+        return {"id": own, "undoes": "", "undoable": own, "undoable_revision": told["revision"]}
+    last, led_to = undoable(before)
+    return {"id": own, "undoes": undoes or last, "undoable": last, "undoable_revision": led_to}
+
+
+def undoable(record: Record | None) -> tuple[str, str]:
+    """Return the id of the run that a rollback undoes, and the revision that it led to.
+
+    That is the last run that was no rollback; both are empty where there is none.
+    """
+    found = record or {}
+    if not found or "undoable" in found:
+        return str(found.get("undoable") or ""), str(found.get("undoable_revision") or "")
+    # written before there was a journal
+    last = (found.get("previous") or {}) if found.get("strategy") == ROLLBACK else found
+    return (UNKNOWN_RUN, str(last.get("revision") or "")) if last else ("", "")
 
 
 def ended(record: Record, state: str, now: str, message: str = "", fingerprint: str = "") -> Record:

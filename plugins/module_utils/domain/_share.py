@@ -12,26 +12,14 @@ from __future__ import annotations
 import collections
 import dataclasses
 import hashlib
-import json
 import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape, Verdict, resolve
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
-    DEFAULT,
-    INJECT,
-    INJECTION,
-    PREVIOUS,
-    REV,
-    Mesh,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import (
-    relabelled,
-    remembered,
-    require_owner,
-    with_labels,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Journal, Kept, State, Undo, undo_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECT, INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import relabelled, require_owner, with_labels
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, Stuck, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
@@ -41,17 +29,22 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads im
     unrestartable,
 )
 
+#: Codes of what does not go back: it was changed since, or what it would go back to is gone.
+KEPT, GONE = "changed_since", "past_is_gone"
+
 
 @dataclasses.dataclass(frozen=True)
 class Share:
     """How many percent of the workloads of each namespace are to ask for a revision or tag.
 
-    With a source only those count that ask for it, or asked for it before they were moved.
+    With a source only those count that ask for it, or asked for it before they were moved; with a run, none percent
+    undoes what that run moved.
     """
 
     percent: int
     revision: str = ""
     source: str | None = None
+    run: str | None = None
 
 
 def read_share(params: Mapping[str, t.Any]) -> Share | None:
@@ -61,6 +54,8 @@ def read_share(params: Mapping[str, t.Any]) -> Share | None:
         ParameterError: the options do not go together.
     """
     percent, revision, source = (params[name] for name in ("percent", "revision", "source_revision"))
+    if params["run_id"] and percent is not None and percent > 0:
+        raise ParameterError("Parameter run_id goes with percent=0, which undoes what that run moved.")
     if percent is None:
         alone = next((name for name in ("revision", "source_revision") if params[name] is not None), None)
         if alone:
@@ -70,28 +65,29 @@ def read_share(params: Mapping[str, t.Any]) -> Share | None:
         raise ParameterError(f"Parameter percent: {percent} is not a number from 0 to 100.")
     if percent and not revision:
         raise ParameterError("Parameter revision is missing: percent says how many workloads are to ask for it.")
-    return Share(percent, revision or "", source)
+    return Share(percent, revision or "", source, params["run_id"])
 
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
     """A workload whose pods are to ask for another revision or tag; None means that they have no such label.
 
-    ``previous`` is what annotation PREVIOUS of the workload keeps from then on.
+    ``undone`` is the journal of the workload from then on, where the change of an earlier run is undone.
     """
 
     workload: Workload
     before: str | None
     after: str | None
-    previous: str | None
+    undone: Journal | None = None
 
-    def patch(self) -> dict[str, t.Any]:
-        """Return one merge patch that changes the label and the memory of it together (safety rule S2)."""
-        return label_patch(self.workload, self.after, self.previous)
+    def patch(self, run: str) -> dict[str, t.Any]:
+        """Return one merge patch that changes the label and the journal together (safety rules S2, S16)."""
+        journal = self.undone or self.workload.journal.with_change(run, state_of(self.before), state_of(self.after))
+        return label_patch(self.workload, self.after, journal.annotations)
 
     def back(self) -> dict[str, t.Any]:
         """Return the merge patch that makes the workload what it was before, exactly."""
-        return label_patch(self.workload, self.before, self.workload.previous)
+        return label_patch(self.workload, self.before, self.workload.journal.raw)
 
     def as_dict(self) -> dict[str, str | None]:
         """Return the JSON-ready form that results carry."""
@@ -101,16 +97,26 @@ class Choice:
         return f"move {self.workload}: {_words(self.before)} -> {_words(self.after)}"
 
 
+def state_of(label: str | None) -> State:
+    """Return the state that the journal keeps of the label of a workload's pods."""
+    return {} if label is None else {REV: label}
+
+
 def _words(label: str | None) -> str:
     return f"no label {REV}" if label is None else f"{REV}={label}"
 
 
-def label_patch(workload: Workload, label: str | None, previous: str | None) -> dict[str, t.Any]:
-    """Return the merge patch that gives a workload's pods a label, and the workload its memory."""
+def label_patch(workload: Workload, label: str | None, annotations: Mapping[str, str | None]) -> dict[str, t.Any]:
+    """Return the merge patch that gives a workload's pods a label, and the workload its journal."""
     return {
-        "metadata": {"uid": workload.uid, "annotations": {PREVIOUS: previous}},
+        "metadata": {"uid": workload.uid, "annotations": dict(annotations)},
         "spec": {"template": {"metadata": {"labels": {REV: label}}}},
     }
+
+
+def workload_undo(workload: Workload, run: str | None) -> Undo | Kept | None:
+    """Return the label that a workload's pods go back to, why they do not, or None if nothing is to undo."""
+    return undo_of(workload.journal, state_of(workload.template_labels.get(REV)), run)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -145,11 +151,13 @@ def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
     _refuse_labelled(snapshot, selection)
     if share.percent:
         require_owner(snapshot.mesh, share.revision)
-    found = [w for w in snapshot.workloads.values() if selection.selects(w) and chooses(snapshot, w, share.source)]
+    found = [w for w in snapshot.workloads.values() if selection.selects(w) and chooses(snapshot, w, share)]
     movable = [workload for workload in found if unmovable(workload) is None]
     asking = chosen(movable, share.percent)
-    made = (_choice(snapshot.mesh, workload, share.revision, asks=workload.key in asking) for workload in movable)
+    made = (_choice(workload, share, asks=workload.key in asking) for workload in movable)
     choices = {choice.workload.key: choice for choice in made if choice}
+    kept = [] if share.percent else _kept(snapshot, movable, choices, share.run)
+    choices = {key: choice for key, choice in choices.items() if key not in {one.key for one, dummy in kept}}
     _refuse_loss(snapshot, choices.values())
     begun = _begun(snapshot, [workload for workload in movable if workload.key not in choices])
     labels = {w.key: choices[w.key].after if w.key in choices else w.template_labels.get(REV) for w in movable}
@@ -158,7 +166,14 @@ def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
         frozenset({*asking, *choices, *begun}),
         choices,
         begun,
-        [_stuck(snapshot, w, why) for w in found if (why := unmovable(w)) and (share.percent or w.previous)],
+        [
+            *(_stuck(snapshot, one, why) for one, why in kept),
+            *(
+                _stuck(snapshot, w, why)
+                for w in found
+                if (why := unmovable(w)) and (share.percent or _was_moved(w, share))
+            ),
+        ],
         _rows(movable, asking),
     )
 
@@ -175,21 +190,23 @@ def _refuse_labelled(snapshot: Snapshot, selection: Selection) -> None:
             )
 
 
-def chooses(snapshot: Snapshot, workload: Workload, source: str | None) -> bool:
+def chooses(snapshot: Snapshot, workload: Workload, share: Share) -> bool:
     """Return whether the pods of a workload are in the mesh by labels of their own, or it was moved before."""
     labels = workload.template_labels
     if workload.component or workload.host_network or labels.get(INJECT) == "false":
         return False
-    if workload.previous is None:
+    if not workload.journal.changes:
         verdict = _verdict(snapshot, workload, labels.get(REV))
         if not {REV, INJECT} & set(labels) or not (verdict.revision or verdict.rejected):
             return False
-    asked = {labels.get(REV)} if workload.previous is None else {labels.get(REV), _previous(workload)}
-    return source is None or source in {snapshot.mesh.resolve(DEFAULT if name is None else name) for name in asked}
+    asked = {labels.get(REV), *(change.before.get(REV) for change in workload.journal.changes[-1:])}
+    return share.source is None or share.source in {
+        snapshot.mesh.resolve(DEFAULT if name is None else name) for name in asked
+    }
 
 
-def _previous(workload: Workload) -> str | None:
-    return (remembered(workload.previous, str(workload)) or {}).get(REV)
+def _was_moved(workload: Workload, share: Share) -> bool:
+    return isinstance(workload_undo(workload, share.run), Undo)
 
 
 def _verdict(snapshot: Snapshot, workload: Workload, label: str | None) -> Verdict:
@@ -238,30 +255,50 @@ def _place(workload: Workload) -> tuple[bool, str]:
     return (workload.gateway, hashlib.sha256(name.encode()).hexdigest())
 
 
-def _choice(mesh: Mesh, workload: Workload, revision: str, *, asks: bool) -> Choice | None:
+def _choice(workload: Workload, share: Share, *, asks: bool) -> Choice | None:
     """Return what changes at a workload so that it asks for the revision, or again for what it asked for before.
 
     Who leaves the share of a revision goes back, not who was moved to another one, such as by the last upgrade.
     """
     before = workload.template_labels.get(REV)
-    if asks and before != revision:
-        kept = workload.previous
-        if kept is None or ((name := _previous(workload)) is not None and mesh.injector(name) is None):
-            kept = json.dumps({} if before is None else {REV: before})
-        return Choice(workload, before, revision, kept)
-    if not asks and workload.previous is not None and revision in ("", before):
-        return Choice(workload, before, _previous(workload), None)
+    if asks:
+        return None if before == share.revision else Choice(workload, before, share.revision)
+    back = workload_undo(workload, share.run)
+    if isinstance(back, Undo) and share.revision in ("", before):
+        return Choice(workload, before, back.state.get(REV), back.journal)
     return None
 
 
-def _refuse_loss(snapshot: Snapshot, choices: Iterable[Choice]) -> None:
-    for choice in choices:
-        verdict = _verdict(snapshot, choice.workload, choice.after)
-        if verdict.revision is None:
-            raise SafetyError(
-                f"Nothing was restarted: with {_words(choice.after)} new pods of {choice.workload} would get no proxy, "
-                f"because {verdict.rejected or verdict.reason}."
+def _kept(
+    snapshot: Snapshot, workloads: Iterable[Workload], choices: Mapping[WorkloadKey, Choice], run: str | None
+) -> list[tuple[Workload, Unrestartable]]:
+    """Return the workloads that do not go back, each with the reason: none of them keeps another from going."""
+    found = []
+    for workload in workloads:
+        back, choice = workload_undo(workload, run), choices.get(workload.key)
+        loss = _loss(snapshot, choice) if choice else ""
+        if isinstance(back, Kept):
+            found.append((workload, Unrestartable(KEPT, back.why, "move it yourself if it is to go back")))
+        elif loss:
+            found.append(
+                (workload, Unrestartable(GONE, loss, "install that revision again, or move it to another one"))
             )
+    return found
+
+
+def _loss(snapshot: Snapshot, choice: Choice) -> str:
+    """Return how the new pods of a workload would lose their proxy, or an empty text."""
+    verdict = _verdict(snapshot, choice.workload, choice.after)
+    if verdict.revision is not None:
+        return ""
+    why = verdict.rejected or verdict.reason
+    return f"with {_words(choice.after)} new pods of {choice.workload} would get no proxy, because {why}"
+
+
+def _refuse_loss(snapshot: Snapshot, choices: Iterable[Choice]) -> None:
+    loss = next(filter(None, (_loss(snapshot, choice) for choice in choices)), "")
+    if loss:
+        raise SafetyError(f"Nothing was restarted: {loss}.")
 
 
 def _begun(snapshot: Snapshot, workloads: Iterable[Workload]) -> dict[WorkloadKey, dict[str, t.Any] | None]:
@@ -274,8 +311,10 @@ def _begun(snapshot: Snapshot, workloads: Iterable[Workload]) -> dict[WorkloadKe
     for pod, dummy in snapshot.judgements:
         owner = snapshot.workload_of(pod)
         if owner and owner.key in wanted and pod.labels.get(REV) != owner.template_labels.get(REV):
-            back = None if owner.previous is None else label_patch(owner, _previous(owner), None)
-            found[owner.key] = back
+            found[owner.key] = None
+            back = workload_undo(owner, None)
+            if isinstance(back, Undo):
+                found[owner.key] = label_patch(owner, back.state.get(REV), back.journal.annotations)
     return found
 
 

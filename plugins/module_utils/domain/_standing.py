@@ -24,13 +24,24 @@ def standing(result: Mapping[str, t.Any], version: str = "") -> Json:
     Without a version that is looked for, a cluster is done if all its proxies are of one version and none is stale.
     """
     if "control_planes" not in result:
-        return {"state": UNREACHABLE, "why": str(result.get("msg") or "it was not read"), "versions": [], "proxies": {}}
+        why = str(result.get("msg") or "it was not read")
+        return {"state": UNREACHABLE, "why": why, "versions": [], "proxies": {}, "undo": ""}
     state, why = _state(result, version)
     proxies = collections.Counter[str]()
     for counts in result.get("proxies", {}).values():
         proxies.update(counts)
     versions = sorted({plane["version"] for plane in result["control_planes"]})
-    return {"state": state, "why": why, "versions": versions, "proxies": dict(sorted(proxies.items()))}
+    undo = result.get("undo") or {}
+    undoes = (
+        str(undo.get("summary") or "") if any(undo.get(kind) for kind in ("namespaces", "tags", "workloads")) else ""
+    )
+    return {
+        "state": state,
+        "why": why,
+        "versions": versions,
+        "proxies": dict(sorted(proxies.items())),
+        "undo": undoes,
+    }
 
 
 def _state(result: Mapping[str, t.Any], version: str) -> tuple[str, str]:
@@ -82,6 +93,7 @@ def line(one: Mapping[str, t.Any]) -> str:
         f"{one['state']}: {one['cluster']}"
         + ("" if one["state"] == UNREACHABLE else f" ({runs})")
         + (f": {one['why']}" if one["why"] else "")
+        + (f"; {one['undo']}" if one.get("undo") else "")
     )
 
 

@@ -13,9 +13,9 @@ import datetime
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Journal, read_label_journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     COMPONENT,
-    PREVIOUS,
     REV,
     annotations_of,
     labels_of,
@@ -85,8 +85,8 @@ class Workload:
     placeholder: bool
     labels: Mapping[str, str]
     restart_order: str
-    #: What its pods asked for before it was moved, as annotation PREVIOUS keeps it.
-    previous: str | None
+    #: How runs changed what its pods ask for.
+    journal: Journal
     #: What the controller of an Argo Rollout says of it, or RESTARTING; empty where nobody looks after it.
     phase: str
     #: Whether its last rollout did not get on in its time.
@@ -148,7 +148,7 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
         placeholder=own_proxy == PLACEHOLDER,
         labels=labels_of(obj),
         restart_order=annotations_of(obj).get(RESTART_ORDER, "").strip(),
-        previous=annotations_of(obj).get(PREVIOUS),
+        journal=read_label_journal(annotations_of(obj), (REV,)),
         phase=_phase(obj),
         stalled=any(one.get("reason") == DEADLINE for one in (obj.get("status") or {}).get("conditions") or ()),
     )

@@ -11,14 +11,15 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Json
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, RolloutError
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import undos
 from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Choice
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload
+from ansible_collections.meshops.istio.plugins.module_utils.tools._namespace_patches import apply_moves
 from ansible_collections.meshops.istio.plugins.module_utils.tools._restart import Restarter
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_namespace_revision import apply
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker
+from ansible_collections.meshops.istio.plugins.module_utils.tools._undone import own_run
 
 
 def flat(order: list[list[Workload]]) -> list[Workload]:
@@ -97,14 +98,14 @@ def _give_up(
 
 
 def _restore_labels(run: Run) -> list[str]:
-    """Undo the moves of this wave's namespaces; returns problems, so that the rest still goes back."""
+    """Undo what this run moved of the wave's namespaces, each for itself; return what did not go back, and why."""
     try:
         snapshot = run.snapshot()
-        there = [found for name in run.params["namespaces"] if (found := snapshot.namespaces.get(name))]
-        steps = [step for found in there if (step := undo(snapshot.mesh, found))]
+        steps, kept = undos(snapshot, run.params["namespaces"], own_run(run))
         for step in steps:
             run.progress(str(step))
-        apply(run.client, steps, run.client.connection.label)
+        refused = apply_moves(run, steps).refused
     except MeshError as exc:
         return [exc.message]
-    return []
+    left = {**{name: one.why for name, one in kept.items()}, **refused}
+    return [f"namespace {name} keeps its labels: {why}" for name, why in sorted(left.items())]

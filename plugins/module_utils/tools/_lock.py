@@ -49,6 +49,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._record impor
     begun,
     ended,
     read_record,
+    run_id,
 )
 
 #: How long a lock outlives its holder, where nobody can see that it died.
@@ -74,6 +75,8 @@ class Lock:
         self._door = threading.Lock()
         self._lost: MeshError | None = None
         self.taken = False
+        #: Id of the run that the task belongs to; of a task outside of any run its own.
+        self.run_id = run_id(self.process)
 
     @property
     def who(self) -> str:
@@ -105,6 +108,12 @@ class Lock:
     def record(self) -> Record | None:
         """Return what the cluster remembers of the last run that changed it."""
         return read_record(_get(self._client, f"{self._record_path}/{NAME}", "Reading the record of the last run"))
+
+    def current_id(self) -> str:
+        """Return the id of the run that the task belongs to, also before its first write."""
+        if self._run is None:
+            return self.run_id
+        return str(begun(self.record(), self._run, self.who, self.process, "")["id"])
 
     def require_free(self) -> Lease | None:
         """Return the lock as it is, if nobody else works on the cluster.
@@ -140,7 +149,9 @@ class Lock:
                 return
             self._write(self.require_free())
             self.taken = True
-            self._keep(begun(self.record(), self._run, self.who, self.process, stamp(self._now())))
+            record = begun(self.record(), self._run, self.who, self.process, stamp(self._now()))
+            self.run_id = record["id"]
+            self._keep(record)
             threading.Thread(target=self._renew, daemon=True, name="lock").start()
 
     def finish(self, failure: str = "") -> None:

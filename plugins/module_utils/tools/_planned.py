@@ -24,6 +24,7 @@ PLANNED_SPEC: Spec = {
             "taken_over": {"type": "list", "elements": "str", "default": []},
             "restored": {"type": "bool", "default": False},
             "restored_tags": {"type": "list", "elements": "str", "default": []},
+            "run_id": {"type": "str"},
         },
     }
 }

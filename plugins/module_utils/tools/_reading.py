@@ -98,7 +98,7 @@ def fetch_snapshot(
         running = pool.submit(fetch_pods, client) if pods else None
         above = _submit_above(pool, client, KINDS) if pods and not enough else {}
         around = submit_surroundings(pool, client, istio_namespace) if surroundings else {}
-        names = {name_of(obj): _namespace(obj) for obj in namespaces.result()}
+        names = {name_of(obj): read_namespace(obj) for obj in namespaces.result()}
         ids = {name_of(obj): obj["metadata"].get("uid", "") for obj in namespaces.result()}
         if "kube-system" not in ids:
             raise ClusterError(
@@ -126,7 +126,8 @@ def fetch_snapshot(
         return snapshot.under(**_above_from(above))
 
 
-def _namespace(obj: Json) -> Namespace:
+def read_namespace(obj: Json) -> Namespace:
+    """Return what of a raw namespace counts."""
     return Namespace(name_of(obj), labels_of(obj), annotations_of(obj), obj["metadata"].get("resourceVersion", ""))
 
 

@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     NotFoundError,
     RolloutError,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import PREVIOUS, REV, annotations_of, labels_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV, annotations_of, labels_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import RESTARTED_AT, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Choice
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
@@ -122,18 +122,18 @@ class Restarter:
         """Change what the pods of a workload ask for, unless somebody else did since it was read."""
         workload = choice.workload
         obj = self.tracker.get(workload.key)
+        moved, before = choice.patch(self.run.begin_change()), choice.back()
         for dummy in range(MOVE_TRIES):
-            if obj and _is(workload, obj, choice.after, choice.previous):
+            if obj and _is(workload, obj, choice.after, moved):
                 # our own write, whose answer was lost
                 return self._took(workload, obj)
-            if obj is None or not _is(workload, obj, choice.before, workload.previous):
+            if obj is None or not _is(workload, obj, choice.before, before):
                 # nothing of it is ours then
                 del self.previous[workload.key]
                 raise RolloutError(f"{workload} was changed or deleted by somebody else meanwhile; run again.")
-            patch = choice.patch()
-            patch["metadata"]["resourceVersion"] = obj["metadata"]["resourceVersion"]
+            moved["metadata"]["resourceVersion"] = obj["metadata"]["resourceVersion"]
             try:
-                return self._took(workload, self.client.merge(workload.path, patch, doing=str(choice)))
+                return self._took(workload, self.client.merge(workload.path, moved, doing=str(choice)))
             except ConflictError:
                 obj = self._read(workload)
         del self.previous[workload.key]
@@ -238,11 +238,11 @@ class Restarter:
             self.client.request("DELETE", f"{path}/{pod.name}", doing=doing, body=body)
 
 
-def _is(workload: Workload, obj: Json, label: str | None, previous: str | None) -> bool:
-    """Whether a workload is still the one that was read, with this label of its pods and this memory."""
-    found = labels_of(obj["spec"]["template"]).get(REV)
-    own = (obj["metadata"].get("uid"), found, annotations_of(obj).get(PREVIOUS))
-    return own == (workload.uid, label, previous)
+def _is(workload: Workload, obj: Json, label: str | None, patch: Json) -> bool:
+    """Whether a workload is still the one that was read, with this label of its pods and the journal of this patch."""
+    journal = {key: annotations_of(obj).get(key) for key in patch["metadata"]["annotations"]}
+    own = (obj["metadata"].get("uid"), labels_of(obj["spec"]["template"]).get(REV), journal)
+    return own == (workload.uid, label, patch["metadata"]["annotations"])
 
 
 def _stamp(workloads: Iterable[Workload]) -> str:

@@ -26,6 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _external, _installer
+from ansible_collections.meshops.istio.plugins.module_utils.tools._forget import forget
 from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import RESOURCES, object_path
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run
 
@@ -86,9 +87,16 @@ def _found(run: Run, snapshot: Snapshot, owned: list[Belonging]) -> list[Blocker
 
 
 def retire(run: Run) -> Outcome:
-    """Remove the revision and what would dangle after it, or refuse with every blocker."""
-    revision, allowed = run.params["revision"], run.params["allow_blockers"]
+    """Remove the revision and what would dangle after it, or refuse with every blocker; then its past is forgotten."""
     snapshot = run.snapshot(pods=True)
+    outcome = _remove(run, snapshot)
+    if not run.check_mode:
+        outcome.warnings += forget(run, snapshot)
+    return outcome
+
+
+def _remove(run: Run, snapshot: Snapshot) -> Outcome:
+    revision, allowed = run.params["revision"], run.params["allow_blockers"]
     mesh = snapshot.mesh
     owned = belongings(run)
     if run.check_mode:

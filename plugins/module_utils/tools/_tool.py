@@ -44,6 +44,7 @@ class Run:
     tool_wrote: bool = False
     #: Process of ansible-playbook, where the task runs inside it.
     controller: int | None = None
+    own_lock: Lock | None = dataclasses.field(default=None, repr=False)
     #: Refuses to work on a cluster that somebody else works on.
     require_free: Callable[[], object] = lambda: None
 
@@ -94,6 +95,16 @@ class Run:
                 "kube-system is "
                 f"{cluster_id}, but expected_cluster_id is {expected}. Nothing was written."
             )
+
+    def lock(self) -> Lock:
+        """Return the lock of the cluster as this task sees it; a task that writes has one lock for all its writes."""
+        self.own_lock = self.own_lock or _lock(self)
+        return self.own_lock
+
+    def begin_change(self) -> str:
+        """Lock the cluster, and return the id of the run that the journal of a changed object names."""
+        self.client.before_write()
+        return self.lock().run_id
 
     def about_to_write(self) -> None:
         """Note that an installer changes the cluster from now on; called before it is started."""
@@ -177,7 +188,7 @@ def _locked(tool: Tool, run: Run) -> Outcome:
     """Run a tool so that nobody else works on the cluster while it writes (safety rule S8)."""
     if run.check_mode:
         return tool.run(run)
-    lock = _lock(run) if tool.writes else None
+    lock = run.lock() if tool.writes else None
     if lock:
         run.require_free = lock.require_free
         run.client.before_write = lock.before_write
@@ -189,7 +200,7 @@ def _locked(tool: Tool, run: Run) -> Outcome:
         raise
     except KeyboardInterrupt:
         # the run ends here, and an earlier task of it may have locked the cluster
-        (lock or _lock(run)).interrupt()
+        run.lock().interrupt()
         raise
     if lock:
         lock.finish(outcome.failed)

@@ -10,13 +10,13 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import Lease
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import remembered_labels
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import Record, as_result
 from ansible_collections.meshops.istio.plugins.module_utils.domain._settled import settled, unchanged
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._undoing import known, run_to_undo, undoing
 from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import PLANNED_SPEC, planned_snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
@@ -26,6 +26,7 @@ SPEC = ArgumentSpec(
         "proxies": {"type": "bool", "default": True},
         "record": {"type": "bool", "default": False},
         "brief": {"type": "bool", "default": False},
+        "run_id": {"type": "str"},
         **PLANNED_SPEC,
     }
 )
@@ -58,15 +59,12 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
         stale[pod.namespace] += judgement.stale
         if judgement.stale and judgement.verdict.revision:
             leads[pod.namespace].add(judgement.verdict.revision)
-    moved: dict[str, list[str]] = collections.defaultdict(list)
-    for workload in snapshot.workloads.values():
-        if workload.previous is not None:
-            moved[workload.namespace].append(str(workload))
+    moved = {workload.namespace for workload in snapshot.workloads.values() if workload.journal.changes}
     gateways = {workload.namespace for workload in snapshot.workloads.values() if workload.gateway}
     rows = []
     for namespace in sorted(snapshot.namespaces.values(), key=lambda found: found.name):
         name = snapshot.owned_name(namespace)
-        if name is None and not (proxies[namespace.name] or stale[namespace.name] or moved[namespace.name]):
+        if name is None and not (proxies[namespace.name] or stale[namespace.name] or namespace.name in moved):
             continue
         via = None if name is None else "tag" if name in snapshot.mesh.tags and name != DEFAULT else "revision"
         rows.append(
@@ -76,8 +74,6 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
                 "via": "default" if name == DEFAULT else via,
                 "revision": snapshot.mesh.resolve(name) if name else None,
                 "own_choice": not {REV, INJECTION} & set(namespace.labels),
-                "moved_from": moved_from(namespace),
-                "moved_workloads": sorted(moved[namespace.name]),
                 "gateways": namespace.name in gateways,
                 "proxies": proxies[namespace.name],
                 "stale_proxies": stale[namespace.name],
@@ -85,14 +81,6 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
             }
         )
     return rows
-
-
-def moved_from(namespace: Namespace) -> dict[str, str] | None:
-    """Return the labels from before the last move; None also where the annotation is not ours to read."""
-    try:
-        return remembered_labels(namespace)
-    except SafetyError:
-        return None
 
 
 class Memory:
@@ -123,10 +111,28 @@ def check(params: Mapping[str, t.Any]) -> None:
     Raises:
         ParameterError: what is brief needs the record and the pods.
     """
+    if params["run_id"] and not params["record"]:
+        raise ParameterError("Parameter run_id goes with record=true, which says what undoing that run would do.")
     if params["brief"] and not (params["proxies"] and params["record"]):
         raise ParameterError(
             "Parameter brief is true, but without proxies and record nothing tells what is settled; set both to true."
         )
+
+
+def _undo(run: Run, snapshot: Snapshot, record: Record | None) -> dict[str, t.Any]:
+    """Return what a rollback would undo: of the last run, or of the one that is named.
+
+    Raises:
+        ParameterError: nothing in the cluster knows the named run.
+    """
+    rows = undoing(snapshot, *run_to_undo(record, run.params["run_id"]))
+    if run.params["run_id"] and not known(record, rows):
+        there = ", ".join(f"{name} ({count} objects)" for name, count in rows["runs"].items()) or "none"
+        raise ParameterError(
+            f"Parameter run_id: cluster {run.client.connection.label} knows no run {run.params['run_id']}; runs that "
+            f"changed something: {there}."
+        )
+    return rows
 
 
 def run(run: Run) -> Outcome:
@@ -143,7 +149,6 @@ def run(run: Run) -> Outcome:
         "kubernetes_version": snapshot.kubernetes_version,
         "control_planes": control_planes(mesh),
         "tags": mesh.tags,
-        "previous_tags": mesh.previous_tags,
         "operator_tags": mesh.operator_tags,
         "default": {
             "revision": mesh.default_revision,
@@ -154,6 +159,7 @@ def run(run: Run) -> Outcome:
     if run.params["record"]:
         values["lock"] = memory.held.as_dict() if memory.held else None
         values["record"] = as_result(memory.record)
+        values["undo"] = _undo(run, snapshot, memory.record)
     if run.params["record"] and run.params["proxies"]:
         values["settled"] = memory.settles(snapshot)
     if run.params["proxies"]:

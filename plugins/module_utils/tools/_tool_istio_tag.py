@@ -19,17 +19,18 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._istioctl import Istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.domain._default import disagreements, owners, wanted
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import TARGET, Journal, Kept, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import require_writable
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     DEFAULT,
     DEFAULT_VALIDATOR,
     INJECT,
     INJECTION,
-    PREVIOUS_REVISION,
     REV,
     Mesh,
     named,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import tag_undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _prove
@@ -41,6 +42,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._planned impor
 )
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import ADMISSION, fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils.tools._undone import undone_run
 
 SPEC = ArgumentSpec(
     {
@@ -49,6 +51,7 @@ SPEC = ArgumentSpec(
         "state": {"type": "str", "choices": ["present", "absent", "restored"], "default": "present"},
         "istioctl": {"type": "str", "default": "istioctl"},
         "version": {"type": "str"},
+        "run_id": {"type": "str"},
         **PLANNED_SPEC,
     },
     required_if=(("state", "present", ("revision",)),),
@@ -147,21 +150,29 @@ def _prove_done(mesh: Mesh, name: str, revision: str | None) -> None:
         raise IstioctlError(f"istioctl reported success, but tag {name} is not {aim} as a whole: {', '.join(wrong)}.")
 
 
-def target(params: Mapping[str, t.Any], mesh: Mesh) -> str | None:
-    """Return where the tag has to point: the asked revision, where it pointed before its last move, or nowhere."""
+def target(params: Mapping[str, t.Any], mesh: Mesh, back: Undo | Kept | None) -> str | None:
+    """Return where the tag has to point: where it was asked to, where it pointed before a run, or nowhere."""
     if params["state"] == "restored":
-        return mesh.previous_tags.get(params["name"]) or mesh.tags.get(params["name"])
+        return back.state[TARGET] if isinstance(back, Undo) else mesh.tags.get(params["name"])
     return str(params["revision"]) if params["state"] == "present" else None
 
 
 def run(run: Run) -> Outcome:
     """Create, move, mend, remove or restore the tag and prove it by reading it back."""
-    name = run.params["name"]
+    name, state = run.params["name"], run.params["state"]
     snapshot = planned_snapshot(run, pods=False)
-    revision = target(run.params, snapshot.mesh)
-    values = {"tag": name, "revision": revision, "namespaces": users(snapshot, name), "workloads": []}
-    if settled(snapshot.mesh, name, revision):
-        return Outcome(values=values)
+    back = tag_undo(snapshot.mesh, name, *undone_run(run)) if state == "restored" else None
+    revision = target(run.params, snapshot.mesh, back)
+    values = {
+        "tag": name,
+        "revision": revision,
+        "namespaces": users(snapshot, name),
+        "workloads": [],
+        "left": {"why": back.why, "failed": back.failed} if isinstance(back, Kept) else None,
+    }
+    if settled(snapshot.mesh, name, revision) or isinstance(back, Kept):
+        kept = [f"Tag {name} stays at {revision}: {back.why}."] if isinstance(back, Kept) else []
+        return Outcome(values=values, warnings=kept)
     snapshot = planned_snapshot(run, pods=True)
     mesh = snapshot.mesh
     followed_by = followers(snapshot, name)
@@ -176,26 +187,41 @@ def run(run: Run) -> Outcome:
     values["workloads"] = [{"namespace": space, "kind": kind, "name": what} for space, kind, what in followed_by]
     if not run.check_mode:
         run.progress(step)
-        _carry_out(run, mesh, name, revision)
+        _carry_out(run, mesh, name, revision, back.journal if isinstance(back, Undo) else None)
     before, after = ({"tag": name, **found} for found in (owners(mesh, name), wanted(mesh, name, revision)))
     return Outcome(actions=[step], before=before, after=after, values=values)
 
 
-def _carry_out(run: Run, mesh: Mesh, name: str, revision: str | None) -> None:
+def _carry_out(run: Run, mesh: Mesh, name: str, revision: str | None, undone: Journal | None) -> None:
     ctl = run.istioctl(mesh, revision or mesh.tags.get(name), *mesh.revisions)
     if revision is None:
         _remove(run, ctl, mesh, name)
-    else:
-        current = mesh.tags.get(name)
-        remembered = current if current in mesh.revisions and run.params["state"] != "restored" else None
-        if current != revision:
-            _remember(run, mesh, name, remembered)
-        run.about_to_write()
-        ctl.run("tag", "set", name, "--revision", revision, "--overwrite", "--skip-confirmation")
-        if mesh.tag_services.get(name) not in (None, revision):
-            # an istioctl before 1.28 knows no Service and leaves it where it was
-            _drop_service(run, name, unless=revision)
-    _prove_done(fetch_mesh(run.client, run.istio_namespace), name, revision)
+        _prove_done(fetch_mesh(run.client, run.istio_namespace), name, revision)
+        return
+    journal = undone or _journal(run, mesh, name, revision)
+    if undone is None:
+        # before the tag moves, so that a killed run leaves no change that nobody remembers
+        _remember(run, mesh, name, journal)
+    run.about_to_write()
+    ctl.run("tag", "set", name, "--revision", revision, "--overwrite", "--skip-confirmation")
+    if mesh.tag_services.get(name) not in (None, revision):
+        # an istioctl before 1.28 knows no Service and leaves it where it was
+        _drop_service(run, name, unless=revision)
+    moved = fetch_mesh(run.client, run.istio_namespace)
+    _prove_done(moved, name, revision)
+    _remember(run, moved, name, journal)
+
+
+def _journal(run: Run, mesh: Mesh, name: str, revision: str) -> Journal:
+    """Return the journal of a tag once it points at a revision; a new tag has no past, and what is gone is none."""
+    own = mesh.injector_of_tag(name)
+    past = mesh.tags.get(name) or (mesh.default_revision if name == DEFAULT else None)
+    journal = own.journal if own else Journal()
+    if past == revision:
+        return journal
+    if past not in mesh.revisions:
+        return Journal(raw=journal.raw)
+    return journal.with_change(run.begin_change(), {TARGET: past}, {TARGET: revision})
 
 
 def _remove(run: Run, ctl: Istioctl, mesh: Mesh, name: str) -> None:
@@ -219,13 +245,12 @@ def _delete(run: Run, kind: str, name: str) -> None:
         run.client.request("DELETE", path, doing=f"Deleting {kind} {name}")
 
 
-def _remember(run: Run, mesh: Mesh, name: str, revision: str | None) -> None:
-    """Keep on the tag itself where it points, before it moves; None forgets. A new tag has no past."""
+def _remember(run: Run, mesh: Mesh, name: str, journal: Journal) -> None:
+    """Keep on the tag itself, once it is there, which run moved it and from where."""
     own = mesh.injector_of_tag(name)
-    if own is not None:
-        path = f"{ADMISSION}/mutatingwebhookconfigurations/{own.name}"
-        patch = {"metadata": {"annotations": {PREVIOUS_REVISION: revision}}}
-        run.client.merge(path, patch, doing=f"Remembering where tag {name} points")
+    if own and own.journal.annotations != journal.annotations:
+        path, patch = f"{ADMISSION}/mutatingwebhookconfigurations/{own.name}", {"annotations": journal.annotations}
+        run.client.merge(path, {"metadata": patch}, doing=f"Remembering where tag {name} points")
 
 
 TOOL = Tool("istio_tag", SPEC, run, check)

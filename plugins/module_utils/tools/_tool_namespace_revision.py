@@ -5,34 +5,40 @@
 
 from __future__ import annotations
 
-import concurrent.futures
 import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
-from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
-    ConflictError,
     ParameterError,
+    ProofError,
     SafetyError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import IGNORED_NAMESPACES
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Kept
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import (
     Move,
+    both,
     move,
+    owned_by,
     require_owner,
-    undo,
+    undos,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _prove
+from ansible_collections.meshops.istio.plugins.module_utils.tools._namespace_patches import (
+    Moved,
+    apply_moves,
+    put_back,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import (
     PLANNED_SPEC,
     is_planned,
     planned_snapshot,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils.tools._undone import undone_run
 
 SPEC = ArgumentSpec(
     {
@@ -40,6 +46,7 @@ SPEC = ArgumentSpec(
         "revision": {"type": "str"},
         "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
         "enroll": {"type": "bool", "default": False},
+        "run_id": {"type": "str"},
         **PLANNED_SPEC,
     },
     required_if=(("state", "present", ("revision",)),),
@@ -53,19 +60,15 @@ def check(params: Mapping[str, t.Any]) -> None:
             raise ParameterError(f"Parameter namespaces: Istio never injects into the system namespace {name}.")
 
 
-def moves(snapshot: Snapshot, names: list[str], target: str | None, *, enroll: bool) -> list[Move]:
-    """Return the moves that bring the namespaces to a revision or tag, or (target None) back to where they were.
+def moves(snapshot: Snapshot, names: list[str], target: str, *, enroll: bool) -> list[Move]:
+    """Return the moves that bring the namespaces to a revision or tag.
 
     Raises:
         ParameterError: a namespace does not exist.
         SafetyError: the target is owned by no injector, or a namespace is not in the mesh.
     """
-    missing = sorted(set(names) - set(snapshot.namespaces))
-    if missing:
-        raise ParameterError(f"Parameter namespaces: the cluster has no namespace {', '.join(missing)}.")
+    _require_there(snapshot, names)
     found = [snapshot.namespaces[name] for name in dict.fromkeys(names)]
-    if target is None:
-        return [step for step in (undo(snapshot.mesh, namespace) for namespace in found) if step]
     require_owner(snapshot.mesh, target)
     outside = [n.name for n in found if not enroll and (snapshot.owned_name(n) is None)]
     if outside:
@@ -77,50 +80,91 @@ def moves(snapshot: Snapshot, names: list[str], target: str | None, *, enroll: b
     return [step for step in (move(namespace, target) for namespace in found) if step]
 
 
-def apply(client: Client, steps: list[Move], mesh_label: str) -> None:
-    """Send one patch per namespace, side by side.
-
-    Raises:
-        SafetyError: somebody changed a namespace after it was read; the others are moved, and the next run goes on.
-    """
-
-    def send(step: Move) -> str | None:
-        path = f"{NAMESPACES}/{step.namespace}"
-        try:
-            client.merge(path, step.patch(), doing=f"Labelling namespace {step.namespace}")
-        except ConflictError:
-            return step.namespace
-        return None
-
-    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        lost = [name for name in pool.map(send, steps) if name]
-    if lost:
-        raise SafetyError(
-            f"Namespaces {', '.join(lost)} on cluster {mesh_label} were changed by somebody else while "
-            "they were being moved; "
-            "they keep their labels. Run again."
-        )
+def _require_there(snapshot: Snapshot, names: list[str]) -> None:
+    missing = sorted(set(names) - set(snapshot.namespaces))
+    if missing:
+        raise ParameterError(f"Parameter namespaces: the cluster has no namespace {', '.join(missing)}.")
 
 
 def run(run: Run) -> Outcome:
     """Move the namespaces and return what was moved."""
-    params = run.params
-    back = params["state"] == "restored"
-    target = None if back else str(params["revision"])
+    return _restore(run) if run.params["state"] == "restored" else _move(run)
+
+
+def _move(run: Run) -> Outcome:
+    """Move all of the namespaces to a revision, or none of them."""
+    target = str(run.params["revision"])
     snapshot = planned_snapshot(run, pods=False)
-    steps = moves(snapshot, params["namespaces"], target, enroll=params["enroll"])
-    revision = snapshot.mesh.resolve(target) if target else None
+    steps = moves(snapshot, run.params["namespaces"], target, enroll=run.params["enroll"])
+    revision = snapshot.mesh.resolve(target)
     if steps and revision and not is_planned(run, revision):
         _prove.require(run.client, snapshot.mesh, snapshot.namespaces, revision)
     if steps and not run.check_mode:
-        for step in steps:
-            run.progress(str(step))
-        apply(run.client, steps, run.client.connection.label)
+        moved = _carry_out(run, steps)
+        if moved.refused:
+            _undo_half(run, steps, moved)
+    return _outcome(steps, revision, {})
+
+
+def _restore(run: Run) -> Outcome:
+    """Give the namespaces back what they had before a run."""
+    snapshot = planned_snapshot(run, pods=False)
+    _require_there(snapshot, run.params["namespaces"])
+    steps, kept = undos(snapshot, run.params["namespaces"], *undone_run(run))
+    kept |= _unproven(run, snapshot, steps)
+    steps = [step for step in steps if step.namespace not in kept]
+    if steps and not run.check_mode:
+        refused = _carry_out(run, steps).refused
+        kept |= {name: Kept(why, failed=True) for name, why in refused.items()}
+        steps = [step for step in steps if step.namespace not in refused]
+    return _outcome(steps, None, kept)
+
+
+def _unproven(run: Run, snapshot: Snapshot, steps: list[Move]) -> dict[str, Kept]:
+    """Return the namespaces whose revision from before is not proven to take workloads (safety rule S3), and why."""
+    leads = {step.namespace: snapshot.mesh.resolve(name) for step in steps if (name := owned_by(step.after))}
+    problems: dict[str, str] = {}
+    for revision in sorted(set(filter(None, leads.values()))):
+        try:
+            _prove.require(run.client, snapshot.mesh, snapshot.namespaces, revision)
+        except ProofError as exc:
+            problems[revision] = exc.message
+    return {name: Kept(problems[to], failed=True) for name, to in leads.items() if to in problems}
+
+
+def _carry_out(run: Run, steps: list[Move]) -> Moved:
+    for step in steps:
+        run.progress(str(step))
+    return apply_moves(run, steps)
+
+
+def _undo_half(run: Run, steps: list[Move], moved: Moved) -> None:
+    """A wave of which a part is refused does not move: what had moved goes back."""
+    back = put_back(run, steps, moved)
+    stay = sorted(set(moved.namespaces) - set(back.namespaces))
+    rest = f"moved and not put back: {'; '.join(f'{n}: {back.refused[n]}' for n in stay)}" if stay else "none has moved"
+    raise SafetyError(
+        f"Namespaces on cluster {run.client.connection.label} were not moved: "
+        f"{'; '.join(f'{name}: {why}' for name, why in sorted(moved.refused.items()))}. Of the others {rest}; "
+        "mend the cause or leave these namespaces out, and run again.",
+        {"refused": moved.refused, "put_back": sorted(back.namespaces), "moved": stay},
+    )
+
+
+def _outcome(steps: list[Move], revision: str | None, kept: Mapping[str, Kept]) -> Outcome:
     return Outcome(
         actions=[str(step) for step in steps],
-        before={step.namespace: step.before for step in steps},
-        after={step.namespace: step.after for step in steps},
-        values={"moved": [step.namespace for step in steps], "revision": revision},
+        before={step.namespace: both(step.before) for step in steps},
+        after={step.namespace: both(step.after) for step in steps},
+        values={
+            "moved": [step.namespace for step in steps],
+            "revision": revision,
+            "left": [
+                {"object": f"Namespace {name}", "namespace": name, "why": one.why, "failed": one.failed}
+                for name, one in sorted(kept.items())
+            ],
+        },
+        warnings=[f"Namespace {name} keeps its labels: {one.why}." for name, one in sorted(kept.items())],
     )
 
 

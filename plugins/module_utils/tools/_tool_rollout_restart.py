@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import dataclasses
 import datetime
 import time
 import typing as t
@@ -42,6 +43,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._planned impor
     planned_snapshot,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils.tools._undone import undone_run
 
 PROOFS_AT_ONCE = 8
 
@@ -56,6 +58,7 @@ SPEC = ArgumentSpec(
         "revision": {"type": "str"},
         "percent": {"type": "int"},
         "source_revision": {"type": "str"},
+        "run_id": {"type": "str"},
         "batch_size": {"type": "str", "default": "10"},
         "max_pods": {"type": "int"},
         "max_unavailable": {"type": "str"},
@@ -132,7 +135,10 @@ def run(run: Run) -> Outcome:
         return Outcome(values=values)
     snapshot = planned_snapshot(run, pods=True)
     require_known(snapshot, selection)
-    share = plan(snapshot, selection, read_share(params))
+    wanted = read_share(params)
+    if wanted and wanted.run:
+        wanted = dataclasses.replace(wanted, run=undone_run(run)[0])
+    share = plan(snapshot, selection, wanted)
     snapshot = share.snapshot
     refuse_harm(snapshot, selection)
     found = targets(snapshot, selection, params["only"], share)

@@ -16,7 +16,8 @@ import typing as t
 from collections.abc import Callable
 from pathlib import Path
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import PREVIOUS, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import PREVIOUS_LABELS
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 
@@ -26,7 +27,7 @@ PLANES = [*b.two_planes(), *b.namespaces()]
 #: Namespace shop after its move, with two stale Deployments.
 STALE = [
     *PLANES,
-    b.namespace("shop", {REV: b.NEW}, {PREVIOUS: '{"istio.io/rev": "1-30-3"}'}),
+    b.namespace("shop", {REV: b.NEW}, {PREVIOUS_LABELS: '{"istio.io/rev": "1-30-3"}'}),
     *b.deployed(pods=2),
     *b.deployed("cart"),
 ]

@@ -14,10 +14,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import (
+    JOURNAL,
+    PREVIOUS_LABELS,
+    PREVIOUS_REVISION,
+    Kept,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     INJECTION,
-    PREVIOUS,
-    PREVIOUS_REVISION,
     REV,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import (
@@ -45,7 +49,7 @@ def raw(labels: dict[str, str], annotations: dict[str, str] | None = None) -> b.
 
 def patched(namespace: b.Json, step: Move) -> b.Json:
     """What a merge patch makes of a namespace."""
-    change = step.patch()["metadata"]
+    change = step.patch("r1")["metadata"]
     found = {part: dict(namespace["metadata"].get(part, {})) for part in ("labels", "annotations")}
     for part, values in found.items():
         values.update(change[part])
@@ -56,11 +60,14 @@ def patched(namespace: b.Json, step: Move) -> b.Json:
 def test_s2_one_patch_drops_istio_injection_sets_rev_and_remembers() -> None:
     step = move(b.namespace_of(raw({INJECTION: "enabled", "team": "shop"})), b.NEW)
     assert step is not None
-    assert step.patch() == {
+    assert step.patch("r1") == {
         "metadata": {
             "resourceVersion": "7",
             "labels": {INJECTION: None, REV: b.NEW},
-            "annotations": {PREVIOUS: '{"istio-injection": "enabled"}'},
+            "annotations": {
+                PREVIOUS_LABELS: None,
+                JOURNAL: json.dumps([{"run": "r1", "before": {INJECTION: "enabled"}, "after": {REV: b.NEW}}]),
+            },
         }
     }
     assert str(step) == "move namespace shop: istio-injection=enabled -> istio.io/rev=1-31-0"
@@ -75,11 +82,11 @@ def test_a_namespace_that_is_there_is_not_moved() -> None:
 
 
 def test_undo_without_memory_is_nothing() -> None:
-    assert undo(MESH, b.namespace_of(raw({REV: b.NEW}))) is None
+    assert undo(MESH, b.namespace_of(raw({REV: b.NEW})), None) is None
 
 
-@given(labels=LABELS, target=NAMES)
-def test_s2_move_and_undo_is_identity(labels: dict[str, str], target: str) -> None:
+@given(labels=LABELS, target=NAMES, run=st.sampled_from([None, "r1"]))
+def test_s2_move_and_undo_is_identity(labels: dict[str, str], target: str, run: str | None) -> None:
     before = raw(labels)
     there = move(b.namespace_of(before), target)
     if there is None:
@@ -87,10 +94,10 @@ def test_s2_move_and_undo_is_identity(labels: dict[str, str], target: str) -> No
     moved = patched(before, there)
     assert moved["metadata"]["labels"].get(REV) == target
     assert INJECTION not in moved["metadata"]["labels"]
-    back = undo(MESH, b.namespace_of(moved))
-    assert back is not None
+    back = undo(MESH, b.namespace_of(moved), run)
+    assert isinstance(back, Move)
     assert patched(moved, back) == before
-    assert undo(MESH, b.namespace_of(patched(moved, back))) is None
+    assert undo(MESH, b.namespace_of(patched(moved, back)), run) is None
 
 
 @pytest.mark.parametrize(
@@ -101,25 +108,39 @@ def test_s2_move_and_undo_is_identity(labels: dict[str, str], target: str) -> No
     ],
 )
 def test_undo_is_refused(remembered: b.Json, message: str) -> None:
-    with pytest.raises(SafetyError, match=message):
-        undo(MESH, b.namespace_of(raw({REV: b.NEW}, {PREVIOUS: json.dumps(remembered)})))
+    found = undo(MESH, b.namespace_of(raw({REV: b.NEW}, {PREVIOUS_LABELS: json.dumps(remembered)})), None)
+    assert isinstance(found, Kept)
+    assert message in found.why
+    assert found.failed
 
 
 def test_s2_undo_to_istio_injection_needs_a_default() -> None:
-    found = b.namespace_of(raw({REV: b.OLD}, {PREVIOUS: '{"istio-injection": "enabled"}'}))
-    with pytest.raises(SafetyError, match="istio-injection=enabled"):
-        undo(b.mesh_of(b.plane(b.OLD)), found)
+    found = b.namespace_of(raw({REV: b.OLD}, {PREVIOUS_LABELS: '{"istio-injection": "enabled"}'}))
+    kept = undo(b.mesh_of(b.plane(b.OLD)), found, None)
+    assert isinstance(kept, Kept)
+    assert "istio-injection=enabled" in kept.why
 
 
-@pytest.mark.parametrize("text", ["no JSON", "[]", "null", '"text"'])
-def test_a_memory_that_somebody_edited_is_refused(text: str) -> None:
-    with pytest.raises(SafetyError, match="is not what was written there"):
-        undo(MESH, b.namespace_of(raw({REV: b.NEW}, {PREVIOUS: text})))
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (PREVIOUS_LABELS, "no JSON"),
+        (PREVIOUS_LABELS, "[" * 150_000),
+        (JOURNAL, "no JSON"),
+        (JOURNAL, "[" * 150_000),
+        (JOURNAL, '[{"before": {}, "after": {}}]'),
+        (JOURNAL, '[{"run": 7, "before": {}, "after": {}}]'),
+    ],
+)
+def test_a_memory_that_somebody_edited_undoes_nothing(key: str, text: str) -> None:
+    kept = undo(MESH, b.namespace_of(raw({REV: b.NEW}, {key: text})), "r1")
+    assert isinstance(kept, Kept)
+    assert f"its annotation {key}" in kept.why
 
 
 def test_undo_of_an_enrolled_namespace_takes_it_out_again() -> None:
-    back = undo(MESH, b.namespace_of(raw({REV: b.NEW}, {PREVIOUS: "{}"})))
-    assert back is not None
+    back = undo(MESH, b.namespace_of(raw({REV: b.NEW}, {PREVIOUS_LABELS: "{}"})), None)
+    assert isinstance(back, Move)
     assert str(back).endswith("-> no injection label")
 
 
@@ -193,7 +214,7 @@ def test_after_a_plan_in_place_all_proxies_are_stale() -> None:
 
 
 def test_a_planned_rollback_gives_labels_back() -> None:
-    moved = raw({REV: b.NEW, "team": "shop"}, {PREVIOUS: json.dumps({INJECTION: "enabled"})})
+    moved = raw({REV: b.NEW, "team": "shop"}, {PREVIOUS_LABELS: json.dumps({INJECTION: "enabled"})})
     found = planned(b.snapshot_of([*b.two_planes(), moved]), {"namespaces": ["shop"], "restored": True})
     assert found.namespaces["shop"].labels == {INJECTION: "enabled", "team": "shop"}
     assert found.verdict("shop").revision == b.OLD

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import typing as t
 from collections.abc import Iterator
 
@@ -15,11 +16,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECT, INJECTION, PREVIOUS, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import JOURNAL, PREVIOUS_LABELS
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECT, INJECTION, REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import planned
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Plan, Share, chosen, plan, read_share
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload, read_workload
+from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import Answer, FakeApi, failure
@@ -96,7 +99,7 @@ def shared(percent: int, *objects: b.Json, source: str | None = None, base: t.An
 def moved(made: list[b.Json], label: str | None, previous: str | None) -> list[b.Json]:
     """A Deployment that was moved before, with its pods."""
     made = copy.deepcopy(made)
-    made[0]["metadata"]["annotations"] = {} if previous is None else {PREVIOUS: previous}
+    made[0]["metadata"]["annotations"] = {} if previous is None else {PREVIOUS_LABELS: previous}
     for labels in (made[0]["spec"]["template"]["metadata"]["labels"], *(p["metadata"]["labels"] for p in made[2:])):
         labels.pop(REV, None)
         labels.update({} if label is None else {REV: label})
@@ -126,20 +129,35 @@ def test_who_chooses(objects: list[b.Json], chooses: bool) -> None:
     assert list(shared(100, *objects).choices) == [("shop", "Deployment", "web")] * chooses
 
 
+def change(run: str, before: str | None, after: str | None) -> b.Json:
+    """One change as the journal keeps it; None stands for no label."""
+    states = ({} if label is None else {REV: label} for label in (before, after))
+    return {"run": run, **dict(zip(("before", "after"), states, strict=True))}
+
+
+def written(*changes: b.Json) -> str:
+    """The text of a journal."""
+    return json.dumps(changes)
+
+
 @pytest.mark.parametrize(
     ("made", "percent", "patch"),
     [
-        pytest.param((OLD, None), 100, (b.NEW, '{"istio.io/rev": "1-30-3"}'), id="moved"),
-        pytest.param((TRUE, None), 100, (b.NEW, "{}"), id="moved, without a label before"),
+        pytest.param((OLD, None), 100, (b.NEW, written(change("r1", b.OLD, b.NEW))), id="moved"),
+        pytest.param(
+            (TRUE, None), 100, (b.NEW, written(change("r1", None, b.NEW))), id="moved, without a label before"
+        ),
         pytest.param((OLD, None), 0, None, id="never moved"),
         pytest.param(({REV: b.NEW}, '{"istio.io/rev": "prod"}'), 100, None, id="there"),
         pytest.param(({REV: b.NEW}, None), 100, None, id="there by itself"),
         pytest.param(({REV: b.NEW}, None), 0, None, id="there by itself, and stays"),
         pytest.param(({REV: b.NEW}, '{"istio.io/rev": "prod"}'), 0, ("prod", None), id="back"),
         pytest.param(({REV: b.NEW, **TRUE}, "{}"), 0, (None, None), id="back to no label"),
-        pytest.param(({REV: "prod"}, WAS_OLD), 100, (b.NEW, WAS_OLD), id="moved on"),
         pytest.param(
-            ({REV: "prod"}, '{"istio.io/rev": "gone"}'), 100, (b.NEW, '{"istio.io/rev": "prod"}'), id="forgotten"
+            ({REV: "prod"}, WAS_OLD),
+            100,
+            (b.NEW, written(change("unknown", b.OLD, "prod"), change("r1", "prod", b.NEW))),
+            id="S16: moved on, and both moves are remembered",
         ),
         pytest.param((OLD, WAS_OLD), 0, None, id="moved to another revision, and stays"),
     ],
@@ -147,27 +165,53 @@ def test_who_chooses(objects: list[b.Json], chooses: bool) -> None:
 def test_the_patch_and_its_undo(made: tuple[b.Json, str | None], percent: int, patch: t.Any) -> None:
     objects = b.deployed(pod_labels=made[0])
     if made[1] is not None:
-        objects[0]["metadata"]["annotations"] = {PREVIOUS: made[1]}
+        objects[0]["metadata"]["annotations"] = {PREVIOUS_LABELS: made[1]}
     found = list(shared(percent, *objects).choices.values())
     if patch is None:
         assert found == []
         return
 
-    def of(label: str | None, previous: str | None) -> b.Json:
+    def of(label: str | None, journal: str | None, previous: str | None = None) -> b.Json:
+        annotations = {PREVIOUS_LABELS: previous, JOURNAL: journal}
         return {
-            "metadata": {"uid": objects[0]["metadata"]["uid"], "annotations": {PREVIOUS: previous}},
+            "metadata": {"uid": objects[0]["metadata"]["uid"], "annotations": annotations},
             "spec": {"template": {"metadata": {"labels": {REV: label}}}},
         }
 
-    assert [one.patch() for one in found] == [of(*patch)]
-    assert [one.back() for one in found] == [of(made[0].get(REV), made[1])]
+    assert [one.patch("r1") for one in found] == [of(*patch)]
+    assert [one.back() for one in found] == [of(made[0].get(REV), None, made[1])]
 
 
 @pytest.mark.parametrize("label", ["1-31-0", "prod", "1-30-3", None])
 def test_without_a_revision_everything_goes_back(label: str | None) -> None:
     made = moved(b.deployed(), label, WAS_OLD)
     found = plan(b.snapshot_of([*FREE, *made]), SHOP, Share(0))
-    assert [(one.after, one.previous) for one in found.choices.values()] == [(b.OLD, None)]
+    back = [(one.after, one.undone.changes) for one in found.choices.values() if one.undone]
+    assert back == ([] if label == b.OLD else [(b.OLD, ())])
+
+
+RUNS = [change("r1", b.OLD, "prod"), change("r2", "prod", b.NEW)]
+
+
+@pytest.mark.parametrize(
+    ("label", "run", "after", "stays"),
+    [
+        pytest.param(b.NEW, "r2", "prod", None, id="the last run"),
+        pytest.param(b.NEW, None, "prod", None, id="the newest change"),
+        pytest.param(b.NEW, "r1", None, "run r2 changed it again", id="not the run before it"),
+        pytest.param("prod", "r2", None, None, id="there is nothing to undo"),
+        pytest.param(b.OLD, "r2", None, "it was changed since", id="somebody changed it"),
+        pytest.param(b.NEW, "r3", None, None, id="a run that did not change it"),
+    ],
+)
+def test_s16_only_what_the_run_left_goes_back(
+    label: str, run: str | None, after: str | None, stays: str | None
+) -> None:
+    made = moved(b.deployed(), label, None)
+    made[0]["metadata"]["annotations"] = {JOURNAL: written(*RUNS)}
+    found = plan(b.snapshot_of([*FREE, *made]), SHOP, Share(0, run=run))
+    assert [one.after for one in found.choices.values()] == ([after] if after else [])
+    assert [one.why.reason.startswith(str(stays)) for one in found.stuck] == ([True] if stays else [])
 
 
 def test_the_cluster_as_it_will_be() -> None:
@@ -184,7 +228,7 @@ def test_the_cluster_as_it_will_be() -> None:
         ("prod", None, b.OLD, True),
         (b.NEW, None, b.OLD, False),
         (b.NEW, '{"istio.io/rev": "1-30-3"}', b.OLD, True),
-        (b.NEW, '{"istio.io/rev": "1-31-0"}', b.OLD, False),
+        ("prod", '{"istio.io/rev": "1-31-0"}', b.NEW, True),
         (b.OLD, '{"istio.io/rev": "gone"}', b.OLD, True),
     ],
 )
@@ -211,24 +255,32 @@ def test_what_cannot_be_moved_is_reported(made: b.Json, code: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("previous", "code", "reason"),
+    [
+        (
+            '{"istio.io/rev": "gone"}',
+            "past_is_gone",
+            "with istio.io/rev=gone new pods of Deployment shop/web would get no",
+        ),
+        ("[" * 150_000, "changed_since", "its annotation meshops.istio/previous-labels cannot be read"),
+    ],
+)
+def test_s16_what_cannot_go_back_keeps_nothing_else_from_going(previous: str, code: str, reason: str) -> None:
+    stays = moved(b.deployed("cart", revision=b.NEW), b.NEW, previous)
+    goes = moved(b.deployed(revision=b.NEW), b.NEW, WAS_OLD)
+    found = plan(b.snapshot_of([*FREE, *stays, *goes]), SHOP, Share(0))
+    assert names(found.choices) == {"web"}
+    assert [(one.name, one.why.code) for one in found.stuck] == [("cart", code)]
+    assert found.stuck[0].why.reason.startswith(reason.replace("shop/web", "shop/cart"))
+
+
+@pytest.mark.parametrize(
     ("labels", "share", "objects", "sentence"),
     [
         ({REV: b.OLD}, Share(10, b.NEW), [], "namespace shop chooses for its pods by label istio.io/rev=1-30-3"),
         ({REV: ""}, Share(0), [], "by label istio.io/rev=, so"),
         ({INJECTION: "disabled"}, Share(10, b.NEW), [], "by label istio-injection=disabled"),
         ({}, Share(10, "gone"), [], "No injector owns the name 'gone'"),
-        (
-            {},
-            Share(0),
-            moved(b.deployed(revision=b.NEW), b.NEW, '{"istio.io/rev": "gone"}'),
-            "with istio.io/rev=gone new pods of Deployment shop/web would get no proxy, because .*dangling label",
-        ),
-        (
-            {},
-            Share(0),
-            moved(b.deployed(), b.NEW, "[]"),
-            "Annotation .* of Deployment shop/web is not what",
-        ),
     ],
 )
 def test_s2_refused(labels: b.Json, share: Share, objects: list[b.Json], sentence: str) -> None:
@@ -248,7 +300,7 @@ def test_s2_refused(labels: b.Json, share: Share, objects: list[b.Json], sentenc
 )
 def test_options_that_do_not_go_together(options: b.Json, sentence: str) -> None:
     with pytest.raises(ParameterError, match=sentence):
-        read_share({"percent": None, "revision": None, "source_revision": None, **options})
+        read_share({"percent": None, "revision": None, "source_revision": None, "run_id": None, **options})
 
 
 def test_what_was_begun_is_known_by_the_label_of_the_pods() -> None:
@@ -258,7 +310,7 @@ def test_what_was_begun_is_known_by_the_label_of_the_pods() -> None:
     back = found.begun["shop", "Deployment", "web"]
     assert back is not None
     assert back["spec"]["template"]["metadata"]["labels"] == {REV: b.OLD}
-    assert back["metadata"]["annotations"] == {PREVIOUS: None}
+    assert back["metadata"]["annotations"] == {PREVIOUS_LABELS: None, JOURNAL: None}
     assert found.choices == {}
     moving[0]["status"]["conditions"] = [{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}]
     assert shared(100, *moving).begun == {}
@@ -311,10 +363,9 @@ def test_there_and_back_with_a_plan(api: FakeApi) -> None:
         "move Deployment shop/cart: no label istio.io/rev -> istio.io/rev=1-31-0 (1 pod)",
         "move Deployment shop/web: istio.io/rev=1-30-3 -> istio.io/rev=1-31-0 (1 pod)",
     ]
-    assert {name: notes for name, (notes, dummy) in workloads(api).items()} == {
-        "cart": {PREVIOUS: "{}"},
-        "web": {PREVIOUS: '{"istio.io/rev": "1-30-3"}'},
-    }
+    notes = {name: json.loads(notes[JOURNAL]) for name, (notes, dummy) in workloads(api).items()}
+    run = notes["cart"][0]["run"]
+    assert notes == {"cart": [change(run, None, b.NEW)], "web": [change(run, b.OLD, b.NEW)]}
     assert share(api, 100)["changed"] is False
     assert len(share(api, 0, revision=None)["moved"]) == 2
     assert workloads(api) == before
@@ -345,11 +396,12 @@ def test_what_somebody_else_changed_is_not_overwritten(api: FakeApi) -> None:
     assert not [notes for notes, dummy in workloads(api).values() if notes]
 
 
-def test_an_answer_that_was_lost_is_no_change_of_somebody_else(api: FakeApi) -> None:
+def test_an_answer_that_was_lost_is_no_change_of_somebody_else(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     web = next(one for one in api.objects if one["kind"] == "Deployment" and one["metadata"]["name"] == "web")
     ours = copy.deepcopy(web)
     ours["spec"]["template"]["metadata"]["labels"][REV] = b.NEW
-    ours["metadata"]["annotations"] = {PREVIOUS: '{"istio.io/rev": "1-30-3"}'}
+    ours["metadata"]["annotations"] = {JOURNAL: written(change("r1", b.OLD, b.NEW))}
+    monkeypatch.setattr(Lock, "run_id", property(lambda self: "r1", lambda self, value: None), raising=False)
     api.script("PATCH", WEB, failure(409, "modified", "Conflict"))
     api.script("GET", WEB, Answer(ours))
     result = share(api, 100, only="stale")
@@ -367,4 +419,6 @@ def test_the_move_of_a_killed_run_is_taken_back_when_it_fails(api: FakeApi) -> N
     assert result["failure"]["rolled_back"] is True, result
     assert workloads(api)["web"][0] == {}
     assert workloads(api)["web"][1]["metadata"]["labels"][REV] == b.OLD
-    assert workloads(api)["cart"][0] == {PREVIOUS: "{}"}, "what an earlier run had finished stays"
+    assert json.loads(workloads(api)["cart"][0][JOURNAL])[0]["after"] == {REV: b.NEW}, (
+        "what an earlier run had finished stays"
+    )

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,13 +14,14 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import JOURNAL, PREVIOUS_REVISION
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     INJECT,
     INJECTION,
-    PREVIOUS_REVISION,
     REV,
     TAG,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import tag_undo
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_tag import (
     TOOL,
     asks_for,
@@ -243,19 +245,24 @@ def remembering(name: str, revision: str, previous: str) -> list[b.Json]:
 )
 def test_target(state: str, expected: str | None) -> None:
     mesh = b.mesh_of([*b.plane(b.OLD), *b.plane(b.NEW), *remembering("prod", b.NEW, b.OLD)])
-    assert target({"name": "prod", "revision": b.NEW, "state": state}, mesh) == expected
+    back = tag_undo(mesh, "prod", None)
+    assert target({"name": "prod", "revision": b.NEW, "state": state}, mesh, back) == expected
 
 
 @pytest.mark.parametrize(("name", "expected"), [("prod", b.OLD), ("other", None)])
 def test_a_tag_that_remembers_nothing_stays(name: str, expected: str | None) -> None:
-    assert target({"name": name, "revision": None, "state": "restored"}, b.mesh_of(b.two_planes())) == expected
+    mesh = b.mesh_of(b.two_planes())
+    back = tag_undo(mesh, name, None)
+    assert back is None
+    assert target({"name": name, "revision": None, "state": "restored"}, mesh, back) == expected
 
 
 def test_before_a_tag_moves_it_keeps_where_it_points(tags: Tags) -> None:
     tags.lies = True
     tags.run("prod", b.NEW)
     annotations = tags.api.get("MutatingWebhookConfiguration", "istio-revision-tag-prod")["metadata"]["annotations"]
-    assert annotations == {PREVIOUS_REVISION: b.OLD}
+    changes = json.loads(annotations[JOURNAL])
+    assert [(change["before"], change["after"]) for change in changes] == [({"revision": b.OLD}, {"revision": b.NEW})]
 
 
 def test_a_tag_goes_back_and_forgets(tags: Tags) -> None:
@@ -269,7 +276,9 @@ def test_a_tag_goes_back_and_forgets(tags: Tags) -> None:
     ]
     assert task(tags.api, TOOL, **options)["changed"]
     assert tags.now["prod"] == b.OLD
-    assert b.mesh_of(tags.api.objects).previous_tags == {}
+    own = b.mesh_of(tags.api.objects).injector_of_tag("prod")
+    assert own is not None
+    assert (own.journal.changes, own.journal.raw) == ((), {JOURNAL: None, PREVIOUS_REVISION: None})
     assert task(tags.api, TOOL, **options)["changed"] is False
 
 
@@ -352,4 +361,4 @@ def test_a_revision_that_is_gone_is_not_remembered(tags: Tags) -> None:
     tags.api.objects += [*b.revision_tag("lost", "1-29-0")]
     assert tags.run("lost", b.NEW)["changed"]
     patches = [seen.body for seen in tags.api.writes() if seen.method == "PATCH"]
-    assert patches == [{"metadata": {"annotations": {PREVIOUS_REVISION: None}}}]
+    assert [patch for patch in patches if "annotations" in patch["metadata"]] == []

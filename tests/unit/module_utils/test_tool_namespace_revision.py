@@ -6,16 +6,20 @@
 
 from __future__ import annotations
 
+import copy
+import json
 import typing as t
 from collections.abc import Iterator
 
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, PREVIOUS, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import JOURNAL
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_namespace_revision import TOOL, check, moves
 from unit.module_utils import builders as b
-from unit.module_utils.fake_api import FakeApi, failure
+from unit.module_utils.fake_api import Answer, FakeApi, failure
 from unit.module_utils.running import task
 
 SPACES = [*b.namespaces(shop=b.OLD, orders=b.OLD, plain=None), b.namespace("on", {INJECTION: "enabled"})]
@@ -76,7 +80,8 @@ def test_s2_namespaces_are_moved_by_one_patch_each(api: FakeApi) -> None:
     assert result["moved"] == ["shop", "on"]
     assert sorted(seen.path for seen in api.writes()) == ["/api/v1/namespaces/on", "/api/v1/namespaces/shop"]
     assert labels(api, "on") == {REV: b.NEW}
-    assert api.get("Namespace", "on")["metadata"]["annotations"] == {PREVIOUS: '{"istio-injection": "enabled"}'}
+    journal = json.loads(api.get("Namespace", "on")["metadata"]["annotations"][JOURNAL])
+    assert [(one["before"], one["after"]) for one in journal] == [({INJECTION: "enabled"}, {REV: b.NEW})]
     assert result["diff"]["before"]["on"] == {INJECTION: "enabled", REV: None}
 
 
@@ -118,14 +123,82 @@ def test_s3_a_tag_is_proven_by_its_revision(api: FakeApi) -> None:
     assert labels(api, "shop") == {REV: "prod"}
 
 
-def test_s9_a_namespace_that_somebody_changed_meanwhile_is_left_and_the_others_move(api: FakeApi) -> None:
-    api.script("PATCH", "/api/v1/namespaces/shop", failure(409))
+SHOP = "/api/v1/namespaces/shop"
+
+
+def changed(api: FakeApi, **labels: str) -> Answer:
+    """Namespace shop as another client has labelled it."""
+    found = copy.deepcopy(api.get("Namespace", "shop"))
+    found["metadata"].update(labels=labels, resourceVersion="99")
+    return Answer(found)
+
+
+def test_what_controllers_write_meanwhile_is_no_reason_to_stop(api: FakeApi) -> None:
+    api.script("PATCH", SHOP, failure(409))
+    assert move(api, "shop", "orders")["moved"] == ["shop", "orders"]
+    assert labels(api, "shop") == {REV: b.NEW}
+
+
+def test_our_own_patch_whose_answer_was_lost_is_no_change_by_another_client(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API server has stored it, the connection broke, and the second try meets a newer version."""
+    monkeypatch.setattr(Lock, "run_id", property(lambda self: "r1", lambda self, value: None), raising=False)
+    ours = changed(api, **{REV: b.NEW})
+    journal = [{"run": "r1", "before": {REV: b.OLD}, "after": {REV: b.NEW}}]
+    ours.body["metadata"]["annotations"] = {JOURNAL: json.dumps(journal)}
+    api.script("PATCH", SHOP, failure(409))
+    api.script("GET", SHOP, ours)
+    assert move(api, "shop")["moved"] == ["shop"]
+    assert len([seen for seen in api.writes() if seen.path == SHOP]) == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        pytest.param([failure(409), "labels"], "its labels were changed by another client meanwhile", id="changed"),
+        pytest.param([failure(404)], "it was deleted meanwhile", id="deleted"),
+        pytest.param([failure(403, "policy says no")], "policy says no", id="refused by a policy"),
+        pytest.param(
+            [failure(422, "labels are owned by Git")], "labels are owned by Git", id="refused by another policy"
+        ),
+        pytest.param(["mutated"], "an admission policy gave it istio.io/rev=1-30-3", id="put back by a policy"),
+    ],
+)
+def test_a_wave_of_which_a_part_is_refused_is_put_back(api: FakeApi, answers: list[t.Any], why: str) -> None:
+    api.script(
+        "PATCH",
+        SHOP,
+        *(changed(api, **{REV: b.OLD}) if one == "mutated" else one for one in answers if one != "labels"),
+    )
+    if "labels" in answers:
+        api.script("GET", SHOP, changed(api, **{REV: "prod"}))
+    before = labels(api, "orders"), api.get("Namespace", "orders")["metadata"].get("annotations")
     result = move(api, "shop", "orders")
-    assert "Namespaces shop on cluster" in result["msg"]
-    assert "Run again" in result["msg"]
-    assert (labels(api, "shop"), labels(api, "orders")) == ({REV: b.OLD}, {REV: b.NEW})
-    assert result["changed"] is True
-    assert move(api, "shop", "orders")["moved"] == ["shop"]
+    assert f"shop: {why}" in result["msg"] or why in result["failure"]["refused"]["shop"]
+    assert "none has moved" in result["msg"]
+    assert (result["failure"]["put_back"], result["failure"]["moved"]) == (["orders"], [])
+    after = labels(api, "orders"), api.get("Namespace", "orders")["metadata"].get("annotations")
+    assert after == before or after == (before[0], {})
+
+
+def test_s16_in_a_rollback_each_namespace_goes_for_itself(api: FakeApi) -> None:
+    move(api, "shop", "orders", "on")
+    api.get("Namespace", "shop")["metadata"]["labels"][REV] = "prod"
+    api.script("PATCH", "/api/v1/namespaces/orders", failure(403, "policy says no"))
+    result = move(api, "shop", "orders", "on", revision=None, state="restored")
+    assert result["moved"] == ["on"]
+    assert [(one["namespace"], one["failed"]) for one in result["left"]] == [("orders", True), ("shop", False)]
+    assert labels(api, "on") == {INJECTION: "enabled"}
+    assert labels(api, "shop") == {REV: "prod"}
+
+
+def test_s3_s16_a_namespace_does_not_go_back_to_what_is_not_proven(api: FakeApi) -> None:
+    move(api, "shop")
+    api.get("Deployment", f"istiod-{b.OLD}")["status"]["readyReplicas"] = 0
+    result = move(api, "shop", revision=None, state="restored")
+    assert (result["changed"], labels(api, "shop")) == (False, {REV: b.NEW})
+    assert "is not proven to take workloads" in result["left"][0]["why"]
 
 
 def test_a_planned_revision_is_not_asked_in_check_mode() -> None:

@@ -15,7 +15,8 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import PREVIOUS, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import PREVIOUS_LABELS
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Plan
 from ansible_collections.meshops.istio.plugins.module_utils.domain._targets import refuse_harm, require_known, targets
@@ -29,7 +30,7 @@ from unit.module_utils.running import params, task
 GATEWAY: b.Json = {"annotations": {"inject.istio.io/templates": "gateway"}}
 PLANES = [*b.two_planes(), *b.namespaces(other=b.OLD)]
 #: Namespace shop after its move, before any restart.
-MOVED = [*PLANES, b.namespace("shop", {REV: b.NEW}, {PREVIOUS: '{"istio.io/rev": "1-30-3"}'})]
+MOVED = [*PLANES, b.namespace("shop", {REV: b.NEW}, {PREVIOUS_LABELS: '{"istio.io/rev": "1-30-3"}'})]
 
 
 @pytest.fixture
@@ -319,7 +320,7 @@ def test_s5_labels_that_cannot_be_restored_do_not_keep_workloads_from_going_back
     api.on_patch = stays_old(api, "FailedCreate")
     api.script("PATCH", "/api/v1/namespaces/shop", failure(403, "may not patch namespaces"))
     result = restart(api, batch_size=1, restore_labels=True)
-    assert "Rolling back met problems: Labelling namespace shop" in result["msg"]
+    assert "Rolling back met problems: namespace shop keeps its labels: Labelling namespace shop" in result["msg"]
     assert (result["failure"]["rolled_back"], restarted(api)) == (False, ["cart", "shop", "cart"])
 
 
