@@ -16,10 +16,17 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._choices import (
+    Choice,
+    label_patch,
+    label_words,
+    workload_undo,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape, Verdict, resolve
-from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Journal, Kept, State, Undo, undo_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Kept, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECT, INJECTION, REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import relabelled, require_owner, with_labels
+from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import relabelled, with_labels
+from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import require_owner
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, Stuck, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
@@ -66,57 +73,6 @@ def read_share(params: Mapping[str, t.Any]) -> Share | None:
     if percent and not revision:
         raise ParameterError("Parameter revision is missing: percent says how many workloads are to ask for it.")
     return Share(percent, revision or "", source, params["run_id"])
-
-
-@dataclasses.dataclass(frozen=True)
-class Choice:
-    """A workload whose pods are to ask for another revision or tag; None means that they have no such label.
-
-    ``undone`` is the journal of the workload from then on, where the change of an earlier run is undone.
-    """
-
-    workload: Workload
-    before: str | None
-    after: str | None
-    undone: Journal | None = None
-
-    def patch(self, run: str) -> dict[str, t.Any]:
-        """Return one merge patch that changes the label and the journal together (safety rules S2, S16)."""
-        journal = self.undone or self.workload.journal.with_change(run, state_of(self.before), state_of(self.after))
-        return label_patch(self.workload, self.after, journal.annotations)
-
-    def back(self) -> dict[str, t.Any]:
-        """Return the merge patch that makes the workload what it was before, exactly."""
-        return label_patch(self.workload, self.before, self.workload.journal.raw)
-
-    def as_dict(self) -> dict[str, str | None]:
-        """Return the JSON-ready form that results carry."""
-        return {"workload": str(self.workload), "before": self.before, "after": self.after}
-
-    def __str__(self) -> str:
-        return f"move {self.workload}: {_words(self.before)} -> {_words(self.after)}"
-
-
-def state_of(label: str | None) -> State:
-    """Return the state that the journal keeps of the label of a workload's pods."""
-    return {} if label is None else {REV: label}
-
-
-def _words(label: str | None) -> str:
-    return f"no label {REV}" if label is None else f"{REV}={label}"
-
-
-def label_patch(workload: Workload, label: str | None, annotations: Mapping[str, str | None]) -> dict[str, t.Any]:
-    """Return the merge patch that gives a workload's pods a label, and the workload its journal."""
-    return {
-        "metadata": {"uid": workload.uid, "annotations": dict(annotations)},
-        "spec": {"template": {"metadata": {"labels": {REV: label}}}},
-    }
-
-
-def workload_undo(workload: Workload, run: str | None) -> Undo | Kept | None:
-    """Return the label that a workload's pods go back to, why they do not, or None if nothing is to undo."""
-    return undo_of(workload.journal, state_of(workload.template_labels.get(REV)), run)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -292,7 +248,7 @@ def _loss(snapshot: Snapshot, choice: Choice) -> str:
     if verdict.revision is not None:
         return ""
     why = verdict.rejected or verdict.reason
-    return f"with {_words(choice.after)} new pods of {choice.workload} would get no proxy, because {why}"
+    return f"with {label_words(choice.after)} new pods of {choice.workload} would get no proxy, because {why}"
 
 
 def _refuse_loss(snapshot: Snapshot, choices: Iterable[Choice]) -> None:

@@ -9,6 +9,7 @@ import collections
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._choices import workload_undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import (
     TARGET,
     Change,
@@ -17,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._journal impo
     Undo,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV, Mesh, named
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import (
     Move,
     journal_of,
     owned_by,
@@ -25,7 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import
     undo,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import undoable
-from ansible_collections.meshops.istio.plugins.module_utils.domain._share import unmovable, workload_undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain._share import unmovable
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 
 Json = dict[str, t.Any]

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Json
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, RolloutError
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import undos
-from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Choice
+from ansible_collections.meshops.istio.plugins.module_utils.domain._choices import Choice
+from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import undos
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.tools._namespace_patches import apply_moves

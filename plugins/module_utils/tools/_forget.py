@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ApiError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import journal_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import journal_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._undoing import over
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import ADMISSION, NAMESPACES, fetch_mesh

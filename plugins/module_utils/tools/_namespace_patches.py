@@ -17,7 +17,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import JOURNAL, words
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import annotations_of, labels_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import Move, injection_labels, journal_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import (
+    Move,
+    injection_labels,
+    journal_of,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import NAMESPACES, read_namespace
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run

@@ -21,9 +21,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     NotFoundError,
     RolloutError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._choices import Choice
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV, annotations_of, labels_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import RESTARTED_AT, Pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Choice
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
     ROLLOUT,

@@ -30,7 +30,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     Mesh,
     named,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import tag_undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import tag_undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _prove

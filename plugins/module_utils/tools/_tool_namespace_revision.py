@@ -17,7 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import IGNORED_NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Kept
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import (
     Move,
     both,
     move,

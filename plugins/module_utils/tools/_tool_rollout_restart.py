@@ -14,6 +14,7 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._choices import Choice
 from ansible_collections.meshops.istio.plugins.module_utils.domain._duration import batch_seconds, starts
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pace import (
     ORDERS,
@@ -25,7 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._pace import 
     window_end,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import read_selection
-from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Choice, plan, read_share
+from ansible_collections.meshops.istio.plugins.module_utils.domain._share import plan, read_share
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._targets import (
     refuse_harm,

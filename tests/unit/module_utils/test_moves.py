@@ -25,14 +25,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     REV,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import (
-    Move,
-    move,
     pick_source,
     planned,
     source_of,
-    undo,
     with_revision,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import Move, move, undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version, parse
 from unit.module_utils import builders as b
 

@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     REV,
     TAG,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import tag_undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import tag_undo
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_tag import (
     TOOL,
     asks_for,
