@@ -25,6 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     api_error,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._events import Event, events
+from ansible_collections.meshops.istio.plugins.module_utils.client._names import require_path
 from ansible_collections.meshops.istio.plugins.module_utils.client._traffic import Traffic, changes
 
 try:
@@ -94,6 +95,7 @@ class Client:
         **kw: t.Any,
     ) -> t.Any:
         """Send with retries: everything that the server turned away, and reads whose connection broke."""
+        require_path(path)
         tries = tries or self._tries
         url = self.server + path + ("?" + urlencode(params) if params else "")
         limits = urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout), read=timeout)
@@ -254,6 +256,7 @@ class Client:
             ClusterError: the server cannot be reached.
         """
         doing = f"{doing} on cluster {self.connection.label}"
+        require_path(path)
         url = "ws" + self.server.removeprefix("http") + path + "?" + urlencode(params)
         try:
             found = websocket.create_connection(
