@@ -25,6 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     api_error,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._events import Event, events
+from ansible_collections.meshops.istio.plugins.module_utils.client._json import decoded
 from ansible_collections.meshops.istio.plugins.module_utils.client._names import require_path
 from ansible_collections.meshops.istio.plugins.module_utils.client._traffic import Traffic, changes
 
@@ -157,7 +158,7 @@ class Client:
         if response.status >= 400:
             raise api_error(doing, response.status, _as_status(raw))
         try:
-            return t.cast("Json", json.loads(raw)) if raw else {}
+            return t.cast("Json", decoded(raw)) if raw else {}
         except ValueError as exc:
             raise ClusterError(f"{doing} failed: {self.server} answered with something that is not JSON.") from exc
 
@@ -282,7 +283,7 @@ def _hung_up(exc: Exception) -> bool:
 
 def _as_status(raw: bytes) -> Json:
     try:
-        status = json.loads(raw)
+        status = decoded(raw)
     except ValueError:
         return {"message": raw[:200].decode(errors="replace")}
     return status if isinstance(status, dict) else {}

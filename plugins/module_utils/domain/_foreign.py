@@ -145,3 +145,64 @@ class Unreadable:
 
     def __str__(self) -> str:
         return f"{self.field} of {self.object} cannot be read: {self.why}"
+
+
+class Reader:
+    """Reads parts of one object; what is there but cannot be read is as if it were not there, and is kept to be told.
+
+    ``object`` is how messages name it.
+    """
+
+    def __init__(self, object: str) -> None:
+        self._object = object
+        self._found: list[Unreadable] = []
+
+    @property
+    def unreadable(self) -> tuple[Unreadable, ...]:
+        """What could not be read so far."""
+        return tuple(self._found)
+
+    def failed(self, field: str) -> bool:
+        """Whether a part, or something in it, could not be read."""
+        return any(one.field.startswith(field) for one in self._found)
+
+    def refuse(self, field: str, why: object) -> None:
+        """Keep that a part cannot be read."""
+        self._found.append(Unreadable(self._object, shown(field), shown(why, 160)))
+
+    def _as(self, field: str, value: object, kind: type | tuple[type, ...], what: str) -> bool:
+        right = isinstance(value, kind)
+        if not right and value is not None:
+            self.refuse(field, f"it is no {what}")
+        return right
+
+    def json(self, field: str, text: object) -> Json:
+        """Return the JSON object in a text; an empty one where it says nothing."""
+        try:
+            return {} if text in (None, "") else read_json_map(text)
+        except ValueError as exc:
+            self.refuse(field, exc)
+            return {}
+
+    def map(self, field: str, value: object) -> Mapping[str, t.Any]:
+        """Return a map."""
+        return as_map(value) if self._as(field, value, Mapping, "map") else {}
+
+    def maps(self, field: str, value: object) -> list[Mapping[str, t.Any]]:
+        """Return the maps of a list."""
+        rows = as_list(value) if self._as(field, value, list, "list") else []
+        return [one for at, one in enumerate(rows) if self._as(f"{field}[{at}]", one, Mapping, "map")]
+
+    def text(self, field: str, value: object) -> str:
+        """Return a text."""
+        return as_text(value) if self._as(field, value, str, "text") else ""
+
+    def texts(self, field: str, value: object) -> dict[str, str]:
+        """Return a map of texts, such as labels."""
+        return {key: one for key, one in self.map(field, value).items() if self._as(f"{field}.{key}", one, str, "text")}
+
+    def number(self, field: str, value: object) -> int | None:
+        """Return a whole number, or None."""
+        if value is not None and as_int(value, -1) < 0:
+            self.refuse(field, "it is no whole number that Kubernetes knows")
+        return None if as_int(value, -1) < 0 else as_int(value)

@@ -12,9 +12,11 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader, Unreadable, shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import NOBODY, Manager
 from ansible_collections.meshops.istio.plugins.module_utils.domain._placement import Placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain._room import NOTHING, Need
+from ansible_collections.meshops.istio.plugins.module_utils.domain._selectors import VALUE
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import of_image
 
 Json = dict[str, t.Any]
@@ -29,6 +31,7 @@ INJECTOR_SUFFIX = "sidecar-injector.istio.io"
 #: Annotation that keeps the labels which chose an injector before the last move, as JSON: on a namespace its own, on a
 #: workload that of its pods.
 PREVIOUS = "meshops.istio/previous-labels"
+MEMORY = f"annotation {PREVIOUS}"
 #: Annotation on a tag's webhook configuration that keeps where the tag pointed before its last move.
 PREVIOUS_REVISION = "meshops.istio/previous-revision"
 CRD_VERSION = "operator.istio.io/version"
@@ -47,6 +50,13 @@ def labels_of(obj: Mapping[str, t.Any]) -> dict[str, str]:
 def annotations_of(obj: Mapping[str, t.Any]) -> dict[str, str]:
     """Return the annotations of an API object."""
     return obj.get("metadata", {}).get("annotations") or {}
+
+
+def check_memory(text: str | None, read: Reader) -> None:
+    """Note where annotation PREVIOUS does not say what was written there: anybody may have changed it."""
+    for value in read.texts(MEMORY, read.json(MEMORY, text)).values():
+        if not VALUE.fullmatch(value):
+            read.refuse(MEMORY, f"{shown(value)!r} is no value of a label")
 
 
 def name_of(obj: Mapping[str, t.Any]) -> str:
@@ -82,6 +92,7 @@ class Injector:
     webhooks: tuple[Json, ...]
     previous: str | None = None
     manager: Manager = NOBODY
+    unreadable: tuple[Unreadable, ...] = ()
 
     @property
     def owns(self) -> str:

@@ -11,6 +11,7 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import read_json_map, shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import dangling_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     DEFAULT,
@@ -24,6 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     Mesh,
     Revision,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._selectors import VALUE
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version, parse
 
@@ -105,9 +107,18 @@ def remembered(text: str | None, whose: str) -> dict[str, str] | None:
     if not text:
         return None
     try:
-        return {key: value for key, value in injection_labels(json.loads(text)).items() if value is not None}
-    except (ValueError, AttributeError) as exc:
-        raise SafetyError(f"Annotation {PREVIOUS} of {whose} is not what was written there: {text[:80]}") from exc
+        found = read_json_map(text)
+        labels = {key: value for key, value in injection_labels(found).items() if value is not None}
+        wrong = next(
+            (value for value in labels.values() if not isinstance(value, str) or not VALUE.fullmatch(value)), None
+        )
+        if wrong is not None:
+            raise ValueError(f"{shown(wrong)} is no label")
+    except ValueError as exc:
+        raise SafetyError(
+            f"Annotation {PREVIOUS} of {whose} is not what was written there: {shown(exc)}; it says {shown(text)}"
+        ) from exc
+    return labels
 
 
 def undo(mesh: Mesh, namespace: Namespace) -> Move | None:

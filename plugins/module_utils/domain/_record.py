@@ -5,9 +5,10 @@
 
 from __future__ import annotations
 
-import json
 import typing as t
 from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_text, as_texts, read_json_map
 
 #: Key of the ConfigMap.
 KEY = "record.json"
@@ -16,6 +17,8 @@ RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
 WANTED, FINGERPRINT = "wanted", "fingerprint"
 #: What the options of a run say of it.
 TOLD = ("job", "strategy", "version", "revision", WANTED)
+#: What is text in it.
+TEXTS = ("who", "process", *TOLD, "started", "phase", "state", "updated", "message", FINGERPRINT)
 #: What is of no use to people.
 HIDDEN = ("process", WANTED, FINGERPRINT)
 
@@ -25,10 +28,21 @@ Record = dict[str, t.Any]
 def read_record(obj: Mapping[str, t.Any] | None) -> Record | None:
     """Return the record of a raw ConfigMap, or None if there is none that can be read."""
     try:
-        found = json.loads(((obj or {}).get("data") or {}).get(KEY) or "null")
+        return _as_written(read_json_map(((obj or {}).get("data") or {}).get(KEY)))
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+
+
+def _as_written(found: Mapping[str, t.Any]) -> Record:
+    """Return a record in the form in which it was written, whoever changed it since."""
+    record = {key: as_text(value) if key in TEXTS else value for key, value in found.items()}
+    if "phases" in record:
+        record["phases"] = as_texts(record["phases"])
+    if "previous" in record:
+        before = record["previous"]
+        told = {key: value for key, value in before.items() if key != "previous"} if isinstance(before, dict) else {}
+        record["previous"] = _as_written(told) or None
+    return record
 
 
 def begun(before: Record | None, run: Mapping[str, t.Any], who: str, process: str, now: str) -> Record:
@@ -38,13 +52,14 @@ def begun(before: Record | None, run: Mapping[str, t.Any], who: str, process: st
         told = {name: str(run.get(name) or "") for name in TOLD}
         previous = {key: value for key, value in (before or {}).items() if key not in ("previous", *HIDDEN)}
         before = {"who": who, "process": process, **told, "started": now, "phases": {}, "previous": previous or None}
-    phases = before["phases"] if not phase or phase in before["phases"] else {**before["phases"], phase: now}
+    known = before.get("phases", {})
+    phases = known if not phase or phase in known else {**known, phase: now}
     return {**before, "state": RUNNING, "phase": phase or before.get("phase", ""), "phases": phases, "updated": now}
 
 
 def ended(record: Record, state: str, now: str, message: str = "", fingerprint: str = "") -> Record:
     """Return the record when a run is over; what failed stays failed if it only stops then."""
-    if state == STOPPED and record["state"] == FAILED:
+    if state == STOPPED and record.get("state") == FAILED:
         return record
     return {**record, "state": state, "updated": now, "message": message, FINGERPRINT: fingerprint}
 

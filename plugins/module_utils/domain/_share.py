@@ -22,6 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     DEFAULT,
     INJECT,
     INJECTION,
+    MEMORY,
     PREVIOUS,
     REV,
     Mesh,
@@ -158,7 +159,11 @@ def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
         frozenset({*asking, *choices, *begun}),
         choices,
         begun,
-        [_stuck(snapshot, w, why) for w in found if (why := unmovable(w)) and (share.percent or w.previous)],
+        [
+            _stuck(snapshot, w, why)
+            for w in found
+            if (why := unmovable(w)) and (share.percent or w.previous or w.unreadable)
+        ],
         _rows(movable, asking),
     )
 
@@ -207,6 +212,12 @@ def unmovable(workload: Workload) -> Unrestartable | None:
             "argo_rollout",
             "a change of its pod template is an update of the Argo Rollout with steps of its own",
             f"change the label {REV} of its pods where the Rollout is kept, and promote the update",
+        )
+    if any(one.field.startswith(MEMORY) for one in workload.unreadable):
+        return Unrestartable(
+            "unreadable",
+            f"its {MEMORY} cannot be read, which says what its pods asked for before they were moved",
+            "remove that annotation, and give its pods the label that they should have",
         )
     expressions = workload.selector.get("matchExpressions") or ()
     if REV in (workload.selector.get("matchLabels") or {}) or any(one.get("key") == REV for one in expressions):

@@ -9,15 +9,18 @@ Source of the restart rules: Kubernetes documentation of Deployment, StatefulSet
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._argo import checked_rollout
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader, Unreadable, as_time
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     COMPONENT,
+    MEMORY,
     PREVIOUS,
     REV,
     annotations_of,
+    check_memory,
     labels_of,
     name_of,
 )
@@ -91,6 +94,7 @@ class Workload:
     phase: str
     #: Whether its last rollout did not get on in its time.
     stalled: bool
+    unreadable: tuple[Unreadable, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -115,6 +119,9 @@ def node_part(workload: Workload) -> str | None:
 
 def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
     """Return the facts of a raw workload; an Argo Rollout may have its template in a Deployment instead."""
+    read = Reader(f"{kind} {obj['metadata']['namespace']}/{name_of(obj)}")
+    obj = checked_rollout(obj, read) if kind == ROLLOUT else obj
+    previous = _memory(obj, read)
     spec = obj.get("spec") or {}
     template = spec.get("template") or {}
     strategy = spec.get("strategy") or spec.get("updateStrategy") or {}
@@ -148,10 +155,18 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
         placeholder=own_proxy == PLACEHOLDER,
         labels=labels_of(obj),
         restart_order=annotations_of(obj).get(RESTART_ORDER, "").strip(),
-        previous=annotations_of(obj).get(PREVIOUS),
+        previous=previous,
         phase=_phase(obj),
         stalled=any(one.get("reason") == DEADLINE for one in (obj.get("status") or {}).get("conditions") or ()),
+        unreadable=read.unreadable,
     )
+
+
+def _memory(obj: Mapping[str, t.Any], read: Reader) -> str | None:
+    """Return annotation PREVIOUS, if what it says can be read."""
+    text = annotations_of(obj).get(PREVIOUS)
+    check_memory(text, read)
+    return None if read.failed(MEMORY) else text
 
 
 def restarted(obj: Mapping[str, t.Any]) -> bool:
@@ -159,7 +174,7 @@ def restarted(obj: Mapping[str, t.Any]) -> bool:
     asked, done = ((obj.get(part) or {}).get(name) for part, name in (("spec", "restartAt"), ("status", "restartedAt")))
     if not asked or not done:
         return not asked
-    return datetime.datetime.fromisoformat(asked) == datetime.datetime.fromisoformat(done)
+    return asked == done or (as_time(asked) is not None and as_time(asked) == as_time(done))
 
 
 def _phase(obj: Mapping[str, t.Any]) -> str:
@@ -197,7 +212,7 @@ def surge(kind: str, rolling: Mapping[str, t.Any], replicas: int) -> int:
 
 
 def _count(limit: t.Any, replicas: int, *, up: bool) -> int:
-    if isinstance(limit, str):
+    if isinstance(limit, str) and limit.endswith("%"):
         share = replicas * int(limit.rstrip("%"))
         return -(-share // 100) if up else share // 100
     return int(limit)

@@ -253,6 +253,13 @@ THEMES = [
             {"denied": (Permission("patch", "", "namespaces", "move namespaces"),)},
             id="MU009: permissions missing",
         ),
+        pytest.param(
+            "MU039",
+            "Pod shop/odd",
+            [*HEALTHY, b.pod("odd", annotations={"istio.io/rev": "", "sidecar.istio.io/status": "[" * 150_000})],
+            {},
+            id="MU039 F18: what nobody can read",
+        ),
         pytest.param("MU040", f"revision {b.NEW}", [*HUNGRY, b.node(memory="1Gi")], {}, id="MU040 domain 14: no room"),
         pytest.param(
             "MU041",

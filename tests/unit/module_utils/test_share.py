@@ -223,12 +223,6 @@ def test_what_cannot_be_moved_is_reported(made: b.Json, code: str) -> None:
             moved(b.deployed(revision=b.NEW), b.NEW, '{"istio.io/rev": "gone"}'),
             "with istio.io/rev=gone new pods of Deployment shop/web would get no proxy, because .*dangling label",
         ),
-        (
-            {},
-            Share(0),
-            moved(b.deployed(), b.NEW, "[]"),
-            "Annotation .* of Deployment shop/web is not what",
-        ),
     ],
 )
 def test_s2_refused(labels: b.Json, share: Share, objects: list[b.Json], sentence: str) -> None:
