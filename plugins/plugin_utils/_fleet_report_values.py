@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import printable
+
 Json = dict[str, t.Any]
 #: The file and its readers stay small, however much a cluster has to say.
 TEXT = 2000
@@ -17,7 +19,8 @@ ROWS = 200
 
 def short(value: object, limit: int = TEXT) -> str:
     """Return a value as text that has an end."""
-    text = "" if value is None else str(value)
+    # what is not from a task of ours, such as an error of the connection, may have control characters
+    text = "" if value is None else str(printable(str(value)))
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 

@@ -135,6 +135,25 @@ def shown(value: object, most: int = 80) -> str:
     return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
+#: Parts of results that are read as one line.
+LINES = ("msg", "actions", "warnings", "object", "message", "reason", "remedy", "title", "events")
+MOST_IN_LINE = 10_000
+
+
+def printable(value: t.Any, *, line: bool = False) -> t.Any:
+    """Return a result without characters that change what a terminal, a log or a browser shows; lists and maps too."""
+    if isinstance(value, str):
+        text = value if value.isprintable() else "".join(map(_sign, value))
+        return shown(text, MOST_IN_LINE) if line and (not text.isprintable() or len(text) > MOST_IN_LINE) else text
+    if isinstance(value, Mapping):
+        return {printable(key, line=True): printable(one, line=line or key in LINES) for key, one in value.items()}
+    return [printable(one, line=line) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _sign(sign: str) -> str:
+    return sign if sign.isprintable() or sign in "\n\t" else " "
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Unreadable:
     """A part of an object that cannot be read: which object, which part of it, and why."""

@@ -197,4 +197,4 @@ def judge(mesh: Mesh, namespace_labels: Mapping[str, str], pod: Pod) -> Judgemen
 
 def proxy_version(image: str) -> str:
     """Return the version of a proxy image for reports."""
-    return of_image(image) or "unknown"
+    return shown(of_image(image), 128) or "unknown"

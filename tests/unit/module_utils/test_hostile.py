@@ -257,6 +257,15 @@ def cases(obj: b.Json) -> list[tuple[Path, t.Any]]:
     ]
 
 
+def odd(value: t.Any) -> list[str]:
+    """The texts in a result that change what a terminal shows, and the names and sentences of several lines."""
+    if isinstance(value, dict):
+        return [text for key, one in value.items() for text in ([] if key.isprintable() else [key]) + odd(one)]
+    if isinstance(value, list):
+        return [text for one in value for text in odd(one)]
+    return [value] if isinstance(value, str) and not value.replace("\n", "").replace("\t", "").isprintable() else []
+
+
 def refusals(results: list[b.Json]) -> list[str]:
     """What tasks say that refuse, and which checks failed instead of finding something."""
     rows = [row for result in results for row in result.get("findings", ()) if row["code"] == "MU091"]
@@ -279,7 +288,11 @@ def test_f18_no_object_of_a_tenant_ends_the_reading(at: int) -> None:
             found["metadata"]["uid"] = found["metadata"]["name"]
             bad.append(found)
     objects = [*MANY, *ONCE, *bad]
-    assert not refusals(read(objects))
+    results = read(objects)
+    assert not refusals(results)
+    assert not odd(results)
+    lines = [row[part] for row in results[0]["findings"] for part in ("object", "message")]
+    assert all(line.isprintable() for line in lines)
     added = collections.Counter(obj["kind"] for obj in bad)
     before, now = kinds([*MANY, *ONCE]), kinds(objects)
     assert {kind: now[kind] - before[kind] for kind in before} == {kind: added[kind] for kind in before}
@@ -308,4 +321,6 @@ def test_f18_nothing_that_is_there_once_ends_the_reading(group: int) -> None:
         # what moves and restarts reads the same, so that it need not be asked about each
         gate, told, *others = read(objects, tasks=2 if number % 4 else len(RUNS))
         assert not refusals([gate, told])
+        assert not odd([gate, told, *others])
+        assert all(one.get("msg", "").isprintable() for one in others)
         assert all(one.get("failure") or not one.get("failed") for one in others)
