@@ -8,8 +8,6 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import printable
-
 Json = dict[str, t.Any]
 #: The file and its readers stay small, however much a cluster has to say.
 TEXT = 2000
@@ -19,8 +17,7 @@ ROWS = 200
 
 def short(value: object, limit: int = TEXT) -> str:
     """Return a value as text that has an end."""
-    # what is not from a task of ours, such as an error of the connection, may have control characters
-    text = "" if value is None else str(printable(str(value)))
+    text = "" if value is None else str(value)
     return text if len(text) <= limit else f"{text[:limit]}…"
 
 
