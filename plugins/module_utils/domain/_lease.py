@@ -54,13 +54,14 @@ def read_lease(obj: Mapping[str, t.Any] | None) -> Lease | None:
     if not obj or not spec.get("holderIdentity") or not spec.get("renewTime"):
         return None
     # a time that nobody can calculate with is none that a run has written, so that the lock has run out
-    renewed = as_time(spec["renewTime"]) or LONG_AGO
+    told = as_time(spec["renewTime"])
+    renewed = told or LONG_AGO
     return Lease(
         holder=spec["holderIdentity"],
         process=(obj["metadata"].get("annotations") or {}).get(PROCESS, ""),
         acquired=as_time(spec.get("acquireTime")) or renewed,
         renewed=renewed,
-        seconds=as_int(spec.get("leaseDurationSeconds")),
+        seconds=as_int(spec.get("leaseDurationSeconds")) if told else 0,
         resource_version=obj["metadata"].get("resourceVersion", ""),
     )
 

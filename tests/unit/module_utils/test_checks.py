@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -597,3 +598,12 @@ def test_mu026_is_about_what_carries_proxies_and_has_no_second_pod(workload: lis
 )
 def test_mu044_is_silent_where_the_new_proxies_lose_nothing(patterns: list[str]) -> None:
     assert "MU044" not in fired([*HEALTHY, b.envoy_filter("tweak", "shop", *patterns)])
+
+
+@pytest.mark.parametrize(
+    "pattern", ["((.*)*)*" * 9 + "x", "(" * 200 + ")" * 200, "a{4294967295}", "(.*)" * 60 + "x", "["]
+)
+def test_f18_an_expression_of_a_tenant_takes_no_time(pattern: str) -> None:
+    started = time.monotonic()
+    assert "MU044" not in fired([*HEALTHY, b.envoy_filter("tweak", "shop", pattern)])
+    assert time.monotonic() - started < 1
