@@ -38,7 +38,8 @@ def samples(status: int, body: bytes) -> list[tuple[str, float]]:
         said = answer.get("error") if isinstance(answer, dict) else ""
         raise ValueError(f"it answered with HTTP {status}: {said or 'no explanation given'}")
     data = as_map(answer.get("data"))
-    kind, result = data.get("resultType"), data.get("result")
+    kind: t.Any = data.get("resultType")
+    result: t.Any = data.get("result")
     try:
         if kind == "scalar":
             return [("", float(result[1]))]

@@ -62,7 +62,8 @@ def read_injector(obj: Json) -> Injector | None:
     labels = labels_of(obj)
     if not hooks:
         return None
-    previous, unreadable = annotations_of(obj).get(PREVIOUS_REVISION), ()
+    previous = annotations_of(obj).get(PREVIOUS_REVISION)
+    unreadable: tuple[Unreadable, ...] = ()
     if previous and not VALUE.fullmatch(previous):
         where = f"MutatingWebhookConfiguration {name_of(obj)}"
         unreadable = (Unreadable(where, f"annotation {PREVIOUS_REVISION}", f"{shown(previous)!r} is no revision"),)
