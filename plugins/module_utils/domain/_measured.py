@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import operator
+import typing as t
 from collections.abc import Callable
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_map
