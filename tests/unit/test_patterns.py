@@ -81,3 +81,33 @@ def test_f34_what_follows_an_allowed_text_is_refused(case: str, more: str) -> No
     core.check(params(core.TOOL, host="https://a.invalid", **given))
     with pytest.raises(ParameterError, match=f"Parameter {option}"):
         core.check(params(core.TOOL, host="https://a.invalid", **{**given, option: given[option] + more}))
+
+
+#: Who parses what is not of ours, by what, and nobody else: each of these raises what its callers expect.
+PARSERS = {
+    ("_json.py", "json.loads"),
+    ("_foreign.py", "json.loads"),
+    ("_foreign.py", "datetime.datetime.fromisoformat"),
+    ("_helm.py", "json.loads"),
+    ("_helm.py", "datetime.datetime.strptime"),
+    ("_istioctl.py", "json.loads"),
+    ("_xds.py", "json.loads"),
+    ("_measured.py", "json.loads"),
+    # what an installer has rendered, what a user has given, and what the report has written itself
+    ("_install.py", "json.loads"),
+    ("_waivers.py", "datetime.date.fromisoformat"),
+    ("_pace.py", "datetime.datetime.fromisoformat"),
+    ("_action.py", "json.loads"),
+    ("_fleet_report_killed.py", "json.loads"),
+}
+
+
+def test_f18_what_anybody_wrote_is_parsed_in_one_place() -> None:
+    names = ("loads", "load", "fromisoformat", "strptime")
+    found = {
+        (file.name, ast.unparse(call.func))
+        for file in FILES
+        for call in calls(file)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in names
+    }
+    assert found - {("_yaml.py", "yaml.load")} == PARSERS

@@ -9,11 +9,12 @@ Source of the restart rules: Kubernetes documentation of Deployment, StatefulSet
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._argo import checked_rollout
-from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader, Unreadable, as_time
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader, Unreadable, as_time, shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     COMPONENT,
     MEMORY,
@@ -121,7 +122,9 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
     """Return the facts of a raw workload; an Argo Rollout may have its template in a Deployment instead."""
     read = Reader(f"{kind} {obj['metadata']['namespace']}/{name_of(obj)}")
     obj = checked_rollout(obj, read) if kind == ROLLOUT else obj
-    previous = _memory(obj, read)
+    previous, order = _memory(obj, read), annotations_of(obj).get(RESTART_ORDER, "").strip()
+    if order and not re.fullmatch("-?[0-9]{1,9}", order):
+        read.refuse(f"annotation {RESTART_ORDER}", f"{shown(order)!r} is not a whole number")
     spec = obj.get("spec") or {}
     template = spec.get("template") or {}
     strategy = spec.get("strategy") or spec.get("updateStrategy") or {}
@@ -154,7 +157,7 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
         host_network=bool(pod_spec.get("hostNetwork")),
         placeholder=own_proxy == PLACEHOLDER,
         labels=labels_of(obj),
-        restart_order=annotations_of(obj).get(RESTART_ORDER, "").strip(),
+        restart_order=order,
         previous=previous,
         phase=_phase(obj),
         stalled=any(one.get("reason") == DEADLINE for one in (obj.get("status") or {}).get("conditions") or ()),

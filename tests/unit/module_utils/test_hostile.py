@@ -324,3 +324,20 @@ def test_f18_nothing_that_is_there_once_ends_the_reading(group: int) -> None:
         assert not odd([gate, told, *others])
         assert all(one.get("msg", "").isprintable() for one in others)
         assert all(one.get("failure") or not one.get("failed") for one in others)
+
+
+@pytest.mark.parametrize("value", ["[" * 150_000, '{"revision": 7}', "[]", "{", '{"revision": "\\ud800"}'])
+def test_f18_it_is_told_which_part_of_which_object_cannot_be_read(value: str) -> None:
+    status = ("metadata", "annotations", "sidecar.istio.io/status")
+    objects = [*MANY[1:], *ONCE, changed(MANY[0], status, value) or {}]
+    gate, told, *others = read(objects)
+    rows = [(row["code"], row["severity"]) for row in gate["findings"] if row["object"] == "Pod shop/told"]
+    assert ("MU039", "warning") in rows
+    fields = [row["field"] for row in told["unreadable"] if row["object"] == "Pod shop/told"]
+    assert all(field.endswith(status[-1]) for field in fields)
+    assert len(fields) == 1
+    assert not refusals(others)
+    # it is counted all the same
+    assert sum(row["proxies"] for row in told["namespaces"]) == sum(
+        row["proxies"] for row in read([*MANY, *ONCE])[1]["namespaces"]
+    )
