@@ -12,7 +12,7 @@ import re
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader, as_int, as_text
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader, as_int, as_text, as_time
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selectors import is_label, matches
 
 
@@ -90,3 +90,11 @@ def _labels(given: object, read: Reader) -> dict[str, str]:
     for key in wrong:
         read.refuse(f"spec.template.metadata.labels.{key}", "it is no label")
     return {key: value for key, value in found.items() if key not in wrong}
+
+
+def restarted(obj: Mapping[str, t.Any]) -> bool:
+    """Return whether a raw Argo Rollout has no restart before it (argo-rollouts utils/rollout/rolloututil.go)."""
+    asked, done = ((obj.get(part) or {}).get(name) for part, name in (("spec", "restartAt"), ("status", "restartedAt")))
+    if not asked or not done:
+        return not asked
+    return asked == done or (as_time(asked) is not None and as_time(asked) == as_time(done))

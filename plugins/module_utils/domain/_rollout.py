@@ -8,14 +8,13 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._argo import checked_rollout
+from ansible_collections.meshops.istio.plugins.module_utils.domain._argo import checked_rollout, restarted
 from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
     DEADLINE,
     HEALTHY,
     ROLLOUT,
-    restarted,
 )
 
 

@@ -13,8 +13,8 @@ import re
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._argo import checked_rollout
-from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader, Unreadable, as_time, shown
+from ansible_collections.meshops.istio.plugins.module_utils.domain._argo import checked_rollout, restarted
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader, Unreadable, shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     COMPONENT,
     MEMORY,
@@ -170,14 +170,6 @@ def _memory(obj: Mapping[str, t.Any], read: Reader) -> str | None:
     text = annotations_of(obj).get(PREVIOUS)
     check_memory(text, read)
     return None if read.failed(MEMORY) else text
-
-
-def restarted(obj: Mapping[str, t.Any]) -> bool:
-    """Return whether a raw Argo Rollout has no restart before it (argo-rollouts utils/rollout/rolloututil.go)."""
-    asked, done = ((obj.get(part) or {}).get(name) for part, name in (("spec", "restartAt"), ("status", "restartedAt")))
-    if not asked or not done:
-        return not asked
-    return asked == done or (as_time(asked) is not None and as_time(asked) == as_time(done))
 
 
 def _phase(obj: Mapping[str, t.Any]) -> str:
