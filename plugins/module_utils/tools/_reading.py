@@ -162,9 +162,12 @@ def _collect(
     return [one for one in found if not isinstance(one, Unreadable)], version
 
 
-def fetch_pods(client: Client, lost: list[Unreadable]) -> tuple[tuple[Pod, ...], str]:
-    """Return all pods, reduced page by page so that memory stays small, and the version of the list."""
-    found, version = _collect(client, "/api/v1/pods", "Pod", read_pod, lost)
+def fetch_pods(client: Client, lost: list[Unreadable] | None = None) -> tuple[tuple[Pod, ...], str]:
+    """Return all pods, reduced page by page so that memory stays small, and the version of the list.
+
+    What cannot be read goes to ``lost``.
+    """
+    found, version = _collect(client, "/api/v1/pods", "Pod", read_pod, [] if lost is None else lost)
     return tuple(found), version
 
 
