@@ -309,6 +309,25 @@ unrestartable:
       description: What a person can do.
       type: str
       sample: wait until it ends, or delete and create the Job
+unreadable:
+  description: Parts of objects that anybody may have written and nobody can read, such as an annotation. They are
+    judged as if they were not there.
+  returned: success and O(proxies=true)
+  type: list
+  elements: dict
+  contains:
+    object:
+      description: The object.
+      type: str
+      sample: Pod shop/odd
+    field:
+      description: The part of it.
+      type: str
+      sample: annotation sidecar.istio.io/status
+    why:
+      description: Why it cannot be read.
+      type: str
+      sample: it is nested more than 64 levels deep
 actions:
   description: Always empty. It is here because all modules of this collection return it.
   returned: success

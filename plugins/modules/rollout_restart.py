@@ -620,7 +620,7 @@ unrestartable:
       description:
         - Why no rollout helps. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(argo_rollout),
           V(custom_owner), V(paused), V(on_delete), V(partition), V(pinned_image), V(scaled_to_zero) and, with
-          O(percent), V(selector).
+          O(percent), V(selector) and V(unreadable).
       type: str
       sample: job
     reason:

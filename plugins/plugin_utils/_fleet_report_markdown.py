@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import printable
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_document import COUNTED
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_run import BAD, OPEN
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_values import Json, short
@@ -69,7 +70,7 @@ def _message(text: str) -> str:
 
 def escaped(text: str) -> str:
     """Return text of a cluster so that Markdown shows it as it is: no markup, no HTML, no mention."""
-    plain = " ".join(text.split()).replace("&", "&amp;").replace("<", "&lt;")
+    plain = " ".join(printable(text).split()).replace("&", "&amp;").replace("<", "&lt;")
     return SPECIAL.sub(r"\\\1", plain).replace("@", f"@{QUIET}")
 
 

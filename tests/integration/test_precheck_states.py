@@ -117,6 +117,28 @@ def unlabelled(cluster: Cluster) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def unreadable(cluster: Cluster) -> Iterator[None]:
+    """A pod of any tenant, with what no parser goes through."""
+    status = {"sidecar.istio.io/status": "[" * 150_000}
+    cluster.apply(
+        [
+            {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SCRATCH}},
+            {
+                "apiVersion": "v1",
+                "kind": "Pod",
+                "metadata": {"name": "tenant", "namespace": SCRATCH, "annotations": status},
+                "spec": {"containers": [{"name": "istio-proxy", "image": "lab.invalid/any:1"}]},
+            },
+        ]
+    )
+    try:
+        yield
+    finally:
+        cluster.delete(SPACE)
+        until(lambda: SCRATCH not in spaces(cluster), "the namespace does not go")
+
+
 CANARY: Json = {}
 IN_PLACE = {"strategy": "in_place", "revision": REVISION}
 AFTER = {"stage": "after"}
@@ -171,6 +193,7 @@ def old_proxy(cluster: Cluster) -> Iterator[None]:
         pytest.param("MU020", f"Deployment {SCRATCH}/web", old_proxy, CANARY, id="MU020: an older image"),
         pytest.param("MU022", SCRATCH, unlabelled, CANARY, id="MU022: the label is gone"),
         pytest.param("MU024", f"Deployment {SCRATCH}/web", old_proxy, AFTER, id="MU024: stale on the old revision"),
+        pytest.param("MU039", f"Pod {SCRATCH}/tenant", unreadable, CANARY, id="MU039 F18: what nobody can read"),
         pytest.param(
             "MU025",
             f"Deployment {SCRATCH}/web",

@@ -25,6 +25,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     api_error,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._events import Event, events
+from ansible_collections.meshops.istio.plugins.module_utils.client._json import decoded
+from ansible_collections.meshops.istio.plugins.module_utils.client._names import require_path
 from ansible_collections.meshops.istio.plugins.module_utils.client._traffic import Traffic, changes
 
 try:
@@ -94,6 +96,7 @@ class Client:
         **kw: t.Any,
     ) -> t.Any:
         """Send with retries: everything that the server turned away, and reads whose connection broke."""
+        require_path(path)
         tries = tries or self._tries
         url = self.server + path + ("?" + urlencode(params) if params else "")
         limits = urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout), read=timeout)
@@ -155,7 +158,7 @@ class Client:
         if response.status >= 400:
             raise api_error(doing, response.status, _as_status(raw))
         try:
-            return t.cast("Json", json.loads(raw)) if raw else {}
+            return t.cast("Json", decoded(raw)) if raw else {}
         except ValueError as exc:
             raise ClusterError(f"{doing} failed: {self.server} answered with something that is not JSON.") from exc
 
@@ -254,6 +257,7 @@ class Client:
             ClusterError: the server cannot be reached.
         """
         doing = f"{doing} on cluster {self.connection.label}"
+        require_path(path)
         url = "ws" + self.server.removeprefix("http") + path + "?" + urlencode(params)
         try:
             found = websocket.create_connection(
@@ -279,7 +283,7 @@ def _hung_up(exc: Exception) -> bool:
 
 def _as_status(raw: bytes) -> Json:
     try:
-        status = json.loads(raw)
+        status = decoded(raw)
     except ValueError:
         return {"message": raw[:200].decode(errors="replace")}
     return status if isinstance(status, dict) else {}

@@ -8,12 +8,12 @@ An injected pod has 12 kB and says something new several times while it starts; 
 
 from __future__ import annotations
 
-import json
 import re
 import typing as t
 from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError, api_error
+from ansible_collections.meshops.istio.plugins.module_utils.client._json import decoded
 
 Json = dict[str, t.Any]
 #: How the API server begins an event; what begins otherwise is parsed at once.
@@ -61,7 +61,7 @@ class Event:
 
     def _read(self) -> Json:
         try:
-            found: Json = json.loads(self._line)
+            found: Json = decoded(self._line)
         except ValueError as exc:
             raise ClusterError(f"{self._doing} broke off: it is not JSON that was answered.") from exc
         return found

@@ -11,16 +11,16 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import itertools
 import json
 import os
 import re
 import tempfile
 import typing as t
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection, kubeconfig_file
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import HelmError, ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._names import arguments, is_release_name
 from ansible_collections.meshops.istio.plugins.module_utils.client._process import (
     VERSION_PLACEHOLDER,
     executable,
@@ -63,64 +63,87 @@ class Helm:
     connection: Connection
     namespace: str
 
-    def run(self, *arguments: str, timeout: float = 60) -> str:
+    def run(self, command: str, *values: str, flags: Sequence[str] = (), timeout: float = 60) -> str:
         """Run one command against the cluster and return its standard output.
+
+        Args:
+            command: its own words; ``values`` are the names and paths that it is about.
 
         Raises:
             HelmError: it did not end in time, or its exit code was not 0.
         """
         with kubeconfig_file(self.connection) as (path, context):
             place = ["--kubeconfig", path, "--kube-context", context, "--namespace", self.namespace]
-            return self._finish(
-                [*arguments, *place, *impersonation(self.connection, "--kube-as-user", "--kube-as-group")], timeout
-            )
+            place += impersonation(self.connection, "--kube-as-user", "--kube-as-group")
+            return self._finish(command, values, [*flags, *place], timeout)
 
-    def render(self, *arguments: str, timeout: float = 60) -> str:
+    def render(self, command: str, *values: str, flags: Sequence[str] = (), timeout: float = 60) -> str:
         """Run one command that needs no cluster and return its standard output."""
-        return self._finish([*arguments, "--namespace", self.namespace], timeout)
+        return self._finish(command, values, [*flags, "--namespace", self.namespace], timeout)
 
-    def _finish(self, arguments: list[str], timeout: float) -> str:
-        words = itertools.takewhile(lambda word: not word.startswith("-"), arguments)
-        shown = f"helm {' '.join(words)} on cluster {self.connection.label}"
+    def _finish(self, command: str, values: Sequence[str], flags: Sequence[str], timeout: float) -> str:
+        given = arguments(f"helm {command}", values, flags, HelmError)[1:]
+        shown = f"helm {' '.join([command, *values])} on cluster {self.connection.label}"
         environment = {key: value for key, value in os.environ.items() if not _FOREIGN.fullmatch(key)}
-        return output_of(
-            [self.binary, *arguments], shown=shown, environment=environment, timeout=timeout, error=HelmError
-        )
+        return output_of([self.binary, *given], shown=shown, environment=environment, timeout=timeout, error=HelmError)
+
+    def _answer(self, command: str, *values: str, flags: Sequence[str] = ()) -> t.Any:
+        """Run one command and return what it answers as JSON.
+
+        Raises:
+            HelmError: (also) that is none.
+        """
+        text = self.run(command, *values, flags=[*flags, "--output", "json"])
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError) as exc:
+            raise HelmError(
+                f"helm {command} on cluster {self.connection.label} gave no answer that can be read."
+            ) from exc
 
     def releases(self) -> dict[str, Release]:
-        """Return all releases of the namespace by name, those that are not deployed too."""
-        rows = json.loads(self.run("list", *_ALL, "--output", "json", "--time-format", "2006-01-02T15:04:05Z07:00"))
-        return {row["name"]: _release(row) for row in rows}
+        """Return all releases of the namespace by name, those that are not deployed too.
+
+        Names and times stand in Secrets of the cluster; what Helm itself would refuse is none of its releases.
+        """
+        found = self._answer("list", flags=[*_ALL, "--time-format", "2006-01-02T15:04:05Z07:00"]) or ()
+        return {one.name: one for one in map(_release, found) if one}
 
     def history(self, name: str) -> list[tuple[int, str]]:
         """Return (revision, status) of all records of a release, oldest first."""
-        rows = json.loads(self.run("history", name, "--output", "json"))
+        rows = self._answer("history", name) or ()
         return sorted((int(row["revision"]), str(row["status"])) for row in rows)
 
     def manifest(self, release: Release) -> str:
         """Return what the next upgrade compares with: the deployed manifest, else that of an install that failed."""
         if release.status == "deployed":
-            return self.run("get", "manifest", release.name)
+            return self.run("get manifest", release.name)
         records = [record for record in self.history(release.name) if not record[1].startswith("pending-")]
         deployed = [revision for revision, status in records if status == "deployed"]
         last = deployed or [revision for revision, dummy in records]
-        return self.run("get", "manifest", release.name, "--revision", str(last[-1])) if last else ""
+        return self.run("get manifest", release.name, flags=["--revision", str(last[-1])]) if last else ""
 
     def values(self, name: str) -> dict[str, t.Any]:
         """Return the values that were given to a release."""
-        return dict(json.loads(self.run("get", "values", name, "--output", "json")) or {})
+        return dict(self._answer("get values", name) or {})
 
     def applies_server_side(self, release: Release | None) -> bool:
         """Whether an upgrade, or an install, is a server-side apply; Helm 4 keeps the method of a release."""
         if self.major < 4 or release is None:
             return self.major >= 4
-        found = json.loads(self.run("get", "metadata", release.name, "--output", "json"))
+        found = self._answer("get metadata", release.name)
         return bool(found.get("applyMethod") == "ssa")
 
 
-def _release(row: dict[str, t.Any]) -> Release:
-    chart = re.sub(r"-\d+\..*$", "", row["chart"])
-    updated = datetime.datetime.strptime(row["updated"], "%Y-%m-%dT%H:%M:%S%z")
+def _release(row: dict[str, t.Any]) -> Release | None:
+    if not is_release_name(row["name"]):
+        return None
+    chart = re.sub(r"-\d+\..*", "", row["chart"], flags=re.DOTALL)
+    try:
+        updated = datetime.datetime.strptime(row["updated"], "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError:
+        # so long ago that nobody works on it any more
+        updated = datetime.datetime.fromtimestamp(0, datetime.UTC)
     return Release(row["name"], chart, int(row["revision"]), row["status"], updated)
 
 
@@ -133,7 +156,7 @@ def find(path: str, connection: Connection, namespace: str) -> Helm:
     binary = executable(path)
     if binary is None:
         raise ParameterError(f"Parameter helm: there is no executable file {path}; give the path of Helm 3 or 4.")
-    answer = Helm(binary, 0, connection, namespace).render("version", "--template", "{{.Version}}", timeout=20)
+    answer = Helm(binary, 0, connection, namespace).render("version", flags=["--template", "{{.Version}}"], timeout=20)
     said = re.match(r"v([34])\.", answer.strip())
     if said is None:
         raise ParameterError(f"Parameter helm: {binary} does not answer like Helm 3 or 4.")
@@ -153,12 +176,15 @@ def charts(helm: Helm, where: str, version: str) -> Iterator[dict[str, str]]:
         if "://" in place:
             folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="meshops-istio-"))
             for chart in CHARTS:
-                named = [f"{place}/{chart}"] if place.startswith("oci://") else [chart, "--repo", place]
-                helm.render("pull", *named, "--version", version, "--destination", folder, timeout=120)
+                named, where_from = (
+                    (f"{place}/{chart}", []) if place.startswith("oci://") else (chart, ["--repo", place])
+                )
+                flags = [*where_from, "--version", version, "--destination", folder]
+                helm.render("pull", named, flags=flags, timeout=120)
             place = folder
         found = {chart: _local(os.path.expanduser(place), chart, version) for chart in CHARTS}
         for path in found.values():
-            said = _CHART_VERSION.search(helm.render("show", "chart", path))
+            said = _CHART_VERSION.search(helm.render("show chart", path))
             actual = said[1] if said else "none"
             if actual != version:
                 raise ParameterError(

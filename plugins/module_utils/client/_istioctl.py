@@ -10,12 +10,13 @@ reading the API afterwards.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import json
 import os
+from collections.abc import Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection, kubeconfig_file
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import IstioctlError, ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._names import arguments
 from ansible_collections.meshops.istio.plugins.module_utils.client._process import (
     VERSION_PLACEHOLDER,
     executable,
@@ -36,27 +37,37 @@ class Istioctl:
     connection: Connection
     istio_namespace: str
 
-    def run(self, *arguments: str, timeout: float = 60, check: bool = True) -> str:
+    def run(
+        self, command: str, *values: str, flags: Sequence[str] = (), timeout: float = 60, check: bool = True
+    ) -> str:
         """Run one command against the cluster and return its standard output.
+
+        Args:
+            command: its own words; ``values`` are the names that it is about.
 
         Raises:
             IstioctlError: it did not end in time or failed; without ``check`` a failure with output is an answer.
         """
         with kubeconfig_file(self.connection) as (path, context):
-            command = [self.binary, *arguments, "--kubeconfig", path, "--context", context, "-i", self.istio_namespace]
-            command += impersonation(self.connection, "--as", "--as-group")
-            return self._finish(command, timeout, check)
+            place = ["--kubeconfig", path, "--context", context, "-i", self.istio_namespace]
+            place += impersonation(self.connection, "--as", "--as-group")
+            return self._finish(command, values, [*flags, *place], timeout, check)
 
-    def render(self, *arguments: str, timeout: float = 60) -> str:
+    def render(self, command: str, *, flags: Sequence[str] = (), timeout: float = 60) -> str:
         """Run one command that needs no cluster and return its standard output."""
-        return self._finish([self.binary, *arguments], timeout, check=True)
+        return self._finish(command, (), flags, timeout, check=True)
 
-    def _finish(self, command: list[str], timeout: float, check: bool) -> str:
-        words = itertools.takewhile(lambda word: not word.startswith("-"), command[1:])
-        shown = f"istioctl {self.version} {' '.join(words)} on cluster {self.connection.label}"
+    def _finish(self, command: str, values: Sequence[str], flags: Sequence[str], timeout: float, check: bool) -> str:
+        given = arguments(f"istioctl {command}", values, flags, IstioctlError)[1:]
+        shown = f"istioctl {self.version} {' '.join([command, *values])} on cluster {self.connection.label}"
         environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN and not k.startswith("ISTIOCTL_")}
         return output_of(
-            command, shown=shown, environment=environment, timeout=timeout, error=IstioctlError, check=check
+            [self.binary, *given],
+            shown=shown,
+            environment=environment,
+            timeout=timeout,
+            error=IstioctlError,
+            check=check,
         )
 
 
@@ -77,10 +88,10 @@ def find(template: str, version: str, connection: Connection, istio_namespace: s
             f"where {VERSION_PLACEHOLDER} may stand for the version."
         )
     found = Istioctl(path, version, connection, istio_namespace)
-    answer = found.render("version", "--remote=false", "-o", "json", timeout=20)
+    answer = found.render("version", flags=["--remote=false", "-o", "json"], timeout=20)
     try:
         actual = str(json.loads(answer)["clientVersion"]["version"])
-    except (ValueError, KeyError, TypeError) as exc:
+    except (ValueError, KeyError, TypeError, RecursionError) as exc:
         raise ParameterError(f"Parameter istioctl: {path} does not answer like istioctl.") from exc
     if actual != version:
         raise ParameterError(

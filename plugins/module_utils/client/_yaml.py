@@ -13,6 +13,9 @@ try:
     import yaml
 except ImportError:
     YAML_IMPORT_ERROR = traceback.format_exc()
+else:
+    # the constructors of tags such as !!int and !!timestamp trip over texts that are none
+    _BROKEN = (yaml.YAMLError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 
 
 def load_yaml(text: str) -> t.Any:
@@ -23,5 +26,5 @@ def load_yaml(text: str) -> t.Any:
     """
     try:
         return yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - a safe loader
-    except yaml.YAMLError as exc:
-        raise ValueError(" ".join(str(exc).split())) from exc
+    except _BROKEN as exc:
+        raise ValueError(" ".join(str(exc).split()) or type(exc).__name__) from exc

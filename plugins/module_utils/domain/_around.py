@@ -9,7 +9,8 @@ import dataclasses
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import annotations_of, name_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader, Unreadable, as_map
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import annotations_of, name_of, place_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._room import Node
 from ansible_collections.meshops.istio.plugins.module_utils.domain._serving import Autoscaler, Endpoints, Quota
 from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected
@@ -30,6 +31,7 @@ class Extension:
     name: str
     proxy_versions: tuple[str, ...] = ()
     anchors: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,20 +78,15 @@ def read_remote_cluster(obj: Mapping[str, t.Any]) -> str:
 
 def read_extension(kind: str, obj: Mapping[str, t.Any]) -> Extension:
     """Return what of an EnvoyFilter or WasmPlugin counts for an upgrade (istio/api networking/v1alpha3)."""
-    matches = [_map(_map(patch).get("match")) for patch in _list(_map(obj.get("spec")).get("configPatches"))]
-    versions = (_map(match.get("proxy")).get("proxyVersion") for match in matches)
-    filters = (_map(_map(_map(match.get("listener")).get("filterChain")).get("filter")) for match in matches)
-    anchors = (_map(one.get("subFilter")).get("name") or one.get("name") for one in filters)
-    return Extension(kind, obj["metadata"]["namespace"], name_of(obj), _texts(versions), _texts(anchors))
-
-
-def _map(value: object) -> Mapping[str, t.Any]:
-    """Fields of custom resources that their schema does not fix may be anything."""
-    return value if isinstance(value, Mapping) else {}
-
-
-def _list(value: object) -> list[t.Any]:
-    return value if isinstance(value, list) else []
+    namespace, name = place_of(obj)
+    read = Reader(f"{kind} {namespace}/{name}")
+    patches = read.maps("spec.configPatches", read.map("spec", obj.get("spec")).get("configPatches"))
+    matches = [read.map("match in spec.configPatches", patch.get("match")) for patch in patches]
+    places = [read.map("match.proxy in spec.configPatches", match.get("proxy")) for match in matches]
+    versions = [read.text("match.proxy.proxyVersion in spec.configPatches", one.get("proxyVersion")) for one in places]
+    filters = (as_map(as_map(as_map(match.get("listener")).get("filterChain")).get("filter")) for match in matches)
+    anchors = (as_map(one.get("subFilter")).get("name") or one.get("name") for one in filters)
+    return Extension(kind, namespace, name, _texts(versions), _texts(anchors), read.unreadable)
 
 
 def _texts(values: Iterable[object]) -> tuple[str, ...]:

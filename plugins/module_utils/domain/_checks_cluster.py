@@ -56,6 +56,11 @@ def _denied(snapshot: Snapshot, goal: Goal) -> Found:
         yield f"permissions to {purpose}", f"This user may not {some(lacking, SHOWN)}."
 
 
+def _unreadable(snapshot: Snapshot, goal: Goal) -> Found:
+    for one in snapshot.unreadable:
+        yield one.object, f"Its {one.field} cannot be read: {one.why}."
+
+
 CHECKS = (
     Check("MU009", ERROR, "permissions missing", "The run would stop half way.",
           "grant them, such as by the ClusterRole in docs/permissions.md", _denied),
@@ -63,4 +68,6 @@ CHECKS = (
           "free requests or add nodes", _no_room, needs=("nodes",)),
     Check("MU041", WARNING, "old kubelets decide about native sidecars", "One old node changes the pods of all nodes.",
           "upgrade these nodes first, or expect sidecars as ordinary containers", _native_flip, needs=("nodes",)),
+    Check("MU039", WARNING, "object that cannot be read", "It is judged as if that part were not there.",
+          "have its owner mend or remove that part", _unreadable, WARNING),
 )  # fmt: skip

@@ -13,6 +13,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot imp
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import parse
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 
+#: What of an expression, and of a version, Python searches in no time.
+LONGEST, REPEATED, SEARCHED = 100, 4, 20
+
 
 def _extensions(snapshot: Snapshot, goal: Goal) -> Found:
     found: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
@@ -43,11 +46,14 @@ def _left_behind(snapshot: Snapshot, goal: Goal) -> Found:
 def _applies(pattern: str, version: str) -> bool:
     """Whether a patch with this proxyVersion reaches proxies of a version; istiod searches with Go's RE2.
 
-    Of a version that is not known, and by an expression that is none here, it is taken to.
+    Of a version that is not known, and by an expression that is none here, it is taken to; also by one that RE2 takes
+    in its stride and Python may search with for years.
     """
+    if len(pattern) > LONGEST or sum(map(pattern.count, "*+{")) > REPEATED:
+        return True
     try:
-        return not version or re.search(pattern, version) is not None
-    except re.error:
+        return not version or re.search(pattern, version[:SEARCHED]) is not None
+    except (re.error, OverflowError, RecursionError):
         return True
 
 

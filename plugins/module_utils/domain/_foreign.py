@@ -135,6 +135,25 @@ def shown(value: object, most: int = 80) -> str:
     return line if len(line) <= most else f"{line[: most - 3]}..."
 
 
+#: Parts of results that are read as one line.
+LINES = ("msg", "actions", "warnings", "object", "message", "reason", "remedy", "title", "events")
+MOST_IN_LINE = 10_000
+
+
+def printable(value: t.Any, *, line: bool = False) -> t.Any:
+    """Return a result without characters that change what a terminal, a log or a browser shows; lists and maps too."""
+    if isinstance(value, str):
+        text = value if value.isprintable() else "".join(map(_sign, value))
+        return shown(text, MOST_IN_LINE) if line and (not text.isprintable() or len(text) > MOST_IN_LINE) else text
+    if isinstance(value, Mapping):
+        return {printable(key, line=True): printable(one, line=line or key in LINES) for key, one in value.items()}
+    return [printable(one, line=line) for one in value] if isinstance(value, (list, tuple)) else value
+
+
+def _sign(sign: str) -> str:
+    return sign if sign.isprintable() or sign in "\n\t" else " "
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Unreadable:
     """A part of an object that cannot be read: which object, which part of it, and why."""
@@ -145,3 +164,64 @@ class Unreadable:
 
     def __str__(self) -> str:
         return f"{self.field} of {self.object} cannot be read: {self.why}"
+
+
+class Reader:
+    """Reads parts of one object; what is there but cannot be read is as if it were not there, and is kept to be told.
+
+    ``object`` is how messages name it.
+    """
+
+    def __init__(self, object: str) -> None:
+        self._object = object
+        self._found: list[Unreadable] = []
+
+    @property
+    def unreadable(self) -> tuple[Unreadable, ...]:
+        """What could not be read so far."""
+        return tuple(self._found)
+
+    def failed(self, field: str) -> bool:
+        """Whether a part, or something in it, could not be read."""
+        return any(one.field.startswith(field) for one in self._found)
+
+    def refuse(self, field: str, why: object) -> None:
+        """Keep that a part cannot be read."""
+        self._found.append(Unreadable(self._object, shown(field), shown(why, 160)))
+
+    def _as(self, field: str, value: object, kind: type | tuple[type, ...], what: str) -> bool:
+        right = isinstance(value, kind)
+        if not right and value is not None:
+            self.refuse(field, f"it is no {what}")
+        return right
+
+    def json(self, field: str, text: object) -> Json:
+        """Return the JSON object in a text; an empty one where it says nothing."""
+        try:
+            return {} if text in (None, "") else read_json_map(text)
+        except ValueError as exc:
+            self.refuse(field, exc)
+            return {}
+
+    def map(self, field: str, value: object) -> Mapping[str, t.Any]:
+        """Return a map."""
+        return as_map(value) if self._as(field, value, Mapping, "map") else {}
+
+    def maps(self, field: str, value: object) -> list[Mapping[str, t.Any]]:
+        """Return the maps of a list."""
+        rows = as_list(value) if self._as(field, value, list, "list") else []
+        return [one for at, one in enumerate(rows) if self._as(f"{field}[{at}]", one, Mapping, "map")]
+
+    def text(self, field: str, value: object) -> str:
+        """Return a text."""
+        return as_text(value) if self._as(field, value, str, "text") else ""
+
+    def texts(self, field: str, value: object) -> dict[str, str]:
+        """Return a map of texts, such as labels."""
+        return {key: one for key, one in self.map(field, value).items() if self._as(f"{field}.{key}", one, str, "text")}
+
+    def number(self, field: str, value: object) -> int | None:
+        """Return a whole number, or None."""
+        if value is not None and as_int(value, -1) < 0:
+            self.refuse(field, "it is no whole number that Kubernetes knows")
+        return None if as_int(value, -1) < 0 else as_int(value)

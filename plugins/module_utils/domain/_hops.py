@@ -12,6 +12,7 @@ import dataclasses
 import typing as t
 from collections.abc import Callable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_map, as_maps, as_text
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import MANAGED_GATEWAY
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
@@ -167,10 +168,10 @@ def changes(source: Version, target: Version) -> list[Change]:
 
 def gone_settings(values: Mapping[str, t.Any], target: Version) -> list[tuple[str, int]]:
     """Return the user's settings that a version ignores, and the minor since which."""
-    pilot, mesh = values.get("pilot") or {}, values.get("meshConfig") or {}
-    found = [(f"pilot.env.{name}", GONE_VARIABLES[name]) for name in pilot.get("env") or () if name in GONE_VARIABLES]
-    for provider in mesh.get("extensionProviders") or ():
-        name = provider.get("name", "")
+    pilot, mesh = as_map(values.get("pilot")), as_map(values.get("meshConfig"))
+    found = [(f"pilot.env.{name}", GONE_VARIABLES[name]) for name in as_map(pilot.get("env")) if name in GONE_VARIABLES]
+    for provider in as_maps(mesh.get("extensionProviders")):
+        name = as_text(provider.get("name"))
         found += [
             (f"meshConfig.extensionProviders[{name}].{kind}", GONE_PROVIDERS[kind])
             for kind in provider

@@ -13,7 +13,15 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_maps, as_text, as_texts, read_json
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import (
+    Reader,
+    as_map,
+    as_text,
+    read_json,
+    read_json_map,
+    shown,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._selectors import VALUE
 
 #: Annotation of a namespace, a workload, or the webhook configuration of a tag.
 JOURNAL = "meshops.istio/journal"
@@ -50,13 +58,19 @@ class Journal:
 
     changes: tuple[Change, ...] = ()
     raw: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
-    unreadable: str = ""
+    #: The annotation that cannot be read, and why.
+    unreadable: tuple[str, str] | None = None
 
     @property
     def annotations(self) -> dict[str, str | None]:
         """The annotations that keep this journal, for a merge patch; those of the older format go."""
         text = json.dumps([change.as_dict() for change in self.changes]) if self.changes else None
         return {**dict.fromkeys(self.raw), JOURNAL: text}
+
+    def report(self, read: Reader) -> None:
+        """Note that the journal cannot be read, as anybody may have written there."""
+        if self.unreadable:
+            read.refuse(f"annotation {self.unreadable[0]}", self.unreadable[1])
 
     def runs(self) -> set[str]:
         """Return the runs that changed the object."""
@@ -70,7 +84,7 @@ class Journal:
             before = last.before if last.after == before else before
         if before != after:
             changes.append(Change(run, dict(before), dict(after)))
-        return dataclasses.replace(self, changes=tuple(changes[-MOST_CHANGES:]), unreadable="")
+        return dataclasses.replace(self, changes=tuple(changes[-MOST_CHANGES:]), unreadable=None)
 
     def without(self, change: Change) -> Journal:
         """Return the journal once a change is undone."""
@@ -104,7 +118,7 @@ def read_label_journal(annotations: Mapping[str, str], labels: tuple[str, ...]) 
     """Return the journal of a namespace or a workload; only these labels are read, whatever somebody wrote there."""
 
     def older(text: str) -> State:
-        return as_texts(read_json(text))
+        return read_json_map(text)
 
     return _read(annotations, PREVIOUS_LABELS, older, labels)
 
@@ -117,24 +131,33 @@ def read_tag_journal(annotations: Mapping[str, str]) -> Journal:
 def _read(annotations: Mapping[str, str], key: str, older: Callable[[str], State], keys: tuple[str, ...]) -> Journal:
     raw = {JOURNAL: annotations.get(JOURNAL), key: annotations.get(key)}
 
-    def only(state: State) -> State:
-        return {name: state[name] for name in keys if name in state}
+    def only(state: object) -> State:
+        found = {name: value for name, value in as_map(state).items() if name in keys}
+        right = all(isinstance(value, str) and VALUE.fullmatch(value) for value in found.values())
+        if not isinstance(state, Mapping) or not right:
+            raise ValueError(f"{shown(state)} is not what a run writes")
+        return {name: found[name] for name in keys if name in found}
+
+    def change(row: object) -> Change:
+        run, after = as_text(as_map(row).get("run")), as_map(row).get("after")
+        if not VALUE.fullmatch(run) or not run:
+            raise ValueError(f"{shown(row)} is not what a run writes")
+        return Change(run, only(as_map(row).get("before")), None if after is None else only(after))
 
     try:
-        rows = list(as_maps(read_json(raw[JOURNAL]))) if raw[JOURNAL] else []
-        changes = [
-            Change(as_text(row.get("run")), only(as_texts(row.get("before"))), only(as_texts(row["after"])))
-            if row.get("after") is not None
-            else Change(as_text(row.get("run")), only(as_texts(row.get("before"))), None)
-            for row in rows
-        ]
-        if raw[key] and not rows:
+        changes = [change(row) for row in _rows(raw[JOURNAL])]
+        if raw[key] and not changes:
             changes = [Change(UNKNOWN_RUN, only(older(str(raw[key]))), None)]
     except ValueError as exc:
-        return Journal(raw=raw, unreadable=f"its annotation {JOURNAL if raw[JOURNAL] else key} cannot be read: {exc}")
-    if any(not change.run for change in changes):
-        return Journal(raw=raw, unreadable=f"its annotation {JOURNAL} is not what a run writes")
+        return Journal(raw=raw, unreadable=(JOURNAL if raw[JOURNAL] else key, shown(exc)))
     return Journal(tuple(changes[-MOST_CHANGES:]), raw)
+
+
+def _rows(text: str | None) -> list[object]:
+    found = read_json(text) if text else []
+    if not isinstance(found, list):
+        raise ValueError("it is no list")
+    return found
 
 
 def undo_of(journal: Journal, now: State, run: str | None) -> Undo | Kept | None:
@@ -145,7 +168,7 @@ def undo_of(journal: Journal, now: State, run: str | None) -> Undo | Kept | None
         run: id of the run; None stands for the newest change, whoever made it.
     """
     if journal.unreadable:
-        return Kept(journal.unreadable, failed=True)
+        return Kept("its annotation {} cannot be read: {}".format(*journal.unreadable), failed=True)
     found = [change for change in journal.changes if run is None or change.run == run]
     if not found:
         return None

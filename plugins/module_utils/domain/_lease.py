@@ -13,10 +13,13 @@ import datetime
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_int, as_time
+
 #: Name of the Lease and of the ConfigMap that keeps the record, in the namespace of the control planes.
 NAME = "meshops-istio-run"
 #: Annotation: the process that holds the lock, for those who run on the same machine.
 PROCESS = "meshops.istio/process"
+LONG_AGO = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,13 +53,15 @@ def read_lease(obj: Mapping[str, t.Any] | None) -> Lease | None:
     spec = (obj or {}).get("spec") or {}
     if not obj or not spec.get("holderIdentity") or not spec.get("renewTime"):
         return None
-    renewed = datetime.datetime.fromisoformat(spec["renewTime"])
+    # a time that nobody can calculate with is none that a run has written, so that the lock has run out
+    told = as_time(spec["renewTime"])
+    renewed = told or LONG_AGO
     return Lease(
         holder=spec["holderIdentity"],
         process=(obj["metadata"].get("annotations") or {}).get(PROCESS, ""),
-        acquired=datetime.datetime.fromisoformat(spec.get("acquireTime") or spec["renewTime"]),
+        acquired=as_time(spec.get("acquireTime")) or renewed,
         renewed=renewed,
-        seconds=int(spec.get("leaseDurationSeconds") or 0),
+        seconds=as_int(spec.get("leaseDurationSeconds")) if told else 0,
         resource_version=obj["metadata"].get("resourceVersion", ""),
     )
 

@@ -11,6 +11,8 @@ import operator
 import typing as t
 from collections.abc import Callable
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_map
+
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
     "<=": operator.le,
@@ -31,18 +33,21 @@ def samples(status: int, body: bytes) -> list[tuple[str, float]]:
     """
     try:
         answer = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ValueError(f"it answered with HTTP {status} and something that is not JSON") from None
     if not isinstance(answer, dict) or answer.get("status") != "success":
         said = answer.get("error") if isinstance(answer, dict) else ""
         raise ValueError(f"it answered with HTTP {status}: {said or 'no explanation given'}")
-    data = answer.get("data") or {}
+    data = as_map(answer.get("data"))
     kind: t.Any = data.get("resultType")
     result: t.Any = data.get("result")
-    if kind == "scalar":
-        return [("", float(result[1]))]
-    if kind == "vector":
-        return [(_labels(one.get("metric") or {}), float(one["value"][1])) for one in result]
+    try:
+        if kind == "scalar":
+            return [("", float(result[1]))]
+        if kind == "vector":
+            return [(_labels(one.get("metric") or {}), float(one["value"][1])) for one in result]
+    except (AttributeError, LookupError, TypeError):
+        raise ValueError(f"it answered with HTTP {status} and a {kind} that is none") from None
     raise ValueError(f"the query gives a {kind}; only a scalar or an instant vector can be compared")
 
 

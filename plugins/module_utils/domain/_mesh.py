@@ -12,6 +12,7 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import TARGET, Journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import NOBODY, Manager
 from ansible_collections.meshops.istio.plugins.module_utils.domain._placement import Placement
@@ -24,6 +25,8 @@ REV = "istio.io/rev"
 TAG = "istio.io/tag"
 INJECTION = "istio-injection"
 INJECT = "sidecar.istio.io/inject"
+#: The labels of a namespace that choose an injector.
+CHOOSING = (INJECTION, REV)
 DEFAULT = "default"
 DEFAULT_VALIDATOR = "istiod-default-validator"
 INJECTOR_SUFFIX = "sidecar-injector.istio.io"
@@ -78,6 +81,7 @@ class Injector:
     webhooks: tuple[Json, ...]
     journal: Journal = dataclasses.field(default_factory=Journal)
     manager: Manager = NOBODY
+    unreadable: tuple[Unreadable, ...] = ()
 
     @property
     def owns(self) -> str:

@@ -10,10 +10,10 @@ istio-discovery/templates (names and labels).
 from __future__ import annotations
 
 import dataclasses
-import json
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader, read_json
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import read_tag_journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import HELM, manager_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
@@ -39,6 +39,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._room import 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import parse
 
+#: What of an install's values is read, and is a map in every chart.
+MAPS = ("global", "pilot", "meshConfig", "cni", "base", "gateways")
+
 
 def written_by(obj: Mapping[str, t.Any]) -> str:
     """Return the version that wrote an object: istioctl's mark, or the chart's where Helm keeps it; the newer one.
@@ -59,8 +62,10 @@ def read_injector(obj: Json) -> Injector | None:
     labels = labels_of(obj)
     if not hooks:
         return None
-    journal = read_tag_journal(annotations_of(obj))
-    return Injector(name_of(obj), labels.get(REV) or DEFAULT, labels.get(TAG) or "", hooks, journal, manager_of(obj))
+    journal, read = read_tag_journal(annotations_of(obj)), Reader(f"MutatingWebhookConfiguration {name_of(obj)}")
+    journal.report(read)
+    names = (name_of(obj), labels.get(REV) or DEFAULT, labels.get(TAG) or "")
+    return Injector(*names, hooks, journal, manager_of(obj), read.unreadable)
 
 
 def rejecting(obj: Json) -> tuple[str, str] | None:
@@ -76,17 +81,22 @@ def read_injection_config(data: Mapping[str, str], load: t.Callable[[str], t.Any
     Raises:
         ValueError: the texts in it are no such thing.
     """
-    shared = _map("values.global", _map("values", json.loads(data.get("values") or "{}")).get("global"))
+    shared = _map("values.global", _map("values", read_json(data.get("values") or "{}")).get("global"))
     config = _map("config", load(data.get("config") or ""))
     return InjectionConfig(
-        hub=str(shared.get("hub") or ""),
-        tag=str(shared.get("tag") or ""),
-        image=str(_map("values.global.proxy", shared.get("proxy")).get("image") or "proxyv2"),
-        variant=str(shared.get("variant") or ""),
-        policy=str(config.get("policy") or "enabled"),
+        hub=_scalar(shared.get("hub")),
+        tag=_scalar(shared.get("tag")),
+        image=_scalar(_map("values.global.proxy", shared.get("proxy")).get("image")) or "proxyv2",
+        variant=_scalar(shared.get("variant")),
+        policy=_scalar(config.get("policy")) or "enabled",
         never=_selectors(config, "neverInjectSelector"),
         always=_selectors(config, "alwaysInjectSelector"),
     )
+
+
+def _scalar(value: t.Any) -> str:
+    """A tag such as 1.31 may stand there as a number."""
+    return str(value) if isinstance(value, (str, int, float)) and value else ""
 
 
 def _map(what: str, value: t.Any) -> Json:
@@ -108,7 +118,9 @@ def _selectors(config: Json, what: str) -> tuple[Json, ...]:
 
 def _values(data: Mapping[str, str]) -> tuple[Json, Json]:
     """Return what the user gave and what came of it: one without the other would be settings that nobody made."""
-    original, merged = (_map(key, json.loads(data.get(key) or "{}")) for key in ("original-values", "merged-values"))
+    original, merged = (_map(key, read_json(data.get(key) or "{}")) for key in ("original-values", "merged-values"))
+    for part in MAPS:
+        _map(f"original-values.{part}", original.get(part))
     return original, merged
 
 

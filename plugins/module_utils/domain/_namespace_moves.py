@@ -17,15 +17,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._journal impo
     Kept,
     State,
     Undo,
-    read_label_journal,
     undo_of,
     words,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, REV, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import CHOOSING, REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot
-
-#: The labels of a namespace that choose an injector.
-CHOOSING = (INJECTION, REV)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +48,7 @@ class Move:
 
     def back(self, namespace: Namespace, run: str) -> Move:
         """Return the move that puts a namespace back which the same run has moved a moment ago."""
-        journal = journal_of(namespace)
+        journal = namespace.journal
         undone = journal.with_change(run, self.after, self.before)
         return Move(self.namespace, self.after, self.before, namespace.resource_version, journal, undone)
 
@@ -75,17 +71,12 @@ def owned_by(labels: Mapping[str, str]) -> str | None:
     return Snapshot.owned_name(Namespace("", labels, {}))
 
 
-def journal_of(namespace: Namespace) -> Journal:
-    """Return what runs changed of a namespace's labels."""
-    return read_label_journal(namespace.annotations, CHOOSING)
-
-
 def move(namespace: Namespace, target: str) -> Move | None:
     """Return the move of a namespace to a revision or tag, or None if it is there."""
     before, after = injection_labels(namespace.labels), {REV: target}
     if before == after:
         return None
-    return Move(namespace.name, before, after, namespace.resource_version, journal_of(namespace))
+    return Move(namespace.name, before, after, namespace.resource_version, namespace.journal)
 
 
 def require_owner(mesh: Mesh, target: str) -> None:
@@ -110,7 +101,7 @@ def undo(mesh: Mesh, namespace: Namespace, run: str | None, led_to: str = "") ->
         led_to: the revision that the run led to, for changes that were remembered without a state after them.
     """
     now = injection_labels(namespace.labels)
-    found = undo_of(journal_of(namespace), now, run)
+    found = undo_of(namespace.journal, now, run)
     if not isinstance(found, Undo):
         return found
     leads = mesh.resolve(name) if (name := owned_by(now)) else None

@@ -9,11 +9,10 @@ Sources: istio/istio istioctl/pkg/describe/describe.go (where a pod's revision i
 from __future__ import annotations
 
 import dataclasses
-import datetime
-import json
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader, Unreadable, as_time, shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import (
     PROXY_IMAGE,
     PodShape,
@@ -84,6 +83,7 @@ class Pod:
     need: Need = NOTHING
     #: Seconds from its creation until it was ready, as it last got so; None while it is not.
     ready_after: float | None = None
+    unreadable: tuple[Unreadable, ...] = ()
 
     @property
     def live(self) -> bool:
@@ -95,18 +95,17 @@ class Pod:
         """Revision of the proxy: annotation, else the status of the injection, else (Istio before 1.11) the label."""
         if not self.proxy_image:
             return None
-        if self.annotations.get(REV):
-            return self.annotations[REV]
-        status = _json(self.annotations.get(STATUS, ""))
-        return str(status.get("revision") or "") or self.labels.get(REV) or "default"
+        told = _told_revision(self.annotations, Reader("pod"))
+        # a name that no revision can have is told of in one line
+        return shown(told) or self.labels.get(REV) or "default"
 
 
-def _json(text: str) -> dict[str, t.Any]:
-    try:
-        value = json.loads(text or "{}")
-    except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+def _told_revision(annotations: Mapping[str, str], read: Reader) -> str:
+    """Return what the annotations of a pod say of the revision that injected it; anybody may have written them."""
+    if annotations.get(REV):
+        return annotations[REV]
+    status = f"annotation {STATUS}"
+    return read.text(f"revision in {status}", read.json(status, annotations.get(STATUS)).get("revision"))
 
 
 def proxy_image(spec: Mapping[str, t.Any]) -> str:
@@ -127,6 +126,14 @@ def read_pod(obj: Mapping[str, t.Any], *, need: bool = True) -> Pod:
     owners = [owner for owner in meta.get("ownerReferences") or () if owner.get("controller")]
     ready = next((c for c in status.get("conditions") or () if c["type"] == "Ready" and c["status"] == "True"), None)
     kept = {key: value for key, value in annotations_of(obj).items() if key in KEPT_ANNOTATIONS}
+    image = proxy_image(spec)
+    unreadable: tuple[Unreadable, ...] = ()
+    if image and STATUS in kept and not kept.get(REV):
+        read = Reader(f"Pod {meta.get('namespace', '')}/{name_of(obj)}")
+        _told_revision(kept, read)
+        unreadable = read.unreadable
+        # what cannot be read is not kept, but that there was something
+        kept = {**kept, STATUS: ""} if unreadable else kept
     return Pod(
         namespace=meta.get("namespace", ""),
         name=name_of(obj),
@@ -137,19 +144,18 @@ def read_pod(obj: Mapping[str, t.Any], *, need: bool = True) -> Pod:
         phase=status.get("phase", ""),
         ready=ready is not None,
         deleting="deletionTimestamp" in meta,
-        proxy_image=proxy_image(spec),
+        proxy_image=image,
         owner=Owner(owners[0]["kind"], owners[0]["name"]) if owners else None,
         node=str(spec.get("nodeName") or ""),
         need=need_of_pod(spec) if need else NOTHING,
         ready_after=_seconds(meta.get("creationTimestamp"), ready.get("lastTransitionTime")) if ready else None,
+        unreadable=unreadable,
     )
 
 
-def _seconds(begin: str | None, end: str | None) -> float | None:
-    if not begin or not end:
-        return None
-    moments = [datetime.datetime.fromisoformat(moment) for moment in (begin, end)]
-    return (moments[1] - moments[0]).total_seconds()
+def _seconds(begin: object, end: object) -> float | None:
+    first, last = as_time(begin), as_time(end)
+    return (last - first).total_seconds() if first and last else None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -191,4 +197,4 @@ def judge(mesh: Mesh, namespace_labels: Mapping[str, str], pod: Pod) -> Judgemen
 
 def proxy_version(image: str) -> str:
     """Return the version of a proxy image for reports."""
-    return of_image(image) or "unknown"
+    return shown(of_image(image), 128) or "unknown"

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_text, as_texts, read_json_map
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import UNKNOWN_RUN
 
 #: Key of the ConfigMap.
@@ -22,6 +22,10 @@ TOLD = ("job", "strategy", "version", "revision", WANTED)
 #: A run that goes on with what another one left unfinished has the same of these, and its id.
 SAME = ("strategy", "version", "revision")
 ROLLBACK = "rollback"
+#: Which run it is, which one it undoes, and which one a rollback after it would undo.
+IDS = ("id", "undoes", "undoable", "undoable_revision")
+#: What is text in it.
+TEXTS = ("who", "process", *IDS, *TOLD, "started", "phase", "state", "updated", "message", FINGERPRINT)
 #: What is of no use to people.
 HIDDEN = ("process", WANTED, FINGERPRINT, "undoable", "undoable_revision")
 
@@ -31,10 +35,21 @@ Record = dict[str, t.Any]
 def read_record(obj: Mapping[str, t.Any] | None) -> Record | None:
     """Return the record of a raw ConfigMap, or None if there is none that can be read."""
     try:
-        found = json.loads(((obj or {}).get("data") or {}).get(KEY) or "null")
+        return _as_written(read_json_map(((obj or {}).get("data") or {}).get(KEY)))
     except ValueError:
         return None
-    return found if isinstance(found, dict) else None
+
+
+def _as_written(found: Mapping[str, t.Any]) -> Record:
+    """Return a record in the form in which it was written, whoever changed it since."""
+    record = {key: as_text(value) if key in TEXTS else value for key, value in found.items()}
+    if "phases" in record:
+        record["phases"] = as_texts(record["phases"])
+    if "previous" in record:
+        before = record["previous"]
+        told = {key: value for key, value in before.items() if key != "previous"} if isinstance(before, dict) else {}
+        record["previous"] = _as_written(told) or None
+    return record
 
 
 def run_id(process: str) -> str:
@@ -58,7 +73,8 @@ def begun(before: Record | None, run: Mapping[str, t.Any], who: str, process: st
             "phases": {},
             "previous": previous or None,
         }
-    phases = before["phases"] if not phase or phase in before["phases"] else {**before["phases"], phase: now}
+    known = before.get("phases", {})
+    phases = known if not phase or phase in known else {**known, phase: now}
     return {**before, "state": RUNNING, "phase": phase or before.get("phase", ""), "phases": phases, "updated": now}
 
 
@@ -87,7 +103,7 @@ def undoable(record: Record | None) -> tuple[str, str]:
 
 def ended(record: Record, state: str, now: str, message: str = "", fingerprint: str = "") -> Record:
     """Return the record when a run is over; what failed stays failed if it only stops then."""
-    if state == STOPPED and record["state"] == FAILED:
+    if state == STOPPED and record.get("state") == FAILED:
         return record
     return {**record, "state": state, "updated": now, "message": message, FINGERPRINT: fingerprint}
 

@@ -12,6 +12,8 @@ import copy
 import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.client._names import RELEASE_CHARACTERS, is_release_name
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import HELM, ISTIOCTL, RELEASE, manager_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     DEACTIVATED,
@@ -34,10 +36,26 @@ BASE_GLOBALS = ("imagePullSecrets", "istioNamespace", "resourceScope", "enableRe
 
 
 def release_of(mesh: Mesh, revision: str) -> str:
-    """Return the name of a revision's release: what its objects say, else what Istio's documentation calls it."""
-    own = [injector.manager for injector in mesh.injectors if injector.revision == revision and not injector.tag]
-    managers = [mesh.revisions[revision].manager, *own] if revision in mesh.revisions else own
-    return next((manager.name for manager in managers if manager.kind == HELM), f"{ISTIOD}{suffix(revision)}")
+    """Return the name of a revision's release: what its objects say, else what Istio's documentation calls it.
+
+    Raises:
+        SafetyError: an object says what can be none; it would be taken for an option of helm.
+    """
+    own = [i for i in mesh.injectors if i.revision == revision and not i.tag]
+    told = [(f"MutatingWebhookConfiguration {injector.name}", injector.manager) for injector in own]
+    if revision in mesh.revisions:
+        plane = mesh.revisions[revision]
+        told.insert(0, (f"Deployment {plane.namespace}/{plane.deployment}", plane.manager))
+    place, name = next(
+        ((place, manager.name) for place, manager in told if manager.kind == HELM), ("", f"{ISTIOD}{suffix(revision)}")
+    )
+    if not is_release_name(name):
+        where = f"annotation {RELEASE} of {place} says" if place else f"revision {revision} comes to"
+        raise SafetyError(
+            f"Helm was not asked about revision {revision}: {where} {shown(name)!r}, which is no name of a release "
+            f"(lower case letters, digits, - and ., no more than {RELEASE_CHARACTERS} characters); mend it there."
+        )
+    return name
 
 
 def istiod_values(wanted: Wanted) -> Json:

@@ -8,22 +8,24 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._argo import checked_rollout, restarted
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
     DEADLINE,
     HEALTHY,
     ROLLOUT,
-    restarted,
 )
 
 
 def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
     """Return whether the newest template of a workload runs everywhere and is available."""
-    spec, status = obj["spec"], obj.get("status") or {}
     if kind == ROLLOUT:
+        found = checked_rollout(obj, Reader(""))
         # its generation is observed as a text (argo-rollouts utils/rollout/rolloututil.go)
-        seen = str(status.get("observedGeneration") or "") == str(obj["metadata"].get("generation", 0))
-        return seen and restarted(obj) and status.get("phase") == HEALTHY
+        seen = bool(found["status"]["observedGeneration"] == str(obj["metadata"].get("generation", 0)))
+        return seen and restarted(found) and bool(found["status"]["phase"] == HEALTHY)
+    spec, status = obj["spec"], obj.get("status") or {}
     if (status.get("observedGeneration") or 0) < obj["metadata"].get("generation", 0):
         return False
     updated = status.get("updatedNumberScheduled" if kind == "DaemonSet" else "updatedReplicas") or 0
@@ -40,10 +42,10 @@ def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
 
 def failure(kind: str, obj: Mapping[str, t.Any]) -> Trouble | None:
     """Return why a rollout will not complete, as the conditions of its newest generation say it, or None."""
-    status = obj.get("status") or {}
     if kind == ROLLOUT:
-        degraded = status.get("phase") == "Degraded"
-        return Trouble("Degraded", str(status.get("message") or "")) if degraded else None
+        told = checked_rollout(obj, Reader(""))["status"]
+        return Trouble("Degraded", told["message"]) if told["phase"] == "Degraded" else None
+    status = obj.get("status") or {}
     if (status.get("observedGeneration") or 0) < obj["metadata"].get("generation", 0):
         return None
     for condition in status.get("conditions") or ():

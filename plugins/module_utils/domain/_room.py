@@ -15,14 +15,14 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 # kubernetes.utils.quantity would do, but importing it loads every typed model of the client
-_QUANTITY = re.compile(r"^([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)$")
+_QUANTITY = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)")
 _UNITS = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, **{unit: 1e3**at for at, unit in enumerate("MGTPE", 2)}}
 _UNITS.update({f"{unit}i": 1024.0**at for at, unit in enumerate("KMGTPE", 1)})
 
 
 def quantity(value: object) -> float:
     """Return a Kubernetes quantity such as ``500m`` or ``2Gi`` in cores or bytes; 0 for what is none."""
-    found = _QUANTITY.match(str(value).strip())
+    found = _QUANTITY.fullmatch(str(value).strip())
     if not found or found[2] not in _UNITS:
         return 0.0
     try:

@@ -19,6 +19,11 @@ VALUE = re.compile(r"([A-Za-z0-9]([-\w.]{0,61}[A-Za-z0-9])?)?", re.ASCII)
 TOKEN = re.compile(r"!=|==|[=!,()]|[^\s=!,()]+")
 
 
+def is_label(key: str, value: str) -> bool:
+    """Whether an object can have a label."""
+    return KEY.fullmatch(key) is not None and VALUE.fullmatch(value) is not None
+
+
 def requirement_matches(requirement: Mapping[str, t.Any], labels: Labels) -> bool:
     """Return whether one matchExpressions entry (key, operator, values) holds for the labels."""
     key, operator = requirement["key"], requirement["operator"]

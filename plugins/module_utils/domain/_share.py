@@ -127,7 +127,7 @@ def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
             *(
                 _stuck(snapshot, w, why)
                 for w in found
-                if (why := unmovable(w)) and (share.percent or _was_moved(w, share))
+                if (why := unmovable(w)) and (share.percent or w.journal.unreadable or _was_moved(w, share))
             ),
         ],
         _rows(movable, asking),
@@ -180,6 +180,12 @@ def unmovable(workload: Workload) -> Unrestartable | None:
             "argo_rollout",
             "a change of its pod template is an update of the Argo Rollout with steps of its own",
             f"change the label {REV} of its pods where the Rollout is kept, and promote the update",
+        )
+    if workload.journal.unreadable:
+        return Unrestartable(
+            "unreadable",
+            f"its annotation {workload.journal.unreadable[0]} cannot be read, so what its pods asked for is lost",
+            "remove that annotation, and give its pods the label that they should have",
         )
     expressions = workload.selector.get("matchExpressions") or ()
     if REV in (workload.selector.get("matchLabels") or {}) or any(one.get("key") == REV for one in expressions):

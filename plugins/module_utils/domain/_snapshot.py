@@ -11,9 +11,11 @@ import functools
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._around import Around
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader, Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape, Verdict, resolve
+from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Journal, read_label_journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import Manager
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh, named
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import CHOOSING, Mesh, named
 from ansible_collections.meshops.istio.plugins.module_utils.domain._placement import Placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import (
     PINNED,
@@ -47,6 +49,18 @@ class Namespace:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     resource_version: str = ""
+
+    @property
+    def unreadable(self) -> tuple[Unreadable, ...]:
+        """What of it cannot be read: the memory of a move may have been written by anybody."""
+        read = Reader(f"namespace {self.name}")
+        self.journal.report(read)
+        return read.unreadable
+
+    @property
+    def journal(self) -> Journal:
+        """What runs changed of its labels."""
+        return read_label_journal(self.annotations, CHOOSING)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,6 +117,21 @@ class Snapshot:
     parents: Mapping[WorkloadKey, Owner] = dataclasses.field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()
     around: Around = dataclasses.field(default_factory=Around)
+    #: Objects of which nothing could be read.
+    lost: tuple[Unreadable, ...] = ()
+
+    @property
+    def unreadable(self) -> list[Unreadable]:
+        """What of its objects cannot be read, each once."""
+        told = (
+            self.namespaces.values(),
+            self.workloads.values(),
+            self.pods,
+            self.mesh.injectors,
+            self.around.extensions,
+        )
+        found = [*self.lost, *(one for group in told for obj in group for one in obj.unreadable)]
+        return sorted(set(found), key=lambda one: (one.object, one.field))
 
     @functools.cached_property
     def judgements(self) -> list[tuple[Pod, Judgement]]:
@@ -146,9 +175,10 @@ class Snapshot:
         workloads: Mapping[WorkloadKey, Workload],
         parents: Mapping[WorkloadKey, Owner],
         budgets: tuple[Budget, ...],
+        lost: tuple[Unreadable, ...] = (),
     ) -> Snapshot:
         """Return the same with what is above the pods; what was said of their proxies stays said."""
-        found = dataclasses.replace(self, workloads=workloads, parents=parents, budgets=budgets)
+        found = dataclasses.replace(self, workloads=workloads, parents=parents, budgets=budgets, lost=lost)
         if "judgements" in self.__dict__:
             found.__dict__["judgements"] = self.judgements
         return found

@@ -20,7 +20,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._journal impo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV, Mesh, named
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import (
     Move,
-    journal_of,
     owned_by,
     tag_undo,
     undo,
@@ -108,7 +107,7 @@ def _behind(snapshot: Snapshot, led_to: str) -> list[str]:
 def journals(snapshot: Snapshot) -> list[Journal]:
     """Return the journals of all namespaces, tags and workloads that were read."""
     return [
-        *(journal_of(namespace) for namespace in snapshot.namespaces.values()),
+        *(namespace.journal for namespace in snapshot.namespaces.values()),
         *(injector.journal for injector in snapshot.mesh.injectors if injector.tag),
         *(workload.journal for workload in snapshot.workloads.values()),
     ]

@@ -14,7 +14,9 @@ import re
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
 
-_VERSION = re.compile(r"^v?(\d+)\.(\d+)(?:\.(\d+))?(?:-([0-9A-Za-z][0-9A-Za-z.-]*))?$")
+#: What a cluster says may have any number of digits.
+_NUMBER = "([0-9]{1,9})"
+_VERSION = re.compile(rf"v?{_NUMBER}\.{_NUMBER}(?:\.{_NUMBER})?(?:-([0-9A-Za-z][0-9A-Za-z.-]*))?")
 
 #: First Istio minor (of major 1) -> lowest Kubernetes minor it supports; a row holds until the next one.
 MINIMUM_KUBERNETES = {20: 25, 21: 26, 24: 28, 25: 29, 28: 30, 30: 32}
@@ -46,7 +48,7 @@ class Version:
 
 def parse(text: str) -> Version | None:
     """Return the version, or None for text that names none (a digest, ``latest``, a custom build)."""
-    found = _VERSION.match(text.strip())
+    found = _VERSION.fullmatch(text.strip())
     if not found:
         return None
     major, minor, patch, suffix = found.groups()
@@ -60,7 +62,8 @@ def required(text: str) -> Version:
         ParameterError: it names none.
     """
     found = parse(text)
-    if found is None:
+    # the text itself becomes a part of paths and commands
+    if found is None or text != text.strip():
         raise ParameterError(f"Parameter version: {text!r} is no Istio version such as 1.31.0.")
     return found
 

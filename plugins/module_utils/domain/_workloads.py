@@ -9,10 +9,12 @@ Source of the restart rules: Kubernetes documentation of Deployment, StatefulSet
 from __future__ import annotations
 
 import dataclasses
-import datetime
+import re
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._argo import checked_rollout, restarted
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader, Unreadable, shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Journal, read_label_journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     COMPONENT,
@@ -91,6 +93,7 @@ class Workload:
     phase: str
     #: Whether its last rollout did not get on in its time.
     stalled: bool
+    unreadable: tuple[Unreadable, ...] = ()
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -115,6 +118,13 @@ def node_part(workload: Workload) -> str | None:
 
 def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
     """Return the facts of a raw workload; an Argo Rollout may have its template in a Deployment instead."""
+    read = Reader(f"{kind} {obj['metadata']['namespace']}/{name_of(obj)}")
+    obj = checked_rollout(obj, read) if kind == ROLLOUT else obj
+    journal = read_label_journal(annotations_of(obj), (REV,))
+    journal.report(read)
+    order = annotations_of(obj).get(RESTART_ORDER, "").strip()
+    if order and not re.fullmatch("-?[0-9]{1,9}", order):
+        read.refuse(f"annotation {RESTART_ORDER}", f"{shown(order)!r} is not a whole number")
     spec = obj.get("spec") or {}
     template = spec.get("template") or {}
     strategy = spec.get("strategy") or spec.get("updateStrategy") or {}
@@ -147,19 +157,12 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
         host_network=bool(pod_spec.get("hostNetwork")),
         placeholder=own_proxy == PLACEHOLDER,
         labels=labels_of(obj),
-        restart_order=annotations_of(obj).get(RESTART_ORDER, "").strip(),
-        journal=read_label_journal(annotations_of(obj), (REV,)),
+        restart_order=order,
+        journal=journal,
         phase=_phase(obj),
         stalled=any(one.get("reason") == DEADLINE for one in (obj.get("status") or {}).get("conditions") or ()),
+        unreadable=read.unreadable,
     )
-
-
-def restarted(obj: Mapping[str, t.Any]) -> bool:
-    """Return whether a raw Argo Rollout has no restart before it (argo-rollouts utils/rollout/rolloututil.go)."""
-    asked, done = ((obj.get(part) or {}).get(name) for part, name in (("spec", "restartAt"), ("status", "restartedAt")))
-    if not asked or not done:
-        return not asked
-    return datetime.datetime.fromisoformat(asked) == datetime.datetime.fromisoformat(done)
 
 
 def _phase(obj: Mapping[str, t.Any]) -> str:
@@ -197,7 +200,7 @@ def surge(kind: str, rolling: Mapping[str, t.Any], replicas: int) -> int:
 
 
 def _count(limit: t.Any, replicas: int, *, up: bool) -> int:
-    if isinstance(limit, str):
+    if isinstance(limit, str) and limit.endswith("%"):
         share = replicas * int(limit.rstrip("%"))
         return -(-share // 100) if up else share // 100
     return int(limit)

@@ -13,6 +13,8 @@ import json
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_map, as_text
+
 #: Version that istioctl gives itself when it asks istiod over xDS (istio/istio istioctl/pkg/multixds/gather.go).
 NO_PROXY = "65536.65536.65536"
 
@@ -50,15 +52,18 @@ def read_syncz(body: bytes, istiod: str, revision: str) -> list[Connected]:
     def reduced(row: dict[str, t.Any]) -> dict[str, t.Any] | Connected | None:
         if "proxy" not in row:
             return row
-        name, dot, namespace = str(row["proxy"]).rpartition(".")
+        name, dot, namespace = as_text(row["proxy"]).rpartition(".")
         if not dot or row.get("istio_version") == NO_PROXY:
             return None
-        types: dict[str, t.Any] = row.get("resources") or {}
-        rejected = {short_type(url): str(one["lastError"]) for url, one in types.items() if one.get("lastError")}
-        kind, version = str(row.get("proxy_type") or ""), str(row.get("istio_version") or "")
+        errors = {url: as_text(as_map(one).get("lastError")) for url, one in as_map(row.get("resources")).items()}
+        rejected = {short_type(url): error for url, error in errors.items() if error}
+        kind, version = as_text(row.get("proxy_type")), as_text(row.get("istio_version"))
         return Connected(namespace, name, kind, version, istiod, revision, dict(sorted(rejected.items())))
 
-    rows = json.loads(body, object_hook=reduced)
+    try:
+        rows = json.loads(body, object_hook=reduced)
+    except RecursionError:
+        raise ValueError("it is nested without end") from None
     if not isinstance(rows, list):
         raise ValueError("it is not a list of proxies")
     return [row for row in rows if isinstance(row, Connected)]

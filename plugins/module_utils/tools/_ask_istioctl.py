@@ -80,7 +80,7 @@ def _ask(istioctl: Istioctl, refused: Refused, command: str, flags: tuple[str, .
             return [
                 _not_asked(command, f"This user may not {some(lacking)}, and {shown} would wait for that for ever.")
             ]
-        return read_findings(istioctl.run(*command.split(), *flags, timeout=SECONDS, check=False), shown)
+        return read_findings(istioctl.run(command, flags=flags, timeout=SECONDS, check=False), shown)
     except MeshError as exc:
         problem = exc.message
     except ValueError as exc:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import re
 import time
 import typing as t
 from collections.abc import Mapping
@@ -35,7 +36,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot imp
 from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected, merged, read_syncz
 
 PORT = "prometheus.io/port"
-MONITORING = "15014"
+MONITORING = 15014
 SYNCZ = "/debug/syncz"
 SECONDS = 5.0
 AT_ONCE = 8
@@ -51,7 +52,8 @@ def _serves(obj: Mapping[str, t.Any]) -> bool:
 
 def _ask(client: Client, namespace: str, pod: Mapping[str, t.Any]) -> list[Connected]:
     name, port = name_of(pod), annotations_of(pod).get(PORT, "")
-    body = get_from_pod(client, namespace, name, int(port if port.isdigit() else MONITORING), SYNCZ, timeout=SECONDS)
+    known = re.fullmatch("[0-9]{1,5}", port) is not None and 0 < int(port) < 2**16
+    body = get_from_pod(client, namespace, name, int(port) if known else MONITORING, SYNCZ, timeout=SECONDS)
     try:
         return read_syncz(body, name, labels_of(pod).get(REV) or DEFAULT)
     except ValueError as exc:

@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ApiError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import journal_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._undoing import over
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import ADMISSION, NAMESPACES, fetch_mesh
@@ -51,7 +50,7 @@ def forget(run: Run, snapshot: Snapshot) -> list[str]:
 def _journals(snapshot: Snapshot, mesh: Mesh) -> Iterator[tuple[str, Journal]]:
     """Return the path of each object that can have a journal, and its journal."""
     for namespace in snapshot.namespaces.values():
-        yield f"{NAMESPACES}/{namespace.name}", journal_of(namespace)
+        yield f"{NAMESPACES}/{namespace.name}", namespace.journal
     for injector in mesh.injectors:
         yield f"{ADMISSION}/mutatingwebhookconfigurations/{injector.name}", injector.journal
     for workload in snapshot.workloads.values():

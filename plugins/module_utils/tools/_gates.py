@@ -14,7 +14,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._client impor
 from ansible_collections.meshops.istio.plugins.module_utils.client._http import shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import PodState, Problem, Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload, read_workload
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _asking
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
@@ -125,11 +125,8 @@ class Gates:
         return ready < self._desired(workload) or bool(self._judged(workload, states))
 
     def _desired(self, workload: Workload) -> int:
-        obj = self.tracker.get(workload.key) or {}
-        status = obj.get("status") or {}
-        if workload.kind == "DaemonSet":
-            return int(status.get("desiredNumberScheduled") or 0)
-        return int(obj.get("spec", {}).get("replicas", 1))
+        obj = self.tracker.get(workload.key)
+        return read_workload(workload.kind, obj).replicas if obj else int(workload.kind != "DaemonSet")
 
     def _judged(self, workload: Workload, states: Iterable[PodState]) -> list[Problem]:
         """Return the pods that stay and do not run the proxy that they would get now."""

@@ -129,7 +129,7 @@ class ByHelm:
     def _part(self, name: str, chart: str, values: Json, release: Release | None, *, crds: bool) -> Part:
         upgrade = ["--is-upgrade"] if release and release.status != "pending-install" else []
         with json_file(values) as path:
-            text = self.helm.render("template", name, self.charts[chart], "--values", path, *upgrade)
+            text = self.helm.render("template", name, self.charts[chart], flags=["--values", path, *upgrade])
         rendered = [stamped(obj, name, self.helm.namespace) for obj in parse_manifest(text, with_crds=crds)]
         held = parse_manifest(self.helm.manifest(release), with_crds=crds) if release else []
         former = {key_of(obj): obj for obj in held}
@@ -170,7 +170,7 @@ class ByHelm:
                 flags.append("--force-conflicts")
             with json_file(part.values) as path:
                 chart = self.charts[part.chart]
-                self.helm.run("upgrade", part.name, chart, *flags, "--values", path, timeout=timeout + 60)
+                self.helm.run("upgrade", part.name, chart, flags=[*flags, "--values", path], timeout=timeout + 60)
         if parked_injector:
             self._park(parked_injector)
 
@@ -237,7 +237,7 @@ class ByHelm:
         """Remove the release of a revision; the one of the CRDs stays."""
         name = release_of(mesh, revision)
         if name in self.helm.releases():
-            self.helm.run("uninstall", name, "--timeout", f"{timeout}s", timeout=timeout + 60)
+            self.helm.run("uninstall", name, flags=["--timeout", f"{timeout}s"], timeout=timeout + 60)
 
 
 def only_marks_of_the_tag(change: Change) -> bool:

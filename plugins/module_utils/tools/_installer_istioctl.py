@@ -67,7 +67,7 @@ class ByIstioctl:
         after = default_after(mesh, wanted.revision, take_default)
         document = operator_document(wanted)
         with json_file(document) as path:
-            text = self.ctl.render("manifest", "generate", "-f", path)
+            text = self.ctl.render("manifest generate", flags=["-f", path])
         rendered = parse_manifest(text, with_crds=crds and wanted.crds)
         dress = functools.partial(with_ownership, wanted)
         found = changes(self.client, rendered, dress, MANAGER)
@@ -80,12 +80,12 @@ class ByIstioctl:
     def _install(self, document: Json, timeout: int) -> None:
         flags = ("--skip-confirmation", "--readiness-timeout", f"{timeout}s")
         with json_file(document) as path:
-            self.ctl.run("install", "-f", path, *flags, timeout=timeout + 60)
+            self.ctl.run("install", flags=["-f", path, *flags], timeout=timeout + 60)
 
     def uninstall(self, mesh: Mesh, revision: str, timeout: int) -> None:
         """Remove the revision's objects; without a webhook istioctl does not know it, and leaves it to the caller."""
         if any(injector.revision == revision and not injector.tag for injector in mesh.injectors):
-            self.ctl.run("uninstall", "--revision", revision, "--skip-confirmation", timeout=timeout)
+            self.ctl.run("uninstall", flags=["--revision", revision, "--skip-confirmation"], timeout=timeout)
 
 
 def with_ownership(wanted: Wanted, rendered: Json, live: Json) -> Json:

@@ -14,6 +14,7 @@ import datetime
 import getpass
 import json
 import os
+import re
 import socket
 import threading
 import typing as t
@@ -286,4 +287,5 @@ def _dead(process: str) -> bool:
     """Whether a process ran here and is gone; of those elsewhere nobody knows."""
     machine, dummy, rest = process.rpartition("/")
     machine, dummy, pid = machine.rpartition("/")
-    return bool(machine) and machine == _machine() and _start(int(pid)) != rest
+    known = bool(machine) and machine == _machine() and re.fullmatch("[0-9]{1,10}", pid) is not None
+    return known and _start(int(pid)) != rest

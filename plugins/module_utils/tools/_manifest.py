@@ -16,7 +16,12 @@ import typing as t
 from collections.abc import Callable, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, NotFoundError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    InstallerError,
+    MeshError,
+    NotFoundError,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.client._names import segment
 from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import name_of, named
 from ansible_collections.meshops.istio.plugins.module_utils.domain._settings import flatten
@@ -112,13 +117,35 @@ def parse_manifest(text: str, *, with_crds: bool) -> list[Json]:
     """Return the objects of a rendered manifest; CRDs are 95 % of its text, so they are parsed only when asked for."""
     documents = (part for part in _DOCUMENT.split(text) if part.strip())
     wanted = (part for part in documents if with_crds or not _CRD.search(part))
-    return [obj for obj in map(load_yaml, wanted) if obj]
+    try:
+        return [_object(obj) for obj in map(load_yaml, wanted) if obj]
+    except ValueError as exc:
+        raise InstallerError(f"A manifest cannot be read: {exc}.") from exc
+
+
+def _object(obj: t.Any) -> Json:
+    """What Helm keeps of a release stands in a Secret of the cluster."""
+    metadata = obj.get("metadata") if isinstance(obj, dict) else None
+    if not isinstance(metadata, dict) or not all(
+        isinstance(one, str) for one in (obj.get("kind"), metadata.get("name"))
+    ):
+        raise ValueError("one of its documents is no object")
+    if not isinstance(metadata.get("namespace", ""), str):
+        raise ValueError(f"{obj['kind']} {metadata['name']} has a namespace that is no text")
+    return t.cast("Json", obj)
 
 
 def object_path(kind: str, namespace: str, name: str) -> str:
-    """Return the path of an object at the API server."""
+    """Return the path of an object at the API server.
+
+    Raises:
+        MeshError: nothing is known of the kind.
+    """
+    if kind not in RESOURCES:
+        raise MeshError(f"Istio renders the kind {kind}, which this collection does not know; please report it.")
     prefix, resource, namespaced = RESOURCES[kind]
-    return f"{prefix}/namespaces/{namespace}/{resource}/{name}" if namespaced else f"{prefix}/{resource}/{name}"
+    place = f"/namespaces/{segment(namespace)}" if namespaced else ""
+    return f"{prefix}{place}/{resource}/{segment(name)}"
 
 
 def changes(
@@ -142,10 +169,8 @@ def key_of(obj: Json) -> Key:
 def change_of(client: Client, rendered: Json, dress: Dress, manager: str, former: Json | None = None) -> Change | None:
     """Return what applying one rendered object would change, or None."""
     kind, name = rendered["kind"], name_of(rendered)
-    if kind not in RESOURCES:
-        raise MeshError(f"Istio renders the kind {kind}, which this collection does not know; please report it.")
+    path = object_path(kind, rendered["metadata"].get("namespace", ""), name)
     namespace = rendered["metadata"].get("namespace", "") if RESOURCES[kind][2] else ""
-    path = object_path(kind, namespace, name)
     doing = f"Comparing {kind} {name}"
     try:
         live = client.get(path, doing=doing)

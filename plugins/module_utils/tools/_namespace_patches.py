@@ -20,7 +20,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import (
     Move,
     injection_labels,
-    journal_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import NAMESPACES, read_namespace
@@ -90,7 +89,7 @@ def _send(run: Run, step: Move, run_id: str) -> Json | str:
         if now != step.before:
             return f"its labels were changed by another client meanwhile: it has {words(now)} now"
         namespace = read_namespace(obj)
-        step = dataclasses.replace(step, resource_version=namespace.resource_version, journal=journal_of(namespace))
+        step = dataclasses.replace(step, resource_version=namespace.resource_version, journal=namespace.journal)
     return "other clients write it all the time"
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 import functools
 import typing as t
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
@@ -17,6 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     NotFoundError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import load_yaml
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Unreadable, shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import manager_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     CRD_VERSION,
@@ -24,6 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     annotations_of,
     labels_of,
     name_of,
+    named,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import read_mesh, written_by
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner, Pod, read_pod
@@ -95,8 +97,9 @@ def fetch_snapshot(
         jobs = _submit_mesh(pool, client, istio_namespace)
         namespaces = pool.submit(client.list, NAMESPACES, doing="Reading namespaces", metadata=True)
         crds = [pool.submit(client.list, CRDS, doing="Reading CRDs", metadata=True, labelSelector=s) for s in OF_ISTIO]
-        running = pool.submit(fetch_pods, client) if pods else None
-        above = _submit_above(pool, client, KINDS) if pods and not enough else {}
+        lost: list[Unreadable] = []
+        running = pool.submit(fetch_pods, client, lost) if pods else None
+        above = _submit_above(pool, client, KINDS, lost) if pods and not enough else {}
         around = submit_surroundings(pool, client, istio_namespace) if surroundings else {}
         names = {name_of(obj): read_namespace(obj) for obj in namespaces.result()}
         ids = {name_of(obj): obj["metadata"].get("uid", "") for obj in namespaces.result()}
@@ -118,12 +121,14 @@ def fetch_snapshot(
             around=around_from(around),
         )
         if enough and enough(snapshot):
-            snapshot = snapshot.under(**_above_from(_submit_above(pool, client, snapshot.owners_in_question)))
+            snapshot = snapshot.under(
+                **_above_from(_submit_above(pool, client, snapshot.owners_in_question, lost)), lost=tuple(lost)
+            )
             if not snapshot.stale_workloads():
                 return snapshot
         if enough:
-            above = _submit_above(pool, client, KINDS)
-        return snapshot.under(**_above_from(above))
+            above = _submit_above(pool, client, KINDS, lost)
+        return snapshot.under(**_above_from(above), lost=tuple(lost))
 
 
 def read_namespace(obj: Json) -> Namespace:
@@ -131,19 +136,51 @@ def read_namespace(obj: Json) -> Namespace:
     return Namespace(name_of(obj), labels_of(obj), annotations_of(obj), obj["metadata"].get("resourceVersion", ""))
 
 
-def fetch_pods(client: Client) -> tuple[tuple[Pod, ...], str]:
-    """Return all pods, reduced page by page so that memory stays small, and the version of the list."""
-    found, version = client.collect("/api/v1/pods", read_pod, doing="Reading pods")
+#: What reading an object that nobody thought of may run into.
+SURPRISES = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+
+
+def _collect(
+    client: Client,
+    path: str,
+    kind: str,
+    each: Callable[[Json], t.Any],
+    lost: list[Unreadable],
+    *,
+    metadata: bool = False,
+) -> tuple[list[t.Any], str]:
+    """Return what is made of all objects of a kind, and the version of the list; one that surprises is kept in lost."""
+
+    def tried(obj: Json) -> t.Any:
+        try:
+            return each(obj)
+        except SURPRISES as exc:
+            where = named(kind, str(obj["metadata"].get("namespace") or ""), name_of(obj))
+            return Unreadable(where, "content", f"{type(exc).__name__}: {shown(exc)}")
+
+    found, version = client.collect(path, tried, doing=f"Reading {kind}s", metadata=metadata)
+    lost += [one for one in found if isinstance(one, Unreadable)]
+    return [one for one in found if not isinstance(one, Unreadable)], version
+
+
+def fetch_pods(client: Client, lost: list[Unreadable] | None = None) -> tuple[tuple[Pod, ...], str]:
+    """Return all pods, reduced page by page so that memory stays small, and the version of the list.
+
+    What cannot be read goes to ``lost``.
+    """
+    found, version = _collect(client, "/api/v1/pods", "Pod", read_pod, [] if lost is None else lost)
     return tuple(found), version
 
 
-def _submit_above(pool: concurrent.futures.Executor, client: Client, kinds: Collection[str]) -> dict[str, t.Any]:
+def _submit_above(
+    pool: concurrent.futures.Executor, client: Client, kinds: Collection[str], lost: list[Unreadable]
+) -> dict[str, t.Any]:
     """Read what is above pods whose owners are of some kinds; of all kinds also the budgets of workloads."""
 
     def workloads(kind: str) -> list[Workload]:
         each = functools.partial(read_workload, kind)
         try:
-            return client.collect(COLLECTIONS[kind], each, doing=f"Reading {kind}s")[0]
+            return _collect(client, COLLECTIONS[kind], kind, each, lost)[0]
         except (ForbiddenError, NotFoundError):
             # no Argo Rollouts here, or none that this user may read: then they are only named
             if kind != ROLLOUT:

@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._istioctl import Istioctl, find
 from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import YAML_IMPORT_ERROR
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import printable
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import parse
@@ -175,13 +176,18 @@ def execute(
     except MeshError as exc:
         failure = {"kind": type(exc).__name__, **exc.details}
         failed = {"failed": True, "changed": _wrote(run), "msg": exc.message, "failure": failure, **_about(run)}
-        return _with_warnings(failed, _tls_warning(run))
+        return _shown(_with_warnings(failed, _tls_warning(run)))
     result: Json = {"changed": bool(outcome.actions), "actions": outcome.actions, **outcome.values, **_about(run)}
     if diff and outcome.before is not None and outcome.after is not None:
         result["diff"] = {"before": outcome.before, "after": outcome.after}
     if outcome.failed:
         result.update(failed=True, msg=outcome.failed)
-    return _with_warnings(result, [*_tls_warning(run), *outcome.warnings])
+    return _shown(_with_warnings(result, [*_tls_warning(run), *outcome.warnings]))
+
+
+def _shown(result: Json) -> Json:
+    """Return a result as people may see it: what a cluster says may have control characters and several lines."""
+    return t.cast("Json", printable(result))
 
 
 def _locked(tool: Tool, run: Run) -> Outcome:

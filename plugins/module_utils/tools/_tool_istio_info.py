@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import typing as t
 from collections.abc import Mapping
 
@@ -165,6 +166,7 @@ def run(run: Run) -> Outcome:
     if run.params["proxies"]:
         values["proxies"] = snapshot.proxies()
         values["unrestartable"] = [stuck.as_dict() for stuck in snapshot.stuck()]
+        values["unreadable"] = [dataclasses.asdict(one) for one in snapshot.unreadable]
     if run.params["proxies"] and not (run.params["brief"] and values["settled"]):
         values["namespaces"] = namespaces(snapshot)
     return Outcome(values=values)

@@ -48,13 +48,13 @@ SPEC = ArgumentSpec(
     },
     required_if=(("state", "present", ("version",)),),
 )
-_REVISION = re.compile(r"^[a-z0-9]([-a-z0-9]{0,54}[a-z0-9])?$")
+_REVISION = re.compile(r"[a-z0-9]([-a-z0-9]{0,54}[a-z0-9])?")
 
 
 def check(params: Mapping[str, t.Any]) -> None:
     """Refuse what can never be right, before any request."""
     revision, version = params["revision"], params.get("version")
-    if not _REVISION.match(revision):
+    if not _REVISION.fullmatch(revision):
         hint = f"; {revision.replace('.', '-')!r} would be one" if "." in revision else ""
         raise ParameterError(
             f"Parameter revision: {revision!r} is no DNS label (lower case letters, digits and -){hint}."

@@ -56,14 +56,14 @@ SPEC = ArgumentSpec(
     },
     required_if=(("state", "present", ("revision",)),),
 )
-_NAME = re.compile(r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$")
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 
 
 def check(params: Mapping[str, t.Any]) -> None:
     """Refuse names that can never be right, before any request."""
     for option in ("name", "revision"):
         value = params.get(option)
-        if value and not _NAME.match(value):
+        if value and not _NAME.fullmatch(value):
             raise ParameterError(f"Parameter {option}: {value!r} is no DNS label (lower case letters, digits and -).")
 
 
@@ -203,7 +203,7 @@ def _carry_out(run: Run, mesh: Mesh, name: str, revision: str | None, undone: Jo
         # before the tag moves, so that a killed run leaves no change that nobody remembers
         _remember(run, mesh, name, journal)
     run.about_to_write()
-    ctl.run("tag", "set", name, "--revision", revision, "--overwrite", "--skip-confirmation")
+    ctl.run("tag set", name, flags=["--revision", revision, "--overwrite", "--skip-confirmation"])
     if mesh.tag_services.get(name) not in (None, revision):
         # an istioctl before 1.28 knows no Service and leaves it where it was
         _drop_service(run, name, unless=revision)
@@ -229,7 +229,7 @@ def _remove(run: Run, ctl: Istioctl, mesh: Mesh, name: str) -> None:
     if name == DEFAULT and mesh.default_validator:
         _delete(run, "ValidatingWebhookConfiguration", DEFAULT_VALIDATOR)
     run.about_to_write()
-    ctl.run("tag", "remove", name, "--skip-confirmation")
+    ctl.run("tag remove", name, flags=["--skip-confirmation"])
     _drop_service(run, name)
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import FIELD_MANAGER, Json
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import RolloutError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_map
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import Problem, Trouble, late
 from ansible_collections.meshops.istio.plugins.module_utils.domain._rollout import complete, failure
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import DEADLINE, Workload
@@ -103,7 +104,7 @@ class Waiting:
         if ours is None or obj is None or workload.key in self.changed:
             return
         if obj["metadata"].get("generation") != ours["metadata"].get("generation") and (
-            obj["spec"].get("template") != ours["spec"].get("template")
+            as_map(obj.get("spec")).get("template") != as_map(ours.get("spec")).get("template")
         ):
             self.changed[workload.key] = who = last_editor(obj)
             self.run.progress(f"{workload} was changed by {who} meanwhile; waiting for that rollout")
@@ -113,7 +114,7 @@ class Waiting:
         obj = self.tracker.get(workload.key)
         if obj is None:
             return [Problem(workload, Trouble("Deleted", "it was deleted meanwhile"))]
-        if obj["spec"].get("paused"):
+        if as_map(obj.get("spec")).get("paused"):
             return [Problem(workload, Trouble("Paused", "its rollout was paused meanwhile"))]
         own = failure(workload.kind, obj)
         refusal = self.tracker.refusal(workload.key)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -252,6 +253,13 @@ THEMES = [
             HEALTHY,
             {"denied": (Permission("patch", "", "namespaces", "move namespaces"),)},
             id="MU009: permissions missing",
+        ),
+        pytest.param(
+            "MU039",
+            "Pod shop/odd",
+            [*HEALTHY, b.pod("odd", annotations={"istio.io/rev": "", "sidecar.istio.io/status": "[" * 150_000})],
+            {},
+            id="MU039 F18: what nobody can read",
         ),
         pytest.param("MU040", f"revision {b.NEW}", [*HUNGRY, b.node(memory="1Gi")], {}, id="MU040 domain 14: no room"),
         pytest.param(
@@ -590,3 +598,12 @@ def test_mu026_is_about_what_carries_proxies_and_has_no_second_pod(workload: lis
 )
 def test_mu044_is_silent_where_the_new_proxies_lose_nothing(patterns: list[str]) -> None:
     assert "MU044" not in fired([*HEALTHY, b.envoy_filter("tweak", "shop", *patterns)])
+
+
+@pytest.mark.parametrize(
+    "pattern", ["((.*)*)*" * 9 + "x", "(" * 200 + ")" * 200, "a{4294967295}", "(.*)" * 60 + "x", "["]
+)
+def test_f18_an_expression_of_a_tenant_takes_no_time(pattern: str) -> None:
+    started = time.monotonic()
+    assert "MU044" not in fired([*HEALTHY, b.envoy_filter("tweak", "shop", pattern)])
+    assert time.monotonic() - started < 1

@@ -17,7 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._debug import 
 from unit.module_utils import builders as b
 from unit.module_utils.builders import Json
 from unit.module_utils.checking import HEALTHY, PLANE
-from unit.module_utils.fake_api import FakeApi, failure
+from unit.module_utils.fake_api import Answer, FakeApi, failure
 
 PODS = "/api/v1/namespaces/istio-system/pods"
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}
@@ -131,3 +131,12 @@ def test_what_could_not_be_asked_is_named() -> None:
         around = with_proxies(api.client(), b.snapshot_of(OBJECTS)).around
     assert around.proxies is None
     assert around.unread["proxies"].startswith("No istiod in namespace istio-system")
+
+
+@pytest.mark.parametrize("port", ["", "0", "99999", "9" * 5000, "\u00b2", "15014\n", "-1", "80/../x"])
+def test_f18_a_port_that_is_none_is_the_usual_one(port: str) -> None:
+    odd = istiod("odd-0", "1-31-0", annotations={"prometheus.io/port": port})
+    with FakeApi(odd, *b.namespaces()) as api:
+        api.script("GET", PODS, Answer({"metadata": {}, "items": [odd]}))
+        assert proxies_of(api.client(), b.SYSTEM) == ()
+        assert [seen.query["ports"] for seen in api.seen if seen.path.endswith("/portforward")] == ["15014"]

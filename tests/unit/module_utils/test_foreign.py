@@ -70,6 +70,18 @@ def test_what_has_another_type_is_as_good_as_nothing() -> None:
     assert list(_foreign.as_maps([{}, 1, None])) == [{}]
 
 
+def test_what_people_see_prints() -> None:
+    raw = {
+        "msg": "a\nb\x1b[2J",
+        "diff": {"before": "a\n\tb\x07"},
+        "k\u202ek": ["\ud800", 7, None],
+        "findings": [{"message": "a\rb"}],
+    }
+    clean = {"msg": "a b [2J", "diff": {"before": "a\n\tb "}, "k k": [" ", 7, None], "findings": [{"message": "a b"}]}
+    assert _foreign.printable(raw) == clean
+    assert len(_foreign.printable({"actions": ["x" * 20_000]})["actions"][0]) == _foreign.MOST_IN_LINE
+
+
 def test_a_message_shows_one_line_that_prints() -> None:
     assert _foreign.shown("a\x1b[31m\r\nb\u202ec") == "a [31m b c"
     assert len(_foreign.shown("x" * 500)) == 80

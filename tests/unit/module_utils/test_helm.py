@@ -36,7 +36,7 @@ def release(tmp_path: Path, **row: str) -> Release:
 
 
 def test_s1_every_command_names_its_cluster_and_namespace(tmp_path: Path) -> None:
-    out = fake(tmp_path, 'printf "%s\\n" "$@"').run("list", "--all")
+    out = fake(tmp_path, 'printf "%s\\n" "$@"').run("list", flags=["--all"])
     cluster = ["--kubeconfig", "/home/me/kube config", "--kube-context", "prod"]
     assert out.splitlines() == ["list", "--all", *cluster, "--namespace", "istio-system"]
 
@@ -58,7 +58,7 @@ def test_settings_of_another_cluster_are_not_passed_on(tmp_path: Path, monkeypat
 
 def test_a_failure_is_a_sentence(tmp_path: Path) -> None:
     with pytest.raises(HelmError) as failed:
-        fake(tmp_path, "echo 'Error: UPGRADE FAILED: why' >&2; exit 1").run("upgrade", "istiod", "--install")
+        fake(tmp_path, "echo 'Error: UPGRADE FAILED: why' >&2; exit 1").run("upgrade", "istiod", flags=["--install"])
     assert failed.value.message == "helm upgrade istiod on cluster prod failed: Error: UPGRADE FAILED: why"
 
 

@@ -31,7 +31,7 @@ def fake(folder: Path, script: str, connection: Connection = CONNECTION) -> Isti
 
 
 def test_s1_every_command_names_its_cluster(tmp_path: Path) -> None:
-    out = fake(tmp_path, 'printf "%s\\n" "$@"').run("tag", "list")
+    out = fake(tmp_path, 'printf "%s\\n" "$@"').run("tag list")
     assert out.splitlines() == [
         "tag", "list", "--kubeconfig", "/home/me/kube config", "--context", "prod", "-i", "istio-system",
     ]  # fmt: skip
@@ -52,21 +52,21 @@ def test_s13_a_host_login_reaches_istioctl_by_a_private_file(tmp_path: Path) -> 
 
 
 def test_rendering_needs_no_cluster(tmp_path: Path) -> None:
-    assert fake(tmp_path, 'echo "$@"').render("manifest", "generate").strip() == "manifest generate"
+    assert fake(tmp_path, 'echo "$@"').render("manifest generate").strip() == "manifest generate"
 
 
 def test_settings_of_another_cluster_are_not_passed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("KUBECONFIG", "ISTIOCONFIG", "ISTIOCTL_CONTEXT", "ISTIOCTL_ISTIONAMESPACE"):
         monkeypatch.setenv(name, "elsewhere")
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
-    seen = fake(tmp_path, "env").render()
+    seen = fake(tmp_path, "env").render("version")
     assert "elsewhere" not in seen
     assert "HTTPS_PROXY=http://proxy:3128" in seen
 
 
 def test_nothing_can_be_asked(tmp_path: Path) -> None:
     """Domain 10: a prompt reads end of file."""
-    assert fake(tmp_path, 'read answer && echo "$answer" || echo eof').render().strip() == "eof"
+    assert fake(tmp_path, 'read answer && echo "$answer" || echo eof').render("version").strip() == "eof"
 
 
 @pytest.mark.parametrize("code", [1, 2, 64, 65, 79])
@@ -97,7 +97,7 @@ def test_domain_10_exit_codes_can_be_taken_as_they_are(tmp_path: Path) -> None:
 )
 def test_a_failure_is_a_sentence(tmp_path: Path, script: str, said: str) -> None:
     with pytest.raises(IstioctlError) as failed:
-        fake(tmp_path, script).run("tag", "set", "prod", "--revision", "x")
+        fake(tmp_path, script).run("tag set", "prod", flags=["--revision", "x"])
     assert failed.value.message == f"istioctl 1.31.0 tag set prod on cluster prod failed: {said}"
 
 
@@ -108,7 +108,7 @@ def test_only_the_last_lines_are_shown() -> None:
 def test_a_lot_of_noise_does_not_block(tmp_path: Path) -> None:
     out = fake(
         tmp_path, "i=0; while [ $i -lt 3000 ]; do echo 012345678901234567890123456789 >&2; i=$((i+1)); done; echo end"
-    ).render()
+    ).render("version")
     assert out == "end\n"
 
 

@@ -302,3 +302,37 @@ def test_info_shows_no_lock_that_ran_out(api: FakeApi) -> None:
     api.objects.append(lease(seconds=0))
     found = task(api, ISTIO_INFO, record=True)
     assert (found["lock"], found["record"]) == (None, None)
+
+
+@pytest.mark.parametrize("pid", ["", "x", "-1", "1" * 5000, "\u00b2", "1\n"])
+def test_f18_a_process_that_is_none_is_not_known_to_be_dead(pid: str) -> None:
+    assert not _lock._dead(f"{_lock._machine()}/{pid}/7")
+
+
+@pytest.mark.parametrize("time", ["0000-01-02T00:00:00.000000Z", "9999-12-31T23:59:59.000000Z", "never"])
+def test_f18_a_time_that_nobody_can_calculate_with_holds_no_lock(time: str) -> None:
+    raw = lease()
+    raw["spec"].update(renewTime=time, acquireTime=time, leaseDurationSeconds=2**31 - 1)
+    found = read_lease(raw)
+    assert found is not None
+    assert found.as_dict()["expires"] == "1970-01-01T00:00:00Z"
+    assert not in_the_way(found, "mine", NOW, dead=False)
+
+
+@pytest.mark.parametrize("text", ["[" * 150_000, "7", "[]", '{"a": NaN}', "", '{"who": "\\ud800"}'])
+def test_f18_a_record_that_cannot_be_read_is_none(text: str) -> None:
+    assert read_record({"data": {KEY: text}}) is None
+
+
+def test_f18_a_record_has_the_form_in_which_it_was_written() -> None:
+    raw = {
+        "who": 7,
+        "state": [],
+        "phases": {"a": 1, "b": "t"},
+        "previous": {"previous": {}, "who": {}},
+        "message": None,
+    }
+    found = read_record({"data": {KEY: json.dumps(raw)}})
+    assert found == {"who": "", "state": "", "phases": {"b": "t"}, "previous": {"who": ""}, "message": ""}
+    assert begun(found, CANARY, "anna", "p", "t")["previous"]["who"] == ""
+    assert ended(found, "done", "t")["state"] == "done"

@@ -111,3 +111,11 @@ def test_an_argo_rollout_is_complete_when_its_controller_says_so(raw: b.Json, ex
 def test_an_argo_rollout_fails_when_its_controller_says_so() -> None:
     assert str(failure("Rollout", argo(phase="Degraded", message="no room"))) == "Degraded: no room"
     assert failure("Rollout", argo(phase="Progressing")) is None
+
+
+@pytest.mark.parametrize("part", ["spec", "status"])
+@pytest.mark.parametrize("value", [None, 7, "x", [], {"restartAt": 7, "phase": [], "conditions": [1], "template": "x"}])
+def test_f18_an_argo_rollout_that_is_none_is_neither_complete_nor_failed(part: str, value: object) -> None:
+    odd = {**b.workload("Rollout"), part: value}
+    assert complete("Rollout", odd) is False
+    assert failure("Rollout", odd) is None

@@ -254,6 +254,15 @@ def test_what_cannot_be_moved_is_reported(made: b.Json, code: str) -> None:
     assert shared(0, made).stuck == []
 
 
+@pytest.mark.parametrize("text", ["[]", "[" * 150_000, '{"istio.io/rev": 7}', '{"istio.io/rev": "a b"}', "null"])
+@pytest.mark.parametrize("percent", [0, 100])
+def test_f18_a_memory_that_cannot_be_read_holds_nobody_else_up(text: str, percent: int) -> None:
+    odd = moved(b.deployed("odd", pod_labels={REV: b.NEW}), b.NEW, text)
+    found = shared(percent, *odd, *b.deployed("good", pod_labels=OLD))
+    assert [(one.name, one.why.code) for one in found.stuck] == [("odd", "unreadable")]
+    assert [choice.workload.name for choice in found.choices.values()] == (["good"] if percent else [])
+
+
 @pytest.mark.parametrize(
     ("previous", "code", "reason"),
     [
@@ -262,7 +271,7 @@ def test_what_cannot_be_moved_is_reported(made: b.Json, code: str) -> None:
             "past_is_gone",
             "with istio.io/rev=gone new pods of Deployment shop/web would get no",
         ),
-        ("[" * 150_000, "changed_since", "its annotation meshops.istio/previous-labels cannot be read"),
+        ("[" * 150_000, "unreadable", "its annotation meshops.istio/previous-labels cannot be read"),
     ],
 )
 def test_s16_what_cannot_go_back_keeps_nothing_else_from_going(previous: str, code: str, reason: str) -> None:

@@ -76,3 +76,28 @@ def test_replicas_are_merged_and_revisions_are_not() -> None:
         proxy("c", "new-0", "1-31-0"),
     )
     assert merged([]) == ()
+
+
+LIES = {
+    "resources that are a list": {"proxy": "a.b", "resources": [1]},
+    "a resource that is a text": {"proxy": "a.b", "resources": {"x": "y"}},
+    "an error that is a map": {"proxy": "a.b", "resources": {"x": {"lastError": {"proxy": "c.d"}}}},
+    "a version that is a list": {"proxy": "a.b", "istio_version": [1], "proxy_type": {"a": None}},
+}
+
+
+@pytest.mark.parametrize("row", LIES.values(), ids=LIES)
+def test_f18_an_istiod_that_lies_hides_no_proxy(row: dict[str, t.Any]) -> None:
+    found = read_syncz(body(row, {"proxy": "good.shop"}), "istiod-0", "default")
+    assert [(one.name, dict(one.rejected)) for one in found] == [("a", {}), ("good", {})]
+
+
+@pytest.mark.parametrize("text", [b"[" * 150_000, b"", b"{", b'{"a": 1}', b'[{"proxy": 7}', b"\xff"])
+def test_f18_an_answer_that_cannot_be_read_is_a_value_error(text: bytes) -> None:
+    with pytest.raises(ValueError, match="."):
+        read_syncz(text, "istiod-0", "default")
+
+
+@pytest.mark.parametrize("name", [7, None, [], {"a": 1}, "nobody"])
+def test_what_has_no_name_is_no_proxy(name: t.Any) -> None:
+    assert read_syncz(body({"proxy": name}), "istiod-0", "default") == []

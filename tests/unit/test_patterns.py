@@ -1,0 +1,113 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a pattern allows is allowed as a whole: `$` lets a line break at the end pass, and `match` anything behind."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.tools import (
+    _tool_istio_precheck,
+    _tool_istio_revision,
+    _tool_istio_tag,
+)
+from unit.module_utils.running import params
+
+ROOT = Path(__file__).resolve().parents[2]
+FILES = sorted((ROOT / "plugins").rglob("*.py"))
+#: Where only the beginning is read, or a part is looked for: nothing is allowed by these.
+PARTS = {
+    ("_manifest.py", "_CRD.search"),
+    ("_helm.py", "re.match"),
+    ("_helm.py", "_CHART_VERSION.search"),
+    ("_events.py", "HEAD.match"),
+    ("_checks_extensions.py", "re.search"),
+    ("_istioctl_findings.py", "_START.search"),
+    ("_istioctl_findings.py", "_NEXT.match"),
+    ("_istioctl_findings.py", "_RESOURCE.search"),
+    ("_istioctl_findings.py", "_POD_NAMES.search"),
+}
+
+
+def calls(file: Path) -> list[ast.Call]:
+    """Every call of a method in a file."""
+    nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    return [node for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
+
+
+def test_f34_only_whole_texts_are_allowed() -> None:
+    found = {
+        (file.name, ast.unparse(call.func))
+        for file in FILES
+        for call in calls(file)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in ("match", "search")
+    }
+    assert found == PARTS
+
+
+def test_f34_no_pattern_ends_with_a_dollar() -> None:
+    """Those of whole lines (re.MULTILINE) may: they cut a text into parts."""
+    patterns = [
+        call for file in FILES for call in calls(file) if ast.unparse(call.func).startswith("re.") and call.args
+    ]
+    assert len(patterns) > 20
+    ending = [
+        ast.unparse(call)
+        for call in patterns
+        if "$'" in ast.unparse(call.args[0]) and "re.MULTILINE" not in ast.unparse(call)
+    ]
+    assert not ending
+
+
+GIVEN = {
+    "name of a tag": (_tool_istio_tag, {"name": "prod", "revision": "1-31-0"}, "name"),
+    "revision of a tag": (_tool_istio_tag, {"name": "prod", "revision": "1-31-0"}, "revision"),
+    "revision": (_tool_istio_revision, {"revision": "1-31-0", "version": "1.31.0"}, "revision"),
+    "version": (_tool_istio_revision, {"revision": "1-31-0", "version": "1.31.0"}, "version"),
+    "version of the gate": (_tool_istio_precheck, {"revision": "1-31-0", "version": "1.31.0"}, "version"),
+}
+
+
+@pytest.mark.parametrize("case", GIVEN)
+@pytest.mark.parametrize("more", ["\n", " ", "\n--x", "\x00"])
+def test_f34_what_follows_an_allowed_text_is_refused(case: str, more: str) -> None:
+    core, given, option = GIVEN[case]
+    core.check(params(core.TOOL, host="https://a.invalid", **given))
+    with pytest.raises(ParameterError, match=f"Parameter {option}"):
+        core.check(params(core.TOOL, host="https://a.invalid", **{**given, option: given[option] + more}))
+
+
+#: Who parses what is not of ours, by what, and nobody else: each of these raises what its callers expect.
+PARSERS = {
+    ("_json.py", "json.loads"),
+    ("_foreign.py", "json.loads"),
+    ("_foreign.py", "datetime.datetime.fromisoformat"),
+    ("_helm.py", "json.loads"),
+    ("_helm.py", "datetime.datetime.strptime"),
+    ("_istioctl.py", "json.loads"),
+    ("_xds.py", "json.loads"),
+    ("_measured.py", "json.loads"),
+    # what an installer has rendered, what a user has given, and what the report has written itself
+    ("_install.py", "json.loads"),
+    ("_waivers.py", "datetime.date.fromisoformat"),
+    ("_pace.py", "datetime.datetime.fromisoformat"),
+    ("_action.py", "json.loads"),
+    ("_fleet_report_killed.py", "json.loads"),
+}
+
+
+def test_f18_what_anybody_wrote_is_parsed_in_one_place() -> None:
+    names = ("loads", "load", "fromisoformat", "strptime")
+    found = {
+        (file.name, ast.unparse(call.func))
+        for file in FILES
+        for call in calls(file)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in names
+    }
+    assert found - {("_yaml.py", "yaml.load")} == PARSERS
