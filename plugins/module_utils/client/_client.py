@@ -13,18 +13,15 @@ import typing as t
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlencode
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._auth import (
-    Connection,
-    auth_headers,
-    open_pool,
-    websocket_options,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.client._access import Access
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
     ClusterError,
     GoneError,
     api_error,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._events import Event, events
+from ansible_collections.meshops.istio.plugins.module_utils.client._retry import PATIENCE, repeatable, transient
 from ansible_collections.meshops.istio.plugins.module_utils.client._traffic import Traffic, changes
 
 try:
@@ -45,7 +42,6 @@ PAGE = 125
 TRIES = 6
 #: An address behind which nobody is costs that much for each try; a server that answers connects within one.
 CONNECT_SECONDS = 10.0
-BUSY = (429, 502, 503, 504)
 #: How long a node may take to give a log.
 LOG_SECONDS = 5.0
 FIELD_MANAGER = "meshops.istio"
@@ -63,20 +59,25 @@ class Client:
         self.date = ""
         self._timeout = timeout
         self._tries = tries
-        self._configuration, self._pool = open_pool(conn)
+        self._access = Access(conn)
 
     @property
     def server(self) -> str:
         """URL of the API server."""
-        return str(self._configuration.host).rstrip("/")
+        return self._access.server
 
     @property
-    def verifies_tls(self) -> bool:
-        """Whether the server's certificate is checked."""
-        return bool(self._configuration.verify_ssl)
+    def warning(self) -> str:
+        """What somebody on the way to the server could do, in a sentence, or an empty one."""
+        return self._access.warning
+
+    @property
+    def secrets(self) -> set[str]:
+        """What is in the kubeconfig and must not be shown."""
+        return self._access.secrets
 
     def _headers(self, more: Mapping[str, str]) -> t.Any:
-        login = auth_headers(self._configuration, self.connection)
+        login = self._access.headers()
         headers = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": FIELD_MANAGER, **more, **login})
         for group in self.connection.impersonate_groups:
             headers.add("Impersonate-Group", group)
@@ -91,32 +92,45 @@ class Client:
         *,
         timeout: float,
         tries: int | None = None,
+        headers: Mapping[str, str] | None = None,
         **kw: t.Any,
     ) -> t.Any:
         """Send with retries: everything that the server turned away, and reads whose connection broke."""
         tries = tries or self._tries
         url = self.server + path + ("?" + urlencode(params) if params else "")
         limits = urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout), read=timeout)
-        repeatable = method in ("GET", "PATCH") or bool(params.get("dryRun"))
-        for attempt in range(1, tries + 1):
-            last = attempt == tries
+        again = repeatable(method, params)
+        began, refused = time.monotonic(), False
+        attempt = 0
+        while True:
+            attempt += 1
+            login = self._access.renewals
+            sent = self._headers(headers or {})
             try:
-                response = self._pool.request(method, url, retries=False, timeout=limits, **kw)
+                response = self._access.pool.request(method, url, retries=False, timeout=limits, headers=sent, **kw)
             except (HTTPError, OSError) as exc:
                 if isinstance(exc, SSLError) and not _hung_up(exc):
                     raise ClusterError(f"{doing} failed: TLS to {self.server} was refused: {exc}") from exc
-                if last or not repeatable:
+                wait = _backoff(attempt, None)
+                if attempt >= tries or not again or time.monotonic() - began + wait > PATIENCE:
                     raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
-                time.sleep(_backoff(attempt, None))
+                time.sleep(wait)
                 continue
-            if response.status in BUSY and not last:
+            if response.status == 401 and not refused and self._access.renew(login):
+                # the login may have run out meanwhile; a server that does not accept it did nothing
+                refused = True
+                attempt -= 1
                 response.drain_conn()
-                time.sleep(_backoff(attempt, response.headers.get("Retry-After")))
                 continue
+            if attempt < tries and transient(response.status, again, lambda: bytes(response.data)):
+                wait = _backoff(attempt, response.headers.get("Retry-After"))
+                if time.monotonic() - began + wait <= PATIENCE:
+                    response.drain_conn()
+                    time.sleep(wait)
+                    continue
             if method == "GET" or response.status < 400:
                 self.traffic.count(method, path, params)
             return response
-        raise AssertionError("unreachable")
 
     def request(
         self,
@@ -148,7 +162,7 @@ class Client:
         if changes(method, path, query):
             self.before_write()
         response = self._send(
-            doing, method, path, query, body=data, headers=self._headers(headers), timeout=self._timeout
+            doing, method, path, query, body=data, headers=headers, timeout=self._timeout
         )
         self.date = response.headers.get("Date") or self.date
         raw = response.data
@@ -162,7 +176,7 @@ class Client:
     def text(self, path: str, *, doing: str, **params: t.Any) -> str:
         """Return an answer that is not JSON, such as a log; it is asked for once, as a node may be gone."""
         doing = f"{doing} on cluster {self.connection.label}"
-        headers = self._headers({"Accept": "*/*"})
+        headers = {"Accept": "*/*"}
         response = self._send(doing, "GET", path, params, tries=1, headers=headers, timeout=LOG_SECONDS)
         if response.status >= 400:
             raise api_error(doing, response.status, _as_status(response.data))
@@ -235,7 +249,7 @@ class Client:
             **params,
         }
         response = self._send(
-            doing, "GET", path, query, timeout=seconds + 10, headers=self._headers({}), preload_content=False
+            doing, "GET", path, query, timeout=seconds + 10, preload_content=False
         )
         try:
             if response.status >= 400:
@@ -255,19 +269,24 @@ class Client:
         """
         doing = f"{doing} on cluster {self.connection.label}"
         url = "ws" + self.server.removeprefix("http") + path + "?" + urlencode(params)
-        try:
-            found = websocket.create_connection(
-                url,
-                timeout=timeout,
-                header=[f"{name}: {value}" for name, value in self._headers({"Accept": "*/*"}).iteritems()],
-                subprotocols=[protocol],
-                redirect_limit=0,
-                **websocket_options(self._pool),
-            )
-        except websocket.WebSocketBadStatusException as exc:
-            raise api_error(doing, exc.status_code, _as_status(exc.resp_body or b"")) from exc
-        except (websocket.WebSocketException, OSError) as exc:
-            raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
+        for last in (False, True):
+            login = self._access.renewals
+            try:
+                found = websocket.create_connection(
+                    url,
+                    timeout=timeout,
+                    header=[f"{name}: {value}" for name, value in self._headers({"Accept": "*/*"}).iteritems()],
+                    subprotocols=[protocol],
+                    redirect_limit=0,
+                    **self._access.websocket_options(),
+                )
+                break
+            except websocket.WebSocketBadStatusException as exc:
+                if exc.status_code == 401 and not last and self._access.renew(login):
+                    continue
+                raise api_error(doing, exc.status_code, _as_status(exc.resp_body or b"")) from exc
+            except (websocket.WebSocketException, OSError) as exc:
+                raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
         self.traffic.count("GET", path, params)
         return found
 

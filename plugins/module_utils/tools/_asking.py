@@ -64,7 +64,7 @@ def connected(run: Run, pods: Iterable[tuple[Workload, PodState, str]]) -> Found
 def http(options: Mapping[str, t.Any]) -> Found:
     """A URL answers with an expected status."""
     try:
-        status = fetch(options["url"], timeout=options["timeout"], ca_path=options["ca_path"])[0]
+        status = fetch(options["url"], timeout=options["timeout"], ca_path=options["ca_path"], most=0)[0]
     except ProbeError as exc:
         return [Problem(None, Trouble("http", exc.message))]
     if status in options["status"]:
