@@ -75,7 +75,7 @@ class Access:
         """What somebody between us and the server could do, in a sentence, or an empty one."""
         if self._entry.insecure:
             return f"The certificate of {self.server} is not verified (validate_certs is off): anybody could answer for it."
-        if self.server.startswith("http:") and self._credential.header:
+        if self.server.startswith("http:") and self._credential.header and not _here(self.server):
             return f"Nothing is encrypted on the way to {self.server} (http): anybody there can read the login."
         return ""
 
@@ -183,6 +183,11 @@ class Access:
         tls = pool.connection_pool_kw
         sslopt = {"context": tls.get("ssl_context"), "server_hostname": tls.get("server_hostname")}
         return {"sslopt": sslopt, **through}
+
+
+def _here(server: str) -> bool:
+    """Return whether requests do not leave this machine, as those to kubectl proxy."""
+    return bool(re.fullmatch(r"localhost|127(\.\d+){3}|::1", urlsplit(server).hostname or ""))
 
 
 def _require_proxy(url: str, what: str) -> None:

@@ -92,7 +92,7 @@ def _ask(
     pool = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
     sent = dict(headers)
     if login:
-        sent["Authorization"] = basic(*login)
+        sent["authorization"] = basic(*login)
         url = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     end = time.monotonic() + timeout
     try:

@@ -45,6 +45,8 @@ class Run:
     watched: bool = True
     cluster_id: str = ""
     tool_wrote: bool = False
+    #: Secrets that were found in the cluster and must not be shown, such as those in settings that are carried over.
+    hidden: set[str] = dataclasses.field(default_factory=set, repr=False)
     #: Process of ansible-playbook, where the task runs inside it.
     controller: int | None = None
     #: Refuses to work on a cluster that somebody else works on.
@@ -232,5 +234,5 @@ def _tls_warning(run: Run | None) -> list[str]:
 
 def _hidden(params: Mapping[str, t.Any], run: Run | None, value: t.Any) -> t.Any:
     """Return a result, or a line of it, without what must not be shown of parameters and kubeconfig."""
-    secrets = secrets_in(params) | (run.client.secrets if run else set())
+    secrets = secrets_in(params) | (run.client.secrets | run.hidden if run else set())
     return remove_values(value, secrets) if secrets else value
