@@ -139,10 +139,9 @@ class Access:
         configuration.verify_ssl = not self._entry.insecure
         configuration.tls_server_name = self._entry.server_name
         configuration.connection_pool_maxsize = CONNECTIONS
-        what = f"The proxy of cluster {self._conn.label}"
+        what = f"The proxy of cluster {self._conn.label}{'' if self._entry.proxy else ', which the environment names,'}"
         if self._entry.proxy:
             configuration.proxy = self._entry.proxy
-            _require_proxy(configuration.proxy, what)
         login = login_of(configuration.proxy or "")
         socks = (configuration.proxy or "").startswith("socks")
         if login and not socks:
@@ -151,12 +150,14 @@ class Access:
             pool = RESTClientObject(configuration).pool_manager
         except (ValueError, LocationParseError):
             # its text may hold a password
-            raise ParameterError(f"{what}, which the environment names, cannot be used: {PROXY_FORM}") from None
+            raise ParameterError(f"{what} cannot be used: {PROXY_FORM}") from None
         except ImportError as exc:
             raise ParameterError(
                 f"{what} is one for SOCKS, for which the Python library PySocks is missing where this task runs; "
                 "install it there."
             ) from exc
+        if pool.proxy or socks:
+            _require_proxy(configuration.proxy, what)
         if login and socks and pool.connection_pool_kw.get("_socks_options"):
             pool.connection_pool_kw["_socks_options"].update(username=login[0], password=login[1])
         if self.server.startswith("https:"):

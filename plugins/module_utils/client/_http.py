@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._secrets impo
 
 try:
     import urllib3
-    from urllib3.exceptions import HTTPError
+    from urllib3.exceptions import HTTPError, LocationValueError
 except ImportError:
     pass  # _auth reports the kubernetes library, which brings urllib3
 
@@ -64,7 +64,7 @@ def fetch(
     def ask() -> None:
         try:
             answer.set_result(_ask(url, timeout, ca_path, headers or {}, most))
-        except (HTTPError, OSError, ValueError) as exc:
+        except (HTTPError, OSError, UnicodeError) as exc:
             answer.set_exception(exc)
 
     # whoever sends a byte now and then would hold a timeout of the socket off for ever
@@ -73,11 +73,11 @@ def fetch(
         return answer.result(timeout)
     except concurrent.futures.TimeoutError as exc:
         raise ProbeError(f"{shown(url)} does not answer within {timeout:g} s.") from exc
-    except (HTTPError, OSError) as exc:
-        raise ProbeError(f"{shown(url)} does not answer: {exc}") from exc
-    except ValueError:
+    except (LocationValueError, UnicodeError):
         # such as a proxy of the environment that is no URL; its text may hold a password
         raise ProbeError(f"{shown(url)} cannot be asked: its URL, or that of the proxy to it, is none.") from None
+    except (HTTPError, OSError) as exc:
+        raise ProbeError(f"{shown(url)} does not answer: {exc}") from exc
 
 
 def _ask(
