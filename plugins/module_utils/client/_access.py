@@ -74,7 +74,8 @@ class Access:
     def warning(self) -> str:
         """What somebody between us and the server could do, in a sentence, or an empty one."""
         if self._entry.insecure:
-            return f"The certificate of {self.server} is not verified (validate_certs is off): anybody could answer for it."
+            why = "validate_certs is off"
+            return f"The certificate of {self.server} is not verified ({why}): anybody could answer for it."
         if self.server.startswith("http:") and self._credential.header and not _here(self.server):
             return f"Nothing is encrypted on the way to {self.server} (http): anybody there can read the login."
         return ""
@@ -139,7 +140,8 @@ class Access:
         configuration.verify_ssl = not self._entry.insecure
         configuration.tls_server_name = self._entry.server_name
         configuration.connection_pool_maxsize = CONNECTIONS
-        what = f"The proxy of cluster {self._conn.label}{'' if self._entry.proxy else ', which the environment names,'}"
+        whose = "" if self._entry.proxy else ", which the environment names,"
+        what = f"The proxy of cluster {self._conn.label}{whose}"
         if self._entry.proxy:
             configuration.proxy = self._entry.proxy
         login = login_of(configuration.proxy or "")

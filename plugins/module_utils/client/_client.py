@@ -122,7 +122,7 @@ class Client:
                 attempt -= 1
                 response.drain_conn()
                 continue
-            if attempt < tries and transient(response.status, again, lambda: bytes(response.data)):
+            if attempt < tries and transient(response.status, again, response.data if response.status == 500 else b""):
                 wait = _backoff(attempt, response.headers.get("Retry-After"))
                 if time.monotonic() - began + wait <= PATIENCE:
                     response.drain_conn()
@@ -161,9 +161,7 @@ class Client:
         query = dict(params or {})
         if changes(method, path, query):
             self.before_write()
-        response = self._send(
-            doing, method, path, query, body=data, headers=headers, timeout=self._timeout
-        )
+        response = self._send(doing, method, path, query, body=data, headers=headers, timeout=self._timeout)
         self.date = response.headers.get("Date") or self.date
         raw = response.data
         if response.status >= 400:
@@ -248,9 +246,7 @@ class Client:
             "allowWatchBookmarks": "true",
             **params,
         }
-        response = self._send(
-            doing, "GET", path, query, timeout=seconds + 10, preload_content=False
-        )
+        response = self._send(doing, "GET", path, query, timeout=seconds + 10, preload_content=False)
         try:
             if response.status >= 400:
                 raise api_error(doing, response.status, _as_status(response.data))

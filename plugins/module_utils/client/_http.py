@@ -80,9 +80,7 @@ def fetch(
         raise ProbeError(f"{shown(url)} does not answer: {exc}") from exc
 
 
-def _ask(
-    url: str, timeout: float, ca_path: str | None, headers: Mapping[str, str], most: int
-) -> tuple[int, bytes]:
+def _ask(url: str, timeout: float, ca_path: str | None, headers: Mapping[str, str], most: int) -> tuple[int, bytes]:
     parts = urlsplit(url)
     options: dict[str, t.Any] = {"cert_reqs": "CERT_REQUIRED", "ca_certs": ca_path} if parts.scheme == "https" else {}
     proxy = getproxies().get(parts.scheme) if not proxy_bypass(parts.hostname or "") else None

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private to meshops.istio. Files for secrets that leave nothing behind, however the process ends.
 
-Libraries and commands want paths. On Linux a path leads to memory that ends with the last process that holds it, so that
-SIGKILL leaves nothing either. Elsewhere it is a file in a private folder, which only an end in order removes.
+Libraries and commands want paths. On Linux a path leads to memory that ends with the last process that holds it, so
+that SIGKILL leaves nothing either. Elsewhere it is a file in a private folder, which only an end in order removes.
 """
 
 from __future__ import annotations

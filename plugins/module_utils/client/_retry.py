@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 #: The server, or something before it, turned the request away.
 BUSY = (429, 502, 503, 504)
@@ -21,7 +21,7 @@ def repeatable(method: str, params: Mapping[str, t.Any]) -> bool:
     return method in ("GET", "PATCH") or bool(params.get("dryRun"))
 
 
-def transient(status: int, again: bool, body: Callable[[], bytes]) -> bool:
+def transient(status: int, again: bool, body: bytes) -> bool:
     """Return whether the same request may be answered otherwise in a moment.
 
     HTTP 500 is what requests get while etcd changes its leader (kubernetes/kubernetes#112152); it does not say whether
@@ -29,4 +29,4 @@ def transient(status: int, again: bool, body: Callable[[], bytes]) -> bool:
     """
     if status in BUSY:
         return True
-    return status == 500 and again and not any(words in body() for words in WEBHOOK)
+    return status == 500 and again and not any(words in body for words in WEBHOOK)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to meshops.istio. What is secret in parameters that are none as a whole: logins in URLs, and values by name."""
+"""Private to meshops.istio. What is secret inside parameters: logins in URLs, and values whose name says so."""
 
 from __future__ import annotations
 

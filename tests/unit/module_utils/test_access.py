@@ -98,19 +98,19 @@ def stamp(seconds: float) -> str:
 @pytest.mark.parametrize(
     ("script", "said"),
     [
-        pytest.param("echo 'Token expired, run: sso login' >&2; exit 1", "failed: Token expired, run: sso login", id="words"),
+        pytest.param("echo 'Expired, run: sso login' >&2; exit 1", "failed: Expired, run: sso login", id="words"),
         pytest.param(f"echo {SECRET}; exit 3", "failed: exit code 3", id="its output may be the credential"),
         pytest.param("true", "did not answer with an ExecCredential", id="nothing"),
         pytest.param(f"echo {SECRET}", "did not answer with an ExecCredential", id="no JSON"),
-        pytest.param("""echo '{"apiVersion": "v0", "status": {}}'""", "answered with v0, but the kubeconfig", id="version"),
-        pytest.param(f"""echo '{{"apiVersion": "{VERSION}", "status": {{}}}}'""", "gave neither a token nor", id="no token"),
+        pytest.param("""echo '{"apiVersion": "v0", "status": {}}'""", "answered with v0, but the", id="version"),
+        pytest.param(f"""echo '{{"apiVersion": "{VERSION}", "status": {{}}}}'""", "gave neither a", id="no token"),
         pytest.param(
             f"""echo '{{"apiVersion": "{VERSION}", "status": {{"token": "x", "expirationTimestamp": "soon"}}}}'""",
             "expirationTimestamp 'soon', which is no time",
             id="no time",
         ),
         pytest.param("sleep 30", "did not end within 1 s and was stopped", id="hangs"),
-        pytest.param('echo "bad key $AWS_SECRET" >&2; exit 1', r"bad key \*+\. Log in with it again", id="what it was given"),
+        pytest.param('echo "bad $AWS_SECRET" >&2; exit 1', r"bad \*+\. Log in with it again", id="what it was given"),
     ],
 )  # fmt: skip
 def test_a_credential_plugin_that_gives_nothing(
@@ -166,7 +166,8 @@ def test_a_login_that_is_never_accepted(api: FakeApi, tmp_path: Path) -> None:
 
 
 def test_a_plugin_that_fails_when_it_is_asked_again_says_why(api: FakeApi, tmp_path: Path) -> None:
-    plugin = Plugin(tmp_path, api.url, '[ $(wc -l < calls) = 1 ] && cat answer-1 || { echo "session over" >&2; exit 1; }')
+    script = '[ $(wc -l < calls) = 1 ] && cat answer-1 || { echo "session over" >&2; exit 1; }'
+    plugin = Plugin(tmp_path, api.url, script)
     plugin.gives({"token": "old"})
     api.script("GET", SHOP, failure(401, "Unauthorized"))
     with pytest.raises(ClusterError, match="session over"):
@@ -218,7 +219,7 @@ def test_a_client_certificate_of_a_plugin_is_renewed(tmp_path: Path, monkeypatch
         client.get(SHOP)
         monkeypatch.setattr(_login.time, "time", lambda real=time.time: real() + 700)
         client.get(SHOP)
-    assert len(set(server.clients)) == 2 and all(server.clients)
+    assert len(set(server.clients) - {0}) == 2
     assert plugin.called == 2
 
 
@@ -269,10 +270,16 @@ def test_a_plugin_is_told_about_the_cluster_if_it_wants(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "proxy",
     [
-        f"http://me:{SECRET}/x@proxy:3128", f"http://me:12/{SECRET}@proxy", f"http://me:{SECRET}#@proxy:1", "proxy:3128",
-        "ftp://proxy", "http://", "http://[::1", f"http://me:{SECRET}@proxy:port",
+        f"http://me:{SECRET}/x@proxy:3128",
+        f"http://me:12/{SECRET}@proxy",
+        f"http://me:{SECRET}#@proxy:1",
+        f"http://me:{SECRET}@proxy:port",
+        "proxy:3128",
+        "ftp://proxy",
+        "http://",
+        "http://[::1",
     ],
-)  # fmt: skip
+)
 @pytest.mark.parametrize("where", ["host", "kubeconfig", "environment"])
 def test_a_proxy_that_is_no_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, proxy: str, where: str) -> None:
     if where == "environment":
@@ -323,18 +330,18 @@ def test_the_login_of_a_proxy_is_sent_as_it_is_meant() -> None:
 @pytest.mark.parametrize("where", ["host", "kubeconfig"])
 def test_a_login_in_the_url_of_a_server_is_refused(tmp_path: Path, server: str, where: str) -> None:
     """It would be shown wherever the cluster is named; the inventory plugin refuses it too."""
+    given = {"host": server}
+    if where == "kubeconfig":
+        given = {"kubeconfig": str(Plugin(tmp_path, server).path), "context": "c"}
     with pytest.raises(ParameterError, match="holds a login, which would be shown") as failed:
-        if where == "host":
-            connection({"host": server})
-        else:
-            Access(Plugin(tmp_path, server).connection())
+        Access(connection(given))
     assert SECRET not in failed.value.message
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"host": "http://api.example.com", "api_key": "x"}, "Nothing is encrypted on the way to http://api.example.com"),
+        ({"host": "http://api.example.com", "api_key": "x"}, "encrypted on the way to http://api.example.com (http)"),
         ({"host": "http://api.example.com", "username": "me", "password": "x"}, "Nothing is encrypted"),
         ({"host": "http://api.example.com"}, ""),
         ({"host": "http://127.0.0.1:8001", "api_key": "x"}, ""),

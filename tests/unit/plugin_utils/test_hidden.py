@@ -133,7 +133,8 @@ def test_what_is_no_secret_stays() -> None:
     seen = Outcome(["prod of me at example.com"], values={"tag": "prod"})
     gates = {"http": [{"url": URL}]}
     spec = TOOLS["rollout_restart"].spec
-    result = action(lambda dummy: seen, spec=spec, args={**HOST, "namespaces": ["prod"], "gates": gates}).run(task_vars={})
+    args = {**HOST, "namespaces": ["prod"], "gates": gates}
+    result = action(lambda dummy: seen, spec=spec, args=args).run(task_vars={})
     assert (result["actions"], result["tag"]) == (["prod of me at example.com"], "prod")
     assert result["invocation"]["module_args"]["namespaces"] == ["prod"]
     assert result["invocation"]["module_args"]["gates"]["http"][0]["url"].startswith("https://********@example.com/x?")
