@@ -215,7 +215,7 @@ def _context(entry_: Entry, login: Credential, label: str) -> ssl.SSLContext:
     Raises:
         ClusterError: a certificate or key cannot be read or used.
     """
-    context = create_urllib3_context(cert_reqs=ssl.CERT_NONE if entry_.insecure else ssl.CERT_REQUIRED)
+    context: ssl.SSLContext = create_urllib3_context(cert_reqs=ssl.CERT_NONE if entry_.insecure else ssl.CERT_REQUIRED)
     with contextlib.ExitStack() as stack:
 
         def path(pem: bytes | str) -> str:

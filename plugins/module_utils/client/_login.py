@@ -22,7 +22,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 from ansible_collections.meshops.istio.plugins.module_utils.client._kubeconfig import Entry, Pem
 from ansible_collections.meshops.istio.plugins.module_utils.client._private import private_file
 from ansible_collections.meshops.istio.plugins.module_utils.client._process import output_of
-from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import basic, names_a_secret, secrets_in
+from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import (
+    basic,
+    hide,
+    names_a_secret,
+    secrets_in,
+)
 
 with contextlib.suppress(ImportError):  # _auth reports the kubernetes library
     from kubernetes.client.exceptions import OpenApiException
@@ -93,16 +98,18 @@ def _by_plugin(entry: Entry, label: str) -> Credential:
     command = str(plugin.get("command") or "")
     shown = f"Credential plugin {os.path.basename(command)} of cluster {label}"
     status = _status(_answer(entry, plugin, command, shown), plugin, shown)
-    token, cert, key = (status.get(f"{name}") for name in ("token", "clientCertificateData", "clientKeyData"))
+    token, cert, key = (status.get(name) for name in ("token", "clientCertificateData", "clientKeyData"))
     if not token and not (cert and key):
         raise ClusterError(f"{shown} gave neither a token nor a client certificate with its key; log in with it again.")
-    pair = (cert.encode(), key.encode()) if cert and key else (entry.cert, entry.key)
-    header = f"Bearer {token}" if token else None
+    login = Credential(f"Bearer {token}" if token else None, entry.cert, entry.key)
+    if cert and key:
+        login = dataclasses.replace(login, cert=str(cert).encode(), key=str(key).encode())
     ends = _ends(status.get("expirationTimestamp"), shown)
     if ends is None:
-        return Credential(header, *pair)
+        return login
     left = ends - time.time()
-    return Credential(header, *pair, time.time() + max(left - EARLY_SECONDS, left * 0.8, LEAST_SECONDS), ends)
+    renew_at = time.time() + max(left - EARLY_SECONDS, left * 0.8, LEAST_SECONDS)
+    return dataclasses.replace(login, renew_at=renew_at, ends=ends)
 
 
 def _answer(entry: Entry, plugin: Mapping[str, t.Any], command: str, shown: str) -> str:
@@ -127,10 +134,8 @@ def _answer(entry: Entry, plugin: Mapping[str, t.Any], command: str, shown: str)
     except ClusterError as exc:
         # what it was given is not repeated, whatever it says
         hidden = {value for name, value in given.items() if names_a_secret(name)} | secrets_in(plugin)
-        message = exc.message
-        for secret in sorted(filter(None, hidden), key=len, reverse=True):
-            message = message.replace(secret, "********")
-        raise ClusterError(f"{message.rstrip('.')}. Log in with it again, then run again.") from None
+        said = hide(exc.message, hidden)
+        raise ClusterError(f"{said.rstrip('.')}. Log in with it again, then run again.") from None
 
 
 def _cluster_info(entry: Entry) -> dict[str, t.Any]:

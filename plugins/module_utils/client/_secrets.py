@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import re
 import typing as t
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+", re.IGNORECASE)
@@ -32,10 +32,11 @@ def secrets_in(value: t.Any, name: str = "") -> set[str]:
     """Return all texts that must not be shown, in any of their forms, of a parameter with whatever is inside it."""
     found: set[str] = set()
     if isinstance(value, Mapping):
-        # an environment variable of a container has its name beside it
-        named = str(value.get("name") or "") if set(value) == {"name", "value"} else ""
+        if set(value) == {"name", "value"}:
+            # an environment variable of a container
+            return secrets_in(value["value"], str(value["name"]))
         for key, inner in value.items():
-            found |= secrets_in(inner, named or str(key))
+            found |= secrets_in(inner, str(key))
     elif isinstance(value, (list, tuple, set)):
         for inner in value:
             found |= secrets_in(inner, name)
@@ -45,6 +46,18 @@ def secrets_in(value: t.Any, name: str = "") -> set[str]:
         if names_a_secret(name) and len(value) >= SHORTEST and value.lower() not in ("true", "false"):
             found.add(value)
     return found
+
+
+def without_secrets(text: str) -> str:
+    """Return a text of others, such as a URL in an object of a cluster, as it may be shown."""
+    return hide(text, secrets_in(text))
+
+
+def hide(text: str, secrets: Iterable[str]) -> str:
+    """Return a text without some others; the longest first, as one may stand in another."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, HIDDEN)
+    return text
 
 
 def login_of(url: str) -> tuple[str, str] | None:
