@@ -104,8 +104,8 @@ class Client:
         attempt = 0
         while True:
             attempt += 1
-            login = self._access.renewals
             sent = self._headers(headers or {})
+            login = self._access.renewals
             try:
                 response = self._access.pool.request(method, url, retries=False, timeout=limits, headers=sent, **kw)
             except (HTTPError, OSError) as exc:
@@ -266,12 +266,13 @@ class Client:
         doing = f"{doing} on cluster {self.connection.label}"
         url = "ws" + self.server.removeprefix("http") + path + "?" + urlencode(params)
         for last in (False, True):
+            headers = [f"{name}: {value}" for name, value in self._headers({"Accept": "*/*"}).iteritems()]
             login = self._access.renewals
             try:
                 found = websocket.create_connection(
                     url,
                     timeout=timeout,
-                    header=[f"{name}: {value}" for name, value in self._headers({"Accept": "*/*"}).iteritems()],
+                    header=headers,
                     subprotocols=[protocol],
                     redirect_limit=0,
                     **self._access.websocket_options(),

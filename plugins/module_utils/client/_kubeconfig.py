@@ -103,7 +103,7 @@ def _entry(document: Json, kubeconfig: str, context: str, folder: str) -> Entry:
         folder=folder,
         server_name=cluster.get("tls-server-name"),
         insecure=bool(cluster.get("insecure-skip-tls-verify")),
-        proxy=cluster.get("proxy-url") or None,
+        proxy=str(cluster.get("proxy-url") or "") or None,
         ca=pem(cluster, "certificate-authority"),
         cert=pem(user, "client-certificate"),
         key=pem(user, "client-key"),
@@ -111,10 +111,23 @@ def _entry(document: Json, kubeconfig: str, context: str, folder: str) -> Entry:
         token_file=_path(user.get("tokenFile"), folder),
         username=user.get("username"),
         password=user.get("password"),
-        exec=user.get("exec") or None,
+        exec=_plugin(user.get("exec")),
         cluster=cluster,
         provider=user.get("auth-provider") or None,
     )
+
+
+def _plugin(plugin: t.Any) -> Mapping[str, t.Any] | None:
+    """Return what is known of a credential plugin, as texts; whatever else stands there is no kubeconfig."""
+    if not plugin:
+        return None
+    given = [{"name": str(one["name"]), "value": str(one["value"])} for one in plugin.get("env") or ()]
+    return {
+        **plugin,
+        "command": str(plugin["command"]),
+        "args": [str(one) for one in plugin.get("args") or ()],
+        "env": given,
+    }
 
 
 def _named(entries: t.Any, name: object) -> Json | None:

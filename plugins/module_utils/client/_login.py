@@ -95,7 +95,7 @@ def _read_token(path: str, label: str) -> str:
 
 def _by_plugin(entry: Entry, label: str) -> Credential:
     plugin = t.cast("Mapping[str, t.Any]", entry.exec)
-    command = str(plugin.get("command") or "")
+    command = plugin["command"]
     shown = f"Credential plugin {os.path.basename(command)} of cluster {label}"
     status = _status(_answer(entry, plugin, command, shown), plugin, shown)
     token, cert, key = (status.get(name) for name in ("token", "clientCertificateData", "clientKeyData"))
@@ -115,7 +115,7 @@ def _by_plugin(entry: Entry, label: str) -> Credential:
 def _answer(entry: Entry, plugin: Mapping[str, t.Any], command: str, shown: str) -> str:
     if plugin.get("interactiveMode") == "Always":
         raise ClusterError(f"{shown} wants to ask somebody (interactiveMode Always), but nobody is there in a task.")
-    given = {str(one["name"]): str(one["value"]) for one in plugin.get("env") or ()}
+    given = {one["name"]: one["value"] for one in plugin["env"]}
     info: dict[str, t.Any] = {"apiVersion": plugin.get("apiVersion"), "kind": "ExecCredential"}
     info["spec"] = {"interactive": False}
     if plugin.get("provideClusterInfo"):
@@ -123,7 +123,7 @@ def _answer(entry: Entry, plugin: Mapping[str, t.Any], command: str, shown: str)
     environment = {**os.environ, **given, "KUBERNETES_EXEC_INFO": json.dumps(info)}
     try:
         return output_of(
-            [command, *map(str, plugin.get("args") or ())],
+            [command, *plugin["args"]],
             shown=shown,
             environment=environment,
             timeout=PLUGIN_SECONDS,
@@ -145,7 +145,7 @@ def _cluster_info(entry: Entry) -> dict[str, t.Any]:
         with contextlib.suppress(OSError):
             found["certificate-authority-data"] = base64.b64encode(_content(entry.ca)).decode()
     for extension in entry.cluster.get("extensions") or ():
-        if extension.get("name") == "client.authentication.k8s.io/exec":
+        if isinstance(extension, Mapping) and extension.get("name") == "client.authentication.k8s.io/exec":
             found["config"] = extension.get("extension")
     return found
 

@@ -86,7 +86,7 @@ def _login(url: str) -> str | None:
 def _has_port(url: str) -> bool:
     """Return whether what stands where a port does can be one."""
     try:
-        return urlsplit(url).port is not None or ":" not in urlsplit(url).netloc
+        return urlsplit(url).port is not None or ":" not in re.sub(r"\[.*\]", "", urlsplit(url).netloc)
     except ValueError:
         return False
 

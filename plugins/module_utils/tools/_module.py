@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import secrets_in
@@ -12,11 +14,16 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import T
 
 
 class _Module(AnsibleModule):
-    """A module that takes logins in URLs for what they are, before it notes its parameters in the system's log."""
+    """A module that takes logins in URLs for what they are, in the log of the system and in refusals too."""
 
     def _log_invocation(self) -> None:
         self.no_log_values.update(secrets_in(self.params))
         super()._log_invocation()
+
+    def fail_json(self, msg: str, **more: t.Any) -> t.NoReturn:
+        """Fail; the values of parameters that are refused are repeated in the reason."""
+        self.no_log_values.update(secrets_in(self.params))
+        super().fail_json(msg, **more)
 
 
 def run_module(tool: Tool) -> None:

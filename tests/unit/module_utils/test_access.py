@@ -326,6 +326,18 @@ def test_the_login_of_a_proxy_is_sent_as_it_is_meant() -> None:
     assert headers["proxy-authorization"] == "Basic " + base64.b64encode(b"me:p@s/s").decode()
 
 
+@pytest.mark.parametrize(
+    "plugin",
+    ["text", {"args": []}, {"command": "x", "env": [{}]}, {"command": "x", "env": 5}, {"command": "x", "args": 5}],
+)
+def test_a_plugin_that_is_none_is_no_kubeconfig(tmp_path: Path, plugin: t.Any) -> None:
+    found = Plugin(tmp_path, "http://127.0.0.1:1")
+    found.exec = plugin
+    found.write("http://127.0.0.1:1")
+    with pytest.raises(ClusterError, match="it is no kubeconfig"):
+        Access(found.connection())
+
+
 @pytest.mark.parametrize("server", [f"https://me:{SECRET}@api.example.com", f"https://{SECRET}@api.example.com:6443"])
 @pytest.mark.parametrize("where", ["host", "kubeconfig"])
 def test_a_login_in_the_url_of_a_server_is_refused(tmp_path: Path, server: str, where: str) -> None:

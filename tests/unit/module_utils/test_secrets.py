@@ -36,6 +36,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._settings imp
         pytest.param("http://a/b@c", set(), id="path"),
         pytest.param("oci://registry/charts@sha256:0123456789abcdef", set(), id="digest"),
         pytest.param("https://a:6443", set(), id="port"),
+        pytest.param("https://[::1]/b@c", set(), id="IPv6"),
         pytest.param("me:hunter2@a", set(), id="none"),
         pytest.param({"tracer": {"accessToken": "hunter2"}}, {"hunter2"}, id="by name"),
         pytest.param([{"name": "DB_PASSWORD", "value": "hunter2"}], {"hunter2"}, id="variable of a container"),
