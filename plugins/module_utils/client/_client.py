@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import random
-import ssl
 import time
 import typing as t
 from collections.abc import Callable, Iterator, Mapping
@@ -19,9 +18,15 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     ClusterError,
     GoneError,
     api_error,
+    status_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._events import Event, events
-from ansible_collections.meshops.istio.plugins.module_utils.client._retry import PATIENCE, repeatable, transient
+from ansible_collections.meshops.istio.plugins.module_utils.client._retry import (
+    PATIENCE,
+    hung_up,
+    repeatable,
+    transient,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.client._traffic import Traffic, changes
 
 try:
@@ -109,7 +114,7 @@ class Client:
             try:
                 response = self._access.pool.request(method, url, retries=False, timeout=limits, headers=sent, **kw)
             except (HTTPError, OSError) as exc:
-                if isinstance(exc, SSLError) and not _hung_up(exc):
+                if isinstance(exc, SSLError) and not hung_up(exc):
                     raise ClusterError(f"{doing} failed: TLS to {self.server} was refused: {exc}") from exc
                 wait = _backoff(attempt, None)
                 if attempt >= tries or not again or time.monotonic() - began + wait > PATIENCE:
@@ -165,7 +170,7 @@ class Client:
         self.date = response.headers.get("Date") or self.date
         raw = response.data
         if response.status >= 400:
-            raise api_error(doing, response.status, _as_status(raw))
+            raise api_error(doing, response.status, status_of(raw))
         try:
             return t.cast("Json", json.loads(raw)) if raw else {}
         except ValueError as exc:
@@ -177,7 +182,7 @@ class Client:
         headers = {"Accept": "*/*"}
         response = self._send(doing, "GET", path, params, tries=1, headers=headers, timeout=LOG_SECONDS)
         if response.status >= 400:
-            raise api_error(doing, response.status, _as_status(response.data))
+            raise api_error(doing, response.status, status_of(response.data))
         return str(response.data.decode(errors="replace"))
 
     def get(self, path: str, *, doing: str = "", accept: str = "application/json") -> Json:
@@ -249,7 +254,7 @@ class Client:
         response = self._send(doing, "GET", path, query, timeout=seconds + 10, preload_content=False)
         try:
             if response.status >= 400:
-                raise api_error(doing, response.status, _as_status(response.data))
+                raise api_error(doing, response.status, status_of(response.data))
             yield from events(response, doing)
         except (HTTPError, OSError) as exc:
             raise ClusterError(f"{doing} broke off: {exc}") from exc
@@ -281,24 +286,11 @@ class Client:
             except websocket.WebSocketBadStatusException as exc:
                 if exc.status_code == 401 and not last and self._access.renew(login):
                     continue
-                raise api_error(doing, exc.status_code, _as_status(exc.resp_body or b"")) from exc
+                raise api_error(doing, exc.status_code, status_of(exc.resp_body or b"")) from exc
             except (websocket.WebSocketException, OSError) as exc:
                 raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
         self.traffic.count("GET", path, params)
         return found
-
-
-def _hung_up(exc: Exception) -> bool:
-    """Return whether the other side closed the connection in the middle of TLS, which refuses nothing."""
-    return any(isinstance(cause, ssl.SSLEOFError) for cause in (*exc.args, exc.__cause__))
-
-
-def _as_status(raw: bytes) -> Json:
-    try:
-        status = json.loads(raw)
-    except ValueError:
-        return {"message": raw[:200].decode(errors="replace")}
-    return status if isinstance(status, dict) else {}
 
 
 def _backoff(attempt: int, retry_after: str | None) -> float:

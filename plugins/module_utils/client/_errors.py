@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 from collections.abc import Iterable
 
@@ -115,6 +116,15 @@ def api_error(doing: str, status: int, body: dict[str, t.Any]) -> ApiError:
     if status == 401:
         message = f"{message.rstrip('.')}. The login is not accepted, or no longer; log in again, then run again."
     return KINDS.get(status, ApiError)(message, status, reason)
+
+
+def status_of(raw: bytes) -> dict[str, t.Any]:
+    """Return the Kubernetes Status object of an error answer; of another one what it begins with."""
+    try:
+        status = json.loads(raw)
+    except ValueError:
+        return {"message": raw[:200].decode(errors="replace")}
+    return status if isinstance(status, dict) else {}
 
 
 def refuse_unknown(parameter: str, what: str, given: Iterable[str], known: Iterable[str]) -> None:

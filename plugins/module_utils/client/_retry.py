@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ssl
 import typing as t
 from collections.abc import Mapping
 
@@ -30,3 +31,8 @@ def transient(status: int, again: bool, body: bytes) -> bool:
     if status in BUSY:
         return True
     return status == 500 and again and not any(words in body for words in WEBHOOK)
+
+
+def hung_up(exc: Exception) -> bool:
+    """Return whether the other side closed the connection in the middle of TLS, which refuses nothing."""
+    return any(isinstance(cause, ssl.SSLEOFError) for cause in (*exc.args, exc.__cause__))
