@@ -105,8 +105,8 @@ def from_hub(
         elif source.without_login == "skip":
             left.append(cluster)
         else:
-            wanted = filled(source.login_context, "login_context", {"name": cluster.name})
-            sought = wanted or without_secrets(cluster.server)
+            context = filled(source.login_context, "login_context", {"name": cluster.name})
+            sought = context or without_secrets(cluster.server)
             raise ParameterError(
                 f"{source}: no context {sought} of logins leads to {cluster.found}; add it, name it by login_context, "
                 "leave the cluster out by exclude, or all like it by without_login: skip."

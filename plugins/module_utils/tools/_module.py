@@ -20,7 +20,7 @@ class _Module(AnsibleModule):
         self.no_log_values.update(secrets_in(self.params))
         super()._log_invocation()
 
-    def fail_json(self, msg: str, **more: t.Any) -> t.NoReturn:
+    def fail_json(self, msg: str, **more: t.Any) -> None:
         """Fail; the values of parameters that are refused are repeated in the reason."""
         self.no_log_values.update(secrets_in(self.params))
         super().fail_json(msg, **more)

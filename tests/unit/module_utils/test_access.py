@@ -299,6 +299,7 @@ def test_a_proxy_that_is_no_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     assert SECRET not in failed.value.message
 
 
+@pytest.mark.filterwarnings("ignore:SOCKS support")
 def test_a_socks_proxy_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "socks", None)
     monkeypatch.delitem(sys.modules, "urllib3.contrib.socks", raising=False)
