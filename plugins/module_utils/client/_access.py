@@ -221,8 +221,8 @@ def _context(entry_: Entry, login: Credential, label: str) -> ssl.SSLContext:
         def path(pem: bytes | str) -> str:
             return pem if isinstance(pem, str) else stack.enter_context(private_file(pem, "pem"))
 
+        what = f"its certificate authority{_named(entry_.ca)}"
         try:
-            what = f"its certificate authority{_named(entry_.ca)}"
             if entry_.ca:
                 context.load_verify_locations(path(entry_.ca))
             else:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import importlib
 import json
 import os
 import traceback
@@ -20,8 +21,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._secrets impo
 
 KUBERNETES_IMPORT_ERROR: str | None = None
 try:
-    import kubernetes.client.rest
-    import kubernetes.config.kube_config  # noqa: F401
+    for _library in ("kubernetes.client.rest", "kubernetes.config.kube_config"):
+        importlib.import_module(_library)
 except ImportError:
     KUBERNETES_IMPORT_ERROR = traceback.format_exc()
 

@@ -21,8 +21,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import load_yaml
 
 Json = dict[str, t.Any]
-#: What TLS needs: its content, or the path of a file.
-Pem = bytes | str | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,9 +32,10 @@ class Entry:
     server_name: str | None = None
     insecure: bool = False
     proxy: str | None = dataclasses.field(default=None, repr=False)
-    ca: Pem = dataclasses.field(default=None, repr=False)
-    cert: Pem = dataclasses.field(default=None, repr=False)
-    key: Pem = dataclasses.field(default=None, repr=False)
+    #: What TLS needs: its content, or the path of a file.
+    ca: bytes | str | None = dataclasses.field(default=None, repr=False)
+    cert: bytes | str | None = dataclasses.field(default=None, repr=False)
+    key: bytes | str | None = dataclasses.field(default=None, repr=False)
     token: str | None = dataclasses.field(default=None, repr=False)
     token_file: str | None = None
     username: str | None = None
@@ -138,7 +137,7 @@ def _path(path: t.Any, folder: str) -> str | None:
     return os.path.normpath(os.path.join(folder, str(path))) if path else None
 
 
-def _pem(place: Json, field: str, *, folder: str, kubeconfig: str) -> Pem:
+def _pem(place: Json, field: str, *, folder: str, kubeconfig: str) -> bytes | str | None:
     data = place.get(f"{field}-data")
     if not data:
         return _path(place.get(field), folder)

@@ -19,7 +19,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError
-from ansible_collections.meshops.istio.plugins.module_utils.client._kubeconfig import Entry, Pem
+from ansible_collections.meshops.istio.plugins.module_utils.client._kubeconfig import Entry
 from ansible_collections.meshops.istio.plugins.module_utils.client._private import private_file
 from ansible_collections.meshops.istio.plugins.module_utils.client._process import output_of
 from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import (
@@ -48,8 +48,8 @@ class Credential:
     """What to send, when to ask for another one, and when it ends (in seconds since the epoch)."""
 
     header: str | None = dataclasses.field(default=None, repr=False)
-    cert: Pem = dataclasses.field(default=None, repr=False)
-    key: Pem = dataclasses.field(default=None, repr=False)
+    cert: bytes | str | None = dataclasses.field(default=None, repr=False)
+    key: bytes | str | None = dataclasses.field(default=None, repr=False)
     renew_at: float | None = None
     ends: float | None = None
 

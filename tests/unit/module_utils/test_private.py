@@ -97,7 +97,7 @@ def _makes(tree: ast.AST) -> list[str]:
     for node in ast.walk(tree):
         if isinstance(node, ast.Call):
             name = ast.unparse(node.func)
-            if name.startswith("tempfile.") or name.split(".")[0] in ("atexit", "mkstemp", "mkdtemp"):
+            if name.startswith("tempfile.") or name.partition(".")[0] in ("atexit", "mkstemp", "mkdtemp"):
                 found.append(name.removeprefix("tempfile."))
         elif isinstance(node, ast.FunctionDef) and node.name == "__del__":
             found.append("__del__")
