@@ -18,6 +18,9 @@ options:
         cluster is used instead.
       - Login, certificates and proxy have to stand in the file, because C(istioctl) reads it too. Of the options below,
         only O(impersonate_user) and O(impersonate_groups) can be given beside it.
+      - Embedded keys are never written to a file. What a credential plugin (C(exec)) gives is renewed before it ends,
+        and once where the API server accepts it no longer; one that fails, or takes more than 60 seconds, fails the
+        task with its own words.
       - Falls back to E(K8S_AUTH_KUBECONFIG). E(KUBECONFIG) is not read.
     type: path
   context:
@@ -28,7 +31,8 @@ options:
   host:
     description:
       - URL of the API server, instead of O(kubeconfig) and O(context).
-      - Log in by O(api_key), by O(username) and O(password), or by O(client_cert) and O(client_key).
+      - Log in by O(api_key), by O(username) and O(password), or by O(client_cert) and O(client_key). A login in the URL
+        is refused, because the URL is shown. A login over C(http) to another machine is warned of.
       - Falls back to E(K8S_AUTH_HOST).
     type: str
   api_key:
@@ -74,7 +78,9 @@ options:
     aliases: [verify_ssl]
   proxy:
     description:
-      - URL of an HTTP proxy between the task and the API server.
+      - URL of a proxy between the task and the API server. With C(socks5) the Python library C(PySocks) is needed.
+      - A user and password in it are hidden in all that is shown. Special characters of a password are written with
+        percent signs, such as C(%2F) for a slash.
       - Falls back to E(K8S_AUTH_PROXY).
     type: str
   impersonate_user:

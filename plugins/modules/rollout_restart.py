@@ -219,7 +219,10 @@ options:
         default: []
         suboptions:
           url:
-            description: The URL. A user and password in it are sent as basic authentication.
+            description:
+              - The URL. A user and password in it are sent as basic authentication, special characters written with
+                percent signs. They are hidden in results, as values of its query are whose name or form is that of a
+                secret; O(gates.http[].password) is the better place.
             type: str
             required: true
           status:
@@ -228,12 +231,18 @@ options:
             elements: int
             default: [200]
           timeout:
-            description: Seconds to wait for an answer.
+            description: Seconds until the whole answer must be there.
             type: int
             default: 10
           ca_path:
             description: File of certificates to trust instead of the system's. Certificates are always verified.
             type: path
+          username:
+            description: User for basic authentication, with O(gates.http[].password).
+            type: str
+          password:
+            description: Password for basic authentication.
+            type: str
       prometheus:
         description:
           - Instant queries whose samples must all be as expected. An empty result, and C(NaN), prove nothing and are
@@ -263,12 +272,18 @@ options:
             description: Bearer token.
             type: str
           timeout:
-            description: Seconds to wait for an answer.
+            description: Seconds until the whole answer must be there.
             type: int
             default: 10
           ca_path:
             description: File of certificates to trust instead of the system's. Certificates are always verified.
             type: path
+          username:
+            description: User for basic authentication, with O(gates.prometheus[].password).
+            type: str
+          password:
+            description: Password for basic authentication.
+            type: str
       timeout:
         description:
           - Seconds until the gates O(gates.istiod), O(gates.connected), O(gates.http) and O(gates.prometheus) must be

@@ -16,7 +16,7 @@ import os
 import sys
 import time
 import typing as t
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
@@ -25,6 +25,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import KUBERNETES_IMPORT_ERROR
+from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import secrets_in
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Tool, execute
 from ansible_collections.meshops.istio.plugins.plugin_utils._ending import in_order
 
@@ -60,7 +61,7 @@ class ToolAction(ActionBase):
                 params,
                 check_mode=bool(self._task.check_mode),
                 diff=bool(self._task.diff),
-                progress=(lambda dummy: None) if self._task.no_log else progress_line(host),
+                progress=(lambda dummy: None) if self._task.no_log else progress_line(host, secrets),
                 watched=WATCHED,
                 controller=controller,
             )
@@ -80,9 +81,13 @@ class ToolAction(ActionBase):
         spec = self.TOOL.spec.as_keywords()
         options = spec.pop("argument_spec")
         checked = ArgumentSpecValidator(options, **spec).validate(arguments)
+        params = checked.validated_parameters
+        secrets = {*checked._no_log_values, *secrets_in(arguments), *secrets_in(params)}
         if checked.error_messages:
-            raise AnsibleActionFail(f"{self.TOOL.name}: {'; '.join(checked.error_messages)}")
-        return checked.validated_parameters, set(checked._no_log_values)
+            # what was given in the wrong form is repeated in them
+            said = remove_values("; ".join(checked.error_messages), secrets)
+            raise AnsibleActionFail(f"{self.TOOL.name}: {said}")
+        return params, secrets
 
     def _shown(self, params: Mapping[str, t.Any]) -> dict[str, t.Any]:
         options = self.TOOL.spec.as_keywords()["argument_spec"]
@@ -116,13 +121,14 @@ def _as_text(value: object) -> str:
     raise TypeError(f"{type(value).__name__} has no form in JSON")
 
 
-def progress_line(host: str) -> t.Callable[[str], None]:
-    """Return a function that prints one live line, with the seconds since the task began."""
+def progress_line(host: str, secrets: Set[str] = frozenset()) -> t.Callable[[str], None]:
+    """Return a function that prints one live line without secrets, with the seconds since the task began."""
     began = time.monotonic()
 
     def say(text: str) -> None:
         # what a cluster says may have control characters and several lines
-        plain = "".join(sign if sign.isprintable() else " " for sign in text)
+        shown = remove_values(text, secrets) if secrets else text
+        plain = "".join(sign if sign.isprintable() else " " for sign in shown)
         display.display(f"  [{host}] {time.monotonic() - began:5.1f}s  {plain.rstrip()}", color="bright gray")
 
     return say

@@ -16,6 +16,7 @@ import typing as t
 from collections.abc import Callable, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import without_secrets
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import labels_of, name_of
 from ansible_collections.meshops.istio.plugins.plugin_utils._inventory import (
     Cluster,
@@ -66,7 +67,7 @@ def read_listed(source: Source, obj: Json) -> Listed | None:
         found = f"Secret {source.namespace}/{name}"
         server = _text(obj, "server", found)
         own = server.rstrip("/") == IN_CLUSTER
-        return Listed(_text(obj, "name", found) or server, found, server, own, labels)
+        return Listed(_text(obj, "name", found) or without_secrets(server), found, server, own, labels)
     if not (obj.get("spec") or {}).get("hubAcceptsClient"):
         return None
     return Listed(name, f"ManagedCluster {name}", hub=labels.get("local-cluster") == "true", labels=labels)
@@ -104,7 +105,8 @@ def from_hub(
         elif source.without_login == "skip":
             left.append(cluster)
         else:
-            sought = filled(source.login_context, "login_context", {"name": cluster.name}) or cluster.server
+            context = filled(source.login_context, "login_context", {"name": cluster.name})
+            sought = context or without_secrets(cluster.server)
             raise ParameterError(
                 f"{source}: no context {sought} of logins leads to {cluster.found}; add it, name it by login_context, "
                 "leave the cluster out by exclude, or all like it by without_login: skip."
@@ -135,7 +137,8 @@ def _same(cluster: Listed) -> str:
         return same_server(cluster.server)
     except ValueError:
         raise ParameterError(
-            f"{cluster.found}: its server {cluster.server!r} is no URL; name its context by login_context."
+            f"{cluster.found}: its server {without_secrets(cluster.server)!r} is no URL; name its context by "
+            "login_context."
         ) from None
 
 

@@ -11,8 +11,8 @@ import os
 import typing as t
 from collections.abc import Iterable
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._auth import read_kubeconfig
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._kubeconfig import read_kubeconfig
 from ansible_collections.meshops.istio.plugins.plugin_utils._inventory import (
     Cluster,
     Source,

@@ -127,6 +127,6 @@ def _look(cluster: Cluster, *, options: Options, warn: Callable[[str], None]) ->
 
 def _client(kubeconfig: str, context: str, seconds: float, warn: Callable[[str], None]) -> Client:
     client = Client(connection({"kubeconfig": kubeconfig, "context": context}), timeout=seconds, tries=TRIES)
-    if not client.verifies_tls:
-        warn(f"The certificate of {client.server} is not verified (context {context}): anybody could answer for it.")
+    if client.warning:
+        warn(f"Context {context}: {client.warning}")
     return client

@@ -14,7 +14,8 @@ import threading
 
 import urllib3
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._auth import auth_headers, connection, open_pool
+from ansible_collections.meshops.istio.plugins.module_utils.client._access import Access
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import connection
 from lab import Cluster
 
 REQUEST = re.compile(rb"GET /(\S+?)(/\S*) HTTP/1\.1\r\n")
@@ -26,8 +27,7 @@ class Mirror:
 
     def __init__(self, cluster: Cluster) -> None:
         conn = connection({"kubeconfig": str(cluster.kubeconfig), "context": cluster.context})
-        self._configuration, self._pool = open_pool(conn)
-        self._login = auth_headers(self._configuration, conn)
+        self._access = Access(conn)
         self._uid = cluster.uid.encode()
         self._server = cluster.server
         self._kept: dict[tuple[str, str], tuple[bytes, bytes]] = {}
@@ -51,8 +51,8 @@ class Mirror:
         return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
     def _asked(self, path: str, accept: str) -> tuple[bytes, bytes]:
-        said: urllib3.BaseHTTPResponse = self._pool.request(
-            "GET", self._server + path, headers={**self._login, "Accept": accept}
+        said: urllib3.BaseHTTPResponse = self._access.pool.request(
+            "GET", self._server + path, headers={**self._access.headers(), "Accept": accept}
         )
         return f"HTTP/1.1 {said.status} OK\r\nContent-Type: {said.headers['Content-Type']}\r\n".encode(), said.data
 

@@ -7,25 +7,22 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
+import importlib
 import json
 import os
-import tempfile
 import traceback
 import typing as t
 from collections.abc import Iterator, Mapping
-from urllib.parse import unquote
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError, ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import load_yaml
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._kubeconfig import Entry, entry_of
+from ansible_collections.meshops.istio.plugins.module_utils.client._private import private_file
+from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import login_of
 
 KUBERNETES_IMPORT_ERROR: str | None = None
 try:
-    from kubernetes.client.configuration import Configuration
-    from kubernetes.client.rest import RESTClientObject
-    from kubernetes.config.config_exception import ConfigException
-    from kubernetes.config.kube_config import KubeConfigLoader
-    from urllib3.util import parse_url
+    for _library in ("kubernetes.client.rest", "kubernetes.config.kube_config"):
+        importlib.import_module(_library)
 except ImportError:
     KUBERNETES_IMPORT_ERROR = traceback.format_exc()
 
@@ -48,7 +45,7 @@ class Connection:
     client_key: str | None = None
     ca_cert: str | None = None
     validate_certs: bool = True
-    proxy: str | None = None
+    proxy: str | None = dataclasses.field(default=None, repr=False)
     impersonate_user: str | None = None
     impersonate_groups: tuple[str, ...] = ()
 
@@ -95,118 +92,45 @@ def connection(params: Mapping[str, t.Any]) -> Connection:
         )
     if found.kubeconfig and not os.path.isfile(found.kubeconfig):
         raise ParameterError(f"Parameter kubeconfig: there is no file {found.kubeconfig}.")
+    if found.host and login_of(found.host):
+        raise ParameterError("Parameter host holds a login, which would be shown; give it as username and password.")
     return found
 
 
-def read_kubeconfig(path: str) -> t.Any:
-    """Return a kubeconfig, parsed once for all who ask until it changes.
-
-    The library's own reading takes 0.3 s for 200 clusters. What the inventory plugin has read, Ansible's workers have.
+def entry(conn: Connection) -> Entry:
+    """Return where the cluster is and how its user logs in.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is no YAML.
+        ParameterError: the kubeconfig has no such context, or the URL of its server holds a login.
+        ClusterError: the kubeconfig cannot be read.
     """
-    found = os.stat(path)
-    return _parsed(path, found.st_mtime_ns, found.st_size)
-
-
-@functools.lru_cache(maxsize=512)
-def _parsed(path: str, *dummy_state: int) -> t.Any:
-    with open(path, encoding="utf-8") as file:
-        return load_yaml(file.read())
-
-
-def open_pool(conn: Connection) -> tuple[t.Any, t.Any]:
-    """Return (Configuration, urllib3 pool manager) for a connection.
-
-    Raises:
-        ParameterError: the kubeconfig has no such context.
-        ClusterError: the kubeconfig cannot be read, or its credential plugin failed.
-    """
-    configuration = Configuration()
-    if conn.kubeconfig:
-        try:
-            path = os.path.abspath(conn.kubeconfig)
-            document = read_kubeconfig(path)
-            loader = KubeConfigLoader(document, active_context=conn.context, config_base_path=os.path.dirname(path))
-            loader.load_and_set(configuration)
-        except (ValueError, TypeError, AttributeError) as exc:
-            raise ClusterError(f"Reading kubeconfig {conn.kubeconfig} failed: it is no kubeconfig.") from exc
-        except OSError as exc:
-            raise ClusterError(f"Reading kubeconfig {conn.kubeconfig} failed: {exc}") from exc
-        except ConfigException as exc:
-            if "context" in str(exc):
-                raise ParameterError(
-                    f"Parameter context: kubeconfig {conn.kubeconfig} has no usable context {conn.context!r}."
-                ) from exc
-            raise ClusterError(f"Reading kubeconfig {conn.kubeconfig} failed: {exc}") from exc
-    else:
-        configuration.host = conn.host
-        configuration.verify_ssl = True
-    if conn.api_key:
-        configuration.api_key["BearerToken"] = f"Bearer {conn.api_key}"
-    for name, value in (
-        ("username", conn.username),
-        ("password", conn.password),
-        ("cert_file", conn.client_cert),
-        ("key_file", conn.client_key),
-        ("ssl_ca_cert", conn.ca_cert),
-        ("proxy", conn.proxy),
-    ):
-        if value:
-            setattr(configuration, name, value)
-    if not conn.validate_certs:
-        configuration.verify_ssl = False
-    configuration.connection_pool_maxsize = 16
-    return configuration, RESTClientObject(configuration).pool_manager
-
-
-def auth_headers(configuration: t.Any, conn: Connection) -> dict[str, str]:
-    """Return the login headers of one request; runs the refresh of an expired credential plugin token."""
-    headers: dict[str, str] = {}
-    # the first is the key of kubernetes 36 and newer, the second that of older ones
-    keys = ("BearerToken", "authorization")
-    token = next(filter(None, map(configuration.get_api_key_with_prefix, keys)), None)
-    if token:
-        headers["Authorization"] = token
-    elif conn.username and conn.password:
-        headers["Authorization"] = configuration.get_basic_auth_token()
-    if conn.impersonate_user:
-        headers["Impersonate-User"] = conn.impersonate_user
-    return headers
-
-
-def websocket_options(pool: t.Any) -> dict[str, t.Any]:
-    """Return how websocket-client reaches what a pool manager of ``open_pool`` reaches: same certificates, same proxy.
-
-    Raises:
-        ClusterError: the proxy is one that websocket-client cannot use.
-    """
-    tls = pool.connection_pool_kw
-    proxy = pool.proxy or (parse_url(pool.proxy_url) if hasattr(pool, "proxy_url") else None)
-    # without a proxy all hosts are exempt from one that is not there, else websocket-client looks for it by itself
-    through: dict[str, t.Any] = {"http_proxy_host": "none", "http_proxy_port": 1, "http_no_proxy": ["*"]}
-    if proxy:
-        if proxy.scheme != "http":
-            raise ClusterError(f"Port-forward through a proxy of kind {proxy.scheme} is not supported.")
-        login = tuple(unquote(part) for part in proxy.auth.split(":", 1)) if proxy.auth else None
-        through = {"http_proxy_host": proxy.host, "http_proxy_port": proxy.port or 80, "http_proxy_auth": login}
-        through["http_no_proxy"] = ["none"]  # which hosts it serves was decided with the pool
-    sslopt = {
-        "cert_reqs": tls["cert_reqs"],
-        "check_hostname": tls.get("assert_hostname") is not False,
-        "ca_certs": tls["ca_certs"],
-        "certfile": tls["cert_file"],
-        "keyfile": tls["key_file"],
-        "server_hostname": tls.get("server_hostname"),
-    }
-    return {"sslopt": sslopt, **through}
+    if conn.kubeconfig and conn.context:
+        found = entry_of(conn.kubeconfig, conn.context)
+        if login_of(found.server):
+            raise ParameterError(
+                f"Parameter context: the server of context {conn.context!r} in kubeconfig {conn.kubeconfig} holds a "
+                "login, which would be shown; put it into the user of the context."
+            )
+        return found
+    return Entry(
+        server=str(conn.host).rstrip("/"),
+        insecure=not conn.validate_certs,
+        proxy=conn.proxy,
+        ca=_absolute(conn.ca_cert),
+        cert=_absolute(conn.client_cert),
+        key=_absolute(conn.client_key),
+        token=conn.api_key,
+        username=conn.username,
+        password=conn.password,
+    )
 
 
 @contextlib.contextmanager
 def kubeconfig_file(conn: Connection) -> Iterator[tuple[str, str]]:
-    """Yield (path, context) of a kubeconfig for istioctl; host logins get a private file that is removed afterwards."""
+    """Yield (path, context) of a kubeconfig for a command that `output_of` runs.
+
+    A host login gets a private file that is gone afterwards.
+    """
     if conn.kubeconfig and conn.context:
         yield conn.kubeconfig, conn.context
         return
@@ -214,10 +138,12 @@ def kubeconfig_file(conn: Connection) -> Iterator[tuple[str, str]]:
         "token": conn.api_key,
         "username": conn.username,
         "password": conn.password,
-        "client-certificate": conn.client_cert,
-        "client-key": conn.client_key,
+        # the paths of a kubeconfig are relative to it
+        "client-certificate": _absolute(conn.client_cert),
+        "client-key": _absolute(conn.client_key),
     }
-    cluster: dict[str, t.Any] = {"server": conn.host, "certificate-authority": conn.ca_cert, "proxy-url": conn.proxy}
+    ca_cert = _absolute(conn.ca_cert)
+    cluster: dict[str, t.Any] = {"server": conn.host, "certificate-authority": ca_cert, "proxy-url": conn.proxy}
     if not conn.validate_certs:
         cluster = {"server": conn.host, "proxy-url": conn.proxy, "insecure-skip-tls-verify": True}
     document = {
@@ -227,7 +153,9 @@ def kubeconfig_file(conn: Connection) -> Iterator[tuple[str, str]]:
         "users": [{"name": "user", "user": {k: v for k, v in user.items() if v}}],
         "contexts": [{"name": "cluster", "context": {"cluster": "cluster", "user": "user"}}],
     }
-    with tempfile.NamedTemporaryFile("w", prefix="meshops-istio-", suffix=".json") as file:
-        json.dump(document, file)
-        file.flush()
-        yield file.name, "cluster"
+    with private_file(json.dumps(document).encode(), "kubeconfig.json") as path:
+        yield path, "cluster"
+
+
+def _absolute(path: str | None) -> str | None:
+    return os.path.abspath(path) if path else None

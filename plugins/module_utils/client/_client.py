@@ -7,26 +7,28 @@ from __future__ import annotations
 
 import json
 import random
-import ssl
 import time
 import typing as t
 from collections.abc import Callable, Iterator, Mapping
 from urllib.parse import urlencode
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._auth import (
-    Connection,
-    auth_headers,
-    open_pool,
-    websocket_options,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.client._access import Access
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
     ClusterError,
     GoneError,
     api_error,
+    status_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._events import Event, events
 from ansible_collections.meshops.istio.plugins.module_utils.client._json import decoded
 from ansible_collections.meshops.istio.plugins.module_utils.client._names import require_path
+from ansible_collections.meshops.istio.plugins.module_utils.client._retry import (
+    PATIENCE,
+    hung_up,
+    repeatable,
+    transient,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.client._traffic import Traffic, changes
 
 try:
@@ -47,7 +49,6 @@ PAGE = 125
 TRIES = 6
 #: An address behind which nobody is costs that much for each try; a server that answers connects within one.
 CONNECT_SECONDS = 10.0
-BUSY = (429, 502, 503, 504)
 #: How long a node may take to give a log.
 LOG_SECONDS = 5.0
 FIELD_MANAGER = "meshops.istio"
@@ -65,20 +66,25 @@ class Client:
         self.date = ""
         self._timeout = timeout
         self._tries = tries
-        self._configuration, self._pool = open_pool(conn)
+        self._access = Access(conn)
 
     @property
     def server(self) -> str:
         """URL of the API server."""
-        return str(self._configuration.host).rstrip("/")
+        return self._access.server
 
     @property
-    def verifies_tls(self) -> bool:
-        """Whether the server's certificate is checked."""
-        return bool(self._configuration.verify_ssl)
+    def warning(self) -> str:
+        """What somebody on the way to the server could do, in a sentence, or an empty one."""
+        return self._access.warning
+
+    @property
+    def secrets(self) -> set[str]:
+        """What is in the kubeconfig and must not be shown."""
+        return self._access.secrets
 
     def _headers(self, more: Mapping[str, str]) -> t.Any:
-        login = auth_headers(self._configuration, self.connection)
+        login = self._access.headers()
         headers = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": FIELD_MANAGER, **more, **login})
         for group in self.connection.impersonate_groups:
             headers.add("Impersonate-Group", group)
@@ -93,6 +99,7 @@ class Client:
         *,
         timeout: float,
         tries: int | None = None,
+        headers: Mapping[str, str] | None = None,
         **kw: t.Any,
     ) -> t.Any:
         """Send with retries: everything that the server turned away, and reads whose connection broke."""
@@ -100,26 +107,38 @@ class Client:
         tries = tries or self._tries
         url = self.server + path + ("?" + urlencode(params) if params else "")
         limits = urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout), read=timeout)
-        repeatable = method in ("GET", "PATCH") or bool(params.get("dryRun"))
-        for attempt in range(1, tries + 1):
-            last = attempt == tries
+        again = repeatable(method, params)
+        began, refused = time.monotonic(), False
+        attempt = 0
+        while True:
+            attempt += 1
+            sent = self._headers(headers or {})
+            login = self._access.renewals
             try:
-                response = self._pool.request(method, url, retries=False, timeout=limits, **kw)
+                response = self._access.pool.request(method, url, retries=False, timeout=limits, headers=sent, **kw)
             except (HTTPError, OSError) as exc:
-                if isinstance(exc, SSLError) and not _hung_up(exc):
+                if isinstance(exc, SSLError) and not hung_up(exc):
                     raise ClusterError(f"{doing} failed: TLS to {self.server} was refused: {exc}") from exc
-                if last or not repeatable:
+                wait = _backoff(attempt, None)
+                if attempt >= tries or not again or time.monotonic() - began + wait > PATIENCE:
                     raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
-                time.sleep(_backoff(attempt, None))
+                time.sleep(wait)
                 continue
-            if response.status in BUSY and not last:
+            if response.status == 401 and not refused and self._access.renew(login):
+                # the login may have run out meanwhile; a server that does not accept it did nothing
+                refused = True
+                attempt -= 1
                 response.drain_conn()
-                time.sleep(_backoff(attempt, response.headers.get("Retry-After")))
                 continue
+            if attempt < tries and transient(response.status, again, response.data if response.status == 500 else b""):
+                wait = _backoff(attempt, response.headers.get("Retry-After"))
+                if time.monotonic() - began + wait <= PATIENCE:
+                    response.drain_conn()
+                    time.sleep(wait)
+                    continue
             if method == "GET" or response.status < 400:
                 self.traffic.count(method, path, params)
             return response
-        raise AssertionError("unreachable")
 
     def request(
         self,
@@ -150,13 +169,11 @@ class Client:
         query = dict(params or {})
         if changes(method, path, query):
             self.before_write()
-        response = self._send(
-            doing, method, path, query, body=data, headers=self._headers(headers), timeout=self._timeout
-        )
+        response = self._send(doing, method, path, query, body=data, headers=headers, timeout=self._timeout)
         self.date = response.headers.get("Date") or self.date
         raw = response.data
         if response.status >= 400:
-            raise api_error(doing, response.status, _as_status(raw))
+            raise api_error(doing, response.status, status_of(raw))
         try:
             return t.cast("Json", decoded(raw)) if raw else {}
         except ValueError as exc:
@@ -165,10 +182,10 @@ class Client:
     def text(self, path: str, *, doing: str, **params: t.Any) -> str:
         """Return an answer that is not JSON, such as a log; it is asked for once, as a node may be gone."""
         doing = f"{doing} on cluster {self.connection.label}"
-        headers = self._headers({"Accept": "*/*"})
+        headers = {"Accept": "*/*"}
         response = self._send(doing, "GET", path, params, tries=1, headers=headers, timeout=LOG_SECONDS)
         if response.status >= 400:
-            raise api_error(doing, response.status, _as_status(response.data))
+            raise api_error(doing, response.status, status_of(response.data))
         return str(response.data.decode(errors="replace"))
 
     def get(self, path: str, *, doing: str = "", accept: str = "application/json") -> Json:
@@ -237,12 +254,10 @@ class Client:
             "allowWatchBookmarks": "true",
             **params,
         }
-        response = self._send(
-            doing, "GET", path, query, timeout=seconds + 10, headers=self._headers({}), preload_content=False
-        )
+        response = self._send(doing, "GET", path, query, timeout=seconds + 10, preload_content=False)
         try:
             if response.status >= 400:
-                raise api_error(doing, response.status, _as_status(response.data))
+                raise api_error(doing, response.status, status_of(response.data))
             yield from events(response, doing)
         except (HTTPError, OSError) as exc:
             raise ClusterError(f"{doing} broke off: {exc}") from exc
@@ -259,34 +274,27 @@ class Client:
         doing = f"{doing} on cluster {self.connection.label}"
         require_path(path)
         url = "ws" + self.server.removeprefix("http") + path + "?" + urlencode(params)
-        try:
-            found = websocket.create_connection(
-                url,
-                timeout=timeout,
-                header=[f"{name}: {value}" for name, value in self._headers({"Accept": "*/*"}).iteritems()],
-                subprotocols=[protocol],
-                redirect_limit=0,
-                **websocket_options(self._pool),
-            )
-        except websocket.WebSocketBadStatusException as exc:
-            raise api_error(doing, exc.status_code, _as_status(exc.resp_body or b"")) from exc
-        except (websocket.WebSocketException, OSError) as exc:
-            raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
+        for last in (False, True):
+            headers = [f"{name}: {value}" for name, value in self._headers({"Accept": "*/*"}).iteritems()]
+            login = self._access.renewals
+            try:
+                found = websocket.create_connection(
+                    url,
+                    timeout=timeout,
+                    header=headers,
+                    subprotocols=[protocol],
+                    redirect_limit=0,
+                    **self._access.websocket_options(),
+                )
+                break
+            except websocket.WebSocketBadStatusException as exc:
+                if exc.status_code == 401 and not last and self._access.renew(login):
+                    continue
+                raise api_error(doing, exc.status_code, status_of(exc.resp_body or b"")) from exc
+            except (websocket.WebSocketException, OSError) as exc:
+                raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
         self.traffic.count("GET", path, params)
         return found
-
-
-def _hung_up(exc: Exception) -> bool:
-    """Return whether the other side closed the connection in the middle of TLS, which refuses nothing."""
-    return any(isinstance(cause, ssl.SSLEOFError) for cause in (*exc.args, exc.__cause__))
-
-
-def _as_status(raw: bytes) -> Json:
-    try:
-        status = decoded(raw)
-    except ValueError:
-        return {"message": raw[:200].decode(errors="replace")}
-    return status if isinstance(status, dict) else {}
 
 
 def _backoff(attempt: int, retry_after: str | None) -> float:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterable
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._json import decoded
+
 
 class MeshError(Exception):
     """Base of all expected failures.
@@ -55,8 +57,12 @@ class NotFoundError(ApiError):
     """404: the object does not exist."""
 
 
+class UnauthorizedError(ApiError):
+    """401: the cluster does not accept the login, or no longer, which says nothing about any object in it."""
+
+
 class ForbiddenError(ApiError):
-    """401 or 403: the credentials do not allow the request."""
+    """403: the credentials do not allow the request."""
 
 
 class ConflictError(ApiError):
@@ -95,14 +101,31 @@ class RolloutError(MeshError):
     """A batch of restarts did not complete."""
 
 
+KINDS: dict[int, type[ApiError]] = {
+    401: UnauthorizedError,
+    403: ForbiddenError,
+    404: NotFoundError,
+    409: ConflictError,
+    410: GoneError,
+}
+
+
 def api_error(doing: str, status: int, body: dict[str, t.Any]) -> ApiError:
     """Return the exception for an error answer of the API server (body: a Kubernetes Status object)."""
     reason = str(body.get("reason") or "")
     message = f"{doing} failed with HTTP {status}: {body.get('message') or reason or 'no explanation given'}"
-    if status in (401, 403):
-        return ForbiddenError(message, status, reason)
-    kinds: dict[int, type[ApiError]] = {404: NotFoundError, 409: ConflictError, 410: GoneError}
-    return kinds.get(status, ApiError)(message, status, reason)
+    if status == 401:
+        message = f"{message.rstrip('.')}. The login is not accepted, or no longer; log in again, then run again."
+    return KINDS.get(status, ApiError)(message, status, reason)
+
+
+def status_of(raw: bytes) -> dict[str, t.Any]:
+    """Return the Kubernetes Status object of an error answer; of another one what it begins with."""
+    try:
+        status = decoded(raw)
+    except ValueError:
+        return {"message": raw[:200].decode(errors="replace")}
+    return status if isinstance(status, dict) else {}
 
 
 def refuse_unknown(parameter: str, what: str, given: Iterable[str], known: Iterable[str]) -> None:

@@ -12,12 +12,14 @@ import re
 import shutil
 import signal
 import subprocess
-import tempfile
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import InstallerError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError
+from ansible_collections.meshops.istio.plugins.module_utils.client._private import open_files, private_file
+
+if t.TYPE_CHECKING:
+    from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection
 
 #: Stands for the version in paths of binaries and charts.
 VERSION_PLACEHOLDER = "{version}"
@@ -30,16 +32,20 @@ def output_of(
     shown: str,
     environment: Mapping[str, str],
     timeout: float,
-    error: type[InstallerError],
+    error: type[MeshError],
     check: bool = True,
+    folder: str | None = None,
+    secret: bool = False,
 ) -> str:
     """Run a command and return its standard output.
 
     Args:
         shown: how the command is named in an error.
+        folder: where it runs, if not where this process does.
+        secret: its standard output is in no error.
 
     Raises:
-        InstallerError: (as ``error``) it did not start or end in time, or failed by its exit code. Without ``check``
+        MeshError: (as ``error``) it did not start or end in time, or failed by its exit code. Without ``check``
             that counts only if it had nothing to say: some commands tell by their exit code that they found something.
     """
     try:
@@ -51,6 +57,8 @@ def output_of(
             stderr=subprocess.PIPE,
             text=True,
             env=environment,
+            cwd=folder,
+            pass_fds=open_files(command),
             start_new_session=True,
         )
     except OSError as exc:
@@ -60,7 +68,7 @@ def output_of(
     except subprocess.TimeoutExpired as exc:
         _kill(process)
         out, err = process.communicate()
-        said = last_lines(err or out, 1)
+        said = last_lines(err or ("" if secret else out), 1)
         more = f" It had said: {said}" if said else ""
         raise error(f"{shown} did not end within {timeout:.0f} s and was stopped.{more}") from exc
     except KeyboardInterrupt:
@@ -68,7 +76,8 @@ def output_of(
         _kill(process)
         raise
     if process.returncode != 0 and (check or not out.strip()):
-        raise error(f"{shown} failed: {last_lines(err) or last_lines(out) or f'exit code {process.returncode}'}")
+        said = last_lines(err) or ("" if secret else last_lines(out))
+        raise error(f"{shown} failed: {said or f'exit code {process.returncode}'}")
     return out
 
 
@@ -101,8 +110,6 @@ def executable(path: str) -> str | None:
 
 @contextlib.contextmanager
 def json_file(document: Mapping[str, t.Any]) -> Iterator[str]:
-    """Yield the path of a private file with a document (JSON is YAML)."""
-    with tempfile.NamedTemporaryFile("w", prefix="meshops-istio-", suffix=".yaml") as file:
-        json.dump(document, file)
-        file.flush()
-        yield file.name
+    """Yield the path of a private file with a document (JSON is YAML), for a command that `output_of` runs."""
+    with private_file(json.dumps(document).encode(), "values.yaml") as path:
+        yield path

@@ -14,6 +14,7 @@ import typing as t
 from collections.abc import Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import HIDDEN, names_a_secret
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import IMAGE_TYPES
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import HELM
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Revision
@@ -158,6 +159,7 @@ def settings_diff(old: Json, new: Json, given: Json) -> SettingsDiff:
     # the charts copy what stands below pilot to the top
     changed = {path: pair for path, pair in changed.items() if changed.get(f"pilot.{path}") != pair}
     own = {path for path, dummy in flatten(given)}
+    changed = {path: (HIDDEN, HIDDEN) if names_a_secret(path) else pair for path, pair in changed.items()}
     return SettingsDiff(
         {path: pair for path, pair in changed.items() if path in own},
         {path: pair for path, pair in changed.items() if path not in own},

@@ -14,6 +14,7 @@ from urllib.parse import urlencode
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, ProbeError
 from ansible_collections.meshops.istio.plugins.module_utils.client._http import fetch, shown
+from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import basic
 from ansible_collections.meshops.istio.plugins.module_utils.domain._measured import measured_problem, samples
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import PodState, Problem, Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
@@ -64,7 +65,9 @@ def connected(run: Run, pods: Iterable[tuple[Workload, PodState, str]]) -> Found
 def http(options: Mapping[str, t.Any]) -> Found:
     """A URL answers with an expected status."""
     try:
-        status = fetch(options["url"], timeout=options["timeout"], ca_path=options["ca_path"])[0]
+        status = fetch(
+            options["url"], timeout=options["timeout"], ca_path=options["ca_path"], headers=_login(options), most=0
+        )[0]
     except ProbeError as exc:
         return [Problem(None, Trouble("http", exc.message))]
     if status in options["status"]:
@@ -76,12 +79,17 @@ def http(options: Mapping[str, t.Any]) -> Found:
 def prometheus(options: Mapping[str, t.Any]) -> Found:
     """Every sample of a query is as it should be."""
     url = f"{options['url'].rstrip('/')}/api/v1/query?{urlencode({'query': options['query']})}"
-    headers = {"Authorization": f"Bearer {options['token']}"} if options["token"] else {}
     try:
-        answer = fetch(url, timeout=options["timeout"], ca_path=options["ca_path"], headers=headers)
+        answer = fetch(url, timeout=options["timeout"], ca_path=options["ca_path"], headers=_login(options))
         reason = measured_problem(samples(*answer), options["compare"], options["value"])
     except ProbeError as exc:
         reason = exc.message
     except ValueError as exc:
         reason = f"{shown(options['url'])}: {exc}"
     return [Problem(None, Trouble("prometheus", f"query {options['query']}: {reason}"))] if reason else []
+
+
+def _login(options: Mapping[str, t.Any]) -> dict[str, str]:
+    if options.get("token"):
+        return {"Authorization": f"Bearer {options['token']}"}
+    return {"Authorization": basic(options["username"], options["password"])} if options.get("username") else {}

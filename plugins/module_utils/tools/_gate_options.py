@@ -11,12 +11,15 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.client._http import usable
+from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import login_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._measured import COMPARISONS
 
 _ASKED: dict[str, dict[str, t.Any]] = {
     "url": {"type": "str", "required": True},
     "timeout": {"type": "int", "default": 10},
     "ca_path": {"type": "path"},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
 }
 _HTTP = {**_ASKED, "status": {"type": "list", "elements": "int", "default": [200]}}
 _PROMETHEUS = {
@@ -54,6 +57,10 @@ def check_gates(gates: Mapping[str, t.Any]) -> None:
             place = f"Parameter gates.{kind}[{at}]"
             if not usable(one["url"]):
                 raise ParameterError(f"{place}.url is no URL with http or https and a host.")
+            if bool(one["username"]) != bool(one["password"]):
+                raise ParameterError(f"{place}: username and password belong together, but only one is given.")
+            if one["username"] and (one.get("token") or login_of(one["url"])):
+                raise ParameterError(f"{place}: there are two logins; give username and password alone.")
             if one["timeout"] < 1:
                 raise ParameterError(f"{place}.timeout: {one['timeout']} is not a number above 0.")
             if math.isnan(one.get("value", 0.0)):

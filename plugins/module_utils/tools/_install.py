@@ -15,6 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     ProofError,
     SafetyError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import secrets_in
 from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import CODES
 from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import Goal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, Mesh, Revision, name_of, suffix
@@ -98,12 +99,14 @@ def wanted(run: Run, snapshot: Snapshot, source: str | None, version: Version) -
                 f"{mesh.namespace}); give them in parameter values with carry_over=false."
             )
         carried, tag = carried_values(origin, params["revision"]), tag or carried_tag(origin, version)
+    values = merge(carried, params["values"])
+    run.hidden.update(secrets_in(values))
     return Wanted(
         revision=params["revision"],
         version=version,
         namespace=mesh.namespace,
         profile=params["profile"],
-        values=merge(carried, params["values"]),
+        values=values,
         tag=tag,
         crds=not _crds_newer(snapshot, version),
     )

@@ -5,14 +5,30 @@
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import secrets_in
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Tool, execute
+
+
+class _Module(AnsibleModule):
+    """A module that takes logins in URLs for what they are, in the log of the system and in refusals too."""
+
+    def _log_invocation(self) -> None:
+        self.no_log_values.update(secrets_in(self.params))
+        super()._log_invocation()
+
+    def fail_json(self, msg: str, **more: t.Any) -> None:
+        """Fail; the values of parameters that are refused are repeated in the reason."""
+        self.no_log_values.update(secrets_in(self.params))
+        super().fail_json(msg, **more)
 
 
 def run_module(tool: Tool) -> None:
     """Build the module of a tool, run it, and end with its result."""
-    module = AnsibleModule(supports_check_mode=True, **tool.spec.as_keywords())
+    module = _Module(supports_check_mode=True, **tool.spec.as_keywords())
     result = execute(tool, module.params, check_mode=module.check_mode, diff=module._diff)
     for text in result.pop("warnings", []):
         module.warn(text)

@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     ForbiddenError,
     MeshError,
     ProofError,
+    UnauthorizedError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import (
     IGNORED_NAMESPACES,
@@ -104,7 +105,7 @@ def injection_problem(
     """
     try:
         pod = dry_run_pod(client, namespace, {REV: revision})
-    except ForbiddenError:
+    except (ForbiddenError, UnauthorizedError):
         raise
     except ApiError as exc:
         return f"a dry-run pod for it is rejected: {exc.message}"
@@ -193,7 +194,7 @@ def wait(
         try:
             mesh = fetch_mesh(client, istio_namespace)
             reason = problem(client, mesh, namespace, revision, version)
-        except ForbiddenError as exc:
+        except (ForbiddenError, UnauthorizedError) as exc:
             raise ProofError(f"Revision {revision} cannot be proven: {exc.message}") from exc
         except MeshError as exc:
             reason = exc.message

@@ -9,6 +9,8 @@ import dataclasses
 import typing as t
 from collections.abc import Callable, Mapping
 
+from ansible.module_utils.common.parameters import remove_values
+
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import KUBERNETES_IMPORT_ERROR, connection
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
@@ -18,6 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     ParameterError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._istioctl import Istioctl, find
+from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import secrets_in
 from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import YAML_IMPORT_ERROR
 from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import printable
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
@@ -43,6 +46,8 @@ class Run:
     watched: bool = True
     cluster_id: str = ""
     tool_wrote: bool = False
+    #: Secrets that were found in the cluster and must not be shown, such as those in settings that are carried over.
+    hidden: set[str] = dataclasses.field(default_factory=set, repr=False)
     #: Process of ansible-playbook, where the task runs inside it.
     controller: int | None = None
     own_lock: Lock | None = dataclasses.field(default=None, repr=False)
@@ -165,29 +170,33 @@ def execute(
     Expected failures become ``failed``, ``msg`` and ``failure``; everything else is a bug and raises.
     """
     run: Run | None = None
+
+    def say(text: str) -> None:
+        progress(_hidden(params, run, text))
+
     try:
         for library, error in (("kubernetes", KUBERNETES_IMPORT_ERROR), ("PyYAML", YAML_IMPORT_ERROR)):
             if error:
                 raise ParameterError(f"The Python library {library} is missing where this task runs; install it there.")
         conn = connection(params)
         tool.check(params)
-        run = Run(Client(conn), params, check_mode, progress, watched, controller=controller)
+        run = Run(Client(conn), params, check_mode, say, watched, controller=controller)
         outcome = _locked(tool, run)
     except MeshError as exc:
         failure = {"kind": type(exc).__name__, **exc.details}
         failed = {"failed": True, "changed": _wrote(run), "msg": exc.message, "failure": failure, **_about(run)}
-        return _shown(_with_warnings(failed, _tls_warning(run)))
+        return _shown(params, run, _with_warnings(failed, _tls_warning(run)))
     result: Json = {"changed": bool(outcome.actions), "actions": outcome.actions, **outcome.values, **_about(run)}
     if diff and outcome.before is not None and outcome.after is not None:
         result["diff"] = {"before": outcome.before, "after": outcome.after}
     if outcome.failed:
         result.update(failed=True, msg=outcome.failed)
-    return _shown(_with_warnings(result, [*_tls_warning(run), *outcome.warnings]))
+    return _shown(params, run, _with_warnings(result, [*_tls_warning(run), *outcome.warnings]))
 
 
-def _shown(result: Json) -> Json:
+def _shown(params: Mapping[str, t.Any], run: Run | None, result: Json) -> Json:
     """Return a result as people may see it: what a cluster says may have control characters and several lines."""
-    return t.cast("Json", printable(result))
+    return t.cast("Json", printable(_hidden(params, run, result)))
 
 
 def _locked(tool: Tool, run: Run) -> Outcome:
@@ -236,8 +245,10 @@ def _about(run: Run | None) -> Json:
 
 
 def _tls_warning(run: Run | None) -> list[str]:
-    if run is None or run.client.verifies_tls:
-        return []
-    return [
-        f"The certificate of {run.client.server} is not verified (validate_certs is off): anybody could answer for it."
-    ]
+    return [run.client.warning] if run and run.client.warning else []
+
+
+def _hidden(params: Mapping[str, t.Any], run: Run | None, value: t.Any) -> t.Any:
+    """Return a result, or a line of it, without what must not be shown of parameters and kubeconfig."""
+    secrets = secrets_in(params) | (run.client.secrets | run.hidden if run else set())
+    return remove_values(value, secrets) if secrets else value

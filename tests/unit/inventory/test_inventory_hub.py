@@ -111,6 +111,19 @@ def test_a_secret_that_is_none_of_argo_cd_is_named() -> None:
         from_hub(argocd(), empty, lambda dummy: LOGINS, HUB)
 
 
+@pytest.mark.parametrize(
+    "server", [f"https://me:{SECRET}@far.example.com", f"https://me:{SECRET}/@far.example.com:x"], ids=["a URL", "none"]
+)
+def test_s13_a_login_in_the_server_of_a_hub_is_not_shown(server: str) -> None:
+    data = {"server": base64.b64encode(server.encode()).decode()}
+    listed = read_listed(argocd(), {"metadata": {"name": "x"}, "data": data})
+    assert listed is not None
+    assert SECRET not in listed.name
+    with pytest.raises(ParameterError, match="Secret argocd/x") as failed:
+        from_hub(argocd(), [listed], lambda dummy: LOGINS, HUB)
+    assert SECRET not in failed.value.message
+
+
 def test_a_login_is_found_by_the_name_of_its_context() -> None:
     source = ocm(login_context="admin@{name}")
     logins = contexts("fleet.yaml", kubeconfig({"paris": PARIS, "tokyo": TOKYO}, prefix="admin@"))

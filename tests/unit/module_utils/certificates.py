@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import datetime
+import ipaddress
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -37,3 +38,28 @@ def certificate(end: datetime.date) -> bytes:
 def bundle(*ends: datetime.date) -> str:
     """A caBundle as the API server returns it."""
     return base64.b64encode(b"".join(map(certificate, ends))).decode()
+
+
+def at_home() -> tuple[bytes, bytes]:
+    """Certificate and key in PEM of somebody at 127.0.0.1, who vouches for himself as server and as client."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"somebody {x509.random_serial_number()}")])
+    key = ec.generate_private_key(ec.SECP256R1())
+    usage = {"digital_signature": True, "key_cert_sign": True, "crl_sign": True}
+    others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only")
+    now = datetime.datetime.now(datetime.UTC)
+    built = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.KeyUsage(**usage, **dict.fromkeys(others, False), decipher_only=False), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))]), False)
+        .sign(key, hashes.SHA256())
+    )
+    form = (serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    return built.public_bytes(serialization.Encoding.PEM), key.private_bytes(*form)

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import datetime
 import json
+import ssl
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._access import Access
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import (
     Connection,
-    auth_headers,
     connection,
     kubeconfig_file,
-    open_pool,
-    read_kubeconfig,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError, ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._kubeconfig import read_kubeconfig
 from unit.module_utils import builders as b
 from unit.module_utils.certificates import certificate
 
@@ -78,13 +78,14 @@ def test_a_login_beside_kubeconfig_is_refused(name: str, kubeconfig: str) -> Non
 
 
 def test_s1_the_named_context_is_used_not_the_current_one(kubeconfig: str) -> None:
-    configuration, dummy = open_pool(connection({"kubeconfig": kubeconfig, "context": "right"}))
-    assert configuration.host == "https://right.example.com"
+    access = Access(connection({"kubeconfig": kubeconfig, "context": "right"}))
+    assert access.server == "https://right.example.com"
+    assert access.headers() == {"Authorization": f"Bearer {SECRET}"}
 
 
 def test_s1_an_unknown_context_is_a_sentence(kubeconfig: str) -> None:
     with pytest.raises(ParameterError, match="no usable context 'gone'"):
-        open_pool(connection({"kubeconfig": kubeconfig, "context": "gone"}))
+        Access(connection({"kubeconfig": kubeconfig, "context": "gone"}))
 
 
 @pytest.mark.parametrize("text", ["a: [", "", "{}", "just text"])
@@ -92,7 +93,7 @@ def test_a_broken_kubeconfig_is_a_sentence(text: str, tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text(text)
     with pytest.raises((ClusterError, ParameterError), match="kubeconfig"):
-        open_pool(connection({"kubeconfig": str(path), "context": "right"}))
+        Access(connection({"kubeconfig": str(path), "context": "right"}))
 
 
 def test_paths_in_a_kubeconfig_start_at_its_folder(
@@ -104,31 +105,24 @@ def test_paths_in_a_kubeconfig_start_at_its_folder(
     Path(kubeconfig).write_text(json.dumps(document))
     monkeypatch.chdir(tmp_path.parent)
     relative = f"{tmp_path.name}/config"
-    configuration, dummy = open_pool(connection({"kubeconfig": relative, "context": "right"}))
-    assert Path(configuration.ssl_ca_cert) == tmp_path / "ca.pem"
+    Access(connection({"kubeconfig": relative, "context": "right"}))
+    (tmp_path / "ca.pem").unlink()
+    with pytest.raises(ClusterError, match=f"certificate authority {tmp_path}/ca.pem cannot be used: .*No such file"):
+        Access(connection({"kubeconfig": relative, "context": "right"}))
 
 
 def test_a_kubeconfig_that_cannot_be_read_is_a_sentence() -> None:
     with pytest.raises(ClusterError, match="Reading kubeconfig /proc/self/mem failed: .*error"):
-        open_pool(connection({"kubeconfig": "/proc/self/mem", "context": "right"}))
+        Access(connection({"kubeconfig": "/proc/self/mem", "context": "right"}))
 
 
 def test_a_kubeconfig_is_parsed_again_only_after_it_changed(kubeconfig: str) -> None:
     first = read_kubeconfig(kubeconfig)
     assert read_kubeconfig(kubeconfig) is first
     Path(kubeconfig).write_text(Path(kubeconfig).read_text().replace("right", "other"))
-    open_pool(connection({"kubeconfig": kubeconfig, "context": "other"}))
+    Access(connection({"kubeconfig": kubeconfig, "context": "other"}))
     with pytest.raises(ParameterError, match="no usable context 'right'"):
-        open_pool(connection({"kubeconfig": kubeconfig, "context": "right"}))
-
-
-@pytest.mark.parametrize("key", ["BearerToken", "authorization"])
-def test_every_supported_library_logs_in(kubeconfig: str, key: str) -> None:
-    """The key is one until kubernetes 35, and another since 36."""
-    conn = connection({"kubeconfig": kubeconfig, "context": "right"})
-    configuration, dummy = open_pool(conn)
-    configuration.api_key = {key: f"Bearer {SECRET}"}
-    assert auth_headers(configuration, conn) == {"Authorization": f"Bearer {SECRET}"}
+        Access(connection({"kubeconfig": kubeconfig, "context": "right"}))
 
 
 def test_s13_nothing_secret_in_repr() -> None:
@@ -149,7 +143,10 @@ def test_label(given: b.Json, expected: str) -> None:
 def test_s13_tls_verification_is_off_only_when_asked_for(value: bool | None, verifies: bool) -> None:
     found = connection({"host": HOST, "validate_certs": value})
     assert found.validate_certs is verifies
-    assert open_pool(found)[0].verify_ssl is verifies
+    access = Access(found)
+    context = access.pool.connection_pool_kw["ssl_context"]
+    assert (access.verifies_tls, context.check_hostname) == (verifies, verifies)
+    assert context.verify_mode == (ssl.CERT_REQUIRED if verifies else ssl.CERT_NONE)
 
 
 @pytest.mark.parametrize(
@@ -164,7 +161,7 @@ def test_s13_tls_verification_is_off_only_when_asked_for(value: bool | None, ver
 )
 def test_login_headers(params: b.Json, expected: dict[str, str]) -> None:
     conn = connection({"host": HOST, **params})
-    headers = auth_headers(open_pool(conn)[0], conn)
+    headers = Access(conn).headers()
     assert {key.title(): value for key, value in headers.items()} == {
         key.title(): value for key, value in expected.items()
     }

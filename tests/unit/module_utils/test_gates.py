@@ -6,16 +6,23 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import json
+import socket
 import threading
+import time
 import typing as t
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, UnansweredError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ParameterError,
+    ProbeError,
+    UnansweredError,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.client._http import fetch, shown, usable
 from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _asking, _gates
@@ -261,6 +268,92 @@ def test_a_batch_that_does_not_stay_ready(api: FakeApi, change: Callable[[b.Json
 
 def test_a_batch_that_stays_ready(api: FakeApi) -> None:
     assert not restart(api, soak=1).get("failed")
+
+
+@contextlib.contextmanager
+def dribbling(first: bytes) -> Iterator[str]:
+    """A server that begins an answer and sends a byte each tenth of a second for ever."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        over = threading.Event()
+
+        def serve() -> None:
+            with contextlib.suppress(OSError), server.accept()[0] as connection:
+                connection.recv(65536)
+                connection.sendall(first)
+                while not over.wait(0.1):
+                    connection.sendall(b"x")
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/slow?token=s3cr3t"
+        over.set()
+
+
+STATUS = b"HTTP/1.1 200 OK\r\n"
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(STATUS + b"Content-Length: 1000000\r\n\r\n", id="body"),
+        pytest.param(STATUS + b"Content-Type: text/event-stream\r\n\r\n", id="endless"),
+        pytest.param(STATUS + b"X-Long: ", id="header"),
+        pytest.param(b"HTTP/1.", id="status line"),
+    ],
+)
+def test_the_timeout_is_that_of_the_whole_answer(first: bytes) -> None:
+    with dribbling(first) as url:
+        began = time.monotonic()
+        with pytest.raises(ProbeError, match=r"/slow does not answer within 0\.5 s\.$"):
+            fetch(url, timeout=0.5)
+        assert time.monotonic() - began < 3
+
+
+def test_where_the_status_is_enough_no_body_is_waited_for() -> None:
+    with dribbling(STATUS + b"Content-Type: text/event-stream\r\n\r\n") as url:
+        assert _asking.http({**GATE, "url": url}) == []
+
+
+GATE = {"timeout": 5, "ca_path": None, "status": [200], "username": None, "password": None}
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ({"login": "me:pass@"}, "me:pass"),
+        ({"login": "me:p%40s%2Fs@"}, "me:p@s/s"),
+        ({"login": "m%C3%A9:%C3%BC@"}, "mé:ü"),
+        ({"username": "me", "password": "p%40ss"}, "me:p%40ss"),
+    ],
+)
+def test_a_login_is_sent_as_it_is_meant(given: b.Json, sent: str) -> None:
+    seen: list[t.Any] = []
+    options = {**GATE, **given}
+    with serving((200, {}), seen=seen) as url:
+        assert _asking.http({**options, "url": url.replace("//", "//" + options.pop("login", ""))}) == []
+    headers = {name.lower(): value for name, value in seen[0][1].items()}
+    assert headers["authorization"] == "Basic " + base64.b64encode(sent.encode()).decode()
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"username": "me"}, "username and password belong together"),
+        ({"password": "x"}, "username and password belong together"),
+        ({"url": "http://me:x@a", "username": "me", "password": "x"}, "there are two logins"),
+    ],
+)
+def test_half_a_login_or_two_are_refused(options: b.Json, said: str) -> None:
+    with pytest.raises(ParameterError, match=said):
+        check(params(TOOL, namespaces=["shop"], gates={"http": [{"url": "http://a", **options}]}))
+
+
+def test_a_proxy_of_the_environment_that_is_no_url_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("http_proxy", "http://me:s3cr3t/x@proxy:3128")
+    with pytest.raises(ProbeError, match="http://example.com/ cannot be asked") as failed:
+        fetch("http://example.com/", timeout=5)
+    assert "s3cr3t" not in failed.value.message
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import TRIES
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ForbiddenError, ProofError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, REV
 from ansible_collections.meshops.istio.plugins.module_utils.tools._prove import (
@@ -78,7 +79,9 @@ def test_an_image_variant_is_no_other_version() -> None:
     ("answer", "said"),
     [
         pytest.param(
-            failure(500, "connection refused"), "is rejected: .*connection refused", id="S3: the webhook refuses"
+            failure(500, "failed calling webhook: connection refused"),
+            "is rejected: .*connection refused",
+            id="S3: the webhook refuses",
         ),
         pytest.param(Answer(b.pod(revision=None)), "without a proxy", id="S3: not injected"),
         pytest.param(Answer(b.pod(revision=b.OLD)), "injected by revision 1-30-3", id="S3: another revision"),
@@ -144,7 +147,7 @@ def waiting(api: FakeApi, said: list[str], seconds: int = 3) -> t.Any:
 
 
 def test_waiting_ends_when_it_is_proven(api: FakeApi) -> None:
-    api.script("POST", PROBE, failure(500, "starting"), failure(500, "starting"))
+    api.script("POST", PROBE, *[failure(500, "failed calling webhook: starting")] * 2)
     said: list[str] = []
     assert waiting(api, said).revisions[b.NEW].rolled_out
     assert len(said) == 1
@@ -152,7 +155,7 @@ def test_waiting_ends_when_it_is_proven(api: FakeApi) -> None:
 
 
 def test_waiting_survives_an_api_server_that_is_away(api: FakeApi) -> None:
-    api.script("GET", "/api/v1/services", failure(500, "etcd has no leader"))
+    api.script("GET", "/api/v1/services", *[failure(500, "etcd has no leader")] * TRIES)
     said: list[str] = []
     waiting(api, said)
     assert "etcd has no leader" in said[0]

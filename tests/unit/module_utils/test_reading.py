@@ -144,7 +144,7 @@ def test_surroundings_that_may_not_be_read_are_named() -> None:
 
 def test_a_cluster_that_does_not_answer_is_asked_for_one_thing() -> None:
     with FakeApi(*CLUSTER) as api:
-        api.script("GET", "/version", failure(500, "not now"))
+        api.script("GET", "/version", failure(400, "not now"))
         with pytest.raises(ApiError, match="not now"):
             fetch_snapshot(api.client(), b.SYSTEM, pods=True, surroundings=True)
         assert [seen.path for seen in api.seen] == ["/version"]

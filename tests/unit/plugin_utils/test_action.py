@@ -40,7 +40,9 @@ def nothing(dummy: Run) -> Outcome:
     return Outcome()
 
 
-def action(core: Core = nothing, *, connection: str = "local", become: bool = False, **task: t.Any) -> ToolAction:
+def action(
+    core: Core = nothing, *, connection: str = "local", become: bool = False, spec: ArgumentSpec = SPEC, **task: t.Any
+) -> ToolAction:
     """The action plugin of a tool with some core, for a real task object."""
     arguments = task.pop("args", {"host": HOST})
     loaded = Task.load({"name": "x", "debug": {}, **task}, loader=DataLoader())
@@ -48,7 +50,7 @@ def action(core: Core = nothing, *, connection: str = "local", become: bool = Fa
     context = PlayContext()
     context._become = become
     loader = DataLoader()
-    found = type("Probe", (ToolAction,), {"TOOL": Tool("probe", SPEC, core)})
+    found = type("Probe", (ToolAction,), {"TOOL": Tool("probe", spec, core)})
     plugin: ToolAction = found(
         task=loaded,
         connection=connection_loader.get(connection, context),

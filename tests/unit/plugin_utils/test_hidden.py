@@ -1,0 +1,144 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""S13: a secret in any option of any module is in nothing that is shown: each option, with each place of output."""
+
+from __future__ import annotations
+
+import base64
+import importlib
+import json
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from ansible.errors import AnsibleActionFail
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.testing import patch_module_args
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import AUTH_SPEC, Spec
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.tools._module import run_module
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.plugin_utils import _action
+from unit.module_utils import builders as b
+from unit.plugin_utils.test_action import action
+
+PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
+TOOLS: dict[str, Tool] = {
+    path.stem: importlib.import_module(
+        f"ansible_collections.meshops.istio.plugins.module_utils.tools._tool_{path.stem}"
+    ).TOOL
+    for path in sorted((PLUGINS / "modules").glob("*.py"))
+    if path.stem != "__init__"
+}
+PASSWORD, TOKEN = "s3cr3t/p@ss", "t0ken-of-a-query"
+#: The forms in which programs write them.
+FORMS = ("s3cr3t/p@ss", "s3cr3t%2Fp%40ss", "s3cr3t%2fp%40ss", "s3cr3t/p%40ss", TOKEN)
+URL = f"https://me:s3cr3t%2Fp%40ss@example.com/x?token={TOKEN}&env=prod"
+ENCODED = base64.b64encode(f"me:{PASSWORD}".encode()).decode()
+HOST = {"host": "http://127.0.0.1:1"}
+
+
+def options(spec: Spec, given: t.Any = None) -> Iterator[tuple[str, b.Json]]:
+    """Each option that may hold a text, by its path, and arguments in which it holds a secret."""
+    for name, option in spec.items():
+        kind, elements = option.get("type", "str"), option.get("elements")
+        inner = option.get("options")
+        if inner:
+            for path, value in options(inner):
+                yield f"{name}.{path}", {name: [value] if kind == "list" else value}
+        elif option.get("no_log"):
+            yield name, {name: PASSWORD}
+        elif kind in ("str", "path", "raw", "dict", "list") and elements != "int":
+            # a mapping is the user's own, such as values of a chart
+            value: t.Any = {"deep": {"url": URL, "accessToken": PASSWORD}} if kind == "dict" else URL
+            yield name, {name: [value] if kind == "list" else value}
+
+
+CASES = [
+    pytest.param(tool, arguments, id=f"{name}-{path}")
+    for name, tool in TOOLS.items()
+    # what all modules share is shown alike by all
+    for path, arguments in options({**(AUTH_SPEC if name == "istio_info" else {}), **tool.spec.options})
+]
+
+
+def leaks(shown: str) -> list[str]:
+    """The secrets in what is shown, as the base64 of a header too."""
+    return [form for form in (*FORMS, ENCODED) if form in shown]
+
+
+def everywhere(run: Run) -> Outcome:
+    """A core that says all that it was given wherever it can."""
+    said = str(dict(run.params))
+    said += f" and {ENCODED} as sent" if URL in said else ""
+    run.progress(said)
+    diff = {"given": dict(run.params)}
+    return Outcome([said], diff, diff, {"deep": [{"x": said}]}, [said], failed=said)
+
+
+def refuses(run: Run) -> Outcome:
+    """A core that says it in an error."""
+    raise SafetyError(f"Not with {dict(run.params)}.", {"params": dict(run.params)})
+
+
+def test_there_is_something_to_hide() -> None:
+    paths = {case.id for case in CASES}
+    assert {"rollout_restart-gates.http.url", "rollout_restart-gates.prometheus.token", "istio_revision-values"} < paths
+    assert {"istio_revision-charts", "istio_info-proxy", "istio_info-host", "istio_info-api_key"} < paths
+
+
+@pytest.mark.parametrize("core", [everywhere, refuses])
+@pytest.mark.parametrize(("tool", "arguments"), CASES)
+def test_a_task_in_the_controller_shows_no_secret(
+    monkeypatch: pytest.MonkeyPatch, tool: Tool, arguments: b.Json, core: t.Any
+) -> None:
+    lines: list[str] = []
+    monkeypatch.setattr(_action.display, "display", lambda text, **dummy: lines.append(text))
+    assert leaks(json.dumps(arguments))
+    plugin = action(core, spec=tool.spec, diff=True, args={**HOST, **arguments})
+    try:
+        shown = json.dumps(plugin.run(task_vars={"inventory_hostname": "a"}))
+    except AnsibleActionFail as exc:
+        # most of them are refused in this form, with what was given
+        shown = str(exc)
+    assert leaks(shown + "".join(lines)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("istio_info", {**HOST, "proxy": URL}),
+        ("istio_info", {**HOST, "api_key": PASSWORD}),
+        ("istio_info", {**HOST, "validate_certs": URL}),
+        ("rollout_restart", {**HOST, "namespaces": ["shop"], "gates": {"http": [URL]}}),
+        ("rollout_restart", {**HOST, "namespaces": ["shop"], "gates": {"http": [{"url": URL}]}}),
+    ],
+)
+def test_a_module_shows_no_secret_and_writes_none_into_the_log_of_its_system(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, name: str, arguments: b.Json
+) -> None:
+    logged: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "log", lambda dummy, msg, log_args=None: logged.append(f"{msg} {log_args}"))
+    tool = Tool(name, TOOLS[name].spec, everywhere)
+    with patch_module_args(arguments), pytest.raises(SystemExit):
+        run_module(tool)
+    said = capsys.readouterr().out
+    # one that refuses its parameters writes no log
+    assert logged or '"failed": true' in said
+    assert leaks(said + "".join(logged)) == []
+
+
+def test_what_is_no_secret_stays() -> None:
+    """A value such as the name of an environment stands in other words too, which others go by."""
+    seen = Outcome(["prod of me at example.com"], values={"tag": "prod"})
+    gates = {"http": [{"url": URL}]}
+    spec = TOOLS["rollout_restart"].spec
+    args = {**HOST, "namespaces": ["prod"], "gates": gates}
+    result = action(lambda dummy: seen, spec=spec, args=args).run(task_vars={})
+    assert (result["actions"], result["tag"]) == (["prod of me at example.com"], "prod")
+    assert result["invocation"]["module_args"]["namespaces"] == ["prod"]
+    assert result["invocation"]["module_args"]["gates"]["http"][0]["url"].startswith("https://********@example.com/x?")
