@@ -44,6 +44,7 @@ SET: dict[str, str] = {
     "istio_rings": "istio_hosts",
     "istio_shown": "",
     "istio_skips": "istio_skip_done",
+    "istio_soak": "istio_ring_soak",
     "istio_spent": "istio_failure_budget",
     "istio_status": "",
     "istio_summary": "",
