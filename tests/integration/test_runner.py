@@ -30,7 +30,14 @@ WAVES = [["shop"], ["orders"], ["catalog"]]
 OTHERS = ["batch", "ingress", "logging", "payments", "reports", "search"]
 #: What a survey of AWX sends where nobody answered; no playbook asks for the soak, but a survey of one's own may.
 UNANSWERED = dict.fromkeys(
-    ("istio_revision", "istio_failure_budget", "istio_break_lock", "istio_namespaces", "istio_ring_soak", "istio_not_after"),
+    (
+        "istio_revision",
+        "istio_failure_budget",
+        "istio_break_lock",
+        "istio_namespaces",
+        "istio_ring_soak",
+        "istio_not_after",
+    ),
     "",
 )
 PRECHECK, ROLLBACK, STATUS = "meshops.istio.precheck", "meshops.istio.rollback", "meshops.istio.status"

@@ -186,7 +186,7 @@ CHECKS = (
     Check("MU021", INFO, "cannot be restarted", "No rollout replaces these pods.",
           "follow the remedy of each", _unrestartable, WARNING),
     Check("MU022", WARNING, "proxy that would not come back", "A restart would take the pod out of the mesh.",
-          "label the namespace again, or restart it on purpose with only=all", _extra, WARNING),
+          "label the namespace again; what is to leave the mesh, by sidecar.istio.io/inject=false", _extra, WARNING),
     Check("MU023", WARNING, "no room in a disruption budget", "Rollouts ignore budgets, so a restart waits for room.",
           "raise the replicas, or allow surge", _no_budget_room),
     Check("MU024", WARNING, "stale proxies of another revision", "They are not part of this upgrade.",

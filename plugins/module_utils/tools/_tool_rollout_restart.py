@@ -134,8 +134,8 @@ def run(run: Run) -> Outcome:
     require_known(snapshot, selection)
     share = plan(snapshot, selection, read_share(params))
     snapshot = share.snapshot
-    refuse_harm(snapshot, selection)
     found = targets(snapshot, selection, params["only"], share)
+    refuse_harm(snapshot, selection, found if params["only"] == "all" else ())
     order = batches(found, pace, snapshot)
     resumed = {
         key: back for key, back in {**resumable(snapshot, found), **share.begun}.items() if key not in share.choices
