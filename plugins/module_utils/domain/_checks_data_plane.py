@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._finding impo
     Goal,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PROXY_IMAGE
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import COMPONENT
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import COMPONENT, Ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import (
     CURRENT,
     EXTRA,
@@ -141,7 +141,7 @@ def _newer_proxies(snapshot: Snapshot, goal: Goal) -> Found:
         for text, count in versions.items():
             version = parse(text)
             if running and version and (version.major, version.minor) > (running.major, running.minor):
-                yield f"revision {revision}", f"{count} proxies run {version}, newer than their istiod ({running})."
+                yield Ref("revision", revision), f"{count} proxies run {version}, newer than their istiod ({running})."
 
 
 def _no_budget_room(snapshot: Snapshot, goal: Goal) -> Found:

@@ -88,6 +88,15 @@ def called_hooks(injector: Injector, namespace_labels: Labels, pod_labels: Label
     ]
 
 
+def overlapping(mesh: Mesh, namespace_labels: Labels) -> list[Injector]:
+    """Return the injectors of several revisions that are called for one pod of a namespace; the last one wins."""
+    for own in ({}, {INJECT: "true"}):
+        callers = [injector for injector in mesh.injectors if called_hooks(injector, namespace_labels, own)]
+        if len({injector.revision for injector in callers}) > 1:
+            return callers
+    return []
+
+
 def _on_pod_creation(hook: Mapping[str, t.Any]) -> bool:
     return any(
         {"CREATE", "*"} & set(rule.get("operations") or ()) and {"pods", "*", "*/*"} & set(rule.get("resources") or ())
