@@ -112,7 +112,10 @@ class CallbackModule(CallbackBase):
         self._process = os.getpid()
         self._folder = Path()
         self._formats: list[str] = []
-        self._began: dict[tuple[str, str], float] = {}
+        #: When the task that a host is at began.
+        self._began: dict[str, float] = {}
+        #: The texts of the plays; the place of a play among them is its key.
+        self._texts: list[t.Any] = []
         self._play: t.Any = None
         self._batch: set[str] = set()
         self._left: set[str] = set()
@@ -142,7 +145,8 @@ class CallbackModule(CallbackBase):
         inventory = play.get_variable_manager()._inventory
         self._play = play
         self._batch = {host.name for host in inventory.get_hosts(play.hosts)}
-        known = any(play._uuid == one.key for one in self._run.plays)
+        key = self._key(play)
+        known = any(key == one.key for one in self._run.plays)
         if not known and about_meshes(play):
             self._announce(play, play.hosts)
         self._write(soon=True)
@@ -150,8 +154,10 @@ class CallbackModule(CallbackBase):
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
         """Note what is being done, and that it sends hosts home: all but those that core says skip it."""
         if task.action in META:
-            if task.args.get("_raw_params") == "end_host" and task._uuid not in self._sending:
-                self._sending.add(task._uuid)
+            # awx_display of ansible-runner appends counters to what repeats
+            key = str(task._uuid).partition("_")[0]
+            if task.args.get("_raw_params") == "end_host" and key not in self._sending:
+                self._sending.add(key)
                 self._left |= self._batch
             return
         self._run.during = task.get_name()
@@ -161,7 +167,7 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
         """Note when a task begins on a host."""
-        self._began[host.name, task._uuid] = time.time()
+        self._began[host.name] = time.time()
         if action_of(task) in CHANGING and not self._is_dry(task):
             self._run.at_work.add(host.name)
 
@@ -247,19 +253,27 @@ class CallbackModule(CallbackBase):
         for host in hosts:
             rings = [name.removeprefix(RING) for group in host.get_groups() if (name := group.name).startswith(RING)]
             self._run.rings[host.name] = min((int(one) for one in rings if one.isdecimal()), default=None)
-        self._run.announce(Play(play._uuid, tuple(host.name for host in hosts)))
+        self._run.announce(Play(self._key(play), tuple(host.name for host in hosts)))
+
+    def _key(self, play: t.Any) -> str:
+        """Return which play of the run this is: each batch has a copy of it, and other callbacks change their UUIDs."""
+        text = play.get_ds()
+        place = next((place for place, known in enumerate(self._texts) if known is text), len(self._texts))
+        if place == len(self._texts):
+            self._texts.append(text)
+        return str(place)
 
     def _end_batch(self) -> None:
         play, self._play = self._play, None
         if play is not None:
             alive = play.get_variable_manager().get_vars(play=play)["ansible_play_hosts"]
-            self._run.batch_ended(play._uuid, self._batch, alive, self._left)
+            self._run.batch_ended(self._key(play), self._batch, alive, self._left)
         self._batch, self._left, self._sending = set(), set(), set()
 
     def _take(self, result: t.Any, outcome: str) -> None:
         task, host, now = result.task, result.host.name, time.time()
         action = action_of(task)
-        began = self._began.pop((host, task._uuid), now)
+        began = self._began.pop(host, now)
         if outcome in ("failed", "unreachable"):
             self._left.discard(host)
         if action and self._play is not None and host not in self._run.clusters:

@@ -11,11 +11,12 @@ version_added: 1.0.0
 author: Meshops maintainers (@meshops)
 short_description: Read the variables of the playbooks in their types
 description:
-  - An inventory has types. Surveys of AWX and C(-e name=value) send texts, and an empty text for what nobody answered.
-  - This returns all variables of the playbooks that are more than texts in the types that the roles take.
+  - An inventory has types. C(-e name=value) sends texts, and an empty text for what nobody answered. A survey of
+    AWX sends texts of which ansible-core 2.19 and newer makes numbers, dates, V(true), V(false) and nothing.
+  - This returns all variables that the playbooks read, in the types that the roles take.
   - A number, V(true) and V(false) may be texts. A list may be a text with commas or line breaks between its parts, and
     the list of lists C(istio_waves) a text with a line for each. Any list or mapping may be a text in YAML or JSON.
-  - An empty text is not given, and stands for the default.
+  - An empty text, and nothing at all, is not given, and stands for the default.
 options:
   _terms:
     description:
@@ -62,6 +63,7 @@ from ansible.plugins.lookup import LookupBase
 from ansible_collections.meshops.istio.plugins.module_utils.domain._cluster_options import ASKED, cluster_options
 from ansible_collections.meshops.istio.plugins.module_utils.domain._given import (
     FINALIZE_BY_DEFAULT,
+    TEXTS,
     VARIABLES,
     all_given,
     one_given,
@@ -81,7 +83,7 @@ class LookupModule(LookupBase):
             return {name: self._templar.template(known[name]) for name in names if name in known}
 
         if not terms:
-            return [all_given(read((*VARIABLES, FINALIZE_BY_DEFAULT)))]
+            return [all_given(read((*VARIABLES, *TEXTS, FINALIZE_BY_DEFAULT)))]
         return [
             cluster_options(read(ASKED))
             if term == CLUSTER_OPTIONS
@@ -91,8 +93,8 @@ class LookupModule(LookupBase):
 
 
 def _known(name: str) -> str:
-    if name not in VARIABLES:
+    if name not in VARIABLES and name not in TEXTS:
         raise AnsibleError(
-            f"There is no variable {name} with a type; give {CLUSTER_OPTIONS} or one of {', '.join(VARIABLES)}."
+            f"There is no variable {name} to read; give {CLUSTER_OPTIONS} or one of {', '.join((*VARIABLES, *TEXTS))}."
         )
     return name

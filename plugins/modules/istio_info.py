@@ -151,11 +151,11 @@ undo:
     run_id:
       description: The run that would be undone. Null if no run has changed the cluster.
       type: str
-      sample: 3f9a1c22d0
+      sample: r3f9a1c22d
     summary:
       description: The same in one line.
       type: str
-      sample: "a rollback would undo run 3f9a1c22d0: 1 namespace, 1 tag"
+      sample: "a rollback would undo run r3f9a1c22d: 1 namespace, 1 tag"
     namespaces:
       description: Namespaces that would go back, with their injection labels before and after the run.
       type: list
@@ -195,7 +195,7 @@ undo:
       description: All runs that anything in the cluster remembers, with the number of objects.
       type: dict
       sample:
-        3f9a1c22d0: 2
+        r3f9a1c22d: 2
 operator_tags:
   description: Tags that an operator keeps, with the operator. They are moved there and not by this collection.
   returned: success

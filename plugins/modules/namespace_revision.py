@@ -178,7 +178,7 @@ left:
     why:
       description: Why it stays.
       type: str
-      sample: "it was changed since: run 3f9a1c22d0 left istio.io/rev=1-31-0, now it has istio.io/rev=prod"
+      sample: "it was changed since: run r3f9a1c22d left istio.io/rev=1-31-0, now it has istio.io/rev=prod"
     failed:
       description: Whether it should have gone back and could not. False if somebody changed it since.
       type: bool

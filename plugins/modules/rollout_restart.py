@@ -311,7 +311,9 @@ attributes:
       restarts.
 notes:
   - Nothing is restarted if a new pod would be rejected, or would lose its proxy because its namespace names a
-    revision or tag that does not exist.
+    revision or tag that does not exist, or C(istio-injection=enabled) while no default is active.
+  - With O(only=all) nothing is restarted either if a pod would lose its proxy for any other reason, but that its
+    namespace has C(istio-injection=disabled) or it has C(sidecar.istio.io/inject=false) itself.
   - Nothing is restarted either if the revision that the pods would get is not proven. Its Deployment C(istiod) must
     be rolled out, its webhook must have a C(caBundle), and a pod created as a server-side dry run must come back with
     the expected image.

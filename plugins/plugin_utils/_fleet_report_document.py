@@ -78,7 +78,7 @@ def headline(run: Run, counts: dict[str, int]) -> str:
     told = ", ".join(f"{counts[state]} {COUNTED[state]}" for state in COUNTED if counts.get(state))
     text = f"{total} clusters: {told}." if total != 1 else f"1 cluster: {told.removeprefix('1 ')}."
     if run.state == RUNNING:
-        return f"The run has not told its end: it is at work, or it was killed. {text}"
+        return f"At work when this was written. What came later is not known: it goes on, or it was killed. {text}"
     if run.state == INTERRUPTED:
         return f"Interrupted by {run.signal} during {run.during or 'its start'}. {text}"
     if run.state == ABORTED:

@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import read_ref
 from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_values import (
     ROWS,
     Json,
@@ -276,7 +277,7 @@ def _failure(event: Event) -> Json:
 
 def _namespaces(workloads: list[str]) -> list[str]:
     """Return the namespaces of workloads such as Deployment shop/cart."""
-    return list(dict.fromkeys(one.partition(" ")[2].partition("/")[0] for one in workloads))
+    return list(dict.fromkeys(read_ref(one).namespace for one in workloads))
 
 
 def _wave(event: Event, result: Mapping[str, t.Any], moved: list[str]) -> Json | None:

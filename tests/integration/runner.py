@@ -231,7 +231,8 @@ class Awx:
 
     def _inventory(self, sent: Path, hosts: dict[str, Json]) -> None:
         shared = {"istio_istioctl": self.desk.lab.istioctl_template}
-        found = {"all": {"hosts": list(hosts), "vars": shared}, "_meta": {"hostvars": hosts}}
+        rings = {f"istio_ring_{number}": {"hosts": [name]} for number, name in enumerate(hosts)}
+        found = {**rings, "all": {"hosts": list(hosts), "vars": shared}, "_meta": {"hostvars": hosts}}
         script = f"#! /usr/bin/env python3\n# -*- coding: utf-8 -*-\nprint({json.dumps(found)!r})\n"
         self._write(sent / "inventory" / "hosts", script, mode=0o700)
 

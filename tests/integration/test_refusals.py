@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from integration.meshes import ADMISSION, MERGE
-from integration.objects import REV, injected, labels, pods, until
+from integration.objects import INJECTION, REV, injected, labels, pods, until
 from integration.restarts import (
     COLLECTIONS,
     EARLY,
@@ -189,3 +189,22 @@ def test_a_way_back_that_is_refused_too_is_tried_and_its_problems_are_named(desk
     assert failure["rolled_back"] is False
     assert "exceeded quota: none" in failure["rollback_problems"][0]
     assert [template(cluster, "Deployment", name) for name in "ab"] == before
+
+
+def test_no_pod_is_taken_out_of_the_mesh_whose_default_is_gone(desk: Desk, cluster: Cluster) -> None:
+    """A new pod would be accepted, and would get no proxy, without a word."""
+    place(cluster, workload("Deployment", "kept"))
+    labelled = {"metadata": {"labels": {REV: None, INJECTION: "enabled"}}}
+    before, unchanged = pods(cluster, [PLACE]), template(cluster, "Deployment", "kept")
+    assert {pod.version for pod in before.values()} == {VERSION}
+    desk.tool(cluster, "istio_tag", name="default", state="absent")
+    try:
+        cluster.request("PATCH", f"/api/v1/namespaces/{PLACE}", labelled, content_type=MERGE)
+        result = restart(desk, cluster, only="all")
+    finally:
+        desk.tool(cluster, "istio_tag", name="default", revision=REVISION)
+    assert result["failure"]["kind"] == "SafetyError"
+    assert "would come back without a proxy" in result["msg"]
+    assert "no default tag or injector is active" in result["msg"]
+    assert template(cluster, "Deployment", "kept") == unchanged
+    assert {pod.uid for pod in pods(cluster, [PLACE]).values()} == {pod.uid for pod in before.values()}

@@ -28,7 +28,19 @@ INTAKE, IMAGES = (
 )
 WAVES = [["shop"], ["orders"], ["catalog"]]
 OTHERS = ["batch", "ingress", "logging", "payments", "reports", "search"]
-PRECHECK, STATUS = "meshops.istio.precheck", "meshops.istio.status"
+#: What a survey of AWX sends where nobody answered; no playbook asks for the soak, but a survey of one's own may.
+UNANSWERED = dict.fromkeys(
+    (
+        "istio_revision",
+        "istio_failure_budget",
+        "istio_break_lock",
+        "istio_namespaces",
+        "istio_ring_soak",
+        "istio_not_after",
+    ),
+    "",
+)
+PRECHECK, ROLLBACK, STATUS = "meshops.istio.precheck", "meshops.istio.rollback", "meshops.istio.status"
 RESTART = "Restart what is stale in the wave"
 LOCK_SECONDS = 40
 TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
@@ -71,7 +83,7 @@ def one_kubeconfig(desk: Desk, folder: Path) -> str:
 def canary(awx: Awx, ident: int, **survey: Any) -> Job:
     """An upgrade of the first cluster in three waves; answers of a survey are texts."""
     waves = {"istio_waves": WAVES, "istio_exclude_namespaces": OTHERS}
-    given = {"istio_version": NEW_VERSION, "istio_not_after": "", "istio_batch_timeout": "120", **waves, **survey}
+    given = {**UNANSWERED, "istio_version": NEW_VERSION, "istio_batch_timeout": "120", **waves, **survey}
     return awx.start(ident, CANARY, awx.desk.lab.clusters[:1], **given)
 
 
@@ -129,8 +141,13 @@ def test_a_precheck_hands_its_summary_on(awx: Awx, looked: Job) -> None:
 
 def test_of_a_job_whose_container_is_gone_the_lock_runs_out(awx: Awx) -> None:
     cluster = awx.desk.lab.clusters[0]
-    stuck(awx, 41, "orders/intake", istio_lock_seconds=str(LOCK_SECONDS)).vanish()
+    job = stuck(awx, 41, "orders/intake", istio_lock_seconds=str(LOCK_SECONDS))
+    job.vanish()
     assert record(cluster)["state"] == "running"
+    # nobody is left to write the report, so it says what it knows, and no more
+    told = job.report(job.root / "artifacts" / "41")["run"]
+    assert (told["verdict"], told["ended"]) == ("running", None)
+    assert told["headline"].startswith("At work when this was written. What came later is not known")
     # the next job runs in another container, which cannot see that the processes of this one are gone
     cluster.request("PATCH", LEASE, {"metadata": {"annotations": {PROCESS: ELSEWHERE}}}, content_type=MERGE)
     lease = read(cluster, LEASE)
@@ -188,6 +205,17 @@ def test_the_next_job_comes_to_the_end_and_restarts_nothing_twice(awx: Awx) -> N
     assert (record(cluster)["state"], record(cluster)["job"]) == ("done", "44")
     assert record(cluster)["previous"]["job"] == "43"
     assert done <= upgraded(cluster)
+
+
+def test_a_rollback_of_two_rings_that_nobody_answered_anything_for(awx: Awx) -> None:
+    """The display of ansible-runner gives the play of the second ring another UUID."""
+    job = awx.run(46, ROLLBACK, awx.desk.lab.clusters, arguments=["--check"], **UNANSWERED)
+    assert job.outcome == ("successful", "0"), job.output[-5000:]
+    names = [one.name for one in awx.desk.lab.clusters]
+    assert len(job.of("playbook_on_play_start")) > 3
+    assert job.stats["istio_fleet_run"] == {name: {"state": "dry_run", "phase": "", "message": ""} for name in names}
+    assert {one["host"]: one["state"] for one in job.report()["clusters"]} == dict.fromkeys(names, "dry_run")
+    assert job.report()["run"]["verdict"] == "success"
 
 
 def test_the_status_of_the_fleet_is_handed_on(awx: Awx) -> None:

@@ -19,9 +19,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     DEFAULT,
     DEFAULT_VALIDATOR,
     TAG,
+    Ref,
     labels_of,
     name_of,
     named,
+    read_ref,
 )
 
 #: Components that a revision's uninstall takes along although the whole mesh uses them.
@@ -68,5 +70,6 @@ def read_belonging(kind: str, obj: Mapping[str, t.Any]) -> Belonging | None:
 
 def without_moved(found: Iterable[Belonging], plan: Mapping[str, t.Any] | None) -> list[Belonging]:
     """Return what still belongs to a revision after the steps of a plan; for check mode, where they wrote nothing."""
-    tags, taken = (set((plan or {}).get(key) or ()) for key in ("tags", "taken_over"))
-    return [one for one in found if one.tag not in tags and str(one) not in taken]
+    tags = set((plan or {}).get("tags") or ())
+    taken = set(map(read_ref, (plan or {}).get("taken_over") or ()))
+    return [one for one in found if one.tag not in tags and Ref(one.kind, one.name, one.namespace) not in taken]

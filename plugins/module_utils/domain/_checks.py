@@ -38,15 +38,18 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._finding impo
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._istio_codes import CODE
 from ansible_collections.meshops.istio.plugins.module_utils.domain._istioctl_findings import NOT_ASKED
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT_VALIDATOR, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT_VALIDATOR, Mesh, Ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
+
+#: What a finding about a check itself names.
+CHECK = "check"
 
 
 def _not_made(snapshot: Snapshot, goal: Goal) -> Found:
     made = (check for check in CHECKS if check.severity_at(goal.stage))
     for check in made:
         for need in sorted(set(check.needs) & set(snapshot.around.unread)):
-            yield f"check {check.code}", f"It looks at {need}: {snapshot.around.unread[need]}"
+            yield Ref(CHECK, check.code), f"It looks at {need}: {snapshot.around.unread[need]}"
 
 
 CRASHED = Check(
@@ -108,33 +111,33 @@ CODES = {check.code: check for check in CHECKS}
 OF_ISTIOCTL = "IST and four digits, the codes of istioctl"
 
 
-def _mended(snapshot: Snapshot, goal: Goal, check: Check, place: str, severity: str) -> str:
+def _mended(snapshot: Snapshot, goal: Goal, check: Check, about: Ref | str, severity: str) -> str:
     """What a run is about to install or to remove, perhaps again after it was killed, cannot stop that run."""
     found = snapshot.mesh.revisions.get(goal.revision)
-    installed = [f"Deployment {found.deployment}"] if found and goal.stage == BEFORE else []
+    installed = [Ref("Deployment", found.deployment)] if found and goal.stage == BEFORE else []
     removed = _half_removed(snapshot.mesh, goal.source)
-    called = [f"webhook {i.name}" for i in snapshot.mesh.injectors if i.revision == goal.revision] if installed else []
+    called = [Ref("webhook", i.name) for i in snapshot.mesh.injectors if i.revision == goal.revision]
     # a downgrade in place restarts what is newer than the control plane that it has replaced
-    restarted = [f"revision {goal.revision}"] if goal.strategy == "downgrade" and goal.stage == BEFORE else []
+    restarted = [Ref("revision", goal.revision)] if goal.strategy == "downgrade" and goal.stage == BEFORE else []
     mended = {"MU004": installed, "MU007": installed, "MU011": removed, "MU015": removed, "MU030": restarted}
-    mended["MU019"] = mended["MU047"] = [*called, *removed]
-    return WARNING if place in mended.get(check.code, ()) else severity
+    mended["MU019"] = mended["MU047"] = [*(called if installed else ()), *removed]
+    return WARNING if about in mended.get(check.code, ()) else severity
 
 
-def _severity(snapshot: Snapshot, goal: Goal, check: Check, place: str, severity: str) -> str:
+def _severity(snapshot: Snapshot, goal: Goal, check: Check, about: Ref | str, severity: str) -> str:
     """What a run mends by itself does not stop it; not to know something weighs no more than to know it."""
-    if check is NOT_MADE:
-        return INFO if CODES[place.removeprefix("check ")].severity_at(goal.stage) == INFO else severity
-    return _mended(snapshot, goal, check, place, severity)
+    if check is NOT_MADE and isinstance(about, Ref):
+        return INFO if CODES[about.name].severity_at(goal.stage) == INFO else severity
+    return _mended(snapshot, goal, check, about, severity)
 
 
-def _half_removed(mesh: Mesh, source: str | None) -> list[str]:
+def _half_removed(mesh: Mesh, source: str | None) -> list[Ref]:
     """Return the webhooks of a source that does not run any more; those of tags are not part of it."""
     if source is None or mesh.runs(source):
         return []
-    injectors = [f"webhook {i.name}" for i in mesh.injectors if i.revision == source and not i.tag]
+    injectors = [Ref("webhook", i.name) for i in mesh.injectors if i.revision == source and not i.tag]
     own = [name for name, revision in mesh.validators.items() if revision == source and name != DEFAULT_VALIDATOR]
-    return injectors + [f"validator {name}" for name in own]
+    return injectors + [Ref("validator", name) for name in own]
 
 
 def require_known(codes: Iterable[str]) -> None:
@@ -157,7 +160,7 @@ def _made(check: Check, severity: str, snapshot: Snapshot, goal: Goal) -> list[F
     except Exception as exc:  # noqa: BLE001 - an object that nobody thought of must not hide all other findings
         where = traceback.extract_tb(exc.__traceback__)[-1]
         text = f"{type(exc).__name__}: {exc} (in {where.name}, line {where.lineno})."
-        return [CRASHED.found(f"check {check.code}", text, CRASHED.severity)]
+        return [CRASHED.found(Ref(CHECK, check.code), text, CRASHED.severity)]
 
 
 def findings(snapshot: Snapshot, goal: Goal) -> list[Finding]:

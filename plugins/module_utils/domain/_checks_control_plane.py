@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import ERROR, WARNING, Check, Found, Goal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import HELM, ISTIOCTL, NOBODY, Manager
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import (
     hop_problem,
@@ -48,7 +49,7 @@ def _unready(snapshot: Snapshot, goal: Goal) -> Found:
         if found.deployment and not found.rolled_out:
             ready = f"{found.ready} of {found.replicas} replicas are ready, or an older generation still serves"
             yield (
-                f"Deployment {found.deployment}",
+                Ref("Deployment", found.deployment),
                 f"Revision {found.name} ({found.version}) is not rolled out: {ready}.",
             )
 
@@ -75,7 +76,7 @@ def _half_swapped(snapshot: Snapshot, goal: Goal) -> Found:
         swapped = found.config is not None and found.config.tag == found.version
         if found.deployment and found.config and found.ready and not found.rolled_out and swapped:
             yield (
-                f"Deployment {found.deployment}",
+                Ref("Deployment", found.deployment),
                 f"Its newest pods are not ready, but new pods of revision {found.name} already get the proxy image tag "
                 f"{found.config.tag}: the old istiod reads the new injector configuration.",
             )

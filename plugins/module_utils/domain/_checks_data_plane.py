@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._finding impo
     Goal,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PROXY_IMAGE
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import COMPONENT
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import COMPONENT, Ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import (
     CURRENT,
     EXTRA,
@@ -141,7 +141,7 @@ def _newer_proxies(snapshot: Snapshot, goal: Goal) -> Found:
         for text, count in versions.items():
             version = parse(text)
             if running and version and (version.major, version.minor) > (running.major, running.minor):
-                yield f"revision {revision}", f"{count} proxies run {version}, newer than their istiod ({running})."
+                yield Ref("revision", revision), f"{count} proxies run {version}, newer than their istiod ({running})."
 
 
 def _no_budget_room(snapshot: Snapshot, goal: Goal) -> Found:
@@ -186,7 +186,7 @@ CHECKS = (
     Check("MU021", INFO, "cannot be restarted", "No rollout replaces these pods.",
           "follow the remedy of each", _unrestartable, WARNING),
     Check("MU022", WARNING, "proxy that would not come back", "A restart would take the pod out of the mesh.",
-          "label the namespace again, or restart it on purpose with only=all", _extra, WARNING),
+          "label the namespace again; what is to leave the mesh, by sidecar.istio.io/inject=false", _extra, WARNING),
     Check("MU023", WARNING, "no room in a disruption budget", "Rollouts ignore budgets, so a restart waits for room.",
           "raise the replicas, or allow surge", _no_budget_room),
     Check("MU024", WARNING, "stale proxies of another revision", "They are not part of this upgrade.",

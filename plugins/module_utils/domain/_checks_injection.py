@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._default import default_problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import ERROR, WARNING, Check, Found, Goal
-from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import called_hooks, dangling_name
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECT, INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import dangling_name, overlapping
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV, Ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 
 DATAPLANE_MODE = "istio.io/dataplane-mode"
@@ -24,12 +24,12 @@ def _dangling(snapshot: Snapshot, goal: Goal) -> Found:
 def _orphans(snapshot: Snapshot, goal: Goal) -> Found:
     for injector in snapshot.mesh.orphans():
         service = "/".join(injector.service or ())
-        yield f"webhook {injector.name}", f"It calls Service {service}, which does not exist."
+        yield Ref("webhook", injector.name), f"It calls Service {service}, which does not exist."
 
 
 def _orphan_validators(snapshot: Snapshot, goal: Goal) -> Found:
     for name, service in snapshot.mesh.orphan_validators.items():
-        yield f"validator {name}", f"It calls Service {service}, which does not exist."
+        yield Ref("validator", name), f"It calls Service {service}, which does not exist."
 
 
 def _default_split(snapshot: Snapshot, goal: Goal) -> Found:
@@ -52,12 +52,10 @@ def _rejected(snapshot: Snapshot, goal: Goal) -> Found:
 
 def _overlapping(snapshot: Snapshot, goal: Goal) -> Found:
     for namespace in snapshot.namespaces.values():
-        for own in ({}, {INJECT: "true"}):
-            callers = [i for i in snapshot.mesh.injectors if called_hooks(i, namespace.labels, own)]
-            if len({injector.revision for injector in callers}) > 1:
-                names = ", ".join(f"{i.name} (revision {i.revision})" for i in callers)
-                yield f"namespace {namespace.name}", f"Several injectors match its pods, the last one wins: {names}."
-                break
+        callers = overlapping(snapshot.mesh, namespace.labels)
+        if callers:
+            names = ", ".join(f"{i.name} (revision {i.revision})" for i in callers)
+            yield Ref("namespace", namespace.name), f"Several injectors match its pods, the last one wins: {names}."
 
 
 def _several_labels(snapshot: Snapshot, goal: Goal) -> Found:
@@ -69,7 +67,7 @@ def _several_labels(snapshot: Snapshot, goal: Goal) -> Found:
         if len(asked) > 1:
             got = snapshot.verdict(namespace.name).revision
             wins = f"its pods get revision {got}" if got else "its pods get no sidecar"
-            yield f"namespace {namespace.name}", f"It has {' and '.join(asked)}: {wins}."
+            yield Ref("namespace", namespace.name), f"It has {' and '.join(asked)}: {wins}."
 
 
 def _unreadable(snapshot: Snapshot, goal: Goal) -> Found:

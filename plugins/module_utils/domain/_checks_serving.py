@@ -9,7 +9,7 @@ import collections
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._certificates import last_day
 from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import ERROR, WARNING, Check, Found, Goal
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Injector
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Injector, Ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 
 
@@ -27,7 +27,7 @@ def _silent(snapshot: Snapshot, goal: Goal) -> Found:
         namespace, name = injector.service or ("", "")
         # slices are read in Istio's own namespace only
         if namespace == snapshot.mesh.namespace and not ready[namespace, name]:
-            yield f"webhook {injector.name}", f"It calls Service {namespace}/{name}, which has no ready endpoint."
+            yield Ref("webhook", injector.name), f"It calls Service {namespace}/{name}, which has no ready endpoint."
 
 
 def _untrusted(snapshot: Snapshot, goal: Goal) -> Found:
@@ -37,9 +37,9 @@ def _untrusted(snapshot: Snapshot, goal: Goal) -> Found:
         days = (last_day(hook.get("clientConfig", {}).get("caBundle") or "") for hook in injector.webhooks)
         ended = min((day for day in days if day and goal.today and day < goal.today), default=None)
         if not injector.has_ca_bundle:
-            yield f"webhook {injector.name}", "Its caBundle is empty: istiod has not filled in its certificate."
+            yield Ref("webhook", injector.name), "Its caBundle is empty: istiod has not filled in its certificate."
         elif ended:
-            yield f"webhook {injector.name}", f"The certificates of its caBundle have ended on {ended}."
+            yield Ref("webhook", injector.name), f"The certificates of its caBundle have ended on {ended}."
 
 
 def _scaling(snapshot: Snapshot, goal: Goal) -> Found:

@@ -89,9 +89,15 @@ def cluster_options(variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 
 def _first(options: Mapping[str, tuple[str, ...]], variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    found = {option: [variables.get(name) for name in names] for option, names in options.items()}
+    found = {option: [_read(name, variables) for name in names] for option, names in options.items()}
     given = {option: [value for value in values if value not in (None, "")] for option, values in found.items()}
     return {option: values[0] for option, values in given.items() if values}
+
+
+def _read(name: str, variables: Mapping[str, t.Any]) -> t.Any:
+    """Return a text of ours as a text, whatever YAML made of it; the modules read the rest."""
+    value = variables.get(name)
+    return value if name in VARIABLES or not name.startswith("istio_") else one_given(name, variables)
 
 
 def wanted(variables: Mapping[str, t.Any]) -> str:
@@ -110,7 +116,4 @@ def wanted(variables: Mapping[str, t.Any]) -> str:
 
 
 def _typed(name: str, variables: Mapping[str, t.Any]) -> t.Any:
-    if name in VARIABLES:
-        return one_given(name, variables)
-    value = variables.get(name)
-    return "" if value is None else str(value).strip()
+    return one_given(name, variables)

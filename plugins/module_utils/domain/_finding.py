@@ -10,10 +10,12 @@ import datetime
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version
 
-Found = Iterator[tuple[str, str]]
+#: Objects on which anything is decided later are no texts.
+Found = Iterator[tuple[Ref | str, str]]
 ERROR, WARNING, INFO = "error", "warning", "info"
 SEVERITIES = (ERROR, WARNING, INFO)
 WAIVED = "waived"
@@ -65,9 +67,12 @@ class Check:
         """URL of its section in the documentation."""
         return f"{DOCS}#{self.code.lower()}"
 
-    def found(self, place: str, message: str, severity: str) -> Finding:
+    def found(self, place: Ref | str, message: str, severity: str) -> Finding:
         """Return what it found at one object."""
-        return Finding(self.code, severity, self.title, place, message, self.why, self.remedy, self.docs)
+        about = place if isinstance(place, Ref) else None
+        return Finding(
+            self.code, severity, self.title, str(place), message, self.why, self.remedy, self.docs, about=about
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,6 +89,8 @@ class Finding:
     docs: str
     #: Reason and last day of the waiver that holds for it.
     waived: Mapping[str, str] | None = None
+    #: The object as decisions know it; not part of results.
+    about: Ref | None = dataclasses.field(default=None, compare=False)
 
     @property
     def weight(self) -> str:
@@ -92,7 +99,9 @@ class Finding:
 
     def as_dict(self) -> dict[str, t.Any]:
         """Return the JSON-ready form that results carry."""
-        return dataclasses.asdict(self)
+        found = dataclasses.asdict(self)
+        del found["about"]
+        return found
 
 
 def about_the_gate(snapshot: Snapshot, goal: Goal) -> Found:

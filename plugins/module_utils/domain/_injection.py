@@ -11,6 +11,7 @@ Source of the policy: istio/istio pkg/kube/inject/inject.go (injectRequired), in
 from __future__ import annotations
 
 import dataclasses
+import enum
 import typing as t
 from collections.abc import Mapping
 
@@ -30,6 +31,29 @@ PROXY_IMAGE_TYPE = "sidecar.istio.io/proxyImageType"
 IMAGE_TYPES = ("distroless", "debug")
 
 
+class Why(enum.Enum):
+    """Why a pod gets a proxy, or none. Decisions are made by this, and never by the sentence beside it."""
+
+    SELECTED = enum.auto()
+    #: The webhook cannot answer, and its failurePolicy is Fail: the API server refuses the pod.
+    REJECTED = enum.auto()
+    #: The webhook cannot answer, and its failurePolicy is Ignore.
+    WEBHOOK_BROKEN = enum.auto()
+    DANGLING_LABEL = enum.auto()
+    NO_ACTIVE_DEFAULT = enum.auto()
+    #: The namespace or the pod says in a label or an annotation that it is to have none.
+    OPTED_OUT = enum.auto()
+    NOT_SELECTED = enum.auto()
+    HOST_NETWORK = enum.auto()
+    SYSTEM_NAMESPACE = enum.auto()
+    #: The settings of the injector leave it out.
+    POLICY = enum.auto()
+
+
+#: A reason with the sentence that says it to people.
+Reason = tuple[Why, str]
+
+
 @dataclasses.dataclass(frozen=True)
 class Verdict:
     """What happens to a pod that is created now.
@@ -38,6 +62,7 @@ class Verdict:
     """
 
     revision: str | None
+    why: Why
     reason: str
     injector: str = ""
     rejected: str = ""
@@ -63,6 +88,15 @@ def called_hooks(injector: Injector, namespace_labels: Labels, pod_labels: Label
     ]
 
 
+def overlapping(mesh: Mesh, namespace_labels: Labels) -> list[Injector]:
+    """Return the injectors of several revisions that are called for one pod of a namespace; the last one wins."""
+    for own in ({}, {INJECT: "true"}):
+        callers = [injector for injector in mesh.injectors if called_hooks(injector, namespace_labels, own)]
+        if len({injector.revision for injector in callers}) > 1:
+            return callers
+    return []
+
+
 def _on_pod_creation(hook: Mapping[str, t.Any]) -> bool:
     return any(
         {"CREATE", "*"} & set(rule.get("operations") or ()) and {"pods", "*", "*/*"} & set(rule.get("resources") or ())
@@ -79,46 +113,47 @@ def _any_selects(selectors: tuple[t.Any, ...], labels: Labels) -> bool:
     )
 
 
-def policy_refusal(config: InjectionConfig, namespace: str, pod: PodShape) -> str:
-    """Return why istiod leaves a pod alone that a webhook sent to it, or an empty string."""
+def policy_refusal(config: InjectionConfig, namespace: str, pod: PodShape) -> Reason | None:
+    """Return why istiod leaves a pod alone that a webhook sent to it, or None."""
     if pod.host_network:
-        return "the pod uses the host network"
+        return Why.HOST_NETWORK, "the pod uses the host network"
     if namespace in IGNORED_NAMESPACES:
-        return f"namespace {namespace} is a system namespace"
+        return Why.SYSTEM_NAMESPACE, f"namespace {namespace} is a system namespace"
     wish = pod.labels.get(INJECT, pod.annotations.get(INJECT, ""))
     if wish == "true":
-        return ""
+        return None
     if wish == "false":
-        return f"the pod says {INJECT}=false"
+        return Why.OPTED_OUT, f"the pod says {INJECT}=false"
     if _any_selects(config.never, pod.labels):
-        return "a neverInjectSelector of the injector matches"
-    if _any_selects(config.always, pod.labels):
-        return ""
-    return "" if config.policy == "enabled" else f"the injector's policy is {config.policy}"
+        return Why.POLICY, "a neverInjectSelector of the injector matches"
+    if config.policy == "enabled" or _any_selects(config.always, pod.labels):
+        return None
+    return Why.POLICY, f"the injector's policy is {config.policy}"
 
 
 def resolve(mesh: Mesh, namespace: str, namespace_labels: Labels, pod: PodShape) -> Verdict:
     """Return what the API server and istiod would do with a pod that is created now in a namespace."""
     labels = {"kubernetes.io/metadata.name": namespace, **namespace_labels}
     answering: list[Injector] = []
-    reason = _why_none(mesh, labels, pod.labels)
+    why, reason = _why_none(mesh, labels, pod.labels)
     for injector in mesh.injectors:
         hooks = called_hooks(injector, labels, pod.labels)
         silence = _cannot_answer(mesh, injector) if hooks else ""
         if silence and any(hook.get("failurePolicy") != "Ignore" for hook in hooks):
-            return Verdict(None, "the pod is rejected", injector.name, silence)
+            return Verdict(None, Why.REJECTED, "the pod is rejected", injector.name, silence)
         if silence:
-            reason = f"{silence}, and its failurePolicy is Ignore"
+            why, reason = Why.WEBHOOK_BROKEN, f"{silence}, and its failurePolicy is Ignore"
         elif hooks:
             answering.append(injector)
     if not answering:
-        return Verdict(None, reason)
+        return Verdict(None, why, reason)
     # the API server calls configurations by name, and a later injection replaces an earlier one
     for last in reversed(answering):
-        reason = policy_refusal(_config(mesh, last.revision), namespace, pod)
-        if not reason:
-            return Verdict(last.revision, _why(last, labels, pod.labels), last.name)
-    return Verdict(None, reason, answering[0].name)
+        refusal = policy_refusal(_config(mesh, last.revision), namespace, pod)
+        if refusal is None:
+            return Verdict(last.revision, Why.SELECTED, _why(last, labels, pod.labels), last.name)
+        why, reason = refusal
+    return Verdict(None, why, reason, answering[0].name)
 
 
 def _config(mesh: Mesh, revision: str) -> InjectionConfig:
@@ -151,17 +186,20 @@ def _why(injector: Injector, namespace: Labels, pod: Labels) -> str:
     return f"{kind} selects it by {INJECT}" if pod.get(INJECT) == "true" else f"{kind} injects namespaces by default"
 
 
-def _why_none(mesh: Mesh, namespace: Labels, pod: Labels) -> str:
+def _why_none(mesh: Mesh, namespace: Labels, pod: Labels) -> Reason:
     if INJECTION in namespace and namespace[INJECTION] != "enabled":
-        return f"the namespace says {INJECTION}={namespace[INJECTION]}, and only 'enabled' injects"
+        return Why.OPTED_OUT, f"the namespace says {INJECTION}={namespace[INJECTION]}, and only 'enabled' injects"
     if pod.get(INJECT) == "false":
-        return f"the pod says {INJECT}=false"
+        return Why.OPTED_OUT, f"the pod says {INJECT}=false"
     if INJECTION in namespace:
-        return f"the namespace says {INJECTION}=enabled, but no default tag or injector is active"
+        return (
+            Why.NO_ACTIVE_DEFAULT,
+            f"the namespace says {INJECTION}=enabled, but no default tag or injector is active",
+        )
     for where, labels in (("namespace", namespace), ("pod", pod)):
         if REV in labels and mesh.injector(labels[REV]) is None:
-            return f"the {where} says {REV}={labels[REV]}, which no injector owns (dangling label)"
-    return "no injector selects it"
+            return Why.DANGLING_LABEL, f"the {where} says {REV}={labels[REV]}, which no injector owns (dangling label)"
+    return Why.NOT_SELECTED, "no injector selects it"
 
 
 def dangling_name(mesh: Mesh, namespace_labels: Labels) -> str | None:

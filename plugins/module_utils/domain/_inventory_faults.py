@@ -11,13 +11,14 @@ import re
 import typing as t
 from collections.abc import Iterator, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._given import (
     FINALIZE,
     PARTS,
     PERCENT,
     VARIABLES,
     WORDS,
-    form,
+    one_given,
     problem,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._given import (
@@ -79,15 +80,17 @@ def _where(names: list[str], count: int) -> str:
 
 def _of_one(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
     names = {*known["text"], *VARIABLES}
-    others = {*known["facts"], *(variables.get(OTHERS) or ())}
+    try:
+        others = {*known["facts"], *one_given(OTHERS, variables)}
+    except ParameterError:
+        # said below, as of each variable
+        others = set(known["facts"])
     for name in sorted(key for key in variables if key.startswith(PREFIX) and key not in others):
         value = variables[name]
         if name not in names:
             yield _unknown(name, names)
-        elif name in VARIABLES:
+        else:
             yield from filter(None, [problem(name, value)])
-        elif value is not None and (isinstance(value, bool) or not isinstance(value, (str, int, float))):
-            yield f"Variable {name} is {value if isinstance(value, bool) else form(value)}; give a text."
 
 
 def _padded(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
@@ -102,7 +105,8 @@ def _padded(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
 def _mistakes(variables: Variables) -> Iterator[str]:
     """What an upgrade cannot do without, and what it cannot do together."""
     version, percent, finalize, by_default = map(variables.get, (VERSION, PERCENT, FINALIZE, BY_DEFAULT))
-    if not RELEASE.fullmatch(str(version or "").strip()):
+    # of what is no text at all it is said already
+    if not problem(VERSION, version) and not RELEASE.fullmatch(str(version or "").strip()):
         yield f"Variable {VERSION} is {version or 'missing'}; give the target version, such as 1.31.0."
     retires = by_default if finalize in (None, "") else finalize
     if str(percent or "") not in ("", "100") and WORDS.get(str(retires).lower()):

@@ -25,8 +25,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._finding impo
     about_the_gate,
     worst_first,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import overlapping
 from ansible_collections.meshops.istio.plugins.module_utils.domain._istio_codes import CODE, TITLES
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import named
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Ref, named, read_ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 
@@ -95,18 +96,19 @@ def _items(document: t.Any) -> Iterator[Mapping[str, t.Any]]:
 def _finding(item: Mapping[str, t.Any], command: str) -> Finding:
     code = str(item["code"])
     kind, dummy, name = str(item.get("origin") or "Cluster").partition(" ")
-    place = f"{_KINDS.get(kind, kind)} {name}".strip()
+    kind = _KINDS.get(kind, kind)
     reference = f" ({item['reference']})" if item.get("reference") else ""
     docs = str(item.get("documentationUrl") or f"{ALL_CODES}{code.lower()}/")
     return Finding(
         code=code,
         severity=_SEVERITIES.get(str(item.get("level")), WARNING),
         title=TITLES.get(code, "found by istioctl"),
-        object=place,
+        object=f"{kind} {name}".strip(),
         message=f"{str(item.get('message') or 'istioctl says no more.').strip()}{reference}",
         why=f"{command} reports it with level {item.get('level') or 'unknown'}.",
         remedy=f"do what {docs} says",
         docs=docs,
+        about=read_ref(f"{kind} {name}"),
     )
 
 
@@ -123,7 +125,7 @@ class Equivalent:
 
 
 def _same_object(theirs: Finding, ours: list[Finding], snapshot: Snapshot) -> list[Finding]:
-    return [one for one in ours if one.object == theirs.object]
+    return [one for one in ours if one.about == theirs.about]
 
 
 def _everywhere(theirs: Finding, ours: list[Finding], snapshot: Snapshot) -> list[Finding]:
@@ -133,9 +135,14 @@ def _everywhere(theirs: Finding, ours: list[Finding], snapshot: Snapshot) -> lis
 def _same_webhook(theirs: Finding, ours: list[Finding], snapshot: Snapshot) -> list[Finding]:
     """IST0139 is a Service that is gone, or webhooks that match the same labels, whether or not anything has them."""
     if _MISSING_SERVICE in theirs.message:
-        return [one for one in ours if one.code == "MU011" and one.object == theirs.object]
-    name = theirs.object.removeprefix("webhook ")
-    return [one for one in ours if one.code == "MU016" and f"{name} (revision" in one.message]
+        return [one for one in ours if one.code == "MU011" and one.about == theirs.about]
+    return [one for one in ours if one.code == "MU016" and theirs.about in _callers(snapshot, one)]
+
+
+def _callers(snapshot: Snapshot, finding: Finding) -> list[Ref]:
+    """Return the webhooks of a namespace that several of them match."""
+    namespace = snapshot.namespaces.get(finding.about.name) if finding.about else None
+    return [Ref("webhook", i.name) for i in overlapping(snapshot.mesh, namespace.labels)] if namespace else []
 
 
 def _same_permission(theirs: Finding, ours: list[Finding], snapshot: Snapshot) -> list[Finding]:

@@ -63,6 +63,25 @@ def named(kind: str, namespace: str, name: str) -> str:
     return f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}"
 
 
+@dataclasses.dataclass(frozen=True)
+class Ref:
+    """An object as decisions know it; its text is for people."""
+
+    kind: str
+    name: str
+    namespace: str = ""
+
+    def __str__(self) -> str:
+        return named(self.kind, self.namespace, self.name)
+
+
+def read_ref(text: str) -> Ref:
+    """Return the object that an option or a result names, such as Deployment shop/cart."""
+    kind, dummy, place = text.strip().partition(" ")
+    namespace, dummy, name = place.strip().rpartition("/")
+    return Ref(kind, name, namespace)
+
+
 def suffix(revision: str) -> str:
     """Return what Istio appends to object names of a revision; nothing for the non-revisioned install."""
     return "" if revision in ("", DEFAULT) else f"-{revision}"

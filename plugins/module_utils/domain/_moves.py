@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     Injector,
     Mesh,
     Revision,
+    read_ref,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import Move, tag_undo, undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot, WorkloadKey
@@ -147,8 +148,8 @@ def planned(snapshot: Snapshot, plan: Mapping[str, t.Any] | None) -> Snapshot:
         return dataclasses.replace(found, labels={**_unlabelled(found), REV: revision}) if revision else found
 
     namespaces = {name: after(found) if name in moved else found for name, found in snapshot.namespaces.items()}
-    asking = set(plan.get("workloads") or ())
-    labels = {key: revision for key, found in snapshot.workloads.items() if str(found) in asking}
+    asking = {(one.namespace, one.kind, one.name) for one in map(read_ref, plan.get("workloads") or ())}
+    labels = {key: revision for key in snapshot.workloads if key in asking}
     return dataclasses.replace(with_labels(snapshot, labels), mesh=mesh, namespaces=namespaces)
 
 

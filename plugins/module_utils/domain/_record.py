@@ -53,8 +53,8 @@ def _as_written(found: Mapping[str, t.Any]) -> Record:
 
 
 def run_id(process: str) -> str:
-    """Return the id of a run: the same on all clusters of one ansible-playbook."""
-    return hashlib.sha256(process.encode()).hexdigest()[:10]
+    """Return the id of a run: the same on all clusters of one ansible-playbook, and no number for YAML."""
+    return f"r{hashlib.sha256(process.encode()).hexdigest()[:9]}"
 
 
 def begun(before: Record | None, run: Mapping[str, t.Any], who: str, process: str, now: str) -> Record:

@@ -52,7 +52,9 @@ def rings(
     """
     empty = sorted(name for name, inside in groups.items() if RING.fullmatch(name) and not inside)
     if empty:
-        raise ParameterError(f"Inventory group {empty[0]} has no cluster; remove it, or give it one.")
+        raise ParameterError(
+            f"Inventory group {empty[0]} has no cluster; remove it, or give it one. In AWX its hosts may be disabled."
+        )
     of = {host: ring_of(host, groups) for host in hosts}
     ordered = sorted(hosts, key=lambda host: _rank(of[host]))
     kept, amount = set(limit), read_amount("istio_serial", str(width))

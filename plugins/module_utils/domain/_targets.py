@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import typing as t
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import Why
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECT
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import EXTRA, RESTARTED_AT, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Plan
@@ -19,6 +21,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads im
     under_way,
     unrestartable,
 )
+
+#: The owner asked for a proxy, by a name that leads nowhere.
+NAMED_AMISS = (Why.DANGLING_LABEL, Why.NO_ACTIVE_DEFAULT)
 
 
 def targets(snapshot: Snapshot, selection: Selection, only: str, share: Plan) -> dict[Workload, int]:
@@ -66,8 +71,11 @@ def require_known(snapshot: Snapshot, selection: Selection) -> None:
     selection.require_names(snapshot.workloads.values())
 
 
-def refuse_harm(snapshot: Snapshot, selection: Selection) -> None:
+def refuse_harm(snapshot: Snapshot, selection: Selection, forced: Container[Workload] = ()) -> None:
     """Refuse restarts that would take workloads down or out of the mesh, before the first one.
+
+    Args:
+        forced: what is restarted although it is not stale, such as pods that would come back without a proxy.
 
     Raises:
         SafetyError: new pods of a namespace would be rejected, or would lose their proxy.
@@ -81,8 +89,21 @@ def refuse_harm(snapshot: Snapshot, selection: Selection) -> None:
                 f"Nothing was restarted: new pods of namespace {pod.namespace} would be rejected "
                 f"({judgement.verdict.rejected})."
             )
-        if judgement.condition == EXTRA and "dangling" in judgement.verdict.reason:
+        why = judgement.verdict.why
+        if judgement.condition != EXTRA or why is Why.OPTED_OUT:
+            continue
+        if why in NAMED_AMISS or workload in forced:
             raise SafetyError(
                 f"Nothing was restarted: pod {pod.namespace}/{pod.name} would come back without a proxy, because "
-                f"{judgement.verdict.reason}. Label the namespace with a revision or tag that exists."
+                f"{judgement.verdict.reason}. {_remedy(why)}"
             )
+
+
+def _remedy(why: Why) -> str:
+    if why is Why.WEBHOOK_BROKEN:
+        return "Bring istiod up first."
+    if why is Why.NO_ACTIVE_DEFAULT:
+        return "Set the default tag, or label the namespace with a revision or tag that exists."
+    if why is Why.DANGLING_LABEL:
+        return "Label the namespace with a revision or tag that exists."
+    return f"Mend that, or give it label {INJECT}=false if it is to leave the mesh."

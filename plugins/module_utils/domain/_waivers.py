@@ -114,7 +114,7 @@ def _unused(found: Sequence[Finding], holding: Iterable[Waiver], stage: str) -> 
     What istioctl finds depends on its version and on whether it could run: its codes are never called unused. Nor is
     any after an upgrade, which mends much of what was waived before.
     """
-    not_made = {one.object.removeprefix("check ") for one in found if one.code in (NOT_MADE.code, CRASHED.code)}
+    not_made = {one.about.name for one in found if one.about and one.code in (NOT_MADE.code, CRASHED.code)}
     return [
         waiver
         for waiver in holding

@@ -141,8 +141,8 @@ def run(run: Run) -> Outcome:
         wanted = dataclasses.replace(wanted, run=undone_run(run)[0])
     share = plan(snapshot, selection, wanted)
     snapshot = share.snapshot
-    refuse_harm(snapshot, selection)
     found = targets(snapshot, selection, params["only"], share)
+    refuse_harm(snapshot, selection, found if params["only"] == "all" else ())
     order = batches(found, pace, snapshot)
     resumed = {
         key: back for key, back in {**resumable(snapshot, found), **share.begun}.items() if key not in share.choices

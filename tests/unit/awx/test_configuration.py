@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from jinja2 import StrictUndefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from unit.awx.described import APPLY, AWX, LISTS
 from unit.playbooks.playing import ROOT
@@ -159,6 +161,18 @@ def test_questions_are_as_awx_takes_them(configuration: Json) -> None:
             else:
                 assert question["type"] == "multiplechoice"
                 assert question["default"] in question["choices"]
+
+
+def test_the_message_for_notifications_is_one_that_awx_takes() -> None:
+    """It renders a message once with a job that has no artifacts, where nothing may be undefined, and in one line."""
+    text = (ROOT / "docs" / "awx.md").read_text(encoding="utf-8")
+    (message,) = re.findall(r"```text\n(\{\{ job\.name .*?)\n```", text, re.DOTALL)
+    assert "\n" not in message
+    made = ImmutableSandboxedEnvironment(undefined=StrictUndefined).from_string(message)
+    job = {"name": "Istio status", "id": 7, "status": "successful", "artifacts": {}}
+    assert made.render(job=job, url="https://awx") == "Istio status #7: successful, https://awx "
+    full = {**job, "artifacts": {"istio_fleet_status": {"lines": ["a", "b"]}}}
+    assert made.render(job=full, url="u").endswith("u a\nb")
 
 
 def test_the_report_is_turned_on_where_awx_looks_for_it() -> None:

@@ -96,9 +96,19 @@ def test_a_job_works_on_its_ring_and_nothing_outside_of_all_rings(graph: Graph, 
     }
 
 
-def test_nodes_of_an_earlier_choice_of_rings_do_not_stay(configuration: Json) -> None:
-    """One without a parent would start at once, without an approval."""
-    assert configuration["controller_workflows"][0]["destroy_current_nodes"] is True
+def test_an_approval_that_waits_stays(configuration: Json) -> None:
+    """AWX denies it when its node goes."""
+    assert configuration["controller_workflows"][0]["destroy_current_nodes"] is False
+
+
+def test_with_other_rings_every_node_still_leads_somewhere_or_nowhere(configurations: dict[str, Json]) -> None:
+    """The module of awx.awx replaces what a node leads to, but leaves it where there is nothing any more."""
+    ends: dict[str, set[tuple[str, ...]]] = {}
+    for one in configurations.values():
+        for node in one["controller_workflows"][0]["workflow_nodes"]:
+            kinds = tuple(kind for kind in EDGES if node["related"][kind])
+            ends.setdefault(node["identifier"], set()).add(kinds)
+    assert {name for name, kinds in ends.items() if len(kinds) > 1} == set()
 
 
 def test_the_survey_answers_every_question_that_a_job_needs(configuration: Json, graph: Graph) -> None:

@@ -58,7 +58,14 @@ def play(hosts: str, *tasks: Json, **more: t.Any) -> Json:
 class Playing:
     """A run of ansible-playbook."""
 
-    def __init__(self, folder: Path, clusters: dict[str, FakeApi], plays: list[Json], *arguments: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        clusters: dict[str, FakeApi],
+        plays: list[Json],
+        *arguments: str,
+        more: dict[str, str] | None = None,
+    ) -> None:
         self.folder = folder / "report"
         rings = {
             f"istio_ring_{number}": {"hosts": {name: {"api": api.url}}}
@@ -77,6 +84,7 @@ class Playing:
             "LC_ALL": "C.UTF-8",
             "ISTIO_REPORT_FOLDER": str(self.folder),
             "ISTIO_REPORT_TITLE": "",
+            **(more or {}),
         }
         self.log = folder / "log"
         with self.log.open("w") as log:

@@ -15,6 +15,7 @@ import typing as t
 from collections.abc import Iterator
 from pathlib import Path
 
+import ansible_runner
 import jsonschema
 import pytest
 
@@ -91,6 +92,27 @@ def test_check_mode(clusters: dict[str, FakeApi], tmp_path: Path) -> None:
     assert set(states(report).values()) == {"dry_run"}
     assert report["run"]["check_mode"]
     assert not [seen for api in clusters.values() for seen in api.writes()]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "state", "verdict"), [((), "done", "success"), (("--check",), "dry_run", "success")]
+)
+def test_several_rings_under_the_display_of_ansible_runner(
+    arguments: tuple[str, ...], state: str, verdict: str, clusters: dict[str, FakeApi], tmp_path: Path
+) -> None:
+    """It gives each batch of a play another UUID."""
+    (tmp_path / "job" / "job_events").mkdir(parents=True)
+    runner = {
+        "ANSIBLE_STDOUT_CALLBACK": "awx_display",
+        "ANSIBLE_CALLBACK_PLUGINS": str(Path(ansible_runner.__file__).parent / "display_callback" / "callback"),
+        "AWX_ISOLATED_DATA_DIR": str(tmp_path / "job"),
+    }
+    plays = [play("all", LOOK), play("all", *UPGRADE, serial=1)]
+    run = Playing(tmp_path, clusters, plays, *arguments, more=runner)
+    report = run.end()
+    assert any((tmp_path / "job" / "job_events").iterdir())
+    assert states(report) == dict.fromkeys(clusters, state)
+    assert report["run"]["verdict"] == verdict
 
 
 @pytest.mark.parametrize(

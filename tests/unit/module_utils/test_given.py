@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import datetime
 from typing import Any
 
 import pytest
@@ -49,6 +50,13 @@ def test_an_empty_text_is_not_given(kind: Any, empty: Any) -> None:
         ("lists", '[["catalog"], ["shop"]]', [["catalog"], ["shop"]]),
         ("lists", "- [catalog, shop]\n- [checkout]", [["catalog", "shop"], ["checkout"]]),
         ("lists", [["catalog"], []], [["catalog"]]),
+        ("lists", 2026, [["2026"]]),
+        ("list", 2026, ["2026"]),
+        ("list", datetime.date(2026, 3, 1), ["2026-03-01"]),
+        ("list", '["no", "2026"]', ["no", "2026"]),
+        ("list", "no, yes", ["no", "yes"]),
+        ("text", 131, "131"),
+        ("text", datetime.date(2026, 3, 1), "2026-03-01"),
         ("dict", "{soak: 30, connected: true}", {"soak": 30, "connected": True}),
         ("dict", "soak: 30\nconnected: true", {"soak": 30, "connected": True}),
         ("dict", {"soak": 30}, {"soak": 30}),
@@ -71,16 +79,27 @@ def test_a_text_becomes_what_is_meant(kind: Any, value: Any, meant: Any) -> None
         ("bool", 2, "is 2; give true or false."),
         ("int", "ten", "is ten; give a whole number."),
         ("int", "-1", "is -1; give a whole number."),
-        ("int", 1.5, "is 1.5; give a whole number."),
-        ("int", True, "is True; give a whole number."),
+        ("int", 1.5, "is the number 1.5; give a whole number."),
+        ("int", True, "is true; give a whole number."),
         ("share", "10 %", "is 10 %; give a number or a percentage, such as 10 or 10%."),
-        ("share", True, "is True; give a number or a percentage"),
+        ("share", True, "is true; give a number or a percentage"),
         ("list", {"a": 1}, "is a mapping; give a list, or texts"),
         ("list", "[catalog", "is another text; give a list, or texts"),
         ("list", [["catalog"]], "is a list; give a list, or texts"),
         ("lists", ["catalog", "shop"], "is a list; give a list of lists of names"),
         ("lists", "[catalog, shop]", "is another text; give a list of lists of names"),
-        ("lists", 5, "is a int; give a list of lists of names"),
+        ("lists", 5.5, "is the number 5.5; give a list of lists of names"),
+        ("list", False, "is false; give a list, or texts with commas or line breaks between them. Names such as no,"),
+        (
+            "list",
+            ["shop", True],
+            "is a list; give a list, or texts with commas or line breaks between them. Names such",
+        ),
+        ("lists", "[[no]]", "is another text; give a list of lists of names, or a line for each of them with commas"),
+        ("text", 1.3, "is the number 1.3; give a text."),
+        ("text", True, "is true; give a text."),
+        ("text", {"a": "b"}, "is a mapping; give a text."),
+        (ORDERS, {"a": "b"}, "is a mapping; give name or smallest."),
         ("dict", "soak", "is another text; give a mapping"),
         ("dict", "{soak: ", "is another text; give a mapping"),
         ("dicts", "{code: MU021}", "is another text; give a list of mappings"),

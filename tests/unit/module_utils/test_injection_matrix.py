@@ -14,7 +14,12 @@ from typing import Any
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import load_yaml
-from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape, expected_image, resolve
+from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import (
+    PodShape,
+    Why,
+    expected_image,
+    resolve,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import read_mesh
 
@@ -73,4 +78,7 @@ def test_the_resolver_agrees_with_every_recorded_answer(name: str) -> None:
 @pytest.mark.parametrize("name", INJECTED)
 def test_the_reason_is_never_empty(name: str) -> None:
     mesh = recorded_mesh(name)
-    assert all(resolve(mesh, "app", namespace, pod).reason for namespace, pod, dummy in rows(name))
+    verdicts = [resolve(mesh, "app", namespace, pod) for namespace, pod, dummy in rows(name)]
+    assert all(verdict.reason for verdict in verdicts)
+    assert all((verdict.why is Why.SELECTED) == (verdict.revision is not None) for verdict in verdicts)
+    assert all((verdict.why is Why.REJECTED) == bool(verdict.rejected) for verdict in verdicts)

@@ -77,7 +77,7 @@ def test_a_line_break_after_the_parts_of_a_text_is_none_of_them(name: str) -> No
         ({"istio_finalize": "yess"}, "Variable istio_finalize is yess; give true or false."),
         ({"istio_take_shared": 2}, "Variable istio_take_shared is 2; give true or false."),
         ({"istio_pause": "1m"}, "Variable istio_pause is 1m; give a whole number."),
-        ({"istio_wave_size": True}, "Variable istio_wave_size is True; give a whole number."),
+        ({"istio_wave_size": True}, "Variable istio_wave_size is true; give a whole number."),
         (
             {"istio_batch_size": "ten"},
             "Variable istio_batch_size is ten; give a number or a percentage, such as 10",
@@ -85,6 +85,9 @@ def test_a_line_break_after_the_parts_of_a_text_is_none_of_them(name: str) -> No
         ({"istio_allow": "[MU001"}, "Variable istio_allow is another text; give a list, or texts with commas"),
         ({"istio_values": ["secret"]}, "Variable istio_values is a list; give a mapping, or a text with one in"),
         ({"istio_revision": {"a": 1}}, "Variable istio_revision is a mapping; give a text."),
+        ({"istio_revision": 1.3}, "Variable istio_revision is the number 1.3; give a text."),
+        ({"istio_tag": False}, "Variable istio_tag is false; give a text."),
+        ({"istio_other_variables": {"a": 1}}, "Variable istio_other_variables is a mapping; give a list, or texts"),
         ({"istio_order": "biggest"}, "Variable istio_order is biggest; give name, smallest or annotation."),
         (
             {"istio_downgrade_strategy": "x"},

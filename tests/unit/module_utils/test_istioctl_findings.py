@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._istioctl_fin
     merged,
     read_findings,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import read_ref
 from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import NEEDED
 from unit.module_utils import builders as b
 
@@ -53,7 +54,7 @@ def read(**over: t.Any) -> Finding:
 
 def ours(code: str, place: str, message: str = "It is so.") -> Finding:
     """What a check of ours found."""
-    return CODES[code].found(place, message, CODES[code].severity)
+    return CODES[code].found(read_ref(place), message, CODES[code].severity)
 
 
 def theirs(code: str, place: str, message: str = "It is so.") -> Finding:
@@ -175,16 +176,32 @@ def test_who_is_not_asked_for_permissions_gets_a_note() -> None:
 
 GONE = "Injector refers to a control plane service that does not exist: istio-system/istiod-old."
 OVERLAP = "Webhook overlaps with others: [b/rev.namespace.sidecar-injector.istio.io]. This may cause injection twice."
-SEVERAL = "Several injectors match its pods, the last one wins: a (revision 1), b (revision 2)."
+#: Both are called for namespace shop; decisions look at them, and not at what a message says of them.
+OLD_HOOK, NEW_HOOK = (f"istio-sidecar-injector-{revision}" for revision in (b.OLD, b.NEW))
+SEVERAL = "Several injectors match its pods."
 PODS = "The Istio proxy images do not match (pod names: [web-abc-0 web-abc-1]). This often happens."
 STALE = b.deployed(pods=2)
+
+
+def overlapping() -> b.Json:
+    """The injector of the new revision with the selectors of the old one."""
+    return {**b.injector(b.NEW), "webhooks": b.injector(b.OLD)["webhooks"]}
+
+
 SNAPSHOT = b.snapshot_of(
-    [*b.namespaces(shop=b.OLD), *STALE, b.pod("alone", owner=None), b.pod("other-1", owner=("Job", "other"))]
+    [
+        *b.namespaces(shop=b.OLD),
+        b.injector(b.OLD),
+        overlapping(),
+        *STALE,
+        b.pod("alone", owner=None),
+        b.pod("other-1", owner=("Job", "other")),
+    ]
 )
 TWINS = [
     ("IST0123", "Namespace two", "", "MU017", "namespace two", ""),
     ("IST0139", "MutatingWebhookConfiguration a", GONE, "MU011", "webhook a", ""),
-    ("IST0139", "MutatingWebhookConfiguration a", OVERLAP, "MU016", "namespace shop", SEVERAL),
+    ("IST0139", f"MutatingWebhookConfiguration {NEW_HOOK}", OVERLAP, "MU016", "namespace shop", SEVERAL),
     ("IST0142", "Cluster", "", "MU002", "API server", ""),
     ("IST0103", "Pod shop/web-abc-0", "", "MU027", "Deployment shop/web", ""),
     ("IST0103", "Pod shop/alone", "", "MU027", "Pod shop/alone", ""),
@@ -197,7 +214,8 @@ DIFFERENT = [
     ("IST0139", "MutatingWebhookConfiguration a", GONE, "MU011", "webhook b", ""),
     ("IST0139", "MutatingWebhookConfiguration a", GONE, "MU016", "namespace shop", SEVERAL),
     ("IST0139", "MutatingWebhookConfiguration a", OVERLAP, "MU011", "webhook a", ""),
-    ("IST0139", "MutatingWebhookConfiguration c", OVERLAP, "MU016", "namespace shop", SEVERAL),
+    ("IST0139", "MutatingWebhookConfiguration c", OVERLAP, "MU016", "namespace shop", "It names c (revision 1)."),
+    ("IST0139", f"MutatingWebhookConfiguration {OLD_HOOK}", OVERLAP, "MU016", "namespace default", SEVERAL),
     ("IST0103", "Pod shop/web-abc-0", "", "MU027", "Deployment shop/other", ""),
     ("IST0103", "Pod shop/gone", "", "MU027", "Deployment shop/web", ""),
     ("IST0158", "Namespace shop", PODS.replace("web-abc-1", "alone"), "MU020", "Deployment shop/web", ""),

@@ -15,8 +15,9 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import Why
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import PREVIOUS_LABELS
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Plan
 from ansible_collections.meshops.istio.plugins.module_utils.domain._targets import refuse_harm, require_known, targets
@@ -29,6 +30,8 @@ from unit.module_utils.running import params, task
 
 GATEWAY: b.Json = {"annotations": {"inject.istio.io/templates": "gateway"}}
 PLANES = [*b.two_planes(), *b.namespaces(other=b.OLD)]
+#: No tag "default", so istio-injection=enabled leads nowhere.
+NO_DEFAULT = [*b.plane(b.OLD, b.OLD_VERSION), *b.namespaces(other=b.OLD)]
 #: Namespace shop after its move, before any restart.
 MOVED = [*PLANES, b.namespace("shop", {REV: b.NEW}, {PREVIOUS_LABELS: '{"istio.io/rev": "1-30-3"}'})]
 
@@ -107,6 +110,11 @@ def test_targets(objects: list[b.Json], only: str, expected: dict[str, int]) -> 
             id="domain 3: a dangling label",
         ),
         pytest.param(
+            [*NO_DEFAULT, b.namespace("shop", {INJECTION: "enabled"}), b.pod(owner=None)],
+            "pod shop/web-1 would come back without a proxy, because .* no default tag .* Set the default tag",
+            id="domain 3: the default without a default",
+        ),
+        pytest.param(
             [*PLANES, b.injector("1-29-0", tag="lost"), *b.namespaces(shop="lost"), b.pod(owner=None)],
             "new pods of namespace shop would be rejected .*istiod-1-29-0 .* is gone",
             id="domain 3: an orphan webhook",
@@ -116,6 +124,25 @@ def test_targets(objects: list[b.Json], only: str, expected: dict[str, int]) -> 
 def test_harm_is_refused_before_the_first_restart(objects: list[b.Json], message: str) -> None:
     with pytest.raises(SafetyError, match=message):
         refuse_harm(b.snapshot_of(objects), Selection(("shop",)))
+
+
+#: Labels of a namespace whose pods have a proxy, and would get none now.
+LOSSES: dict[Why, dict[str, str]] = {
+    Why.DANGLING_LABEL: {REV: "gone"},
+    Why.NO_ACTIVE_DEFAULT: {INJECTION: "enabled"},
+    Why.NOT_SELECTED: {},
+    Why.OPTED_OUT: {INJECTION: "disabled"},
+}
+
+
+@pytest.mark.parametrize("why", LOSSES)
+def test_only_all_takes_no_pod_out_of_the_mesh_that_does_not_ask_for_it(why: Why, quick: None) -> None:
+    objects = [*NO_DEFAULT, b.namespace("shop", LOSSES[why]), *b.deployed()]
+    assert {judgement.verdict.why for dummy, judgement in b.snapshot_of(objects).judgements} == {why}
+    with FakeApi(*objects) as api:
+        result = restart(api, only="all")
+        refused = result.get("failure", {}).get("kind") == "SafetyError"
+        assert (refused, restarted(api)) == ((False, ["web"]) if why is Why.OPTED_OUT else (True, []))
 
 
 def test_a_namespace_that_is_not_there_is_refused() -> None:

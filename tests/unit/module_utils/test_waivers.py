@@ -14,6 +14,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import CODES
 from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import AFTER, BEFORE, Finding
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import read_ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain._waivers import apply, required_waivers
 
 TODAY = datetime.date(2026, 11, 23)
@@ -23,7 +24,9 @@ MARK = {"reason": "MESH-42", "expires": "2027-03-31"}
 
 def finding(code: str, place: str) -> Finding:
     """What some check found somewhere."""
-    return Finding(code, "error", "title", place, "It is so.", "It hurts.", "mend it", "https://x")
+    return Finding(
+        code, "error", "title", place, "It is so.", "It hurts.", "mend it", "https://x", about=read_ref(place)
+    )
 
 
 FOUND = [

@@ -19,7 +19,9 @@ ROOT = Path(__file__).resolve().parents[3]
 RESULT = re.compile(r"^(ok|fatal): \[([\w-]+)\](?:: FAILED!)? => (\{.*?\})$", re.MULTILINE | re.DOTALL)
 
 
-def start(folder: Path, hosts: dict[str, dict[str, t.Any]], playbook: Path, *flags: str) -> str:
+def start(
+    folder: Path, hosts: dict[str, dict[str, t.Any]], playbook: Path, *flags: str, more: dict[str, str] | None = None
+) -> str:
     """Run a playbook to its end, and return what it says."""
     inventory = folder / "hosts.json"
     inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
@@ -32,6 +34,7 @@ def start(folder: Path, hosts: dict[str, dict[str, t.Any]], playbook: Path, *fla
         "ANSIBLE_FORKS": "1",
         "ANSIBLE_NOCOLOR": "1",
         "LC_ALL": "C.UTF-8",
+        **(more or {}),
     }
     command = ["ansible-playbook", "-i", str(inventory), str(playbook), *flags]
     run = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)

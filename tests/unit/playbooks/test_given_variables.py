@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._cluster_options import ASKED
 from ansible_collections.meshops.istio.plugins.module_utils.domain._given import KINDS, VARIABLES
+from ansible_collections.meshops.istio.plugins.module_utils.domain._given import TEXTS as PLAIN
 from unit.playbooks.playing import ROOT, play
 
 PLAYBOOKS = ROOT / "playbooks"
@@ -28,7 +29,9 @@ TEXTS = {
     "lists": ("a, b\nc", [["a", "b"], ["c"]]),
     "dict": ("a: 1", {"a": 1}),
     "dicts": ("[{a: 1}]", [{"a": 1}]),
+    "text": ("a", "a"),
 }
+TYPES = {**{name: kind for name, (kind, dummy) in VARIABLES.items()}, **dict.fromkeys(PLAIN, "text")}
 
 
 def documented() -> set[str]:
@@ -48,13 +51,13 @@ def lines(path: Path) -> list[str]:
 
 def text(name: str) -> str:
     """Return a text for a variable."""
-    kind = VARIABLES[name][0]
+    kind = TYPES[name]
     return str(TEXTS[kind][0] if isinstance(kind, str) else kind[-1])
 
 
 def meant(name: str) -> t.Any:
     """Return what is meant by it."""
-    kind = VARIABLES[name][0]
+    kind = TYPES[name]
     return TEXTS[kind][1] if isinstance(kind, str) else kind[-1]
 
 
@@ -63,9 +66,10 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """Each host is a run with other answers."""
     hosts: dict[str, dict[str, t.Any]] = {
         "nothing": {},
-        "empty": dict.fromkeys((*VARIABLES, "istio_context", "istio_who"), ""),
-        "texts": {name: text(name) for name in VARIABLES},
-        "types": {name: meant(name) for name in VARIABLES},
+        "empty": dict.fromkeys((*TYPES, "istio_context", "istio_who"), ""),
+        "none": dict.fromkeys((*TYPES, "istio_context", "istio_who")),
+        "texts": {name: text(name) for name in TYPES},
+        "types": {name: meant(name) for name in TYPES},
         "marked": {"istio_waves": {"__ansible_unsafe": "a, b\nc"}, "istio_gates": {"__ansible_unsafe": "{soak: 5}"}},
         "templates": {
             "istio_context": "paris-{{ mine | length }}",
@@ -101,13 +105,13 @@ def read(answers: dict[str, list[str]], host: str, at: int = -1) -> dict[str, t.
 
 
 def test_an_empty_answer_is_no_answer(answers: dict[str, list[str]]) -> None:
-    assert given(answers, "empty") == given(answers, "nothing")
+    assert given(answers, "empty") == given(answers, "none") == given(answers, "nothing")
     assert given(answers, "nothing")["batch_timeout"] == 300
 
 
 def test_texts_mean_what_an_inventory_says_in_types(answers: dict[str, list[str]]) -> None:
     assert given(answers, "texts") == given(answers, "types")
-    assert given(answers, "types") == {name.removeprefix("istio_"): meant(name) for name in VARIABLES}
+    assert given(answers, "types") == {name.removeprefix("istio_"): meant(name) for name in TYPES}
 
 
 def test_answers_may_be_marked_as_awx_does_it(answers: dict[str, list[str]]) -> None:
@@ -136,6 +140,7 @@ def test_options_of_the_cluster_have_no_empty_answer(answers: dict[str, list[str
     """What a host does not say is no option at all, so that a default of the module counts."""
     assert read(answers, "nothing")["options"] == {"istio_namespace": "istio-system", "run": {"who": "ada"}}
     assert read(answers, "empty")["options"] == read(answers, "nothing")["options"]
+    assert read(answers, "none")["options"] == read(answers, "nothing")["options"]
     assert read(answers, "templates")["options"]["context"] == "paris-1"
 
 
@@ -149,7 +154,7 @@ def test_a_default_is_of_its_kind() -> None:
         assert default == "" or (default in kind if not isinstance(kind, str) else KINDS[kind][0](default) == default)
 
 
-@pytest.mark.parametrize("name", sorted(documented() - set(VARIABLES) - {"istio_version"}))
+@pytest.mark.parametrize("name", sorted(documented() - set(TYPES)))
 def test_an_empty_text_is_no_text(name: str) -> None:
     """What is a text anyway is used with a default that stands for "" too, or as a text that may be empty."""
     uses = [
@@ -181,7 +186,7 @@ def test_every_option_of_the_guides_is_used_by_a_playbook() -> None:
     by_the_check_of_the_inventory = {"istio_other_variables"}
     unread = {name for name in documented() - read - ASKED if not re.search(rf"\b{name}\b", text)}
     assert unread == by_the_check_of_the_inventory
-    assert read <= set(VARIABLES)
+    assert read <= set(TYPES)
 
 
 def test_a_guide_has_every_variable_with_a_type() -> None:

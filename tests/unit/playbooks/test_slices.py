@@ -10,12 +10,13 @@ the slices by a workflow job that takes over the fields of the template, its nam
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 import yaml
 
-from unit.playbooks.playing import ROOT, play
+from unit.playbooks.playing import ROOT, play, start
 
 CASES = {
     "desk": {},
@@ -25,13 +26,19 @@ CASES = {
     "tower": {"tower_job_template_name": "Istio canary", "tower_workflow_job_name": "Istio canary"},
 }
 SLICES = str(ROOT / "playbooks" / "tasks" / "slices.yml")
+FLEET = str(ROOT / "playbooks" / "vars" / "fleet.yml")
 
 
 @pytest.fixture(scope="module")
 def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     passed = {"name": "Go on", "ansible.builtin.debug": {"msg": "went on"}}
     plays = [
-        {"name": name, "hosts": name, "tasks": [{"name": "Look", "ansible.builtin.import_tasks": SLICES}, passed]}
+        {
+            "name": name,
+            "hosts": name,
+            "vars_files": [FLEET],
+            "tasks": [{"name": "Look", "ansible.builtin.import_tasks": SLICES}, passed],
+        }
         for name in CASES
     ]
     return play(tmp_path_factory.mktemp("slices"), CASES, [{**each, "ignore_errors": True} for each in plays])
@@ -46,6 +53,17 @@ def test_a_whole_run_goes_on(said: dict[str, list[str]], name: str) -> None:
 def test_a_slice_is_refused(said: dict[str, list[str]], name: str) -> None:
     assert said[name][0].startswith("Job template Istio canary cuts this run into slices")
     assert "set its job slice count to 1" in said[name][0]
+
+
+def test_a_slice_in_which_a_ring_is_empty_is_refused_as_a_slice(tmp_path: Path) -> None:
+    """The hosts of the first play are asked for before any task."""
+    inventory = tmp_path / "slice.json"
+    rings = {"istio_ring_0": {"hosts": {}}, "istio_ring_1": {"hosts": {"paris": {"istio_host": "https://127.0.0.1:1"}}}}
+    inventory.write_text(json.dumps({"all": {"children": rings}}), encoding="utf-8")
+    names = json.dumps({**CASES["slice"], "istio_version": "1.31.0"})
+    said = start(tmp_path, {}, ROOT / "playbooks" / "canary.yml", "-i", str(inventory), "-e", names)
+    assert "cuts this run into slices" in said
+    assert "has no cluster" not in said
 
 
 def tasks_of(path: Path) -> list[str]:

@@ -1,0 +1,132 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Runs apply.yml with stand-ins for awx.awx that take the recorded options and note what they are told."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from unit.awx.described import AWX, LISTS
+from unit.playbooks.playing import ROOT, start
+
+Json = dict[str, Any]
+OPTIONS = ROOT / "tests" / "unit" / "fixtures" / "awx-options.json"
+NODE = "workflow_job_template_node"
+MODULE = """#!/usr/bin/python
+import json
+import os
+from ansible.module_utils.basic import AnsibleModule
+
+module = AnsibleModule(argument_spec=json.loads({spec!r}))
+with open(os.environ["FAKE_AWX_NOTES"], "a") as notes:
+    notes.write(json.dumps([{name!r}, module.params]) + chr(10))
+module.exit_json(changed=False)
+"""
+LOOKUP = """
+DOCUMENTATION = '''
+name: controller_api
+short_description: a stand-in
+description: a stand-in
+options:
+  query_params: {description: x, type: dict}
+  return_all: {description: x, type: bool}
+'''
+import json
+import os
+from ansible.plugins.lookup import LookupBase
+
+
+class LookupModule(LookupBase):
+    def run(self, terms, variables=None, **kwargs):
+        self.set_options(var_options=variables, direct=kwargs)
+        with open(os.environ["FAKE_AWX_NOTES"], "a") as notes:
+            notes.write(json.dumps([terms[0], self.get_option("query_params")]) + chr(10))
+        return json.loads(os.environ["FAKE_AWX_HAS"])[terms[0]]
+"""
+
+
+def stand_in(folder: Path) -> Path:
+    """A collection awx.awx."""
+    plugins = folder / "ansible_collections" / "awx" / "awx" / "plugins"
+    (plugins / "modules").mkdir(parents=True)
+    (plugins / "lookup").mkdir()
+    (plugins / "lookup" / "controller_api.py").write_text(LOOKUP, encoding="utf-8")
+    for name, options in json.loads(OPTIONS.read_text(encoding="utf-8"))["modules"].items():
+        text = MODULE.format(name=name, spec=json.dumps(options))
+        (plugins / "modules" / f"{name}.py").write_text(text, encoding="utf-8")
+    return folder
+
+
+def apply(folder: Path, **has: list[Json]) -> tuple[str, list[tuple[str, Json]]]:
+    """Run it for an AWX that has workflow jobs and nodes; return the output, and what was asked and told in order."""
+    notes = folder / "notes"
+    notes.touch()
+    collections = f"{stand_in(folder / 'collections')}:{ROOT / '.cache' / 'collections'}"
+    found = json.dumps({"workflow_jobs": [], "workflow_job_template_nodes": [], **has})
+    more = {"ANSIBLE_COLLECTIONS_PATH": collections, "FAKE_AWX_NOTES": str(notes), "FAKE_AWX_HAS": found}
+    rings = json.dumps({"meshops_rings": ["istio_ring_0"]})
+    said = start(folder, {"localhost": {}}, AWX / "apply.yml", "-e", rings, more=more)
+    return said, [tuple(json.loads(line)) for line in notes.read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(scope="module")
+def applied(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Json]]:
+    """An AWX whose workflow had two rings, and has one now."""
+    nodes = ["precheck", "plan", "canary-istio_ring_0", "approve-istio_ring_1", "canary-istio_ring_1"]
+    has = [{"id": number, "identifier": name} for number, name in enumerate(nodes)]
+    said, told = apply(tmp_path_factory.mktemp("apply"), workflow_job_template_nodes=has)
+    assert "failed=0" in said, said
+    return told
+
+
+def test_a_workflow_that_is_at_work_is_left_alone(tmp_path: Path) -> None:
+    said, told = apply(tmp_path, workflow_jobs=[{"id": 30, "status": "running"}, {"id": 31, "status": "pending"}])
+    assert "Workflow Istio upgrade is at work in AWX (workflow job 30, 31); nothing was changed." in " ".join(
+        said.split()
+    )
+    assert {asked for asked, dummy in told} == {"workflow_jobs"}
+    query = told[0][1]
+    assert query["status__in"] == "new,pending,waiting,running"
+    assert query["workflow_job_template__name"] == "Istio upgrade"
+
+
+def test_nodes_that_are_not_wanted_go_by_their_identifiers_and_all_others_stay(applied: list[tuple[str, Json]]) -> None:
+    gone = [told for name, told in applied if name == NODE]
+    assert [(one["identifier"], one["state"], one["workflow_job_template"]) for one in gone] == [
+        ("approve-istio_ring_1", "absent", "Istio upgrade"),
+        ("canary-istio_ring_1", "absent", "Istio upgrade"),
+    ]
+    (workflow,) = [told for name, told in applied if name == "workflow_job_template"]
+    assert workflow["destroy_current_nodes"] is False
+    assert {"precheck", "canary-istio_ring_0"} <= {node["identifier"] for node in workflow["workflow_nodes"]}
+
+
+def test_what_runs_is_asked_for_before_anything_is_written(applied: list[tuple[str, Json]]) -> None:
+    assert applied[0][0] == "workflow_jobs"
+    names = [name for name, dummy in applied]
+    assert set(names) == {*LISTS, NODE, "workflow_jobs", "workflow_job_template_nodes"}
+    # a node without a parent would start at once
+    assert names.index(NODE) < names.index("workflow_job_template")
+
+
+def test_a_project_that_exists_is_updated_before_the_templates_are_made(applied: list[tuple[str, Json]]) -> None:
+    (project,) = [told for name, told in applied if name == "project"]
+    assert (project["update_project"], project["wait"]) == (True, True)
+    names = [name for name, dummy in applied]
+    assert names.index("project") < names.index("job_template")
+
+
+def test_no_file_of_the_configuration_destroys_nodes() -> None:
+    for path in [*AWX.rglob("*.yml"), *AWX.rglob("*.j2")]:
+        for line in path.read_text(encoding="utf-8").splitlines():
+            value = re.search(r"destroy_current_(?:nodes|schema): *(.*)", line)
+            assert value is None or value[1] in ("false", '"{{ item.destroy_current_nodes }}"'), path
+    assert yaml.safe_load((AWX / "config" / "workflow.yml").read_text(encoding="utf-8"))

@@ -1,0 +1,265 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Surveys of AWX that nobody filled in, as AWX writes them: every variable is as if nobody had been asked."""
+
+from __future__ import annotations
+
+import json
+import re
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain._given import TEXTS, VARIABLES
+from unit.playbooks.playing import RESULT, ROOT, start
+
+Json = dict[str, t.Any]
+PLAYBOOKS, CONFIG = ROOT / "playbooks", ROOT / "extensions" / "awx" / "config"
+VERSION = "1.31.0"
+#: What earlier tasks leave, for the variables of the later ones.
+LEFT: Json = {
+    "precheck_result": {"findings": []},
+    "control_plane_result": {"source_revision": "1-30-3"},
+    "data_plane_plan": {"waves": [], "gateway_waves": [], "tags": []},
+    "verify_result": {"proxies": {}, "cluster": {"name": "paris"}},
+    "istio_mesh": {"lock": None},
+    "istio_out": [],
+    "data_plane_share": {"moved": []},
+}
+#: Of the check of the inventory, which takes None as not given itself, and has tests of its own.
+ELSEWHERE = {"istio_faults", "istio_played", "istio_known"}
+
+
+class Unsafe(yaml.SafeDumper):
+    """Writes texts as awx/main/utils/safe_yaml.py does."""
+
+    def represent_data(self, data: t.Any) -> yaml.Node:
+        """Mark texts."""
+        return self.represent_scalar("!unsafe", data) if isinstance(data, str) else super().represent_data(data)
+
+
+def load(path: Path) -> t.Any:
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
+
+
+def survey(template: Json) -> Json:
+    """What AWX hands to a job in which only what has to be answered was answered."""
+    answers = {one["variable"]: one["default"] for one in template["survey_spec"]["spec"]}
+    return {**answers, **({"istio_version": VERSION} if "istio_version" in answers else {})}
+
+
+TEMPLATES = load(CONFIG / "templates.yml")["controller_templates"]
+WORKFLOW = load(CONFIG / "workflow.yml")["controller_workflows"][0]
+#: The answers of the workflow reach each of its jobs, and beat those of the job's own survey.
+SURVEYS = {one["name"]: (one["playbook"], survey(one)) for one in TEMPLATES} | {
+    f"{one['name']} of the workflow": (one["playbook"], {**survey(one), **survey(WORKFLOW)})
+    for one in TEMPLATES
+    if survey(WORKFLOW).keys() - survey(one).keys()
+}
+
+
+def of_plays(name: str) -> Json:
+    """The variables that the plays of a playbook set."""
+    return {key: value for one in load(PLAYBOOKS / name) for key, value in one.get("vars", {}).items()}
+
+
+def of_tasks(node: t.Any) -> t.Iterator[tuple[str, t.Any]]:
+    """Each variable that a task sets, with its template."""
+    for one in node if isinstance(node, list) else []:
+        if "hosts" not in one and "ansible.builtin.import_playbook" not in one:
+            yield from one.get("vars", {}).items()
+        for inside in ("block", "tasks", "rescue", "always"):
+            yield from of_tasks(one.get(inside))
+
+
+def to_render(name: str) -> Json:
+    """What is rendered for a playbook: all that its files of variables and its tasks say."""
+    files = {
+        "precheck.yml": ("tasks/gate.yml",),
+        "verify.yml": ("verify.yml",),
+        "status.yml": (),
+        "rollback.yml": ("rollback.yml", "tasks/ring.yml"),
+    }.get(name, ("tasks/gate.yml", "tasks/stages.yml", "tasks/ring.yml"))
+    tasks = {key: value for path in files for key, value in of_tasks(load(PLAYBOOKS / path))}
+    shared = [key for file in files_of(name) for key in load(PLAYBOOKS / "vars" / f"{file}.yml")]
+    upgrade = {"istio_left_revision", "istio_accepted_codes"} if name in ("status.yml", "rollback.yml") else set()
+    named = [key for key in [*shared, *of_plays(name)] if key not in ELSEWHERE | upgrade]
+    return {**{f"shown_{key}": f"{{{{ {key} }}}}" for key in named}, **tasks}
+
+
+def run(folder: Path, inventory: Json, plays: list[Json], *flags: str) -> dict[str, str]:
+    """Run plays over hosts whose variables are marked as AWX does it; return what each host said last."""
+    hosts, site = folder / "hosts.yml", folder / "site.yml"
+    hosts.write_text(yaml.dump({"all": inventory}, Dumper=Unsafe), encoding="utf-8")
+    heads = [{"name": "Run", "connection": "local", "gather_facts": False, **each} for each in plays]
+    site.write_text(json.dumps(heads), encoding="utf-8")
+    said = start(folder, {}, site, "-i", str(hosts), *flags)
+    results = [(host, json.loads(result)) for dummy, host, result in RESULT.findall(said)]
+    found = {host: result["msg"] for host, result in results if "msg" in result}
+    assert found, said
+    return found
+
+
+def files_of(name: str) -> tuple[str, ...]:
+    """The files of variables of a playbook."""
+    if name == "status.yml":
+        return ("cluster", "known")
+    return ("cluster", "known", "target" if name in ("precheck.yml", "verify.yml") else "fleet")
+
+
+@pytest.fixture(scope="module")
+def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Json]:
+    """Each host is a job: with what AWX hands to it, and with nothing but what was answered."""
+    folder = tmp_path_factory.mktemp("surveys")
+    hosts: dict[str, Json] = {}
+    plays: list[Json] = []
+    for index, (playbook, answers) in enumerate(SURVEYS.values()):
+        hosts |= {f"awx-{index}": answers, f"asked-{index}": {key: value for key, value in answers.items() if value}}
+        keys = to_render(playbook)
+        show = {"ansible.builtin.debug": {"msg": "{{ dict(names | zip(query('vars', *names))) | to_json }}"}}
+        given = {"name": "Read", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "given.yml")}
+        plays.append(
+            {
+                "name": playbook,
+                "hosts": f"awx-{index},asked-{index}",
+                "vars_files": [str(PLAYBOOKS / "vars" / f"{file}.yml") for file in files_of(playbook)],
+                "vars": {**of_plays(playbook), "names": [*keys]},
+                "tasks": [given, {"name": "Show", **show, "vars": keys}],
+            }
+        )
+    said = run(folder, {"hosts": hosts}, plays, "-e", json.dumps(LEFT))
+    assert set(said) == set(hosts)
+    return {host: json.loads(text) for host, text in said.items()}
+
+
+@pytest.mark.parametrize("index", range(len(SURVEYS)), ids=SURVEYS)
+def test_what_nobody_answered_is_as_if_nobody_had_been_asked(rendered: dict[str, Json], index: int) -> None:
+    found, expected = rendered[f"awx-{index}"], rendered[f"asked-{index}"]
+    assert found == expected
+    assert "None" not in json.dumps(found)
+
+
+def test_the_surveys_leave_something_unanswered_that_is_rendered(rendered: dict[str, Json]) -> None:
+    (index,) = [at for at, name in enumerate(SURVEYS) if name == "Istio canary"]
+    found = rendered[f"awx-{index}"]
+    assert (found["shown_istio_budget"], found["shown_istio_skips"], found["istio_soak"]) == ("100%", True, 0)
+    assert (found["shown_istio_target_revision"], found["control_plane_version"]) == ("1-31-0", VERSION)
+    assert found["data_plane_waves"] == []
+
+
+#: An answer of a survey as YAML reads it, and what is meant by it; no sentence names a type of Ansible.
+READ = {
+    "istio_batch_size": ("10", "10"),
+    "istio_finalize": ("true", True),
+    "istio_namespaces": ("2026", ["2026"]),
+    "istio_exclude_namespaces": ("2026-03-01", ["2026-03-01"]),
+    "istio_waves": ("2026", [["2026"]]),
+    "istio_not_after": ("2026-03-01T04:00:00Z", "2026-03-01T04:00:00+00:00"),
+    "istio_revision": ("131", "131"),
+    "istio_source_revision": ("~", ""),
+    "istio_allow_blockers": ("live_proxy\n", ["live_proxy"]),
+}
+REFUSED = {
+    (
+        "istio_namespaces",
+        "no",
+    ): "Variable istio_namespaces is false; give a list, or texts with commas or line breaks between "
+    'them. Names such as no, on and yes stand in brackets and quotes: ["no"].',
+    (
+        "istio_namespaces",
+        "[no]",
+    ): "Variable istio_namespaces is another text; give a list, or texts with commas or line breaks "
+    'between them. Names such as no, on and yes stand in brackets and quotes: ["no"].',
+    (
+        "istio_waves",
+        "on",
+    ): "Variable istio_waves is true; give a list of lists of names, or a line for each of them with commas "
+    'between the names. Names such as no, on and yes stand in brackets and quotes: [["no"]].',
+    ("istio_revision", "1.30"): "Variable istio_revision is the number 1.3; give a text.",
+    ("istio_tag", "yes"): "Variable istio_tag is true; give a text.",
+    ("istio_strategy", "no"): "Variable istio_strategy is false; give canary, in_place, downgrade or rollback.",
+    ("istio_wave_size", "2026-03-01"): "Variable istio_wave_size is the date 2026-03-01; give a whole number.",
+}
+
+
+def test_an_answer_that_yaml_reads_in_its_own_way_is_meant_as_it_was_typed_or_refused(tmp_path: Path) -> None:
+    hosts = {"read": {name: text for name, (text, dummy) in READ.items()}}
+    hosts |= {f"refused-{at}": {name: text} for at, (name, text) in enumerate(REFUSED)}
+    given = {"name": "Read", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "given.yml")}
+    show = {"name": "Show", "ansible.builtin.debug": {"msg": "{{ istio_given | to_json }}"}}
+    messages = run(tmp_path, {"hosts": hosts}, [{"hosts": "all", "tasks": [given, show]}])
+    found = json.loads(messages.pop("read"))
+    assert {name: found[name.removeprefix("istio_")] for name in READ} == {
+        name: meant for name, (dummy, meant) in READ.items()
+    }
+    sentences = [messages[f"refused-{at}"].partition("Variable ") for at in range(len(REFUSED))]
+    assert ["".join(parts[1:]) for parts in sentences] == [*REFUSED.values()]
+
+
+def test_playbooks_have_no_default_that_stands_for_a_missing_variable_alone() -> None:
+    """An answer that nobody gave is there, and empty."""
+    given = "|".join({*TEXTS, *VARIABLES, "istio_hosts"})
+    lines = [
+        line.strip()
+        for path in sorted(PLAYBOOKS.rglob("*.yml"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        for use in re.findall(rf"\b(?:{given}) *\| *default\(((?:[^()]|\([^()]*\))*)\)", line)
+        if not use.endswith(", true") and not any(name in path.name for name in ("cluster.yml",))
+    ]
+    assert lines == []
+
+
+def test_nothing_ever_waits_for_a_key() -> None:
+    """A job of AWX has a terminal, and nobody at it."""
+    folders = [ROOT / name for name in ("playbooks", "roles", "extensions")]
+    files = [path for folder in folders for path in folder.rglob("*.y*ml")]
+    assert len(files) > 40
+    for path in files:
+        asked = [line for line in path.read_text(encoding="utf-8").splitlines() if "vars_prompt" in line]
+        assert asked == [], path
+        for task in tasks_of(load_any(path)):
+            pause = task.get("ansible.builtin.pause")
+            if pause is not None:
+                assert set(pause) == {"seconds"}
+                # nothing at all would be no limit
+                assert "| int > 0" in task["when"]
+
+
+def load_any(path: Path) -> t.Any:
+    return yaml.load(path.read_text(encoding="utf-8"), Loader=Anything)  # noqa: S506 - a safe loader
+
+
+class Anything(yaml.SafeLoader):
+    """Reads the tags of Ansible too."""
+
+
+Anything.add_multi_constructor("!", lambda loader, suffix, node: None)
+
+
+def tasks_of(node: t.Any) -> t.Iterator[Json]:
+    """Each mapping in it."""
+    for one in node.values() if isinstance(node, dict) else node if isinstance(node, list) else []:
+        yield from tasks_of(one)
+    if isinstance(node, dict):
+        yield node
+
+
+def test_an_empty_soak_goes_from_ring_to_ring(tmp_path: Path) -> None:
+    rings = {f"istio_ring_{number}": {"hosts": {name: {}}} for number, name in enumerate("ab")}
+    answers = {"istio_ring_soak": "", "istio_failure_budget": "", "istio_skip_done": ""}
+    fleet = {
+        "hosts": "a,b",
+        "serial": 1,
+        "vars_files": [str(PLAYBOOKS / "vars" / "fleet.yml")],
+        "vars": {"istio_out": []},
+        "tasks": [
+            {"name": "Begin", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "ring.yml")},
+            {"name": "Show", "ansible.builtin.debug": {"msg": "{{ istio_batch.begins_ring }} {{ istio_budget }}"}},
+        ],
+    }
+    said = run(tmp_path, {"children": rings, "vars": answers}, [fleet])
+    assert said == {"a": "False 0", "b": "True 0"}

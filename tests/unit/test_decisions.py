@@ -1,0 +1,122 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""No decision hangs on a sentence: who rewords one must not change what is done to a cluster.
+
+This looks for comparisons and searches of what is written for people, such as a reason, a message or the name of an
+object as results have it, and of texts that are composed for a comparison.
+"""
+
+from __future__ import annotations
+
+import ast
+import typing as t
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
+#: Attributes, variables and keys that hold what is written for people.
+WRITTEN = {"reason", "message", "title", "remedy", "sentence", "object", "place", "msg", "detail", "evidence"}
+SEARCHES = {
+    "startswith",
+    "endswith",
+    "removeprefix",
+    "removesuffix",
+    "partition",
+    "rpartition",
+    "find",
+    "search",
+    "match",
+}
+#: Functions that do it for good reasons, each with its reason; file and function.
+ALLOWED = {
+    ("client/_helm.py", "charts"): "a place of charts is what the user gives, a folder or a URL",
+    ("client/_auth.py", "open_pool"): "the library has no other sign of it",
+    ("domain/_fleet.py", "fleet"): "groups what results of several clusters name, for people",
+    (
+        "domain/_istioctl_findings.py",
+        "_same_webhook",
+    ): "istioctl has one code for two things, told apart by its text only",
+    ("domain/_istioctl_findings.py", "_same_permission"): "istioctl has the resource in its text only",
+    ("domain/_istioctl_findings.py", "_same_pods"): "istioctl has the pods in its text only",
+    ("domain/_mesh_reading.py", "read_mesh"): "a place is a tuple there",
+    ("domain/_rollout.py", "failure"): "the reason of a condition is a word of the API of Kubernetes",
+    ("tools/_prove.py", "wait"): "says a reason again only once it is another one; None is that there is none",
+    ("tools/_retire.py", "_found"): "compares the names of objects; issue of the blockers",
+    ("tools/_shared.py", "refuse_harm"): "names of objects that the user gives in accept_settings",
+    ("tools/_waiting.py", "_failed"): "the reason of a condition is a word of the API of Kubernetes",
+}
+
+
+def written(node: ast.AST) -> bool:
+    """Whether an expression is a text for people, or composes a text."""
+    match node:
+        case ast.Attribute(attr=name) | ast.Name(id=name) | ast.Subscript(slice=ast.Constant(value=str(name))):
+            return name in WRITTEN
+        case ast.JoinedStr():
+            return True
+        case ast.Call(func=ast.Name(id="str"), args=[ast.Name()]):
+            return True
+    return False
+
+
+def hangs_on_text(node: ast.AST) -> bool:
+    match node:
+        case ast.Compare(left=left, comparators=others):
+            sides = [left, *others]
+            # whether there is a text at all is no question about its words
+            empty = any(isinstance(one, ast.Constant) and one.value in (None, "") for one in sides)
+            return not empty and any(map(written, sides))
+        case ast.Call(func=ast.Attribute(value=value, attr=name), args=args):
+            return name in SEARCHES and any(
+                written(one) for one in [value, *args] if not isinstance(one, ast.JoinedStr)
+            )
+    return False
+
+
+def found_in(source: str) -> t.Iterator[tuple[str, str]]:
+    """Each function that decides by a text, with the expression."""
+    for function in ast.walk(ast.parse(source)):
+        if isinstance(function, ast.FunctionDef):
+            for node in ast.walk(function):
+                if hangs_on_text(node):
+                    yield function.name, ast.unparse(node)
+
+
+def everywhere() -> t.Iterator[tuple[str, str, str]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        for name, expression in found_in(path.read_text(encoding="utf-8")):
+            yield path.relative_to(ROOT).as_posix(), name, expression
+
+
+def test_no_decision_hangs_on_a_sentence() -> None:
+    assert [one for one in everywhere() if one[:2] not in ALLOWED] == []
+
+
+def test_nothing_is_allowed_that_is_not_there() -> None:
+    assert set(ALLOWED) - {one[:2] for one in everywhere()} == set()
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "'dangling' in judgement.verdict.reason",
+        "place in mended",
+        "place == f'webhook {name}'",
+        "place.removeprefix('check ')",
+        "f'{name} (revision' in one.message",
+        "str(found) in asking",
+        "row['message'].startswith('x')",
+        "_WORDS.search(theirs.message)",
+        "one.object == other.object",
+    ],
+)
+def test_it_sees_what_it_is_for(expression: str) -> None:
+    assert list(found_in(f"def decide():\n    return {expression}\n"))
+
+
+@pytest.mark.parametrize("expression", ["why is Why.DANGLING_LABEL", "reason is None", "one.about == other.about"])
+def test_it_leaves_values_alone(expression: str) -> None:
+    assert not list(found_in(f"def decide():\n    return {expression}\n"))
