@@ -53,8 +53,8 @@ def _rejected(snapshot: Snapshot, goal: Goal) -> Found:
 def _overlapping(snapshot: Snapshot, goal: Goal) -> Found:
     for namespace in snapshot.namespaces.values():
         for own in ({}, {INJECT: "true"}):
-            callers = [i for i in snapshot.mesh.injectors if called_hooks(i, namespace.labels, own)]
-            if len({injector.revision for injector in callers}) > 1:
+            callers = [i for i in snapshot.mesh.all_injectors if called_hooks(i, namespace.labels, own)]
+            if len({(snapshot.mesh.is_foreign(i) and i.home, i.revision) for i in callers}) > 1:
                 names = ", ".join(f"{i.name} (revision {i.revision})" for i in callers)
                 yield f"namespace {namespace.name}", f"Several injectors match its pods, the last one wins: {names}."
                 break

@@ -15,6 +15,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
+    DEFAULT,
     INJECT,
     INJECTION,
     REV,
@@ -34,13 +35,16 @@ IMAGE_TYPES = ("distroless", "debug")
 class Verdict:
     """What happens to a pod that is created now.
 
-    ``revision`` is None when no proxy is injected; ``rejected`` says why the API server would refuse the pod.
+    ``revision`` is None when no proxy of this mesh is injected; ``rejected`` says why the API server would refuse the
+    pod.
     """
 
     revision: str | None
     reason: str
     injector: str = ""
     rejected: str = ""
+    #: Namespace of another mesh that injects it.
+    elsewhere: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +106,7 @@ def resolve(mesh: Mesh, namespace: str, namespace_labels: Labels, pod: PodShape)
     labels = {"kubernetes.io/metadata.name": namespace, **namespace_labels}
     answering: list[Injector] = []
     reason = _why_none(mesh, labels, pod.labels)
-    for injector in mesh.injectors:
+    for injector in mesh.all_injectors:
         hooks = called_hooks(injector, labels, pod.labels)
         silence = _cannot_answer(mesh, injector) if hooks else ""
         if silence and any(hook.get("failurePolicy") != "Ignore" for hook in hooks):
@@ -115,19 +119,27 @@ def resolve(mesh: Mesh, namespace: str, namespace_labels: Labels, pod: PodShape)
         return Verdict(None, reason)
     # the API server calls configurations by name, and a later injection replaces an earlier one
     for last in reversed(answering):
-        reason = policy_refusal(_config(mesh, last.revision), namespace, pod)
+        reason = policy_refusal(_config(mesh, last), namespace, pod)
+        if not reason and mesh.is_foreign(last):
+            why = f"the mesh of namespace {last.home} injects it: {_why(last, labels, pod.labels)}"
+            return Verdict(None, why, last.name, elsewhere=last.home)
         if not reason:
             return Verdict(last.revision, _why(last, labels, pod.labels), last.name)
     return Verdict(None, reason, answering[0].name)
 
 
-def _config(mesh: Mesh, revision: str) -> InjectionConfig:
-    found = mesh.revisions.get(revision)
+def _config(mesh: Mesh, injector: Injector) -> InjectionConfig:
+    found = None if mesh.is_foreign(injector) else mesh.revisions.get(injector.revision)
     return found.config if found and found.config else InjectionConfig()
 
 
 def _cannot_answer(mesh: Mesh, injector: Injector) -> str:
-    """Return why the call of an injector must fail, or an empty string; only what the API objects show."""
+    """Return why the call of an injector must fail, or an empty string; only what the API objects show.
+
+    Of another mesh its control planes were not read.
+    """
+    if mesh.is_foreign(injector):
+        return ""
     if injector.service is not None and injector.service not in mesh.services:
         return f"Service {'/'.join(injector.service)} of webhook {injector.name} is gone"
     if injector.service is not None and not injector.has_ca_bundle:
@@ -156,10 +168,10 @@ def _why_none(mesh: Mesh, namespace: Labels, pod: Labels) -> str:
         return f"the namespace says {INJECTION}={namespace[INJECTION]}, and only 'enabled' injects"
     if pod.get(INJECT) == "false":
         return f"the pod says {INJECT}=false"
-    if INJECTION in namespace:
+    if INJECTION in namespace and not mesh.owned_elsewhere(DEFAULT):
         return f"the namespace says {INJECTION}=enabled, but no default tag or injector is active"
     for where, labels in (("namespace", namespace), ("pod", pod)):
-        if REV in labels and mesh.injector(labels[REV]) is None:
+        if REV in labels and not _is_owned(mesh, labels[REV]):
             return f"the {where} says {REV}={labels[REV]}, which no injector owns (dangling label)"
     return "no injector selects it"
 
@@ -167,10 +179,14 @@ def _why_none(mesh: Mesh, namespace: Labels, pod: Labels) -> str:
 def dangling_name(mesh: Mesh, namespace_labels: Labels) -> str | None:
     """Return the name in a namespace's label that no injector owns (its pods start without a proxy), or None."""
     if INJECTION in namespace_labels:
-        active = mesh.default_revision is not None
+        active = mesh.default_revision is not None or mesh.owned_elsewhere(DEFAULT) is not None
         return None if namespace_labels[INJECTION] != "enabled" or active else f"{INJECTION}=enabled"
     name = namespace_labels.get(REV)
-    return name if name is not None and mesh.injector(name) is None else None
+    return name if name is not None and not _is_owned(mesh, name) else None
+
+
+def _is_owned(mesh: Mesh, name: str) -> bool:
+    return mesh.injector(name) is not None or mesh.owned_elsewhere(name) is not None
 
 
 def expected_image(config: InjectionConfig, annotations: Mapping[str, str]) -> str:

@@ -25,6 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._serving impo
     read_endpoints,
     read_quota,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.tools._configuration import fetch_configuration
 
 REMOTE_SECRETS = "istio/multiCluster=true"
 EXTENSIONS = {
@@ -71,6 +72,7 @@ READERS: Mapping[str, Callable[[Client, str], list[t.Any]]] = {
     "autoscalers": _local("/apis/autoscaling/v2", "horizontalpodautoscalers", read_autoscaler),
     "quotas": _local("/api/v1", "resourcequotas", read_quota),
     "remote_clusters": _remote_clusters,
+    "configuration": lambda client, dummy: fetch_configuration(client),
 }
 Jobs = Mapping[str, concurrent.futures.Future[list[t.Any]]]
 

@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._around impor
     read_extension,
     read_remote_cluster,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._configuration import Labelled, read_labelled
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import read_mesh
@@ -64,7 +65,18 @@ from unit.module_utils.planes import (
     values_map,
     version_of,
 )
-from unit.module_utils.pods import budget, deployed, envoy_filter, node, owned, pod, replica_set, workload
+from unit.module_utils.pods import budget, configuration, deployed, envoy_filter, node, owned, pod, replica_set, workload
+
+#: Kind -> its API group.
+READ_BY_ISTIOD = {
+    "EnvoyFilter": "networking.istio.io",
+    "WasmPlugin": "extensions.istio.io",
+    "AuthorizationPolicy": "security.istio.io",
+    "VirtualService": "networking.istio.io",
+    "WorkloadGroup": "networking.istio.io",
+    "HTTPRoute": "gateway.networking.k8s.io",
+    "Gateway": "gateway.networking.k8s.io",
+}
 
 __all__ = [
     "CLUSTER_ID",
@@ -79,12 +91,14 @@ __all__ = [
     "Json",
     "autoscaler",
     "budget",
+    "configuration",
     "connected",
     "deployed",
     "endpoint_slice",
     "endpoint_slices",
     "envoy_filter",
     "injector",
+    "labelled",
     "injector_map",
     "istiod",
     "istiod_service",
@@ -183,10 +197,17 @@ def snapshot_of(objects: Iterable[Json], **over: t.Any) -> Snapshot:
         "quotas": tuple(map(read_quota, of_kind(objects, "ResourceQuota"))),
         "remote_clusters": tuple(map(read_remote_cluster, of_kind(objects, "Secret"))),
         "nodes": tuple(map(read_node, of_kind(objects, "Node"))),
+        "configuration": labelled(objects),
         **over,
     }
     around = {field.name: given.pop(field.name) for field in dataclasses.fields(Around) if field.name in given}
     return Snapshot(around=Around(**around), **given)
+
+
+def labelled(objects: Iterable[Json]) -> tuple[Labelled, ...]:
+    """What of the configuration names a revision."""
+    found = [obj for obj in of_kind(objects, *READ_BY_ISTIOD) if "istio.io/rev" in obj["metadata"].get("labels", {})]
+    return tuple(read_labelled(obj["kind"], READ_BY_ISTIOD[obj["kind"]], obj) for obj in found)
 
 
 def shape(

@@ -140,6 +140,11 @@ def node(name: str = "a", *, kubelet: str = "v1.36.3", cpu: str = "4", memory: s
     return {"kind": "Node", "metadata": meta(name), "spec": {}, "status": status}
 
 
+def configuration(kind: str, name: str, in_namespace: str = "shop", revision: str | None = OLD) -> Json:
+    """An object of Istio's configuration, or of the Gateway API, with a revision's label or (None) without."""
+    return {"kind": kind, "metadata": meta(name, in_namespace, {} if revision is None else {REV: revision}), "spec": {}}
+
+
 def envoy_filter(name: str = "tweak", in_namespace: str = "shop", *versions: str, anchor: str = "") -> Json:
     """An EnvoyFilter with a patch for each proxyVersion, or one that is placed beside a filter."""
     patches = [{"applyTo": "CLUSTER", "match": {"proxy": {"proxyVersion": text}}, "patch": {}} for text in versions]
