@@ -46,6 +46,14 @@ options:
       - With V(false) such a namespace fails the task, before any namespace is moved.
     type: bool
     default: false
+  allow:
+    description:
+      - Codes of findings that shall not refuse a move. Checked is V(MU053), configuration that stops to apply because its
+        label C(istio.io/rev) names the revision that is left.
+      - See M(meshops.istio.istio_precheck) for the codes.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -59,6 +67,8 @@ notes:
   - Before the first move to another revision, that revision is proven. Its Deployment C(istiod) must be rolled out,
     its webhook must have a C(caBundle), and a pod created as a server-side dry run must come back with the expected
     image. Nothing is moved otherwise.
+  - A move is refused by which configuration of these namespaces, or of the root namespace, would stop to apply. That is
+    what has the label C(istio.io/rev) with the revision that they leave. O(state=restored) only warns of it.
   - O(state=restored) is refused if it would name a revision or tag that is gone.
   - Only the last move is remembered. After two moves, O(state=restored) goes back by one.
   - A namespace that somebody changes at the same moment keeps its labels, and the task fails. Run it again.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
@@ -18,21 +18,20 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     SafetyError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._istioctl import Istioctl
+from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import require_known
 from ansible_collections.meshops.istio.plugins.module_utils.domain._default import disagreements, owners, wanted
+from ansible_collections.meshops.istio.plugins.module_utils.domain._following import followers, users
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import require_writable
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     DEFAULT,
     DEFAULT_VALIDATOR,
-    INJECT,
-    INJECTION,
     PREVIOUS_REVISION,
-    REV,
     Mesh,
     named,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _prove
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _keeping, _prove
 from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import object_path
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import (
     PLANNED_SPEC,
@@ -49,6 +48,7 @@ SPEC = ArgumentSpec(
         "state": {"type": "str", "choices": ["present", "absent", "restored"], "default": "present"},
         "istioctl": {"type": "str", "default": "istioctl"},
         "version": {"type": "str"},
+        "allow": {"type": "list", "elements": "str", "default": []},
         **PLANNED_SPEC,
     },
     required_if=(("state", "present", ("revision",)),),
@@ -62,35 +62,7 @@ def check(params: Mapping[str, t.Any]) -> None:
         value = params.get(option)
         if value and not _NAME.match(value):
             raise ParameterError(f"Parameter {option}: {value!r} is no DNS label (lower case letters, digits and -).")
-
-
-def users(snapshot: Snapshot, tag: str) -> list[str]:
-    """Return the namespaces whose labels ask for a tag."""
-    return sorted(n.name for n in snapshot.namespaces.values() if snapshot.owned_name(n) == tag)
-
-
-def followers(snapshot: Snapshot, tag: str) -> list[WorkloadKey]:
-    """Return (namespace, kind, name) of what follows a tag by the labels of its pods, not by its namespace."""
-    own = {injector.name for injector in snapshot.mesh.injectors if injector.tag == tag}
-    found = set()
-    for pod, judgement in snapshot.judgements:
-        namespace = snapshot.namespaces[pod.namespace]
-        by_webhook = judgement.verdict.injector in own and snapshot.owned_name(namespace) != tag
-        if by_webhook or asks_for(tag, namespace.labels, pod.labels):
-            owner = snapshot.owner_of(pod)
-            found.add((pod.namespace, owner.kind, owner.name))
-    for workload in snapshot.workloads.values():
-        inside = snapshot.namespaces.get(workload.namespace)
-        if inside and workload.replicas == 0 and asks_for(tag, inside.labels, workload.template_labels):
-            found.add(workload.key)
-    return sorted(found)
-
-
-def asks_for(tag: str, namespace: Mapping[str, str], pod: Mapping[str, str]) -> bool:
-    """Return whether a pod's own labels ask for a tag, which may not be there yet."""
-    if {REV, INJECTION} & set(namespace) or pod.get(INJECT) == "false":
-        return False
-    return pod.get(REV, DEFAULT if pod.get(INJECT) == "true" else None) == tag
+    require_known(params["allow"])
 
 
 def plan(snapshot: Snapshot, name: str, revision: str | None, followed_by: Iterable[WorkloadKey]) -> str | None:
@@ -173,12 +145,24 @@ def run(run: Run) -> Outcome:
         require_writable(own.manager, f"Tag {name} on cluster {run.client.connection.label}", "move it there")
     if revision and not is_planned(run, revision):
         _prove.require(run.client, mesh, snapshot.namespaces, revision)
+    warnings = _kept(run, mesh, name, revision, {*values["namespaces"], *(space for space, *dummy in followed_by)})
     values["workloads"] = [{"namespace": space, "kind": kind, "name": what} for space, kind, what in followed_by]
     if not run.check_mode:
         run.progress(step)
         _carry_out(run, mesh, name, revision)
     before, after = ({"tag": name, **found} for found in (owners(mesh, name), wanted(mesh, name, revision)))
-    return Outcome(actions=[step], before=before, after=after, values=values)
+    return Outcome(actions=[step], before=before, after=after, values=values, warnings=warnings)
+
+
+def _kept(run: Run, mesh: Mesh, name: str, revision: str | None, namespaces: Collection[str]) -> list[str]:
+    """Refuse, or on the way back warn of, configuration that would stop to apply to what follows the tag."""
+    current = mesh.tags.get(name)
+    if name == DEFAULT and current is None:
+        current = mesh.default_revision
+    if revision is None or current in (None, revision) or not namespaces:
+        return []
+    back = run.params["state"] == "restored"
+    return _keeping.require_kept(run, mesh, {str(current): namespaces}, revision, back=back)
 
 
 def _carry_out(run: Run, mesh: Mesh, name: str, revision: str | None) -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import typing as t
 from collections.abc import Mapping
@@ -16,8 +17,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     ParameterError,
     SafetyError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import require_known
+from ansible_collections.meshops.istio.plugins.module_utils.domain._following import leaving
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import IGNORED_NAMESPACES
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import (
     Move,
     move,
@@ -25,7 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import
     undo,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _prove
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _keeping, _prove
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import (
     PLANNED_SPEC,
     is_planned,
@@ -40,6 +43,7 @@ SPEC = ArgumentSpec(
         "revision": {"type": "str"},
         "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
         "enroll": {"type": "bool", "default": False},
+        "allow": {"type": "list", "elements": "str", "default": []},
         **PLANNED_SPEC,
     },
     required_if=(("state", "present", ("revision",)),),
@@ -51,6 +55,7 @@ def check(params: Mapping[str, t.Any]) -> None:
     for name in params["namespaces"]:
         if name in IGNORED_NAMESPACES:
             raise ParameterError(f"Parameter namespaces: Istio never injects into the system namespace {name}.")
+    require_known(params["allow"])
 
 
 def moves(snapshot: Snapshot, names: list[str], target: str | None, *, enroll: bool) -> list[Move]:
@@ -112,6 +117,7 @@ def run(run: Run) -> Outcome:
     revision = snapshot.mesh.resolve(target) if target else None
     if steps and revision and not is_planned(run, revision):
         _prove.require(run.client, snapshot.mesh, snapshot.namespaces, revision)
+    warnings = _kept(run, snapshot, steps, revision)
     if steps and not run.check_mode:
         for step in steps:
             run.progress(str(step))
@@ -121,7 +127,25 @@ def run(run: Run) -> Outcome:
         before={step.namespace: step.before for step in steps},
         after={step.namespace: step.after for step in steps},
         values={"moved": [step.namespace for step in steps], "revision": revision},
+        warnings=warnings,
     )
+
+
+def _kept(run: Run, snapshot: Snapshot, steps: list[Move], revision: str | None) -> list[str]:
+    """Refuse, or on the way back warn of, configuration that would stop to apply to the namespaces."""
+    mesh, by_target = snapshot.mesh, collections.defaultdict(list)
+    for step in steps:
+        # on the way back each namespace has a target of its own
+        name = step.after[REV] if step.after[INJECTION] is None else DEFAULT
+        by_target[revision or (mesh.resolve(name) if name else None)].append(step.namespace)
+    back = run.params["state"] == "restored"
+    return [
+        warning
+        for target, names in by_target.items()
+        for warning in _keeping.require_kept(
+            run, mesh, leaving(snapshot, names, target), target or "no revision", back=back
+        )
+    ]
 
 
 TOOL = Tool("namespace_revision", SPEC, run, check)
