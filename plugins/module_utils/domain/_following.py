@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import collections
+import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECT, INJECTION, REV
@@ -50,3 +51,16 @@ def leaving(snapshot: Snapshot, names: Iterable[str], target: str | None) -> dic
         if revision not in (None, target):
             found[str(revision)].add(name)
     return dict(found)
+
+
+def restarted(snapshot: Snapshot, plan: Mapping[str, t.Any]) -> set[str]:
+    """Return the namespaces in which the steps of a plan restart what is stale.
+
+    With a tag of a user all that follow it are restarted, with the default only those that choose by their own labels.
+    """
+    asking = {str(workload): workload.namespace for workload in snapshot.workloads.values()}
+    found = {*plan["namespaces"], *(asking[name] for name in plan["workloads"] if name in asking)}
+    for tag in plan["tags"]:
+        found |= {namespace for namespace, *dummy in followers(snapshot, tag)}
+        found |= set() if tag == DEFAULT else set(users(snapshot, tag))
+    return found

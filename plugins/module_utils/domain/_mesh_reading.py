@@ -73,9 +73,9 @@ def home_of(obj: Mapping[str, t.Any]) -> str:
     hooks = obj.get("webhooks") or ()
     services = ((hook.get("clientConfig") or {}).get("service") for hook in hooks)
     called = next((str(service["namespace"]) for service in services if service), "")
-    own = str(obj.get("metadata", {}).get("namespace") or "")
-    marked = labels_of(obj).get(OWNER_NAMESPACE, "")
-    return called or marked or own or annotations_of(obj).get(RELEASE_NAMESPACE, "")
+    # a release of a gateway has a namespace of its own
+    release = "" if obj.get("metadata", {}).get("namespace") else annotations_of(obj).get(RELEASE_NAMESPACE, "")
+    return called or labels_of(obj).get(OWNER_NAMESPACE, "") or release
 
 
 def rejecting(obj: Json) -> tuple[str, str] | None:

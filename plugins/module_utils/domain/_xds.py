@@ -31,6 +31,8 @@ class Connected:
     istiod: str
     revision: str
     rejected: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    #: What its own cluster is called; empty where it does not say so.
+    cluster: str = ""
 
 
 def short_type(url: str) -> str:
@@ -56,7 +58,8 @@ def read_syncz(body: bytes, istiod: str, revision: str) -> list[Connected]:
         types: dict[str, t.Any] = row.get("resources") or {}
         rejected = {short_type(url): str(one["lastError"]) for url, one in types.items() if one.get("lastError")}
         kind, version = str(row.get("proxy_type") or ""), str(row.get("istio_version") or "")
-        return Connected(namespace, name, kind, version, istiod, revision, dict(sorted(rejected.items())))
+        cluster = str(row.get("cluster_id") or "")
+        return Connected(namespace, name, kind, version, istiod, revision, dict(sorted(rejected.items())), cluster)
 
     rows = json.loads(body, object_hook=reduced)
     if not isinstance(rows, list):

@@ -16,6 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._configuratio
     Labelled,
     read_labelled,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._dependents import names_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
 
 #: All kinds at once, since Kubernetes 1.27; an older server answers with the names of the groups alone.
@@ -87,3 +88,17 @@ def fetch_configuration(client: Client) -> list[Labelled]:
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         found = [one for group in pool.map(listed, kinds) for one in group]
     return sorted(found, key=lambda one: (one.namespace, one.kind, one.name))
+
+
+def machines(client: Client) -> list[str]:
+    """Return the WorkloadGroups and WorkloadEntries of a cluster by name: machines whose proxies no pod has.
+
+    Raises:
+        ForbiddenError: they may not be listed.
+    """
+    found: list[str] = []
+    for one in _kinds(client):
+        if one.resource in ("workloadgroups", "workloadentries"):
+            path, doing = f"/apis/{one.group}/{one.version}/{one.resource}", f"Reading {one.resource}"
+            found += names_of(client.list(path, doing=doing, metadata=True), one.kind)
+    return sorted(found, key=lambda name: not name.startswith("WorkloadGroup"))

@@ -65,7 +65,17 @@ from unit.module_utils.planes import (
     values_map,
     version_of,
 )
-from unit.module_utils.pods import budget, configuration, deployed, envoy_filter, node, owned, pod, replica_set, workload
+from unit.module_utils.pods import (
+    budget,
+    configuration,
+    deployed,
+    envoy_filter,
+    node,
+    owned,
+    pod,
+    replica_set,
+    workload,
+)
 
 #: Kind -> its API group.
 READ_BY_ISTIOD = {
@@ -98,10 +108,10 @@ __all__ = [
     "endpoint_slices",
     "envoy_filter",
     "injector",
-    "labelled",
     "injector_map",
     "istiod",
     "istiod_service",
+    "labelled",
     "mesh_of",
     "meta",
     "namespace",
