@@ -52,8 +52,8 @@ options:
     type: str
   allow:
     description:
-      - Codes of findings that shall not refuse a move. Checked is V(MU053), configuration that stops to apply because its
-        label C(istio.io/rev) names the revision that is left.
+      - Codes of findings that shall not refuse a move. Checked is V(MU053), configuration that would stop to
+        apply, because its label C(istio.io/rev) names the revision that is left.
       - See M(meshops.istio.istio_precheck) for the codes.
     type: list
     elements: str

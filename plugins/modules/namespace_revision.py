@@ -48,8 +48,8 @@ options:
     default: false
   allow:
     description:
-      - Codes of findings that shall not refuse a move. Checked is V(MU053), configuration that stops to apply because its
-        label C(istio.io/rev) names the revision that is left.
+      - Codes of findings that shall not refuse a move. Checked is V(MU053), configuration that would stop to
+        apply, because its label C(istio.io/rev) names the revision that is left.
       - See M(meshops.istio.istio_precheck) for the codes.
     type: list
     elements: str

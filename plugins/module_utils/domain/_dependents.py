@@ -67,7 +67,7 @@ def dependents(snapshot: Snapshot, revision: str, known: Known) -> list[Blocker]
 
 
 def leaving(snapshot: Snapshot, revision: str, shared: Container[WorkloadKey] = ()) -> list[Pod]:
-    """Return the pods on their way out that carry a revision: they serve, and need their istiod, until they are gone."""
+    """Return the pods on their way out that carry a revision: until they are gone they need their istiod."""
     found = (pod for pod in snapshot.carriers(revision) if pod.deleting)
     return [pod for pod in found if _owner(snapshot, pod) not in shared]
 
@@ -102,8 +102,8 @@ def of_leaving(snapshot: Snapshot, revision: str, known: Known) -> list[Blocker]
         if left is None or left < -OVERDUE:
             where = f"node {pod.node}" if pod.node else "its node"
             remedy = (
-                f"it had to be gone at {pod.gone_at}: look at {where} and at its finalizers; once nothing runs there any "
-                "more, delete the pod by force, or the node"
+                f"it had to be gone at {pod.gone_at}: look at {where} and at its finalizers; once nothing runs there "
+                "any more, delete the pod by force, or the node"
             )
         what = named("Pod", pod.namespace, pod.name)
         text = f"{what} is on its way out, and carries a proxy of revision {revision} until it is gone"
@@ -154,8 +154,8 @@ def of_connected(snapshot: Snapshot, revision: str, known: Known) -> list[Blocke
         whose = f" of revision {own}" if own else ""
         text = f"{place} has {proxies}{whose} connected to istiod of revision {revision}"
         remedy = (
-            "take discoveryAddress out of meshConfig.defaultConfig and of annotation proxy.istio.io/config, then restart "
-            "it"
+            "take discoveryAddress out of meshConfig.defaultConfig and of annotation proxy.istio.io/config, then "
+            "restart it"
             if own
             else "let it connect to the revision that stays"
         )

@@ -172,7 +172,7 @@ class Mesh:
     ``local_services`` are the istiod Services that select pods; those of a remote control plane select none.
     ``tag_services`` and ``validators`` map a tag and the name of a ValidatingWebhookConfiguration to a revision;
     ``orphan_validators`` map the name of one that rejects what it is asked about to the Service that is gone.
-    ``foreign`` are the injectors of other meshes in the same cluster: their names may be the same, and pods may be theirs.
+    ``foreign`` are the injectors of other meshes in the same cluster, whose names may be the same.
     """
 
     namespace: str

@@ -76,6 +76,8 @@ def plan(snapshot: Snapshot, name: str, revision: str | None, followed_by: Itera
         return None
     asking = users(snapshot, name)
     following = [named(kind, space, what) for space, kind, what in followed_by]
+    if revision is not None:
+        _refuse_namesakes(mesh, name, revision)
     if revision is None:
         if current and (asking or following):
             using = some([*(f"namespace {namespace}" for namespace in asking), *following], between="; ")
@@ -102,6 +104,18 @@ def plan(snapshot: Snapshot, name: str, revision: str | None, followed_by: Itera
     if current == revision:
         return f"mend tag {name} -> {revision}: {', '.join(disagreements(mesh, name, revision))}{who}"
     return (f"move tag {name}: {current} -> {revision}" if current else f"create tag {name} -> {revision}") + who
+
+
+def _refuse_namesakes(mesh: Mesh, name: str, revision: str) -> None:
+    """Refuse what istioctl would do to another mesh: it knows tags and revisions by name alone (istioctl/pkg/tag)."""
+    for injector in mesh.foreign:
+        same_revision = injector.revision == revision and not injector.tag
+        if same_revision or injector.tag == name or (name == DEFAULT and injector.owns == DEFAULT):
+            what = f"tag {injector.tag}" if injector.tag else f"revision {injector.revision}"
+            raise SafetyError(
+                f"Tag {name} is not set: the mesh of namespace {injector.home} has a {what} too ({injector.name}), and "
+                "istioctl cannot tell them apart. Give one of them another name."
+            )
 
 
 def settled(mesh: Mesh, name: str, revision: str | None) -> bool:
@@ -186,8 +200,14 @@ def _remove(run: Run, ctl: Istioctl, mesh: Mesh, name: str) -> None:
     """The validator goes first: istioctl before 1.31 leaves it, and then nothing would say whose it was."""
     if name == DEFAULT and mesh.default_validator:
         _delete(run, "ValidatingWebhookConfiguration", DEFAULT_VALIDATOR)
-    run.about_to_write()
-    ctl.run("tag", "remove", name, "--skip-confirmation")
+    own = mesh.injector_of_tag(name)
+    if any(injector.tag == name for injector in mesh.foreign):
+        # istioctl would remove the tag of the other mesh too
+        if own is not None:
+            _delete(run, "MutatingWebhookConfiguration", own.name)
+    else:
+        run.about_to_write()
+        ctl.run("tag", "remove", name, "--skip-confirmation")
     _drop_service(run, name)
 
 
