@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._around impor
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._configuration import Labelled, read_labelled
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh, labels_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import read_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner, proxy_version, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._room import read_node
@@ -48,6 +48,7 @@ from unit.module_utils.planes import (
     autoscaler,
     endpoint_slice,
     endpoint_slices,
+    in_mesh,
     injector,
     injector_map,
     istiod,
@@ -107,6 +108,7 @@ __all__ = [
     "endpoint_slice",
     "endpoint_slices",
     "envoy_filter",
+    "in_mesh",
     "injector",
     "injector_map",
     "istiod",
@@ -142,6 +144,11 @@ def of_kind(objects: Iterable[Json], *kinds: str) -> list[Json]:
     return [obj for obj in objects if obj["kind"] in kinds]
 
 
+def _here(objects: Iterable[Json], kind: str) -> list[Json]:
+    """The objects of a kind in Istio's namespace."""
+    return [obj for obj in of_kind(objects, kind) if obj["metadata"]["namespace"] == SYSTEM]
+
+
 def mesh_of(objects: Iterable[Json]) -> Mesh:
     """What the core reads from the objects of control planes."""
     objects = list(objects)
@@ -149,11 +156,9 @@ def mesh_of(objects: Iterable[Json]) -> Mesh:
         SYSTEM,
         mutating=of_kind(objects, "MutatingWebhookConfiguration"),
         validating=of_kind(objects, "ValidatingWebhookConfiguration"),
-        deployments=[
-            obj for obj in of_kind(objects, "Deployment") if obj["metadata"].get("labels", {}).get("app") == "istiod"
-        ],
+        deployments=[obj for obj in _here(objects, "Deployment") if labels_of(obj).get("app") == "istiod"],
         services=of_kind(objects, "Service"),
-        config_maps=of_kind(objects, "ConfigMap"),
+        config_maps=_here(objects, "ConfigMap"),
         load=load_yaml,
     )
 
