@@ -171,7 +171,7 @@ def namespace_of(obj: Json) -> Namespace:
 
 def connected(pods: Iterable[Json]) -> tuple[Connected, ...]:
     """The proxies of all pods that have one, as their own istiods list them."""
-    carriers = [pod for pod in map(read_pod, pods) if pod.proxy_image]
+    carriers = [pod for pod in map(read_pod, pods) if pod.proxy_image and pod.home in ("", SYSTEM)]
     return tuple(
         Connected(pod.namespace, pod.name, "sidecar", proxy_version(pod.proxy_image), "istiod-0", pod.revision or "")
         for pod in carriers
