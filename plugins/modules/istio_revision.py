@@ -167,7 +167,8 @@ options:
   allow:
     description:
       - Codes of findings that shall not refuse an install. Checked are V(MU001), an unsupported step between
-        versions, V(MU002), a Kubernetes that is too old, and V(MU005), a revision of this name with another version.
+        versions, V(MU002), a Kubernetes that is too old, V(MU005), a revision of this name with another version, and
+        V(MU053), configuration that stops to apply because the default moves by the way.
       - See M(meshops.istio.istio_precheck) for the codes.
     type: list
     elements: str

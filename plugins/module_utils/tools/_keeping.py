@@ -9,7 +9,9 @@ from collections.abc import Container, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ForbiddenError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._configuration import LOST, lost_by, refusal
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._following import users
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.tools._configuration import fetch_configuration
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
 
@@ -44,3 +46,19 @@ def require_kept(run: Run, mesh: Mesh, moved: Mapping[str, Container[str]], targ
             {"configuration": [str(one) for one in lost]},
         )
     return [f"{told}."]
+
+
+def require_default_kept(run: Run, snapshot: Snapshot, after: str | None) -> list[str]:
+    """Refuse an install that moves the default by the way, where configuration would stop to apply to who follows it.
+
+    Returns:
+        Warnings.
+
+    Raises:
+        SafetyError: it names the configuration.
+    """
+    before = snapshot.mesh.default_revision
+    following = users(snapshot, DEFAULT)
+    if None in (before, after) or before == after or not following:
+        return []
+    return require_kept(run, snapshot.mesh, {str(before): following}, str(after), back=False)
