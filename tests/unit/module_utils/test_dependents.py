@@ -26,6 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools import (
     _tool_namespace_revision,
     _tool_rollout_restart,
 )
+from unit.callback.results import Story, about
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi, failure
 from unit.module_utils.running import task
@@ -192,6 +193,16 @@ def test_at_a_removal_each_alone_keeps_the_revision(remover: Remover, kind: Kind
     assert [(one["code"], one["object"]) for one in found] == [(kind.code, kind.object)]
     assert all(one["message"] and one["remedy"] for one in found)
     assert (result["changed"], remover.commands) == (False, [])
+
+
+@EACH
+def test_the_report_of_a_run_has_each_with_its_remedy(remover: Remover, kind: Kind) -> None:
+    put(remover.api, kind)
+    result = remover.run(check_mode=True)
+    story = Story("paris-1")
+    # the report tells clusters apart by what results call them
+    story.task("paris-1", "istio_revision", {**result, "cluster": about()["cluster"]})
+    assert story.cluster()["failures"][0]["blockers"] == result["failure"]["blockers"]
 
 
 @EACH
