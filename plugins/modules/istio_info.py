@@ -219,6 +219,10 @@ default:
       description: Revision of the Service of the tag V(default). Null before Istio 1.28, and without that tag.
       type: str
       sample: 1-30-3
+    elsewhere:
+      description: Namespace of another mesh in the cluster that has a default too. Null if there is none.
+      type: str
+      sample: null
 proxies:
   description: Number of live proxies, by revision and version. The version is the tag of the proxy's image.
   returned: success and O(proxies=true)

@@ -167,7 +167,8 @@ options:
   allow:
     description:
       - Codes of findings that shall not refuse an install. Checked are V(MU001), an unsupported step between
-        versions, V(MU002), a Kubernetes that is too old, and V(MU005), a revision of this name with another version.
+        versions, V(MU002), a Kubernetes that is too old, V(MU005), a revision of this name with another version, and
+        V(MU053), configuration that stops to apply because the default moves by the way.
       - See M(meshops.istio.istio_precheck) for the codes.
     type: list
     elements: str
@@ -179,7 +180,13 @@ options:
       - With V(shared_component), gateways, CNI or ztunnel are deleted, so what goes through them fails at once.
       - With V(namespace), V(tag) or V(selects_revision), new pods start without a proxy, and nothing says so. The tags
         are removed with the revision.
-      - With V(live_proxy), proxies get no configuration any more, and no new certificate when theirs expires.
+      - With V(live_proxy) or V(connected), proxies get no configuration any more, and no new certificate when theirs
+        expires. V(connected) are those that only C(istiod) knows, such as machines and pods of other clusters.
+      - With V(leaving_proxy), pods on their way out serve without new endpoints until they are gone. Those that are
+        gone within O(timeout) are waited for.
+      - With V(configuration), Istio's configuration and routes of the Gateway API with the revision in the label
+        C(istio.io/rev) have no effect any more. What an AuthorizationPolicy denied is allowed.
+      - V(unread) is what could not be looked at, because the user may not, or C(istiod) does not answer.
       - With V(default_validator) or V(default_service), that object is removed with the revision.
     type: list
     elements: str
@@ -432,8 +439,8 @@ failure:
       contains:
         code:
           description:
-            - One of V(tag), V(namespace), V(default_validator), V(default_service), V(live_proxy),
-              V(selects_revision) and V(shared_component).
+            - One of V(tag), V(namespace), V(default_validator), V(default_service), V(live_proxy), V(leaving_proxy),
+              V(connected), V(selects_revision), V(configuration), V(shared_component) and V(unread).
           type: str
           sample: namespace
         object:

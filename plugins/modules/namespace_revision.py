@@ -53,6 +53,14 @@ options:
       - With V(false) such a namespace fails the task, before any namespace is moved.
     type: bool
     default: false
+  allow:
+    description:
+      - Codes of findings that shall not refuse a move. Checked is V(MU053), configuration that would stop to
+        apply, because its label C(istio.io/rev) names the revision that is left.
+      - See M(meshops.istio.istio_precheck) for the codes.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
@@ -71,6 +79,8 @@ notes:
     removes the revision.
   - Either all namespaces move with O(state=present), or none. If a policy refuses one of them, or somebody changes its
     labels at the same moment, those that had moved are put back and the task fails. RV(failure) names both.
+  - A move is refused by which configuration of these namespaces, or of the root namespace, would stop to apply. That is
+    what has the label C(istio.io/rev) with the revision that they leave. O(state=restored) only warns of it.
   - It never changes a pod or a workload, and no other label.
 extends_documentation_fragment:
   - meshops.istio.attributes

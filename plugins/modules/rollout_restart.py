@@ -298,6 +298,14 @@ options:
       - A log may contain anything, so V(0) leaves them out. With C(no_log) on the task nothing of the result is shown.
     type: int
     default: 10
+  allow:
+    description:
+      - Codes of findings that shall not refuse a move by O(percent). Checked is V(MU053), configuration that would
+        stop to apply, because its label C(istio.io/rev) names the revision that is left.
+      - See M(meshops.istio.istio_precheck) for the codes.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import connection
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client._portforward import get_from_pod
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _debug
 from ansible_collections.meshops.istio.plugins.module_utils.tools._debug import proxies_of
 from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import LOOKING, READING
@@ -169,6 +171,48 @@ def test_a_proxy_that_is_bound_to_another_revision_is_named(desk: Desk, canary: 
     finally:
         bind(None)
     until(lambda: not found(desk, canary), "it is still bound")
+
+
+def read_by(cluster: Cluster, revision: str) -> set[str]:
+    """The AuthorizationPolicies of namespace shop that istiod of a revision has."""
+    pods = cluster.items(f"/api/v1/namespaces/{SYSTEM}/pods", {"labelSelector": f"app=istiod,{REV}={revision}"})
+    body = get_from_pod(client_of(cluster), SYSTEM, pods[0]["metadata"]["name"], 15014, "/debug/configz", timeout=5)
+    rows = (row for row in json.loads(body) if row.get("kind") == "AuthorizationPolicy")
+    return {row["metadata"]["name"] for row in rows if row["metadata"]["namespace"] == "shop"}
+
+
+def test_f4_a_move_is_refused_by_which_a_policy_would_stop_to_apply(desk: Desk, canary: Cluster) -> None:
+    policies = "/apis/security.istio.io/v1/namespaces/shop/authorizationpolicies"
+    names = {"by-revision": REVISION, "by-tag": "prod", "by-target": NEW_REVISION, "by-nobody": None}
+    for name, revision in names.items():
+        labels = {} if revision is None else {REV: revision}
+        meta = {"name": name, "namespace": "shop", "labels": labels}
+        body = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": meta, "spec": {}}
+        canary.request("POST", policies, body)
+    try:
+        until(lambda: "by-nobody" in read_by(canary, REVISION) & read_by(canary, NEW_REVISION), "istiod does not read")
+        assert read_by(canary, REVISION) == {"by-revision", "by-nobody"}
+        assert read_by(canary, NEW_REVISION) == {"by-target", "by-nobody"}
+        with no_write(canary):
+            gate = desk.tool(
+                canary, "istio_precheck", version=NEW_VERSION, revision=NEW_REVISION, source_revision=REVISION
+            )
+            result = desk.tool(canary, "namespace_revision", namespaces=["shop"], revision=NEW_REVISION)
+            allowed = desk.tool(
+                canary, "namespace_revision", namespaces=["shop"], revision=NEW_REVISION, allow=["MU053"], check=True
+            )
+    finally:
+        for name in names:
+            canary.delete(f"{policies}/{name}")
+    found = {
+        (row["code"], row["severity"], row["object"]) for row in gate["findings"] if row["code"].startswith("MU05")
+    }
+    assert found == {
+        ("MU053", "error", "AuthorizationPolicy shop/by-revision"),
+        ("MU054", "warning", "AuthorizationPolicy shop/by-tag"),
+    }
+    assert result["failure"] == {"kind": "SafetyError", "configuration": ["AuthorizationPolicy shop/by-revision"]}
+    assert (allowed["moved"], len(allowed["warnings"])) == (["shop"], 1)
 
 
 def test_who_may_not_forward_ports_is_told_so(desk: Desk, canary: Cluster) -> None:

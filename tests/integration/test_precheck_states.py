@@ -91,6 +91,38 @@ def copied_injector(cluster: Cluster) -> Iterator[None]:
 
 
 @contextmanager
+def foreign_injector(cluster: Cluster) -> Iterator[None]:
+    """The injector of a mesh in another namespace, which nobody asks for."""
+    path = f"{ADMISSION}/mutatingwebhookconfigurations"
+    other = copy.deepcopy(cluster.request("GET", f"{path}/istio-sidecar-injector-{REVISION}"))
+    other["metadata"] = {"name": "istio-sidecar-injector-two", "labels": {REV: "two"}}
+    for hook in other["webhooks"]:
+        hook["clientConfig"]["service"] |= {"namespace": "istio-two", "name": "istiod-two"}
+        hook["namespaceSelector"] = {"matchLabels": {REV: "two"}}
+    cluster.request("POST", path, other)
+    try:
+        yield
+    finally:
+        cluster.delete(f"{path}/{other['metadata']['name']}")
+
+
+@contextmanager
+def policy(cluster: Cluster, revision: str) -> Iterator[None]:
+    """An AuthorizationPolicy that one revision alone reads."""
+    item = {
+        "apiVersion": "security.istio.io/v1",
+        "kind": "AuthorizationPolicy",
+        "metadata": {"name": "deny-admin", "namespace": "shop", "labels": {REV: revision}},
+        "spec": {"action": "DENY", "rules": [{"to": [{"operation": {"paths": ["/admin"]}}]}]},
+    }
+    cluster.apply([item])
+    try:
+        yield
+    finally:
+        cluster.delete(cluster.path(item))
+
+
+@contextmanager
 def custom_istiod(cluster: Cluster) -> Iterator[None]:
     """An istiod whose image tag says nothing; it need not run to be asked about."""
     labels = {"app": "istiod", REV: "custom"}
@@ -201,6 +233,21 @@ def old_proxy(cluster: Cluster) -> Iterator[None]:
             CANARY,
             id="MU025: never ready",
         ),
+        pytest.param(
+            "MU053",
+            "AuthorizationPolicy shop/deny-admin",
+            lambda cluster: policy(cluster, REVISION),
+            CANARY,
+            id="MU053: a policy of the source alone",
+        ),
+        pytest.param(
+            "MU054",
+            "AuthorizationPolicy shop/deny-admin",
+            lambda cluster: policy(cluster, "prod"),
+            CANARY,
+            id="MU054: a policy that names a tag",
+        ),
+        pytest.param("MU063", "namespace istio-two", foreign_injector, CANARY, id="MU063: another mesh"),
     ],
 )
 def test_a_check_fires_on_its_state_and_only_there(

@@ -11,7 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+import yaml
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._auth import connection
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils.domain import _dependents
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _retire
+from ansible_collections.meshops.istio.plugins.module_utils.tools._debug import connected_to
 from integration.meshes import ADMISSION, MERGE
 from integration.objects import INJECTION, REV, Key, changed, labels, objects, pods
 from integration.safety import container, no_write, refusal, until
@@ -105,6 +111,14 @@ def never_ready() -> Json:
     return pod
 
 
+def strayed() -> Json:
+    """Pods whose proxies connect to the spare revision, whatever injected them."""
+    pod = template()
+    address = f"discoveryAddress: istiod-{SPARE}.istio-system.svc:15012"
+    pod["metadata"]["annotations"] = {"proxy.istio.io/config": address}
+    return pod
+
+
 def cron_job() -> Json:
     """A CronJob whose pods ask for the spare revision."""
     pod = template(**{REV: SPARE})
@@ -131,6 +145,8 @@ class Use:
     live: bool = False
     #: An owner of the default or a tag that leads to the spare revision.
     leads: str = ""
+    #: Its proxies are connected to the spare revision.
+    connected: bool = False
 
 
 BY_REVISION = {REV: SPARE}
@@ -168,6 +184,24 @@ USES = {
         BY_REVISION,
         live=True,
     ),
+    "F4: a policy that only it reads": Use(
+        {("configuration", f"AuthorizationPolicy {USER}/deny-admin")},
+        (
+            {
+                "apiVersion": "security.istio.io/v1",
+                "kind": "AuthorizationPolicy",
+                "metadata": {"name": "deny-admin", "namespace": USER, "labels": {REV: SPARE}},
+                "spec": {},
+            },
+        ),
+    ),
+    "F5: a proxy that strayed to it": Use(
+        {("connected", f"Deployment {USER}/sleeper")},
+        (rolled("Deployment", "sleeper", strayed(), replicas=1),),
+        {REV: REVISION},
+        live=True,
+        connected=True,
+    ),
     "a shared gateway": Use(
         {("shared_component", "Deployment istio-system/ingressgateways")}, (shared("Deployment", "IngressGateways"),)
     ),
@@ -190,6 +224,10 @@ def used(desk: Desk, cluster: Cluster, use: Use) -> Iterator[None]:
     if use.live:
         until(lambda: pods(cluster, [USER]))
         relabel(cluster, f"/api/v1/namespaces/{USER}", None)
+    if use.connected:
+        login = {"kubeconfig": str(cluster.kubeconfig), "context": cluster.context}
+        client = Client(connection(login))
+        until(lambda: connected_to(client, "istio-system", SPARE))
     if use.leads.startswith("/"):
         relabel(cluster, use.leads, SPARE)
     elif use.leads:
@@ -213,6 +251,28 @@ def test_each_use_alone_keeps_a_revision(desk: Desk, calm: Cluster, spare: str, 
         result = remove(desk, calm)
     refusal(result, "SafetyError")
     assert {(one["code"], one["object"]) for one in result["failure"]["blockers"]} == use.blockers
+
+
+def test_f6_a_pod_on_its_way_out_keeps_a_revision(
+    desk: Desk, calm: Cluster, spare: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A finalizer holds it as a dead node would."""
+    monkeypatch.setattr(_dependents, "OVERDUE", 0)
+    monkeypatch.setattr(_retire, "OVERDUE", 0)
+    held = of_pods("Pod", "held", **container())
+    held["metadata"]["finalizers"] = ["lab.meshops.dev/stay"]
+    path = f"/api/v1/namespaces/{USER}/pods/held"
+    with used(desk, calm, Use(set(), (held,), BY_REVISION, live=True)):
+        until(lambda: pods(calm, [USER]))
+        calm.delete(path)
+        until(lambda: calm.request("GET", path)["metadata"].get("deletionGracePeriodSeconds") == 0)
+        try:
+            with no_write(calm):
+                [blocker] = remove(desk, calm)["failure"]["blockers"]
+        finally:
+            calm.request("PATCH", path, {"metadata": {"finalizers": None}}, content_type=MERGE)
+    assert (blocker["code"], blocker["object"]) == ("leaving_proxy", f"Pod {USER}/held")
+    assert blocker["remedy"].startswith("it had to be gone at ")
 
 
 def test_only_the_codes_that_are_named_are_overridden(desk: Desk, calm: Cluster, spare: str) -> None:
@@ -244,6 +304,37 @@ def test_everything_that_would_dangle_goes_and_check_mode_lists_it(desk: Desk, l
     assert {one[2] for one in objects(leaving) if SPARE in one[2] or "experiment" in one[2]} == set()
     with no_write(leaving):
         assert remove(desk, leaving)["changed"] is False
+
+
+@pytest.fixture
+def namesake(leaving: Cluster) -> Iterator[str]:
+    """Another mesh in the cluster, with a revision of the same name; istioctl installs none beside the other one."""
+    space = "istio-two"
+    flags = ("--revision", SPARE, "--set", "profile=minimal", "--set", f"values.global.istioNamespace={space}")
+    rendered = leaving.istioctl(VERSION, "manifest", "generate", *flags).stdout
+    documents = [one for one in yaml.safe_load_all(rendered) if one and one["kind"] != "CustomResourceDefinition"]
+    leaving.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}}, *documents])
+    yield space
+    for one in documents:
+        leaving.delete(leaving.path(one))
+    leaving.delete(f"/api/v1/namespaces/{space}")
+    until(lambda: not pods(leaving, [space]))
+
+
+def test_f9_a_revision_of_another_mesh_with_the_same_name_stays(desk: Desk, leaving: Cluster, namesake: str) -> None:
+    planned = remove(desk, leaving, check=True)
+    before = objects(leaving)
+    result = remove(desk, leaving)
+    assert (result["actions"], result["diff"]) == (planned["actions"], planned["diff"])
+    # istiod of the other mesh may write to its own objects meanwhile
+    after = objects(leaving)
+    theirs = {key for key in before if namesake in key[1:] or key[2].endswith(namesake)}
+    assert ("Deployment", namesake, f"istiod-{SPARE}") in theirs
+    assert theirs <= set(after)
+    removed = {
+        f"{kind} {space}/{name}" if space else f"{kind} {name}" for kind, space, name in set(before) - set(after)
+    }
+    assert removed == set(result["diff"]["before"]["objects"])
 
 
 @pytest.mark.parametrize(

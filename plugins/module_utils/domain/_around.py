@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._configuration import Labelled
 from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import Reader, Unreadable, as_map
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import annotations_of, name_of, place_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._room import Node
@@ -61,6 +62,7 @@ class Around:
     autoscalers: tuple[Autoscaler, ...] = ()
     quotas: tuple[Quota, ...] = ()
     remote_clusters: tuple[str, ...] = ()
+    configuration: tuple[Labelled, ...] = ()
     denied: tuple[Permission, ...] = ()
     #: None where istiod was not asked.
     proxies: tuple[Connected, ...] | None = None

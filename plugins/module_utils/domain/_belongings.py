@@ -25,6 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     named,
     read_ref,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import home_of
 
 #: Components that a revision's uninstall takes along although the whole mesh uses them.
 SHARED_COMPONENTS = ("IngressGateways", "EgressGateways", "Cni", "Ztunnel")
@@ -44,6 +45,8 @@ class Belonging:
     resource_version: str = ""
     deleting: bool = False
     manager: Manager = NOBODY
+    #: Namespace of the mesh that it belongs to, empty where nothing says so.
+    home: str = ""
 
     @property
     def shared(self) -> bool:
@@ -65,7 +68,30 @@ def read_belonging(kind: str, obj: Mapping[str, t.Any]) -> Belonging | None:
     tag = DEFAULT if name_of(obj) == DEFAULT_VALIDATOR else labels.get(TAG, "")
     version = str(meta.get("resourceVersion") or "")
     place = (kind, meta.get("namespace", ""), name_of(obj))
-    return Belonging(*place, component, tag, version, "deletionTimestamp" in meta, manager_of(obj))
+    return Belonging(*place, component, tag, version, "deletionTimestamp" in meta, manager_of(obj), home_of(obj))
+
+
+def divided(
+    found: Iterable[Belonging], namespace: str, others: frozenset[str] = frozenset()
+) -> tuple[list[Belonging], list[Belonging]]:
+    """Return what belongs to the mesh of a namespace, and what belongs to another one: names may be the same.
+
+    ``others`` are the namespaces of other meshes, as far as they are known.
+    """
+    found = list(found)
+    # what is not shared stands beside its own istiod
+    beside = {one.namespace for one in found if one.namespace and not (one.home or one.shared)}
+    others = (others | {one.home for one in found if one.home} | beside) - {namespace}
+
+    def is_ours(one: Belonging) -> bool:
+        if one.home or not others:
+            return one.home in ("", namespace)
+        if one.namespace:
+            return one.namespace == namespace or (one.shared and one.namespace not in others)
+        # as Istio's charts name what belongs to the whole cluster
+        return one.name.endswith(f"-{namespace}")
+
+    return [one for one in found if is_ours(one)], [one for one in found if not is_ours(one)]
 
 
 def without_moved(found: Iterable[Belonging], plan: Mapping[str, t.Any] | None) -> list[Belonging]:

@@ -30,8 +30,12 @@ CODES = {
     "default_validator": "it goes with the revision, and configuration without a revision label is not validated",
     "default_service": "it goes with the revision",
     "live_proxy": "it gets no new configuration, and no new certificate when its own expires (by default after a day)",
+    "leaving_proxy": "it serves without new configuration, endpoints and certificates until it is gone",
+    "connected": "it gets no new configuration, and no new certificate when its own expires (by default after a day)",
     "selects_revision": "its next pod starts without a proxy, and nothing says so",
+    "configuration": "no istiod reads it any more, and nothing says so: what it denied is allowed",
     "shared_component": "it is deleted with the revision: what goes through it fails at once",
+    "unread": "what nobody could look at may need the revision, and loses its control plane",
 }
 MOVE_DEFAULT = "move all owners of the default: istio_tag name=default revision=..."
 
@@ -108,7 +112,7 @@ def of_pods(snapshot: Snapshot, revision: str, shared: Container[WorkloadKey] = 
         owner, what = snapshot.owner_of(pod), snapshot.place_of(pod)
         if (pod.namespace, owner.kind, owner.name) in shared:
             continue
-        if pod.proxy_image and pod.revision == revision:
+        if pod.proxy_image and pod.revision == revision and snapshot.is_ours(pod):
             live[(what, _replacing(snapshot, pod, judgement))] += 1
         elif judgement.verdict.revision == revision and pod.namespace not in asking:
             wanted[what] = pod.labels

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import refuse_unknown
 from ansible_collections.meshops.istio.plugins.module_utils.domain import (
     _checks_cluster,
+    _checks_configuration,
     _checks_control_plane,
     _checks_data_plane,
     _checks_extensions,
@@ -94,6 +95,7 @@ CHECKS = (
     *_checks_injection.CHECKS,
     *_checks_data_plane.CHECKS,
     *_checks_gateways.CHECKS,
+    *_checks_configuration.CHECKS,
     *_checks_multicluster.CHECKS,
     *_checks_cluster.CHECKS,
     *_checks_extensions.CHECKS,

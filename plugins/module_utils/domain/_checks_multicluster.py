@@ -65,6 +65,15 @@ def _elsewhere(snapshot: Snapshot, goal: Goal) -> Found:
             yield f"revision {name}", "Its istiod runs outside this cluster, so its version cannot be read here."
 
 
+def _other_meshes(snapshot: Snapshot, goal: Goal) -> Found:
+    mesh = snapshot.mesh
+    for namespace in sorted(mesh.others):
+        names = sorted({injector.owns for injector in mesh.foreign if injector.home == namespace})
+        both = [name for name in names if mesh.injector(name) is not None]
+        clash = f" Both meshes own {some(both)}, so pods that ask for it get whichever comes last." if both else ""
+        yield f"namespace {namespace}", f"Another mesh has its control planes there ({some(names)}).{clash}"
+
+
 CHECKS = (
     Check("MU060", INFO, "mesh of several clusters", "Istio says nothing about versions that differ between clusters.",
           "upgrade the clusters one after another; those whose proxies connect to istiods here come after this one",
@@ -74,4 +83,7 @@ CHECKS = (
           "install the newer revision again with the same values", _other_identity, WARNING),
     Check("MU062", INFO, "control plane elsewhere", "A run here moves proxies; it does not upgrade that control plane.",
           "upgrade it where it runs, before the proxies here", _elsewhere),
+    Check("MU063", INFO, "another mesh in this cluster", "A run here leaves its proxies and control planes alone.",
+          "give its revisions and tags names of their own; upgrade it by a run with its own istio_namespace",
+          _other_meshes),
 )  # fmt: skip

@@ -25,7 +25,7 @@ def _expected(snapshot: Snapshot) -> dict[str, list[Pod]]:
     """
     found: dict[str, list[Pod]] = collections.defaultdict(list)
     for pod in snapshot.pods:
-        revision = pod.revision
+        revision = pod.revision if snapshot.is_ours(pod) else None
         if revision and pod.live and pod.ready and not pod.deleting and not snapshot.mesh.is_remote(revision):
             found[revision].append(pod)
     return dict(sorted(found.items()))
@@ -70,7 +70,7 @@ def _connected(snapshot: Snapshot) -> Iterator[tuple[Pod, list[Connected]]]:
     for one in snapshot.around.proxies or ():
         found[one.namespace, one.name].append(one)
     for pod in snapshot.pods:
-        if pod.live and not pod.deleting and (pod.namespace, pod.name) in found:
+        if pod.live and not pod.deleting and snapshot.is_ours(pod) and (pod.namespace, pod.name) in found:
             yield pod, found[pod.namespace, pod.name]
 
 

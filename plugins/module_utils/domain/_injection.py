@@ -16,6 +16,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
+    DEFAULT,
     INJECT,
     INJECTION,
     REV,
@@ -48,6 +49,8 @@ class Why(enum.Enum):
     SYSTEM_NAMESPACE = enum.auto()
     #: The settings of the injector leave it out.
     POLICY = enum.auto()
+    #: Another mesh of the cluster injects it.
+    OTHER_MESH = enum.auto()
 
 
 #: A reason with the sentence that says it to people.
@@ -58,7 +61,8 @@ Reason = tuple[Why, str]
 class Verdict:
     """What happens to a pod that is created now.
 
-    ``revision`` is None when no proxy is injected; ``rejected`` says why the API server would refuse the pod.
+    ``revision`` is None when no proxy of this mesh is injected; ``rejected`` says why the API server would refuse the
+    pod.
     """
 
     revision: str | None
@@ -66,6 +70,8 @@ class Verdict:
     reason: str
     injector: str = ""
     rejected: str = ""
+    #: Namespace of another mesh that injects it.
+    elsewhere: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,8 +97,8 @@ def called_hooks(injector: Injector, namespace_labels: Labels, pod_labels: Label
 def overlapping(mesh: Mesh, namespace_labels: Labels) -> list[Injector]:
     """Return the injectors of several revisions that are called for one pod of a namespace; the last one wins."""
     for own in ({}, {INJECT: "true"}):
-        callers = [injector for injector in mesh.injectors if called_hooks(injector, namespace_labels, own)]
-        if len({injector.revision for injector in callers}) > 1:
+        callers = [injector for injector in mesh.all_injectors if called_hooks(injector, namespace_labels, own)]
+        if len({(mesh.is_foreign(injector) and injector.home, injector.revision) for injector in callers}) > 1:
             return callers
     return []
 
@@ -136,7 +142,7 @@ def resolve(mesh: Mesh, namespace: str, namespace_labels: Labels, pod: PodShape)
     labels = {"kubernetes.io/metadata.name": namespace, **namespace_labels}
     answering: list[Injector] = []
     why, reason = _why_none(mesh, labels, pod.labels)
-    for injector in mesh.injectors:
+    for injector in mesh.all_injectors:
         hooks = called_hooks(injector, labels, pod.labels)
         silence = _cannot_answer(mesh, injector) if hooks else ""
         if silence and any(hook.get("failurePolicy") != "Ignore" for hook in hooks):
@@ -149,20 +155,28 @@ def resolve(mesh: Mesh, namespace: str, namespace_labels: Labels, pod: PodShape)
         return Verdict(None, why, reason)
     # the API server calls configurations by name, and a later injection replaces an earlier one
     for last in reversed(answering):
-        refusal = policy_refusal(_config(mesh, last.revision), namespace, pod)
+        refusal = policy_refusal(_config(mesh, last), namespace, pod)
+        if refusal is None and mesh.is_foreign(last):
+            told = f"the mesh of namespace {last.home} injects it: {_why(last, labels, pod.labels)}"
+            return Verdict(None, Why.OTHER_MESH, told, last.name, elsewhere=last.home)
         if refusal is None:
             return Verdict(last.revision, Why.SELECTED, _why(last, labels, pod.labels), last.name)
         why, reason = refusal
     return Verdict(None, why, reason, answering[0].name)
 
 
-def _config(mesh: Mesh, revision: str) -> InjectionConfig:
-    found = mesh.revisions.get(revision)
+def _config(mesh: Mesh, injector: Injector) -> InjectionConfig:
+    found = None if mesh.is_foreign(injector) else mesh.revisions.get(injector.revision)
     return found.config if found and found.config else InjectionConfig()
 
 
 def _cannot_answer(mesh: Mesh, injector: Injector) -> str:
-    """Return why the call of an injector must fail, or an empty string; only what the API objects show."""
+    """Return why the call of an injector must fail, or an empty string; only what the API objects show.
+
+    Of another mesh its control planes were not read.
+    """
+    if mesh.is_foreign(injector):
+        return ""
     if injector.service is not None and injector.service not in mesh.services:
         return f"Service {'/'.join(injector.service)} of webhook {injector.name} is gone"
     if injector.service is not None and not injector.has_ca_bundle:
@@ -191,13 +205,13 @@ def _why_none(mesh: Mesh, namespace: Labels, pod: Labels) -> Reason:
         return Why.OPTED_OUT, f"the namespace says {INJECTION}={namespace[INJECTION]}, and only 'enabled' injects"
     if pod.get(INJECT) == "false":
         return Why.OPTED_OUT, f"the pod says {INJECT}=false"
-    if INJECTION in namespace:
+    if INJECTION in namespace and not mesh.owned_elsewhere(DEFAULT):
         return (
             Why.NO_ACTIVE_DEFAULT,
             f"the namespace says {INJECTION}=enabled, but no default tag or injector is active",
         )
     for where, labels in (("namespace", namespace), ("pod", pod)):
-        if REV in labels and mesh.injector(labels[REV]) is None:
+        if REV in labels and not _is_owned(mesh, labels[REV]):
             return Why.DANGLING_LABEL, f"the {where} says {REV}={labels[REV]}, which no injector owns (dangling label)"
     return Why.NOT_SELECTED, "no injector selects it"
 
@@ -205,10 +219,14 @@ def _why_none(mesh: Mesh, namespace: Labels, pod: Labels) -> Reason:
 def dangling_name(mesh: Mesh, namespace_labels: Labels) -> str | None:
     """Return the name in a namespace's label that no injector owns (its pods start without a proxy), or None."""
     if INJECTION in namespace_labels:
-        active = mesh.default_revision is not None
+        active = mesh.default_revision is not None or mesh.owned_elsewhere(DEFAULT) is not None
         return None if namespace_labels[INJECTION] != "enabled" or active else f"{INJECTION}=enabled"
     name = namespace_labels.get(REV)
-    return name if name is not None and mesh.injector(name) is None else None
+    return name if name is not None and not _is_owned(mesh, name) else None
+
+
+def _is_owned(mesh: Mesh, name: str) -> bool:
+    return mesh.injector(name) is not None or mesh.owned_elsewhere(name) is not None
 
 
 def expected_image(config: InjectionConfig, annotations: Mapping[str, str]) -> str:

@@ -9,6 +9,7 @@ How they are read from API objects: _mesh_reading.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 from collections.abc import Mapping
 
@@ -33,6 +34,9 @@ INJECTOR_SUFFIX = "sidecar-injector.istio.io"
 CRD_VERSION = "operator.istio.io/version"
 CHART_VERSION = "app.kubernetes.io/version"
 COMPONENT = "operator.istio.io/component"
+#: Whose mesh an object is: the namespace of its control plane, as istioctl writes it, or of its release, as Helm does.
+OWNER_NAMESPACE = "install.operator.istio.io/owning-resource-namespace"
+RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
 #: Label that no pod and namespace has: selectors with it deactivate a webhook.
 DEACTIVATED = "istio.io/deactivated"
 PARKED = {"matchLabels": {DEACTIVATED: "never-match"}}
@@ -91,7 +95,8 @@ def suffix(revision: str) -> str:
 class Injector:
     """A MutatingWebhookConfiguration that injects proxies; ``tag`` is empty when it is a revision's own.
 
-    ``journal`` is what runs changed of a tag.
+    ``journal`` is what runs changed of a tag. ``home`` is the namespace of the mesh that it belongs to, empty where
+    nothing says so.
     """
 
     name: str
@@ -101,6 +106,7 @@ class Injector:
     journal: Journal = dataclasses.field(default_factory=Journal)
     manager: Manager = NOBODY
     unreadable: tuple[Unreadable, ...] = ()
+    home: str = ""
 
     @property
     def owns(self) -> str:
@@ -185,6 +191,7 @@ class Mesh:
     ``local_services`` are the istiod Services that select pods; those of a remote control plane select none.
     ``tag_services`` and ``validators`` map a tag and the name of a ValidatingWebhookConfiguration to a revision;
     ``orphan_validators`` map the name of one that rejects what it is asked about to the Service that is gone.
+    ``foreign`` are the injectors of other meshes in the same cluster, whose names may be the same.
     """
 
     namespace: str
@@ -195,6 +202,25 @@ class Mesh:
     tag_services: Mapping[str, str]
     validators: Mapping[str, str]
     orphan_validators: Mapping[str, str]
+    foreign: tuple[Injector, ...] = ()
+
+    @functools.cached_property
+    def all_injectors(self) -> tuple[Injector, ...]:
+        """Whatever the API server may call for a new pod, in its order."""
+        return tuple(sorted((*self.injectors, *self.foreign), key=lambda i: i.name)) if self.foreign else self.injectors
+
+    @functools.cached_property
+    def others(self) -> frozenset[str]:
+        """Namespaces of the other meshes in this cluster."""
+        return frozenset(injector.home for injector in self.foreign)
+
+    def is_foreign(self, injector: Injector) -> bool:
+        """Whether an injector belongs to another mesh."""
+        return injector.home in self.others
+
+    def owned_elsewhere(self, owned: str) -> str | None:
+        """Return the namespace of another mesh that owns a name, whoever else does; None where none does."""
+        return next((i.home for i in self.foreign if i.owns == owned and not i.deactivated), None)
 
     @property
     def tags(self) -> dict[str, str]:

@@ -21,6 +21,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     CRD_VERSION,
     DEFAULT,
     INJECTOR_SUFFIX,
+    OWNER_NAMESPACE,
+    RELEASE_NAMESPACE,
     REV,
     TAG,
     InjectionConfig,
@@ -65,7 +67,20 @@ def read_injector(obj: Json) -> Injector | None:
     journal, read = read_tag_journal(annotations_of(obj)), Reader(f"MutatingWebhookConfiguration {name_of(obj)}")
     journal.report(read)
     names = (name_of(obj), labels.get(REV) or DEFAULT, labels.get(TAG) or "")
-    return Injector(*names, hooks, journal, manager_of(obj), read.unreadable)
+    return Injector(*names, hooks, journal, manager_of(obj), read.unreadable, home_of(obj))
+
+
+def home_of(obj: Mapping[str, t.Any]) -> str:
+    """Return the namespace of the mesh that an object belongs to, or an empty string where nothing says so.
+
+    A webhook belongs to the control plane that it calls.
+    """
+    hooks = obj.get("webhooks") or ()
+    services = ((hook.get("clientConfig") or {}).get("service") for hook in hooks)
+    called = next((str(service["namespace"]) for service in services if service), "")
+    # a release of a gateway has a namespace of its own
+    release = "" if obj.get("metadata", {}).get("namespace") else annotations_of(obj).get(RELEASE_NAMESPACE, "")
+    return called or labels_of(obj).get(OWNER_NAMESPACE, "") or release
 
 
 def rejecting(obj: Json) -> tuple[str, str] | None:
@@ -202,12 +217,13 @@ def read_mesh(
     load: t.Callable[[str], t.Any],
 ) -> Mesh:
     """Return the mesh that raw API objects describe (deployments and services: those labelled ``app=istiod``)."""
-    injectors = tuple(sorted(filter(None, map(read_injector, mutating)), key=lambda i: i.name))
+    found = sorted(filter(None, map(read_injector, mutating)), key=lambda i: i.name)
+    injectors = tuple(injector for injector in found if injector.home in ("", namespace))
     istiods = {labels_of(obj).get(REV) or DEFAULT: obj for obj in deployments}
     maps = {name_of(obj): obj for obj in config_maps}
     names = set(istiods) | {i.revision for i in injectors if not i.tag}
     services = list(services)
-    validating = [obj for obj in validating if REV in labels_of(obj)]
+    validating = [obj for obj in validating if REV in labels_of(obj) and home_of(obj) in ("", namespace)]
     places = frozenset(map(place_of, services))
     gone = {name_of(obj): "/".join(place) for obj in validating if (place := rejecting(obj)) and place not in places}
     return Mesh(
@@ -216,7 +232,12 @@ def read_mesh(
         injectors=injectors,
         services=places,
         local_services=frozenset(place_of(obj) for obj in services if obj.get("spec", {}).get("selector")),
-        tag_services={labels_of(o)[TAG]: labels_of(o).get(REV) or DEFAULT for o in services if TAG in labels_of(o)},
+        tag_services={
+            labels_of(obj)[TAG]: labels_of(obj).get(REV) or DEFAULT
+            for obj in services
+            if TAG in labels_of(obj) and place_of(obj)[0] == namespace
+        },
         validators={name_of(obj): labels_of(obj)[REV] for obj in validating},
         orphan_validators=gone,
+        foreign=tuple(injector for injector in found if injector not in injectors),
     )

@@ -9,6 +9,7 @@ Sources: istio/istio istioctl/pkg/describe/describe.go (where a pod's revision i
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 from collections.abc import Mapping
 
@@ -46,6 +47,9 @@ STATUS = "sidecar.istio.io/status"
 PLACEHOLDER = "auto"
 MANAGED_GATEWAY = "gateway.istio.io/managed"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
+#: Where a proxy looks for its istiod, and in which namespace that is (istio/istio manifests/charts, configmap.yaml).
+PROXY_CONFIG = "PROXY_CONFIG"
+DISCOVERY = re.compile(r'"discoveryAddress":\s*"[^".:]+\.([a-z0-9-]+)\.svc[.:]')
 KEPT_ANNOTATIONS = (
     REV,
     STATUS,
@@ -84,6 +88,10 @@ class Pod:
     #: Seconds from its creation until it was ready, as it last got so; None while it is not.
     ready_after: float | None = None
     unreadable: tuple[Unreadable, ...] = ()
+    #: When a pod that is deleted has to be gone, as the API server says it; empty for all others.
+    gone_at: str = ""
+    #: Namespace of the istiod that its proxy looks for, empty where that is not told.
+    home: str = ""
 
     @property
     def live(self) -> bool:
@@ -108,16 +116,27 @@ def _told_revision(annotations: Mapping[str, str], read: Reader) -> str:
     return read.text(f"revision in {status}", read.json(status, annotations.get(STATUS)).get("revision"))
 
 
-def proxy_image(spec: Mapping[str, t.Any]) -> str:
-    """Return the image of the sidecar or gateway proxy, native or not; ztunnel has a container of the same name."""
+def _proxy(spec: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
+    """Return the container of the sidecar or gateway proxy, native or not; ztunnel has a container of the same name."""
     for group in ("containers", "initContainers"):
         for container in spec.get(group) or ():
             image = str(container.get("image") or "")
             ztunnel = "ztunnel" in image.rsplit("/", 1)[-1]
             # a gateway that was not injected keeps it
             if container.get("name") == "istio-proxy" and not ztunnel and image != PLACEHOLDER:
-                return image
-    return ""
+                return t.cast("Mapping[str, t.Any]", container)
+    return {}
+
+
+def proxy_image(spec: Mapping[str, t.Any]) -> str:
+    """Return the image of a pod's proxy, empty where it has none."""
+    return str(_proxy(spec).get("image") or "")
+
+
+def _home(container: Mapping[str, t.Any]) -> str:
+    texts = (str(one.get("value") or "") for one in container.get("env") or () if one.get("name") == PROXY_CONFIG)
+    found = DISCOVERY.search(next(texts, ""))
+    return found[1] if found else ""
 
 
 def read_pod(obj: Mapping[str, t.Any], *, need: bool = True) -> Pod:
@@ -126,7 +145,8 @@ def read_pod(obj: Mapping[str, t.Any], *, need: bool = True) -> Pod:
     owners = [owner for owner in meta.get("ownerReferences") or () if owner.get("controller")]
     ready = next((c for c in status.get("conditions") or () if c["type"] == "Ready" and c["status"] == "True"), None)
     kept = {key: value for key, value in annotations_of(obj).items() if key in KEPT_ANNOTATIONS}
-    image = proxy_image(spec)
+    proxy = _proxy(spec)
+    image = str(proxy.get("image") or "")
     unreadable: tuple[Unreadable, ...] = ()
     if image and STATUS in kept and not kept.get(REV):
         read = Reader(f"Pod {meta.get('namespace', '')}/{name_of(obj)}")
@@ -150,6 +170,8 @@ def read_pod(obj: Mapping[str, t.Any], *, need: bool = True) -> Pod:
         need=need_of_pod(spec) if need else NOTHING,
         ready_after=_seconds(meta.get("creationTimestamp"), ready.get("lastTransitionTime")) if ready else None,
         unreadable=unreadable,
+        gone_at=str(meta.get("deletionTimestamp") or ""),
+        home=_home(proxy),
     )
 
 
@@ -181,14 +203,15 @@ def judge(mesh: Mesh, namespace_labels: Mapping[str, str], pod: Pod) -> Judgemen
         return Judgement(OUTSIDE, verdict)
     if verdict.revision is None:
         # a proxy that was not injected is of the template itself, and comes back with the pod
-        lost = pod.proxy_image and STATUS in pod.annotations and not verdict.rejected
+        injected = pod.proxy_image and STATUS in pod.annotations
+        lost = injected and not (verdict.rejected or verdict.elsewhere or pod.home in mesh.others)
         return Judgement(EXTRA if lost else OUTSIDE, verdict)
     revision = mesh.revisions.get(verdict.revision)
     unpinned = {key: value for key, value in own.items() if key != PROXY_IMAGE}
     wanted = expected_image(revision.config, unpinned) if revision and revision.config else ""
     if not pod.proxy_image:
         return Judgement(MISSING, verdict, wanted)
-    if pod.revision != verdict.revision:
+    if pod.revision != verdict.revision or pod.home in mesh.others:
         return Judgement(STALE_REVISION, verdict, wanted)
     if wanted and without_image_type(pod.proxy_image) != without_image_type(wanted):
         return Judgement(PINNED if PROXY_IMAGE in own else STALE_IMAGE, verdict, wanted)

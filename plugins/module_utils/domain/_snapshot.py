@@ -135,8 +135,9 @@ class Snapshot:
 
     @functools.cached_property
     def judgements(self) -> list[tuple[Pod, Judgement]]:
-        """Every live pod with the verdict on its proxy."""
-        return [(pod, self.judgement_of(pod)) for pod in self._live()]
+        """Every live pod with the verdict on its proxy; what belongs to another mesh, and stays there, is none."""
+        found = ((pod, self.judgement_of(pod)) for pod in self._live())
+        return [(pod, judgement) for pod, judgement in found if judgement.stale or self.is_ours(pod)]
 
     @functools.cached_property
     def pods_by_place(self) -> Mapping[tuple[str, str], Pod]:
@@ -162,6 +163,14 @@ class Snapshot:
     def judgement_of(self, pod: Pod) -> Judgement:
         """Return the verdict on one pod's proxy."""
         return judge(self.mesh, self.namespaces[pod.namespace].labels, pod)
+
+    def is_ours(self, pod: Pod) -> bool:
+        """Whether a pod's proxy, if it has one, is not of another mesh in this cluster: names may be the same."""
+        return pod.home not in self.mesh.others
+
+    def carriers(self, revision: str) -> Iterable[Pod]:
+        """Return every pod that carries a revision of this mesh, also while it ends: until then it needs its istiod."""
+        return (pod for pod in self.pods if pod.live and pod.revision == revision and self.is_ours(pod))
 
     def _live(self) -> Iterable[Pod]:
         return (pod for pod in self.pods if pod.live and not pod.deleting and pod.namespace in self.namespaces)
@@ -266,7 +275,7 @@ class Snapshot:
         """Return revision -> proxy version -> number of live proxies."""
         counts: dict[str, dict[str, int]] = {}
         for pod in self._live():
-            if pod.proxy_image:
+            if pod.proxy_image and self.is_ours(pod):
                 row = counts.setdefault(pod.revision or "default", {})
                 version = proxy_version(pod.proxy_image)
                 row[version] = row.get(version, 0) + 1
@@ -277,9 +286,13 @@ class Snapshot:
         found = {}
         for namespace in self.namespaces.values():
             name = self.owned_name(namespace)
-            if name is not None and self.mesh.resolve(name) == revision:
+            if name is not None and self.mesh.resolve(name) == revision and not self._follows_another(namespace, name):
                 found[namespace.name] = name
         return found
+
+    def _follows_another(self, namespace: Namespace, name: str) -> bool:
+        """Whether a name that two meshes own leads to the other one; the API server decides that."""
+        return self.mesh.owned_elsewhere(name) is not None and bool(self.verdict(namespace.name).elsewhere)
 
     @staticmethod
     def owned_name(namespace: Namespace) -> str | None:

@@ -33,6 +33,8 @@ class Connected:
     istiod: str
     revision: str
     rejected: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    #: What its own cluster is called; empty where it does not say so.
+    cluster: str = ""
 
 
 def short_type(url: str) -> str:
@@ -57,8 +59,8 @@ def read_syncz(body: bytes, istiod: str, revision: str) -> list[Connected]:
             return None
         errors = {url: as_text(as_map(one).get("lastError")) for url, one in as_map(row.get("resources")).items()}
         rejected = {short_type(url): error for url, error in errors.items() if error}
-        kind, version = as_text(row.get("proxy_type")), as_text(row.get("istio_version"))
-        return Connected(namespace, name, kind, version, istiod, revision, dict(sorted(rejected.items())))
+        kind, version, cluster = (as_text(row.get(key)) for key in ("proxy_type", "istio_version", "cluster_id"))
+        return Connected(namespace, name, kind, version, istiod, revision, dict(sorted(rejected.items())), cluster)
 
     try:
         rows = json.loads(body, object_hook=reduced)

@@ -81,6 +81,29 @@ def proxies_of(client: Client, namespace: str) -> tuple[Connected, ...]:
         raise UnansweredError(exc.message) from exc
 
 
+def connected_to(client: Client, namespace: str, revision: str) -> tuple[Connected, ...]:
+    """Return all proxies that are connected to istiods of one revision; nobody is, where none of these runs.
+
+    Raises:
+        UnansweredError: one that runs could not be asked: also one that is not ready, or ends, may hold connections.
+    """
+    doing = f"Reading istiod pods in {namespace}"
+    try:
+        pods = client.list(f"/api/v1/namespaces/{namespace}/pods", doing=doing, labelSelector="app=istiod")
+        asked = [pod for pod in pods if (labels_of(pod).get(REV) or DEFAULT) == revision and _runs(pod)]
+        with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+            return merged(pool.map(lambda pod: _ask(client, namespace, pod), asked))
+    except (ApiError, ClusterError) as exc:
+        raise UnansweredError(exc.message) from exc
+
+
+def _runs(obj: Mapping[str, t.Any]) -> bool:
+    """Return whether a container of a pod runs, ready or not."""
+    pod, status = read_pod(obj), obj.get("status") or {}
+    running = any("running" in (one.get("state") or {}) for one in status.get("containerStatuses") or ())
+    return pod.live and (pod.ready or running or ("containerStatuses" not in status and pod.phase == "Running"))
+
+
 def with_proxies(client: Client, snapshot: Snapshot) -> Snapshot:
     """Return a snapshot with the proxies that are connected; where none is expected, nobody is asked.
 

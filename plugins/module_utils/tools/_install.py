@@ -33,6 +33,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._versions imp
 from ansible_collections.meshops.istio.plugins.module_utils.tools import (
     _external,
     _installer,
+    _keeping,
     _manifest,
     _prove,
     _shared,
@@ -198,6 +199,7 @@ def _install(run: Run, installer: Installer) -> Outcome:
     _refuse_prunes(steps.changes)
     _refuse_settings(steps.settings, params["accept_settings"])
     moving = _shared.claim(run, snapshot, steps.installation)
+    warnings = _keeping.require_default_kept(run, snapshot, steps.installation.default_after)
     tag = steps.wanted.image_tag
     probe = _prove.probe_namespace(snapshot.namespaces, mesh.namespace)
     values = {
@@ -222,7 +224,7 @@ def _install(run: Run, installer: Installer) -> Outcome:
         _carry_out(run, installer, steps, probe, moving)
     before, after = _diff(mesh, steps, revision, str(version))
     action = f"install revision {revision} ({version}): {', '.join(filter(None, [steps.action, _shared.said(moving)]))}"
-    return Outcome(actions=[action], before=before, after=after, values=values)
+    return Outcome(actions=[action], before=before, after=after, values=values, warnings=warnings)
 
 
 def _carry_out(run: Run, installer: Installer, steps: Plan, probe: str, moving: list[Change]) -> None:

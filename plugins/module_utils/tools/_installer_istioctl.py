@@ -25,6 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     CRD_VERSION,
     DEFAULT,
     DEFAULT_VALIDATOR,
+    OWNER_NAMESPACE,
     PARKED,
     REV,
     Mesh,
@@ -43,7 +44,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest impo
 )
 
 MANAGER = "istio-operator"
-OWNER_NAMESPACE = "install.operator.istio.io/owning-resource-namespace"
 OWNER = "install.operator.istio.io/owning-resource"
 MANAGED = "operator.istio.io/managed"
 NOT_PRUNED = "install.operator.istio.io/owning-resource-not-pruned"

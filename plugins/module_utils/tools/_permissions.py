@@ -26,6 +26,12 @@ CONFIGURATION = {
     "security.istio.io": "authorizationpolicies peerauthentications requestauthentications",
     "telemetry.istio.io": "telemetries",
 }
+#: What of the Gateway API istiod reads; a cluster may have some of it, or none.
+GATEWAY_API = {
+    "gateway.networking.k8s.io": "backendtlspolicies gatewayclasses gateways grpcroutes httproutes listenersets "
+    "referencegrants tcproutes tlsroutes udproutes",
+    "gateway.networking.x-k8s.io": "xbackendtrafficpolicies xlistenersets xmeshes",
+}
 ANYTHING = Permission("*", "*", "*", "do anything")
 
 
@@ -110,8 +116,11 @@ READING = tuple(_reading())
 #: no role allows the metadata alone, and the key of the mesh is among them.
 LOOKING = (
     *_of("", ("nodes",), "list", "judge what surrounds the mesh"),
-    *_of("networking.istio.io", ("envoyfilters",), "list", "judge what surrounds the mesh"),
-    *_of("extensions.istio.io", ("wasmplugins",), "list", "judge what surrounds the mesh"),
+    *(
+        one
+        for group, resources in {**CONFIGURATION, **GATEWAY_API}.items()
+        for one in _of(group, resources.split(), "list", "find configuration of one revision")
+    ),
     *_of("discovery.k8s.io", ("endpointslices",), "list", "judge what surrounds the mesh", local=True),
     *_of("autoscaling", ("horizontalpodautoscalers",), "list", "judge what surrounds the mesh", local=True),
     *_of("", ("resourcequotas",), "list", "judge what surrounds the mesh", local=True),

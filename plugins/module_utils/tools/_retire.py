@@ -8,7 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 import time
 import typing as t
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
@@ -20,26 +20,36 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain import _belongings, _blockers
 from ansible_collections.meshops.istio.plugins.module_utils.domain._belongings import WEBHOOKS, Belonging
 from ansible_collections.meshops.istio.plugins.module_utils.domain._blockers import Blocker
-from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import HELM
+from ansible_collections.meshops.istio.plugins.module_utils.domain._dependents import (
+    OVERDUE,
+    awaited,
+    dependents,
+    seconds_left,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._following import restarted
+from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import HELM, ISTIOCTL
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import planned
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import unrestartable
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _external, _installer
 from ansible_collections.meshops.istio.plugins.module_utils.tools._forget import forget
 from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import RESOURCES, object_path
+from ansible_collections.meshops.istio.plugins.module_utils.tools._needing import known_of, now
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run
 
-CRON_JOBS = "/apis/batch/v1/cronjobs"
 KINDS = (*WEBHOOKS, *(kind for kind in RESOURCES if kind not in (*WEBHOOKS, "CustomResourceDefinition")))
 #: Seconds between looks at what is on its way out.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 
 
-def belongings(run: Run, kinds: Iterable[str] = KINDS) -> list[Belonging]:
+def belongings(run: Run, mesh: Mesh, kinds: Iterable[str] = KINDS) -> tuple[list[Belonging], list[Belonging]]:
     """Return every object of the revision, webhooks first: they reject what they select once their istiod is gone.
 
-    Gateways and CNI of Helm are releases of their own, which stay.
+    Second come those of another mesh that has a revision of the same name. Gateways and CNI of Helm are releases of
+    their own, which stay.
     """
     client, revision = run.client, run.params["revision"]
     stays = run.params["installer"] == HELM
@@ -58,68 +68,69 @@ def belongings(run: Run, kinds: Iterable[str] = KINDS) -> list[Belonging]:
         return [one for obj in found if (one := _belongings.read_belonging(kind, obj)) and not (stays and one.shared)]
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        return [one for group in pool.map(of_kind, kinds) for one in group]
+        found = [one for group in pool.map(of_kind, kinds) for one in group]
+    return _belongings.divided(found, mesh.namespace, mesh.others)
 
 
-def blockers(client: Client, snapshot: Snapshot, revision: str, owned: list[Belonging]) -> list[Blocker]:
-    """Return everything that still needs a revision."""
-    shared = {(one.namespace, one.kind, one.name) for one in owned if one.shared}
-    return [
-        *_blockers.of_names(snapshot, revision),
-        *_blockers.of_pods(snapshot, revision, shared),
-        *_blockers.of_workloads(snapshot, revision),
-        *_blockers.of_cron_jobs(snapshot, revision, client.list(CRON_JOBS, doing="Reading CronJobs")),
-        *_blockers.of_shared(owned, revision),
-    ]
-
-
-def _found(run: Run, snapshot: Snapshot, owned: list[Belonging]) -> list[Blocker]:
-    """Return the blockers as they are; in check mode as the steps before this one would leave them."""
-    revision, plan = run.params["revision"], run.params.get("planned")
-    if not (run.check_mode and plan):
-        return blockers(run.client, snapshot, revision, owned)
+def _as_planned(snapshot: Snapshot, found: list[Blocker], plan: Mapping[str, t.Any]) -> list[Blocker]:
+    """Return the blockers that are left after the restarts and handovers of a plan, which are only planned."""
     view = planned(snapshot, plan)
-    # the restarts before this step are only planned: what they would mend is no blocker
-    mended = {str(view.workloads[key]) for key in view.stale_workloads()}
-    found = blockers(run.client, view, revision, owned)
+    places = restarted(snapshot, plan)
+    mended = {
+        str(workload)
+        for key in view.stale_workloads()
+        if (workload := view.workloads[key]).namespace in places and unrestartable(workload) is None
+    }
     left = (blocker for blocker in found if blocker.object not in plan["taken_over"])
     return [blocker for blocker in left if not (blocker.code == "live_proxy" and blocker.object in mended)]
 
 
+def _found(run: Run, snapshot: Snapshot, owned: list[Belonging], patience: float) -> tuple[list[Blocker], list[Pod]]:
+    """Return the blockers, and the pods on their way out that are gone soon.
+
+    In check mode both are told as the steps in ``planned`` would leave them; what is not planned is as it is.
+    """
+    revision, plan = run.params["revision"], run.params.get("planned") if run.check_mode else None
+    view = planned(snapshot, plan)
+    known = known_of(run.client, view, revision, owned, patience)
+    found = dependents(view, revision, known)
+    return _as_planned(snapshot, found, plan) if plan else found, awaited(view, revision, known)
+
+
 def retire(run: Run) -> Outcome:
     """Remove the revision and what would dangle after it, or refuse with every blocker; then its past is forgotten."""
-    snapshot = run.snapshot(pods=True)
-    outcome = _remove(run, snapshot)
+    deadline = time.monotonic() + run.params["timeout"]
+    while True:
+        snapshot = run.snapshot(pods=True)
+        owned, foreign = belongings(run, snapshot.mesh)
+        if run.check_mode:
+            owned = _belongings.without_moved(owned, run.params.get("planned"))
+        if not owned:
+            outcome = Outcome(values={"revision": run.params["revision"], "overridden": []})
+            break
+        found, soon = _found(run, snapshot, owned, max(0, deadline - time.monotonic()))
+        _refuse(run, [blocker for blocker in found if blocker.code not in run.params["allow_blockers"]])
+        if run.check_mode or not soon or "leaving_proxy" in run.params["allow_blockers"]:
+            outcome = _remove(run, snapshot, owned, found, shares_name=bool(foreign))
+            break
+        _await(run, soon)
     if not run.check_mode:
         outcome.warnings += forget(run, snapshot)
     return outcome
 
 
-def _remove(run: Run, snapshot: Snapshot) -> Outcome:
-    revision, allowed = run.params["revision"], run.params["allow_blockers"]
-    mesh = snapshot.mesh
-    owned = belongings(run)
-    if run.check_mode:
-        owned = _belongings.without_moved(owned, run.params.get("planned"))
-    if not owned:
-        return Outcome(values={"revision": revision, "overridden": []})
-    found = _found(run, snapshot, owned)
-    refusing = [blocker for blocker in found if blocker.code not in allowed]
-    if refusing:
-        listed = some([f"{b.message} ({b.remedy})" for b in refusing], between="; ")
-        raise SafetyError(
-            f"Revision {revision} on cluster {run.client.connection.label} is still needed and was not removed: "
-            f"{listed}. If it has to go all the same, name the codes in allow_blockers (variable "
-            f"istio_allow_blockers): {', '.join(dict.fromkeys(b.code for b in refusing))}.",
-            {"blockers": [blocker.as_dict() for blocker in refusing]},
-        )
+def _remove(
+    run: Run, snapshot: Snapshot, owned: list[Belonging], found: list[Blocker], *, shares_name: bool
+) -> Outcome:
+    """Remove what nothing needs, or what may go all the same."""
+    revision, mesh = run.params["revision"], snapshot.mesh
     if run.params["installer"] == _external.EXTERNAL:
         return _external.may_go(run, snapshot, revision)
     for one in owned:
         _external.require_own(run, one.manager, str(one))
     _installer.require_removable(run, mesh, revision)
     if not run.check_mode:
-        _carry_out(run, mesh, owned)
+        _carry_out(run, mesh, owned, shares_name=shares_name)
     planes = {name: plane.version for name, plane in mesh.revisions.items() if plane.deployment}
     gone = f"retire revision {revision} ({planes[revision]})" if revision in planes else ""
     return Outcome(
@@ -137,17 +148,53 @@ def _remove(run: Run, snapshot: Snapshot) -> Outcome:
     )
 
 
-def _carry_out(run: Run, mesh: Mesh, owned: list[Belonging]) -> None:
-    """Remove tags first, then what the installer takes, then what it leaves."""
+def _refuse(run: Run, refusing: list[Blocker]) -> None:
+    if refusing:
+        revision = run.params["revision"]
+        listed = some([f"{b.message} ({b.remedy})" for b in refusing], between="; ")
+        raise SafetyError(
+            f"Revision {revision} on cluster {run.client.connection.label} is still needed and was not removed: "
+            f"{listed}. If it has to go all the same, name the codes in allow_blockers (variable "
+            f"istio_allow_blockers): {', '.join(dict.fromkeys(b.code for b in refusing))}.",
+            {"blockers": [blocker.as_dict() for blocker in refusing]},
+        )
+
+
+def _await(run: Run, pods: list[Pod]) -> None:
+    """Wait for pods on their way out, until they are gone or overdue: then they are blockers."""
+    last = max(pods, key=lambda pod: pod.gone_at)
+    names = some([f"{pod.namespace}/{pod.name}" for pod in pods])
+    run.progress(f"waiting until pods that end are gone, at the latest at {last.gone_at}: {names}")
+    left = pods
+    while left:
+        time.sleep(FIRST_PAUSE if left is pods else LONGEST_PAUSE)
+        left = [pod for pod in left if (seconds_left(pod, now(run.client)) or 0) >= -OVERDUE and _is_there(run, pod)]
+
+
+def _is_there(run: Run, pod: Pod) -> bool:
+    path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
+    try:
+        found = run.client.get(path, doing=f"Looking whether pod {pod.namespace}/{pod.name} is gone")
+    except NotFoundError:
+        return False
+    return bool(found["metadata"].get("uid") == pod.uid)
+
+
+def _carry_out(run: Run, mesh: Mesh, owned: list[Belonging], *, shares_name: bool) -> None:
+    """Remove tags first, then what the installer takes, then what it leaves.
+
+    istioctl knows a revision by its name alone (operator/pkg/uninstall/prune.go): where another mesh has the same one,
+    only what was found to be ours is deleted.
+    """
     revision, timeout = run.params["revision"], run.params["timeout"]
     run.progress(f"retiring revision {revision}: {len(owned)} objects")
     _delete(run.client, [one for one in owned if one.tag and one.kind in WEBHOOKS])
-    if revision in mesh.revisions:
+    if revision in mesh.revisions and not (shares_name and run.params["installer"] == ISTIOCTL):
         with _installer.opened(run, mesh) as installer:
             run.about_to_write()
             installer.uninstall(mesh, revision, timeout)
     deadline, pause = time.monotonic() + timeout, FIRST_PAUSE
-    left = belongings(run)
+    left = belongings(run, mesh)[0]
     while left:
         if time.monotonic() > deadline:
             names = some(left, between="; ")
@@ -155,7 +202,7 @@ def _carry_out(run: Run, mesh: Mesh, owned: list[Belonging]) -> None:
         _delete(run.client, [one for one in left if not one.deleting])
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
-        left = belongings(run, dict.fromkeys(one.kind for one in left))
+        left = belongings(run, mesh, dict.fromkeys(one.kind for one in left))[0]
 
 
 def _delete(client: Client, doomed: list[Belonging]) -> None:

@@ -16,6 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._client impor
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, RolloutError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._belongings import SHARED_COMPONENTS
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import COMPONENT, REV, labels_of, name_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import home_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import pod_failure
 from ansible_collections.meshops.istio.plugins.module_utils.domain._rollout import complete, failure
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selectors import matches
@@ -56,6 +57,8 @@ def components(client: Client, istio_namespace: str, revisions: Iterable[str]) -
         path, doing = f"/apis/apps/v1/{resource}", f"Reading shared {resource}"
         for obj in client.list(path, doing=doing, metadata=True, labelSelector=selector):
             component, namespace = labels_of(obj)[COMPONENT], obj["metadata"]["namespace"]
+            if home_of(obj) not in ("", istio_namespace):
+                continue  # of another mesh, whose revision has the same name
             one = {"enabled": True, **({"namespace": namespace} if namespace != istio_namespace else {})}
             if component in SINGLE:
                 found[SINGLE[component]] = one

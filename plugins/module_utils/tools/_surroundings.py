@@ -25,6 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._serving impo
     read_endpoints,
     read_quota,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.tools._configuration import fetch_configuration
 
 REMOTE_SECRETS = "istio/multiCluster=true"
 EXTENSIONS = {
@@ -56,7 +57,7 @@ def _local(api: str, resource: str, each: Callable[[t.Any], t.Any]) -> Callable[
     return read
 
 
-def _remote_clusters(client: Client, istio_namespace: str) -> list[str]:
+def remote_clusters(client: Client, istio_namespace: str) -> list[str]:
     """Return the names of clusters with a remote Secret; only metadata is asked for, so that no credential is read."""
     path = f"/api/v1/namespaces/{istio_namespace}/secrets"
     doing = "Reading the metadata of remote Secrets"
@@ -70,7 +71,8 @@ READERS: Mapping[str, Callable[[Client, str], list[t.Any]]] = {
     "endpoints": _local("/apis/discovery.k8s.io/v1", "endpointslices", read_endpoints),
     "autoscalers": _local("/apis/autoscaling/v2", "horizontalpodautoscalers", read_autoscaler),
     "quotas": _local("/api/v1", "resourcequotas", read_quota),
-    "remote_clusters": _remote_clusters,
+    "remote_clusters": remote_clusters,
+    "configuration": lambda client, dummy: fetch_configuration(client),
 }
 Jobs = Mapping[str, concurrent.futures.Future[list[t.Any]]]
 

@@ -155,6 +155,7 @@ def run(run: Run) -> Outcome:
             "revision": mesh.default_revision,
             "validator": mesh.default_validator,
             "service": mesh.default_service,
+            "elsewhere": mesh.owned_elsewhere(DEFAULT),
         },
     }
     if run.params["record"]:

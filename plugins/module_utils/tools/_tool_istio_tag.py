@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import re
 import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
@@ -18,22 +18,21 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     SafetyError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._istioctl import Istioctl
+from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import require_known
 from ansible_collections.meshops.istio.plugins.module_utils.domain._default import disagreements, owners, wanted
+from ansible_collections.meshops.istio.plugins.module_utils.domain._following import followers, users
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import TARGET, Journal, Kept, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import require_writable
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     DEFAULT,
     DEFAULT_VALIDATOR,
-    INJECT,
-    INJECTION,
-    REV,
     Mesh,
     named,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import tag_undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _prove
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _keeping, _prove
 from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import object_path
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import (
     PLANNED_SPEC,
@@ -52,6 +51,7 @@ SPEC = ArgumentSpec(
         "istioctl": {"type": "str", "default": "istioctl"},
         "version": {"type": "str"},
         "run_id": {"type": "str"},
+        "allow": {"type": "list", "elements": "str", "default": []},
         **PLANNED_SPEC,
     },
     required_if=(("state", "present", ("revision",)),),
@@ -65,35 +65,7 @@ def check(params: Mapping[str, t.Any]) -> None:
         value = params.get(option)
         if value and not _NAME.fullmatch(value):
             raise ParameterError(f"Parameter {option}: {value!r} is no DNS label (lower case letters, digits and -).")
-
-
-def users(snapshot: Snapshot, tag: str) -> list[str]:
-    """Return the namespaces whose labels ask for a tag."""
-    return sorted(n.name for n in snapshot.namespaces.values() if snapshot.owned_name(n) == tag)
-
-
-def followers(snapshot: Snapshot, tag: str) -> list[WorkloadKey]:
-    """Return (namespace, kind, name) of what follows a tag by the labels of its pods, not by its namespace."""
-    own = {injector.name for injector in snapshot.mesh.injectors if injector.tag == tag}
-    found = set()
-    for pod, judgement in snapshot.judgements:
-        namespace = snapshot.namespaces[pod.namespace]
-        by_webhook = judgement.verdict.injector in own and snapshot.owned_name(namespace) != tag
-        if by_webhook or asks_for(tag, namespace.labels, pod.labels):
-            owner = snapshot.owner_of(pod)
-            found.add((pod.namespace, owner.kind, owner.name))
-    for workload in snapshot.workloads.values():
-        inside = snapshot.namespaces.get(workload.namespace)
-        if inside and workload.replicas == 0 and asks_for(tag, inside.labels, workload.template_labels):
-            found.add(workload.key)
-    return sorted(found)
-
-
-def asks_for(tag: str, namespace: Mapping[str, str], pod: Mapping[str, str]) -> bool:
-    """Return whether a pod's own labels ask for a tag, which may not be there yet."""
-    if {REV, INJECTION} & set(namespace) or pod.get(INJECT) == "false":
-        return False
-    return pod.get(REV, DEFAULT if pod.get(INJECT) == "true" else None) == tag
+    require_known(params["allow"])
 
 
 def plan(snapshot: Snapshot, name: str, revision: str | None, followed_by: Iterable[WorkloadKey]) -> str | None:
@@ -107,6 +79,8 @@ def plan(snapshot: Snapshot, name: str, revision: str | None, followed_by: Itera
         return None
     asking = users(snapshot, name)
     following = [named(kind, space, what) for space, kind, what in followed_by]
+    if revision is not None:
+        _refuse_namesakes(mesh, name, revision)
     if revision is None:
         if current and (asking or following):
             using = some([*(f"namespace {namespace}" for namespace in asking), *following], between="; ")
@@ -133,6 +107,18 @@ def plan(snapshot: Snapshot, name: str, revision: str | None, followed_by: Itera
     if current == revision:
         return f"mend tag {name} -> {revision}: {', '.join(disagreements(mesh, name, revision))}{who}"
     return (f"move tag {name}: {current} -> {revision}" if current else f"create tag {name} -> {revision}") + who
+
+
+def _refuse_namesakes(mesh: Mesh, name: str, revision: str) -> None:
+    """Refuse what istioctl would do to another mesh: it knows tags and revisions by name alone (istioctl/pkg/tag)."""
+    for injector in mesh.foreign:
+        same_revision = injector.revision == revision and not injector.tag
+        if same_revision or injector.tag == name or (name == DEFAULT and injector.owns == DEFAULT):
+            what = f"tag {injector.tag}" if injector.tag else f"revision {injector.revision}"
+            raise SafetyError(
+                f"Tag {name} is not set: the mesh of namespace {injector.home} has a {what} too ({injector.name}), and "
+                "istioctl cannot tell them apart. Give one of them another name."
+            )
 
 
 def settled(mesh: Mesh, name: str, revision: str | None) -> bool:
@@ -184,12 +170,24 @@ def run(run: Run) -> Outcome:
         require_writable(own.manager, f"Tag {name} on cluster {run.client.connection.label}", "move it there")
     if revision and not is_planned(run, revision):
         _prove.require(run.client, mesh, snapshot.namespaces, revision)
+    warnings = _kept(run, mesh, name, revision, {*values["namespaces"], *(space for space, *dummy in followed_by)})
     values["workloads"] = [{"namespace": space, "kind": kind, "name": what} for space, kind, what in followed_by]
     if not run.check_mode:
         run.progress(step)
         _carry_out(run, mesh, name, revision, back.journal if isinstance(back, Undo) else None)
     before, after = ({"tag": name, **found} for found in (owners(mesh, name), wanted(mesh, name, revision)))
-    return Outcome(actions=[step], before=before, after=after, values=values)
+    return Outcome(actions=[step], before=before, after=after, values=values, warnings=warnings)
+
+
+def _kept(run: Run, mesh: Mesh, name: str, revision: str | None, namespaces: Collection[str]) -> list[str]:
+    """Refuse, or on the way back warn of, configuration that would stop to apply to what follows the tag."""
+    current = mesh.tags.get(name)
+    if name == DEFAULT and current is None:
+        current = mesh.default_revision
+    if revision is None or current in (None, revision) or not namespaces:
+        return []
+    back = run.params["state"] == "restored"
+    return _keeping.require_kept(run, mesh, {str(current): namespaces}, revision, back=back)
 
 
 def _carry_out(run: Run, mesh: Mesh, name: str, revision: str | None, undone: Journal | None) -> None:
@@ -228,8 +226,14 @@ def _remove(run: Run, ctl: Istioctl, mesh: Mesh, name: str) -> None:
     """The validator goes first: istioctl before 1.31 leaves it, and then nothing would say whose it was."""
     if name == DEFAULT and mesh.default_validator:
         _delete(run, "ValidatingWebhookConfiguration", DEFAULT_VALIDATOR)
-    run.about_to_write()
-    ctl.run("tag remove", name, flags=["--skip-confirmation"])
+    own = mesh.injector_of_tag(name)
+    if any(injector.tag == name for injector in mesh.foreign):
+        # istioctl would remove the tag of the other mesh too
+        if own is not None:
+            _delete(run, "MutatingWebhookConfiguration", own.name)
+    else:
+        run.about_to_write()
+        ctl.run("tag remove", name, flags=["--skip-confirmation"])
     _drop_service(run, name)
 
 

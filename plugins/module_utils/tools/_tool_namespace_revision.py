@@ -5,8 +5,9 @@
 
 from __future__ import annotations
 
+import collections
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
@@ -14,6 +15,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     ProofError,
     SafetyError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import require_known
+from ansible_collections.meshops.istio.plugins.module_utils.domain._following import leaving
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import IGNORED_NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Kept
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION
@@ -26,7 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_mo
     undos,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _prove
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _keeping, _prove
 from ansible_collections.meshops.istio.plugins.module_utils.tools._namespace_patches import (
     Moved,
     apply_moves,
@@ -47,6 +50,7 @@ SPEC = ArgumentSpec(
         "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
         "enroll": {"type": "bool", "default": False},
         "run_id": {"type": "str"},
+        "allow": {"type": "list", "elements": "str", "default": []},
         **PLANNED_SPEC,
     },
     required_if=(("state", "present", ("revision",)),),
@@ -58,6 +62,7 @@ def check(params: Mapping[str, t.Any]) -> None:
     for name in params["namespaces"]:
         if name in IGNORED_NAMESPACES:
             raise ParameterError(f"Parameter namespaces: Istio never injects into the system namespace {name}.")
+    require_known(params["allow"])
 
 
 def moves(snapshot: Snapshot, names: list[str], target: str, *, enroll: bool) -> list[Move]:
@@ -99,11 +104,12 @@ def _move(run: Run) -> Outcome:
     revision = snapshot.mesh.resolve(target)
     if steps and revision and not is_planned(run, revision):
         _prove.require(run.client, snapshot.mesh, snapshot.namespaces, revision)
+    warnings = _kept(run, snapshot, steps, revision)
     if steps and not run.check_mode:
         moved = _carry_out(run, steps)
         if moved.refused:
             _undo_half(run, steps, moved)
-    return _outcome(steps, revision, {})
+    return _outcome(steps, revision, {}, warnings)
 
 
 def _restore(run: Run) -> Outcome:
@@ -113,11 +119,12 @@ def _restore(run: Run) -> Outcome:
     steps, kept = undos(snapshot, run.params["namespaces"], *undone_run(run))
     kept |= _unproven(run, snapshot, steps)
     steps = [step for step in steps if step.namespace not in kept]
+    warnings = _kept(run, snapshot, steps, None)
     if steps and not run.check_mode:
         refused = _carry_out(run, steps).refused
         kept |= {name: Kept(why, failed=True) for name, why in refused.items()}
         steps = [step for step in steps if step.namespace not in refused]
-    return _outcome(steps, None, kept)
+    return _outcome(steps, None, kept, warnings)
 
 
 def _unproven(run: Run, snapshot: Snapshot, steps: list[Move]) -> dict[str, Kept]:
@@ -151,7 +158,7 @@ def _undo_half(run: Run, steps: list[Move], moved: Moved) -> None:
     )
 
 
-def _outcome(steps: list[Move], revision: str | None, kept: Mapping[str, Kept]) -> Outcome:
+def _outcome(steps: list[Move], revision: str | None, kept: Mapping[str, Kept], warnings: Iterable[str]) -> Outcome:
     return Outcome(
         actions=[str(step) for step in steps],
         before={step.namespace: both(step.before) for step in steps},
@@ -164,8 +171,25 @@ def _outcome(steps: list[Move], revision: str | None, kept: Mapping[str, Kept]) 
                 for name, one in sorted(kept.items())
             ],
         },
-        warnings=[f"Namespace {name} keeps its labels: {one.why}." for name, one in sorted(kept.items())],
+        warnings=[*warnings, *(f"Namespace {name} keeps its labels: {one.why}." for name, one in sorted(kept.items()))],
     )
+
+
+def _kept(run: Run, snapshot: Snapshot, steps: list[Move], revision: str | None) -> list[str]:
+    """Refuse, or on the way back warn of, configuration that would stop to apply to the namespaces."""
+    mesh, by_target = snapshot.mesh, collections.defaultdict(list)
+    for step in steps:
+        # on the way back each namespace has a target of its own
+        name = owned_by(step.after)
+        by_target[revision or (mesh.resolve(name) if name else None)].append(step.namespace)
+    back = run.params["state"] == "restored"
+    return [
+        warning
+        for target, names in by_target.items()
+        for warning in _keeping.require_kept(
+            run, mesh, leaving(snapshot, names, target), target or "no revision", back=back
+        )
+    ]
 
 
 TOOL = Tool("namespace_revision", SPEC, run, check)

@@ -5,17 +5,20 @@
 
 from __future__ import annotations
 
+import collections
 import concurrent.futures
 import dataclasses
 import datetime
 import time
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import require_known as require_codes
 from ansible_collections.meshops.istio.plugins.module_utils.domain._choices import Choice
 from ansible_collections.meshops.istio.plugins.module_utils.domain._duration import batch_seconds, starts
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pace import (
     ORDERS,
     batches,
@@ -35,7 +38,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._targets impo
     targets,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import COLLECTIONS, Workload
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _prove
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _keeping, _prove
 from ansible_collections.meshops.istio.plugins.module_utils.tools._batches import carry_out, flat
 from ansible_collections.meshops.istio.plugins.module_utils.tools._gate_options import GATES_SPEC, check_gates
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import (
@@ -71,6 +74,7 @@ SPEC = ArgumentSpec(
         "budget_timeout": {"type": "int", "default": 120},
         "on_failure": {"type": "str", "choices": ["rollback", "hold"], "default": "rollback"},
         "restore_labels": {"type": "bool", "default": False},
+        "allow": {"type": "list", "elements": "str", "default": []},
         "gates": GATES_SPEC,
         "log_lines": {"type": "int", "default": 10},
         **PLANNED_SPEC,
@@ -92,6 +96,7 @@ def check(params: Mapping[str, t.Any]) -> None:
     if params["not_after"] is not None:
         window_end(params["not_after"], datetime.datetime.now(datetime.UTC))
     check_gates(params["gates"])
+    require_codes(params["allow"])
 
 
 def _prove_targets(run: Run, snapshot: Snapshot, found: Mapping[Workload, int]) -> None:
@@ -111,6 +116,17 @@ def _prove_targets(run: Run, snapshot: Snapshot, found: Mapping[Workload, int]) 
     first = {workload.namespace: workload for workload in sorted(found, key=lambda w: w.key, reverse=True)}
     with concurrent.futures.ThreadPoolExecutor(max_workers=PROOFS_AT_ONCE) as pool:
         list(pool.map(prove, first.values()))
+
+
+def _kept(run: Run, snapshot: Snapshot, choices: Iterable[Choice]) -> list[str]:
+    """Refuse, or on the way back warn of, configuration that would stop to apply to workloads that move."""
+    mesh, moved = snapshot.mesh, collections.defaultdict(set)
+    for choice in choices:
+        source, target = (mesh.resolve(name or DEFAULT) for name in (choice.before, choice.after))
+        if source not in (None, target):
+            moved[str(source)].add(choice.workload.namespace)
+    target, back = run.params["revision"] or "", not run.params["percent"]
+    return _keeping.require_kept(run, mesh, moved, mesh.resolve(target) or "what they asked for before", back=back)
 
 
 def run(run: Run) -> Outcome:
@@ -148,6 +164,7 @@ def run(run: Run) -> Outcome:
         key: back for key, back in {**resumable(snapshot, found), **share.begun}.items() if key not in share.choices
     }
     _prove_targets(run, snapshot, found)
+    kept = _kept(run, snapshot, share.choices.values())
     known, soak = starts(snapshot), params["gates"]["soak"]
     rows = [described(batch, snapshot, batch_seconds(batch, known, soak)) for batch in order]
     stuck = [
@@ -162,7 +179,7 @@ def run(run: Run) -> Outcome:
         started, values["changed_meanwhile"] = carry_out(run, snapshot, order, resumed, share.choices, began, end)
     done = [workload for workload in flat(order[:started]) if workload.key not in resumed]
     remaining = flat(order[started:])
-    warnings = oversized(found, pace, snapshot)
+    warnings = [*kept, *oversized(found, pace, snapshot)]
     if remaining:
         warnings.append(
             f"The time to restart workloads ended at {values['not_after']}: {len(remaining)} of {len(found)} were not "

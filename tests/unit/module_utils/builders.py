@@ -19,8 +19,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._around impor
     read_extension,
     read_remote_cluster,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._configuration import Labelled, read_labelled
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh, labels_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import read_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner, proxy_version, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._room import read_node
@@ -47,6 +48,7 @@ from unit.module_utils.planes import (
     autoscaler,
     endpoint_slice,
     endpoint_slices,
+    in_mesh,
     injector,
     injector_map,
     istiod,
@@ -64,7 +66,28 @@ from unit.module_utils.planes import (
     values_map,
     version_of,
 )
-from unit.module_utils.pods import budget, deployed, envoy_filter, node, owned, pod, replica_set, workload
+from unit.module_utils.pods import (
+    budget,
+    configuration,
+    deployed,
+    envoy_filter,
+    node,
+    owned,
+    pod,
+    replica_set,
+    workload,
+)
+
+#: Kind -> its API group.
+READ_BY_ISTIOD = {
+    "EnvoyFilter": "networking.istio.io",
+    "WasmPlugin": "extensions.istio.io",
+    "AuthorizationPolicy": "security.istio.io",
+    "VirtualService": "networking.istio.io",
+    "WorkloadGroup": "networking.istio.io",
+    "HTTPRoute": "gateway.networking.k8s.io",
+    "Gateway": "gateway.networking.k8s.io",
+}
 
 __all__ = [
     "CLUSTER_ID",
@@ -79,15 +102,18 @@ __all__ = [
     "Json",
     "autoscaler",
     "budget",
+    "configuration",
     "connected",
     "deployed",
     "endpoint_slice",
     "endpoint_slices",
     "envoy_filter",
+    "in_mesh",
     "injector",
     "injector_map",
     "istiod",
     "istiod_service",
+    "labelled",
     "mesh_of",
     "meta",
     "namespace",
@@ -118,6 +144,11 @@ def of_kind(objects: Iterable[Json], *kinds: str) -> list[Json]:
     return [obj for obj in objects if obj["kind"] in kinds]
 
 
+def _here(objects: Iterable[Json], kind: str) -> list[Json]:
+    """The objects of a kind in Istio's namespace."""
+    return [obj for obj in of_kind(objects, kind) if obj["metadata"]["namespace"] == SYSTEM]
+
+
 def mesh_of(objects: Iterable[Json]) -> Mesh:
     """What the core reads from the objects of control planes."""
     objects = list(objects)
@@ -125,11 +156,9 @@ def mesh_of(objects: Iterable[Json]) -> Mesh:
         SYSTEM,
         mutating=of_kind(objects, "MutatingWebhookConfiguration"),
         validating=of_kind(objects, "ValidatingWebhookConfiguration"),
-        deployments=[
-            obj for obj in of_kind(objects, "Deployment") if obj["metadata"].get("labels", {}).get("app") == "istiod"
-        ],
+        deployments=[obj for obj in _here(objects, "Deployment") if labels_of(obj).get("app") == "istiod"],
         services=of_kind(objects, "Service"),
-        config_maps=of_kind(objects, "ConfigMap"),
+        config_maps=_here(objects, "ConfigMap"),
         load=load_yaml,
     )
 
@@ -142,7 +171,7 @@ def namespace_of(obj: Json) -> Namespace:
 
 def connected(pods: Iterable[Json]) -> tuple[Connected, ...]:
     """The proxies of all pods that have one, as their own istiods list them."""
-    carriers = [pod for pod in map(read_pod, pods) if pod.proxy_image]
+    carriers = [pod for pod in map(read_pod, pods) if pod.proxy_image and pod.home in ("", SYSTEM)]
     return tuple(
         Connected(pod.namespace, pod.name, "sidecar", proxy_version(pod.proxy_image), "istiod-0", pod.revision or "")
         for pod in carriers
@@ -183,10 +212,17 @@ def snapshot_of(objects: Iterable[Json], **over: t.Any) -> Snapshot:
         "quotas": tuple(map(read_quota, of_kind(objects, "ResourceQuota"))),
         "remote_clusters": tuple(map(read_remote_cluster, of_kind(objects, "Secret"))),
         "nodes": tuple(map(read_node, of_kind(objects, "Node"))),
+        "configuration": labelled(objects),
         **over,
     }
     around = {field.name: given.pop(field.name) for field in dataclasses.fields(Around) if field.name in given}
     return Snapshot(around=Around(**around), **given)
+
+
+def labelled(objects: Iterable[Json]) -> tuple[Labelled, ...]:
+    """What of the configuration names a revision."""
+    found = [obj for obj in of_kind(objects, *READ_BY_ISTIOD) if "istio.io/rev" in obj["metadata"].get("labels", {})]
+    return tuple(read_labelled(obj["kind"], READ_BY_ISTIOD[obj["kind"]], obj) for obj in found)
 
 
 def shape(

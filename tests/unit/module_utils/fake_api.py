@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 import typing as t
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -40,6 +40,12 @@ KINDS = {
     "Node": ("/api/v1", "nodes"),
     "EnvoyFilter": ("/apis/networking.istio.io/v1alpha3", "envoyfilters"),
     "WasmPlugin": ("/apis/extensions.istio.io/v1alpha1", "wasmplugins"),
+    "AuthorizationPolicy": ("/apis/security.istio.io/v1", "authorizationpolicies"),
+    "VirtualService": ("/apis/networking.istio.io/v1", "virtualservices"),
+    "WorkloadGroup": ("/apis/networking.istio.io/v1", "workloadgroups"),
+    "WorkloadEntry": ("/apis/networking.istio.io/v1", "workloadentries"),
+    "HTTPRoute": ("/apis/gateway.networking.k8s.io/v1", "httproutes"),
+    "Gateway": ("/apis/gateway.networking.k8s.io/v1", "gateways"),
     "EndpointSlice": ("/apis/discovery.k8s.io/v1", "endpointslices"),
     "Secret": ("/api/v1", "secrets"),
     "Event": ("/api/v1", "events"),
@@ -102,6 +108,26 @@ def stream(*events: b.Json) -> Answer:
     return Answer(chunks=tuple(json.dumps(event).encode() + b"\n" for event in events))
 
 
+def discovery(not_served: Collection[str] = ()) -> b.Json:
+    """What an API server tells about all kinds at once."""
+    groups: dict[str, dict[str, list[b.Json]]] = {}
+    for kind, (prefix, resource) in KINDS.items():
+        if prefix.startswith("/apis/") and kind not in not_served:
+            group, version = prefix.removeprefix("/apis/").split("/")
+            row = {"resource": resource, "responseKind": {"kind": kind}, "verbs": ["get", "list"]}
+            groups.setdefault(group, {}).setdefault(version, []).append(row)
+    return {
+        "kind": "APIGroupDiscoveryList",
+        "items": [
+            {
+                "metadata": {"name": group},
+                "versions": [{"version": version, "resources": rows} for version, rows in versions.items()],
+            }
+            for group, versions in groups.items()
+        ],
+    }
+
+
 def _identity(obj: b.Json) -> str:
     return f"{obj['metadata'].get('namespace')}/{obj['metadata']['name']}/{obj['metadata'].get('uid')}"
 
@@ -122,6 +148,8 @@ class FakeApi:
         self.seen: list[Seen] = []
         self.scripts: dict[tuple[str, str], list[Answer]] = {}
         self.may: Callable[[b.Json], bool] = lambda dummy: True
+        #: Kinds whose CRDs are not there.
+        self.not_served: set[str] = set()
         self.istioctl_does: Command = lambda arguments: (64, "", f"unexpected: {arguments}")
         self.helm_does = self.istioctl_does
         self.on_patch: Callable[[b.Json], None] = self.roll_out
@@ -182,6 +210,8 @@ class FakeApi:
                 return Answer({"code": code, "out": out, "err": err})
             if seen.path == "/version":
                 return Answer({"gitVersion": b.KUBERNETES})
+            if seen.path == "/apis":
+                return Answer(discovery(self.not_served))
             if seen.path.endswith("/selfsubjectaccessreviews"):
                 return Answer({"status": {"allowed": self.may(seen.body["spec"]["resourceAttributes"])}})
             if seen.path.endswith("/portforward"):
@@ -209,7 +239,7 @@ class FakeApi:
     def _serve(self, seen: Seen) -> Answer:
         found = PATH.match(seen.path)
         kind = BY_PATH.get((found[1], found[3])) if found else None
-        if found is None or kind is None:
+        if found is None or kind is None or kind in self.not_served:
             return failure(404, f"no such path {seen.path}", "NotFound")
         namespace, name = found[2], found[4]
         if seen.method == "POST" and kind == "Pod":

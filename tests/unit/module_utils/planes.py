@@ -243,6 +243,19 @@ def plane(
     ]
 
 
+def in_mesh(namespace: str, objects: Iterable[Json]) -> list[Json]:
+    """The same objects as those of another mesh: what belongs to the whole cluster is called after its namespace."""
+    found: list[Json] = json.loads(json.dumps([*objects]))
+    for obj in found:
+        if "namespace" in obj["metadata"]:
+            obj["metadata"]["namespace"] = namespace
+        else:
+            obj["metadata"]["name"] += f"-{namespace}"
+        for hook in obj.get("webhooks", []):
+            hook["clientConfig"]["service"]["namespace"] = namespace
+    return found
+
+
 def validator(revision: str, policy: str = "Ignore") -> Json:
     """The mesh-wide default validator; istiod raises its policy to Fail."""
     service = {"namespace": SYSTEM, "name": "istiod" if revision == "default" else f"istiod-{revision}"}

@@ -11,7 +11,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
-from unit.module_utils.planes import OLD, Json, meta, proxy, version_of
+from unit.module_utils.planes import OLD, SYSTEM, Json, meta, proxy, version_of
 
 
 def pod(
@@ -27,18 +27,29 @@ def pod(
     phase: str = "Running",
     host_network: bool = False,
     ready: bool = True,
+    gone_at: str = "",
+    home: str = SYSTEM,
 ) -> Json:
-    """A pod; with a proxy of a revision unless ``revision`` is None."""
+    """A pod; with a proxy of a revision unless ``revision`` is None. ``home`` is the namespace of its istiod.
+
+    With ``gone_at`` it is on its way out.
+    """
     containers: dict[str, list[Json]] = {"containers": [{"name": "app", "image": "app:1"}], "initContainers": []}
     carried = dict(annotations or {})
     if revision is not None:
         version = image or proxy(version_of(revision))
-        containers["initContainers" if native else "containers"].append({"name": "istio-proxy", "image": version})
+        config = json.dumps({"discoveryAddress": f"istiod-{revision}.{home}.svc:15012"})
+        sidecar = {"name": "istio-proxy", "image": version, "env": [{"name": "PROXY_CONFIG", "value": config}]}
+        containers["initContainers" if native else "containers"].append(sidecar)
         carried = {REV: revision, "sidecar.istio.io/status": json.dumps({"revision": revision}), **carried}
     references = [{"controller": True, "kind": owner[0], "name": owner[1]}] if owner else []
     return {
         "kind": "Pod",
-        "metadata": {**meta(name, in_namespace, labels, carried), "ownerReferences": references},
+        "metadata": {
+            **meta(name, in_namespace, labels, carried),
+            "ownerReferences": references,
+            **({"deletionTimestamp": gone_at} if gone_at else {}),
+        },
         "spec": {**containers, **({"hostNetwork": True} if host_network else {})},
         "status": {"phase": phase, "conditions": [{"type": "Ready", "status": str(ready)}]},
     }
@@ -138,6 +149,11 @@ def node(name: str = "a", *, kubelet: str = "v1.36.3", cpu: str = "4", memory: s
     """A node that takes pods."""
     status = {"allocatable": {"cpu": cpu, "memory": memory}, "nodeInfo": {"kubeletVersion": kubelet}}
     return {"kind": "Node", "metadata": meta(name), "spec": {}, "status": status}
+
+
+def configuration(kind: str, name: str, in_namespace: str = "shop", revision: str | None = OLD) -> Json:
+    """An object of Istio's configuration, or of the Gateway API, with a revision's label or (None) without."""
+    return {"kind": kind, "metadata": meta(name, in_namespace, {} if revision is None else {REV: revision}), "spec": {}}
 
 
 def envoy_filter(name: str = "tweak", in_namespace: str = "shop", *versions: str, anchor: str = "") -> Json:

@@ -56,6 +56,13 @@ FIRES = [
         id="MU061: another name of the cluster",
     ),
     pytest.param("MU062", "revision 1-31-0", [*HEALTHY, *REMOTE], {}, id="MU062: istiod runs elsewhere"),
+    pytest.param(
+        "MU063",
+        "namespace istio-two",
+        [*HEALTHY, *b.in_mesh("istio-two", b.plane("two"))],
+        {},
+        id="MU063: another mesh",
+    ),
 ]
 
 

@@ -130,7 +130,8 @@ def test_releases_of_their_own_are_no_part_of_a_release_of_istiod(remover: Remov
     cni = b.workload("DaemonSet", "istio-cni-node", b.SYSTEM)
     cni["metadata"]["labels"] = {REV: b.OLD, COMPONENT: "Cni"}
     remover.api.objects.append(cni)
-    found = {installer: belongings(remover.run_of(installer)) for installer in ("istioctl", "helm")}
+    mesh = b.mesh_of(remover.api.objects)
+    found = {installer: belongings(remover.run_of(installer), mesh)[0] for installer in ("istioctl", "helm")}
     assert {name: any(one.shared for one in owned) for name, owned in found.items()} == {
         "istioctl": True,
         "helm": False,

@@ -86,7 +86,7 @@ def test_the_whole_result() -> None:
     assert result["changed"] is False
     assert result["kubernetes_version"] == b.KUBERNETES
     assert result["tags"] == {"default": b.OLD, "prod": b.OLD}
-    assert result["default"] == {"revision": b.OLD, "validator": b.OLD, "service": b.OLD}
+    assert result["default"] == {"revision": b.OLD, "validator": b.OLD, "service": b.OLD, "elsewhere": None}
     assert result["proxies"] == {b.OLD: {"1.30.3": 4}}
     assert result["unrestartable"] == []
     assert result["cluster"]["id"] == b.CLUSTER_ID

@@ -253,6 +253,20 @@ def test_s11_a_default_that_moved_by_the_way_is_reported(installer: Installer) -
     assert "The install changed the default by the way: it leads to nothing now, not to 1-31-0" in result["msg"]
 
 
+def test_f4_a_default_that_moves_by_the_way_takes_no_configuration_away(installer: Installer) -> None:
+    installer.api.objects = [
+        *b.plane("default"),
+        *b.namespaces(),
+        b.namespace("on", {"istio-injection": "enabled"}),
+        b.configuration("AuthorizationPolicy", "deny", "on", "default"),
+    ]
+    refused = installer.run(take_default=True)
+    assert "AuthorizationPolicy on/deny would stop to apply to what moves to 1-31-0" in refused["msg"]
+    assert installer.commands == ["manifest"]
+    allowed = installer.run(take_default=True, check_mode=True, allow=["MU053"])
+    assert "would stop to apply" in allowed["warnings"][0]
+
+
 def test_s7_a_guard_stops_before_istioctl_renders(installer: Installer) -> None:
     installer.api.get("Deployment", "istiod-1-30-3")["spec"]["template"]["spec"]["containers"][0]["image"] = (
         "h/pilot:1.28.0"

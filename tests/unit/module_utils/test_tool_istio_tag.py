@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._following import asks_for, followers
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import JOURNAL, PREVIOUS_REVISION
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     INJECT,
@@ -24,9 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import tag_undo
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_tag import (
     TOOL,
-    asks_for,
     check,
-    followers,
     plan,
     target,
 )

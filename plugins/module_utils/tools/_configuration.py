@@ -1,0 +1,104 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Private to meshops.istio. Finds configuration that only one revision reads: one list of metadata for each kind."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import typing as t
+from collections.abc import Iterator
+
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import NotFoundError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._configuration import (
+    GROUPS,
+    Labelled,
+    read_labelled,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._dependents import names_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
+
+#: All kinds at once, since Kubernetes 1.27; an older server answers with the names of the groups alone.
+AT_ONCE = ",".join(
+    (
+        "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
+        "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
+        "application/json",
+    )
+)
+
+
+class _Kind(t.NamedTuple):
+    group: str
+    version: str
+    resource: str
+    kind: str
+
+
+def _kinds(client: Client) -> list[_Kind]:
+    """Return each kind of the groups that are served, in the version that the server prefers for it."""
+    doing = "Reading which APIs are served"
+    answer = client.get("/apis", doing=doing, accept=AT_ONCE)
+    found: dict[tuple[str, str], _Kind] = {}
+    listed = answer.get("kind") == "APIGroupDiscoveryList"
+    for one in _discovered(answer) if listed else _asked_one_by_one(client, answer, doing):
+        # versions come in the order of preference
+        found.setdefault((one.group, one.resource), one)
+    return list(found.values())
+
+
+def _discovered(answer: Json) -> Iterator[_Kind]:
+    for group in answer.get("items") or ():
+        name = group["metadata"]["name"]
+        for version in group.get("versions") or () if name in GROUPS else ():
+            for one in version.get("resources") or ():
+                if "list" in (one.get("verbs") or ()):
+                    kind = (one.get("responseKind") or {}).get("kind") or one["resource"]
+                    yield _Kind(name, version["version"], one["resource"], kind)
+
+
+def _asked_one_by_one(client: Client, answer: Json, doing: str) -> Iterator[_Kind]:
+    for group in answer.get("groups") or ():
+        for version in group.get("versions") or () if group["name"] in GROUPS else ():
+            found = client.get(f"/apis/{version['groupVersion']}", doing=doing)
+            for one in found.get("resources") or ():
+                if "list" in (one.get("verbs") or ()) and "/" not in one["name"]:
+                    yield _Kind(group["name"], version["version"], one["name"], one["kind"])
+
+
+def fetch_configuration(client: Client) -> list[Labelled]:
+    """Return all configuration with label istio.io/rev.
+
+    Raises:
+        ForbiddenError: not every kind may be listed, so that nobody knows whether there is more.
+    """
+
+    def listed(one: _Kind) -> list[Labelled]:
+        def read(obj: Json) -> Labelled:
+            return read_labelled(one.kind, one.group, obj)
+
+        path, doing = f"/apis/{one.group}/{one.version}/{one.resource}", f"Reading {one.resource} with label {REV}"
+        try:
+            return client.collect(path, read, doing=doing, metadata=True, labelSelector=REV)[0]
+        except NotFoundError:
+            return []  # removed meanwhile
+
+    kinds = _kinds(client)
+    with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
+        found = [one for group in pool.map(listed, kinds) for one in group]
+    return sorted(found, key=lambda one: (one.namespace, one.kind, one.name))
+
+
+def machines(client: Client) -> list[str]:
+    """Return the WorkloadGroups and WorkloadEntries of a cluster by name: machines whose proxies no pod has.
+
+    Raises:
+        ForbiddenError: they may not be listed.
+    """
+    found: list[str] = []
+    for one in _kinds(client):
+        if one.resource in ("workloadgroups", "workloadentries"):
+            path, doing = f"/apis/{one.group}/{one.version}/{one.resource}", f"Reading {one.resource}"
+            found += names_of(client.list(path, doing=doing, metadata=True), one.kind)
+    return sorted(found, key=lambda name: not name.startswith("WorkloadGroup"))
