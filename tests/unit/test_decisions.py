@@ -33,7 +33,7 @@ SEARCHES = {
 #: Functions that do it for good reasons, each with its reason; file and function.
 ALLOWED = {
     ("client/_helm.py", "charts"): "a place of charts is what the user gives, a folder or a URL",
-    ("client/_auth.py", "open_pool"): "the library has no other sign of it",
+    ("client/_secrets.py", "_login"): "a place is a part of a URL there",
     ("domain/_fleet.py", "fleet"): "groups what results of several clusters name, for people",
     (
         "domain/_istioctl_findings.py",
@@ -44,7 +44,7 @@ ALLOWED = {
     ("domain/_mesh_reading.py", "read_mesh"): "a place is a tuple there",
     ("domain/_rollout.py", "failure"): "the reason of a condition is a word of the API of Kubernetes",
     ("tools/_prove.py", "wait"): "says a reason again only once it is another one; None is that there is none",
-    ("tools/_retire.py", "_found"): "compares the names of objects; issue of the blockers",
+    ("tools/_retire.py", "_as_planned"): "names of objects that the plan of earlier steps gives",
     ("tools/_shared.py", "refuse_harm"): "names of objects that the user gives in accept_settings",
     ("tools/_waiting.py", "_failed"): "the reason of a condition is a word of the API of Kubernetes",
 }

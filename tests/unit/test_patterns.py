@@ -27,6 +27,10 @@ PARTS = {
     ("_helm.py", "re.match"),
     ("_helm.py", "_CHART_VERSION.search"),
     ("_events.py", "HEAD.match"),
+    # these name a secret, which is hidden then, and the mesh that a proxy belongs to
+    ("_secrets.py", "re.search"),
+    ("_secrets.py", "_NAMES_A_SECRET.search"),
+    ("_proxies.py", "DISCOVERY.search"),
     ("_checks_extensions.py", "re.search"),
     ("_istioctl_findings.py", "_START.search"),
     ("_istioctl_findings.py", "_NEXT.match"),
@@ -87,6 +91,9 @@ def test_f34_what_follows_an_allowed_text_is_refused(case: str, more: str) -> No
 PARSERS = {
     ("_json.py", "json.loads"),
     ("_foreign.py", "json.loads"),
+    # a credential plugin is the user's own
+    ("_login.py", "json.loads"),
+    ("_login.py", "datetime.datetime.fromisoformat"),
     ("_foreign.py", "datetime.datetime.fromisoformat"),
     ("_helm.py", "json.loads"),
     ("_helm.py", "datetime.datetime.strptime"),

@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+", re.IGNORECASE)
 _NAMES_A_SECRET = re.compile(
-    r"(pass(word|wd|phrase)?|pwd|secret|token|credentials?|(api|access|private|signing)[_-]?key|signature|jwt)$",
+    r"(pass(word|wd|phrase)?|pwd|secret|token|credentials?|(api|access|private|signing)[_-]?key|signature|jwt)\Z",
     re.IGNORECASE,
 )
 #: What is shorter stands in other words too, such as names of namespaces, which would be hidden with it.

@@ -20,6 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._belongings i
 from ansible_collections.meshops.istio.plugins.module_utils.domain._blockers import Blocker
 from ansible_collections.meshops.istio.plugins.module_utils.domain._checks_multicluster import identity
 from ansible_collections.meshops.istio.plugins.module_utils.domain._configuration import Labelled
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_time
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV, name_of, named
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
@@ -79,11 +80,8 @@ def _owner(snapshot: Snapshot, pod: Pod) -> WorkloadKey:
 
 def seconds_left(pod: Pod, now: datetime.datetime | None) -> float | None:
     """Return in how many seconds a pod has to be gone, below 0 if it is overdue; None if nobody knows."""
-    try:
-        due = datetime.datetime.fromisoformat(pod.gone_at)
-        return (due - now).total_seconds() if now else None
-    except (TypeError, ValueError):
-        return None
+    due = as_time(pod.gone_at)
+    return (due - now).total_seconds() if due and now else None
 
 
 def awaited(snapshot: Snapshot, revision: str, known: Known) -> list[Pod]:

@@ -18,6 +18,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import typing as t
@@ -70,6 +71,13 @@ def _content(path: Path) -> bytes:
         return path.read_bytes()
     except OSError:
         return b""
+
+
+@pytest.fixture
+def tmp_path() -> Iterator[Path]:
+    """A folder with a short name: Ansible has a socket in it, whose path may not be longer than 107 characters."""
+    with tempfile.TemporaryDirectory(prefix="left-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture
