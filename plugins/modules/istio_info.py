@@ -36,6 +36,27 @@ options:
       - Needs O(proxies=true) and O(record=true).
     type: bool
     default: false
+  limits:
+    description:
+      - Lists of namespaces that later tasks of a run keep to. A name that the cluster does not have is refused, with the
+        nearest one, and so is a pattern such as V(pay-*) that matches nothing.
+    type: dict
+    suboptions:
+      namespaces:
+        description: Only these namespaces are touched. Variable C(istio_namespaces) of the playbooks.
+        type: list
+        elements: str
+        default: []
+      waves:
+        description: Lists of namespaces, one for each wave; only these are touched. Variable C(istio_waves).
+        type: list
+        elements: list
+        default: []
+      exclude:
+        description: Namespaces that are not touched. Variable C(istio_exclude_namespaces).
+        type: list
+        elements: str
+        default: []
 attributes:
   check_mode:
     support: full
@@ -198,6 +219,11 @@ namespaces:
       description: Revision that this leads to. Null if no webhook owns the name, so that pods start without a proxy.
       type: str
       sample: 1-31-0
+    follows:
+      description: Tags, or C(default), that workloads in it follow by labels of their pods, not by the namespace.
+      type: list
+      elements: str
+      sample: []
     own_choice:
       description: Whether it has neither of the labels that choose for all its pods, so that labels of their own count.
       type: bool

@@ -35,7 +35,7 @@ description:
 options:
   namespaces:
     description:
-      - Namespaces whose workloads are looked at. Nothing outside of them is restarted.
+      - Namespaces whose workloads are looked at. Nothing outside of them is restarted. Names, or patterns such as V(pay-*).
       - With an empty list nothing is read. Only the options are checked.
     type: list
     elements: str

@@ -32,6 +32,8 @@ SET: dict[str, str] = {
     "istio_installs": "istio_installer",
     "istio_known": "istio_other_variables",
     "istio_left_revision": "istio_source_revision",
+    "istio_left_stages": "",
+    "istio_left_text": "",
     "istio_limited": "istio_hosts",
     "istio_made_plan": "",
     "istio_named_by_play": "istio_kubeconfig and istio_context",
@@ -45,6 +47,7 @@ SET: dict[str, str] = {
     "istio_shown": "",
     "istio_skips": "istio_skip_done",
     "istio_spent": "istio_failure_budget",
+    "istio_stages": "",
     "istio_status": "",
     "istio_summary": "",
     "istio_target_revision": "istio_revision",
@@ -52,6 +55,7 @@ SET: dict[str, str] = {
     "istio_there": "",
     "istio_upgrades": "",
     "istio_verdict": "istio_fail_on",
+    "istio_whole": "",
     "istio_workflow": "",
 }
 #: Facts that they leave at hosts, where another playbook of the same run may find them; so only -e tells somebody else.

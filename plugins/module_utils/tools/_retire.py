@@ -79,7 +79,7 @@ def _found(run: Run, snapshot: Snapshot, owned: list[Belonging]) -> list[Blocker
         return blockers(run.client, snapshot, revision, owned)
     view = planned(snapshot, plan)
     # the restarts before this step are only planned: what they would mend is no blocker
-    mended = {str(view.workloads[key]) for key in view.stale_workloads()}
+    mended = {str(view.workloads[key]) for key in view.stale_workloads(plan["restarted"])}
     found = blockers(run.client, view, revision, owned)
     left = (blocker for blocker in found if blocker.object not in plan["taken_over"])
     return [blocker for blocker in left if not (blocker.code == "live_proxy" and blocker.object in mended)]

@@ -11,7 +11,9 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._followers import followed
 from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import Lease
+from ansible_collections.meshops.istio.plugins.module_utils.domain._limits import Limits
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import remembered_labels
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import Record, as_result
@@ -26,6 +28,14 @@ SPEC = ArgumentSpec(
         "proxies": {"type": "bool", "default": True},
         "record": {"type": "bool", "default": False},
         "brief": {"type": "bool", "default": False},
+        "limits": {
+            "type": "dict",
+            "options": {
+                "namespaces": {"type": "list", "elements": "str", "default": []},
+                "waves": {"type": "list", "elements": "list", "default": []},
+                "exclude": {"type": "list", "elements": "str", "default": []},
+            },
+        },
         **PLANNED_SPEC,
     }
 )
@@ -63,10 +73,12 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
         if workload.previous is not None:
             moved[workload.namespace].append(str(workload))
     gateways = {workload.namespace for workload in snapshot.workloads.values() if workload.gateway}
+    follows = followed(snapshot)
     rows = []
     for namespace in sorted(snapshot.namespaces.values(), key=lambda found: found.name):
         name = snapshot.owned_name(namespace)
-        if name is None and not (proxies[namespace.name] or stale[namespace.name] or moved[namespace.name]):
+        known = proxies[namespace.name] or stale[namespace.name] or moved[namespace.name] or namespace.name in follows
+        if name is None and not known:
             continue
         via = None if name is None else "tag" if name in snapshot.mesh.tags and name != DEFAULT else "revision"
         rows.append(
@@ -75,6 +87,7 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
                 "asks_for": name,
                 "via": "default" if name == DEFAULT else via,
                 "revision": snapshot.mesh.resolve(name) if name else None,
+                "follows": follows.get(namespace.name, []),
                 "own_choice": not {REV, INJECTION} & set(namespace.labels),
                 "moved_from": moved_from(namespace),
                 "moved_workloads": sorted(moved[namespace.name]),
@@ -138,6 +151,7 @@ def run(run: Run) -> Outcome:
         meanwhile=memory.read if run.params["record"] else lambda: None,
         enough=memory.unchanged if run.params["brief"] else None,
     )
+    Limits.read(run.params["limits"] or {}).require_known(snapshot.namespaces, run.client.connection.label)
     mesh = snapshot.mesh
     values: dict[str, t.Any] = {
         "kubernetes_version": snapshot.kubernetes_version,

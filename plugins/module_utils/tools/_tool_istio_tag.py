@@ -19,14 +19,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._istioctl import Istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.domain._default import disagreements, owners, wanted
+from ansible_collections.meshops.istio.plugins.module_utils.domain._followers import followers, users
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import require_writable
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     DEFAULT,
     DEFAULT_VALIDATOR,
-    INJECT,
-    INJECTION,
     PREVIOUS_REVISION,
-    REV,
     Mesh,
     named,
 )
@@ -62,35 +60,6 @@ def check(params: Mapping[str, t.Any]) -> None:
         value = params.get(option)
         if value and not _NAME.match(value):
             raise ParameterError(f"Parameter {option}: {value!r} is no DNS label (lower case letters, digits and -).")
-
-
-def users(snapshot: Snapshot, tag: str) -> list[str]:
-    """Return the namespaces whose labels ask for a tag."""
-    return sorted(n.name for n in snapshot.namespaces.values() if snapshot.owned_name(n) == tag)
-
-
-def followers(snapshot: Snapshot, tag: str) -> list[WorkloadKey]:
-    """Return (namespace, kind, name) of what follows a tag by the labels of its pods, not by its namespace."""
-    own = {injector.name for injector in snapshot.mesh.injectors if injector.tag == tag}
-    found = set()
-    for pod, judgement in snapshot.judgements:
-        namespace = snapshot.namespaces[pod.namespace]
-        by_webhook = judgement.verdict.injector in own and snapshot.owned_name(namespace) != tag
-        if by_webhook or asks_for(tag, namespace.labels, pod.labels):
-            owner = snapshot.owner_of(pod)
-            found.add((pod.namespace, owner.kind, owner.name))
-    for workload in snapshot.workloads.values():
-        inside = snapshot.namespaces.get(workload.namespace)
-        if inside and workload.replicas == 0 and asks_for(tag, inside.labels, workload.template_labels):
-            found.add(workload.key)
-    return sorted(found)
-
-
-def asks_for(tag: str, namespace: Mapping[str, str], pod: Mapping[str, str]) -> bool:
-    """Return whether a pod's own labels ask for a tag, which may not be there yet."""
-    if {REV, INJECTION} & set(namespace) or pod.get(INJECT) == "false":
-        return False
-    return pod.get(REV, DEFAULT if pod.get(INJECT) == "true" else None) == tag
 
 
 def plan(snapshot: Snapshot, name: str, revision: str | None, followed_by: Iterable[WorkloadKey]) -> str | None:

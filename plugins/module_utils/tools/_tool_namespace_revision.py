@@ -17,6 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     SafetyError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import IGNORED_NAMESPACES
+from ansible_collections.meshops.istio.plugins.module_utils.domain._limits import expanded
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import (
     Move,
@@ -53,21 +54,24 @@ def check(params: Mapping[str, t.Any]) -> None:
             raise ParameterError(f"Parameter namespaces: Istio never injects into the system namespace {name}.")
 
 
-def moves(snapshot: Snapshot, names: list[str], target: str | None, *, enroll: bool) -> list[Move]:
+def moves(
+    snapshot: Snapshot, names: list[str], target: str | None, *, enroll: bool, cluster: str = ""
+) -> list[Move]:
     """Return the moves that bring the namespaces to a revision or tag, or (target None) back to where they were.
 
     Raises:
         ParameterError: a namespace does not exist.
         SafetyError: the target is owned by no injector, or a namespace is not in the mesh.
     """
-    missing = sorted(set(names) - set(snapshot.namespaces))
-    if missing:
-        raise ParameterError(f"Parameter namespaces: the cluster has no namespace {', '.join(missing)}.")
-    found = [snapshot.namespaces[name] for name in dict.fromkeys(names)]
+    there = set(snapshot.namespaces) - IGNORED_NAMESPACES
+    found = [snapshot.namespaces[name] for name in expanded("namespaces", names, there, cluster)]
     if target is None:
         return [step for step in (undo(snapshot.mesh, namespace) for namespace in found) if step]
     require_owner(snapshot.mesh, target)
-    outside = [n.name for n in found if not enroll and (snapshot.owned_name(n) is None)]
+    # a pattern means those that are in the mesh, where only these may be moved
+    lost = [] if enroll else [n.name for n in found if snapshot.owned_name(n) is None]
+    outside = [name for name in lost if name in names]
+    found = [namespace for namespace in found if namespace.name not in lost]
     if outside:
         raise SafetyError(
             f"Namespaces {', '.join(outside)} are not in the mesh (no {INJECTION}=enabled, no "
@@ -108,14 +112,15 @@ def run(run: Run) -> Outcome:
     back = params["state"] == "restored"
     target = None if back else str(params["revision"])
     snapshot = planned_snapshot(run, pods=False)
-    steps = moves(snapshot, params["namespaces"], target, enroll=params["enroll"])
+    label = run.client.connection.label
+    steps = moves(snapshot, params["namespaces"], target, enroll=params["enroll"], cluster=label)
     revision = snapshot.mesh.resolve(target) if target else None
     if steps and revision and not is_planned(run, revision):
         _prove.require(run.client, snapshot.mesh, snapshot.namespaces, revision)
     if steps and not run.check_mode:
         for step in steps:
             run.progress(str(step))
-        apply(run.client, steps, run.client.connection.label)
+        apply(run.client, steps, label)
     return Outcome(
         actions=[str(step) for step in steps],
         before={step.namespace: step.before for step in steps},

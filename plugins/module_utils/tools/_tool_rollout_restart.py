@@ -27,8 +27,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._selection im
 from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Choice, plan, read_share
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._targets import (
+    known,
     refuse_harm,
-    require_known,
     resumable,
     targets,
 )
@@ -131,7 +131,7 @@ def run(run: Run) -> Outcome:
     if not selection.namespaces:
         return Outcome(values=values)
     snapshot = planned_snapshot(run, pods=True)
-    require_known(snapshot, selection)
+    selection = known(snapshot, selection, run.client.connection.label)
     share = plan(snapshot, selection, read_share(params))
     snapshot = share.snapshot
     refuse_harm(snapshot, selection)
@@ -141,8 +141,8 @@ def run(run: Run) -> Outcome:
         key: back for key, back in {**resumable(snapshot, found), **share.begun}.items() if key not in share.choices
     }
     _prove_targets(run, snapshot, found)
-    known, soak = starts(snapshot), params["gates"]["soak"]
-    rows = [described(batch, snapshot, batch_seconds(batch, known, soak)) for batch in order]
+    usual, soak = starts(snapshot), params["gates"]["soak"]
+    rows = [described(batch, snapshot, batch_seconds(batch, usual, soak)) for batch in order]
     stuck = [
         *share.all_stuck(snapshot.stuck(selection.namespaces)),
         *snapshot.asleep(selection.namespaces),

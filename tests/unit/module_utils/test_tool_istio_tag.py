@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._followers import asks_for, followers
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     INJECT,
     INJECTION,
@@ -22,9 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
 )
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_tag import (
     TOOL,
-    asks_for,
     check,
-    followers,
     plan,
     target,
 )
