@@ -36,27 +36,6 @@ options:
       - Needs O(proxies=true) and O(record=true).
     type: bool
     default: false
-  limits:
-    description:
-      - Lists of namespaces that later tasks of a run keep to. A name that the cluster does not have is refused, with the
-        nearest one, and so is a pattern such as V(pay-*) that matches nothing.
-    type: dict
-    suboptions:
-      namespaces:
-        description: Only these namespaces are touched. Variable C(istio_namespaces) of the playbooks.
-        type: list
-        elements: str
-        default: []
-      waves:
-        description: Lists of namespaces, one for each wave; only these are touched. Variable C(istio_waves).
-        type: list
-        elements: list
-        default: []
-      exclude:
-        description: Namespaces that are not touched. Variable C(istio_exclude_namespaces).
-        type: list
-        elements: str
-        default: []
 attributes:
   check_mode:
     support: full
@@ -69,6 +48,7 @@ extends_documentation_fragment:
   - meshops.istio.attributes.action
   - meshops.istio.attributes.action_group
   - meshops.istio.auth
+  - meshops.istio.limits
   - meshops.istio.planned
 seealso:
   - module: meshops.istio.istio_precheck

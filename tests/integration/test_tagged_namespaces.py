@@ -88,8 +88,8 @@ def test_what_is_excluded_stays_whatever_it_follows(story: Story) -> None:
 
 def test_the_default_does_not_move_while_who_follows_it_is_excluded(story: Story) -> None:
     said = story.excluded.failure(story.cluster)
-    assert f"The default of cluster {story.cluster.name} cannot move to {NEW_REVISION}, and nothing was finalized" in said
-    assert "it would take along catalog (istio_exclude_namespaces names it)" in said
+    assert f"The default of cluster {story.cluster.name} stays where it is, because a move to {NEW_REVISION}" in said
+    assert "would take along catalog (istio_exclude_namespaces names it)" in said
 
 
 def test_they_get_a_label_of_their_own_and_the_tag_stays(story: Story) -> None:

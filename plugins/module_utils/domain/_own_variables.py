@@ -50,6 +50,7 @@ SET: dict[str, str] = {
     "istio_stages": "",
     "istio_status": "",
     "istio_summary": "",
+    "istio_taken": "",
     "istio_target_revision": "istio_revision",
     "istio_template": "",
     "istio_there": "",

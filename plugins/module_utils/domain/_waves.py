@@ -168,7 +168,7 @@ def _batched(names: Sequence[str], size: int) -> list[list[str]]:
 def finalize(
     mesh: Mapping[str, t.Any], revision: str, moves_default: bool, limits: Mapping[str, t.Any] | None = None
 ) -> dict[str, t.Any]:
-    """Return who is restarted once the default has moved, and why it cannot move if it would take along who stays.
+    """Return who is restarted once the default has moved, and why it may not move: it would take along who stays.
 
     Args:
         moves_default: whether the default is this run's to move.
@@ -177,8 +177,8 @@ def finalize(
     moves = moves_default and mesh["default"]["revision"] != revision
     outside = picked.outside(DEFAULT) if moves else ""
     refused = (
-        f"The default of cluster {mesh['cluster']['name']} cannot move to {revision}, and nothing was finalized: it "
-        f"would take along {outside}. Move these too, or give them the label of a revision that stays."
+        f"The default of cluster {mesh['cluster']['name']} stays where it is, because a move to {revision} would take along "
+        f"{outside}. Let these move too, or give them the label of a revision that stays."
         if outside
         else ""
     )

@@ -13,12 +13,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._argspec impo
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._followers import followed
 from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import Lease
-from ansible_collections.meshops.istio.plugins.module_utils.domain._limits import Limits
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import remembered_labels
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import Record, as_result
 from ansible_collections.meshops.istio.plugins.module_utils.domain._settled import settled, unchanged
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.tools._limited import LIMITS_SPEC, require_named
 from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import PLANNED_SPEC, planned_snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
@@ -28,14 +28,7 @@ SPEC = ArgumentSpec(
         "proxies": {"type": "bool", "default": True},
         "record": {"type": "bool", "default": False},
         "brief": {"type": "bool", "default": False},
-        "limits": {
-            "type": "dict",
-            "options": {
-                "namespaces": {"type": "list", "elements": "str", "default": []},
-                "waves": {"type": "list", "elements": "list", "default": []},
-                "exclude": {"type": "list", "elements": "str", "default": []},
-            },
-        },
+        **LIMITS_SPEC,
         **PLANNED_SPEC,
     }
 )
@@ -151,7 +144,7 @@ def run(run: Run) -> Outcome:
         meanwhile=memory.read if run.params["record"] else lambda: None,
         enough=memory.unchanged if run.params["brief"] else None,
     )
-    Limits.read(run.params["limits"] or {}).require_known(snapshot.namespaces, run.client.connection.label)
+    require_named(run, snapshot)
     mesh = snapshot.mesh
     values: dict[str, t.Any] = {
         "kubernetes_version": snapshot.kubernetes_version,

@@ -157,8 +157,8 @@ def test_a_default_that_has_moved_takes_nobody_along() -> None:
 def test_the_refusal_of_a_default_is_one_sentence() -> None:
     said = finalize(mesh([row("kept", follows=["default"])]), NEW, True, {"exclude": ["kept"]})["refused"]
     assert said == (
-        "The default of cluster paris-1 cannot move to 1-31-0, and nothing was finalized: it would take along kept "
-        "(istio_exclude_namespaces names it). Move these too, or give them the label of a revision that stays."
+        "The default of cluster paris-1 stays where it is, because a move to 1-31-0 would take along kept "
+        "(istio_exclude_namespaces names it). Let these move too, or give them the label of a revision that stays."
     )
 
 
