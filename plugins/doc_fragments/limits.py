@@ -13,8 +13,9 @@ class ModuleDocFragment:
 options:
   limits:
     description:
-      - Lists of namespaces that later tasks of a run keep to. A name that the cluster does not have is refused, with the
-        nearest one, and so is a pattern such as V(pay-*) that matches nothing.
+      - Lists of namespaces that later tasks of a run keep to.
+      - A name that the cluster does not have is refused, with the nearest one. So is a pattern such as V(pay-*) that
+        matches nothing.
     type: dict
     suboptions:
       namespaces:

@@ -34,7 +34,8 @@ options:
     type: dict
     default: {}
   tagged:
-    description: How namespaces move that follow a tag other than C(default), with the tag, by a label of their own, or not at all.
+    description:
+      - How namespaces move that follow a tag other than C(default), with the tag, by a label of their own, or not.
     type: str
     choices: [tag, label, stay]
     default: tag
@@ -84,7 +85,9 @@ _value:
       description: What the limits leave out, with the reason.
       type: list
       elements: dict
-      sample: [{what: tag prod, why: "is not moved, because it is followed by reports (istio_exclude_namespaces names it)."}]
+      sample:
+        - what: namespace reports
+          why: "is not moved: istio_exclude_namespaces names it."
     lines:
       description: The same as a sentence for each.
       type: list

@@ -11,7 +11,8 @@ version_added: 1.0.0
 author: Meshops maintainers (@meshops)
 short_description: Say whether the default may move, and who is restarted then
 description:
-  - The default takes along all that follows it, so it may move only if no namespace that follows it is left out by a limit.
+  - The default takes along all that follows it, so it may move only if no namespace that follows it is left out by a
+    limit.
 positional: _input, revision, moves_default, limits
 options:
   _input:

@@ -62,7 +62,9 @@ _value:
       description: What the limits leave out, with the reason.
       type: list
       elements: dict
-      sample: [{what: tag prod, why: "is not moved, because it is followed by reports (istio_exclude_namespaces names it)."}]
+      sample:
+        - what: namespace reports
+          why: "is not moved: istio_exclude_namespaces names it."
     lines:
       description: The same as a sentence for each.
       type: list

@@ -23,7 +23,8 @@ options:
       - A name of a variable, such as V(istio_serial), is its value.
       - V(cluster_options) are the options of the action group C(meshops.istio.istio), from the variables that name the
         cluster of a host and the run.
-      - V(limits) are the lists of namespaces that a run keeps to, as option O(meshops.istio.istio_info#module:limits).
+      - V(limits) are the lists of namespaces that a run keeps to, as option
+        O(meshops.istio.istio_info#module:limits).
     type: list
     elements: str
 """
@@ -98,6 +99,7 @@ class LookupModule(LookupBase):
 def _known(name: str) -> str:
     if name not in VARIABLES:
         raise AnsibleError(
-            f"There is no variable {name} with a type; give {CLUSTER_OPTIONS}, {LIMITS} or one of {', '.join(VARIABLES)}."
+            f"There is no variable {name} with a type; give {CLUSTER_OPTIONS}, {LIMITS} or one of "
+            f"{', '.join(VARIABLES)}."
         )
     return name

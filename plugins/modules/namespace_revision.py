@@ -21,7 +21,8 @@ options:
   namespaces:
     description:
       - Namespaces to move. Each must exist.
-      - A pattern such as V(pay-*) means the namespaces of that form that are in the mesh, with O(enroll=true) also others.
+      - A pattern such as V(pay-*) means the namespaces of that form that are in the mesh, with O(enroll=true) also
+        others.
       - The namespaces that Istio never injects into are refused, such as C(kube-system).
     type: list
     elements: str

@@ -105,7 +105,11 @@ class Limits:
             ParameterError: with the nearest names.
         """
         known = set(there)
-        lists = {"namespaces": self.namespaces, "waves": [n for wave in self.waves for n in wave], "exclude": self.exclude}
+        lists = {
+            "namespaces": self.namespaces,
+            "waves": [n for wave in self.waves for n in wave],
+            "exclude": self.exclude,
+        }
         for key, names in lists.items():
             reasons = [why for name in names if (why := unknown(name, known))]
             _refuse(f"limits.{key} (variable {VARIABLE[key]})", reasons, cluster)

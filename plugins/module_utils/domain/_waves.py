@@ -81,7 +81,7 @@ def data_plane(
     tagged: str = TAG,
     wave_size: int = 5,
 ) -> dict[str, t.Any]:
-    """Return what moves to a revision: waves, tags, waves of gateways, namespaces whose pods choose, what stays and why.
+    """Return what moves to a revision: waves, tags, gateways, namespaces whose pods choose; and what stays, and why.
 
     Args:
         mesh: the result of istio_info.
@@ -177,8 +177,8 @@ def finalize(
     moves = moves_default and mesh["default"]["revision"] != revision
     outside = picked.outside(DEFAULT) if moves else ""
     refused = (
-        f"The default of cluster {mesh['cluster']['name']} stays where it is, because a move to {revision} would take along "
-        f"{outside}. Let these move too, or give them the label of a revision that stays."
+        f"The default of cluster {mesh['cluster']['name']} stays where it is, because a move to {revision} would take "
+        f"along {outside}. Let these move too, or give them the label of a revision that stays."
         if outside
         else ""
     )
@@ -205,7 +205,9 @@ def rollback(mesh: Mapping[str, t.Any], limits: Mapping[str, t.Any] | None = Non
     ]
     moved = [row["name"] for row in wanted if row["moved_from"] is not None]
     # labels of pods count where the namespace has none, or has none any more
-    choosing = [row["name"] for row in wanted if row["moved_workloads"] and (row["own_choice"] or row["moved_from"] == {})]
+    choosing = [
+        row["name"] for row in wanted if row["moved_workloads"] and (row["own_choice"] or row["moved_from"] == {})
+    ]
     return {
         "namespaces": moved,
         "tags": tags,

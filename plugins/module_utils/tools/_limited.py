@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to meshops.istio. The option ``limits``: lists of namespaces that a run keeps to, checked against a cluster."""
+"""Private to meshops.istio. The option ``limits``: lists of namespaces that a run keeps to, and that must be there."""
 
 from __future__ import annotations
 

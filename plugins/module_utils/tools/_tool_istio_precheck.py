@@ -21,8 +21,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._versions imp
 from ansible_collections.meshops.istio.plugins.module_utils.domain._waivers import apply, required_waivers
 from ansible_collections.meshops.istio.plugins.module_utils.tools._ask_istioctl import asking, require_version
 from ansible_collections.meshops.istio.plugins.module_utils.tools._debug import with_proxies
-from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import NEEDED, denied
 from ansible_collections.meshops.istio.plugins.module_utils.tools._limited import LIMITS_SPEC, require_named
+from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import NEEDED, denied
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
 
 SPEC = ArgumentSpec(

@@ -54,9 +54,7 @@ def check(params: Mapping[str, t.Any]) -> None:
             raise ParameterError(f"Parameter namespaces: Istio never injects into the system namespace {name}.")
 
 
-def moves(
-    snapshot: Snapshot, names: list[str], target: str | None, *, enroll: bool, cluster: str = ""
-) -> list[Move]:
+def moves(snapshot: Snapshot, names: list[str], target: str | None, *, enroll: bool, cluster: str = "") -> list[Move]:
     """Return the moves that bring the namespaces to a revision or tag, or (target None) back to where they were.
 
     Raises:

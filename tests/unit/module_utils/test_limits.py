@@ -12,13 +12,13 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._limits import Limits, expanded, unknown
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECT, INJECTION, REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain._waves import data_plane, finalize, rollback
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_info import TOOL
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_namespace_revision import (
     TOOL as NAMESPACE_REVISION,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL as ROLLOUT_RESTART
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECT, INJECTION, REV
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import task
@@ -31,7 +31,12 @@ def row(name: str, asks_for: str | None = None, via: str | None = "revision", **
     """A namespace as istio_info has it, on the old revision."""
     empty: Json = {"follows": [], "own_choice": asks_for is None, "moved_from": None, "moved_workloads": []}
     counts: Json = {"gateways": False, "proxies": 2, "stale_proxies": 0, "stale_for": []}
-    where = {"name": name, "asks_for": asks_for, "via": via if asks_for else None, "revision": OLD if asks_for else None}
+    where = {
+        "name": name,
+        "asks_for": asks_for,
+        "via": via if asks_for else None,
+        "revision": OLD if asks_for else None,
+    }
     return {**empty, **counts, **where, **more}
 
 
@@ -103,7 +108,9 @@ def test_a_limit_holds_at_the_end(rows: list[Json], limits: Json) -> None:
 @pytest.mark.parametrize("rows", PATHS.values(), ids=PATHS)
 def test_a_limit_holds_on_the_way_back(rows: list[Json], limits: Json) -> None:
     moved = [
-        {**one, "moved_from": {REV: OLD}} if one["via"] == "revision" else {**one, "moved_workloads": ["Deployment x/y"]}
+        {**one, "moved_from": {REV: OLD}}
+        if one["via"] == "revision"
+        else {**one, "moved_workloads": ["Deployment x/y"]}
         for one in rows
     ]
     there = mesh(moved, previous_tags={"prod": "1-29-2", "default": "1-29-2"})

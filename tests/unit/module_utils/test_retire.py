@@ -115,7 +115,7 @@ def test_check_mode_of_a_retirement_follows_the_plan(remover: Remover) -> None:
 
 
 def test_a_first_look_of_a_real_run_frees_only_what_finalize_restarts(remover: Remover) -> None:
-    """Before the default moves: what follows it by its namespace is not restarted by that, and still needs the old one."""
+    """What follows the default by its namespace is not restarted when it moves, and still needs the old revision."""
     inject = {"sidecar.istio.io/inject": "true"}
     before = [
         *b.two_planes(),

@@ -60,7 +60,9 @@ def test_only_the_tags_of_stages_are_taken(tags: tuple[list[str], list[str]], st
 
 
 def test_a_playbook_without_stages_says_so() -> None:
-    with pytest.raises(ParameterError, match=r"no task has the tag verify: this playbook has no stages; leave --tags out\.$"):
+    with pytest.raises(
+        ParameterError, match=r"no task has the tag verify: this playbook has no stages; leave --tags out\.$"
+    ):
         stages(["verify"], [], False)
 
 
