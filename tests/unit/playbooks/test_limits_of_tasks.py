@@ -113,6 +113,22 @@ def test_every_reading_that_is_picked_from_checks_the_names() -> None:
     assert [name for role, name, options, _ in readings if options.get("limits") != f"{{{{ {role}_limits }}}}"] == []
 
 
+LOOKED_UP = "{{ lookup('meshops.istio.given', 'limits') }}"
+
+
+def test_the_names_are_checked_by_the_first_reading_and_by_every_gate() -> None:
+    """So a slip is refused before the control plane is installed."""
+    (reading,) = [
+        task["meshops.istio.istio_info"]
+        for task in yaml.safe_load((ROOT / "playbooks" / "tasks" / "read.yml").read_text(encoding="utf-8"))
+        if "meshops.istio.istio_info" in task
+    ]
+    gate = yaml.safe_load((ROOT / "playbooks" / "tasks" / "gate.yml").read_text(encoding="utf-8"))[-1]
+    (precheck,) = yaml.safe_load((ROOT / "roles" / "precheck" / "tasks" / "main.yml").read_text(encoding="utf-8"))
+    assert (reading["limits"], gate["vars"]["precheck_limits"]) == (LOOKED_UP, LOOKED_UP)
+    assert precheck["meshops.istio.istio_precheck"]["limits"] == "{{ precheck_limits }}"
+
+
 def given_by_playbooks(role: str) -> Json:
     """The variables that the playbooks hand to a role."""
     for path in (ROOT / "playbooks" / "tasks" / "stages.yml", ROOT / "playbooks" / "rollback.yml"):
