@@ -92,7 +92,7 @@ def data_plane(
         ParameterError: a namespace that is named to be moved is not in the mesh.
     """
     picked = _Picked(mesh["namespaces"], Limits.read(limits or {}))
-    _require_meshed(picked)
+    _require_meshed(picked, mesh["cluster"]["name"])
     waves = picked.limits.waves
     if waves:
         plain, gateways = _given_waves(picked, revision, tagged), []
@@ -149,14 +149,14 @@ def _with_its_tag(picked: _Picked, row: Row, revision: str, tagged: str) -> bool
     return True
 
 
-def _require_meshed(picked: _Picked) -> None:
+def _require_meshed(picked: _Picked, cluster: str) -> None:
     rows, limits = {row["name"] for row in picked.rows}, picked.limits
     for key, names in (("namespaces", limits.namespaces), ("waves", [n for wave in limits.waves for n in wave])):
         outside = [name for name in names if not is_pattern(name) and name not in rows]
         if outside:
             raise ParameterError(
-                f"Namespaces {some(outside)} of {VARIABLE[key]} are not in the mesh (no injection label, no proxy), so "
-                "there is nothing to move; leave them out, or enroll them by namespace_revision first."
+                f"Namespaces {some(outside)} of {VARIABLE[key]} are not in the mesh of cluster {cluster} (no injection "
+                "label, no proxy), so there is nothing to move; leave them out, or enroll them first: namespace_revision."
             )
 
 

@@ -151,7 +151,7 @@ def test_waves_keep_the_order_of_their_user() -> None:
 
 
 def test_a_namespace_that_is_not_in_the_mesh_is_not_moved() -> None:
-    with pytest.raises(ParameterError, match="Namespaces plain of istio_waves are not in the mesh"):
+    with pytest.raises(ParameterError, match="Namespaces plain of istio_waves are not in the mesh of cluster paris-1"):
         data_plane(mesh([row("shop", OLD)]), NEW, OLD, {"waves": [["shop"], ["plain", "pl*"]]})
 
 
