@@ -156,7 +156,7 @@ def _require_meshed(picked: _Picked, cluster: str) -> None:
         if outside:
             raise ParameterError(
                 f"Namespaces {some(outside)} of {VARIABLE[key]} are not in the mesh of cluster {cluster} (no injection "
-                "label, no proxy), so there is nothing to move; leave them out, or enroll them first: namespace_revision."
+                "label, no proxy), so there is nothing to move; leave them out, or enroll them by namespace_revision."
             )
 
 
