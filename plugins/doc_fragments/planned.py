@@ -46,6 +46,11 @@ options:
         type: list
         elements: str
         default: []
+      restarted:
+        description:
+          - Namespaces whose stale workloads would have been restarted. Not given means all of them.
+        type: list
+        elements: str
       taken_over:
         description:
           - Shared gateways, CNI and ztunnel objects that would belong to O(planned.revision), such as

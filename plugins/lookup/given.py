@@ -24,6 +24,8 @@ options:
       - A name of a variable, such as V(istio_serial), is its value.
       - V(cluster_options) are the options of the action group C(meshops.istio.istio), from the variables that name the
         cluster of a host and the run.
+      - V(limits) are the lists of namespaces that a run keeps to, as option
+        O(meshops.istio.istio_info#module:limits).
     type: list
     elements: str
 """
@@ -68,8 +70,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._given import
     all_given,
     one_given,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain._limits import VARIABLE
 
-CLUSTER_OPTIONS = "cluster_options"
+CLUSTER_OPTIONS, LIMITS = "cluster_options", "limits"
 
 
 class LookupModule(LookupBase):
@@ -84,17 +87,21 @@ class LookupModule(LookupBase):
 
         if not terms:
             return [all_given(read((*VARIABLES, *TEXTS, FINALIZE_BY_DEFAULT)))]
-        return [
-            cluster_options(read(ASKED))
-            if term == CLUSTER_OPTIONS
-            else one_given(_known(term), read((term, FINALIZE_BY_DEFAULT)))
-            for term in terms
-        ]
+
+        def answer(term: str) -> t.Any:
+            if term == CLUSTER_OPTIONS:
+                return cluster_options(read(ASKED))
+            if term == LIMITS:
+                return {key: one_given(name, read((name,))) for key, name in VARIABLE.items()}
+            return one_given(_known(term), read((term, FINALIZE_BY_DEFAULT)))
+
+        return [answer(term) for term in terms]
 
 
 def _known(name: str) -> str:
     if name not in VARIABLES and name not in TEXTS:
         raise AnsibleError(
-            f"There is no variable {name} to read; give {CLUSTER_OPTIONS} or one of {', '.join((*VARIABLES, *TEXTS))}."
+            f"There is no variable {name} to read; give {CLUSTER_OPTIONS}, {LIMITS} or one of "
+            f"{', '.join((*VARIABLES, *TEXTS))}."
         )
     return name

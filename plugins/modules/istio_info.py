@@ -53,6 +53,7 @@ extends_documentation_fragment:
   - meshops.istio.attributes.action
   - meshops.istio.attributes.action_group
   - meshops.istio.auth
+  - meshops.istio.limits
   - meshops.istio.planned
 seealso:
   - module: meshops.istio.istio_precheck
@@ -255,6 +256,11 @@ namespaces:
       description: Revision that this leads to. Null if no webhook owns the name, so that pods start without a proxy.
       type: str
       sample: 1-31-0
+    follows:
+      description: Tags, or C(default), that workloads in it follow by labels of their pods, not by the namespace.
+      type: list
+      elements: str
+      sample: []
     own_choice:
       description: Whether it has neither of the labels that choose for all its pods, so that labels of their own count.
       type: bool

@@ -139,6 +139,7 @@ extends_documentation_fragment:
   - meshops.istio.attributes.action
   - meshops.istio.attributes.action_group
   - meshops.istio.auth
+  - meshops.istio.limits
 seealso:
   - module: meshops.istio.istio_info
   - module: meshops.istio.istio_revision

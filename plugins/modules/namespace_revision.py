@@ -21,6 +21,8 @@ options:
   namespaces:
     description:
       - Namespaces to move. Each must exist.
+      - A pattern such as V(pay-*) means the namespaces of that form that are in the mesh, with O(enroll=true) also
+        others.
       - The namespaces that Istio never injects into are refused, such as C(kube-system).
     type: list
     elements: str
@@ -177,18 +179,15 @@ left:
   type: list
   elements: dict
   contains:
-    object:
-      description: The namespace, as messages name it.
-      type: str
-      sample: Namespace shop
     namespace:
       description: Name of the namespace.
       type: str
       sample: shop
-    why:
-      description: Why it stays.
+    message:
+      description: Why it stays, in a sentence.
       type: str
-      sample: "it was changed since: run r3f9a1c22d left istio.io/rev=1-31-0, now it has istio.io/rev=prod"
+      sample: "Namespace shop: it was changed since: run r3f9a1c22d left istio.io/rev=1-31-0, now it has
+        istio.io/rev=prod"
     failed:
       description: Whether it should have gone back and could not. False if somebody changed it since.
       type: bool

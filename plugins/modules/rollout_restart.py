@@ -35,7 +35,8 @@ description:
 options:
   namespaces:
     description:
-      - Namespaces whose workloads are looked at. Nothing outside of them is restarted.
+      - Namespaces whose workloads are looked at, as names or patterns such as V(pay-*). Nothing outside of them is
+        restarted.
       - With an empty list nothing is read. Only the options are checked.
     type: list
     elements: str

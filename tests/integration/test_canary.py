@@ -118,8 +118,8 @@ def test_verify_tells_an_upgraded_mesh_from_another(desk: Desk, story: Story, cl
 
 
 def finalize(desk: Desk, *flags: str) -> Play:
-    """Ask for everything, but for the namespace that came late, in the words of a survey."""
-    answers = {"istio_finalize": "true", "istio_exclude_namespaces": "late\n", "istio_batch_size": "10", **EMPTY}
+    """Ask for everything, in the words of a survey."""
+    answers = {"istio_finalize": "true", "istio_batch_size": "10", **EMPTY}
     return desk.play(desk.lab.clusters, *flags, **answers)
 
 
@@ -137,10 +137,7 @@ class Finalized:
 def refused(desk: Desk, story: Story) -> Any:
     """Finalize while a Job and a bare pod still have their proxies of the old revision."""
     story.again.play.require_success()
-    for one in desk.lab.clusters:
-        one.apply([LATECOMER])
     readings = {one.name: Reading.of(one) for one in desk.lab.clusters}
-    assert all(injected(one, "late").version == VERSION for one in desk.lab.clusters)
     return finalize(desk), readings
 
 
@@ -158,9 +155,11 @@ def test_finalize_refuses_while_something_needs_the_old_revision(refused: Any, c
 
 @pytest.fixture(scope="module")
 def finalized(desk: Desk, refused: Any) -> Finalized:
-    """The Job and the bare pod are gone; finalize, and finalize again."""
+    """The Job and the bare pod are gone, and a namespace came late; finalize, and finalize again."""
     for one in desk.lab.clusters:
         drop_unrestartable(one)
+        one.apply([LATECOMER])
+    assert all(injected(one, "late").version == VERSION for one in desk.lab.clusters)
     marks = {one.name: one.audit_mark() for one in desk.lab.clusters}
     checked = finalize(desk, "--check")
     writes = written(desk, marks)
@@ -197,7 +196,8 @@ def test_finalize_in_check_mode_says_what_it_then_does(finalized: Finalized, clu
     )
     assert said == done
     assert [action for dummy, actions in said for action in actions] == [
-        f"move tag default: {source} -> {NEW_REVISION} (namespaces late)",
+        f"move namespace late: {INJECTION}=enabled -> istio.io/rev={NEW_REVISION}",
+        f"move tag default: {source} -> {NEW_REVISION}",
         f"retire revision {source} ({VERSION})",
     ]
 

@@ -163,6 +163,13 @@ def test_a_tag_goes_as_far_as_its_stage(fleet: Fleet) -> None:
     play = fleet.play(*only, "control_plane").require_success()
     modules = {one.action.removeprefix(COLLECTION) for one in play.ours(fleet.a)}
     assert modules == {"istio_info", "istio_precheck", "istio_revision", "istio_run"}
+    left = (
+        "Only the stages precheck, control_plane ran, as --tags says; what is left to another run: data_plane, verify."
+    )
+    assert left in " ".join(play.output.split())
+    (row,) = [one for one in play.report()["clusters"] if one["host"] == fleet.a.name]
+    record = fleet.desk.tool(fleet.a, "istio_info", record=True)["record"]
+    assert (row["state"], record["state"]) == ("stopped", "stopped"), "what was skipped is not done"
     assert fleet.versions() == [{VERSION}] * 5
     assert not [one for one in fleet.a.items(LEASES) if one["metadata"]["name"] == "meshops-istio-run"]
     assert fleet.untouched(fleet.b, fleet.c, fleet.d, fleet.e)

@@ -61,6 +61,7 @@ DECIDING = (
     "istio_tag",
     "istio_charts",
     "istio_take_default",
+    "istio_namespaces",
     "istio_waves",
     "istio_exclude_namespaces",
     "istio_tagged_namespaces",

@@ -42,6 +42,15 @@ def asks_for(tag: str, namespace: Mapping[str, str], pod: Mapping[str, str]) -> 
     return pod.get(REV, DEFAULT if pod.get(INJECT) == "true" else None) == tag
 
 
+def followed(snapshot: Snapshot) -> dict[str, list[str]]:
+    """Return, for each namespace with such pods, the tags that they follow by labels of their own."""
+    found: dict[str, set[str]] = {}
+    for tag in {*snapshot.mesh.tags, DEFAULT}:
+        for namespace, dummy, dummy_name in followers(snapshot, tag):
+            found.setdefault(namespace, set()).add(tag)
+    return {namespace: sorted(tags) for namespace, tags in found.items()}
+
+
 def leaving(snapshot: Snapshot, names: Iterable[str], target: str | None) -> dict[str, set[str]]:
     """Return revision -> which of these namespaces leave it when they ask for another one."""
     found: dict[str, set[str]] = collections.defaultdict(set)
@@ -59,7 +68,7 @@ def restarted(snapshot: Snapshot, plan: Mapping[str, t.Any]) -> set[str]:
     With a tag of a user all that follow it are restarted, with the default only those that choose by their own labels.
     """
     asking = {str(workload): workload.namespace for workload in snapshot.workloads.values()}
-    found = {*plan["namespaces"], *(asking[name] for name in plan["workloads"] if name in asking)}
+    found = {*plan["namespaces"], *plan["restarted"], *(asking[name] for name in plan["workloads"] if name in asking)}
     for tag in plan["tags"]:
         found |= {namespace for namespace, *dummy in followers(snapshot, tag)}
         found |= set() if tag == DEFAULT else set(users(snapshot, tag))

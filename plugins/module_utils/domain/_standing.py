@@ -9,6 +9,7 @@ import collections
 import typing as t
 from collections.abc import Mapping, Sequence
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import FAILED, RUNNING, STOPPED
 
 Json = dict[str, t.Any]
@@ -24,8 +25,11 @@ def standing(result: Mapping[str, t.Any], version: str = "") -> Json:
     Without a version that is looked for, a cluster is done if all its proxies are of one version and none is stale.
     """
     if "control_planes" not in result:
+        # it was read, and what was asked of it is not so there, such as the name of a namespace
+        refused = (result.get("failure") or {}).get("kind") == ParameterError.__name__
         why = str(result.get("msg") or "it was not read")
-        return {"state": UNREACHABLE, "why": why, "versions": [], "proxies": {}, "undo": ""}
+        state = REFUSED if refused else UNREACHABLE
+        return {"state": state, "why": why, "versions": [], "proxies": {}, "undo": ""}
     state, why = _state(result, version)
     proxies = collections.Counter[str]()
     for counts in result.get("proxies", {}).values():
@@ -91,7 +95,7 @@ def line(one: Mapping[str, t.Any]) -> str:
     runs = f"istiod {' '.join(one['versions']) or 'none'}, proxies {proxies or 'none'}"
     return (
         f"{one['state']}: {one['cluster']}"
-        + ("" if one["state"] == UNREACHABLE else f" ({runs})")
+        + (f" ({runs})" if one["versions"] or one["proxies"] or one["state"] not in (UNREACHABLE, REFUSED) else "")
         + (f": {one['why']}" if one["why"] else "")
         + (f"; {one['undo']}" if one.get("undo") else "")
     )

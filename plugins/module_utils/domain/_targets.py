@@ -5,11 +5,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from collections.abc import Container, Iterable
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import Why
+from ansible_collections.meshops.istio.plugins.module_utils.domain._limits import expanded
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECT
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import EXTRA, RESTARTED_AT, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
@@ -59,16 +61,16 @@ def _stamps(pods: Iterable[Pod]) -> list[str]:
     return [pod.annotations.get(RESTARTED_AT) or "" for pod in pods]
 
 
-def require_known(snapshot: Snapshot, selection: Selection) -> None:
-    """Refuse namespaces and workloads that do not exist.
+def known(snapshot: Snapshot, selection: Selection, cluster: str) -> Selection:
+    """Return the selection with the namespaces that its patterns mean.
 
     Raises:
-        ParameterError: with their names.
+        ParameterError: namespaces or workloads do not exist.
     """
-    missing = sorted(set(selection.namespaces) - set(snapshot.namespaces))
-    if missing:
-        raise ParameterError(f"Parameter namespaces: the cluster has no namespace {', '.join(missing)}.")
-    selection.require_names(snapshot.workloads.values())
+    names = expanded("namespaces", selection.namespaces, snapshot.namespaces, cluster)
+    found = dataclasses.replace(selection, namespaces=tuple(names))
+    found.require_names(snapshot.workloads.values())
+    return found
 
 
 def refuse_harm(snapshot: Snapshot, selection: Selection, forced: Container[Workload] = ()) -> None:

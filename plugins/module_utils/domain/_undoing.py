@@ -96,7 +96,7 @@ def _workloads(snapshot: Snapshot, run: str, rows: Json) -> None:
 
 
 def _left(name: str, namespace: str, kept: Kept) -> Json:
-    return {"object": name, "namespace": namespace, "why": kept.why, "failed": kept.failed}
+    return {"namespace": namespace, "message": f"{name}: {kept.why}", "failed": kept.failed}
 
 
 def _behind(snapshot: Snapshot, led_to: str) -> list[str]:

@@ -21,6 +21,7 @@ PLANNED_SPEC: Spec = {
             "namespaces": {"type": "list", "elements": "str", "default": []},
             "workloads": {"type": "list", "elements": "str", "default": []},
             "tags": {"type": "list", "elements": "str", "default": []},
+            "restarted": {"type": "list", "elements": "str"},
             "taken_over": {"type": "list", "elements": "str", "default": []},
             "restored": {"type": "bool", "default": False},
             "restored_tags": {"type": "list", "elements": "str", "default": []},

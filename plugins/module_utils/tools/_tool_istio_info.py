@@ -12,12 +12,14 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._following import followed
 from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import Lease
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import Record, as_result
 from ansible_collections.meshops.istio.plugins.module_utils.domain._settled import settled, unchanged
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._undoing import known, run_to_undo, undoing
+from ansible_collections.meshops.istio.plugins.module_utils.tools._limited import LIMITS_SPEC, require_named
 from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import PLANNED_SPEC, planned_snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
@@ -28,6 +30,7 @@ SPEC = ArgumentSpec(
         "record": {"type": "bool", "default": False},
         "brief": {"type": "bool", "default": False},
         "run_id": {"type": "str"},
+        **LIMITS_SPEC,
         **PLANNED_SPEC,
     }
 )
@@ -62,10 +65,12 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
             leads[pod.namespace].add(judgement.verdict.revision)
     moved = {workload.namespace for workload in snapshot.workloads.values() if workload.journal.changes}
     gateways = {workload.namespace for workload in snapshot.workloads.values() if workload.gateway}
+    follows = followed(snapshot)
     rows = []
     for namespace in sorted(snapshot.namespaces.values(), key=lambda found: found.name):
         name = snapshot.owned_name(namespace)
-        if name is None and not (proxies[namespace.name] or stale[namespace.name] or namespace.name in moved):
+        own = {*moved, *follows}
+        if name is None and not (proxies[namespace.name] or stale[namespace.name] or namespace.name in own):
             continue
         via = None if name is None else "tag" if name in snapshot.mesh.tags and name != DEFAULT else "revision"
         rows.append(
@@ -74,6 +79,7 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
                 "asks_for": name,
                 "via": "default" if name == DEFAULT else via,
                 "revision": snapshot.mesh.resolve(name) if name else None,
+                "follows": follows.get(namespace.name, []),
                 "own_choice": not {REV, INJECTION} & set(namespace.labels),
                 "gateways": namespace.name in gateways,
                 "proxies": proxies[namespace.name],
@@ -145,6 +151,7 @@ def run(run: Run) -> Outcome:
         meanwhile=memory.read if run.params["record"] else lambda: None,
         enough=memory.unchanged if run.params["brief"] else None,
     )
+    require_named(run, snapshot)
     mesh = snapshot.mesh
     values: dict[str, t.Any] = {
         "kubernetes_version": snapshot.kubernetes_version,

@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._versions imp
 from ansible_collections.meshops.istio.plugins.module_utils.domain._waivers import apply, required_waivers
 from ansible_collections.meshops.istio.plugins.module_utils.tools._ask_istioctl import asking, require_version
 from ansible_collections.meshops.istio.plugins.module_utils.tools._debug import with_proxies
+from ansible_collections.meshops.istio.plugins.module_utils.tools._limited import LIMITS_SPEC, require_named
 from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import NEEDED, denied
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
 
@@ -37,6 +38,7 @@ SPEC = ArgumentSpec(
         "allow": {"type": "list", "elements": "str", "default": []},
         "istioctl": {"type": "str"},
         "waivers": {"type": "list", "elements": "dict", "default": []},
+        **LIMITS_SPEC,
     },
     required_if=(("stage", "before", ("version", "revision")),),
 )
@@ -56,6 +58,7 @@ def run(run: Run) -> Outcome:
     params = run.params
     theirs = asking(run)
     snapshot = run.snapshot(pods=True, surroundings=True, meanwhile=theirs.start)
+    require_named(run, snapshot)
     snapshot = with_proxies(run.client, snapshot)
     if params["installer"] and params["stage"] == BEFORE:
         lacking = denied(run.client, NEEDED[params["installer"]], run.istio_namespace)

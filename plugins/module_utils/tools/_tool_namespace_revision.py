@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._checks impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain._following import leaving
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import IGNORED_NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Kept
+from ansible_collections.meshops.istio.plugins.module_utils.domain._limits import expanded
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import (
     Move,
@@ -65,17 +66,19 @@ def check(params: Mapping[str, t.Any]) -> None:
     require_known(params["allow"])
 
 
-def moves(snapshot: Snapshot, names: list[str], target: str, *, enroll: bool) -> list[Move]:
+def moves(snapshot: Snapshot, names: list[str], target: str, *, enroll: bool, cluster: str = "") -> list[Move]:
     """Return the moves that bring the namespaces to a revision or tag.
 
     Raises:
         ParameterError: a namespace does not exist.
         SafetyError: the target is owned by no injector, or a namespace is not in the mesh.
     """
-    _require_there(snapshot, names)
-    found = [snapshot.namespaces[name] for name in dict.fromkeys(names)]
+    found = [snapshot.namespaces[name] for name in named_in(snapshot, names, cluster)]
     require_owner(snapshot.mesh, target)
-    outside = [n.name for n in found if not enroll and (snapshot.owned_name(n) is None)]
+    # a pattern means those that are in the mesh, where only these may be moved
+    lost = [] if enroll else [n.name for n in found if snapshot.owned_name(n) is None]
+    outside = [name for name in lost if name in names]
+    found = [namespace for namespace in found if namespace.name not in lost]
     if outside:
         raise SafetyError(
             f"Namespaces {', '.join(outside)} are not in the mesh (no {INJECTION}=enabled, no "
@@ -85,10 +88,13 @@ def moves(snapshot: Snapshot, names: list[str], target: str, *, enroll: bool) ->
     return [step for step in (move(namespace, target) for namespace in found) if step]
 
 
-def _require_there(snapshot: Snapshot, names: list[str]) -> None:
-    missing = sorted(set(names) - set(snapshot.namespaces))
-    if missing:
-        raise ParameterError(f"Parameter namespaces: the cluster has no namespace {', '.join(missing)}.")
+def named_in(snapshot: Snapshot, names: list[str], cluster: str) -> list[str]:
+    """Return the namespaces that names and patterns mean.
+
+    Raises:
+        ParameterError: a namespace does not exist, or a pattern means none.
+    """
+    return expanded("namespaces", names, set(snapshot.namespaces) - IGNORED_NAMESPACES, cluster)
 
 
 def run(run: Run) -> Outcome:
@@ -100,7 +106,8 @@ def _move(run: Run) -> Outcome:
     """Move all of the namespaces to a revision, or none of them."""
     target = str(run.params["revision"])
     snapshot = planned_snapshot(run, pods=False)
-    steps = moves(snapshot, run.params["namespaces"], target, enroll=run.params["enroll"])
+    label = run.client.connection.label
+    steps = moves(snapshot, run.params["namespaces"], target, enroll=run.params["enroll"], cluster=label)
     revision = snapshot.mesh.resolve(target)
     if steps and revision and not is_planned(run, revision):
         _prove.require(run.client, snapshot.mesh, snapshot.namespaces, revision)
@@ -115,8 +122,8 @@ def _move(run: Run) -> Outcome:
 def _restore(run: Run) -> Outcome:
     """Give the namespaces back what they had before a run."""
     snapshot = planned_snapshot(run, pods=False)
-    _require_there(snapshot, run.params["namespaces"])
-    steps, kept = undos(snapshot, run.params["namespaces"], *undone_run(run))
+    names = named_in(snapshot, run.params["namespaces"], run.client.connection.label)
+    steps, kept = undos(snapshot, names, *undone_run(run))
     kept |= _unproven(run, snapshot, steps)
     steps = [step for step in steps if step.namespace not in kept]
     warnings = _kept(run, snapshot, steps, None)
@@ -167,7 +174,7 @@ def _outcome(steps: list[Move], revision: str | None, kept: Mapping[str, Kept], 
             "moved": [step.namespace for step in steps],
             "revision": revision,
             "left": [
-                {"object": f"Namespace {name}", "namespace": name, "why": one.why, "failed": one.failed}
+                {"namespace": name, "message": f"Namespace {name}: {one.why}", "failed": one.failed}
                 for name, one in sorted(kept.items())
             ],
         },

@@ -32,8 +32,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._selection im
 from ansible_collections.meshops.istio.plugins.module_utils.domain._share import plan, read_share
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._targets import (
+    known,
     refuse_harm,
-    require_known,
     resumable,
     targets,
 )
@@ -151,7 +151,7 @@ def run(run: Run) -> Outcome:
     if not selection.namespaces:
         return Outcome(values=values)
     snapshot = planned_snapshot(run, pods=True)
-    require_known(snapshot, selection)
+    selection = known(snapshot, selection, run.client.connection.label)
     wanted = read_share(params)
     if wanted and wanted.run:
         wanted = dataclasses.replace(wanted, run=undone_run(run)[0])
@@ -165,8 +165,8 @@ def run(run: Run) -> Outcome:
     }
     _prove_targets(run, snapshot, found)
     kept = _kept(run, snapshot, share.choices.values())
-    known, soak = starts(snapshot), params["gates"]["soak"]
-    rows = [described(batch, snapshot, batch_seconds(batch, known, soak)) for batch in order]
+    usual, soak = starts(snapshot), params["gates"]["soak"]
+    rows = [described(batch, snapshot, batch_seconds(batch, usual, soak)) for batch in order]
     stuck = [
         *share.all_stuck(snapshot.stuck(selection.namespaces)),
         *snapshot.asleep(selection.namespaces),

@@ -114,6 +114,28 @@ def test_check_mode_of_a_retirement_follows_the_plan(remover: Remover) -> None:
     assert "is still needed" in remover.run(planned=planned)["msg"]
 
 
+def test_a_first_look_of_a_real_run_frees_only_what_finalize_restarts(remover: Remover) -> None:
+    """What follows the default by its namespace is not restarted when it moves, and still needs the old revision."""
+    inject = {"sidecar.istio.io/inject": "true"}
+    before = [
+        *b.two_planes(),
+        *b.namespaces(shop=b.NEW, tools=None),
+        b.namespace("late", {INJECTION: "enabled"}),
+        *b.deployed("web", "late", revision=b.OLD),
+        *b.deployed("own", "tools", revision=b.OLD, pod_labels=inject),
+    ]
+
+    def needed(**planned: t.Any) -> set[tuple[str, str]]:
+        told = {"revision": b.NEW, "tags": ["default", "prod"], **planned}
+        result = remover.run(*before, check_mode=True, planned=told)
+        found = (result.get("failure") or {}).get("blockers", [])
+        return {(one["code"], one["object"]) for one in found}
+
+    assert needed() == set(), "in check mode of a whole playbook all restarts before it are planned"
+    assert needed(restarted=["tools"]) == {("live_proxy", "Deployment late/web")}
+    assert needed(restarted=[]) == {("live_proxy", "Deployment late/web"), ("live_proxy", "Deployment tools/own")}
+
+
 def test_a_planned_handover_frees_the_revision(remover: Remover) -> None:
     gateway = b.deployed("gateway", b.SYSTEM, revision=b.OLD)
     gateway[0]["metadata"]["labels"] = {REV: b.OLD, COMPONENT: "IngressGateways"}

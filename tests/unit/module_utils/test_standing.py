@@ -12,6 +12,8 @@ from unit.module_utils import builders as b
 
 LOCK = {"holder": "anna@desk", "since": "2026-03-01T02:00:00Z", "expires": "2026-03-01T02:05:00Z"}
 
+SLIP = {"failed": True, "msg": "There is no namespace payment.", "failure": {"kind": "ParameterError"}}
+
 
 def reading(*versions: str, stale: int = 0, lock: b.Json | None = None, **proxies: int) -> b.Json:
     """What istio_info says of a cluster; proxies by version, its points as underscores."""
@@ -36,6 +38,7 @@ def record(state: str) -> b.Json:
     [
         ({"failed": True, "msg": "It cannot be reached."}, "unreachable", "It cannot be reached."),
         ({}, "unreachable", "it was not read"),
+        (SLIP, "refused", "There is no namespace payment."),
         (reading("1.30.3", lock=LOCK), "locked", "anna@desk works on it since 2026-03-01T02:00:00Z"),
         (record("failed"), "failed", "the canary by anna@desk failed in data_plane: no room"),
         (record("running"), "interrupted", "the canary by anna@desk ended in data_plane at then"),
@@ -63,6 +66,10 @@ def test_a_distroless_image_counts_as_its_version() -> None:
     result = reading("1.31.0")
     result["proxies"] = {"r": {"1.31.0-distroless": 2}}
     assert standing(result, "1.31.0")["state"] == "done"
+
+
+def test_of_a_cluster_that_was_not_described_no_versions_are_told() -> None:
+    assert status({"c1": SLIP})["lines"][0] == "refused: c1: There is no namespace payment."
 
 
 def test_what_to_look_at_comes_first() -> None:

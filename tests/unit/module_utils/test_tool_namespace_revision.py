@@ -59,7 +59,7 @@ def test_domain_3_system_namespaces_are_refused_before_any_request(name: str) ->
             id="S2: a dangling name",
         ),
         pytest.param(["shop"], "", SafetyError, "No injector owns", id="S2: an empty name"),
-        pytest.param(["shop", "lost"], b.NEW, ParameterError, "has no namespace lost", id="a missing namespace"),
+        pytest.param(["shop", "lost"], b.NEW, ParameterError, "there is no namespace lost", id="a missing namespace"),
         pytest.param(
             ["plain", "shop"], b.NEW, SafetyError, "plain are not in the mesh .*enroll=true", id="outside the mesh"
         ),

@@ -20,7 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._journal impo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Plan
-from ansible_collections.meshops.istio.plugins.module_utils.domain._targets import refuse_harm, require_known, targets
+from ansible_collections.meshops.istio.plugins.module_utils.domain._targets import known, refuse_harm, targets
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import RESTARTED_AT
 from ansible_collections.meshops.istio.plugins.module_utils.tools._restart import tight_budget
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL, check
@@ -146,8 +146,8 @@ def test_only_all_takes_no_pod_out_of_the_mesh_that_does_not_ask_for_it(why: Why
 
 
 def test_a_namespace_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ParameterError, match="has no namespace shop"):
-        require_known(b.snapshot_of(PLANES), Selection(("shop",)))
+    with pytest.raises(ParameterError, match="there is no namespace shop"):
+        known(b.snapshot_of(PLANES), Selection(("shop",)), "paris-1")
 
 
 def test_harm_elsewhere_does_not_count() -> None:

@@ -63,6 +63,7 @@ def test_what_a_playbook_sets_is_refused_on_the_command_line(tmp_path: Path) -> 
         "istio_chosen": ["lost"],
         "istio_limited": ["lost"],
         "istio_rings": {"hosts": ["lost"], "sizes": []},
+        "istio_stages": {"run": ["all"], "left": []},
         "istio_workflow": "",
     }
     names = sorted({*SET, *LEFT} - {"istio_faults"})

@@ -1,0 +1,36 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The option ``limits``, by which a playbook learns before anything is written that a namespace is not called so."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Documentation fragment meshops.istio.limits."""
+
+    DOCUMENTATION = r"""
+options:
+  limits:
+    description:
+      - Lists of namespaces that later tasks of a run keep to.
+      - A name that the cluster does not have is refused, with the nearest one. So is a pattern such as V(pay-*) that
+        matches nothing.
+    type: dict
+    suboptions:
+      namespaces:
+        description: Only these namespaces are touched. Variable C(istio_namespaces) of the playbooks.
+        type: list
+        elements: str
+        default: []
+      waves:
+        description: Lists of namespaces, one for each wave; only these are touched. Variable C(istio_waves).
+        type: list
+        elements: list
+        default: []
+      exclude:
+        description: Namespaces that are not touched. Variable C(istio_exclude_namespaces).
+        type: list
+        elements: str
+        default: []
+"""

@@ -1,0 +1,166 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Every task of a role that restarts or moves keeps to each limit; one that does not is named here, with the reason."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+import yaml
+
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import SPEC
+from unit.playbooks.playing import ROOT
+
+Json = dict[str, t.Any]
+RESTART = "meshops.istio.rollout_restart"
+#: The option of a task that picks what is moved, or how a module is told.
+PICKS = {RESTART: "namespaces", "meshops.istio.namespace_revision": "namespaces", "meshops.istio.istio_tag": "name"}
+#: All options of a restart that limit it; other ones say what it is about.
+LIMITS = (
+    "batch_size", "max_pods", "max_unavailable", "order", "pause", "not_after", "batch_timeout", "budget_timeout",
+    "on_failure", "gates", "log_lines",
+)  # fmt: skip
+ABOUT = {
+    "namespaces", "only", "kinds", "names", "label_selector", "field_selector", "revision", "percent",
+    "source_revision", "deadline", "restore_labels", "planned",
+}  # fmt: skip
+#: Where an option is left out or fixed, by the kind of the task.
+WAY_BACK = {
+    "not_after": "what is half-way goes back, also after the window",
+    "gates": "they judge the new revision",
+    "on_failure": "there is nothing to go back to from the way back",
+}
+CHECKS_ONLY = {"gates": "nothing is restarted", "on_failure": "nothing is restarted"}
+NO_WAY_BACK = {"on_failure": "its own rescue, or the next run, goes on from here"}
+#: What a task may take the names of namespaces and tags from: all of it is picked by domain/_waves.
+PICKED = {
+    "data_plane": {"data_plane_wave", "data_plane_tag", "data_plane_tag_namespaces", "data_plane_choosing"},
+    "finalize": {"finalize_plan"},
+    "rollback": {"rollback_plan", "rollback_moved", "rollback_tag", "rollback_choosing"},
+}
+ROLES = tuple(PICKED)
+
+
+def tasks(found: t.Any, *, rescue: bool = False) -> Iterator[tuple[Json, bool]]:
+    """Each task of a file, also in blocks, and whether it is part of a rescue."""
+    for task in found:
+        yield task, rescue
+        for key in ("block", "rescue", "always"):
+            yield from tasks(task.get(key) or (), rescue=rescue or key == "rescue")
+
+
+def of_roles(*modules: str) -> list[tuple[str, str, Json, bool]]:
+    """Role, name, options and place of each task with one of the modules."""
+    return [
+        (role, task["name"], task[module], rescue)
+        for role in ROLES
+        for path in sorted((ROOT / "roles" / role / "tasks").glob("*.yml"))
+        for task, rescue in tasks(yaml.safe_load(path.read_text(encoding="utf-8")))
+        for module in modules
+        if module in task
+    ]
+
+
+def exempt(role: str, options: Json, rescue: bool) -> set[str]:
+    """The options that a restart need not be given."""
+    if options["namespaces"] == []:
+        return {*CHECKS_ONLY}
+    if rescue:
+        return {*WAY_BACK}
+    return {*NO_WAY_BACK} if options.get("on_failure") == "hold" or role != "data_plane" else set()
+
+
+RESTARTS = of_roles(RESTART)
+
+
+def test_each_option_of_a_restart_is_a_limit_or_not() -> None:
+    assert {*LIMITS} | ABOUT >= {*SPEC.options}, "say whether the new option limits a restart"
+
+
+@pytest.mark.parametrize("option", LIMITS)
+@pytest.mark.parametrize(
+    ("role", "name", "options", "rescue"), RESTARTS, ids=[f"{one[0]}: {one[1]}" for one in RESTARTS]
+)
+def test_every_restart_is_given_each_limit(role: str, name: str, options: Json, rescue: bool, option: str) -> None:
+    if option in exempt(role, options, rescue):
+        return
+    given = str(options.get(option))
+    assert re.search(rf"\b{role}_({option}|pace\.{option})\b", given), f"{name}: {option} is {given}"
+
+
+def test_all_restarts_are_looked_at() -> None:
+    assert {role for role, *dummy in RESTARTS} == {*ROLES}
+    assert sum(not exempt(role, options, rescue) for role, _name, options, rescue in RESTARTS) >= 2
+
+
+def test_what_is_moved_and_restarted_is_picked_within_the_limits() -> None:
+    for module, option in PICKS.items():
+        for role, name, options, dummy in of_roles(module):
+            names = {*re.findall(r"\b[a-z]+_[a-z_]+\b", str(options[option]))}
+            own = {one for one in names if one.startswith(f"{role}_")}
+            assert own <= PICKED[role] | {"data_plane_following"}, f"{name}: {own}"
+            assert own or options[option] in ("default", []), f"{name}: {options[option]}"
+
+
+def test_every_reading_that_is_picked_from_checks_the_names() -> None:
+    readings = of_roles("meshops.istio.istio_info")
+    assert {role for role, *dummy in readings} == {*ROLES}
+    assert [name for role, name, options, _ in readings if options.get("limits") != f"{{{{ {role}_limits }}}}"] == []
+
+
+LOOKED_UP = "{{ lookup('meshops.istio.given', 'limits') }}"
+
+
+def test_the_names_are_checked_by_the_first_reading_and_by_every_gate() -> None:
+    """So a slip is refused before the control plane is installed."""
+    (reading,) = [
+        task["meshops.istio.istio_info"]
+        for task in yaml.safe_load((ROOT / "playbooks" / "tasks" / "read.yml").read_text(encoding="utf-8"))
+        if "meshops.istio.istio_info" in task
+    ]
+    gate = yaml.safe_load((ROOT / "playbooks" / "tasks" / "gate.yml").read_text(encoding="utf-8"))[-1]
+    (precheck,) = yaml.safe_load((ROOT / "roles" / "precheck" / "tasks" / "main.yml").read_text(encoding="utf-8"))
+    assert (reading["limits"], gate["vars"]["precheck_limits"]) == (LOOKED_UP, LOOKED_UP)
+    assert precheck["meshops.istio.istio_precheck"]["limits"] == "{{ precheck_limits }}"
+
+
+def given_by_playbooks(role: str) -> Json:
+    """The variables that the playbooks hand to a role."""
+    for path in (ROOT / "playbooks" / "tasks" / "stages.yml", ROOT / "playbooks" / "rollback.yml"):
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        inside = [task for play in found for task in play.get("tasks") or [play]]
+        for task, dummy in tasks(inside):
+            for how in ("ansible.builtin.import_role", "ansible.builtin.include_role"):
+                if task.get(how, {}).get("name") == f"meshops.istio.{role}":
+                    return dict(task["vars"])
+    raise AssertionError(role)
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_playbooks_hand_every_limit_to_every_role(role: str) -> None:
+    handed = given_by_playbooks(role)
+    limits = {*LIMITS, "namespaces", "waves", "exclude", "hold"} - ({*NO_WAY_BACK} if role != "data_plane" else set())
+    assert {f"{role}_{limit}" for limit in limits} <= handed.keys()
+    defaults = yaml.safe_load((ROOT / "roles" / role / "defaults" / "main.yml").read_text(encoding="utf-8"))
+    assert {f"{role}_{limit}" for limit in limits} <= defaults.keys()
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_nothing_begins_once_the_time_is_over_or_the_fleet_is_held(role: str) -> None:
+    """What moves looks at the window and the hold first; what has moved is restarted, as far as the window lets it."""
+    known = yaml.safe_load((ROOT / "roles" / role / "vars" / "main.yml").read_text(encoding="utf-8"))
+    condition = known[f"{role}_open"]
+    assert {f"{role}_hold", f"{role}_stopped"} <= {*re.findall(r"\w+", condition)}
+    assert f"{role}_pace.not_after" in condition
+    for path in sorted((ROOT / "roles" / role / "tasks").glob("*.yml")):
+        if path.name == "after_wave.yml":
+            continue  # a part of its wave
+        for task in yaml.safe_load(path.read_text(encoding="utf-8")):
+            writes = [one for one, rescue in tasks([task]) if {*PICKS} - {RESTART} & one.keys() and not rescue]
+            if writes:
+                assert f"{role}_open" in str(task.get("when")), task["name"]
