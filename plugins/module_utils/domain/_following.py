@@ -67,8 +67,10 @@ def restarted(snapshot: Snapshot, plan: Mapping[str, t.Any]) -> set[str]:
 
     With a tag of a user all that follow it are restarted, with the default only those that choose by their own labels.
     """
+    if plan["restarted"] is not None:
+        return {*plan["restarted"]}
     asking = {str(workload): workload.namespace for workload in snapshot.workloads.values()}
-    found = {*plan["namespaces"], *plan["restarted"], *(asking[name] for name in plan["workloads"] if name in asking)}
+    found = {*plan["namespaces"], *(asking[name] for name in plan["workloads"] if name in asking)}
     for tag in plan["tags"]:
         found |= {namespace for namespace, *dummy in followers(snapshot, tag)}
         found |= set() if tag == DEFAULT else set(users(snapshot, tag))

@@ -65,7 +65,7 @@ LIMITS: dict[str, Json] = {
 def mesh(rows: list[Json], **more: t.Any) -> Json:
     """The result of istio_info."""
     tags = {"default": OLD, "prod": OLD}
-    told: Json = {"tags": tags, "previous_tags": {}, "operator_tags": {}, "cluster": {"name": "paris-1"}}
+    told: Json = {"tags": tags, "operator_tags": {}, "cluster": {"name": "paris-1"}}
     return {**told, "default": {"revision": OLD, "validator": OLD, "service": OLD}, "namespaces": rows, **more}
 
 
@@ -107,18 +107,26 @@ def test_a_limit_holds_at_the_end(rows: list[Json], limits: Json) -> None:
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 @pytest.mark.parametrize("rows", PATHS.values(), ids=PATHS)
 def test_a_limit_holds_on_the_way_back(rows: list[Json], limits: Json) -> None:
-    moved = [
-        {**one, "moved_from": {REV: OLD}}
-        if one["via"] == "revision"
-        else {**one, "moved_workloads": ["Deployment x/y"]}
-        for one in rows
-    ]
-    there = mesh(moved, previous_tags={"prod": "1-29-2", "default": "1-29-2"})
-    plan = rollback(there, limits)
-    touched = {*plan["namespaces"], *plan["restarts"], *plan["choosing"], *with_tags(moved, plan["tags"])}
+    by_label = [one["name"] for one in rows if one["via"] == "revision"]
+    by_pods = [one["name"] for one in rows if one["via"] != "revision"]
+    undo = {
+        "run_id": "r1",
+        "summary": "a rollback would undo run r1",
+        "namespaces": [{"name": name} for name in by_label],
+        "workloads": [{"namespace": name} for name in by_pods],
+        "tags": [{"name": "prod"}, {"name": "default"}],
+        "behind": ["kept"],
+        "left": [{"namespace": "kept", "message": "Namespace kept: it was changed since", "failed": True}],
+    }
+    plan = rollback(mesh(rows, undo=undo), limits)
+    tags = [tag["name"] for tag in plan["tags"]]
+    inside = {name for tag in plan["tags"] for name in tag["namespaces"]}
+    touched = {*plan["namespaces"], *plan["restarts"], *plan["choosing"], *with_tags(rows, tags), *inside}
     assert "kept" not in touched
-    everything = rollback(there)
+    assert plan["failures"] == []
+    everything = rollback(mesh(rows, undo=undo))
     assert "kept" in {*everything["namespaces"], *everything["restarts"], *everything["choosing"]}
+    assert everything["failures"] == ["Namespace kept: it was changed since"]
 
 
 def test_what_is_left_is_said_with_its_reason() -> None:

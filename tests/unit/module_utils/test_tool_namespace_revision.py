@@ -198,7 +198,7 @@ def test_s3_s16_a_namespace_does_not_go_back_to_what_is_not_proven(api: FakeApi)
     api.get("Deployment", f"istiod-{b.OLD}")["status"]["readyReplicas"] = 0
     result = move(api, "shop", revision=None, state="restored")
     assert (result["changed"], labels(api, "shop")) == (False, {REV: b.NEW})
-    assert "is not proven to take workloads" in result["left"][0]["why"]
+    assert "is not proven to take workloads" in result["left"][0]["message"]
 
 
 def test_a_planned_revision_is_not_asked_in_check_mode() -> None:

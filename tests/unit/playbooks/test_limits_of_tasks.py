@@ -27,7 +27,7 @@ LIMITS = (
 )  # fmt: skip
 ABOUT = {
     "namespaces", "only", "kinds", "names", "label_selector", "field_selector", "revision", "percent",
-    "source_revision", "deadline", "restore_labels", "planned",
+    "source_revision", "deadline", "restore_labels", "planned", "run_id", "allow",
 }  # fmt: skip
 #: Where an option is left out or fixed, by the kind of the task.
 WAY_BACK = {
@@ -41,7 +41,7 @@ NO_WAY_BACK = {"on_failure": "its own rescue, or the next run, goes on from here
 PICKED = {
     "data_plane": {"data_plane_wave", "data_plane_tag", "data_plane_tag_namespaces", "data_plane_choosing"},
     "finalize": {"finalize_plan"},
-    "rollback": {"rollback_plan", "rollback_moved", "rollback_tag", "rollback_choosing"},
+    "rollback": {"rollback_plan", "rollback_index", "rollback_moved", "rollback_tag", "rollback_choosing"},
 }
 ROLES = tuple(PICKED)
 
