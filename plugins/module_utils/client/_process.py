@@ -21,6 +21,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 
 #: Stands for the version in paths of binaries and charts.
 VERSION_PLACEHOLDER = "{version}"
+#: Files that stay open in what is started here, so that whoever holds the other end knows that it still runs.
+LEFT_OPEN: list[int] = []
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -52,6 +54,7 @@ def output_of(
             text=True,
             env=environment,
             start_new_session=True,
+            pass_fds=LEFT_OPEN,
         )
     except OSError as exc:
         raise error(f"{shown} could not be started: {exc}") from exc
