@@ -141,7 +141,7 @@ def test_a_run_that_writes_nothing_leaves_no_trace(api: FakeApi) -> None:
     reader = Tool("reader", ArgumentSpec({}), lambda run: Outcome(values={"id": run.snapshot().cluster_id}))
     assert not task(api, reader, controller=os.getpid(), run=CANARY).get("failed")
     assert task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"] is False
-    assert api.writes() == []
+    assert api.writes(lock=True) == []
 
 
 @pytest.mark.parametrize("run", [CANARY, None], ids=["a run", "a single task"])
@@ -151,7 +151,7 @@ def test_what_somebody_else_locked_is_refused_before_the_first_write(api: FakeAp
     assert result["failed"]
     assert result["failure"]["kind"] == "LockedError"
     assert "is being worked on by bert@elsewhere since" in result["msg"]
-    assert api.writes() == []
+    assert api.writes(lock=True) == []
 
 
 def test_a_reader_does_not_mind_a_lock(api: FakeApi) -> None:
@@ -189,7 +189,7 @@ def test_who_is_quicker_wins(api: FakeApi) -> None:
     api.script("POST", LEASES, failure(409, "exists", "AlreadyExists"))
     result = task(api, controller=os.getpid(), run=CANARY)
     assert "Another run began" in result["msg"]
-    assert [seen.path for seen in api.writes()] == [LEASES]
+    assert [seen.path for seen in api.writes(lock=True)] == [LEASES]
 
 
 def test_a_failure_is_recorded_and_stays_when_the_run_stops(api: FakeApi) -> None:
@@ -221,9 +221,9 @@ def test_a_run_that_finds_nothing_left_to_do_completes_what_another_left(api: Fa
     assert task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"]
     assert (record(api)["state"], record(api)["job"], record(api)["previous"]["job"]) == ("done", "42", "41")
     assert names(api) == [f"ConfigMap/{NAME}"]
-    wrote = len(api.writes())
+    wrote = len(api.writes(lock=True))
     assert not task(api, ISTIO_RUN, controller=os.getppid(), run=CANARY)["closed"]
-    assert len(api.writes()) == wrote
+    assert len(api.writes(lock=True)) == wrote
 
 
 def record(api: FakeApi) -> b.Json:
@@ -263,7 +263,7 @@ def test_one_that_has_no_lock_leaves_that_of_another_alone(api: FakeApi) -> None
     with pytest.raises(KeyboardInterrupt):
         task(api, Tool("x", ArgumentSpec({}), interrupted), controller=os.getpid(), run=CANARY)
     assert names(api) == [f"Lease/{NAME}"]
-    assert api.writes() == []
+    assert api.writes(lock=True) == []
 
 
 def test_a_task_outside_of_any_run_has_the_lock_for_itself(api: FakeApi) -> None:
@@ -302,7 +302,7 @@ def test_one_that_may_not_lock_goes_on_and_says_so(api: FakeApi, method: str, pa
 def test_a_run_that_may_not_lock_writes_nothing(api: FakeApi) -> None:
     api.script("POST", LEASES, failure(403, "no leases for you", "Forbidden"))
     assert task(api, run=CANARY)["failure"]["kind"] == "ForbiddenError"
-    assert [seen.path for seen in api.seen if seen.writes] == [LEASES]
+    assert [seen.path for seen in api.writes(lock=True)] == [LEASES]
 
 
 def test_without_a_namespace_for_control_planes_there_is_nothing_to_lock_yet(api: FakeApi) -> None:
