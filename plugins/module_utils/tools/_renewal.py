@@ -40,6 +40,11 @@ TRIES = 3
 LONGEST, SHORTEST = 10.0, 0.5
 
 
+def server_time(client: Client) -> datetime.datetime:
+    """Return the time of the API server, so that the clocks of two controllers need not agree."""
+    return parsedate_to_datetime(client.date) if client.date else datetime.datetime.now(datetime.UTC)
+
+
 class Renewal:
     """Renews the lock of one cluster for the process that has taken it."""
 
@@ -56,9 +61,8 @@ class Renewal:
         self._last = moment()
 
     def now(self) -> datetime.datetime:
-        """Return the time of the API server, so that the clocks of two controllers need not agree."""
-        told = self._client.date
-        return parsedate_to_datetime(told) if told else datetime.datetime.now(datetime.UTC)
+        """Return the time of the API server."""
+        return server_time(self._client)
 
     def lease(self, once: float | None = None) -> Lease | None:
         """Return who holds the lock, also if it ran out."""
