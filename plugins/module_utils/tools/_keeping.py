@@ -48,7 +48,7 @@ def _place() -> Path:
     return Path(folder if len(folder) <= LONGEST else "/tmp") / f"meshops-istio-{uuid.uuid4().hex[:16]}"
 
 
-#: Folder of the sockets of this run. It is named when ansible-playbook loads this file, so that all its workers know it.
+#: Folder of the sockets of this run. It is named when ansible-playbook loads this file, so that all workers know it.
 PLACE = _place()
 
 
@@ -79,8 +79,9 @@ class Keeping:
             channel.sendall(json.dumps(told).encode() + b"\n")
         except OSError as exc:
             lock.warnings.append(
-                f"The lock of cluster {lock.client.connection.label} is renewed while a task works, but not between two "
-                f"tasks: its keeper could not be started: {exc}. Another run may take it once it has run out."
+                f"The lock of cluster {lock.client.connection.label} is renewed while a task works, but not between "
+                f"two tasks, because its keeper could not be started: {exc}. Another run may take it once it has run "
+                "out."
             )
 
     def close(self) -> None:
