@@ -141,7 +141,7 @@ options:
         type: str
       lock_seconds:
         description:
-          - How long the lock outlives a run that nobody can see to be dead.
+          - How long the lock outlives a run that nobody can prove to be dead.
         type: int
         default: 300
       break_lock:

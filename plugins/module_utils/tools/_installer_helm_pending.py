@@ -23,7 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._renewal impor
 
 
 class OurHelm:
-    """What the helms of this collection are at, or were when they were killed; ``namespace`` is that of the releases."""
+    """What helms of this collection are at, or were when they were killed; ``namespace`` is that of the releases."""
 
     def __init__(self, client: Client, namespace: str) -> None:
         self._client = client
@@ -32,7 +32,7 @@ class OurHelm:
 
     @contextlib.contextmanager
     def working(self, release: str, revision: int, seconds: int) -> Iterator[None]:
-        """Announce a helm that makes, or removes, a revision of a release while it runs, for so many seconds at most."""
+        """Announce a helm that makes or removes a revision of a release, while it runs, for so many seconds at most."""
         told = {"revision": revision, "began": stamp(self._now()), "seconds": seconds}
         self._tell(release, json.dumps(told))
         began = time.monotonic()
@@ -135,8 +135,8 @@ def wait(
 def _refusal(release: Release, cluster: str) -> SafetyError:
     about = {"name": release.name, "status": release.status, "since": stamp(release.updated)}
     return SafetyError(
-        f"Release {release.name} on cluster {cluster} is {release.status} since {about['since']}, by a helm that is not "
-        "of this collection and may still work on it; nothing was written. Wait until it has ended; if it is dead, end "
-        "that state with helm rollback, or name the release in break_release (variable istio_break_release).",
+        f"Release {release.name} on cluster {cluster} is {release.status} since {about['since']}, by a helm that is "
+        "none of this collection's and may still work on it; nothing was written. Wait until it has ended; if it is "
+        "dead, end that state with helm rollback, or name the release in break_release (variable istio_break_release).",
         {"release": about},
     )
