@@ -35,12 +35,21 @@ def machine() -> str:
         return ALONE
 
 
-def began(pid: int) -> str:
-    """Return when a process began, in ticks since boot (proc(5), field 22); empty if that cannot be seen."""
+def _stat(pid: int) -> dict[str, str]:
+    """Return what proc(5) says of a process: fields 3, 20 and 22 of stat; nothing if that cannot be seen."""
+    if machine() == ALONE:
+        return {}
     try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        fields = text.rpartition(")")[2].split()
+        return {"state": fields[0], "threads": fields[17], "began": fields[19]}
     except (OSError, IndexError):
-        return ""
+        return {}
+
+
+def began(pid: int) -> str:
+    """Return when a process began, in ticks since boot; empty if that cannot be seen."""
+    return _stat(pid).get("began", "")
 
 
 def process_of(pid: int) -> str:
@@ -60,8 +69,12 @@ def proven_dead(process: str) -> bool:
         return True
     except (OSError, OverflowError):
         pass  # it is there, and somebody else's
-    now = began(int(pid))
-    return bool(start and now) and now != start
+    now = _stat(int(pid))
+    if not start or not now:
+        return False
+    # what nobody waits for stays as a zombie; one whose first thread has ended alone is none yet
+    ended = now["state"] in ("Z", "X") and now["threads"] in ("0", "1")
+    return ended or now["began"] != start
 
 
 def gone(lease: Lease) -> bool:

@@ -7,7 +7,9 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -76,7 +78,8 @@ def without_proc(monkeypatch: pytest.MonkeyPatch) -> None:
 def of_other_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The /proc of another namespace, whose processes have other numbers."""
     monkeypatch.setattr(os, "readlink", lambda dummy: "1")
-    monkeypatch.setattr(_holder, "began", lambda dummy: "1")
+    numbers = itertools.count()
+    monkeypatch.setattr(Path, "read_text", lambda *dummy, **named: f"1 (x) {' '.join([str(next(numbers))] * 30)}")
 
 
 def raising(kind: type[OSError]) -> Callable[..., t.NoReturn]:
@@ -136,6 +139,41 @@ def test_who_ended_where_we_are_is_dead_whatever_is_hidden(monkeypatch: pytest.M
 
 def test_so_is_one_whose_number_another_process_has_by_now(living: int) -> None:
     assert proven_dead(f"{machine()}/{living}/1")
+
+
+def test_so_is_one_that_nobody_waited_for(living: int) -> None:
+    # as where the first process of a container is no init
+    name = process_of(living)
+    os.kill(living, signal.SIGKILL)
+    deadline = time.monotonic() + 10
+    while not proven_dead(name):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    os.kill(living, 0)
+
+
+HEADLESS = """
+import ctypes, platform, threading
+def rest():
+    input()
+threading.Thread(target=rest).start()
+print(flush=True)
+ctypes.CDLL(None).syscall({"x86_64": 60, "aarch64": 93}[platform.machine()], 0)
+"""
+
+
+def test_one_whose_first_thread_has_ended_alone_lives() -> None:
+    # the kernel calls it a zombie, and yet it works
+    with subprocess.Popen([sys.executable, "-c", HEADLESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as found:
+        assert found.stdout is not None
+        found.stdout.readline()
+        name = process_of(found.pid)
+        deadline = time.monotonic() + 10
+        while _holder._stat(found.pid)["state"] != "Z":
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert not proven_dead(name)
+        found.kill()
 
 
 def test_the_form_of_earlier_versions_is_read() -> None:
