@@ -299,6 +299,12 @@ def test_one_that_may_not_lock_goes_on_and_says_so(api: FakeApi, method: str, pa
     assert "no leases for you" in warning
 
 
+@pytest.mark.parametrize("run", [CANARY, None], ids=["a run", "a single task"])
+def test_who_may_not_look_does_not_say_that_nobody_is_there(api: FakeApi, run: b.Json | None) -> None:
+    api.script("GET", f"{LEASES}/{NAME}", failure(403, "no leases for you", "Forbidden"))
+    assert task(api, ISTIO_RUN, state="free", run=run)["failure"]["kind"] == "ForbiddenError"
+
+
 def test_a_run_that_may_not_lock_writes_nothing(api: FakeApi) -> None:
     api.script("POST", LEASES, failure(403, "no leases for you", "Forbidden"))
     assert task(api, run=CANARY)["failure"]["kind"] == "ForbiddenError"
