@@ -67,18 +67,19 @@ class Kept:
 
     def renew(self) -> None:
         """Renew it; once it is no longer that of the run, it is left alone."""
+        # if it fails it is tried again soon: what matters is that it comes through before the lock runs out
+        pause = self.pause / 4
         try:
             self.lock().renew()
             pause = self.pause
-            self.lost = False
         except LockedError:
             # a worker says that it takes a lock before it does
             self.lost = not self.workers
             pause = self.pause
         except MeshError:
-            # tried again soon: what matters is that it comes through before the lock runs out
-            pause = self.pause / 4
-        self.due = time.monotonic() + pause
+            pass
+        finally:
+            self.due = time.monotonic() + pause
 
     def give_back(self) -> None:
         """End the run on this cluster, if it has not done so itself."""
