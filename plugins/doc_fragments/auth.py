@@ -110,10 +110,12 @@ options:
     description:
       - The run of a playbook that the task is a part of. The first write of the run locks the cluster by the Lease
         C(meshops-istio-run) in O(istio_namespace), and M(meshops.istio.istio_run) unlocks it at the end.
-      - Another run fails at once then and names the holder. A lock is renewed while a task works. A run on the same
-        machine takes the lock of a process that is gone, another one waits until it runs out.
+      - Another run fails at once then and names the holder. A lock is renewed until the run ends, between its tasks
+        too if they run on the controller. Where the processes of a holder are proven to be gone, the next run takes
+        its lock at once, else once it has run out.
       - What the run did is kept in the ConfigMap of the same name. M(meshops.istio.istio_info) returns both.
-      - Without this option a task locks nothing, and still refuses to write to a cluster that is locked by others.
+      - Without this option a task that writes locks the cluster for as long as it works. Where its user may not, it
+        goes on with a warning. It too refuses to write to a cluster that is locked by others.
     type: dict
     suboptions:
       who:
@@ -151,7 +153,7 @@ options:
         type: str
       lock_seconds:
         description:
-          - How long the lock outlives a run that nobody can see to be dead.
+          - How long the lock outlives a run that nobody can prove to be dead.
         type: int
         default: 300
       break_lock:

@@ -99,6 +99,15 @@ options:
       - The charts must be of exactly that version.
     type: str
     default: https://istio-release.storage.googleapis.com/charts
+  break_release:
+    description:
+      - Releases whose pending state is ended although somebody else's helm has left it, for O(installer=helm). Only for
+        a helm that is known to be dead, as nobody can see that.
+      - Without it, such a release fails the task once its helm has had O(timeout) seconds. What a killed task of this
+        collection has left is ended in any case.
+    type: list
+    elements: str
+    default: []
   profile:
     description:
       - Installation profile. V(minimal) is the control plane alone, which is what a second revision needs.

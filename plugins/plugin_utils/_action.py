@@ -26,12 +26,15 @@ from ansible.utils.display import Display
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import KUBERNETES_IMPORT_ERROR
 from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import secrets_in
+from ansible_collections.meshops.istio.plugins.module_utils.tools._keeping import Keeping
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Tool, execute
 from ansible_collections.meshops.istio.plugins.plugin_utils._ending import in_order
 
 display = Display()
 #: Asked while ansible-playbook loads the plugin, as its workers have no terminal. Under ansible-runner it has one.
 WATCHED = sys.stdout.isatty()
+#: The process of ansible-playbook. A worker whose parent is another one has outlived it.
+LOADED_BY = os.getpid()
 
 
 class ToolAction(ActionBase):
@@ -52,8 +55,8 @@ class ToolAction(ActionBase):
                 self._execute_module(module_name=name, task_vars=task_vars, wrap_async=bool(self._task.async_val))
             )
             return result
-        controller = os.getppid()
-        with in_order(controller), self._environment():
+        controller = os.getppid() if os.getpid() == LOADED_BY else LOADED_BY
+        with in_order(controller), self._environment(), contextlib.closing(Keeping(controller)) as keeping:
             params, secrets = self._validated()
             host = str((task_vars or {}).get("inventory_hostname") or "")
             found = execute(
@@ -64,6 +67,7 @@ class ToolAction(ActionBase):
                 progress=(lambda dummy: None) if self._task.no_log else progress_line(host, secrets),
                 watched=WATCHED,
                 controller=controller,
+                keep_lock=keeping.keep,
             )
         result.update(t.cast("dict[str, t.Any]", remove_values(found, secrets)))
         if not self._task.no_log:

@@ -86,6 +86,9 @@ def _outlives(pid: int, over: threading.Event) -> bool:
                 return True
         return False
     try:
+        if os.getppid() != pid:
+            # it ended before, and its number is that of another process by now
+            return True
         poller.register(handle, select.POLLIN)
         while not over.is_set():
             if poller.poll(LOOK_SECONDS * 1000):

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 from pathlib import Path
@@ -27,9 +28,24 @@ def descendants(pid: int) -> list[int]:
     return found[1:]
 
 
+def keepers(pids: list[int]) -> list[int]:
+    """The processes that renew the locks of some ansible-playbooks; they are nobody's children."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (entry / "cmdline").read_text(encoding="utf-8", errors="replace").split("\0")
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        with contextlib.suppress(ValueError, IndexError, KeyError, TypeError):
+            if int(json.loads(words[-2])["keeper"]["watched"].split("/")[-2]) in pids:
+                found.append(int(entry.name))
+    return found
+
+
 def kill(pid: int) -> None:
-    """Kill a process and all below it at one moment: a worker that sees its parent die tidies up."""
+    """Kill a process and all of its run at one moment, as a container ends: who sees another one die tidies up."""
     family = [pid, *descendants(pid)]
+    family += keepers(family)
     for number in (signal.SIGSTOP, signal.SIGKILL):
         for one in family:
             with contextlib.suppress(ProcessLookupError):

@@ -218,13 +218,18 @@ def kill_half_way(cluster: Cluster, desk: Desk, version: str) -> None:
     process.wait(10)
 
 
-def test_a_release_that_a_killed_helm_left_pending_is_finished(desk: Desk, plain: Cluster) -> None:
+def test_a_release_that_somebody_elses_helm_left_pending_is_finished_once_its_name_is_given(
+    desk: Desk, plain: Cluster
+) -> None:
     kill_half_way(plain, desk, PATCH_VERSION)
     assert releases(plain)["istiod"] == (f"istiod-{PATCH_VERSION}", "pending-upgrade")
     planned = helm(desk, plain, PATCH_VERSION, check=True)
     assert [one["name"] for one in planned["changes"] if one["kind"] == "Release"] == ["istiod"]
-    # who works on it is given that many seconds
-    result = helm(desk, plain, PATCH_VERSION, timeout=12)
+    # who works on it is given that many seconds; then nobody can see whether it is dead
+    with no_write(plain):
+        refused = helm(desk, plain, PATCH_VERSION, timeout=3)
+    assert refused["failure"]["release"]["name"] == "istiod"
+    result = helm(desk, plain, PATCH_VERSION, break_release=["istiod"])
     assert "failed" not in result, result.get("msg")
     assert releases(plain) == {
         "istio-base": (f"base-{PATCH_VERSION}", "deployed"),

@@ -6,12 +6,15 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 from typing import Any
 
 import pytest
 
 from integration.meshes import MESH, drop_unrestartable
-from integration.objects import pods
+from integration.objects import pods, until
+from integration.processes import descendants, keepers
 from integration.support import CANARY, NEW_REVISION, NEW_VERSION, VERSION, Desk, Running
 from lab import ApiError, Cluster
 
@@ -21,6 +24,33 @@ NAME = "meshops-istio-run"
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/istio-system/leases/{NAME}"
 RECORD = f"/api/v1/namespaces/istio-system/configmaps/{NAME}"
 STATUS = "meshops.istio.status"
+LOCK_SECONDS, SLOW_SECONDS = 4, 14
+#: Two clusters of one ring. Between the two restarts of the first one, it waits for the second one for longer than its
+#: lock lasts; nothing of this collection works meanwhile.
+RING = """
+- hosts: all
+  connection: local
+  gather_facts: false
+  module_defaults:
+    group/meshops.istio.istio:
+      kubeconfig: "{{ istio_kubeconfig }}"
+      context: "{{ istio_context }}"
+      run: {who: anna, strategy: restart, lock_seconds: %d}
+  tasks:
+    - block:
+        - &restart
+          name: Restart
+          meshops.istio.rollout_restart: {namespaces: [shop], names: [cart], only: all}
+          when: inventory_hostname == quick
+        - name: Be slow
+          ansible.builtin.command: {cmd: sleep %d}
+          when: inventory_hostname != quick
+        - *restart
+      always:
+        - name: End the run
+          meshops.istio.istio_run:
+          when: inventory_hostname == quick
+"""
 
 
 def read(cluster: Cluster, path: str) -> Json | None:
@@ -45,6 +75,7 @@ def holding(desk: Desk, cluster: Cluster, **variables: Any) -> Running:
     cluster.fault("never-ready", revision=NEW_REVISION)
     running = desk.start([cluster], **variables)
     running.until_it_says("installing revision")
+    until(lambda: read(cluster, LEASE), "nothing is locked")
     return running
 
 
@@ -64,6 +95,26 @@ def said_of(desk: Desk, cluster: Cluster) -> str:
     assert cluster.writes_since(mark) == []
     (said,) = [one.result["msg"] for one in play.results if one.task == "Sum up all clusters"]
     return str(said[0])
+
+
+def test_a_second_run_is_refused_at_any_moment_of_the_first_one(desk: Desk, cluster: Cluster) -> None:
+    playbook = desk.folder / "ring.yml"
+    playbook.write_text(RING % (LOCK_SECONDS, SLOW_SECONDS), encoding="utf-8")
+    first = desk.start(desk.lab.clusters[:2], playbook=str(playbook), quick=cluster.name)
+    until(lambda: read(cluster, LEASE), "nothing is locked")
+    began, chance = time.monotonic(), random.Random(13)
+    kept: set[int] = set()
+    for moment in sorted(chance.uniform(0, SLOW_SECONDS - 1) for dummy in range(10)):
+        time.sleep(max(0.0, began + moment - time.monotonic()))
+        second = desk.tool(cluster, "istio_run", state="free", run={"who": "bert"})
+        assert second["failure"]["kind"] == "LockedError", moment
+        assert "is being worked on by anna since" in second["msg"]
+        kept |= set(keepers([first.process.pid, *descendants(first.process.pid)]))
+    assert len(kept) == 1
+    first.end().require_success()
+    assert read(cluster, LEASE) is None
+    assert record(cluster)["state"] == "done"
+    until(lambda: not keepers([first.process.pid]), "it outlives its run")
 
 
 def test_the_second_run_fails_at_once_and_names_the_first(desk: Desk, cluster: Cluster) -> None:

@@ -150,11 +150,13 @@ class Client:
         params: Mapping[str, t.Any] | None = None,
         content_type: str = "application/json",
         accept: str = "application/json",
+        once: float | None = None,
     ) -> Json:
         """Send one request and return the JSON answer.
 
         Args:
             doing: how the request is named in an error, such as "Reading namespaces".
+            once: seconds to wait for a connection, and for the answer, of a request that is not sent again.
 
         Raises:
             ApiError: (or a subclass) the server answered with an error status.
@@ -169,7 +171,8 @@ class Client:
         query = dict(params or {})
         if changes(method, path, query):
             self.before_write()
-        response = self._send(doing, method, path, query, body=data, headers=headers, timeout=self._timeout)
+        timeout, tries = (self._timeout, None) if once is None else (once, 1)
+        response = self._send(doing, method, path, query, body=data, headers=headers, timeout=timeout, tries=tries)
         self.date = response.headers.get("Date") or self.date
         raw = response.data
         if response.status >= 400:
@@ -229,10 +232,12 @@ class Client:
         """Return all items of a list."""
         return self.collect(path, lambda item: item, doing=doing, metadata=metadata, **params)[0]
 
-    def merge(self, path: str, patch: Json, *, doing: str = "", dry_run: bool = False) -> Json:
+    def merge(
+        self, path: str, patch: Json, *, doing: str = "", dry_run: bool = False, once: float | None = None
+    ) -> Json:
         """Merge-patch one object."""
         params = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
-        return self.request("PATCH", path, doing=doing, body=patch, params=params, content_type=MERGE_PATCH)
+        return self.request("PATCH", path, doing=doing, body=patch, params=params, content_type=MERGE_PATCH, once=once)
 
     def apply(self, path: str, obj: Json, *, manager: str, doing: str = "", dry_run: bool = True) -> Json:
         """Server-side apply with force; by default only as a dry run."""

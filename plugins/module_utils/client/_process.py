@@ -23,6 +23,8 @@ if t.TYPE_CHECKING:
 
 #: Stands for the version in paths of binaries and charts.
 VERSION_PLACEHOLDER = "{version}"
+#: Files that stay open in what is started here, so that whoever holds the other end knows that it still runs.
+LEFT_OPEN: list[int] = []
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -58,8 +60,8 @@ def output_of(
             text=True,
             env=environment,
             cwd=folder,
-            pass_fds=open_files(command),
             start_new_session=True,
+            pass_fds=[*open_files(command), *LEFT_OPEN],
         )
     except OSError as exc:
         raise error(f"{shown} could not be started: {exc}") from exc

@@ -155,6 +155,7 @@ VARIABLES: dict[str, tuple[str | Sequence[str], t.Any]] = {
     "istio_allow_blockers": ("list", []),
     "istio_batch_size": ("share", "10"),
     "istio_batch_timeout": ("int", 300),
+    "istio_break_release": ("list", []),
     "istio_budget_timeout": ("int", 120),
     "istio_components": ("dict", {}),
     "istio_downgrade_strategy": (("side_revision", "in_place"), "side_revision"),

@@ -17,8 +17,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign impo
 
 #: Name of the Lease and of the ConfigMap that keeps the record, in the namespace of the control planes.
 NAME = "meshops-istio-run"
-#: Annotation: the process that holds the lock, for those who run on the same machine.
-PROCESS = "meshops.istio/process"
+#: Annotations, for those who run on the same machine: the process of the run that holds the lock, and its worker that
+#: wrote last. That one may outlive the run by some seconds.
+PROCESS, WRITER = "meshops.istio/process", "meshops.istio/writer"
 LONG_AGO = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 
@@ -32,6 +33,7 @@ class Lease:
     renewed: datetime.datetime
     seconds: int
     resource_version: str
+    writer: str = ""
 
     @property
     def expires(self) -> datetime.datetime:
@@ -56,13 +58,15 @@ def read_lease(obj: Mapping[str, t.Any] | None) -> Lease | None:
     # a time that nobody can calculate with is none that a run has written, so that the lock has run out
     told = as_time(spec["renewTime"])
     renewed = told or LONG_AGO
+    annotations = obj["metadata"].get("annotations") or {}
     return Lease(
         holder=spec["holderIdentity"],
-        process=(obj["metadata"].get("annotations") or {}).get(PROCESS, ""),
+        process=annotations.get(PROCESS, ""),
         acquired=as_time(spec.get("acquireTime")) or renewed,
         renewed=renewed,
         seconds=as_int(spec.get("leaseDurationSeconds")) if told else 0,
         resource_version=obj["metadata"].get("resourceVersion", ""),
+        writer=annotations.get(WRITER, ""),
     )
 
 
@@ -72,13 +76,20 @@ def in_the_way(lease: Lease | None, process: str, now: datetime.datetime, *, dea
 
 
 def lease_body(
-    namespace: str, holder: str, process: str, seconds: int, now: datetime.datetime, before: Lease | None
+    namespace: str,
+    holder: str,
+    process: str,
+    seconds: int,
+    now: datetime.datetime,
+    before: Lease | None,
+    writer: str = "",
 ) -> dict[str, t.Any]:
-    """Return the Lease that takes the lock, or renews it; it replaces only what was read."""
+    """Return the Lease that takes the lock, or renews it for another task; it replaces only what was read."""
     mine = before is not None and before.process == process
-    time = f"{now.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%S.%fZ}"
-    acquired = f"{before.acquired:%Y-%m-%dT%H:%M:%S.%fZ}" if before and mine else time
-    metadata: dict[str, t.Any] = {"name": NAME, "namespace": namespace, "annotations": {PROCESS: process}}
+    time = _micro(now)
+    acquired = _micro(before.acquired) if before and mine else time
+    annotations = {PROCESS: process, WRITER: writer}
+    metadata: dict[str, t.Any] = {"name": NAME, "namespace": namespace, "annotations": annotations}
     if before:
         metadata["resourceVersion"] = before.resource_version
     return {
@@ -92,3 +103,12 @@ def lease_body(
             "renewTime": time,
         },
     }
+
+
+def renewed_body(lease: Lease, now: datetime.datetime) -> dict[str, t.Any]:
+    """Return what renews a lock and changes nothing else of it; it replaces only what was read."""
+    return {"metadata": {"resourceVersion": lease.resource_version}, "spec": {"renewTime": _micro(now)}}
+
+
+def _micro(time: datetime.datetime) -> str:
+    return f"{time.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%S.%fZ}"

@@ -33,7 +33,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._versions imp
 from ansible_collections.meshops.istio.plugins.module_utils.tools import (
     _external,
     _installer,
-    _keeping,
+    _kept_configuration,
     _manifest,
     _prove,
     _shared,
@@ -199,7 +199,7 @@ def _install(run: Run, installer: Installer) -> Outcome:
     _refuse_prunes(steps.changes)
     _refuse_settings(steps.settings, params["accept_settings"])
     moving = _shared.claim(run, snapshot, steps.installation)
-    warnings = _keeping.require_default_kept(run, snapshot, steps.installation.default_after)
+    warnings = _kept_configuration.require_default_kept(run, snapshot, steps.installation.default_after)
     tag = steps.wanted.image_tag
     probe = _prove.probe_namespace(snapshot.namespaces, mesh.namespace)
     values = {

@@ -12,8 +12,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import functools
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Json
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import HelmError, NotFoundError, SafetyError
@@ -43,6 +42,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._releases imp
     stamped,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._settings import Wanted
+from ansible_collections.meshops.istio.plugins.module_utils.tools._installer_helm_pending import OurHelm, wait
 from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import (
     Change,
     Installation,
@@ -85,7 +85,7 @@ class ByHelm:
         """Return what it would do, exactly; writes nothing. Helm never moves a tag."""
         refuse_second_default(mesh, wanted.revision)
         base, istiod = f"istio-{BASE}", release_of(mesh, wanted.revision)
-        releases = self._settled(istiod)
+        releases = self._settled(lambda found: found.name == istiod or found.chart == BASE)
         base = next((found.name for found in releases.values() if found.chart == BASE), base)
         with concurrent.futures.ThreadPoolExecutor(max_workers=2) as pool:
             jobs = [pool.submit(self._part, istiod, ISTIOD, istiod_values(wanted), releases.get(istiod), crds=False)]
@@ -104,27 +104,22 @@ class ByHelm:
             carry_out=functools.partial(self._install, [part for part in parts if part.changes], parked(mesh)),
         )
 
-    def _settled(self, istiod: str) -> dict[str, Release]:
-        """Return the releases; who works on one of ours is given the time that Helm gives itself.
+    @property
+    def _ours(self) -> OurHelm:
+        return OurHelm(self.run.client, self.helm.namespace)
 
-        A release that is pending for longer was left by a helm that was killed: nobody ends that state.
-        """
-        said = ""
-        while True:
-            found = self.helm.releases()
-            ours = (release for release in found.values() if release.name == istiod or release.chart == BASE)
-            busy = [release for release in ours if release.pending and not self._dead(release)]
-            if self.run.check_mode or not busy:
-                return found
-            if said != busy[0].name:
-                said = busy[0].name
-                self.run.progress(
-                    f"waiting for release {said}: it is {busy[0].status} since {busy[0].updated:%H:%M:%S}"
-                )
-            time.sleep(1)
-
-    def _dead(self, release: Release) -> bool:
-        return time.time() - release.updated.timestamp() > int(self.run.params["timeout"])
+    def _settled(self, concerned: Callable[[Release], bool]) -> dict[str, Release]:
+        """Return the releases; who works on one that is concerned is given the time that Helm gives itself."""
+        return wait(
+            self.helm.releases,
+            concerned,
+            self._ours,
+            patience=int(self.run.params["timeout"]),
+            broken=self.run.params["break_release"],
+            once=self.run.check_mode,
+            progress=self.run.progress,
+            cluster=self.helm.connection.label,
+        )
 
     def _part(self, name: str, chart: str, values: Json, release: Release | None, *, crds: bool) -> Part:
         upgrade = ["--is-upgrade"] if release and release.status != "pending-install" else []
@@ -170,9 +165,16 @@ class ByHelm:
                 flags.append("--force-conflicts")
             with json_file(part.values) as path:
                 chart = self.charts[part.chart]
-                self.helm.run("upgrade", part.name, chart, flags=[*flags, "--values", path], timeout=timeout + 60)
+                limit = timeout + 60
+                with self._ours.working(part.name, self._next(part.name), limit):
+                    self.helm.run("upgrade", part.name, chart, flags=[*flags, "--values", path], timeout=limit)
         if parked_injector:
             self._park(parked_injector)
+
+    def _next(self, name: str) -> int:
+        """Return the revision that the next helm makes of a release."""
+        found = self.helm.releases().get(name)
+        return found.revision + 1 if found else 1
 
     def _has_namespace(self) -> bool:
         """Whether there is the namespace already: not everybody may create one."""
@@ -185,7 +187,7 @@ class ByHelm:
     def _mended(self, release: Release | None, timeout: int) -> Release | None:
         """Return a release that Helm upgrades, None where it installs; ends what a killed helm has left."""
         if release and release.status == "uninstalling":
-            self.helm.run("uninstall", release.name, timeout=timeout)
+            self._remove(release, timeout)
             return None
         if release is None or not release.pending:
             return release
@@ -220,9 +222,10 @@ class ByHelm:
         """Refuse to remove a release with tags that were moved since: Helm deletes all that it holds.
 
         Raises:
-            SafetyError: values revisionTags of the release name such a tag.
+            SafetyError: values revisionTags of the release name such a tag, or somebody else's helm works on it.
         """
-        release = self.helm.releases().get(release_of(mesh, revision))
+        name = release_of(mesh, revision)
+        release = self._settled(lambda found: found.name == name).get(name)
         for obj in parse_manifest(self.helm.manifest(release), with_crds=False) if release else ():
             tag = labels_of(obj).get(TAG)
             leads = mesh.tags.get(tag or "", revision)
@@ -236,8 +239,14 @@ class ByHelm:
     def uninstall(self, mesh: Mesh, revision: str, timeout: int) -> None:
         """Remove the release of a revision; the one of the CRDs stays."""
         name = release_of(mesh, revision)
-        if name in self.helm.releases():
-            self.helm.run("uninstall", name, flags=["--timeout", f"{timeout}s"], timeout=timeout + 60)
+        release = self.helm.releases().get(name)
+        if release:
+            self._remove(release, timeout)
+
+    def _remove(self, release: Release, timeout: int) -> None:
+        limit = timeout + 60
+        with self._ours.working(release.name, release.revision, limit):
+            self.helm.run("uninstall", release.name, flags=["--timeout", f"{timeout}s"], timeout=limit)
 
 
 def only_marks_of_the_tag(change: Change) -> bool:

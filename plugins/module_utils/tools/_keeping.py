@@ -1,64 +1,147 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Private to meshops.istio. Refuses a move by which configuration of the revision that is left would stop to apply."""
+"""Private to meshops.istio. Hands the lock of a run to its keeper, which renews it between the run's tasks.
+
+Between two tasks on a cluster no process of the run works on it, and with a slower cluster beside it that may take
+long. So the first worker that takes a lock starts one process for the whole run, the keeper (see _keeper). Workers find
+it by a socket in a private folder, whose name nobody can guess; what it needs to log in goes through that socket only.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+import contextlib
+import dataclasses
+import fcntl
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import typing as t
+import uuid
+from pathlib import Path
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ForbiddenError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain._configuration import LOST, lost_by, refusal
-from ansible_collections.meshops.istio.plugins.module_utils.domain._following import users
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.tools._configuration import fetch_configuration
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
+from ansible_collections.meshops.istio.plugins.module_utils.client._process import LEFT_OPEN
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _holder
+from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
+
+#: The longest path that a socket can have is some 100 characters; what comes after it are 50.
+LONGEST = 50
+#: Runs the keeper without Ansible's loader of collections, wherever this one is.
+CODE = """
+import json, sys, types
+given = json.loads(sys.argv[1])
+sys.path[:] = given["path"]
+for name in ("ansible_collections", "ansible_collections.meshops", "ansible_collections.meshops.istio"):
+    sys.modules[name] = types.ModuleType(name)
+    sys.modules[name].__path__ = [given["collection"]]
+from ansible_collections.meshops.istio.plugins.module_utils.tools._keeper import main
+main(**given["keeper"])
+"""
 
 
-def require_kept(run: Run, mesh: Mesh, moved: Mapping[str, Container[str]], target: str, *, back: bool) -> list[str]:
-    """Refuse a move by which configuration would silently stop to apply; on the way back only warn of it.
+def _place() -> Path:
+    folder = tempfile.gettempdir()
+    return Path(folder if len(folder) <= LONGEST else "/tmp") / f"meshops-istio-{uuid.uuid4().hex[:16]}"
+
+
+#: Folder of the sockets of this run. It is named when ansible-playbook loads this file, so that all workers know it.
+PLACE = _place()
+
+
+class Keeping:
+    """The way of one worker to the keeper of its run.
 
     Args:
-        moved: revision that is left, with the namespaces that leave it.
-        target: what these ask for then, as messages say it.
-        back: whether it is a way back, which nothing may stand in.
-
-    Returns:
-        Warnings, also where nobody may look.
-
-    Raises:
-        SafetyError: it names the configuration.
+        controller: the process of ansible-playbook.
     """
-    if not moved:
-        return []
-    try:
-        lost = lost_by(fetch_configuration(run.client), mesh, moved)
-    except ForbiddenError as exc:
-        return [f"Nobody looked whether configuration stops to apply by this move (finding {LOST}): {exc.message}"]
-    if not lost:
-        return []
-    told = refusal(lost, target)
-    if not back and LOST not in run.params["allow"]:
-        raise SafetyError(
-            f"Nothing was moved on cluster {run.client.connection.label}: {told}. If that is meant, name {LOST} in "
-            "parameter allow (variable istio_allow of the playbooks).",
-            {"configuration": [str(one) for one in lost]},
-        )
-    return [f"{told}."]
 
+    def __init__(self, controller: int) -> None:
+        self._controller = controller
+        #: Open as long as the worker may write; closed by the kernel if it dies.
+        self._open: list[socket.socket] = []
 
-def require_default_kept(run: Run, snapshot: Snapshot, after: str | None) -> list[str]:
-    """Refuse an install that moves the default by the way, where configuration would stop to apply to who follows it.
+    def keep(self, lock: Lock) -> None:
+        """Have a lock renewed from now on, until it is given back or the run has ended."""
+        told = {
+            "connection": dataclasses.asdict(lock.client.connection),
+            "namespace": lock.namespace,
+            "process": lock.process,
+            "seconds": lock.seconds,
+        }
+        try:
+            channel = self._reach(lock.process)
+            self._open.append(channel)
+            LEFT_OPEN.append(channel.fileno())
+            channel.sendall(json.dumps(told).encode() + b"\n")
+        except OSError as exc:
+            lock.warnings.append(
+                f"The lock of cluster {lock.client.connection.label} is renewed while a task works, but not between "
+                f"two tasks, because its keeper could not be started: {exc}. Another run may take it once it has run "
+                "out."
+            )
 
-    Returns:
-        Warnings.
+    def close(self) -> None:
+        """Tell the keeper that this worker writes no more."""
+        for one in self._open:
+            LEFT_OPEN.remove(one.fileno())
+            one.close()
+        self._open.clear()
 
-    Raises:
-        SafetyError: it names the configuration.
-    """
-    before = snapshot.mesh.default_revision
-    following = users(snapshot, DEFAULT)
-    if None in (before, after) or before == after or not following:
-        return []
-    return require_kept(run, snapshot.mesh, {str(before): following}, str(after), back=False)
+    def _reach(self, process: str) -> socket.socket:
+        """Return a connection to the keeper of a run, which is started if it does not run."""
+        # what logs in may depend on the environment, so each environment has a keeper of its own
+        environment = json.dumps(sorted(os.environ.items())).encode()
+        path = PLACE / hashlib.sha256(environment).hexdigest()[:16]
+        with contextlib.suppress(FileExistsError):
+            PLACE.mkdir(mode=0o700)
+        handle = os.open(PLACE, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            channel = socket.socket(socket.AF_UNIX)
+            try:
+                channel.connect(str(path))
+            except (FileNotFoundError, ConnectionRefusedError):
+                self._start(path, process)
+                channel.connect(str(path))
+            return channel
+        finally:
+            os.close(handle)
+
+    def _start(self, path: Path, process: str) -> None:
+        path.unlink(missing_ok=True)
+        with contextlib.ExitStack() as stack:
+            listener = stack.enter_context(socket.socket(socket.AF_UNIX))
+            listener.bind(str(path))
+            listener.listen(128)
+            passed, controller = [listener.fileno()], -1
+            with contextlib.suppress(AttributeError, OSError):
+                # only Linux can wait for a process that is not one's child
+                controller = os.pidfd_open(self._controller)
+                stack.callback(os.close, controller)
+                passed.append(controller)
+            if _holder.process_of(self._controller) != process:
+                raise ProcessLookupError("ansible-playbook has ended")
+            given: dict[str, t.Any] = {
+                "path": [part for part in sys.path if part],
+                "collection": str(Path(__file__).absolute().parents[3]),
+                "keeper": {
+                    "listener": passed[0],
+                    "controller": controller,
+                    "watched": process,
+                    "alone": _holder.ALONE,
+                    "path": str(path),
+                },
+            }
+            # it must outlive the task, so that neither its session nor its files may be those of the worker
+            subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with
+                [sys.executable, "-P", "-c", CODE, json.dumps(given)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=passed,
+                start_new_session=True,
+            )

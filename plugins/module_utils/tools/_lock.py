@@ -3,30 +3,25 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private to meshops.istio. Locks a cluster for a run and keeps its record (safety rule S8).
 
-The lock is taken with the first write of a run, so that a run which finds nothing to do writes nothing at all. It is
-renewed as long as a task works. A run whose lock ran out between two tasks takes it again, unless somebody else did.
+The lock is taken with the first write of a run, so that a run which finds nothing to do writes nothing at all. While a
+task works its worker renews it, between two tasks the keeper of the run (see _keeping). A task outside of any run takes
+it for itself. Who could not renew it for too long writes nothing before that is made up for.
 """
 
 from __future__ import annotations
 
 import contextlib
-import datetime
 import getpass
 import json
 import os
-import re
 import socket
 import threading
 import typing as t
 import uuid
 from collections.abc import Callable, Mapping
-from email.utils import parsedate_to_datetime
-from pathlib import Path
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
-    ApiError,
-    ClusterError,
     ConflictError,
     ForbiddenError,
     LockedError,
@@ -38,7 +33,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import
     Lease,
     in_the_way,
     lease_body,
-    read_lease,
     stamp,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import (
@@ -52,32 +46,64 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._record impor
     read_record,
     run_id,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.tools._holder import gone, moment, process_of
+from ansible_collections.meshops.istio.plugins.module_utils.tools._renewal import Renewal
 
 #: How long a lock outlives its holder, where nobody can see that it died.
 LOCK_SECONDS = 300
+TRIES = 3
 
 
 class Lock:
     """The lock of a cluster as one task sees it.
 
     Args:
-        run: what the playbook says of its run, or None: then the lock is only respected.
+        run: what the playbook says of its run, or None: then the task has the lock for itself and keeps no record.
         controller: the process of ansible-playbook, where the task runs inside it; it is the same for a whole run.
+        keep: called before the lock of a run is taken; whoever that is renews it between tasks.
     """
 
-    def __init__(self, client: Client, namespace: str, run: Mapping[str, t.Any] | None, controller: int | None) -> None:
+    def __init__(
+        self,
+        client: Client,
+        namespace: str,
+        run: Mapping[str, t.Any] | None,
+        controller: int | None,
+        keep: Callable[[Lock], None] = lambda dummy: None,
+    ) -> None:
         self._client = client
         self._namespace = namespace
         self._run = run
-        self._seconds = int((run or {}).get("lock_seconds") or LOCK_SECONDS)
-        self.process = _process(controller) if controller else f"task/{uuid.uuid4()}"
-        self._lasting = controller is not None
-        self._end = threading.Event()
+        self.seconds = int((run or {}).get("lock_seconds") or LOCK_SECONDS)
+        self._of_run = process_of(controller) if controller else ""
+        self._lasting = bool(controller) and run is not None
+        self.process = self._of_run if self._lasting else f"task/{uuid.uuid4()}"
+        self._keeper = keep
         self._door = threading.Lock()
-        self._lost: MeshError | None = None
+        self._renewal = Renewal(client, namespace, self.process, self.seconds)
+        self._without = self._over = False
         self.taken = False
+        self.warnings: list[str] = []
         #: Id of the run that the task belongs to; of a task outside of any run its own.
         self.run_id = run_id(self.process)
+
+    @classmethod
+    def of(cls, client: Client, namespace: str, process: str, seconds: int) -> Lock:
+        """Return the lock that a process has taken."""
+        found = cls(client, namespace, {"lock_seconds": seconds}, None)
+        found.process = found._of_run = process
+        found._renewal = Renewal(client, namespace, process, seconds)
+        return found
+
+    @property
+    def client(self) -> Client:
+        """The cluster."""
+        return self._client
+
+    @property
+    def namespace(self) -> str:
+        """Where the lock is."""
+        return self._namespace
 
     @property
     def who(self) -> str:
@@ -87,28 +113,36 @@ class Lock:
         return f"{user}, job {run['job']}" if run.get("job") else str(user)
 
     @property
-    def _path(self) -> str:
-        return f"/apis/coordination.k8s.io/v1/namespaces/{self._namespace}/leases"
-
-    @property
     def _record_path(self) -> str:
         return f"/api/v1/namespaces/{self._namespace}/configmaps"
 
     def lease(self) -> Lease | None:
         """Return who holds the lock, also if it ran out."""
-        return read_lease(_get(self._client, f"{self._path}/{NAME}", "Reading the lock"))
+        return self._renewal.lease()
+
+    def renew(self) -> None:
+        """Renew the lock that was taken; see `Renewal`."""
+        self._renewal.renew()
 
     def held(self) -> Lease | None:
         """Return who holds the lock now."""
         found = self.lease()
-        return found if found and (found.process == self.process or self._is_held(found)) else None
+        return found if found and (self._ours(found) or self._is_held(found)) else None
+
+    def _ours(self, lease: Lease) -> bool:
+        """Whether this task took it, or the run of the playbook that the task is in."""
+        return bool(lease.process) and lease.process in (self.process, self._of_run)
 
     def _is_held(self, lease: Lease) -> bool:
-        return in_the_way(lease, self.process, self._now(), dead=_dead(lease.process))
+        return not self._ours(lease) and in_the_way(lease, self.process, self._renewal.now(), dead=gone(lease))
 
     def record(self) -> Record | None:
         """Return what the cluster remembers of the last run that changed it."""
-        return read_record(_get(self._client, f"{self._record_path}/{NAME}", "Reading the record of the last run"))
+        try:
+            path = f"{self._record_path}/{NAME}"
+            return read_record(self._client.get(path, doing="Reading the record of the last run"))
+        except NotFoundError:
+            return None
 
     def current_id(self) -> str:
         """Return the id of the run that the task belongs to, also before its first write."""
@@ -124,9 +158,10 @@ class Lock:
         """
         try:
             found = self.lease()
-        except ForbiddenError:
+        except ForbiddenError as exc:
             if self._run is not None:
                 raise
+            self._go_without(exc)
             return None
         if found and found.holder != (self._run or {}).get("break_lock") and self._is_held(found):
             raise LockedError(
@@ -138,30 +173,61 @@ class Lock:
         return found
 
     def before_write(self) -> None:
-        """Take the lock before the first write of a task, or renew it; then renew it until the task ends.
+        """Take the lock before the first write of a task; later see to it that it is still ours.
 
         Raises:
             LockedError: somebody else holds it, or took it after it had run out.
+            ClusterError: whether it is still ours cannot be told, because the cluster does not answer.
         """
         with self._door:
-            if self._lost:
-                raise self._lost
-            if self._run is None or self.taken:
-                return
-            self._write(self.require_free())
-            self.taken = True
-            record = begun(self.record(), self._run, self.who, self.process, stamp(self._now()))
+            if self._over:
+                raise LockedError(f"The run on cluster {self._client.connection.label} was ended; it writes no more.")
+            if self.taken:
+                self._renewal.assure()
+            else:
+                self._take()
+
+    def _take(self) -> None:
+        since = moment()
+        found = self.require_free()
+        if self._without:
+            return
+        if found and self._ours(found) and found.process != self.process:
+            # a task without the option run, in a playbook whose run has locked, works under that lock
+            self.process, self.seconds, self._lasting = found.process, found.seconds, True
+            self.run_id = str((self.record() or {}).get("id") or run_id(self.process))
+            self._renewal = Renewal(self._client, self._namespace, self.process, self.seconds)
+        if self._lasting:
+            self._keeper(self)
+        try:
+            self.taken = self._write(found)
+        except ForbiddenError as exc:
+            if self._run is not None:
+                raise
+            self._go_without(exc)
+        if not self.taken:
+            return
+        self._renewal.begin(since)
+        if self._run is not None:
+            record = begun(self.record(), self._run, self.who, self.process, stamp(self._renewal.now()))
             self.run_id = record["id"]
             self._keep(record)
-            threading.Thread(target=self._renew, daemon=True, name="lock").start()
+
+    def _go_without(self, exc: ForbiddenError) -> None:
+        if not self._without:
+            self.warnings.append(
+                f"Cluster {self._client.connection.label} is not locked while this task works, so a run may start "
+                f"meanwhile: {exc.message}. Allow this user what docs/permissions.md lists for leases."
+            )
+        self._without = True
 
     def finish(self, failure: str = "") -> None:
         """End a task: note what failed, and give a lock back that no later task could."""
-        self._end.set()
+        self._renewal.end()
         if not self.taken:
             return
         with contextlib.suppress(MeshError):
-            if failure:
+            if failure and self._run is not None:
                 self._close(FAILED, failure)
             if not self._lasting:
                 self.release()
@@ -169,7 +235,7 @@ class Lock:
     def close(self, state: str, fingerprint: Callable[[], str] = lambda: "") -> bool:
         """End a run: complete its record and give its lock back; return whether it had one."""
         found = self.lease()
-        if found is None or found.process != self.process:
+        if found is None or not self._ours(found):
             return False
         self._close(state, "", fingerprint())
         self.release()
@@ -177,12 +243,16 @@ class Lock:
 
     def release(self) -> None:
         """Give the lock back, if it is ours."""
-        found = self.lease()
-        if found and found.process == self.process:
+        for dummy in range(TRIES):
+            found = self.lease()
+            if found is None or not self._ours(found):
+                return
             only = {"preconditions": {"resourceVersion": found.resource_version}}
             body = {"apiVersion": "v1", "kind": "DeleteOptions", **only}
+            # another process of this run may renew it at this moment
             with contextlib.suppress(ConflictError, NotFoundError):
-                self._client.request("DELETE", f"{self._path}/{NAME}", doing="Giving the lock back", body=body)
+                self._client.request("DELETE", self._renewal.path, doing="Giving the lock back", body=body)
+                return
 
     def take_over(self) -> None:
         """Begin the record of a run that found nothing to do, if the run before it did not come to its end.
@@ -193,45 +263,48 @@ class Lock:
         if self._run is not None and before and before.get("process") != self.process and before.get("state") != DONE:
             with contextlib.suppress(LockedError):
                 self.before_write()
-            self._end.set()
+            self._renewal.end()
 
     def interrupt(self) -> None:
         """End a run that somebody ended in the middle of a task: nothing comes after it."""
-        self._end.set()
+        self._renewal.end()
+        self._over, self.taken = True, False
         with contextlib.suppress(MeshError):
             self.close(STOPPED)
 
-    def _write(self, before: Lease | None) -> None:
-        body = lease_body(self._namespace, self.who, self.process, self._seconds, self._now(), before)
-        doing = "Locking the cluster"
-        try:
-            if before:
-                self._client.merge(f"{self._path}/{NAME}", body, doing=doing)
-            else:
-                self._client.request("POST", self._path, doing=doing, body=body)
-        except (ConflictError, NotFoundError) as exc:
-            # who was quicker is named, if it was not our own answer that got lost
-            found = self.require_free()
-            if found is None or found.process != self.process:
-                raise LockedError(
-                    f"Another run began on cluster {self._client.connection.label} at this moment; nothing was "
-                    "written. Run again."
-                ) from exc
-
-    def _renew(self) -> None:
-        while not self._end.wait(self._seconds / 3):
+    def _write(self, before: Lease | None) -> bool:
+        """Take the lock as it was read; return False where there is no namespace yet that could hold it."""
+        for dummy in range(TRIES):
             try:
-                self._write(self.require_free())
-            except LockedError as exc:
-                self._lost = exc
-                return
-            except (ApiError, ClusterError):
-                continue
+                self._send(before)
+            except (ConflictError, NotFoundError) as exc:
+                if before is None and isinstance(exc, NotFoundError):
+                    return False
+                # who was quicker is named, if it was not our own answer that got lost or this run that renewed it
+                before, failure = self.require_free(), exc
+                if before is None or not self._ours(before):
+                    break
+            else:
+                return True
+        raise LockedError(
+            f"Another run began on cluster {self._client.connection.label} at this moment; nothing was written. Run "
+            "again."
+        ) from failure
+
+    def _send(self, before: Lease | None) -> None:
+        writer = process_of(os.getpid())
+        who = before.holder if before and self._ours(before) else self.who
+        body = lease_body(self._namespace, who, self.process, self.seconds, self._renewal.now(), before, writer)
+        doing, path = "Locking the cluster", self._renewal.path
+        if before:
+            self._client.merge(path, body, doing=doing)
+        else:
+            self._client.request("POST", path.rpartition("/")[0], doing=doing, body=body)
 
     def _close(self, state: str, message: str, fingerprint: str = "") -> None:
         record = self.record()
-        if record and record.get("process") == self.process:
-            self._keep(ended(record, state, stamp(self._now()), message, fingerprint))
+        if record and record.get("process") in (self.process, self._of_run):
+            self._keep(ended(record, state, stamp(self._renewal.now()), message, fingerprint))
 
     def _keep(self, record: Record) -> None:
         data = {KEY: json.dumps(record, indent=1, sort_keys=True)}
@@ -242,50 +315,9 @@ class Lock:
             body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
             self._client.request("POST", self._record_path, doing="Keeping the record of the run", body=body)
 
-    def _now(self) -> datetime.datetime:
-        """Return the time of the API server, so that the clocks of two controllers need not agree."""
-        told = self._client.date
-        return parsedate_to_datetime(told) if told else datetime.datetime.now(datetime.UTC)
-
-
-def _get(client: Client, path: str, doing: str) -> Json | None:
-    try:
-        return client.get(path, doing=doing)
-    except NotFoundError:
-        return None
-
 
 def _user() -> str:
     try:
         return getpass.getuser()
     except (KeyError, OSError):
         return str(os.getuid())
-
-
-def _machine() -> str:
-    """Return what is the same for all who can look at each other's processes; empty where that cannot be told."""
-    try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot}/{os.stat('/proc/self/ns/pid').st_ino}"
-    except OSError:
-        return ""
-
-
-def _start(pid: int) -> str:
-    """Return when a process began, in ticks since boot (proc(5), field 22); empty if there is none."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[19]
-    except OSError:
-        return ""
-
-
-def _process(pid: int) -> str:
-    return f"{_machine()}/{pid}/{_start(pid)}"
-
-
-def _dead(process: str) -> bool:
-    """Whether a process ran here and is gone; of those elsewhere nobody knows."""
-    machine, dummy, rest = process.rpartition("/")
-    machine, dummy, pid = machine.rpartition("/")
-    known = bool(machine) and machine == _machine() and re.fullmatch("[0-9]{1,10}", pid) is not None
-    return known and _start(int(pid)) != rest

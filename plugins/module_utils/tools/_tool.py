@@ -53,6 +53,10 @@ class Run:
     own_lock: Lock | None = dataclasses.field(default=None, repr=False)
     #: Refuses to work on a cluster that somebody else works on.
     require_free: Callable[[], object] = lambda: None
+    #: Has the lock of the run renewed between its tasks.
+    keep_lock: Callable[[Lock], None] = lambda dummy: None
+    #: What is to be said of the lock.
+    warnings: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def istio_namespace(self) -> str:
@@ -164,8 +168,13 @@ def execute(
     progress: Callable[[str], None] = _silent,
     watched: bool = True,
     controller: int | None = None,
+    keep_lock: Callable[[Lock], None] = lambda dummy: None,
 ) -> Json:
-    """Run a tool and return the result of its task, failed or not; ``controller`` is the process of ansible-playbook.
+    """Run a tool and return the result of its task, failed or not.
+
+    Args:
+        controller: the process of ansible-playbook.
+        keep_lock: has the lock of the run renewed between its tasks.
 
     Expected failures become ``failed``, ``msg`` and ``failure``; everything else is a bug and raises.
     """
@@ -180,18 +189,18 @@ def execute(
                 raise ParameterError(f"The Python library {library} is missing where this task runs; install it there.")
         conn = connection(params)
         tool.check(params)
-        run = Run(Client(conn), params, check_mode, say, watched, controller=controller)
+        run = Run(Client(conn), params, check_mode, say, watched, controller=controller, keep_lock=keep_lock)
         outcome = _locked(tool, run)
     except MeshError as exc:
         failure = {"kind": type(exc).__name__, **exc.details}
         failed = {"failed": True, "changed": _wrote(run), "msg": exc.message, "failure": failure, **_about(run)}
-        return _shown(params, run, _with_warnings(failed, _tls_warning(run)))
+        return _shown(params, run, _with_warnings(failed, [*_tls_warning(run), *(run.warnings if run else ())]))
     result: Json = {"changed": bool(outcome.actions), "actions": outcome.actions, **outcome.values, **_about(run)}
     if diff and outcome.before is not None and outcome.after is not None:
         result["diff"] = {"before": outcome.before, "after": outcome.after}
     if outcome.failed:
         result.update(failed=True, msg=outcome.failed)
-    return _shown(params, run, _with_warnings(result, [*_tls_warning(run), *outcome.warnings]))
+    return _shown(params, run, _with_warnings(result, [*_tls_warning(run), *run.warnings, *outcome.warnings]))
 
 
 def _shown(params: Mapping[str, t.Any], run: Run | None, result: Json) -> Json:
@@ -207,23 +216,27 @@ def _locked(tool: Tool, run: Run) -> Outcome:
     if lock:
         run.require_free = lock.require_free
         run.client.before_write = lock.before_write
+        run.warnings = lock.warnings
+    failure = "The task ended by a fault of its own."
     try:
         outcome = tool.run(run)
+        failure = outcome.failed
     except MeshError as exc:
-        if lock:
-            lock.finish(exc.message)
+        failure = exc.message
         raise
     except KeyboardInterrupt:
         # the run ends here, and an earlier task of it may have locked the cluster
         run.lock().interrupt()
         raise
-    if lock:
-        lock.finish(outcome.failed)
+    finally:
+        if lock:
+            lock.finish(failure)
     return outcome
 
 
 def _lock(run: Run) -> Lock:
-    return Lock(Client(run.client.connection), run.istio_namespace, run.params.get("run"), run.controller)
+    client = Client(run.client.connection)
+    return Lock(client, run.istio_namespace, run.params.get("run"), run.controller, run.keep_lock)
 
 
 def _with_warnings(result: Json, warnings: list[str]) -> Json:

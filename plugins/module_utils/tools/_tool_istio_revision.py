@@ -32,6 +32,7 @@ SPEC = ArgumentSpec(
         "istioctl": {"type": "str", "default": "istioctl"},
         "helm": {"type": "str", "default": "helm"},
         "charts": {"type": "str", "default": OFFICIAL_CHARTS},
+        "break_release": {"type": "list", "elements": "str", "default": []},
         "profile": {"type": "str", "default": "minimal"},
         "source_revision": {"type": "str"},
         "carry_over": {"type": "bool", "default": True},

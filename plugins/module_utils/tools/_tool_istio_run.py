@@ -32,8 +32,11 @@ def run(run: Run) -> Outcome:
 
     But where it came to the end of what a run before it left, the record says so.
     """
-    lock = Lock(run.client, run.istio_namespace, run.params.get("run"), run.controller)
-    state = run.params["state"]
+    state, told = run.params["state"], run.params.get("run")
+    if state == FREE:
+        # a task outside of any run goes on where it may not look; this one is there to look
+        told = told or {}
+    lock = Lock(run.client, run.istio_namespace, told, run.controller)
     if state == FREE:
         lock.require_free()
         return Outcome(values={"state": FREE, "closed": False, "record": as_result(lock.record())})

@@ -32,7 +32,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import tag_undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _keeping, _prove
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _kept_configuration, _prove
 from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import object_path
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import (
     PLANNED_SPEC,
@@ -187,7 +187,7 @@ def _kept(run: Run, mesh: Mesh, name: str, revision: str | None, namespaces: Col
     if revision is None or current in (None, revision) or not namespaces:
         return []
     back = run.params["state"] == "restored"
-    return _keeping.require_kept(run, mesh, {str(current): namespaces}, revision, back=back)
+    return _kept_configuration.require_kept(run, mesh, {str(current): namespaces}, revision, back=back)
 
 
 def _carry_out(run: Run, mesh: Mesh, name: str, revision: str | None, undone: Journal | None) -> None:

@@ -30,7 +30,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_mo
     undos,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _keeping, _prove
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _kept_configuration, _prove
 from ansible_collections.meshops.istio.plugins.module_utils.tools._namespace_patches import (
     Moved,
     apply_moves,
@@ -193,7 +193,7 @@ def _kept(run: Run, snapshot: Snapshot, steps: list[Move], revision: str | None)
     return [
         warning
         for target, names in by_target.items()
-        for warning in _keeping.require_kept(
+        for warning in _kept_configuration.require_kept(
             run, mesh, leaving(snapshot, names, target), target or "no revision", back=back
         )
     ]

@@ -38,7 +38,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._targets impo
     targets,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import COLLECTIONS, Workload
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _keeping, _prove
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _kept_configuration, _prove
 from ansible_collections.meshops.istio.plugins.module_utils.tools._batches import carry_out, flat
 from ansible_collections.meshops.istio.plugins.module_utils.tools._gate_options import GATES_SPEC, check_gates
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import (
@@ -126,7 +126,9 @@ def _kept(run: Run, snapshot: Snapshot, choices: Iterable[Choice]) -> list[str]:
         if source not in (None, target):
             moved[str(source)].add(choice.workload.namespace)
     target, back = run.params["revision"] or "", not run.params["percent"]
-    return _keeping.require_kept(run, mesh, moved, mesh.resolve(target) or "what they asked for before", back=back)
+    return _kept_configuration.require_kept(
+        run, mesh, moved, mesh.resolve(target) or "what they asked for before", back=back
+    )
 
 
 def run(run: Run) -> Outcome:

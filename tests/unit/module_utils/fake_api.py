@@ -182,9 +182,9 @@ class FakeApi:
         """Answer the next requests for a path like this, then go on as usual."""
         self.scripts[(method, path)] = list(answers)
 
-    def writes(self) -> list[Seen]:
-        """The requests that would have changed something."""
-        return [seen for seen in self.seen if seen.writes]
+    def writes(self, *, lock: bool = False) -> list[Seen]:
+        """The requests that would have changed something; the lock of the cluster is no part of the mesh."""
+        return [seen for seen in self.seen if seen.writes and (lock or "/leases" not in seen.path)]
 
     def get(self, kind: str, name: str) -> b.Json:
         """An object as it is now."""

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import copy
 import json
+import os
+import signal
+import time
 import typing as t
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,7 +23,7 @@ from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import task
 
-RELEASE = "istiod-1-31-0"
+RELEASE, NOTES = "istiod-1-31-0", "meshops-istio-run"
 LONG_AGO, LATER = "2026-01-01T00:00:00Z", "2999-01-01T00:00:00Z"
 READER: b.Json = {"kind": "ServiceAccount", "metadata": b.meta("istio-reader", b.SYSTEM)}
 
@@ -252,12 +255,31 @@ def test_a_parked_injector_is_parked_again(helm: Helm) -> None:
     assert b.mesh_of(helm.api.objects).injectors[-1].deactivated
 
 
-@pytest.mark.parametrize("status", ["pending-install", "pending-upgrade"])
-def test_s9_a_release_that_a_killed_helm_left_is_finished(helm: Helm, status: str) -> None:
-    if status == "pending-upgrade":
+PENDING = ["pending-install", "pending-upgrade"]
+
+
+def leave(helm: Helm, status: str, **given: t.Any) -> None:
+    """Leave a release as a helm does that is killed."""
+    if status != "pending-install":
         helm.run()
     helm.put(RELEASE, helm.makes["istiod"])
-    helm.record(RELEASE, helm.makes["istiod"], status=status)
+    helm.record(RELEASE, helm.makes["istiod"], status=status, **given)
+
+
+def announce(helm: Helm, *, began: str = LONG_AGO, revision: int | None = None) -> None:
+    """Note that the last revision of the release was begun by a helm of ours."""
+    number = helm.records[RELEASE][-1]["revision"] if revision is None else revision
+    data = {f"helm.{RELEASE}.json": json.dumps({"revision": number, "began": began, "seconds": 61})}
+    kept = [obj for obj in b.of_kind(helm.api.objects, "ConfigMap") if obj["metadata"]["name"] == NOTES]
+    for obj in kept:
+        helm.api.objects.remove(obj)
+    helm.api.objects.append({"kind": "ConfigMap", "metadata": b.meta(NOTES, b.SYSTEM), "data": data})
+
+
+@pytest.mark.parametrize("status", PENDING)
+def test_s9_a_release_that_a_killed_helm_of_ours_left_is_finished(helm: Helm, status: str) -> None:
+    leave(helm, status)
+    announce(helm)
     planned = helm.run(check_mode=True)
     assert [c for c in planned["changes"] if c["kind"] == "Release"] == [
         {
@@ -269,6 +291,95 @@ def test_s9_a_release_that_a_killed_helm_left_is_finished(helm: Helm, status: st
     assert helm.run()["changed"]
     assert [row["status"] for row in helm.records[RELEASE]][-1] == "deployed"
     assert helm.run()["changed"] is False
+    assert notes(helm) == {}
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+@pytest.mark.parametrize("noted", [None, 7], ids=["nothing is known of it", "we were at another revision"])
+@pytest.mark.parametrize("status", [*PENDING, "uninstalling"])
+def test_one_that_somebody_else_left_is_refused_and_named(
+    helm: Helm, status: str, noted: int | None, check_mode: bool
+) -> None:
+    leave(helm, status)
+    if noted:
+        announce(helm, revision=noted)
+    before = copy.deepcopy(helm.records)
+    result = helm.run(check_mode=check_mode)
+    assert result["failure"]["release"] == {"name": RELEASE, "status": status, "since": LONG_AGO}
+    assert f"Release {RELEASE} on cluster {helm.api.url} is {status} since {LONG_AGO}" in result["msg"]
+    assert "istio_break_release" in result["msg"]
+    assert helm.records == before
+
+
+@pytest.mark.parametrize("status", PENDING)
+def test_the_user_can_end_it_by_its_name(helm: Helm, status: str) -> None:
+    leave(helm, status)
+    assert helm.run(break_release=["another"])["failed"]
+    assert helm.run(break_release=[RELEASE])["changed"]
+    assert [row["status"] for row in helm.records[RELEASE]][-1] == "deployed"
+
+
+def test_a_clock_that_is_behind_ends_nothing_and_does_not_wait_for_ever(helm: Helm) -> None:
+    leave(helm, "pending-upgrade", updated=LATER)
+    assert helm.run()["failure"]["release"]["since"] == LATER
+
+
+def test_nor_is_a_release_removed_under_the_hands_of_somebody_else(helm: Helm) -> None:
+    leave(helm, "pending-upgrade")
+    before = copy.deepcopy(helm.records)
+    assert "is pending-upgrade since" in helm.run(state="absent")["msg"]
+    assert helm.records == before
+
+
+def notes(helm: Helm) -> b.Json:
+    """What is noted of our helms."""
+    found = [obj for obj in b.of_kind(helm.api.objects, "ConfigMap") if obj["metadata"]["name"] == NOTES]
+    return found[0]["data"] if found else {}
+
+
+def test_a_run_that_is_killed_in_helm_is_known_to_have_been_ours(helm: Helm) -> None:
+    upgrade = helm.upgrade
+
+    def killed(name: str, arguments: list[str]) -> tuple[int, str, str]:
+        if name != RELEASE:
+            return upgrade(name, arguments)
+        helm.record(name, [], status="pending-install")
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)
+        return 1, "", "killed"
+
+    helm.upgrade = killed  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        helm.run()
+    helm.upgrade = upgrade  # type: ignore[method-assign]
+    (noted,) = map(json.loads, notes(helm).values())
+    assert (noted["revision"], noted["seconds"]) == (1, 61)
+    said: list[str] = []
+
+    def progress(line: str) -> None:
+        if line.startswith("waiting"):
+            said.append(line)
+            announce(helm)  # time goes by
+
+    assert helm.run(progress=progress)["changed"]
+    (line,) = said
+    assert line.startswith(f"waiting for release {RELEASE}: it is pending-install since")
+
+
+def test_a_helm_that_failed_by_itself_is_at_nothing_any_more(helm: Helm) -> None:
+    helm.upgrade = lambda *dummy: (1, "", "Error: no")  # type: ignore[method-assign]
+    assert helm.run()["failed"]
+    assert notes(helm) == {}
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"revision": 1}', '{"revision": 1, "began": 7, "seconds": "x"}'])
+def test_a_note_that_cannot_be_read_proves_nothing(helm: Helm, text: str) -> None:
+    leave(helm, "pending-install")
+    announce(helm)
+    for obj in b.of_kind(helm.api.objects, "ConfigMap"):
+        if obj["metadata"]["name"] == NOTES:
+            obj["data"] = {f"helm.{RELEASE}.json": text}
+    assert helm.run()["failure"]["release"]["name"] == RELEASE
 
 
 def test_a_release_that_somebody_works_on_is_waited_for(helm: Helm) -> None:
@@ -289,6 +400,7 @@ def test_a_release_that_somebody_works_on_is_waited_for(helm: Helm) -> None:
 
 def test_a_pending_state_that_is_kept_elsewhere_is_a_sentence(helm: Helm) -> None:
     helm.record(RELEASE, helm.makes["istiod"], status="pending-install")
+    announce(helm)
     helm.sweep = lambda: None  # type: ignore[method-assign]
     helm.api.objects = [obj for obj in helm.api.objects if obj["kind"] != "Secret"]
     assert f"but its record is no Secret sh.helm.release.v1.{RELEASE}.v1" in helm.run()["msg"]
@@ -303,6 +415,7 @@ def test_a_failed_release_is_upgraded_again(helm: Helm) -> None:
 
 def test_a_removal_that_was_killed_is_ended_before_an_install(helm: Helm) -> None:
     helm.record(RELEASE, [], status="uninstalling")
+    announce(helm)
     assert helm.run()["changed"]
     assert helm.log == ["upgrade istio-base", f"uninstall {RELEASE}", f"upgrade {RELEASE}"]
 

@@ -18,13 +18,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import (
     NAME,
     PROCESS,
+    WRITER,
     Lease,
     in_the_way,
     lease_body,
     read_lease,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import KEY, begun, ended, read_record
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _lock
+from ansible_collections.meshops.istio.plugins.module_utils.tools._holder import machine, process_of, proven_dead
 from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool, execute
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_info import TOOL as ISTIO_INFO
@@ -140,7 +141,7 @@ def test_a_run_that_writes_nothing_leaves_no_trace(api: FakeApi) -> None:
     reader = Tool("reader", ArgumentSpec({}), lambda run: Outcome(values={"id": run.snapshot().cluster_id}))
     assert not task(api, reader, controller=os.getpid(), run=CANARY).get("failed")
     assert task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"] is False
-    assert api.writes() == []
+    assert api.writes(lock=True) == []
 
 
 @pytest.mark.parametrize("run", [CANARY, None], ids=["a run", "a single task"])
@@ -150,7 +151,7 @@ def test_what_somebody_else_locked_is_refused_before_the_first_write(api: FakeAp
     assert result["failed"]
     assert result["failure"]["kind"] == "LockedError"
     assert "is being worked on by bert@elsewhere since" in result["msg"]
-    assert api.writes() == []
+    assert api.writes(lock=True) == []
 
 
 def test_a_reader_does_not_mind_a_lock(api: FakeApi) -> None:
@@ -163,7 +164,7 @@ def test_a_reader_does_not_mind_a_lock(api: FakeApi) -> None:
     ("seconds", "process", "options"),
     [
         (0, "other", {}),
-        (300, f"{_lock._machine()}/{2**22 + 1}/77", {}),
+        (300, f"{machine()}/{2**22 + 1}/77", {}),
         (300, "other", {"break_lock": "bert@elsewhere"}),
     ],
     ids=["run out", "died on this machine", "broken by name"],
@@ -180,7 +181,7 @@ def test_the_lock_of_another_is_not_broken_by_a_wrong_name(api: FakeApi) -> None
 
 
 def test_the_living_process_on_this_machine_keeps_its_lock(api: FakeApi) -> None:
-    api.objects.append(lease(_lock._process(os.getpid())))
+    api.objects.append(lease(process_of(os.getpid())))
     assert task(api, controller=os.getppid(), run=CANARY)["failure"]["kind"] == "LockedError"
 
 
@@ -188,7 +189,7 @@ def test_who_is_quicker_wins(api: FakeApi) -> None:
     api.script("POST", LEASES, failure(409, "exists", "AlreadyExists"))
     result = task(api, controller=os.getpid(), run=CANARY)
     assert "Another run began" in result["msg"]
-    assert [seen.path for seen in api.writes()] == [LEASES]
+    assert [seen.path for seen in api.writes(lock=True)] == [LEASES]
 
 
 def test_a_failure_is_recorded_and_stays_when_the_run_stops(api: FakeApi) -> None:
@@ -220,9 +221,9 @@ def test_a_run_that_finds_nothing_left_to_do_completes_what_another_left(api: Fa
     assert task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"]
     assert (record(api)["state"], record(api)["job"], record(api)["previous"]["job"]) == ("done", "42", "41")
     assert names(api) == [f"ConfigMap/{NAME}"]
-    wrote = len(api.writes())
+    wrote = len(api.writes(lock=True))
     assert not task(api, ISTIO_RUN, controller=os.getppid(), run=CANARY)["closed"]
-    assert len(api.writes()) == wrote
+    assert len(api.writes(lock=True)) == wrote
 
 
 def record(api: FakeApi) -> b.Json:
@@ -262,13 +263,69 @@ def test_one_that_has_no_lock_leaves_that_of_another_alone(api: FakeApi) -> None
     with pytest.raises(KeyboardInterrupt):
         task(api, Tool("x", ArgumentSpec({}), interrupted), controller=os.getpid(), run=CANARY)
     assert names(api) == [f"Lease/{NAME}"]
-    assert api.writes() == []
+    assert api.writes(lock=True) == []
 
 
-def test_without_a_run_nothing_is_locked(api: FakeApi) -> None:
-    assert task(api)["changed"]
+def test_a_task_outside_of_any_run_has_the_lock_for_itself(api: FakeApi) -> None:
+    seen: list[b.Json] = []
+
+    def core(run: Run) -> Outcome:
+        done = writing(run)
+        seen.append(json.loads(json.dumps(api.get("Lease", NAME))))
+        assert task(api, controller=os.getppid(), run=CANARY)["failure"]["kind"] == "LockedError"
+        return done
+
+    assert task(api, Tool("writer", ArgumentSpec({}), core), controller=os.getpid())["changed"]
+    assert seen[0]["metadata"]["annotations"][WRITER] == process_of(os.getpid())
     assert names(api) == []
-    assert len(api.writes()) == 1
+
+
+def test_one_in_the_playbook_of_a_run_works_under_its_lock(api: FakeApi) -> None:
+    task(api, controller=os.getpid(), run=CANARY)
+    before = record(api)
+    assert task(api, controller=os.getpid())["changed"]
+    lock = api.get("Lease", NAME)
+    assert (lock["spec"]["holderIdentity"], record(api)) == ("anna@desk, job 42", before)
+    assert task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"]
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", f"{LEASES}/{NAME}"), ("POST", LEASES)])
+def test_one_that_may_not_lock_goes_on_and_says_so(api: FakeApi, method: str, path: str) -> None:
+    api.script(method, path, *[failure(403, "no leases for you", "Forbidden")] * 9)
+    found = task(api)
+    assert found["changed"]
+    (warning,) = found["warnings"]
+    assert "is not locked while this task works" in warning
+    assert "no leases for you" in warning
+
+
+@pytest.mark.parametrize("run", [CANARY, None], ids=["a run", "a single task"])
+def test_who_may_not_look_does_not_say_that_nobody_is_there(api: FakeApi, run: b.Json | None) -> None:
+    api.script("GET", f"{LEASES}/{NAME}", failure(403, "no leases for you", "Forbidden"))
+    assert task(api, ISTIO_RUN, state="free", run=run)["failure"]["kind"] == "ForbiddenError"
+
+
+def test_a_run_that_may_not_lock_writes_nothing(api: FakeApi) -> None:
+    api.script("POST", LEASES, failure(403, "no leases for you", "Forbidden"))
+    assert task(api, run=CANARY)["failure"]["kind"] == "ForbiddenError"
+    assert [seen.path for seen in api.writes(lock=True)] == [LEASES]
+
+
+def test_without_a_namespace_for_control_planes_there_is_nothing_to_lock_yet(api: FakeApi) -> None:
+    api.script("POST", LEASES, failure(404, "no such namespace", "NotFound"))
+    assert task(api, controller=os.getpid(), run=CANARY)["changed"]
+    assert names(api) == []
+
+
+def test_a_task_that_ends_by_a_fault_of_its_own_unlocks_and_says_so_in_the_record(api: FakeApi) -> None:
+    def core(run: Run) -> Outcome:
+        writing(run)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        task(api, Tool("writer", ArgumentSpec({}), core), run=CANARY)
+    assert names(api) == [f"ConfigMap/{NAME}"]
+    assert record(api)["state"] == "failed"
 
 
 def test_a_lock_is_renewed_while_a_task_works_and_its_loss_stops_the_writing(api: FakeApi) -> None:
@@ -278,7 +335,7 @@ def test_a_lock_is_renewed_while_a_task_works_and_its_loss_stops_the_writing(api
     until(lambda: bool(api.get("Lease", NAME)["spec"]["renewTime"] != first))
     api.get("Lease", NAME)["metadata"]["annotations"][PROCESS] = "other"
     api.get("Lease", NAME)["spec"]["leaseDurationSeconds"] = 300
-    until(lambda: lock._lost is not None)
+    until(lambda: lock._renewal._lost is not None)
     with pytest.raises(LockedError, match="anna@desk"):
         lock.before_write()
     lock.finish()
@@ -306,7 +363,7 @@ def test_info_shows_no_lock_that_ran_out(api: FakeApi) -> None:
 
 @pytest.mark.parametrize("pid", ["", "x", "-1", "1" * 5000, "\u00b2", "1\n"])
 def test_f18_a_process_that_is_none_is_not_known_to_be_dead(pid: str) -> None:
-    assert not _lock._dead(f"{_lock._machine()}/{pid}/7")
+    assert not proven_dead(f"{machine()}/{pid}/7")
 
 
 @pytest.mark.parametrize("time", ["0000-01-02T00:00:00.000000Z", "9999-12-31T23:59:59.000000Z", "never"])

@@ -26,7 +26,15 @@ LEFT: Json = {
     "control_plane_result": {"source_revision": "1-30-3"},
     "data_plane_plan": {"waves": [], "gateway_waves": [], "tags": []},
     "verify_result": {"proxies": {}, "cluster": {"name": "paris"}},
-    "istio_mesh": {"lock": None},
+    "istio_mesh": {
+        "lock": None,
+        "namespaces": [],
+        "tags": {},
+        "operator_tags": {},
+        "default": {"revision": None, "elsewhere": None},
+        "cluster": {"name": "paris"},
+    },
+    "data_plane_pace": {"not_after": ""},
     "istio_out": [],
     "data_plane_share": {"moved": []},
 }
@@ -98,6 +106,7 @@ def run(folder: Path, inventory: Json, plays: list[Json], *flags: str) -> dict[s
     heads = [{"name": "Run", "connection": "local", "gather_facts": False, **each} for each in plays]
     site.write_text(json.dumps(heads), encoding="utf-8")
     said = start(folder, {}, site, "-i", str(hosts), *flags)
+    print(said)
     results = [(host, json.loads(result)) for dummy, host, result in RESULT.findall(said)]
     found = {host: result["msg"] for host, result in results if "msg" in result}
     assert found, said

@@ -10,11 +10,14 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from ansible_collections.meshops.istio.plugins.plugin_utils import _ending
 
 COLLECTIONS = Path(__file__).resolve().parents[3] / ".cache" / "collections"
 #: A worker that notes what happens to it; its handler of SIGTERM is the one that was there before the task.
@@ -110,6 +113,18 @@ def test_a_signal_lets_it_tidy_up_and_is_not_lost(
     if number == signal.SIGTERM:
         worker.until(lambda: "died of SIGTERM" in worker.lines)
     assert "over" not in worker.lines
+
+
+def test_the_number_of_a_controller_that_ended_before_is_not_watched_in_its_place() -> None:
+    # some living process that is not our parent has it by now
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    over = threading.Event()
+    waiting = threading.Timer(5, over.set)
+    waiting.start()
+    assert _ending._outlives(other.pid, over)
+    waiting.cancel()
+    other.kill()
+    other.communicate()
 
 
 def test_what_was_before_is_so_again_after_the_task(tmp_path: Path, started: list[Worker]) -> None:
