@@ -97,7 +97,7 @@ binaries: venv ## Build the lab's binaries into the user's cache (the first time
 
 .PHONY: integration
 integration: binaries ## Integration tests, on a lab of real API servers and real istiods
-	@$(PYTEST) $(if $(MESHOPS_TEST_LAB),,-n 2 --dist loadscope --no-loadscope-reorder) tests/integration $(ARGS)
+	@$(PYTEST) $(if $(MESHOPS_TEST_LAB),,-n 2 --dist loadscope --no-loadscope-reorder) $(if $(findstring tests/,$(ARGS)),,tests/integration) $(ARGS)
 
 .PHONY: export
 export: venv

@@ -146,7 +146,8 @@ def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
     if share.percent:
         require_owner(snapshot.mesh, share.revision)
     found = [w for w in snapshot.workloads.values() if selection.selects(w) and chooses(snapshot, w, share.source)]
-    movable = [workload for workload in found if unmovable(workload) is None]
+    fixed = {w: why for w in found if (why := unmovable(w) or snapshot.unrestartable(w))}
+    movable = [workload for workload in found if workload not in fixed]
     asking = chosen(movable, share.percent)
     made = (_choice(snapshot.mesh, workload, share.revision, asks=workload.key in asking) for workload in movable)
     choices = {choice.workload.key: choice for choice in made if choice}
@@ -158,7 +159,7 @@ def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
         frozenset({*asking, *choices, *begun}),
         choices,
         begun,
-        [_stuck(snapshot, w, why) for w in found if (why := unmovable(w)) and (share.percent or w.previous)],
+        [_stuck(snapshot, w, why) for w, why in fixed.items() if share.percent or w.previous],
         _rows(movable, asking),
     )
 
