@@ -25,10 +25,26 @@ description:
     Kubernetes does not look at budgets during a rollout, so this module does.
   - The next batch starts only when the gates are passed. All rollouts of the batch are complete, and none of their pods
     runs another proxy than the expected one, or none. O(gates) adds more.
-  - The first failed batch stops the task. A batch fails at once when a pod cannot start, as in a crash loop or with an
-    image that cannot be pulled, when pods are refused by a webhook or a quota, when a pod does not go long after its
-    grace period, and when a workload is deleted or paused meanwhile. What happens then is up to O(on_failure). The
-    task fails in any case.
+  - The first failed batch stops the task, and what happens then is up to O(on_failure). A batch fails by evidence of
+    trouble with the proxy or its revision. The proxy of a new pod does not start or does not get ready, pods are
+    refused by a webhook or a quota, a rollout completes with another proxy than the expected one, a gate is not passed,
+    or a rollout stands still and nothing proves that this is the workload's own trouble.
+  - A workload that fails by itself does not take back the others. That is so when its own container crashes beside a
+    proxy that is ready, when its image cannot be pulled or its configuration is missing, when no node takes its pods,
+    when an old pod does not go long after its grace period, when it is paused or changed by somebody else meanwhile,
+    when the API server refuses its change, and when a budget gets no room for it. What happens to it is up to
+    O(on_workload_failure). The other workloads go on, and the task fails at its end.
+  - Several workloads that fail by themselves are no chance, because a proxy can break applications too. If more than
+    one and more than a quarter of those in a batch, or of all so far, have failed by themselves after their restart,
+    the batch has failed.
+  - A crash loop, or an image that cannot be pulled, counts when it lasts for 15 seconds or after three restarts, and a
+    refused pod after 3 seconds, because a database may come up later and a registry may be busy.
+  - A workload that is deleted or replaced by somebody else meanwhile is waited for no more, and is named in RV(gone).
+  - Pods that were not ready before the restart of their workload, such as one of a DaemonSet on a dead node, are waited
+    for 15 seconds longer than the others. If they are down as before then, they are named in
+    RV(still_unavailable) and in a warning. A proxy that is not ready is never taken as down before.
+  - What cannot be read while a batch runs is read again. If that lasts, the task fails, but takes nothing back, because
+    nothing is known to be wrong with what was restarted.
   - Pods that no rollout replaces are returned in RV(unrestartable), each with a remedy. They are left alone.
   - With O(percent) a share of the workloads that choose a revision by the labels of their own pods is moved to
     O(revision) too. The change of the label is their restart, in the same batches and with the same gates.
@@ -160,12 +176,19 @@ options:
     type: int
   batch_timeout:
     description:
-      - Seconds that the rollouts of one batch may take. After that the batch has failed.
+      - Seconds for which the rollout of a workload may stand still, as C(progressDeadlineSeconds) counts them. A pod of
+        the new template, a new pod that gets ready and an old pod that goes are progress, each once. After that the
+        workload has failed.
+      - So a rollout has as many times this time as it has pods, and no more. A workload whose pods took more than half
+        of it to get ready before has twice the time that they took. An old pod in its grace period is waited for.
     type: int
     default: 300
   budget_timeout:
     description:
-      - Seconds to wait, before each batch, until the PodDisruptionBudgets have room. After that the batch has failed.
+      - Seconds to wait, before each batch, until the PodDisruptionBudgets have room. After that the workloads without
+        room have failed by themselves.
+      - A workload that its budget never has room for, because too few pods may be down even while all are healthy, is
+        not waited for. It is left out, and returned in RV(unrestartable) with code V(no_room), in check mode too.
       - Finding V(MU023) of M(meshops.istio.istio_precheck) names the workloads without room beforehand.
     type: int
     default: 120
@@ -180,6 +203,19 @@ options:
     type: str
     choices: [rollback, hold]
     default: rollback
+  on_workload_failure:
+    description:
+      - What to do with a workload that fails by itself.
+      - V(rollback) gives that workload its earlier pod template back. Labels of its namespace stay, so that it is
+        restarted by the next run.
+      - V(hold) leaves it as it is.
+      - With both the others go on, what succeeded stays, and the task fails at its end, with RV(failure.whose)
+        V(workloads).
+      - V(stop) takes it as a failed batch, so that O(on_failure) decides about all of them.
+      - Without it the workload goes the way of O(on_failure). One application that is broken for itself is no reason to
+        restart healthy ones twice more, on each run.
+    type: str
+    choices: [rollback, hold, stop]
   restore_labels:
     description:
       - With O(on_failure=rollback), also put the labels of the O(namespaces) back that were there before their last
@@ -618,6 +654,29 @@ changed_meanwhile:
   type: list
   elements: str
   sample: ["Deployment shop/web, by kubectl-edit"]
+gone:
+  description: Workloads that somebody else deleted or replaced meanwhile. They were waited for no more, and are not
+    among those in RV(restarted).
+  returned: success
+  type: list
+  elements: str
+  sample: []
+still_unavailable:
+  description: Workloads that were restarted, and some of whose pods did not come up and had not been up before. Nothing
+    is known of these pods.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    workload:
+      description: The workload.
+      type: str
+      sample: DaemonSet shop/agent
+    pods:
+      description: Its pods that are down as before, with what keeps them from being ready.
+      type: list
+      elements: str
+      sample: ["pod agent-x2x8k on node n7, Terminating"]
 unrestartable:
   description: Pods that are stale, or whose image is pinned, and that a rollout does not mend, and workloads that have
     no pods now. With O(percent) also workloads that choose for themselves and cannot be moved. One entry for each
@@ -645,8 +704,9 @@ unrestartable:
     code:
       description:
         - Why no rollout helps. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(argo_rollout),
-          V(custom_owner), V(paused), V(on_delete), V(partition), V(pinned_image), V(scaled_to_zero) and, with
-          O(percent), V(selector) and V(unreadable).
+          V(custom_owner), V(paused), V(on_delete), V(partition), V(pinned_image), V(scaled_to_zero), V(no_room),
+          a budget that never lets so many pods be down, and, with O(percent), V(selector), V(unreadable),
+          V(changed_since) and V(past_is_gone).
       type: str
       sample: job
     reason:
@@ -717,7 +777,30 @@ failure:
       returned: when the API server answered with an error
       type: str
       sample: Forbidden
-
+    whose:
+      description: Whose trouble ended the task. V(revision) is a failed batch, V(workloads) is workloads that failed by
+        themselves while all others succeeded, V(cluster) is a cluster that could not be asked or written any more, and
+        V(time) the deadline.
+      returned: when restarts had begun
+      type: str
+      sample: workloads
+    failed_workloads:
+      description: Workloads that failed by themselves, with their evidence in RV(failure.evidence).
+      returned: when restarts had begun
+      type: list
+      elements: str
+      sample: ["Deployment shop/cart"]
+    gone:
+      description: Workloads that somebody else deleted or replaced meanwhile.
+      returned: when restarts had begun
+      type: list
+      elements: str
+      sample: []
+    stopped_early:
+      description: Whether the end of the maintenance window left something.
+      returned: when workloads failed by themselves
+      type: bool
+      sample: false
     evidence:
       description: What is wrong, one entry for each workload or pod. What may not be read is left out.
       returned: when a batch failed
@@ -764,7 +847,7 @@ failure:
       sample: []
     remaining:
       description: Workloads that were not restarted.
-      returned: when the deadline ended the task
+      returned: when restarts had begun
       type: list
       elements: str
       sample:

@@ -126,7 +126,8 @@ class Facts:
                 self._take_result(event, part, codes)
         if event.outcome != "skipped" and (event.action or event.bad):
             self._take_stage(event)
-        if event.bad:
+        # a restart that goes on without some workloads is judged by a later task, which has no evidence
+        if event.bad or _goes_on(event):
             self.failures.append(_failure(event))
 
     def _take_stage(self, event: Event) -> None:
@@ -255,6 +256,11 @@ def _stage_of(result: Mapping[str, t.Any]) -> str:
     return "after" if arguments.get("stage") == "after" else "before"
 
 
+def _goes_on(event: Event) -> bool:
+    """Whether workloads of a restart failed by themselves, and the role goes on with the others."""
+    return not event.bad and mapping(event.result.get("failure")).get("whose") == "workloads"
+
+
 def _failure(event: Event) -> Json:
     result, detail = event.result, mapping(event.result.get("failure"))
     hidden = "censored" in result
@@ -287,7 +293,9 @@ def _wave(event: Event, result: Mapping[str, t.Any], moved: list[str]) -> Json |
     left = [short(one) for one in listed(result.get("remaining")) or listed(detail.get("remaining"))]
     if not (done or again or left or moved or event.bad):
         return None
-    if event.bad:
+    if _goes_on(event):
+        outcome = "failed"
+    elif event.bad:
         outcome = "rolled_back" if detail.get("rolled_back") else "failed"
     else:
         outcome = "dry_run" if event.dry_run else "stopped" if result.get("stopped_early") else "ok"

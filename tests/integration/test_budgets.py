@@ -130,10 +130,16 @@ def test_room_is_waited_for_in_public_and_not_for_ever(desk: Desk, cluster: Clus
     go, said = partial(restart, desk, cluster, names=["tight"]), list[str]()
     began = time.monotonic()
     with no_write(cluster):
-        message = refusal(go(budget_timeout=1, said=said), "RolloutError")
+        result = go(budget_timeout=1, said=said)
+    message = refusal(result, "RolloutError")
+    assert (result["failure"]["whose"], result["failure"]["failed_workloads"]) == (
+        "workloads",
+        [f"Deployment {PLACE}/tight"],
+    )
     assert time.monotonic() - began < 5
-    assert f"no room within 1 s: budget {PLACE}/shared allows 0 pods down" in message
-    assert said == [f"batch 1 of 1: {wait}"]
+    assert f"Deployment {PLACE}/tight: NoRoom: budget {PLACE}/shared allows 0 pods down, it takes down 1" in message
+    assert said[0] == f"batch 1 of 1: {wait}"
+    assert said[1].startswith("batch 1 of 1: no room within 1 s, going on without: ")
     kept = {key: one for key, one in before.items() if key[1].startswith("tight-")}
     assert {key: pods(cluster, [PLACE]).get(key) for key in kept} == kept
     said.clear()

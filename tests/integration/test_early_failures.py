@@ -9,14 +9,16 @@ from typing import Any
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _waiting
 from integration.meshes import MERGE
-from integration.objects import pods, read_pod
+from integration.objects import REV, labels, pods, read_pod
 from integration.restarts import (
     COLLECTIONS,
     EARLY,
     PLACE,
     clocked,
     clocked_by_kind,
+    data_plane,
     move,
     place,
     restart,
@@ -24,7 +26,7 @@ from integration.restarts import (
     two_revisions,
     workload,
 )
-from integration.support import NEW_VERSION, VERSION, Desk
+from integration.support import NEW_REVISION, NEW_VERSION, VERSION, Desk
 from lab import Cluster
 
 Json = dict[str, Any]
@@ -76,8 +78,11 @@ def only(result: Json) -> Json:
         ("proxy-crash", "CrashLoopBackOff", "istio-proxy"),
     ],
 )
-def test_a_pod_that_cannot_start(desk: Desk, cluster: Cluster, fault: str, reason: str, container: str) -> None:
+def test_a_pod_that_cannot_start(
+    desk: Desk, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, fault: str, reason: str, container: str
+) -> None:
     """Nobody gives the logs of these pods, which takes nothing away from the rest of the evidence."""
+    monkeypatch.setattr(_waiting, "LASTS_SECONDS", 1.0)
     place(cluster, *one_of_each(fault=fault))
     move(desk, cluster)
     clocks = clocked_by_kind(
@@ -88,7 +93,28 @@ def test_a_pod_that_cannot_start(desk: Desk, cluster: Cluster, fault: str, reaso
         assert (found["workload"], found["reason"]) == (f"{kind} {PLACE}/{kind.lower()}", reason)
         assert (found["container"], found["log"]) == (container, [])
         assert found["pod"] in clock.result["msg"]
-        assert clock.seconds < EARLY, kind
+        whose = "workloads" if container == "app" else "revision"
+        assert clock.result["failure"]["whose"] == whose
+        assert clock.seconds < 1 + EARLY, kind
+
+
+def test_an_application_that_crashes_takes_back_itself_alone(desk: Desk, cluster: Cluster) -> None:
+    """By the role: the others are moved and stay, the run fails at its end; what lasts is told from what passes."""
+    place(cluster, *(workload("Deployment", name, fault="crash-loop" if name == "c" else "") for name in "abcde"))
+    before = template(cluster, "Deployment", "c")
+    play = data_plane(desk, cluster)
+    assert play.returncode == 2
+    message = play.failure(cluster)
+    assert f"1 workload failed by itself: Deployment {PLACE}/c: pod c-" in message
+    assert "was taken back; what succeeded stays." in message
+    assert labels(cluster)[PLACE][REV] == NEW_REVISION
+    assert template(cluster, "Deployment", "c") == before
+    found = {key[1].partition("-")[0]: set[str]() for key in pods(cluster, [PLACE])}
+    for (dummy, name), pod in pods(cluster, [PLACE]).items():
+        found[name.partition("-")[0]].add(pod.version)
+    assert {name for name, versions in found.items() if versions == {NEW_VERSION}} == set("abde")
+    # its old pods serve on
+    assert VERSION in found["c"]
 
 
 def test_every_kind_goes_back(desk: Desk, cluster: Cluster) -> None:
@@ -150,8 +176,8 @@ def test_a_workload_that_is_deleted_meanwhile(desk: Desk, cluster: Cluster) -> N
         return True
 
     for kind, clock in clocked_by_kind(lambda kind: restart(desk, cluster, kinds=[kind]), meddle).items():
-        found = only(clock.result)
-        assert (found["workload"], found["reason"]) == (f"{kind} {PLACE}/{kind.lower()}", "Deleted")
+        assert not clock.result.get("failed"), clock.result
+        assert (clock.result["gone"], clock.result["restarted"]) == ([f"{kind} {PLACE}/{kind.lower()}"], [])
         assert clock.seconds < EARLY, kind
 
 

@@ -176,9 +176,9 @@ def test_a_tag_goes_as_far_as_its_stage(fleet: Fleet) -> None:
 
 
 def test_a_broken_cluster_in_the_first_ring_stops_all_others(fleet: Fleet) -> None:
-    break_it(fleet.a, FRAIL, "image-pull")
+    break_it(fleet.a, FRAIL, "proxy-crash")
     play = fleet.play()
-    assert "ImagePullBackOff" in play.failure(fleet.a)
+    assert "CrashLoopBackOff" in play.failure(fleet.a)
     assert labels(fleet.a)["frail"][REV] == REVISION
     assert fleet.untouched(fleet.b, fleet.c, fleet.d, fleet.e)
     assert fleet.states(play) == {"a": "failed", **dict.fromkeys("bcde", "untouched")}
@@ -187,7 +187,7 @@ def test_a_broken_cluster_in_the_first_ring_stops_all_others(fleet: Fleet) -> No
 
 def test_a_broken_cluster_in_the_second_ring_stops_its_neighbour_between_two_waves(fleet: Fleet) -> None:
     break_it(fleet.a, FRAIL, None)
-    break_it(fleet.b, FRAIL, "image-pull")
+    break_it(fleet.b, FRAIL, "proxy-crash")
     play = fleet.play()
     assert play.recap[fleet.c.name]["failures"] == 0
     assert "1 of 5 clusters failed" in play.output
@@ -199,7 +199,7 @@ def test_a_broken_cluster_in_the_second_ring_stops_its_neighbour_between_two_wav
 
 
 def test_within_the_budget_the_fleet_goes_on(fleet: Fleet) -> None:
-    break_it(fleet.d, FRAIL, "image-pull")
+    break_it(fleet.d, FRAIL, "proxy-crash")
     with locked(fleet.b):
         play = fleet.play(lost=True, istio_failure_budget=2)
         assert fleet.untouched(fleet.a, fleet.b)

@@ -163,7 +163,7 @@ def test_where_no_share_can_be_moved_nothing_is_written(
 
 def test_a_failure_puts_back_what_this_run_moved_and_no_more(desk: Desk, place: Cluster) -> None:
     share(desk, place, 10)
-    break_it(place, f"/apis/apps/v1/namespaces/{PLACE}/deployments/{ORDER[3]}", "crash-loop")
+    break_it(place, f"/apis/apps/v1/namespaces/{PLACE}/deployments/{ORDER[3]}", "proxy-crash")
     place.wait_ready([PLACE])
     before = of_place(place)
     result = share(desk, place, 50, batch_size=1)

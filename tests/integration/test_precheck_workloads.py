@@ -202,6 +202,13 @@ def test_what_needs_attention_is_found_once_and_what_is_in_order_is_not(desk: De
                 "its update strategy is OnDelete; restart it, then delete its pods one by one when it suits."
             ),
             f"Deployment {PLACE}/paused": "the Deployment is paused; resume it: kubectl rollout resume.",
+            **{
+                f"Deployment {PLACE}/{name}": (
+                    f"budget {PLACE}/of-{name} lets at most 0 pods be down even while all are healthy, and a rollout "
+                    "takes down 1; raise the replicas or loosen the budget, or restart it by hand when it may be down."
+                )
+                for name in ("locked", "tight")
+            },
             f"Job {PLACE}/once": (
                 "a Job never replaces a running pod; wait until it ends, or delete and create the Job."
             ),

@@ -88,7 +88,9 @@ def attempt(
         cluster.name: {"istio_waves": [[MOVED_BEFORE], [victim.namespace], [NOT_REACHED]]}
         for cluster, victim in zip(clusters, victims, strict=True)
     }
-    options = {"istio_batch_timeout": SHORT if fault == NEVER_READY else LONG, **options}
+    # the applications are broken, not their proxies: here one of them is to stand for a wave that fails
+    stop = {"istio_on_workload_failure": "stop"}
+    options = {"istio_batch_timeout": SHORT if fault == NEVER_READY else LONG, **stop, **options}
     play = desk.play(clusters, playbook=playbook, hosts=given if waves else None, **options)
     after = [(labels(cluster), pods(cluster)) for cluster in clusters]
     rows = zip(clusters, victims, before, after, strict=True)
@@ -246,7 +248,7 @@ def test_a_gateway_goes_back_alone(desk: Desk, last: list[Attempt]) -> None:
 
 def test_a_tag_is_held_when_that_is_asked_for(desk: Desk, last: list[Attempt]) -> None:
     cluster = last[0].cluster
-    play = desk.play([cluster], istio_batch_timeout=LONG, istio_on_failure="hold")
+    play = desk.play([cluster], istio_batch_timeout=LONG, istio_on_failure="hold", istio_on_workload_failure="stop")
     assert play.returncode == 2
     assert "Tag prod: " in play.failure(cluster)
     assert desk.tool(cluster, "istio_info", proxies=False)["tags"]["prod"] == NEW_REVISION

@@ -19,7 +19,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._words import
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
     ROLLED,
     top_owner,
-    unrestartable,
     unrestartable_owner,
 )
 
@@ -138,7 +137,7 @@ def _replacing(snapshot: Snapshot, pod: Pod, judgement: Judgement) -> str:
         return f"label its Gateway or its namespace {REV}=...; istiod then replaces it"
     if workload is None:
         return unrestartable_owner(top_owner(pod, snapshot.parents)).remedy
-    why = unrestartable(workload)
+    why = snapshot.unrestartable(workload)
     if why is not None:
         return why.remedy
     restart = f"rollout_restart namespaces={pod.namespace}"

@@ -61,7 +61,7 @@ def _missing(snapshot: Snapshot, goal: Goal) -> Found:
 def _stale_of(snapshot: Snapshot, goal: Goal, counts: Callable[[Judgement], bool]) -> Found:
     for key, pods in snapshot.stale_workloads().items():
         # a run cannot have restarted these: MU021 tells what a person can do
-        if goal.stage == AFTER and unrestartable(snapshot.workloads[key]):
+        if goal.stage == AFTER and snapshot.unrestartable(snapshot.workloads[key]):
             continue
         judged = ((pod, snapshot.judgement_of(pod)) for pod in pods)
         yield from _by_owner(snapshot, (pair for pair in judged if counts(pair[1])), _change)

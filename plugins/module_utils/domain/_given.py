@@ -172,6 +172,7 @@ VARIABLES: dict[str, tuple[str | Sequence[str], t.Any]] = {
     "istio_max_unavailable": ("share", ""),
     "istio_namespaces": ("list", []),
     "istio_on_failure": (("rollback", "hold"), "rollback"),
+    "istio_on_workload_failure": (("rollback", "hold", "stop"), ""),
     "istio_order": (("name", "smallest", "annotation"), "name"),
     "istio_pause": ("int", 0),
     "istio_other_variables": ("list", []),

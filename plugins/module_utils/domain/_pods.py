@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import typing as t
 from collections.abc import Mapping
 
@@ -30,6 +31,10 @@ BROKEN = frozenset(
         "PreStartHookError",
     }
 )
+#: Those that a container has after it ran: what is beside it, such as its proxy, may be the cause.
+RAN = frozenset({"CrashLoopBackOff", "PostStartHookError"})
+#: What injection adds to a pod: its trouble is trouble of the proxy.
+PROXY_CONTAINERS = frozenset({"istio-proxy", "istio-init", "istio-validation", "enable-core-dump"})
 #: How long the garbage collector and the kubelet may take after a pod's grace period.
 LATE_SECONDS = 15.0
 DEFAULT_GRACE = 30.0
@@ -37,11 +42,15 @@ DEFAULT_GRACE = 30.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a pod or a workload does not get on: the container, a reason in one word, and what the cluster says."""
+    """Why a pod or a workload does not get on: the container, a reason in one word, and what the cluster says.
+
+    ``own`` is whether the workload would have it with any proxy; in doubt it is trouble of the proxy or its revision.
+    """
 
     reason: str
     message: str = ""
     container: str = ""
+    own: bool = False
 
     def __str__(self) -> str:
         if not self.container:
@@ -64,13 +73,19 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PodState:
-    """A pod in a rollout: what it runs, what is wrong with it, and (on its way out) the grace that it has."""
+    """A pod in a rollout: what it runs, what is wrong with it, and (on its way out) the grace that it has.
+
+    ``tries`` is how often the broken container was started again, and ``left`` when it began to leave, if that is told.
+    """
 
     pod: Pod
     broken: Trouble | None = None
     unready: Trouble | None = None
     restarts: int = 0
     grace: float = 0.0
+    tries: int = 0
+    proxy_restarts: int = 0
+    left: datetime.datetime | None = None
 
     @property
     def stays(self) -> bool:
@@ -80,14 +95,29 @@ class PodState:
 
 def read_pod_state(obj: Mapping[str, t.Any]) -> PodState:
     """Return the facts of a raw Pod."""
-    grace = obj["metadata"].get("deletionGracePeriodSeconds")
+    given = obj["metadata"].get("deletionGracePeriodSeconds")
+    grace = DEFAULT_GRACE if given is None else float(given)
+    containers = _containers(obj)
+    sick = _sick(obj)
     return PodState(
         pod=read_pod(obj, need=False),
         broken=broken(obj),
         unready=pod_unready(obj),
-        restarts=sum(int(container.get("restartCount") or 0) for container in _containers(obj)),
-        grace=DEFAULT_GRACE if grace is None else float(grace),
+        restarts=sum(map(_restarts, containers)),
+        grace=grace,
+        tries=_restarts(sick) if sick else 0,
+        proxy_restarts=sum(_restarts(one) for one in containers if one["name"] in PROXY_CONTAINERS),
+        left=_left(obj, grace),
     )
+
+
+def _left(pod: Mapping[str, t.Any], grace: float) -> datetime.datetime | None:
+    """Return when a pod began to leave: the time in it is that at which its grace period ends."""
+    try:
+        end = datetime.datetime.fromisoformat(str(pod["metadata"].get("deletionTimestamp")))
+        return end - datetime.timedelta(seconds=grace) if end.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
 
 
 def _containers(pod: Mapping[str, t.Any]) -> list[Mapping[str, t.Any]]:
@@ -96,13 +126,44 @@ def _containers(pod: Mapping[str, t.Any]) -> list[Mapping[str, t.Any]]:
     return [*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())]
 
 
+def _restarts(container: Mapping[str, t.Any]) -> int:
+    return int(container.get("restartCount") or 0)
+
+
+def _waiting(container: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
+    return (container.get("state") or {}).get("waiting") or {}
+
+
+def _sick(pod: Mapping[str, t.Any]) -> Mapping[str, t.Any] | None:
+    """Return the state of the first container that waits for a reason which does not pass by itself; a proxy first."""
+    found = [one for one in _containers(pod) if _waiting(one).get("reason") in BROKEN]
+    return min(found, key=lambda one: one["name"] not in PROXY_CONTAINERS, default=None)
+
+
+def _own(pod: Mapping[str, t.Any], container: str, reason: str) -> bool:
+    """Whether a container is in trouble by itself: it could not start at all, or the proxy beside it is fine."""
+    if container in PROXY_CONTAINERS:
+        return False
+    return reason in BROKEN - RAN or _proxy_fine(pod)
+
+
+def _proxy_fine(pod: Mapping[str, t.Any]) -> bool:
+    spec = pod.get("spec") or {}
+    listed = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    if not any(container.get("name") == "istio-proxy" for container in listed):
+        return True
+    return any(one["name"] == "istio-proxy" and one.get("ready") for one in _containers(pod))
+
+
 def broken(pod: Mapping[str, t.Any]) -> Trouble | None:
     """Return why a pod will not become ready, or None."""
-    for container in _containers(pod):
-        waiting = (container.get("state") or {}).get("waiting") or {}
-        if waiting.get("reason") in BROKEN:
-            return Trouble(waiting["reason"], str(waiting.get("message") or ""), container["name"])
-    return None
+    found = _sick(pod)
+    if found is None:
+        return None
+    waiting, name = _waiting(found), found["name"]
+    return Trouble(
+        waiting["reason"], str(waiting.get("message") or ""), name, own=_own(pod, name, str(waiting["reason"]))
+    )
 
 
 def pod_failure(pod: Mapping[str, t.Any]) -> str | None:
@@ -118,9 +179,9 @@ def pod_unready(pod: Mapping[str, t.Any]) -> Trouble | None:
         return None
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") == "False":
-        return Trouble("Unschedulable", str(scheduled.get("message") or scheduled.get("reason") or ""))
+        return Trouble("Unschedulable", str(scheduled.get("message") or scheduled.get("reason") or ""), own=True)
     waiting = next((container["name"] for container in _containers(pod) if not container.get("ready")), "")
-    return Trouble("NotReady", container=waiting)
+    return Trouble("NotReady", container=waiting, own=_own(pod, waiting, "NotReady"))
 
 
 def late(state: PodState, seconds: float) -> Trouble | None:
@@ -128,4 +189,4 @@ def late(state: PodState, seconds: float) -> Trouble | None:
     if seconds < state.grace + LATE_SECONDS:
         return None
     node = f" on node {state.pod.node}" if state.pod.node else ""
-    return Trouble("Terminating", f"for {seconds:.0f} s{node}, its grace period is {state.grace:.0f} s")
+    return Trouble("Terminating", f"for {seconds:.0f} s{node}, its grace period is {state.grace:.0f} s", own=True)

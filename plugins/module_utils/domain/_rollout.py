@@ -28,16 +28,23 @@ def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
     spec, status = obj["spec"], obj.get("status") or {}
     if (status.get("observedGeneration") or 0) < obj["metadata"].get("generation", 0):
         return False
-    updated = status.get("updatedNumberScheduled" if kind == "DaemonSet" else "updatedReplicas") or 0
+    made = updated(kind, obj)
     if kind == "DaemonSet":
         desired = status.get("desiredNumberScheduled") or 0
-        return bool(updated == desired == (status.get("numberAvailable") or 0))
+        return bool(made == desired == (status.get("numberAvailable") or 0))
     desired = spec.get("replicas", 1)
-    if updated != desired or (status.get("availableReplicas") or 0) != desired:
+    if made != desired or (status.get("availableReplicas") or 0) != desired:
         return False
     if kind == "StatefulSet":
         return bool(status.get("currentRevision") == status.get("updateRevision"))
     return bool((status.get("replicas") or 0) == desired)
+
+
+def updated(kind: str, obj: Mapping[str, t.Any]) -> int:
+    """Return how many pods of the newest template a workload has, as its controller says."""
+    return int(
+        (obj.get("status") or {}).get("updatedNumberScheduled" if kind == "DaemonSet" else "updatedReplicas") or 0
+    )
 
 
 def failure(kind: str, obj: Mapping[str, t.Any]) -> Trouble | None:

@@ -108,7 +108,8 @@ def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
     if share.percent:
         require_owner(snapshot.mesh, share.revision)
     found = [w for w in snapshot.workloads.values() if selection.selects(w) and chooses(snapshot, w, share)]
-    movable = [workload for workload in found if unmovable(workload) is None]
+    fixed = {w: why for w in found if (why := unmovable(w) or snapshot.unrestartable(w))}
+    movable = [workload for workload in found if workload not in fixed]
     asking = chosen(movable, share.percent)
     made = (_choice(workload, share, asks=workload.key in asking) for workload in movable)
     choices = {choice.workload.key: choice for choice in made if choice}
@@ -126,8 +127,8 @@ def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
             *(_stuck(snapshot, one, why) for one, why in kept),
             *(
                 _stuck(snapshot, w, why)
-                for w in found
-                if (why := unmovable(w)) and (share.percent or w.journal.unreadable or _was_moved(w, share))
+                for w, why in fixed.items()
+                if share.percent or w.journal.unreadable or _was_moved(w, share)
             ),
         ],
         _rows(movable, asking),

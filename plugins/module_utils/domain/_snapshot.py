@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import functools
+import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._around import Around
@@ -15,7 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign impo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape, Verdict, resolve
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Journal, read_label_journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import Manager
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import CHOOSING, Mesh, named
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import CHOOSING, Mesh, name_of, named
 from ansible_collections.meshops.istio.plugins.module_utils.domain._placement import Placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import (
     PINNED,
@@ -29,6 +30,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._room import 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version, parse
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
+    NO_ROOM,
     PINNED_IMAGE,
     SCALED_TO_ZERO,
     Unrestartable,
@@ -65,12 +67,32 @@ class Namespace:
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """A PodDisruptionBudget: which pods, and how many may be down more than are now."""
+    """A PodDisruptionBudget: which pods (None: of none), and how many may be down more than are now.
+
+    ``most`` is how many may be down while all its pods are healthy, so never more than that; None while its controller
+    has not told.
+    """
 
     namespace: str
     name: str
-    selector: Mapping[str, object]
+    selector: Mapping[str, object] | None
     allowed: int
+    most: int | None = None
+
+
+def read_budget(obj: Mapping[str, t.Any]) -> Budget:
+    """Return the facts of a raw PodDisruptionBudget: no selector is for no pod, an empty one for all (policy/v1)."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    expected = int(status.get("expectedPods") or 0)
+    # what it says of another generation, or of no pods, says nothing of what it will allow
+    told = expected > 0 and status.get("observedGeneration") == obj["metadata"].get("generation")
+    return Budget(
+        obj["metadata"]["namespace"],
+        name_of(obj),
+        spec.get("selector"),
+        int(status.get("disruptionsAllowed") or 0),
+        max(0, expected - int(status.get("desiredHealthy") or 0)) if told else None,
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -258,12 +280,32 @@ class Snapshot:
             )
         if not judgement.stale and not (everything and pod.proxy_image):
             return None
-        return unrestartable(workload) if workload else unrestartable_owner(top_owner(pod, self.parents))
+        return self.unrestartable(workload) if workload else unrestartable_owner(top_owner(pod, self.parents))
+
+    def unrestartable(self, workload: Workload) -> Unrestartable | None:
+        """Return why a restart would not replace the pods of a workload, or never may, or None (safety rule S6)."""
+        return unrestartable(workload) or self._never_room(workload)
+
+    def _never_room(self, workload: Workload) -> Unrestartable | None:
+        never = (b for b in self.budgets_of(workload) if b.most is not None and workload.takes_down > b.most)
+        budget = next(never, None)
+        if budget is None:
+            return None
+        return Unrestartable(
+            NO_ROOM,
+            f"budget {budget.namespace}/{budget.name} lets at most {budget.most} pods be down even while all are "
+            f"healthy, and a rollout takes down {workload.takes_down}",
+            "raise the replicas or loosen the budget, or restart it by hand when it may be down",
+        )
 
     def budgets_of(self, workload: Workload) -> list[Budget]:
         """Return the budgets that count a workload's pods."""
         labels = workload.template_labels
-        return [b for b in self.budgets if b.namespace == workload.namespace and matches(b.selector, labels)]
+        return [
+            b
+            for b in self.budgets
+            if b.namespace == workload.namespace and b.selector is not None and matches(b.selector, labels)
+        ]
 
     def tight_budgets(self) -> list[tuple[Workload, Budget]]:
         """Return the workloads whose rollout takes down more pods than a budget allows now."""

@@ -21,7 +21,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads im
     Workload,
     restart_patch,
     under_way,
-    unrestartable,
 )
 
 #: The owner asked for a proxy, by a name that leads nowhere.
@@ -35,7 +34,7 @@ def targets(snapshot: Snapshot, selection: Selection, only: str, share: Plan) ->
     """
     stale = snapshot.stale_workloads(selection.namespaces)
     meant = {*stale, *share.choices, *share.begun}
-    chosen = [w for w in snapshot.workloads.values() if selection.selects(w) and unrestartable(w) is None]
+    chosen = [w for w in snapshot.workloads.values() if selection.selects(w) and snapshot.unrestartable(w) is None]
     return {
         workload: len(stale.get(workload.key, ()))
         for workload in chosen

@@ -38,7 +38,8 @@ COLLECTIONS = {
     **{kind: f"/apis/apps/v1/{resource}" for kind, resource in ROLLED.items()},
     ROLLOUT: "/apis/argoproj.io/v1alpha1/rollouts",
 }
-PINNED_IMAGE = "pinned_image"
+#: Codes of what a snapshot knows to be unrestartable.
+PINNED_IMAGE, NO_ROOM = "pinned_image", "no_room"
 #: DaemonSets of the CNI plugin and of ambient mode, by the label of their pods.
 NODE_PARTS = {"istio-cni-node": "the CNI plugin", "ztunnel": "ztunnel"}
 
@@ -209,7 +210,7 @@ def _count(limit: t.Any, replicas: int, *, up: bool) -> int:
 def _is_gateway(template: Mapping[str, t.Any], own_proxy: str | None) -> bool:
     """An injected gateway brings its own istio-proxy container, or asks for the gateway template."""
     templates = annotations_of(template).get("inject.istio.io/templates", "")
-    return own_proxy is not None or "gateway" in templates.split(",")
+    return own_proxy is not None or "gateway" in map(str.strip, templates.split(","))
 
 
 def unrestartable(workload: Workload) -> Unrestartable | None:

@@ -5,21 +5,32 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import time
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Json
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, RolloutError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ApiError,
+    ClusterError,
+    LockedError,
+    MeshError,
+    RolloutError,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain._choices import Choice
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import undos
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload
+from ansible_collections.meshops.istio.plugins.module_utils.tools._losses import ROLLBACK
 from ansible_collections.meshops.istio.plugins.module_utils.tools._namespace_patches import apply_moves
 from ansible_collections.meshops.istio.plugins.module_utils.tools._restart import Restarter
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker
 from ansible_collections.meshops.istio.plugins.module_utils.tools._undone import own_run
+
+#: Whose trouble ended a task: of single workloads, of the revision, of the cluster or who asks it, or time is over.
+WORKLOADS, REVISION, CLUSTER, TIME = "workloads", "revision", "cluster", "time"
 
 
 def flat(order: list[list[Workload]]) -> list[Workload]:
@@ -35,8 +46,13 @@ def carry_out(
     choices: Mapping[WorkloadKey, Choice],
     began: float,
     end: datetime.datetime | None,
-) -> tuple[int, list[str]]:
-    """Return how many batches were restarted before the time for it ended, and what others changed meanwhile."""
+) -> Carried:
+    """Return what was restarted before the time for it ended.
+
+    Raises:
+        RolloutError: a batch has failed, or some workloads have by themselves.
+        MeshError: the cluster cannot be asked, or is somebody else's by now.
+    """
     everything = flat(order)
     with Tracker(run.client, {workload.key for workload in everything}, snapshot.pods_version) as tracker:
         pods = sum(workload.replicas for workload in everything)
@@ -44,8 +60,8 @@ def carry_out(
         for number, batch in enumerate(order, 1):
             pause = run.params["pause"] if number > 1 else 0
             if end and datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=pause) >= end:
-                return number - 1, restarter.changed_meanwhile
-            _keep_deadline(run, order, number, time.monotonic() + pause - began)
+                return _ended(restarter, order, number - 1)
+            _keep_deadline(run, restarter, order, number, time.monotonic() + pause - began)
             if pause:
                 run.progress(f"pausing for {pause} s before batch {number} of {len(order)}")
                 time.sleep(pause)
@@ -54,38 +70,87 @@ def carry_out(
             try:
                 restarter.batch(f"batch {number} of {len(order)}", batch)
             except MeshError as exc:
-                done = [str(workload) for workload in flat(order[: number - 1])]
-                raise _give_up(run, snapshot, restarter, everything, exc, done) from exc
-        return len(order), restarter.changed_meanwhile
+                raise _give_up(run, snapshot, restarter, order, number, exc) from exc
+        return _ended(restarter, order, len(order))
 
 
-def _keep_deadline(run: Run, order: list[list[Workload]], number: int, seconds: float) -> None:
+@dataclasses.dataclass(frozen=True)
+class Carried:
+    """What came of a restart: how many batches were begun, and what of their workloads was not restarted by it."""
+
+    batches: int
+    changed: list[str]
+    gone: list[Workload]
+    still_down: dict[str, list[str]]
+
+
+def _ended(restarter: Restarter, order: list[list[Workload]], batches: int) -> Carried:
+    """Return what came of it, unless workloads failed by themselves."""
+    losses, waiting = restarter.losses, restarter.waiting
+    if losses.problems:
+        raise RolloutError(
+            losses.sentence(), {**_so_far(restarter, order, batches), "stopped_early": batches < len(order)}
+        )
+    down = {f"{kind} {namespace}/{name}": said for (namespace, kind, name), said in sorted(waiting.still_down.items())}
+    return Carried(batches, restarter.changed_meanwhile, list(waiting.gone.values()), down)
+
+
+def _so_far(restarter: Restarter, order: list[list[Workload]], batches: int) -> Json:
+    """Return what a failure says of all that was done before it, and of what failed by itself."""
+    losses = restarter.losses
+    went_back = losses.choice == ROLLBACK and not losses.rollback_problems
+    return {
+        "whose": WORKLOADS,
+        "evidence": losses.evidence,
+        "failed_workloads": [str(workload) for workload in losses.workloads],
+        "completed_before": [str(workload) for workload in losses.done],
+        "remaining": [str(workload) for workload in flat(order[batches:])],
+        "gone": [str(workload) for workload in restarter.waiting.gone.values()],
+        "changed_meanwhile": restarter.changed_meanwhile,
+        "rolled_back": went_back,
+        "rollback_problems": losses.rollback_problems,
+    }
+
+
+def _keep_deadline(run: Run, restarter: Restarter, order: list[list[Workload]], number: int, seconds: float) -> None:
     """Nothing is wrong with what was restarted, so it stays restarted."""
     deadline = run.params["deadline"]
     if deadline is None or seconds < deadline:
         return
-    done, rest = ([str(workload) for workload in flat(part)] for part in (order[: number - 1], order[number - 1 :]))
+    found = _so_far(restarter, order, number - 1)
+    rest = found["remaining"]
     raise RolloutError(
         f"Batch {number} of {len(order)} would not start within the deadline of {deadline} s: {len(rest)} workloads "
-        f"were not restarted, {len(done)} were and stay so. Run again to go on with {', '.join(rest[:3])}"
-        f"{', ...' if len(rest) > 3 else ''}.",
-        {"completed_before": done, "remaining": rest, "rolled_back": False},
+        f"were not restarted, {len(found['completed_before'])} were and stay so. Run again to go on with "
+        f"{', '.join(rest[:3])}{', ...' if len(rest) > 3 else ''}."
+        + (f" {restarter.losses.sentence()}" if restarter.losses.problems else ""),
+        {**found, "whose": TIME, "rolled_back": False},
     )
 
 
 def _give_up(
-    run: Run, snapshot: Snapshot, restarter: Restarter, everything: list[Workload], exc: MeshError, done: list[str]
-) -> RolloutError:
+    run: Run, snapshot: Snapshot, restarter: Restarter, order: list[list[Workload]], number: int, exc: MeshError
+) -> MeshError:
     """Return the failure of the task, after going back if that is asked for."""
-    details = {**exc.details, "completed_before": done, "rolled_back": False}
-    details["changed_meanwhile"] = restarter.changed_meanwhile
+    found = _so_far(restarter, order, number)
+    details = {
+        **found,
+        "whose": REVISION,
+        "rolled_back": False,
+        **exc.details,
+        "evidence": [*exc.details.get("evidence", ()), *found["evidence"]],
+    }
+    if isinstance(exc, (ApiError, ClusterError, LockedError)):
+        # who cannot look, or may not write, knows nothing against what was restarted, and puts nothing back
+        held = "Nothing is known to be wrong with what was restarted, so it stays as it is; run again to go on."
+        return RolloutError(f"{exc.message.rstrip('.')}. {held}", {**details, "whose": CLUSTER})
     if run.params["on_failure"] == "hold":
         return RolloutError(f"{exc.message} Everything is held as it is; later batches were not started.", details)
     run.progress(f"rolling back: {exc.message}")
     problems = []
     if run.params["restore_labels"]:
         problems = _restore_labels(run)
-    problems += restarter.roll_back(everything)
+    problems += restarter.way_back.roll_back(flat(order))
     details.update(rolled_back=not problems, rollback_problems=problems)
     end = (
         f"Rolling back met problems: {'; '.join(problems)}."

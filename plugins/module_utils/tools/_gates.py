@@ -16,10 +16,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload, read_workload
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _asking
+from ansible_collections.meshops.istio.plugins.module_utils.tools._patiently import patiently
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker, list_states
-from ansible_collections.meshops.istio.plugins.module_utils.tools._waiting import Waiting
+from ansible_collections.meshops.istio.plugins.module_utils.tools._waiting import Judge, Waiting
 
 #: Pods are told by another watch than workloads, which may be a moment behind.
 SETTLE_SECONDS = 2.0
@@ -34,21 +35,26 @@ class Gates:
     snapshot: Snapshot
     tracker: Tracker
     waiting: Waiting
+    judge: Judge
 
-    def pass_through(self, label: str, batch: list[Workload]) -> None:
-        """Return when a batch has passed all gates.
+    def pass_through(self, label: str, batch: list[Workload]) -> list[Problem]:
+        """Return when a batch has passed all gates, with the problems of workloads that fail by themselves.
 
         Raises:
             RolloutError: with the evidence of the first gate that it does not pass.
+            MeshError: the pods cannot be read, so that nothing is known against them.
         """
         problems = self._stale(batch)
         if problems:
             raise self.waiting.error(f"{label}: the rollout completed, but not with the expected proxies", problems)
-        gates = self.run.params["gates"]
+        gates, lost = self.run.params["gates"], list[Problem]()
         if gates["soak"]:
-            self._soak(label, batch, gates["soak"])
-        for name, ask in self._asking(gates, batch):
+            lost = self._soak(label, batch, gates["soak"])
+        left = {problem.workload for problem in lost}
+        batch = [workload for workload in batch if workload not in left]
+        for name, ask in self._asking(gates, batch) if batch else ():
             self._until_passed(label, name, ask, gates["timeout"])
+        return lost
 
     def _asking(self, gates: Json, batch: list[Workload]) -> Iterator[tuple[str, Callable[[], list[Problem]]]]:
         if gates["istiod"]:
@@ -62,7 +68,13 @@ class Gates:
 
     def _made(self, batch: list[Workload]) -> list[tuple[Workload, PodState, str]]:
         """Return the pods with a proxy that a batch consists of now, and the revision that each is to have."""
-        found = [(workload, one.state) for workload in batch for one in self.tracker.pods_of(workload.key)]
+        down = self.waiting.still_down
+        found = [
+            (workload, one.state)
+            for workload in batch
+            for one in self.tracker.pods_of(workload.key)
+            if one.state.pod.ready or workload.key not in down
+        ]
         return [
             (workload, state, revision)
             for workload, state in found
@@ -81,25 +93,37 @@ class Gates:
                 said = True
             time.sleep(ASK_SECONDS)
 
-    def _soak(self, label: str, batch: list[Workload], seconds: float) -> None:
+    def _soak(self, label: str, batch: list[Workload], seconds: float) -> list[Problem]:
         """All pods stay ready for some time, and none restarts; one that leaves for good reasons has its successor."""
         self.run.progress(f"{label}: soaking for {seconds:.0f} s")
         deadline = time.monotonic() + seconds
-        first = {one.state.pod.uid: one.state.restarts for w in batch for one in self.tracker.pods_of(w.key)}
-        while (left := deadline - time.monotonic()) > 0:
+        down = self.waiting.still_down
+        # what is down as before has nothing to lose
+        first = {
+            one.state.pod.uid: one.state
+            for workload in batch
+            for one in self.tracker.pods_of(workload.key)
+            if one.state.pod.ready or workload.key not in down
+        }
+        lost: list[Problem] = []
+        while batch and (left := deadline - time.monotonic()) > 0:
             problems = [problem for workload in batch for problem in self._unsteady(workload, first)]
             if problems:
-                raise self.waiting.error(f"{label} did not stay ready for {seconds:.0f} s", problems)
+                self.judge(f"{label} did not stay ready for {seconds:.0f} s", batch, problems)
+                lost += problems
+                batch = [workload for workload in batch if workload not in {one.workload for one in lost}]
             self.tracker.wait(min(0.5, left))
-        self.waiting.until_complete(label, batch, self.run.params["batch_timeout"])
+        return lost + self.waiting.until_complete(label, batch, self.judge)
 
-    def _unsteady(self, workload: Workload, first: Mapping[str, int]) -> Iterator[Problem]:
+    def _unsteady(self, workload: Workload, first: Mapping[str, PodState]) -> Iterator[Problem]:
         for state in (one.state for one in self.tracker.pods_of(workload.key)):
             before = first.get(state.pod.uid)
             if before is None or not state.stays:
                 continue
-            if state.restarts > before:
-                yield Problem(workload, Trouble("Restarted", f"{state.restarts - before} times"), state.pod.name)
+            if state.restarts > before.restarts:
+                own = state.proxy_restarts == before.proxy_restarts and (state.unready is None or state.unready.own)
+                trouble = Trouble("Restarted", f"{state.restarts - before.restarts} times", own=own)
+                yield Problem(workload, trouble, state.pod.name)
             elif state.unready:
                 yield Problem(workload, state.unready, state.pod.name)
 
@@ -115,7 +139,8 @@ class Gates:
         found: list[Problem] = []
         keys = {workload.key: workload for workload in suspects}
         for namespace in sorted({workload.namespace for workload in suspects}):
-            states = list_states(self.run.client, f"{NAMESPACES}/{namespace}/pods", keys)[0]
+            read = functools.partial(list_states, self.run.client, f"{NAMESPACES}/{namespace}/pods", keys)
+            states = patiently(self.run.params["gates"]["timeout"], read)[0]
             found += [problem for key, state in states for problem in self._judged(keys[key], [state])]
         return found
 

@@ -29,7 +29,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import read_mesh, written_by
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner, Pod, read_pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Budget, Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import (
+    Budget,
+    Namespace,
+    Snapshot,
+    read_budget,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
     COLLECTIONS,
     ROLLOUT,
@@ -202,15 +207,7 @@ def _submit_above(
 def fetch_budgets(client: Client) -> tuple[Budget, ...]:
     """Return all PodDisruptionBudgets."""
     found = client.list("/apis/policy/v1/poddisruptionbudgets", doing="Reading PodDisruptionBudgets")
-    return tuple(
-        Budget(
-            obj["metadata"]["namespace"],
-            name_of(obj),
-            obj["spec"].get("selector") or {},
-            int((obj.get("status") or {}).get("disruptionsAllowed") or 0),
-        )
-        for obj in found
-    )
+    return tuple(map(read_budget, found))
 
 
 def _fetch_parents(client: Client, kind: str, path: str) -> dict[tuple[str, str, str], Owner]:

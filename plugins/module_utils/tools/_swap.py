@@ -10,6 +10,8 @@ The other way round is safe: an istiod knows the templates of older versions.
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import time
 from collections.abc import Iterable
 
@@ -31,6 +33,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest impo
     key_of,
     object_path,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.tools._patiently import patiently
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import NAMESPACES, fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
 
@@ -79,15 +82,34 @@ def roll(run: Run, installation: Installation) -> None:
     for obj in ahead(installation.rendered, installation.changes):
         _apply(run, installation, obj)
     deadline = time.monotonic() + params["timeout"]
-    while (reason := _missing(run, params["revision"])) is not None:
+    look = functools.partial(_missing, run, params["revision"])
+    # what cannot be read for a moment, as while an API server changes its leader, is no trouble of the new istiod
+    while (reason := patiently(max(0.0, deadline - time.monotonic()), look)) is not None:
         if time.monotonic() >= deadline:
             raise ProofError(
-                f"Revision {params['revision']} ({params['version']}) on cluster {run.client.connection.label} did not "
-                f"come up: {reason}. The old istiod serves on and injects what it did before, and nothing was "
-                "restarted; mend the cause and run again.",
+                f"Revision {params['revision']} ({params['version']}) on cluster {run.client.connection.label} "
+                f"{_sentence(reason)}. Its injector configuration is as before, and nothing was restarted; mend the "
+                "cause and run again.",
                 {"evidence": broken(run, params["revision"])},
             )
         time.sleep(0.5)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Missing:
+    """Why the old istiod may still answer: the new one is not up, or it is and the old one does not go."""
+
+    why: str
+    up: bool = False
+
+
+def _sentence(reason: _Missing) -> str:
+    if not reason.up:
+        return f"did not come up: {reason.why}. The old istiod serves on and injects what it did before"
+    return (
+        f"is up, but the old istiod is not gone: {reason.why}. As long as nobody knows that it is dead, it may answer; "
+        "where its node is gone, delete the pod by force (kubectl delete pod --force --grace-period=0)"
+    )
 
 
 def _apply(run: Run, installation: Installation, obj: Json) -> None:
@@ -113,10 +135,14 @@ def broken(run: Run, revision: str) -> list[str]:
     return [f"pod {name_of(pod)}, {why}" for pod in _pods(run, revision) if (why := pod_failure(pod))]
 
 
-def _missing(run: Run, revision: str) -> str | None:
+def _missing(run: Run, revision: str) -> _Missing | None:
     """Return why the old istiod may still answer, or None; a pod on its way out still does."""
     found = fetch_mesh(run.client, run.istio_namespace).revisions[revision]
     if not found.rolled_out:
-        return "; ".join([f"Deployment istiod{suffix(revision)} is not rolled out", *broken(run, revision)])
-    leaving = [name_of(pod) for pod in _pods(run, revision) if pod["metadata"].get("deletionTimestamp")]
-    return f"pod {leaving[0]} is not gone yet" if leaving else None
+        return _Missing("; ".join([f"Deployment istiod{suffix(revision)} is not rolled out", *broken(run, revision)]))
+    leaving = [pod for pod in _pods(run, revision) if pod["metadata"].get("deletionTimestamp")]
+    if not leaving:
+        return None
+    node = (leaving[0].get("spec") or {}).get("nodeName")
+    since = f"its grace period ended at {leaving[0]['metadata']['deletionTimestamp']}"
+    return _Missing(f"pod {name_of(leaving[0])}{f' on node {node}' if node else ''} is not gone yet, {since}", up=True)

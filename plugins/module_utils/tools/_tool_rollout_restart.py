@@ -73,6 +73,7 @@ SPEC = ArgumentSpec(
         "batch_timeout": {"type": "int", "default": 300},
         "budget_timeout": {"type": "int", "default": 120},
         "on_failure": {"type": "str", "choices": ["rollback", "hold"], "default": "rollback"},
+        "on_workload_failure": {"type": "str", "choices": ["rollback", "hold", "stop"]},
         "restore_labels": {"type": "bool", "default": False},
         "allow": {"type": "list", "elements": "str", "default": []},
         "gates": GATES_SPEC,
@@ -148,6 +149,8 @@ def run(run: Run) -> Outcome:
         "remaining": [],
         "unrestartable": [],
         "changed_meanwhile": [],
+        "gone": [],
+        "still_unavailable": [],
         "seconds": 0.0,
     }
     if not selection.namespaces:
@@ -170,18 +173,29 @@ def run(run: Run) -> Outcome:
     usual, soak = starts(snapshot), params["gates"]["soak"]
     rows = [described(batch, snapshot, batch_seconds(batch, usual, soak)) for batch in order]
     stuck = [
-        *share.all_stuck(snapshot.stuck(selection.namespaces)),
+        *share.all_stuck(snapshot.stuck(selection.namespaces, everything=params["only"] == "all")),
         *snapshot.asleep(selection.namespaces),
     ]
     if run.check_mode:
         for line in (*planned(rows, params["pause"]), *map(str, stuck)):
             run.progress(line)
-    started = 0 if end and now >= end else len(order)
+    started, gone = 0 if end and now >= end else len(order), list[Workload]()
     if started and not run.check_mode:
-        started, values["changed_meanwhile"] = carry_out(run, snapshot, order, resumed, share.choices, began, end)
-    done = [workload for workload in flat(order[:started]) if workload.key not in resumed]
+        carried = carry_out(run, snapshot, order, resumed, share.choices, began, end)
+        started, gone = carried.batches, carried.gone
+        values.update(
+            changed_meanwhile=carried.changed,
+            gone=[str(workload) for workload in gone],
+            still_unavailable=[{"workload": name, "pods": pods} for name, pods in carried.still_down.items()],
+        )
+    begun = [workload for workload in flat(order[:started]) if workload not in gone]
+    done = [workload for workload in begun if workload.key not in resumed]
     remaining = flat(order[started:])
     warnings = [*kept, *oversized(found, pace, snapshot)]
+    warnings += [
+        f"{one['workload']} was restarted, but {'; '.join(one['pods'])} did not come up and had not been up before."
+        for one in values["still_unavailable"]
+    ]
     if remaining:
         warnings.append(
             f"The time to restart workloads ended at {values['not_after']}: {len(remaining)} of {len(found)} were not "
@@ -190,7 +204,7 @@ def run(run: Run) -> Outcome:
     moved = [choice for workload in done if (choice := share.choices.get(workload.key))]
     values.update(
         restarted=[str(workload) for workload in done],
-        resumed=[str(workload) for workload in flat(order[:started]) if workload.key in resumed],
+        resumed=[str(workload) for workload in begun if workload.key in resumed],
         moved=[choice.as_dict() for choice in moved],
         share=share.rows,
         batches=[[str(workload) for workload in batch] for batch in order[:started]],

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime
 import threading
 import time
 from collections.abc import Iterable
@@ -22,6 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import PodState, read_pod_state
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import COLLECTIONS, ROLLOUT
+from ansible_collections.meshops.istio.plugins.module_utils.tools._clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.tools._feed import Backlog, Feed
 
 Key = tuple[str, str, str]
@@ -32,11 +34,15 @@ REFUSALS = {"fieldSelector": "type=Warning,reason=FailedCreate"}
 
 @dataclasses.dataclass
 class Tracked:
-    """A pod as it is known now, whether the batch made it, and since when it is on its way out."""
+    """A pod as it is known now, whether the batch made it, and since when it is on its way out.
+
+    ``left_before`` is whether it was on its way out before the batch began.
+    """
 
     state: PodState
     new: bool
     leaving_since: float = 0.0
+    left_before: bool = False
 
 
 class Tracker:
@@ -53,6 +59,8 @@ class Tracker:
         self._gone: set[str] = set()
         self._pods: dict[Key, dict[str, Tracked]] = {}
         self._backlog = Backlog()
+        #: When the batch began, by the clock of the API server.
+        self._began: datetime.datetime | None = None
         #: UIDs of the pods that went before somebody followed them, and of those that the last list had.
         self._left: set[str] = set()
         self._listed: set[str] | None = None
@@ -111,6 +119,13 @@ class Tracker:
             if not quicker and obj["metadata"].get("uid") not in self._gone:
                 self._objects[key] = obj
 
+    def renew(self, key: Key, obj: Json) -> None:
+        """Take in what was just read, unless something newer is known."""
+        with self._changed:
+            known = self._objects.get(key)
+            if known is None or _at_least_as_new(obj, known):
+                self._objects[key] = obj
+
     def follow(self, keys: Iterable[Key], before: Iterable[tuple[Key, Pod]] = ()) -> None:
         """Keep the pods of these workloads; those that are there now, or are given, are none that a rollout made.
 
@@ -118,6 +133,8 @@ class Tracker:
         """
         with self._changed:
             self._take_pods()
+            # the API server keeps whole seconds
+            self._began = server_now(self._client).replace(microsecond=0)
             self._pods = {key: self._pods.get(key, {}) for key in keys}
             for known in self._pods.values():
                 for one in known.values():
@@ -125,7 +142,7 @@ class Tracker:
             self._refusals = {}
             for key, pod in before:
                 if key in self._pods and not self._went(pod.uid):
-                    self._pods[key].setdefault(pod.uid, Tracked(PodState(pod), new=False))
+                    self._pods[key].setdefault(pod.uid, Tracked(PodState(pod), False, left_before=pod.deleting))
 
     def _went(self, uid: str) -> bool:
         return uid in self._left or (self._listed is not None and uid not in self._listed)
@@ -237,7 +254,11 @@ class Tracker:
             known = self._pods[key][state.pod.uid] = Tracked(state, new)
             self._refusals.pop(key, None)
         known.state = state
-        if state.pod.deleting and not known.leaving_since:
+        if not state.pod.deleting or known.leaving_since or known.left_before:
+            return
+        if state.left and self._began and state.left < self._began:
+            known.left_before, known.new = True, False
+        else:
             known.leaving_since = time.monotonic()
 
     def _take_event(self, event: Event) -> None:

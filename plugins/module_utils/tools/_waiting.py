@@ -7,85 +7,128 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import FIELD_MANAGER, Json
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import RolloutError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ApiError,
+    ClusterError,
+    NotFoundError,
+    RolloutError,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._baseline import Down, excused, still_down
+from ansible_collections.meshops.istio.plugins.module_utils.domain._blame import about_pod, by_pods
 from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_map
-from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import Problem, Trouble, late
-from ansible_collections.meshops.istio.plugins.module_utils.domain._rollout import complete, failure
-from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import DEADLINE, Workload
+from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import PodState, Problem, Trouble, late
+from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain._rollout import complete, failure, updated
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import DEADLINE, ROLLOUT, Workload
 from ansible_collections.meshops.istio.plugins.module_utils.tools._evidence import rollout_error
 from ansible_collections.meshops.istio.plugins.module_utils.tools._progress import Progress
+from ansible_collections.meshops.istio.plugins.module_utils.tools._stall import Stall
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Key, Tracker
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Key, Tracked, Tracker
 
 #: A webhook or a quota may refuse a pod for a moment; what lasts longer does not pass by itself.
 PATIENCE_SECONDS = 3.0
+#: A container may crash before its database is there, and a registry may be busy: the kubelet tries again after 10 s.
+LASTS_SECONDS = 15.0
+#: A container that was started so often again does not come up by itself.
+TRIES = 3
 #: Events come in crowds; looking at each by itself costs more than it tells.
 LOOK_SECONDS = 0.2
 #: Pods cost more to look at than workloads; and what nothing is heard of can be late without an event.
 EVERYTHING_SECONDS = 1.0
 
+#: What is counted for pods of a workload, beside what it says itself.
+POD = "pod "
+DOWN, UNREAD = f"{POD}down", f"{POD}unread"
+
+#: Decides what problems of some workloads of a batch mean; raises where the batch has failed by them.
+Judge = Callable[[str, Sequence[Workload], list[Problem]], None]
+
 
 @dataclasses.dataclass
 class Waiting:
-    """The waiting of one task: what it stamped, and what somebody else changed meanwhile."""
+    """The waiting of one task: what it stamped, and what somebody else changed or deleted meanwhile."""
 
     run: Run
     tracker: Tracker
     progress: Progress
+    #: Whether a pod has not the proxy that it should have.
+    stale: Callable[[Pod], bool] = lambda dummy: False
+    #: Seconds in which one pod after the other of a workload got ready before, as far as that is known.
+    steps: Mapping[Key, float] = dataclasses.field(default_factory=dict)
     #: The template as our own patch left it.
     stamped: dict[Key, Json] = dataclasses.field(default_factory=dict)
     #: Workloads whose template was changed since, and by whom.
     changed: dict[Key, str] = dataclasses.field(default_factory=dict)
+    #: What was down before the restart, and of that what still is.
+    before: dict[Key, list[Down]] = dataclasses.field(default_factory=dict)
+    still_down: dict[Key, list[str]] = dataclasses.field(default_factory=dict)
+    #: Workloads that somebody else deleted or replaced.
+    gone: dict[Key, Workload] = dataclasses.field(default_factory=dict)
     _since: dict[tuple[Key, str], float] = dataclasses.field(default_factory=dict)
+    _stall: Stall = dataclasses.field(default_factory=Stall)
 
-    def until_complete(self, label: str, batch: list[Workload], timeout: float) -> None:
-        """Return when all rollouts are complete.
+    def until_complete(self, label: str, batch: list[Workload], judge: Judge | None = None) -> list[Problem]:
+        """Return when all rollouts are complete, with the problems of those that will not be.
 
         A template that somebody else changed meanwhile makes a rollout of its own, which replaces ours: it is waited
-        for too, and named.
+        for too, and named. What was deleted meanwhile is waited for no more, and named.
 
         Raises:
-            RolloutError: with the evidence of every workload that will not make it, or did not in time.
+            RolloutError: ``judge`` says that the batch has failed, not only some workloads of it.
+            MeshError: a workload does not get on as far as is known, and cannot be read.
         """
-        deadline = time.monotonic() + timeout
+        if not batch:
+            return []
         self._since.clear()
+        self._stall = Stall()
         self.progress.begin()
+        lost: list[Problem] = []
         finished: set[Key] = set()
+        given_up: set[Key] = set()
         everything, looked = True, 0.0
         touched: set[Key] = set()
+        pace = min([EVERYTHING_SECONDS, *map(self._patience, batch)])
         while True:
-            look = batch if everything else [workload for workload in batch if workload.key in touched]
+            look = [w for w in batch if (everything or w.key in touched) and w.key not in given_up]
             for workload in look:
                 self.notice(workload)
             finished.difference_update(workload.key for workload in look)
             finished.update(workload.key for workload in look if self._complete(workload))
-            waiting = [workload for workload in batch if workload.key not in finished]
+            for sentence, problems in self._problems(label, [w for w in look if w.key not in finished], everything):
+                if judge:
+                    judge(sentence, batch, problems)
+                lost += problems
+                given_up.update(one.workload.key for one in problems if one.workload)
+            waiting = [w for w in batch if w.key not in finished and w.key not in given_up]
             if everything:
                 looked = time.monotonic()
                 names = [f"{workload.namespace}/{workload.name}" for workload in waiting]
                 ready = self._ready(waiting) + sum(w.replicas for w in batch if w.key in finished)
-                self.progress.step(label, len(batch) - len(waiting), len(batch), ready, names)
+                self.progress.step(label, len(finished), len(batch), ready, names)
                 if not waiting:
-                    return self.progress.rest()
-            problems = [
-                problem
-                for workload in look
-                if workload.key not in finished
-                for problem in self._failed(workload) or (self._broken_pods(workload) if everything else ())
-            ]
-            if problems:
-                raise self.error(f"{label} failed", problems)
-            if time.monotonic() >= deadline:
-                problems = [problem for workload in waiting for problem in self._unfinished(workload)]
-                raise self.error(f"{label} did not complete within {timeout:.0f} s", problems)
+                    self.progress.rest()
+                    return lost
             if waiting:
                 # in this order, so that the last event is looked at as soon as it comes
-                time.sleep(LOOK_SECONDS)
-                touched = self.tracker.touched(min(0.5, max(LOOK_SECONDS, deadline - time.monotonic())))
-            everything = not waiting or time.monotonic() - looked >= EVERYTHING_SECONDS
+                time.sleep(min(LOOK_SECONDS, pace))
+                touched = self.tracker.touched(min(0.5, pace))
+            everything = not waiting or time.monotonic() - looked >= pace
+
+    def _problems(self, label: str, look: list[Workload], everything: bool) -> Iterable[tuple[str, list[Problem]]]:
+        """Yield what keeps workloads from completing, with the sentence that says it."""
+        failed = {w.key: self._failed(w) or (self._broken_pods(w) if everything else []) for w in look}
+        if any(failed.values()):
+            yield f"{label} failed", [problem for found in failed.values() for problem in found]
+        stalled: dict[float, list[Problem]] = {}
+        for workload in look if everything else ():
+            if not failed[workload.key] and self._stalled(workload):
+                stalled.setdefault(self._patience(workload), []).extend(self._unfinished(workload))
+        for seconds, problems in stalled.items():
+            yield f"{label} did not get on for {seconds:.0f} s", problems
 
     def error(self, sentence: str, problems: Iterable[Problem]) -> RolloutError:
         """Return the failure of a batch with its evidence."""
@@ -93,7 +136,21 @@ class Waiting:
 
     def _complete(self, workload: Workload) -> bool:
         obj = self.tracker.get(workload.key)
-        return obj is not None and complete(workload.kind, obj)
+        if obj is None or obj["metadata"].get("uid", "") != workload.uid:
+            self.gone[workload.key] = workload
+            return True
+        self.still_down.pop(workload.key, None)
+        if complete(workload.kind, obj):
+            return True
+        before = self.before.get(workload.key)
+        pods = [(one.state, one.new) for one in self.tracker.pods_of(workload.key)] if before else []
+        down = still_down(workload.kind, obj, pods, before or ())
+        if not down:
+            self._since.pop((workload.key, DOWN), None)
+        elif self._lasts(workload.key, DOWN, LASTS_SECONDS):
+            self.still_down[workload.key] = down
+            return True
+        return False
 
     def _ready(self, batch: list[Workload]) -> int:
         return sum(one.new and one.state.pod.ready for w in batch for one in self.tracker.pods_of(w.key))
@@ -101,50 +158,120 @@ class Waiting:
     def notice(self, workload: Workload) -> None:
         """Notice that a template is no longer what our patch made it."""
         ours, obj = self.stamped.get(workload.key), self.tracker.get(workload.key)
-        if ours is None or obj is None or workload.key in self.changed:
+        if ours is None or obj is None or workload.key in self.changed or obj["metadata"].get("uid") != workload.uid:
             return
         if obj["metadata"].get("generation") != ours["metadata"].get("generation") and (
             as_map(obj.get("spec")).get("template") != as_map(ours.get("spec")).get("template")
         ):
             self.changed[workload.key] = who = last_editor(obj)
+            self._stall.forget(workload.key)
             self.run.progress(f"{workload} was changed by {who} meanwhile; waiting for that rollout")
 
     def _failed(self, workload: Workload) -> list[Problem]:
         """Return what the workload itself shows."""
         obj = self.tracker.get(workload.key)
         if obj is None:
-            return [Problem(workload, Trouble("Deleted", "it was deleted meanwhile"))]
+            return []
         if as_map(obj.get("spec")).get("paused"):
-            return [Problem(workload, Trouble("Paused", "its rollout was paused meanwhile"))]
+            return [Problem(workload, Trouble("Paused", "its rollout was paused meanwhile", own=True))]
         own = failure(workload.kind, obj)
         refusal = self.tracker.refusal(workload.key)
         if own is None and refusal:
             own = Trouble("FailedCreate", refusal)
         # what is told by a condition can be the last word of the rollout before
-        if own and (own.reason == DEADLINE or self._lasts(workload.key, own.reason)):
+        if own and (own.reason == DEADLINE or self._lasts(workload.key, own.reason, PATIENCE_SECONDS)):
+            if own.reason == DEADLINE or workload.kind == ROLLOUT:
+                made = (one.state for one in self.tracker.pods_of(workload.key) if one.new)
+                own = by_pods(own, made, self.stale)
             return [Problem(workload, own)]
         if own is None:
-            self._since = {key: since for key, since in self._since.items() if key[0] != workload.key}
+            self._since = {
+                at: since for at, since in self._since.items() if at[0] != workload.key or at[1].startswith(POD)
+            }
         return []
 
-    def _lasts(self, key: Key, reason: str) -> bool:
-        return time.monotonic() - self._since.setdefault((key, reason), time.monotonic()) >= PATIENCE_SECONDS
+    def _lasts(self, key: Key, what: str, seconds: float) -> bool:
+        return time.monotonic() - self._since.setdefault((key, what), time.monotonic()) >= seconds
 
     def _broken_pods(self, workload: Workload) -> list[Problem]:
-        found, now = [], time.monotonic()
+        found, now, before = [], time.monotonic(), self.before.get(workload.key, ())
         for one in self.tracker.pods_of(workload.key):
             state = one.state
             trouble = late(state, now - one.leaving_since) if one.leaving_since else None
+            if trouble and workload.kind == "DaemonSet" and excused(workload.kind, state, before):
+                trouble = None
             if trouble is None and one.new and not state.pod.deleting:
-                trouble = state.broken
+                trouble = self._broken(workload, state, before)
             if trouble:
-                found.append(Problem(workload, trouble, state.pod.name))
+                found.append(Problem(workload, about_pod(trouble, state.pod, self._wrong(one)), state.pod.name))
         return found
 
+    def _wrong(self, one: Tracked) -> Callable[[Pod], bool]:
+        """Old pods have another proxy for good reasons."""
+        return self.stale if one.new and one.state.stays else lambda dummy: False
+
+    def _broken(self, workload: Workload, state: PodState, before: Sequence[Down]) -> Trouble | None:
+        """Return what keeps a new pod from starting, once it lasts, and was not so before."""
+        what = f"{POD}{state.pod.uid}"
+        if state.broken is None or excused(workload.kind, state, before):
+            self._since.pop((workload.key, what), None)
+            return None
+        lasts = self._lasts(workload.key, what, LASTS_SECONDS)
+        return state.broken if lasts or state.tries >= TRIES else None
+
+    def _patience(self, workload: Workload) -> float:
+        """Return for how long a workload may not get on: a pod may take as long as before, and as long again."""
+        return max(float(self.run.params["batch_timeout"]), 2 * self.steps.get(workload.key, 0.0))
+
+    def _stalled(self, workload: Workload) -> bool:
+        obj = self.tracker.get(workload.key)
+        pods = self.tracker.pods_of(workload.key)
+        old = [one for one in pods if not one.new]
+        ready = sum(one.new and one.state.pod.ready for one in pods)
+        marks = (updated(workload.kind, obj or {}), ready, -len(old), -sum(one.state.stays for one in old))
+        seconds = self._stall.seconds(workload.key, marks)
+        now = time.monotonic()
+        if any(one.leaving_since and not late(one.state, now - one.leaving_since) for one in old):
+            self._stall.renew(workload.key)
+            return False
+        return seconds >= self._patience(workload) and not self._seen_well(workload)
+
+    def _seen_well(self, workload: Workload) -> bool:
+        """What the watch does not tell may be so all the same; who cannot look can say nothing against it.
+
+        Raises:
+            MeshError: it cannot be read for as long as it may stand still.
+        """
+        try:
+            obj = self.run.client.get(workload.path, doing=f"Reading {workload}")
+        except NotFoundError:
+            self.gone[workload.key] = workload
+            return True
+        except (ApiError, ClusterError):
+            if self._lasts(workload.key, UNREAD, self.run.params["batch_timeout"]):
+                raise
+            return True
+        self._since.pop((workload.key, UNREAD), None)
+        self.tracker.renew(workload.key, obj)
+        return self._complete(workload)
+
     def _unfinished(self, workload: Workload) -> list[Problem]:
-        pods = (one.state for one in self.tracker.pods_of(workload.key) if one.new and one.state.stays)
-        unready = [Problem(workload, state.unready, state.pod.name) for state in pods if state.unready]
-        return unready or [Problem(workload, Trouble("Incomplete", "its rollout did not complete"))]
+        """Return what is known of a workload that does not get on: new pods that are not ready, old ones that stay."""
+        pods = self.tracker.pods_of(workload.key)
+        unready = [
+            Problem(workload, about_pod(trouble, one.state.pod, self.stale), one.state.pod.name)
+            for one in pods
+            if one.new and one.state.stays and (trouble := one.state.broken or one.state.unready)
+        ]
+        if unready:
+            return unready
+        hangs = Trouble("Terminating", "it was on its way out before the restart", own=True)
+        hanging = [Problem(workload, hangs, one.state.pod.name) for one in pods if one.left_before]
+        down = [
+            Problem(workload, dataclasses.replace(one.trouble, own=True), one.pod)
+            for one in self.before.get(workload.key, ())
+        ]
+        return hanging or down or [Problem(workload, Trouble("Incomplete", "its rollout did not complete"))]
 
 
 def last_editor(obj: Json) -> str:

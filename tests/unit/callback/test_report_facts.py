@@ -217,6 +217,18 @@ def test_a_failure_keeps_its_evidence() -> None:
     assert story.cluster()["detail"] == "Tag prod was moved back."
 
 
+def test_what_fails_by_itself_keeps_its_evidence_although_the_role_goes_on() -> None:
+    """A later task fails for it, which has no evidence."""
+    story = Story(HOST)
+    story.task(HOST, "rollout_restart", {**r.broken(whose="workloads"), "failed": False})
+    story.task(HOST, "", {"failed": True, "msg": "1 workload failed by itself."})
+    story.end(**{HOST: 2})
+    found = story.cluster()
+    assert found["failures"][0]["evidence"][0]["log"] == ["cannot connect to the database"]
+    assert [one["outcome"] for one in found["waves"]] == ["failed"]
+    assert found["detail"] == "1 workload failed by itself."
+
+
 def test_blockers_of_a_removal() -> None:
     blocker = {"code": "namespace", "object": "namespace pay", "message": "It asks for it.", "remedy": "move it"}
     story = Story(HOST)

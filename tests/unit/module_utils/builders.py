@@ -30,7 +30,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._serving impo
     read_endpoints,
     read_quota,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Budget, Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot, read_budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import COLLECTIONS, read_workload
 from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected
 from ansible_collections.meshops.istio.plugins.module_utils.tools._surroundings import EXTENSIONS
@@ -187,15 +187,7 @@ def snapshot_of(objects: Iterable[Json], **over: t.Any) -> Snapshot:
         for obj in of_kind(objects, "ReplicaSet", "Job")
         for ref in obj["metadata"]["ownerReferences"]
     }
-    budgets = (
-        Budget(
-            obj["metadata"]["namespace"],
-            obj["metadata"]["name"],
-            obj["spec"]["selector"],
-            obj["status"]["disruptionsAllowed"],
-        )
-        for obj in of_kind(objects, "PodDisruptionBudget")
-    )
+    budgets = map(read_budget, of_kind(objects, "PodDisruptionBudget"))
     given: Json = {
         "cluster_id": CLUSTER_ID,
         "kubernetes_version": KUBERNETES,

@@ -24,6 +24,7 @@ settings.load_profile("unit")
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between two looks are short, and nothing has to last."""
     monkeypatch.setattr(_waiting, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(_waiting, "LASTS_SECONDS", 0.0)
     monkeypatch.setattr(_gates, "SETTLE_SECONDS", 0.2)
     sleep = time.sleep
     monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.02)))

@@ -243,8 +243,8 @@ def later(api: FakeApi, change: Callable[[b.Json], None]) -> Callable[[b.Json], 
 
 
 def restarts(pod: b.Json) -> None:
-    """A container restarts."""
-    pod["status"]["containerStatuses"] = [{"name": "app", "restartCount": 1, "ready": True}]
+    """The proxy restarts."""
+    pod["status"]["initContainerStatuses"] = [{"name": "istio-proxy", "restartCount": 1, "ready": True}]
 
 
 def unready(pod: b.Json) -> None:
@@ -264,6 +264,19 @@ def test_a_batch_that_does_not_stay_ready(api: FakeApi, change: Callable[[b.Json
     said = fails(api, soak=30)
     assert "batch 1 of 2 did not stay ready for 30 s" in said
     assert message in said
+
+
+def test_an_application_that_restarts_beside_a_proxy_that_does_not_is_left_alone(api: FakeApi) -> None:
+    def change(pod: b.Json) -> None:
+        restarts(pod)
+        pod["status"]["initContainerStatuses"][0]["restartCount"] = 0
+        pod["status"]["containerStatuses"] = [{"name": "app", "restartCount": 1, "ready": True}]
+        api.on_patch = api.roll_out
+
+    api.on_patch = later(api, change)
+    result = restart(api, soak=1)
+    assert "1 workload failed by itself: Deployment shop/web: pod web-abc-0, Restarted: 1 times" in result["msg"]
+    assert result["failure"]["completed_before"] == ["Deployment shop/xeno"]
 
 
 def test_a_batch_that_stays_ready(api: FakeApi) -> None:

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import threading
 import typing as t
 from collections.abc import Callable, Iterator
@@ -16,7 +17,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import RolloutError
 from ansible_collections.meshops.istio.plugins.module_utils.domain import _pods
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import RESTARTED_AT, Workload
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _restart, _waiting
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _clock, _waiting
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import fetch_pods
 from ansible_collections.meshops.istio.plugins.module_utils.tools._restart import Restarter
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL
@@ -42,7 +43,7 @@ class Batch:
     """A restart of some workloads."""
 
     def __init__(self, api: FakeApi, *names: str, timeout: float = 0.1) -> None:
-        run = run_of(api, TOOL, namespaces=["shop"])
+        run = run_of(api, TOOL, namespaces=["shop"], on_workload_failure="stop")
         run.params = {**run.params, "batch_timeout": timeout}
         snapshot = b.snapshot_of(CLUSTER)
         self.workloads: list[Workload] = [found for found in snapshot.workloads.values() if found.name in names]
@@ -58,7 +59,7 @@ class Batch:
     def back(self) -> list[str]:
         """Roll back; returns problems."""
         with self.tracker:
-            return self.restarter.roll_back(self.workloads)
+            return self.restarter.way_back.roll_back(self.workloads)
 
 
 def brings(api: FakeApi, *pods: b.Json, **status: t.Any) -> Callable[[b.Json], None]:
@@ -97,14 +98,17 @@ def test_s5_a_broken_new_pod_ends_the_batch_before_its_timeout(api: FakeApi) -> 
 )
 def test_other_pods_are_no_evidence(api: FakeApi, pod: b.Json) -> None:
     api.on_patch = brings(api, pod)
-    assert "did not complete within 0 s" in Batch(api, "web", "ledger").fails().message
+    assert "did not get on for 0 s" in Batch(api, "web", "ledger").fails().message
 
 
-def test_a_workload_that_is_deleted_meanwhile_is_evidence(api: FakeApi) -> None:
+def test_a_workload_that_is_deleted_meanwhile_is_waited_for_no_more(api: FakeApi) -> None:
     event = {"type": "DELETED", "object": api.get("Deployment", "web")}
     batch = Batch(api, "web", timeout=60)
     api.on_patch = lambda dummy: api.script("GET", "/apis/apps/v1/deployments", stream(event))
-    assert "Deployment shop/web: Deleted: it was deleted meanwhile" in batch.fails().message
+    with batch.tracker:
+        batch.restarter.batch("batch 1 of 1", batch.workloads)
+    assert list(batch.restarter.waiting.gone) == [("shop", "Deployment", "web")]
+    assert (batch.restarter.losses.done, batch.restarter.losses.problems) == ([], [])
 
 
 def terminating(name: str, owner: tuple[str, str], grace: int) -> b.Json:
@@ -141,13 +145,13 @@ def test_a_stateful_set_whose_pods_are_refused_says_so_in_events_only(api: FakeA
 def test_events_of_others_and_of_before_do_not_count(api: FakeApi) -> None:
     api.objects.append(warning("StatefulSet", "ledger"))
     api.on_patch = brings(api, warning("StatefulSet", "other"))
-    assert "did not complete within 0 s" in Batch(api, "ledger").fails().message
+    assert "did not get on for 0 s" in Batch(api, "ledger").fails().message
 
 
 def test_who_may_not_read_events_waits_for_the_timeout(api: FakeApi) -> None:
     api.script("GET", "/api/v1/namespaces/shop/events", failure(403))
     api.on_patch = brings(api, warning("StatefulSet", "ledger"))
-    assert "did not complete within 0 s" in Batch(api, "ledger").fails().message
+    assert "did not get on for 0 s" in Batch(api, "ledger").fails().message
 
 
 def test_a_refusal_has_to_last(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -155,7 +159,7 @@ def test_a_refusal_has_to_last(api: FakeApi, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(_waiting, "PATIENCE_SECONDS", 60.0)
     refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "no webhook"}
     api.on_patch = brings(api, conditions=[refused])
-    assert "did not complete within 0 s" in Batch(api, "web").fails().message
+    assert "did not get on for 0 s" in Batch(api, "web").fails().message
 
 
 def edit(obj: b.Json) -> None:
@@ -224,14 +228,14 @@ def test_s5_going_back_restores_the_template_of_before(api: FakeApi) -> None:
 
 def test_two_restarts_within_a_second_are_two(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second one, as of a wave that goes back at once, would change nothing with the stamp of the first."""
-    times = iter(["02:00:01", "02:00:01", "02:00:02"])
-    monkeypatch.setattr(_restart, "_now", lambda: next(times))
+    now = datetime.datetime(2026, 3, 1, 2, 0, 1, tzinfo=datetime.UTC)
+    monkeypatch.setattr(_clock, "server_now", lambda dummy: now)
     batch = Batch(api, "web")
-    batch.workloads = [
-        dataclasses.replace(workload, template_annotations={RESTARTED_AT: "02:00:01"}) for workload in batch.workloads
-    ]
+    stamped = {RESTARTED_AT: "2026-03-01T02:00:01Z"}
+    batch.workloads = [dataclasses.replace(w, template_annotations=stamped) for w in batch.workloads]
     batch.fails()
-    assert api.get("Deployment", "web")["spec"]["template"]["metadata"]["annotations"] == {RESTARTED_AT: "02:00:02"}
+    found = api.get("Deployment", "web")["spec"]["template"]["metadata"]["annotations"]
+    assert found == {RESTARTED_AT: "2026-03-01T02:00:02Z"}
 
 
 def test_only_what_was_restarted_goes_back(api: FakeApi) -> None:

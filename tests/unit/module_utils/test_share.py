@@ -400,9 +400,9 @@ def test_what_somebody_else_changed_is_not_overwritten(api: FakeApi) -> None:
     api.script("PATCH", WEB, failure(409, "modified", "Conflict"))
     api.script("GET", WEB, Answer(theirs))
     result = share(api, 100)
-    assert "Deployment shop/web was changed or deleted by somebody else meanwhile; run again." in result["msg"]
-    assert result["failure"]["rolled_back"] is True
-    assert not [notes for notes, dummy in workloads(api).values() if notes]
+    assert "Deployment shop/web: Changed: it was changed by somebody else meanwhile" in result["msg"]
+    assert result["failure"]["failed_workloads"] == ["Deployment shop/web"]
+    assert {name for name, (notes, dummy) in workloads(api).items() if notes} == {"cart"}
 
 
 def test_an_answer_that_was_lost_is_no_change_of_somebody_else(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest impo
 from ansible_collections.meshops.istio.plugins.module_utils.tools._swap import AHEAD, ahead, needed, roll
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_revision import TOOL
 from unit.module_utils import builders as b
-from unit.module_utils.fake_api import FakeApi
+from unit.module_utils.fake_api import FakeApi, failure
 from unit.module_utils.running import run_of
 
 IMAGE = {"spec.template.spec.containers.[discovery].image": ("old", "new")}
@@ -84,6 +84,14 @@ def test_it_is_applied_as_the_installer_would() -> None:
         assert api.get("Deployment", "istiod-1-30-3")["metadata"]["annotations"] == {"by": "somebody"}
 
 
+@pytest.mark.usefixtures("quick")
+def test_what_cannot_be_read_for_a_moment_is_no_trouble_of_the_new_istiod() -> None:
+    with FakeApi(*b.plane(b.OLD)) as api:
+        api.script("GET", f"/apis/apps/v1/namespaces/{b.SYSTEM}/deployments", failure(500), failure(500))
+        run = run_of(api, TOOL, revision=b.OLD, version=b.NEW_VERSION, strategy="in_place", timeout=20)
+        roll(run, installation(b.NEW_VERSION))
+
+
 def broken_pod() -> b.Json:
     """A pod of istiod whose image cannot be pulled."""
     waiting = {"reason": "ImagePullBackOff", "message": "Back-off"}
@@ -110,7 +118,12 @@ def test_an_istiod_that_does_not_come_up_leaves_the_old_one_with_its_configurati
 def test_an_old_pod_on_its_way_out_still_answers() -> None:
     pod = broken_pod()
     pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    pod["spec"]["nodeName"] = "n9"
     with FakeApi(*b.plane(b.OLD), pod) as api:
         run = run_of(api, TOOL, revision=b.OLD, version=b.NEW_VERSION, strategy="in_place", timeout=1)
-        with pytest.raises(ProofError, match="pod istiod-1-30-3-x is not gone yet"):
+        with pytest.raises(ProofError, match="pod istiod-1-30-3-x on node n9 is not gone yet") as failed:
             roll(run, installation(b.NEW_VERSION))
+        # the new one is up, and the old one may be dead
+        assert "is up, but the old istiod is not gone" in failed.value.message
+        assert "did not come up" not in failed.value.message
+        assert "serves on" not in failed.value.message

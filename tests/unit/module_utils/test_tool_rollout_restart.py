@@ -11,10 +11,13 @@ import datetime
 import threading
 import typing as t
 from collections.abc import Iterator
+from email.utils import format_datetime
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain._disruptions import tight_budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import Why
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import PREVIOUS_LABELS
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION, REV
@@ -22,10 +25,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._selection im
 from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Plan
 from ansible_collections.meshops.istio.plugins.module_utils.domain._targets import known, refuse_harm, targets
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import RESTARTED_AT
-from ansible_collections.meshops.istio.plugins.module_utils.tools._restart import tight_budget
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL, check
 from unit.module_utils import builders as b
-from unit.module_utils.fake_api import FakeApi, failure, stream
+from unit.module_utils.fake_api import Answer, FakeApi, failure, stream
 from unit.module_utils.running import params, task
 
 GATEWAY: b.Json = {"annotations": {"inject.istio.io/templates": "gateway"}}
@@ -365,11 +367,23 @@ def test_s5_a_namespace_that_is_gone_does_not_keep_workloads_from_going_back(api
     assert api.get("Namespace", "shop")["metadata"]["labels"] == {REV: b.OLD}
 
 
-def test_s5_a_refused_patch_is_a_failed_batch_too(api: FakeApi) -> None:
-    api.script("PATCH", "/apis/apps/v1/namespaces/shop/deployments/web", failure(403, "may not patch web"))
+@pytest.mark.parametrize("status", [400, 403, 422])
+def test_a_patch_that_is_refused_is_trouble_of_that_workload(api: FakeApi, status: int) -> None:
+    api.script("PATCH", "/apis/apps/v1/namespaces/shop/deployments/web", failure(status, "may not patch web"))
     result = restart(api, batch_size=1)
+    assert "1 workload failed by itself: Deployment shop/web: Refused: " in result["msg"]
     assert "may not patch web" in result["msg"]
-    assert restarted(api)[:3] == ["cart", "web", "cart"]
+    assert restarted(api) == ["cart", "web", "a-gateway"]
+    found = result["failure"]
+    assert (found["whose"], found["failed_workloads"]) == ("workloads", ["Deployment shop/web"])
+    assert found["completed_before"] == ["Deployment shop/cart", "Deployment shop/a-gateway"]
+
+
+def test_a_patch_that_is_refused_is_a_failed_batch_where_one_workload_is_to_stop(api: FakeApi) -> None:
+    api.script("PATCH", "/apis/apps/v1/namespaces/shop/deployments/web", failure(403, "may not patch web"))
+    result = restart(api, batch_size=1, on_workload_failure="stop")
+    assert "may not patch web" in result["msg"]
+    assert (restarted(api), result["failure"]["rolled_back"]) == (["cart", "web", "cart"], True)
 
 
 def test_s5_hold_leaves_everything_as_it_is(api: FakeApi) -> None:
@@ -382,7 +396,7 @@ def test_s5_hold_leaves_everything_as_it_is(api: FakeApi) -> None:
 def test_s5_a_batch_has_a_timeout(api: FakeApi) -> None:
     api.on_patch = stays_old(api)
     result = restart(api, on_failure="hold")
-    assert "batch 1 of 2 did not complete within 1 s: Deployment shop/cart" in result["msg"]
+    assert "batch 1 of 2 did not get on for 1 s: Deployment shop/cart" in result["msg"]
     assert [(one["workload"], one["reason"]) for one in result["failure"]["evidence"]] == [
         (f"Deployment shop/{name}", "Incomplete") for name in ("cart", "web")
     ]
@@ -402,19 +416,49 @@ def test_domain_3_a_rollout_that_completes_with_the_wrong_proxy_fails(api: FakeA
     assert f"Deployment shop/cart: {expected}." in result["msg"]
 
 
-def test_a_workload_that_was_replaced_meanwhile_is_a_sentence(api: FakeApi) -> None:
-    api.script("PATCH", "/apis/apps/v1/namespaces/shop/deployments/cart", failure(409))
-    result = restart(api, on_failure="hold")
-    assert "Deployment shop/cart was deleted or replaced by somebody else meanwhile; run again." in result["msg"]
+CART = "/apis/apps/v1/namespaces/shop/deployments/cart"
 
 
-def test_s5_a_budget_without_room_stops_the_batch(api: FakeApi) -> None:
+def test_a_workload_that_was_replaced_meanwhile_is_gone(api: FakeApi) -> None:
+    """A namesake that somebody else made since has the new proxy already."""
+    other = copy.deepcopy(api.get("Deployment", "cart"))
+    other["metadata"]["uid"] = "another"
+    api.script("PATCH", CART, failure(409))
+    api.script("GET", CART, Answer(other))
+    result = restart(api)
+    assert (result.get("failed"), result["gone"]) == (None, ["Deployment shop/cart"]), result
+    assert result["restarted"] == ["Deployment shop/web", "Deployment shop/a-gateway"]
+
+
+def test_a_workload_that_others_write_at_the_same_time_is_patched_again(api: FakeApi) -> None:
+    api.script("PATCH", CART, failure(409))
+    result = restart(api)
+    assert (result.get("failed"), result["gone"]) == (None, [])
+    assert restarted(api).count("cart") == 2
+
+
+def test_a_workload_that_was_deleted_before_its_batch_is_gone(api: FakeApi) -> None:
+    api.script("PATCH", CART, failure(404))
+    api.script("GET", CART, failure(404))
+    result = restart(api)
+    assert (result.get("failed"), result["gone"]) == (None, ["Deployment shop/cart"])
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [(None, ["cart", "a-gateway"]), ("hold", ["cart", "a-gateway"]), ("stop", [])],
+)
+def test_s5_a_budget_without_room_keeps_only_its_workload(
+    api: FakeApi, choice: str | None, expected: list[str]
+) -> None:
     api.get("Deployment", "web")["spec"]["strategy"] = {"type": "Recreate"}
     api.objects.append(b.budget("web", {"matchLabels": {"app": "web"}}, 1))
     said: list[str] = []
-    result = restart(api, progress=said.append)
-    assert "no room within 0 s: budget shop/web allows 1 pods down, the batch takes down 2" in result["msg"]
-    assert (restarted(api), result["changed"]) == ([], False)
+    options = {} if choice is None else {"on_workload_failure": choice}
+    result = restart(api, progress=said.append, **options)
+    assert "budget shop/web allows 1 pods down" in result["msg"]
+    assert "takes down 2" in result["msg"]
+    assert (restarted(api), result["failed"]) == (expected, True)
     assert any("waiting for room" in line for line in said)
 
 
@@ -440,9 +484,9 @@ def test_s5_room_is_looked_at_again_before_each_batch(api: FakeApi) -> None:
         api.roll_out(obj)
 
     api.on_patch = on_patch
-    result = restart(api, batch_size=1, on_failure="hold")
-    assert "batch 2 of 3: no room within 0 s: budget shop/web allows 0" in result["msg"]
-    assert restarted(api) == ["cart"]
+    result = restart(api, batch_size=1)
+    assert "Deployment shop/web: NoRoom: budget shop/web allows 0 pods down, it takes down 2" in result["msg"]
+    assert restarted(api) == ["cart", "a-gateway"]
 
 
 def test_a_budget_counts_what_a_batch_takes_down_together() -> None:
@@ -511,6 +555,33 @@ def test_an_argo_rollout_is_restarted_once_more_on_the_way_back(api: FakeApi) ->
     assert (restarted(api), result["failure"]["rolled_back"]) == (["api", "shop", "api"], True)
     api_pod = next(pod for pod in of_shop(api) if pod["metadata"]["labels"]["app"] == "api")
     assert api_pod["metadata"]["annotations"][REV] == b.OLD
+
+
+@pytest.mark.parametrize("years", [-3, 3])
+def test_the_time_of_a_restart_is_that_of_the_api_server(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, years: int
+) -> None:
+    """An Argo Rollout waits for a restartAt that is ahead, and leaves pods alone that are younger than one behind."""
+    there = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=365 * years)
+    answer = Client.request
+
+    def told(self: Client, *given: t.Any, **more: t.Any) -> b.Json:
+        found = answer(self, *given, **more)
+        self.date = format_datetime(there, usegmt=True)
+        return found
+
+    monkeypatch.setattr(Client, "request", told)
+    api.objects += argo_rollout()
+    restart(api)
+    stamps = [obj["spec"]["restartAt"] for obj in b.of_kind(api.objects, "Rollout")]
+    stamps += [
+        obj["spec"]["template"]["metadata"]["annotations"][RESTARTED_AT]
+        for obj in b.of_kind(api.objects, "Deployment")
+        if obj["metadata"]["namespace"] == "shop"
+    ]
+    assert len(stamps) == 4
+    for stamp in stamps:
+        assert abs(datetime.datetime.fromisoformat(stamp) - there) < datetime.timedelta(minutes=10)
 
 
 @pytest.mark.parametrize("status", [403, 404])

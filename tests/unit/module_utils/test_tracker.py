@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import copy
+import datetime
 import json
 import time
 import typing as t
@@ -327,3 +328,32 @@ def test_pods_of_several_namespaces_have_one_watch(api: FakeApi) -> None:
     with Tracker(api.client(), {KEY, ("other", "Deployment", "web")}, "1"):
         pass
     assert {seen.path for seen in api.seen if seen.path.endswith("pods")} == {"/api/v1/pods"}
+
+
+@pytest.mark.parametrize("how", ["a list", "the watch"])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(("hours", "counts"), [(-1, False), (1, True)])
+def test_only_what_began_to_leave_after_the_batch_can_be_late(
+    api: FakeApi, how: str, known: bool, hours: int, counts: bool
+) -> None:
+    """A pod that hangs on a dead node since yesterday is no fault of the batch, also after a watch that broke off."""
+    left = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=hours)
+    times = {"deletionTimestamp": left.strftime("%Y-%m-%dT%H:%M:%SZ"), "deletionGracePeriodSeconds": 30}
+    it = following(api, before=("web-1",) if known else ())
+    event = pod_event("web-1", "MODIFIED" if known else "ADDED", **times)
+    if how == "a list":
+        api.objects.append(event["object"])
+        it._list_pods()
+    else:
+        it._put_pod(event_of(event))
+    [found] = it.pods_of(KEY)
+    assert (bool(found.leaving_since), found.left_before) == (counts, not counts)
+
+
+def test_what_was_on_its_way_out_in_the_snapshot_left_before(api: FakeApi) -> None:
+    pod = pod_event("web-1", deletionTimestamp="2026-01-01T00:00:00Z")["object"]
+    it = Tracker(api.client(), {KEY}, "1")
+    it.follow([KEY], [(KEY, read_pod(pod))])
+    it._put_pod(event_of({"type": "MODIFIED", "object": pod}))
+    [found] = it.pods_of(KEY)
+    assert (found.leaving_since, found.left_before) == (0.0, True)

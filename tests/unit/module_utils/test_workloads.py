@@ -131,6 +131,7 @@ PROXY = {"name": "istio-proxy", "image": "auto"}
             {"annotations": {"inject.istio.io/templates": "gateway"}}, True, "", id="asks for the gateway template"
         ),
         pytest.param({"annotations": {"inject.istio.io/templates": "sidecar,gateway"}}, True, "", id="among others"),
+        pytest.param({"annotations": {"inject.istio.io/templates": "spire, gateway "}}, True, "", id="Istio trims"),
         pytest.param({"annotations": {"inject.istio.io/templates": "my-gateway"}}, False, "", id="another template"),
     ],
 )
