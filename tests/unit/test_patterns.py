@@ -93,6 +93,8 @@ PARSERS = {
     ("_foreign.py", "json.loads"),
     # a credential plugin is the user's own
     ("_login.py", "json.loads"),
+    # what a worker of the same run says
+    ("_keeper.py", "json.loads"),
     ("_login.py", "datetime.datetime.fromisoformat"),
     ("_foreign.py", "datetime.datetime.fromisoformat"),
     ("_helm.py", "json.loads"),

@@ -13,8 +13,9 @@ from collections.abc import Container, Iterable, Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import refuse_unknown
 from ansible_collections.meshops.istio.plugins.module_utils.domain._belongings import Belonging
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, REV, labels_of, name_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import MANAGED_GATEWAY, Judgement, Pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
     ROLLED,

@@ -20,6 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._finding impo
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PROXY_IMAGE
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import COMPONENT, Ref
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import (
     CURRENT,
     EXTRA,
@@ -29,7 +30,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies impo
     Pod,
     proxy_version,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import parse
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import PINNED_IMAGE, unrestartable
 

@@ -22,8 +22,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._checks_multi
 from ansible_collections.meshops.istio.plugins.module_utils.domain._configuration import Labelled
 from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_time
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV, name_of, named
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import collections
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload
 
 #: A rollout does not wait longer by default (progressDeadlineSeconds): such a pod was ready before, and is again.

@@ -10,7 +10,8 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECT, INJECTION, REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 
 
 def users(snapshot: Snapshot, tag: str) -> list[str]:

@@ -24,7 +24,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     read_ref,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import Move, tag_undo, undo
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot, WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import Namespace, WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version, parse
 
 

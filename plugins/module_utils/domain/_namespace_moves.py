@@ -21,7 +21,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._journal impo
     words,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import CHOOSING, REV, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import Namespace
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 
 
 @dataclasses.dataclass(frozen=True)

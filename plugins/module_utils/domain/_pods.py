@@ -10,6 +10,7 @@ import datetime
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_time
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Pod, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload
 
@@ -113,10 +114,10 @@ def read_pod_state(obj: Mapping[str, t.Any]) -> PodState:
 
 def _left(pod: Mapping[str, t.Any], grace: float) -> datetime.datetime | None:
     """Return when a pod began to leave: the time in it is that at which its grace period ends."""
+    end = as_time(pod["metadata"].get("deletionTimestamp"))
     try:
-        end = datetime.datetime.fromisoformat(str(pod["metadata"].get("deletionTimestamp")))
-        return end - datetime.timedelta(seconds=grace) if end.tzinfo else None
-    except (ValueError, OverflowError):
+        return end - datetime.timedelta(seconds=grace) if end else None
+    except OverflowError:
         return None
 
 

@@ -27,8 +27,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._journal impo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECT, INJECTION, REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import relabelled, with_labels
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import require_owner
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import Stuck, WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, Stuck, WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
     ROLLOUT,
     Unrestartable,

@@ -13,10 +13,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import Why
 from ansible_collections.meshops.istio.plugins.module_utils.domain._limits import expanded
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECT
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import EXTRA, RESTARTED_AT, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain._share import Plan
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
     Workload,
     restart_patch,

@@ -20,7 +20,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._choices import Choice
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import undos
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.tools._losses import ROLLBACK
 from ansible_collections.meshops.istio.plugins.module_utils.tools._namespace_patches import apply_moves

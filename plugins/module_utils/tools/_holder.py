@@ -9,6 +9,7 @@ kernel that ran it says so, whoever asks: kill(2) with signal 0 fails with ESRCH
 
 from __future__ import annotations
 
+import getpass
 import os
 import re
 import time
@@ -95,3 +96,11 @@ def moment() -> Moment:
 def age(since: Moment) -> float:
     """Return for how long that moment may be over: what the clock says that went further."""
     return max(now - then for now, then in zip(moment(), since, strict=True))
+
+
+def user_name() -> str:
+    """Return who runs this process, for people."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

@@ -18,8 +18,9 @@ from collections.abc import Callable, Collection, Iterator
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import HelmError, NotFoundError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.client._helm import Release
+from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_int, as_time, read_json_map
 from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import NAME, stamp
-from ansible_collections.meshops.istio.plugins.module_utils.tools._renewal import server_time
+from ansible_collections.meshops.istio.plugins.module_utils.tools._clock import server_now
 
 
 class OurHelm:
@@ -55,18 +56,22 @@ class OurHelm:
         return self._told(release) is not None
 
     def _now(self) -> datetime.datetime:
-        return server_time(self._client)
+        return server_now(self._client)
 
     @staticmethod
     def _end(told: Json) -> datetime.datetime:
-        return datetime.datetime.fromisoformat(told["began"]) + datetime.timedelta(seconds=told["seconds"])
+        """Return when a helm has had its time; who can write this ConfigMap can write anything there."""
+        began = as_time(told["began"])
+        if began is None:
+            raise ValueError("it has no time of its begin")
+        return began + datetime.timedelta(seconds=as_int(told["seconds"]))
 
     def _told(self, release: Release) -> Json | None:
         try:
             found = self._client.get(f"{self._path}/{NAME}", doing="Reading what helm was at")
-            told = json.loads((found.get("data") or {}).get(_key(release.name)) or "null")
-            right = isinstance(told, dict) and told["revision"] == release.revision and bool(self._end(told))
-        except (NotFoundError, ValueError, KeyError, TypeError, OverflowError):
+            told = read_json_map((found.get("data") or {}).get(_key(release.name)))
+            right = told["revision"] == release.revision and bool(self._end(told))
+        except (NotFoundError, ValueError, KeyError, OverflowError):
             return None
         return told if right else None
 

@@ -11,7 +11,6 @@ it for itself. Who could not renew it for too long writes nothing before that is
 from __future__ import annotations
 
 import contextlib
-import getpass
 import json
 import os
 import socket
@@ -46,7 +45,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._record impor
     read_record,
     run_id,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.tools._holder import gone, moment, process_of
+from ansible_collections.meshops.istio.plugins.module_utils.tools._holder import gone, moment, process_of, user_name
 from ansible_collections.meshops.istio.plugins.module_utils.tools._renewal import Renewal
 
 #: How long a lock outlives its holder, where nobody can see that it died.
@@ -109,7 +108,7 @@ class Lock:
     def who(self) -> str:
         """Who runs, for people."""
         run = self._run or {}
-        user = run.get("who") or f"{_user()}@{socket.gethostname()}"
+        user = run.get("who") or f"{user_name()}@{socket.gethostname()}"
         return f"{user}, job {run['job']}" if run.get("job") else str(user)
 
     @property
@@ -314,10 +313,3 @@ class Lock:
             metadata = {"name": NAME, "namespace": self._namespace}
             body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
             self._client.request("POST", self._record_path, doing="Keeping the record of the run", body=body)
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return str(os.getuid())

@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_mo
     Move,
     injection_labels,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import NAMESPACES, read_namespace
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import datetime
 import time
 from collections.abc import Sequence
-from email.utils import parsedate_to_datetime
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
@@ -21,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain._belongings import Belonging
 from ansible_collections.meshops.istio.plugins.module_utils.domain._dependents import Known, strangers
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.tools._clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.tools._configuration import fetch_configuration, machines
 from ansible_collections.meshops.istio.plugins.module_utils.tools._debug import LOOKS, PAUSE, connected_to
 from ansible_collections.meshops.istio.plugins.module_utils.tools._surroundings import remote_clusters
@@ -29,17 +28,12 @@ CRON_JOBS = "/apis/batch/v1/cronjobs"
 CONFIGURATION, PROXIES = "configuration", "connected proxy"
 
 
-def now(client: Client) -> datetime.datetime:
-    """Return the time of the API server, which says when pods have to be gone."""
-    return parsedate_to_datetime(client.date) if client.date else datetime.datetime.now(datetime.UTC)
-
-
 def known_of(client: Client, snapshot: Snapshot, revision: str, owned: Sequence[Belonging], patience: float) -> Known:
     """Return what is known of a revision; what may not be read, or does not answer, is named."""
     known = Known(
         owned=owned,
         cron_jobs=client.list(CRON_JOBS, doing="Reading CronJobs"),
-        now=now(client),
+        now=server_now(client),
         patience=patience,
     )
     try:

@@ -27,8 +27,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._injection im
     without_image_type,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Pod, read_pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import of_image
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import fetch_mesh
 

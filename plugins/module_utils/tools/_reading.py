@@ -28,13 +28,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     named,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import read_mesh, written_by
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import Budget, Namespace, read_budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner, Pod, read_pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import (
-    Budget,
-    Namespace,
-    Snapshot,
-    read_budget,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import (
     COLLECTIONS,
     ROLLOUT,

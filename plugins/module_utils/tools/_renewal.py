@@ -12,7 +12,6 @@ from __future__ import annotations
 import datetime
 import threading
 import time
-from email.utils import parsedate_to_datetime
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
@@ -29,6 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import
     renewed_body,
     stamp,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.tools._clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.tools._holder import Moment, age, moment
 
 #: Share of its seconds after which a holder no longer relies on the last renewal. The rest is for what is under way,
@@ -38,11 +38,6 @@ FRESH = 2 / 3
 RENEWALS = 3
 TRIES = 3
 LONGEST, SHORTEST = 10.0, 0.5
-
-
-def server_time(client: Client) -> datetime.datetime:
-    """Return the time of the API server, so that the clocks of two controllers need not agree."""
-    return parsedate_to_datetime(client.date) if client.date else datetime.datetime.now(datetime.UTC)
 
 
 class Renewal:
@@ -62,7 +57,7 @@ class Renewal:
 
     def now(self) -> datetime.datetime:
         """Return the time of the API server."""
-        return server_time(self._client)
+        return server_now(self._client)
 
     def lease(self, once: float | None = None) -> Lease | None:
         """Return who holds the lock, also if it ran out."""

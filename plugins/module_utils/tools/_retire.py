@@ -35,9 +35,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot imp
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import unrestartable
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _external, _installer
+from ansible_collections.meshops.istio.plugins.module_utils.tools._clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.tools._forget import forget
 from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import RESOURCES, object_path
-from ansible_collections.meshops.istio.plugins.module_utils.tools._needing import known_of, now
+from ansible_collections.meshops.istio.plugins.module_utils.tools._needing import known_of
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run
 
 KINDS = (*WEBHOOKS, *(kind for kind in RESOURCES if kind not in (*WEBHOOKS, "CustomResourceDefinition")))
@@ -168,7 +169,9 @@ def _await(run: Run, pods: list[Pod]) -> None:
     left = pods
     while left:
         time.sleep(FIRST_PAUSE if left is pods else LONGEST_PAUSE)
-        left = [pod for pod in left if (seconds_left(pod, now(run.client)) or 0) >= -OVERDUE and _is_there(run, pod)]
+        left = [
+            pod for pod in left if (seconds_left(pod, server_now(run.client)) or 0) >= -OVERDUE and _is_there(run, pod)
+        ]
 
 
 def _is_there(run: Run, pod: Pod) -> bool:

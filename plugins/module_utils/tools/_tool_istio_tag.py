@@ -30,7 +30,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import 
     named,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import tag_undo
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot, WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import WorkloadKey
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _kept_configuration, _prove
 from ansible_collections.meshops.istio.plugins.module_utils.tools._manifest import object_path

@@ -23,6 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._configuratio
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh, labels_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh_reading import read_mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import Namespace, read_budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import Owner, proxy_version, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain._room import read_node
 from ansible_collections.meshops.istio.plugins.module_utils.domain._serving import (
@@ -30,7 +31,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._serving impo
     read_endpoints,
     read_quota,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Namespace, Snapshot, read_budget
+from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import COLLECTIONS, read_workload
 from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected
 from ansible_collections.meshops.istio.plugins.module_utils.tools._surroundings import EXTENSIONS

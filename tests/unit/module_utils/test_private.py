@@ -28,6 +28,7 @@ SECRET = b"s3cr3t" * 50_000
 MAKES_FILES = {
     ("module_utils/client/_private.py", "TemporaryDirectory"): "where there is no memory with a path; it is private",
     ("module_utils/client/_helm.py", "TemporaryDirectory"): "charts that anybody may fetch",
+    ("module_utils/tools/_keeping.py", "gettempdir"): "a socket, in a folder of its own that the keeper removes",
     ("callback/fleet_report.py", "atexit.register"): "writes a report; ansible-playbook itself is no worker",
 }
 

@@ -23,7 +23,7 @@ PICKS = {RESTART: "namespaces", "meshops.istio.namespace_revision": "namespaces"
 #: All options of a restart that limit it; other ones say what it is about.
 LIMITS = (
     "batch_size", "max_pods", "max_unavailable", "order", "pause", "not_after", "batch_timeout", "budget_timeout",
-    "on_failure", "gates", "log_lines",
+    "on_failure", "on_workload_failure", "gates", "log_lines",
 )  # fmt: skip
 ABOUT = {
     "namespaces", "only", "kinds", "names", "label_selector", "field_selector", "revision", "percent",
@@ -34,9 +34,10 @@ WAY_BACK = {
     "not_after": "what is half-way goes back, also after the window",
     "gates": "they judge the new revision",
     "on_failure": "there is nothing to go back to from the way back",
+    "on_workload_failure": "it follows on_failure",
 }
-CHECKS_ONLY = {"gates": "nothing is restarted", "on_failure": "nothing is restarted"}
-NO_WAY_BACK = {"on_failure": "its own rescue, or the next run, goes on from here"}
+CHECKS_ONLY = dict.fromkeys(("gates", "on_failure", "on_workload_failure"), "nothing is restarted")
+NO_WAY_BACK = dict.fromkeys(("on_failure", "on_workload_failure"), "its own rescue, or the next run, goes on from here")
 #: What a task may take the names of namespaces and tags from: all of it is picked by domain/_waves.
 PICKED = {
     "data_plane": {"data_plane_wave", "data_plane_tag", "data_plane_tag_namespaces", "data_plane_choosing"},
