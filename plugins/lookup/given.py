@@ -72,7 +72,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._given import
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._limits import VARIABLE
 
-CLUSTER_OPTIONS, LIMITS = "cluster_options", "limits"
+CLUSTER_OPTIONS = "cluster_options"
+LIMITS = "limits"
 
 
 class LookupModule(LookupBase):

@@ -47,8 +47,10 @@ class Mesh:
 
     def but(self, **changes: Any) -> Mesh:
         """The same with other labels or versions of some namespaces, or other tags, planes and memories."""
-        merged = {key: {**getattr(self, key), **changes.pop(key)} for key in ("labels", "proxies") if key in changes}
-        return replace(self, **merged, **changes)
+        for key in ("labels", "proxies"):
+            if key in changes:
+                changes[key] = {**getattr(self, key), **changes[key]}
+        return replace(self, **changes)
 
 
 def at(version: str, **other_labels: Mapping[str, str]) -> Mesh:

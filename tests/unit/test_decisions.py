@@ -55,7 +55,7 @@ ALLOWED = {
 def written(node: ast.AST) -> bool:
     """Whether an expression is a text for people, or composes a text."""
     match node:
-        case ast.Attribute(attr=name) | ast.Name(id=name) | ast.Subscript(slice=ast.Constant(value=str(name))):
+        case ast.Attribute(attr=name) | ast.Name(id=name) | ast.Subscript(slice=ast.Constant(value=str() as name)):
             return name in WRITTEN
         case ast.JoinedStr():
             return True

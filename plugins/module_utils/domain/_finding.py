@@ -15,7 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot imp
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import Version
 
 #: Objects on which anything is decided later are no texts.
-Found = Iterator[tuple[Ref | str, str]]
+Found = Iterator[tuple["Ref | str", str]]
 ERROR, WARNING, INFO = "error", "warning", "info"
 SEVERITIES = (ERROR, WARNING, INFO)
 WAIVED = "waived"

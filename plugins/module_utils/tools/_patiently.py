@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import time
+import typing as t
 from collections.abc import Callable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ApiError, ClusterError
@@ -13,7 +14,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 AGAIN_SECONDS = 1.0
 
 
-def patiently[T](seconds: float, read: Callable[[], T]) -> T:
+def patiently(seconds: float, read: Callable[[], t.Any]) -> t.Any:
     """Return what is read, once it can be.
 
     Raises:

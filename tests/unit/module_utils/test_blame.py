@@ -48,7 +48,7 @@ def container(name: str, reason: str = "", *, ready: bool = False, restarts: int
 PROXY, NO_PROXY = container("istio-proxy", ready=True), container("istio-proxy")
 
 
-def of_pod(app: b.Json | None = None, proxy: b.Json = PROXY, *more: b.Json, **conditions: str) -> Change:
+def of_pod(app: b.Json | None = None, proxy: b.Json | None = None, *more: b.Json, **conditions: str) -> Change:
     """The rollout made a pod like this, and does not complete."""
 
     def change(api: FakeApi, obj: b.Json) -> None:
@@ -60,7 +60,7 @@ def of_pod(app: b.Json | None = None, proxy: b.Json = PROXY, *more: b.Json, **co
                 {"type": "Ready", "status": "False"},
                 *({"type": k, "status": v} for k, v in conditions.items()),
             ],
-            "initContainerStatuses": [*more, proxy],
+            "initContainerStatuses": [*more, PROXY if proxy is None else proxy],
             "containerStatuses": [app] if app else [],
         }
 

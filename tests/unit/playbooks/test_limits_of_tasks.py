@@ -111,7 +111,9 @@ def test_what_is_moved_and_restarted_is_picked_within_the_limits() -> None:
 def test_every_reading_that_is_picked_from_checks_the_names() -> None:
     readings = of_roles("meshops.istio.istio_info")
     assert {role for role, *dummy in readings} == {*ROLES}
-    assert [name for role, name, options, _ in readings if options.get("limits") != f"{{{{ {role}_limits }}}}"] == []
+    assert [
+        name for role, name, options, _rescue in readings if options.get("limits") != f"{{{{ {role}_limits }}}}"
+    ] == []
 
 
 LOOKED_UP = "{{ lookup('meshops.istio.given', 'limits') }}"
