@@ -195,19 +195,10 @@ def test_the_past_ends_with_its_revision(change: Change, ends: bool) -> None:
 @pytest.fixture
 def api() -> Iterator[FakeApi]:
     """What a canary has left: a namespace, a workload and a tag remember its run."""
-    tag = {JOURNAL: written(Change("r1", {"revision": b.OLD}, {"revision": b.NEW}))}
+    prod = b.revision_tag("prod", b.NEW)
+    prod[0]["metadata"]["annotations"] = {JOURNAL: written(Change("r1", {"revision": b.OLD}, {"revision": b.NEW}))}
     space = b.namespace("shop", C, {JOURNAL: written(Change("r1", B, C))})
-    objects = [
-        *b.plane(b.OLD),
-        *b.plane(b.NEW),
-        *b.revision_tag("prod", b.NEW),
-        *b.namespaces(),
-        space,
-        b.namespace("tools", {}),
-    ]
-    next(one for one in objects if one["metadata"]["name"] == "istio-revision-tag-prod")["metadata"]["annotations"] = (
-        tag
-    )
+    objects = [*b.plane(b.OLD), *b.plane(b.NEW), *prod, *b.namespaces(), space, b.namespace("tools", {})]
     wiki = b.deployed("wiki", "tools", pod_labels={**C, INJECT: "true"}, revision=b.NEW)
     wiki[0]["metadata"]["annotations"] = {JOURNAL: written(Change("r1", B, C))}
     with FakeApi(*objects, *wiki) as found:
