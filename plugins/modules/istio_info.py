@@ -39,7 +39,7 @@ options:
   run_id:
     description:
       - Run whose changes RV(undo) is about. By default the last one that was no rollback. Needs O(record=true).
-      - A run that the cluster does not know fails the task, with those that it knows.
+      - Whether the cluster knows that run is in RV(undo.known).
     type: str
 attributes:
   check_mode:
@@ -146,9 +146,13 @@ tags:
 undo:
   description: What the playbook rollback would undo. It goes by what each object remembers of the run, and leaves what
     somebody changed since.
-  returned: with O(record=true)
+  returned: with O(record=true) and RV(namespaces)
   type: dict
   contains:
+    known:
+      description: Whether the run has changed this cluster, as far as anything in it remembers.
+      type: bool
+      sample: true
     run_id:
       description: The run that would be undone. Null if no run has changed the cluster.
       type: str
@@ -187,8 +191,8 @@ undo:
       elements: dict
       sample: []
     behind:
-      description: Namespaces with stale pods on the revision that the run led to, as an interrupted rollback leaves
-        them.
+      description: Namespaces with stale pods on the revision that the run led to, where a rollback of it was begun and
+        not ended.
       type: list
       elements: str
       sample: []

@@ -83,6 +83,7 @@ notes:
     labels at the same moment, those that had moved are put back and the task fails. RV(failure) names both.
   - A move is refused by which configuration of these namespaces, or of the root namespace, would stop to apply. That is
     what has the label C(istio.io/rev) with the revision that they leave. O(state=restored) only warns of it.
+  - With O(state=restored) a namespace that does not exist any more is returned in RV(gone) and fails nothing.
   - It never changes a pod or a workload, and no other label.
 extends_documentation_fragment:
   - meshops.istio.attributes
@@ -192,6 +193,12 @@ left:
       description: Whether it should have gone back and could not. False if somebody changed it since.
       type: bool
       sample: false
+gone:
+  description: With O(state=restored), the namespaces that do not exist any more.
+  returned: success and O(state=restored)
+  type: list
+  elements: str
+  sample: []
 revision:
   description: The revision that O(revision) leads to. It is another name if O(revision) is a tag. Null with
     O(state=restored).

@@ -8,7 +8,6 @@ After each step every namespace, tag, control plane, pod and memory is compared 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -73,7 +72,9 @@ TABLE = {
     "labelled by hand": at("1.30.3", reports=TAGGED, **BY_HAND),
     # batch and catalog had moved, logging and orders were at it; catalog was labelled by hand after that
     "killed at 1.31.0, then rolled back": at("1.30.3", reports=TAGGED, **BY_HAND, catalog=TAGGED).but(
-        planes=frozenset({"1-30-3", "1-31-0"}), remembering=frozenset({"Namespace catalog"})
+        proxies={"catalog": "1.31.0"},
+        planes=frozenset({"1-30-3", "1-31-0"}),
+        remembering=frozenset({"Namespace catalog"}),
     ),
     "upgraded to 1.31.0": at("1.31.0", reports=TAGGED, **LATER),
     "downgraded to 1.30.3": at("1.30.3", reports=TAGGED, **LATER),
@@ -238,6 +239,5 @@ def test_a_rollback_that_is_done_finds_nothing_to_undo(life: Life) -> None:
 
 
 def test_a_run_that_no_cluster_knows_is_refused(life: Life) -> None:
-    result = life.desk.tool(life.cluster, "istio_info", record=True, run_id="0123456789")
-    assert "knows no run 0123456789" in result["msg"]
-    assert json.dumps(result)
+    play = life.desk.play([life.cluster], playbook=ROLLBACK, istio_run_id="r0123456789")
+    assert "No cluster knows run r0123456789" in play.failure(life.cluster)

@@ -10,7 +10,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Journal, Kept, State, Undo, undo_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload
 
 
@@ -60,6 +60,18 @@ def label_patch(workload: Workload, label: str | None, annotations: Mapping[str,
     }
 
 
-def workload_undo(workload: Workload, run: str | None) -> Undo | Kept | None:
-    """Return the label that a workload's pods go back to, why they do not, or None if nothing is to undo."""
-    return undo_of(workload.journal, state_of(workload.template_labels.get(REV)), run)
+def workload_undo(workload: Workload, run: str | None, mesh: Mesh, led_to: str = "") -> Undo | Kept | None:
+    """Return the label that a workload's pods go back to, why they do not, or None if nothing is to undo.
+
+    Args:
+        run: id of the run, None for the newest change.
+        led_to: the revision that the run led to, for changes that were remembered without a state after them.
+    """
+    label = workload.template_labels.get(REV)
+    found = undo_of(workload.journal, state_of(label), run)
+    if isinstance(found, Kept) and workload.journal.unreadable:
+        # its owner may write anything there, and keeps nobody else from going
+        return Kept(found.why)
+    if isinstance(found, Undo) and found.unproven and led_to and mesh.resolve(label or DEFAULT) != led_to:
+        return Kept(f"it was changed since: the last run led to {led_to}, now it has {label_words(label)}")
+    return found

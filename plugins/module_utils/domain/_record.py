@@ -19,15 +19,15 @@ RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
 WANTED, FINGERPRINT = "wanted", "fingerprint"
 #: What the options of a run say of it.
 TOLD = ("job", "strategy", "version", "revision", WANTED)
-#: A run that goes on with what another one left unfinished has the same of these, and its id.
+#: A run that goes on with what another one did, or left unfinished, has the same of these, and its id.
 SAME = ("strategy", "version", "revision")
 ROLLBACK = "rollback"
 #: Which run it is, which one it undoes, and which one a rollback after it would undo.
-IDS = ("id", "undoes", "undoable", "undoable_revision")
+IDS = ("id", "undoes", "undoes_revision", "undoable", "undoable_revision")
 #: What is text in it.
 TEXTS = ("who", "process", *IDS, *TOLD, "started", "phase", "state", "updated", "message", FINGERPRINT)
 #: What is of no use to people.
-HIDDEN = ("process", WANTED, FINGERPRINT, "undoable", "undoable_revision")
+HIDDEN = ("process", WANTED, FINGERPRINT, "undoes_revision", "undoable", "undoable_revision")
 
 Record = dict[str, t.Any]
 
@@ -52,16 +52,17 @@ def _as_written(found: Mapping[str, t.Any]) -> Record:
     return record
 
 
-def run_id(process: str) -> str:
-    """Return the id of a run: the same on all clusters of one ansible-playbook, and no number for YAML."""
-    return f"r{hashlib.sha256(process.encode()).hexdigest()[:9]}"
+def run_id(process: str, told: Mapping[str, str] | None = None) -> str:
+    """Return the id of a run: the same on all clusters of one playbook, and no number for YAML."""
+    parts = (process, *((told or {}).get(name, "") for name in SAME))
+    return f"r{hashlib.sha256('/'.join(parts).encode()).hexdigest()[:9]}"
 
 
 def begun(before: Record | None, run: Mapping[str, t.Any], who: str, process: str, now: str) -> Record:
     """Return the record when a run is about to write: a new one, or the next phase of its own."""
     phase = str(run.get("phase") or "")
-    if before is None or before.get("process") != process:
-        told = {name: str(run.get(name) or "") for name in TOLD}
+    told = {name: str(run.get(name) or "") for name in TOLD}
+    if before is None or before.get("process") != process or _another(before, told):
         previous = {key: value for key, value in (before or {}).items() if key not in ("previous", *HIDDEN)}
         ids = _ids(before or {}, told, str(run.get("undoes") or ""), process)
         before = {
@@ -80,12 +81,21 @@ def begun(before: Record | None, run: Mapping[str, t.Any], who: str, process: st
 
 def _ids(before: Record, told: Mapping[str, str], undoes: str, process: str) -> dict[str, str]:
     """Return who a run is, which run it undoes, and which one a rollback after it would undo."""
-    goes_on = before.get("state") not in (None, DONE) and all(before.get(name) == told[name] for name in SAME)
-    own = str(before["id"]) if goes_on and before.get("id") else run_id(process)
+    # a share of ten percent and then all, or an upgrade and its finalize, are one run in steps
+    named = before.get("state") not in (None, DONE) or bool(told["version"] or told["revision"])
+    goes_on = named and not _another(before, told)
+    own = str(before["id"]) if goes_on and before.get("id") else run_id(process, told)
     if told["strategy"] != ROLLBACK:
-        return {"id": own, "undoes": "", "undoable": own, "undoable_revision": told["revision"]}
+        ids = {"id": own, "undoes": "", "undoes_revision": ""}
+        return {**ids, "undoable": own, "undoable_revision": told["revision"]}
     last, led_to = undoable(before)
-    return {"id": own, "undoes": undoes or last, "undoable": last, "undoable_revision": led_to}
+    undone, its = run_to_undo(before, undoes)
+    return {"id": own, "undoes": undone, "undoes_revision": its, "undoable": last, "undoable_revision": led_to}
+
+
+def _another(before: Record, told: Mapping[str, str]) -> bool:
+    """Return whether a record is that of a run with another aim."""
+    return any(before.get(name) != told[name] for name in SAME)
 
 
 def undoable(record: Record | None) -> tuple[str, str]:
@@ -99,6 +109,30 @@ def undoable(record: Record | None) -> tuple[str, str]:
     # written before there was a journal
     last = (found.get("previous") or {}) if found.get("strategy") == ROLLBACK else found
     return (UNKNOWN_RUN, str(last.get("revision") or "")) if last else ("", "")
+
+
+def run_to_undo(record: Record | None, asked: str | None) -> tuple[str, str]:
+    """Return the run that a rollback undoes, and the revision that it led to, empty where nobody knows.
+
+    Args:
+        record: that of the cluster.
+        asked: the run that the user names; empty for the last one.
+    """
+    found = record or {}
+    last, led_to = undoable(found)
+    if not asked or asked == last:
+        return last, led_to
+    if asked == found.get("undoes"):
+        return asked, str(found.get("undoes_revision") or "")
+    before = found.get("previous") or {}
+    own = before.get("id") == asked or (asked == UNKNOWN_RUN and "id" not in before)
+    return asked, str(before.get("revision") or "") if own else ""
+
+
+def resumes(record: Record | None, run: str) -> bool:
+    """Return whether a rollback of this run was begun and not ended."""
+    found = record or {}
+    return found.get("strategy") == ROLLBACK and found.get("state") != DONE and found.get("undoes") == run
 
 
 def ended(record: Record, state: str, now: str, message: str = "", fingerprint: str = "") -> Record:

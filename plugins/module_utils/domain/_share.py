@@ -24,7 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._choices impo
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape, Verdict, resolve
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Kept, Undo
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECT, INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECT, INJECTION, REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._moves import relabelled, with_labels
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import require_owner
 from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import Stuck, WorkloadKey
@@ -53,6 +53,7 @@ class Share:
     revision: str = ""
     source: str | None = None
     run: str | None = None
+    led_to: str = ""
 
 
 def read_share(params: Mapping[str, t.Any]) -> Share | None:
@@ -112,9 +113,9 @@ def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
     fixed = {w: why for w in found if (why := unmovable(w) or snapshot.unrestartable(w))}
     movable = [workload for workload in found if workload not in fixed]
     asking = chosen(movable, share.percent)
-    made = (_choice(workload, share, asks=workload.key in asking) for workload in movable)
+    made = (_choice(snapshot.mesh, workload, share, asks=workload.key in asking) for workload in movable)
     choices = {choice.workload.key: choice for choice in made if choice}
-    kept = [] if share.percent else _kept(snapshot, movable, choices, share.run)
+    kept = [] if share.percent else _kept(snapshot, movable, choices, share)
     choices = {key: choice for key, choice in choices.items() if key not in {one.key for one, dummy in kept}}
     _refuse_loss(snapshot, choices.values())
     begun = _begun(snapshot, [workload for workload in movable if workload.key not in choices])
@@ -129,7 +130,7 @@ def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
             *(
                 _stuck(snapshot, w, why)
                 for w, why in fixed.items()
-                if share.percent or w.journal.unreadable or _was_moved(w, share)
+                if share.percent or w.journal.unreadable or _was_moved(snapshot.mesh, w, share)
             ),
         ],
         _rows(movable, asking),
@@ -163,8 +164,8 @@ def chooses(snapshot: Snapshot, workload: Workload, share: Share) -> bool:
     }
 
 
-def _was_moved(workload: Workload, share: Share) -> bool:
-    return isinstance(workload_undo(workload, share.run), Undo)
+def _was_moved(mesh: Mesh, workload: Workload, share: Share) -> bool:
+    return isinstance(workload_undo(workload, share.run, mesh, share.led_to), Undo)
 
 
 def _verdict(snapshot: Snapshot, workload: Workload, label: str | None) -> Verdict:
@@ -219,7 +220,7 @@ def _place(workload: Workload) -> tuple[bool, str]:
     return (workload.gateway, hashlib.sha256(name.encode()).hexdigest())
 
 
-def _choice(workload: Workload, share: Share, *, asks: bool) -> Choice | None:
+def _choice(mesh: Mesh, workload: Workload, share: Share, *, asks: bool) -> Choice | None:
     """Return what changes at a workload so that it asks for the revision, or again for what it asked for before.
 
     Who leaves the share of a revision goes back, not who was moved to another one, such as by the last upgrade.
@@ -227,42 +228,45 @@ def _choice(workload: Workload, share: Share, *, asks: bool) -> Choice | None:
     before = workload.template_labels.get(REV)
     if asks:
         return None if before == share.revision else Choice(workload, before, share.revision)
-    back = workload_undo(workload, share.run)
+    back = workload_undo(workload, share.run, mesh, share.led_to)
     if isinstance(back, Undo) and share.revision in ("", before):
         return Choice(workload, before, back.state.get(REV), back.journal)
     return None
 
 
 def _kept(
-    snapshot: Snapshot, workloads: Iterable[Workload], choices: Mapping[WorkloadKey, Choice], run: str | None
+    snapshot: Snapshot, workloads: Iterable[Workload], choices: Mapping[WorkloadKey, Choice], share: Share
 ) -> list[tuple[Workload, Unrestartable]]:
     """Return the workloads that do not go back, each with the reason: none of them keeps another from going."""
     found = []
     for workload in workloads:
-        back, choice = workload_undo(workload, run), choices.get(workload.key)
-        loss = _loss(snapshot, choice) if choice else ""
+        back = workload_undo(workload, share.run, snapshot.mesh, share.led_to)
+        lost = loss(snapshot, workload, back) if workload.key in choices and isinstance(back, Undo) else ""
         if isinstance(back, Kept):
             found.append((workload, Unrestartable(KEPT, back.why, "move it yourself if it is to go back")))
-        elif loss:
-            found.append(
-                (workload, Unrestartable(GONE, loss, "install that revision again, or move it to another one"))
-            )
+        elif lost:
+            remedy = "install that revision again, or move it to another one"
+            found.append((workload, Unrestartable(GONE, lost, remedy)))
     return found
 
 
-def _loss(snapshot: Snapshot, choice: Choice) -> str:
-    """Return how the new pods of a workload would lose their proxy, or an empty text."""
-    verdict = _verdict(snapshot, choice.workload, choice.after)
+def loss(snapshot: Snapshot, workload: Workload, back: Undo) -> str:
+    """Return how the new pods of a workload would lose their proxy on the way back, or an empty text."""
+    return _loss(snapshot, workload, back.state.get(REV))
+
+
+def _loss(snapshot: Snapshot, workload: Workload, label: str | None) -> str:
+    verdict = _verdict(snapshot, workload, label)
     if verdict.revision is not None:
         return ""
     why = verdict.rejected or verdict.reason
-    return f"with {label_words(choice.after)} new pods of {choice.workload} would get no proxy, because {why}"
+    return f"with {label_words(label)} new pods of {workload} would get no proxy, because {why}"
 
 
 def _refuse_loss(snapshot: Snapshot, choices: Iterable[Choice]) -> None:
-    loss = next(filter(None, (_loss(snapshot, choice) for choice in choices)), "")
-    if loss:
-        raise SafetyError(f"Nothing was restarted: {loss}.")
+    lost = next(filter(None, (_loss(snapshot, one.workload, one.after) for one in choices)), "")
+    if lost:
+        raise SafetyError(f"Nothing was restarted: {lost}.")
 
 
 def _begun(snapshot: Snapshot, workloads: Iterable[Workload]) -> dict[WorkloadKey, dict[str, t.Any] | None]:
@@ -276,7 +280,7 @@ def _begun(snapshot: Snapshot, workloads: Iterable[Workload]) -> dict[WorkloadKe
         owner = snapshot.workload_of(pod)
         if owner and owner.key in wanted and pod.labels.get(REV) != owner.template_labels.get(REV):
             found[owner.key] = None
-            back = workload_undo(owner, None)
+            back = workload_undo(owner, None, snapshot.mesh)
             if isinstance(back, Undo):
                 found[owner.key] = label_patch(owner, back.state.get(REV), back.journal.annotations)
     return found

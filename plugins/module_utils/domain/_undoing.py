@@ -24,26 +24,26 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_mo
     tag_undo,
     undo,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain._record import undoable
-from ansible_collections.meshops.istio.plugins.module_utils.domain._share import unmovable
+from ansible_collections.meshops.istio.plugins.module_utils.domain._share import loss, unmovable
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 
 Json = dict[str, t.Any]
 
 
-def undoing(snapshot: Snapshot, run: str, led_to: str = "") -> Json:
+def undoing(snapshot: Snapshot, run: str, led_to: str = "", *, resumed: bool = False) -> Json:
     """Return what undoing a run would give back, and what it would leave as it is, and why.
 
     Args:
         run: id of the run; empty where there is none to undo.
         led_to: the revision that the run led to, empty where nobody knows.
+        resumed: whether a rollback of it was begun and not ended.
     """
     rows: Json = {"run_id": run or None, "namespaces": [], "tags": [], "workloads": [], "left": []}
     if run:
         _namespaces(snapshot, run, led_to, rows)
         _tags(snapshot, run, led_to, rows)
-        _workloads(snapshot, run, rows)
-    rows["behind"] = _behind(snapshot, led_to) if led_to else []
+        _workloads(snapshot, run, led_to, rows)
+    rows["behind"] = _behind(snapshot, led_to) if resumed else []
     rows["runs"] = _runs(snapshot)
     return {**rows, "summary": summary(rows)}
 
@@ -52,6 +52,8 @@ def summary(rows: Mapping[str, t.Any]) -> str:
     """Return in one line what a rollback would undo."""
     if not rows["run_id"]:
         return "no run has changed this cluster, so there is nothing to undo"
+    if not rows.get("known", True):
+        return f"run {rows['run_id']} has not changed this cluster, so there is nothing to undo"
     kinds = ("namespaces", "tags", "workloads")
     found = [f"{n} {kind[:-1] if n == 1 else kind}" for kind in kinds if (n := len(rows[kind]))]
     left = f"; {len(rows['left'])} would stay as they are" if rows["left"] else ""
@@ -76,18 +78,20 @@ def _tags(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
             rows["left"].append(_left(f"Tag {tag}", "", back))
 
 
-def _workloads(snapshot: Snapshot, run: str, rows: Json) -> None:
+def _workloads(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
     """A label of pods counts only where the namespace has none, also if it loses its own by the rollback."""
     free = {row["name"] for row in rows["namespaces"] if not row["before"]}
     for key, workload in sorted(snapshot.workloads.items()):
-        back = workload_undo(workload, run)
-        if back is None:
+        back = workload_undo(workload, run, snapshot.mesh, led_to)
+        if back is None or workload.namespace not in snapshot.namespaces:
             continue
         namespace, why = snapshot.namespaces[workload.namespace], unmovable(workload)
         if isinstance(back, Undo) and why:
             back = Kept(f"{why.reason}; {why.remedy}", failed=True)
         if isinstance(back, Undo) and {REV, INJECTION} & set(namespace.labels) and namespace.name not in free:
             back = Kept(f"namespace {namespace.name} chooses for its pods by a label of its own")
+        if isinstance(back, Undo) and namespace.name not in free and (lost := loss(snapshot, workload, back)):
+            back = Kept(lost, failed=True)
         if isinstance(back, Kept):
             rows["left"].append(_left(str(workload), key[0], back))
         else:
@@ -101,7 +105,8 @@ def _left(name: str, namespace: str, kept: Kept) -> Json:
 
 def _behind(snapshot: Snapshot, led_to: str) -> list[str]:
     """Return the namespaces with stale pods on a revision: what a rollback that was interrupted did not restart."""
-    return sorted({pod.namespace for pod, found in snapshot.judgements if found.stale and pod.revision == led_to})
+    stale = (pod for pod, found in snapshot.judgements if found.stale)
+    return sorted({pod.namespace for pod in stale if pod.revision == led_to or not led_to})
 
 
 def journals(snapshot: Snapshot) -> list[Journal]:
@@ -118,18 +123,10 @@ def _runs(snapshot: Snapshot) -> dict[str, int]:
     return dict(sorted(collections.Counter(run for journal in journals(snapshot) for run in journal.runs()).items()))
 
 
-def run_to_undo(record: Mapping[str, t.Any] | None, asked: str | None) -> tuple[str, str]:
-    """Return the run that a rollback undoes, and the revision that it led to, empty where nobody knows.
-
-    Args:
-        record: that of the cluster.
-        asked: the run that the user names; empty for the last one.
-    """
-    last, led_to = undoable(dict(record) if record else None)
-    if not asked or asked == last:
-        return last, led_to
-    before = (record or {}).get("previous") or {}
-    return asked, str(before.get("revision") or "") if before.get("id") == asked else ""
+def with_known(record: Mapping[str, t.Any] | None, rows: Json) -> Json:
+    """Return the same with whether the run is one of this cluster."""
+    found = {**rows, "known": not rows["run_id"] or known(record, rows)}
+    return {**found, "summary": summary(found)}
 
 
 def known(record: Mapping[str, t.Any] | None, rows: Mapping[str, t.Any]) -> bool:
@@ -139,16 +136,21 @@ def known(record: Mapping[str, t.Any] | None, rows: Mapping[str, t.Any]) -> bool
     return rows["run_id"] in {*rows["runs"], *names}
 
 
-def over(mesh: Mesh, change: Change) -> bool:
-    """Return whether nothing leads back from a change: its past is gone, or leads where the object leads now.
+def over(mesh: Mesh, change: Change, *, of_pods: bool = False) -> bool:
+    """Return whether a change has no way back any more: its past is gone, or leads where the object leads now.
 
     The past of a revision ends with it, so this is asked once a revision is retired.
+
+    Args:
+        of_pods: whether it is about the label of a workload's pods, which follow the default without one.
     """
     if TARGET in change.before or TARGET in (change.after or {}):
         return not mesh.runs(change.before.get(TARGET, ""))
-    if not change.before:
-        return False
-    name = owned_by(change.before)
-    leads = mesh.resolve(name or DEFAULT)
+    name = owned_by(change.before) or (DEFAULT if of_pods and not change.before else None)
     after = owned_by(change.after or {})
-    return leads is None or (after is not None and leads == mesh.resolve(after))
+    gone = after is not None and mesh.resolve(after) is None
+    if name is None:
+        # it was outside the mesh, and that is always there
+        return gone
+    leads = mesh.resolve(name)
+    return gone or leads is None or (after is not None and leads == mesh.resolve(after))

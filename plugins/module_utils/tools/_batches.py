@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     RolloutError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._choices import Choice
+from ansible_collections.meshops.istio.plugins.module_utils.domain._limits import matching
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import undos
 from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
@@ -167,7 +168,11 @@ def _restore_labels(run: Run) -> list[str]:
     """Undo what this run moved of the wave's namespaces, each for itself; return what did not go back, and why."""
     try:
         snapshot = run.snapshot()
-        steps, kept = undos(snapshot, run.params["namespaces"], own_run(run))
+        own, planned = own_run(run), (run.params.get("planned") or {}).get("namespaces")
+        # without a run nothing says who moved what, but for the plan of the task itself
+        names = planned if own is None and planned else run.params["namespaces"]
+        there = [name for one in names for name in matching(one, snapshot.namespaces)]
+        steps, kept = undos(snapshot, there, own)
         for step in steps:
             run.progress(str(step))
         refused = apply_moves(run, steps).refused

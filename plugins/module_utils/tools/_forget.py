@@ -29,8 +29,8 @@ def forget(run: Run, snapshot: Snapshot) -> list[str]:
     mesh = fetch_mesh(run.client, run.istio_namespace)
     changed = [
         (path, left)
-        for path, journal in _journals(snapshot, mesh)
-        if (left := journal.without_past(functools.partial(over, mesh))).changes != journal.changes
+        for path, journal, of_pods in _journals(snapshot, mesh)
+        if (left := journal.without_past(functools.partial(over, mesh, of_pods=of_pods))).changes != journal.changes
     ]
 
     def send(one: tuple[str, Journal]) -> str:
@@ -47,11 +47,11 @@ def forget(run: Run, snapshot: Snapshot) -> list[str]:
         return [warning for warning in pool.map(send, changed) if warning]
 
 
-def _journals(snapshot: Snapshot, mesh: Mesh) -> Iterator[tuple[str, Journal]]:
-    """Return the path of each object that can have a journal, and its journal."""
+def _journals(snapshot: Snapshot, mesh: Mesh) -> Iterator[tuple[str, Journal, bool]]:
+    """Return the path of each object that can have a journal, its journal, and whether that is about pods."""
     for namespace in snapshot.namespaces.values():
-        yield f"{NAMESPACES}/{namespace.name}", namespace.journal
+        yield f"{NAMESPACES}/{namespace.name}", namespace.journal, False
     for injector in mesh.injectors:
-        yield f"{ADMISSION}/mutatingwebhookconfigurations/{injector.name}", injector.journal
+        yield f"{ADMISSION}/mutatingwebhookconfigurations/{injector.name}", injector.journal, False
     for workload in snapshot.workloads.values():
-        yield workload.path, workload.journal
+        yield workload.path, workload.journal, True

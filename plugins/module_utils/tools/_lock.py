@@ -85,6 +85,8 @@ class Lock:
         self.warnings: list[str] = []
         #: Id of the run that the task belongs to; of a task outside of any run its own.
         self.run_id = run_id(self.process)
+        #: The same where a task without the option run works under the lock of its playbook's run.
+        self.adopted: str | None = None
 
     @classmethod
     def of(cls, client: Client, namespace: str, process: str, seconds: int) -> Lock:
@@ -194,7 +196,7 @@ class Lock:
         if found and self._ours(found) and found.process != self.process:
             # a task without the option run, in a playbook whose run has locked, works under that lock
             self.process, self.seconds, self._lasting = found.process, found.seconds, True
-            self.run_id = str((self.record() or {}).get("id") or run_id(self.process))
+            self.adopted = self.run_id = str((self.record() or {}).get("id") or run_id(self.process))
             self._renewal = Renewal(self._client, self._namespace, self.process, self.seconds)
         if self._lasting:
             self._keeper(self)

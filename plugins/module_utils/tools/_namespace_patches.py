@@ -17,10 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import JOURNAL, words
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import annotations_of, labels_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import (
-    Move,
-    injection_labels,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import Move, both, injection_labels
 from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import NAMESPACES, read_namespace
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
@@ -71,7 +68,7 @@ def _send(run: Run, step: Move, run_id: str) -> Json | str:
     for dummy in range(MOVE_TRIES):
         patch = step.patch(run_id)
         try:
-            return _labelled(run.client.merge(path, patch, doing=doing), step)
+            return _labelled(run, run.client.merge(path, patch, doing=doing), step)
         except ConflictError:
             pass
         except NotFoundError:
@@ -93,7 +90,18 @@ def _send(run: Run, step: Move, run_id: str) -> Json | str:
     return "other clients write it all the time"
 
 
-def _labelled(obj: Json, step: Move) -> Json | str:
-    """An admission policy may change what a patch says."""
+def _labelled(run: Run, obj: Json, step: Move) -> Json | str:
+    """Return the namespace if it has the labels that it was given; an admission policy may change what a patch says."""
     now = injection_labels(labels_of(obj))
-    return obj if now == step.after else f"an admission policy gave it {words(now)} instead of {words(step.after)}"
+    if now == step.after:
+        return obj
+    why = f"an admission policy gave it {words(now)} instead of {words(step.after)}"
+    before = {"labels": both(step.before), "annotations": dict(step.journal.raw)}
+    try:
+        left = run.client.merge(
+            f"{NAMESPACES}/{step.namespace}", {"metadata": before}, doing=f"Putting namespace {step.namespace} back"
+        )
+    except ApiError as exc:
+        return f"{why}; {exc.message}"
+    there = injection_labels(labels_of(left))
+    return why if there == step.before else f"{why}, and it keeps {words(there)}"

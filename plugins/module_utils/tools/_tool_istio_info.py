@@ -15,10 +15,15 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain._following import followed
 from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import Lease
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, INJECTION, REV, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain._record import Record, as_result
+from ansible_collections.meshops.istio.plugins.module_utils.domain._record import (
+    Record,
+    as_result,
+    resumes,
+    run_to_undo,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain._settled import settled, unchanged
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain._undoing import known, run_to_undo, undoing
+from ansible_collections.meshops.istio.plugins.module_utils.domain._undoing import undoing, with_known
 from ansible_collections.meshops.istio.plugins.module_utils.tools._limited import LIMITS_SPEC, require_named
 from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.tools._planned import PLANNED_SPEC, planned_snapshot
@@ -127,19 +132,9 @@ def check(params: Mapping[str, t.Any]) -> None:
 
 
 def _undo(run: Run, snapshot: Snapshot, record: Record | None) -> dict[str, t.Any]:
-    """Return what a rollback would undo: of the last run, or of the one that is named.
-
-    Raises:
-        ParameterError: nothing in the cluster knows the named run.
-    """
-    rows = undoing(snapshot, *run_to_undo(record, run.params["run_id"]))
-    if run.params["run_id"] and not known(record, rows):
-        there = ", ".join(f"{name} ({count} objects)" for name, count in rows["runs"].items()) or "none"
-        raise ParameterError(
-            f"Parameter run_id: cluster {run.client.connection.label} knows no run {run.params['run_id']}; runs that "
-            f"changed something: {there}."
-        )
-    return rows
+    """Return what a rollback would undo: of the last run, or of the one that is named."""
+    wanted, led_to = run_to_undo(record, run.params["run_id"])
+    return with_known(record, undoing(snapshot, wanted, led_to, resumed=resumes(record, wanted)))
 
 
 def run(run: Run) -> Outcome:
@@ -168,7 +163,6 @@ def run(run: Run) -> Outcome:
     if run.params["record"]:
         values["lock"] = memory.held.as_dict() if memory.held else None
         values["record"] = as_result(memory.record)
-        values["undo"] = _undo(run, snapshot, memory.record)
     if run.params["record"] and run.params["proxies"]:
         values["settled"] = memory.settles(snapshot)
     if run.params["proxies"]:
@@ -177,6 +171,9 @@ def run(run: Run) -> Outcome:
         values["unreadable"] = [dataclasses.asdict(one) for one in snapshot.unreadable]
     if run.params["proxies"] and not (run.params["brief"] and values["settled"]):
         values["namespaces"] = namespaces(snapshot)
+        if run.params["record"]:
+            # what was not read is not told of
+            values["undo"] = _undo(run, snapshot, memory.record)
     return Outcome(values=values)
 
 

@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._checks impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain._following import leaving
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import IGNORED_NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import Kept
-from ansible_collections.meshops.istio.plugins.module_utils.domain._limits import expanded
+from ansible_collections.meshops.istio.plugins.module_utils.domain._limits import expanded, is_pattern
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_moves import (
     Move,
@@ -122,7 +122,10 @@ def _move(run: Run) -> Outcome:
 def _restore(run: Run) -> Outcome:
     """Give the namespaces back what they had before a run."""
     snapshot = planned_snapshot(run, pods=False)
-    names = named_in(snapshot, run.params["namespaces"], run.client.connection.label)
+    given = run.params["namespaces"]
+    # what was deleted since somebody listed it keeps no other namespace from going back
+    gone = [name for name in given if not is_pattern(name) and name not in snapshot.namespaces]
+    names = named_in(snapshot, [name for name in given if name not in gone], run.client.connection.label)
     steps, kept = undos(snapshot, names, *undone_run(run))
     kept |= _unproven(run, snapshot, steps)
     steps = [step for step in steps if step.namespace not in kept]
@@ -131,7 +134,9 @@ def _restore(run: Run) -> Outcome:
         refused = _carry_out(run, steps).refused
         kept |= {name: Kept(why, failed=True) for name, why in refused.items()}
         steps = [step for step in steps if step.namespace not in refused]
-    return _outcome(steps, None, kept, warnings)
+    outcome = _outcome(steps, None, kept, [*warnings, *(f"Namespace {name} is not there." for name in gone)])
+    outcome.values["gone"] = gone
+    return outcome
 
 
 def _unproven(run: Run, snapshot: Snapshot, steps: list[Move]) -> dict[str, Kept]:

@@ -159,7 +159,8 @@ def run(run: Run) -> Outcome:
     selection = known(snapshot, selection, run.client.connection.label)
     wanted = read_share(params)
     if wanted and wanted.run:
-        wanted = dataclasses.replace(wanted, run=undone_run(run)[0])
+        undone, led_to = undone_run(run)
+        wanted = dataclasses.replace(wanted, run=undone, led_to=led_to)
     share = plan(snapshot, selection, wanted)
     snapshot = share.snapshot
     found = targets(snapshot, selection, params["only"], share)

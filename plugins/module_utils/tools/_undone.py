@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import UNKNOWN_RUN
-from ansible_collections.meshops.istio.plugins.module_utils.domain._undoing import run_to_undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain._record import run_to_undo
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
 
 #: Stands for the run that the task itself belongs to.
@@ -26,4 +26,4 @@ def undone_run(run: Run) -> tuple[str | None, str]:
 
 def own_run(run: Run) -> str | None:
     """Return the id of the run that a task belongs to, None where it belongs to none."""
-    return run.lock().current_id() if run.params.get("run") else None
+    return run.lock().current_id() if run.params.get("run") else run.lock().adopted

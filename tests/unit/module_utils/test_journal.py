@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain._choices import workload_undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import (
     JOURNAL,
     PREVIOUS_LABELS,
@@ -27,8 +28,16 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._journal impo
     undo_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import INJECT, INJECTION, REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain._record import begun, ended, run_id, undoable
-from ansible_collections.meshops.istio.plugins.module_utils.domain._undoing import known, over, run_to_undo, undoing
+from ansible_collections.meshops.istio.plugins.module_utils.domain._record import (
+    begun,
+    ended,
+    resumes,
+    run_id,
+    run_to_undo,
+    undoable,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain._undoing import over, undoing, with_known
+from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import read_workload
 from ansible_collections.meshops.istio.plugins.module_utils.tools._forget import forget
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_info import TOOL as INFO
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_namespace_revision import TOOL as NAMESPACES
@@ -140,13 +149,16 @@ def run(process: str, before: t.Any = None, **options: str) -> b.Json:
     return begun(before, given, "anna", process, "2026-03-01T00:00:00Z")
 
 
-def test_a_run_has_one_id_on_all_clusters_and_hands_it_on_while_it_is_unfinished() -> None:
+def test_a_run_has_one_id_on_all_clusters_and_hands_it_on_to_one_with_the_same_aim() -> None:
     first = run("p1")
-    assert first["id"] == run_id("p1") == run("p1", before=run("p0"), version="1.30.3")["id"]
-    assert run("p2", before=ended(first, "stopped", "now"))["id"] == first["id"]
-    assert run("p2", before=ended(first, "failed", "now"))["id"] == first["id"]
-    assert run("p2", before=ended(first, "done", "now"))["id"] == run_id("p2")
-    assert run("p2", before=ended(first, "failed", "now"), version="1.31.1")["id"] == run_id("p2")
+    aim = {"strategy": "canary", "version": "1.31.0", "revision": b.NEW}
+    assert first["id"] == run_id("p1", aim) == run("p1", before=run("p0", version="1.30.3"))["id"]
+    for state in ("stopped", "failed", "done"):
+        assert run("p2", before=ended(first, state, "now"))["id"] == first["id"], state
+    assert run("p2", before=ended(first, "failed", "now"), version="1.31.1")["id"] != first["id"]
+    assert run("p1", before=first, version="1.31.1")["id"] != first["id"], "two playbooks in one ansible-playbook"
+    nameless = run("p1", version="", revision="")
+    assert run("p2", before=ended(nameless, "done", "now"), version="", revision="")["id"] != nameless["id"]
 
 
 def test_a_rollback_undoes_the_last_run_that_was_none() -> None:
@@ -162,13 +174,19 @@ def test_a_rollback_undoes_the_last_run_that_was_none() -> None:
 
 @pytest.mark.parametrize(
     ("asked", "expected"),
-    [(None, ("r2", b.NEW)), ("r2", ("r2", b.NEW)), ("r1", ("r1", b.OLD)), ("r0", ("r0", ""))],
+    [
+        (None, ("r2", b.NEW)),
+        ("r2", ("r2", b.NEW)),
+        ("r1", ("r1", b.OLD)),
+        ("r0", ("r0", "")),
+        (UNKNOWN_RUN, (UNKNOWN_RUN, "")),
+    ],
 )
 def test_which_run_is_undone(asked: str | None, expected: tuple[str, str]) -> None:
     record = {"id": "r2", "undoable": "r2", "undoable_revision": b.NEW, "previous": {"id": "r1", "revision": b.OLD}}
     assert run_to_undo(record, asked) == expected
     rows = undoing(b.snapshot_of(b.two_planes()), *expected)
-    assert known(record, rows) is (asked != "r0")
+    assert with_known(record, rows)["known"] is (asked not in ("r0", UNKNOWN_RUN))
 
 
 PLANES = [*b.plane(b.OLD), *b.plane(b.NEW), *b.revision_tag("default", b.NEW), *b.revision_tag("prod", b.NEW)]
@@ -182,6 +200,8 @@ AFTER = b.mesh_of([*b.plane(b.NEW), *b.revision_tag("default", b.NEW), *b.revisi
         pytest.param(Change("r", {INJECTION: "enabled"}, C), True, id="the default leads where it is now"),
         pytest.param(Change("r", {REV: "prod"}, C), True, id="the tag leads where it is now"),
         pytest.param(Change("r", {}, C), False, id="it was outside the mesh"),
+        pytest.param(Change("r", {INJECTION: "disabled"}, C), False, id="it had opted out of the mesh"),
+        pytest.param(Change("r", C, {REV: "1-31-1"}), True, id="what it was moved to is gone"),
         pytest.param(
             Change("r", {"revision": b.OLD}, {"revision": b.NEW}), True, id="a tag of a revision that is gone"
         ),
@@ -190,6 +210,38 @@ AFTER = b.mesh_of([*b.plane(b.NEW), *b.revision_tag("default", b.NEW), *b.revisi
 )
 def test_the_past_ends_with_its_revision(change: Change, ends: bool) -> None:
     assert over(AFTER, change) is ends
+
+
+def test_pods_without_a_label_follow_the_default_so_their_past_ends_with_it() -> None:
+    assert over(AFTER, Change("r", {}, C), of_pods=True)
+
+
+OLDER = {PREVIOUS_LABELS: json.dumps({REV: b.OLD})}
+
+
+@pytest.mark.parametrize(
+    ("label", "led_to", "goes"),
+    [(b.NEW, b.NEW, True), (b.NEW, "", True), (b.NEW, "1-29-2", False), ("prod", b.NEW, False)],
+)
+def test_what_the_older_format_remembers_goes_back_only_from_where_the_run_led(
+    label: str, led_to: str, goes: bool
+) -> None:
+    made = b.deployed("wiki", "tools", pod_labels={REV: label})
+    made[0]["metadata"]["annotations"] = OLDER
+    found = workload_undo(read_workload("Deployment", made[0]), UNKNOWN_RUN, b.mesh_of(b.two_planes()), led_to)
+    assert isinstance(found, Undo if goes else Kept)
+
+
+def test_a_rollback_restarts_what_is_behind_only_if_it_was_begun() -> None:
+    stale = b.deployed("web", "shop", revision=b.NEW)
+    snapshot = b.snapshot_of([*b.two_planes(), b.namespace("shop", B), *stale])
+    assert undoing(snapshot, "r1", b.NEW)["behind"] == []
+    assert undoing(snapshot, "r1", b.NEW, resumed=True)["behind"] == ["shop"]
+    assert undoing(snapshot, "r1", "1-29-2", resumed=True)["behind"] == []
+    begun_record = {"strategy": "rollback", "state": "running", "undoes": "r1"}
+    assert resumes(begun_record, "r1")
+    assert not resumes({**begun_record, "state": "done"}, "r1")
+    assert not resumes(begun_record, "r2")
 
 
 @pytest.fixture
@@ -221,7 +273,11 @@ def test_what_would_be_undone_is_told_for_every_kind_of_object(api: FakeApi) -> 
     assert [(row["name"], row["before"], row["after"]) for row in rows["tags"]] == [("prod", b.OLD, b.NEW)]
     assert [(row["workload"], row["before"]) for row in rows["workloads"]] == [("Deployment tools/wiki", b.OLD)]
     assert rows["summary"] == "a rollback would undo run r1: 1 namespace, 1 tag, 1 workload"
-    assert "knows no run r9" in task(api, INFO, record=True, run_id="r9")["msg"]
+    strange = task(api, INFO, record=True, run_id="r9")["undo"]
+    assert (strange["known"], strange["summary"]) == (
+        False,
+        "run r9 has not changed this cluster, so there is nothing to undo",
+    )
 
 
 def test_a_retired_revision_is_forgotten_by_every_kind_of_object(api: FakeApi) -> None:

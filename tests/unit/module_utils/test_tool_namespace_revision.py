@@ -193,6 +193,12 @@ def test_s16_in_a_rollback_each_namespace_goes_for_itself(api: FakeApi) -> None:
     assert labels(api, "shop") == {REV: "prod"}
 
 
+def test_s16_a_namespace_that_was_deleted_keeps_no_other_from_going_back(api: FakeApi) -> None:
+    move(api, "shop")
+    result = move(api, "lost", "shop", revision=None, state="restored")
+    assert (result["moved"], result["gone"]) == (["shop"], ["lost"])
+
+
 def test_s3_s16_a_namespace_does_not_go_back_to_what_is_not_proven(api: FakeApi) -> None:
     move(api, "shop")
     api.get("Deployment", f"istiod-{b.OLD}")["status"]["readyReplicas"] = 0

@@ -345,6 +345,22 @@ def test_s5_labels_are_restored_before_the_workloads_go_back(api: FakeApi) -> No
     assert cart["metadata"]["annotations"]["istio.io/rev"] == b.OLD
 
 
+def test_s5_labels_are_restored_also_in_namespaces_that_a_pattern_names(api: FakeApi) -> None:
+    api.on_patch = stays_old(api, "FailedCreate")
+    result = restart(api, namespaces=["sh*"], batch_size=1, restore_labels=True)
+    assert result["failure"]["rolled_back"] is True
+    assert api.get("Namespace", "shop")["metadata"]["labels"] == {REV: b.OLD}
+
+
+def test_s16_a_task_without_a_run_restores_only_what_its_own_plan_moved(api: FakeApi) -> None:
+    """F2: the others follow already, and what an earlier run did to them is not this task's to undo."""
+    api.on_patch = stays_old(api, "FailedCreate")
+    planned = {"revision": b.NEW, "namespaces": ["other"]}
+    result = restart(api, batch_size=1, restore_labels=True, planned=planned)
+    assert result["failed"]
+    assert api.get("Namespace", "shop")["metadata"]["labels"] == {REV: b.NEW}
+
+
 def test_s5_labels_that_cannot_be_restored_do_not_keep_workloads_from_going_back(api: FakeApi) -> None:
     api.on_patch = stays_old(api, "FailedCreate")
     api.script("PATCH", "/api/v1/namespaces/shop", failure(403, "may not patch namespaces"))
