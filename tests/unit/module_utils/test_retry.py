@@ -14,7 +14,11 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client import _client
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import TRIES, Client
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ApiError, UnauthorizedError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ApiError,
+    LockedError,
+    UnauthorizedError,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _prove
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import Answer, FakeApi, failure, stream
@@ -78,6 +82,29 @@ def test_a_server_that_stays_in_trouble_is_given_up(api: FakeApi, verb: str) -> 
     with pytest.raises(ApiError, match=LEADER):
         ask(api.client())
     assert len(api.seen) == TRIES
+
+
+@pytest.mark.parametrize("verb", ["patch", "apply", "get", "dry run"])
+@pytest.mark.parametrize("trouble", [failure(503, "busy"), Answer(broken=True)], ids=["busy", "broken"])
+def test_each_try_of_a_write_is_allowed_anew(api: FakeApi, verb: str, trouble: Answer) -> None:
+    """A lock that was ours at the first try may have run out before the second one."""
+    method, path, dummy, answer, ask = VERBS[verb]
+    client, asked = api.client(), list[int]()
+
+    def guard() -> None:
+        asked.append(len(api.seen))
+        if len(asked) == 3:
+            raise LockedError("lost")
+
+    client.before_write = guard
+    api.script(method, path, trouble, trouble, answer)
+    if verb == "patch":
+        with pytest.raises(LockedError, match="lost"):
+            ask(client)
+        assert (asked, len(api.seen)) == ([0, 1, 2], 2)
+    else:
+        ask(client)
+        assert (asked, len(api.seen)) == ([], 3)
 
 
 def test_retries_are_bounded_in_time(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
