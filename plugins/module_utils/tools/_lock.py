@@ -46,6 +46,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._record impor
     run_id,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.tools._holder import gone, moment, process_of, user_name
+from ansible_collections.meshops.istio.plugins.module_utils.tools._noting import note
 from ansible_collections.meshops.istio.plugins.module_utils.tools._renewal import Renewal
 
 #: How long a lock outlives its holder, where nobody can see that it died.
@@ -307,9 +308,4 @@ class Lock:
 
     def _keep(self, record: Record) -> None:
         data = {KEY: json.dumps(record, indent=1, sort_keys=True)}
-        try:
-            self._client.merge(f"{self._record_path}/{NAME}", {"data": data}, doing="Keeping the record of the run")
-        except NotFoundError:
-            metadata = {"name": NAME, "namespace": self._namespace}
-            body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
-            self._client.request("POST", self._record_path, doing="Keeping the record of the run", body=body)
+        note(self._client, self._namespace, data, doing="Keeping the record of the run")

@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     ClusterError,
     ConflictError,
     LockedError,
+    MeshError,
     NotFoundError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import (
@@ -123,7 +124,8 @@ class Renewal:
                 pause = self.pause
             except LockedError:
                 return
-            except (ApiError, ClusterError):
+            except MeshError:
+                # also what may be mended meanwhile, such as a kubeconfig that is being written anew
                 pause = self.once
 
     def _taken_away(self, lease: Lease | None) -> LockedError:

@@ -45,9 +45,11 @@ VERBS: dict[str, tuple[str, str, bool, Answer, Callable[[Client], object]]] = {
     # a log is asked for once: a node may be gone
     "log": ("GET", SHOP, False, Answer(b""), lambda client: client.text(SHOP, doing="Reading a log")),
 }
-TURNED_AWAY = [429, 502, 503, 504]
+TURNED_AWAY, UNCLEAR = [429, 503], [502, 504]
 TABLE = [
     *((status, verb, "", verb != "log") for status, verb in itertools.product(TURNED_AWAY, VERBS)),
+    # what was made or removed is not made or removed twice
+    *((status, verb, "", VERBS[verb][2]) for status, verb in itertools.product(UNCLEAR, VERBS)),
     *((500, verb, body, VERBS[verb][2]) for body, verb in itertools.product([LEADER, "boom"], VERBS)),
     *((500, verb, body, False) for body, verb in itertools.product([DOWN, DENIED], VERBS)),
     *((status, verb, "no", False) for status, verb in itertools.product([400, 403, 404, 409, 422, 501], VERBS)),
