@@ -67,7 +67,7 @@ class ToolAction(ActionBase):
                 progress=(lambda dummy: None) if self._task.no_log else progress_line(host, secrets),
                 watched=WATCHED,
                 controller=controller,
-                keep_lock=keeping.keep,
+                between=keeping,
             )
         result.update(t.cast("dict[str, t.Any]", remove_values(found, secrets)))
         if not self._task.no_log:

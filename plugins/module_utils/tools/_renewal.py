@@ -103,7 +103,7 @@ class Renewal:
             since = moment()
             found = self.lease(self.once)
             if found is None or found.process != self._process:
-                self._lost = self._taken_away(found)
+                self._lost = self.taken_away(found)
                 raise self._lost
             try:
                 body = renewed_body(found, self.now())
@@ -128,7 +128,8 @@ class Renewal:
                 # also what may be mended meanwhile, such as a kubeconfig that is being written anew
                 pause = self.once
 
-    def _taken_away(self, lease: Lease | None) -> LockedError:
+    def taken_away(self, lease: Lease | None) -> LockedError:
+        """Return what is said of a lock that was lost."""
         cluster = self._client.connection.label
         if lease is None:
             return LockedError(
