@@ -73,7 +73,9 @@ def test_a_date_is_that_of_the_server() -> None:
 
 
 @pytest.mark.parametrize(("minutes", "refused"), [(1, False), (30, True)])
-def test_how_long_somebody_works_on_a_release_says_the_clock_of_the_server(minutes: int, refused: bool) -> None:
+def test_how_long_somebody_works_on_a_release_says_the_clock_of_the_server(
+    minutes: int, refused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """That of this machine is ahead by years."""
     client = Client.__new__(Client)
     client.date = "Mon, 30 Nov 2020 01:00:00 GMT"
@@ -93,7 +95,7 @@ def test_how_long_somebody_works_on_a_release_says_the_clock_of_the_server(minut
             cluster="paris",
         )
 
-    helm._told = lambda dummy: None  # type: ignore[method-assign]
+    monkeypatch.setattr(helm, "_told", lambda dummy: None)
     if refused:
         with pytest.raises(SafetyError, match="pending-upgrade since"):
             waited()
