@@ -51,6 +51,11 @@ class ToolAction(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         if self._belongs_elsewhere():
             name = f"meshops.istio.{self.TOOL.name}"
+            if self.TOOL.writes and self._task.args.get("run") and not self._task.check_mode:
+                display.warning(
+                    f"{name} runs as a module, over another connection, as another user or with async, so the lock of "
+                    "its cluster is held while this task works, but not between two tasks. Another run may come there."
+                )
             result.update(
                 self._execute_module(module_name=name, task_vars=task_vars, wrap_async=bool(self._task.async_val))
             )
@@ -67,7 +72,7 @@ class ToolAction(ActionBase):
                 progress=(lambda dummy: None) if self._task.no_log else progress_line(host, secrets),
                 watched=WATCHED,
                 controller=controller,
-                keep_lock=keeping.keep,
+                between=keeping,
             )
         result.update(t.cast("dict[str, t.Any]", remove_values(found, secrets)))
         if not self._task.no_log:

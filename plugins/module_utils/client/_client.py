@@ -60,7 +60,7 @@ class Client:
     def __init__(self, conn: Connection, timeout: float = 30.0, tries: int = TRIES) -> None:
         self.connection = conn
         self.traffic = Traffic()
-        #: Called before each request that changes something.
+        #: Called before each try of a request that changes something.
         self.before_write: Callable[[], None] = lambda: None
         #: What the API server's clock said last, as in the header of an answer.
         self.date = ""
@@ -107,13 +107,18 @@ class Client:
         tries = tries or self._tries
         url = self.server + path + ("?" + urlencode(params) if params else "")
         limits = urllib3.Timeout(connect=min(CONNECT_SECONDS, timeout), read=timeout)
-        again = repeatable(method, params)
-        began, refused = time.monotonic(), False
+        again, writes = repeatable(method, params), changes(method, path, params)
+        began: float | None = None
+        refused = False
         attempt = 0
         while True:
             attempt += 1
             sent = self._headers(headers or {})
             login = self._access.renewals
+            if writes:
+                # what allowed the first try, such as a lock, may have run out meanwhile
+                self.before_write()
+            began = time.monotonic() if began is None else began
             try:
                 response = self._access.pool.request(method, url, retries=False, timeout=limits, headers=sent, **kw)
             except (HTTPError, OSError) as exc:
@@ -169,8 +174,6 @@ class Client:
             headers["Content-Type"] = content_type
             data = json.dumps(body).encode()
         query = dict(params or {})
-        if changes(method, path, query):
-            self.before_write()
         timeout, tries = (self._timeout, None) if once is None else (once, 1)
         response = self._send(doing, method, path, query, body=data, headers=headers, timeout=timeout, tries=tries)
         self.date = response.headers.get("Date") or self.date

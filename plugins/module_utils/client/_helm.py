@@ -85,7 +85,14 @@ class Helm:
         given = arguments(f"helm {command}", values, flags, HelmError)[1:]
         shown = f"helm {' '.join([command, *values])} on cluster {self.connection.label}"
         environment = {key: value for key, value in os.environ.items() if not _FOREIGN.fullmatch(key)}
-        return output_of([self.binary, *given], shown=shown, environment=environment, timeout=timeout, error=HelmError)
+        return output_of(
+            [self.binary, *given],
+            shown=shown,
+            environment=environment,
+            timeout=timeout,
+            error=HelmError,
+            writes=True,
+        )
 
     def _answer(self, command: str, *values: str, flags: Sequence[str] = ()) -> t.Any:
         """Run one command and return what it answers as JSON.

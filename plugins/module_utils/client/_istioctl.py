@@ -68,6 +68,7 @@ class Istioctl:
             timeout=timeout,
             error=IstioctlError,
             check=check,
+            writes=True,
         )
 
 

@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 
 #: Stands for the version in paths of binaries and charts.
 VERSION_PLACEHOLDER = "{version}"
-#: Files that stay open in what is started here, so that whoever holds the other end knows that it still runs.
+#: Files that stay open in what may write on a cluster, so that whoever holds the other end knows that it still runs.
 LEFT_OPEN: list[int] = []
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -38,6 +38,7 @@ def output_of(
     check: bool = True,
     folder: str | None = None,
     secret: bool = False,
+    writes: bool = False,
 ) -> str:
     """Run a command and return its standard output.
 
@@ -45,6 +46,7 @@ def output_of(
         shown: how the command is named in an error.
         folder: where it runs, if not where this process does.
         secret: its standard output is in no error.
+        writes: it may change a cluster, under the lock that this process holds.
 
     Raises:
         MeshError: (as ``error``) it did not start or end in time, or failed by its exit code. Without ``check``
@@ -61,7 +63,7 @@ def output_of(
             env=environment,
             cwd=folder,
             start_new_session=True,
-            pass_fds=[*open_files(command), *LEFT_OPEN],
+            pass_fds=[*open_files(command), *(LEFT_OPEN if writes else ())],
         )
     except OSError as exc:
         raise error(f"{shown} could not be started: {exc}") from exc

@@ -10,7 +10,9 @@ import typing as t
 from collections.abc import Mapping
 
 #: The server, or something before it, turned the request away.
-BUSY = (429, 502, 503, 504)
+BUSY = (429, 503)
+#: Something went wrong behind who answers, which may have carried out the request.
+UNCLEAR = (500, 502, 504)
 #: No request is sent again later than that after it was sent first.
 PATIENCE = 60.0
 #: How the API server begins to say that a webhook failed or refused, which is an answer (apiserver pkg/admission).
@@ -25,12 +27,13 @@ def repeatable(method: str, params: Mapping[str, t.Any]) -> bool:
 def transient(status: int, again: bool, body: bytes) -> bool:
     """Return whether the same request may be answered otherwise in a moment.
 
-    HTTP 500 is what requests get while etcd changes its leader (kubernetes/kubernetes#112152); it does not say whether
-    they were carried out, so only those are sent ``again`` for which that makes no difference.
+    HTTP 500 is what requests get while etcd changes its leader (kubernetes/kubernetes#112152), 502 and 504 come from
+    what is before the server. They do not say whether a request was carried out, so only those are sent ``again`` for
+    which that makes no difference.
     """
     if status in BUSY:
         return True
-    return status == 500 and again and not any(words in body for words in WEBHOOK)
+    return status in UNCLEAR and again and not any(words in body for words in WEBHOOK)
 
 
 def hung_up(exc: Exception) -> bool:

@@ -15,7 +15,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._client impor
 
 def server_now(client: Client) -> datetime.datetime:
     """Return the time of the API server's last answer, else that of this machine."""
-    return parsedate_to_datetime(client.date) if client.date else datetime.datetime.now(datetime.UTC)
+    here = datetime.datetime.now(datetime.UTC)
+    try:
+        told = parsedate_to_datetime(client.date) if client.date else here
+    except (ValueError, OverflowError):
+        # what is before the server may write anything there
+        return here
+    return told if told.tzinfo else here
 
 
 def stamp(client: Client, taken: Collection[str | None] = ()) -> str:

@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._helm import 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_int, as_time, read_json_map
 from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import NAME, stamp
 from ansible_collections.meshops.istio.plugins.module_utils.tools._clock import server_now
+from ansible_collections.meshops.istio.plugins.module_utils.tools._noting import note
 
 
 class OurHelm:
@@ -34,7 +35,7 @@ class OurHelm:
     @contextlib.contextmanager
     def working(self, release: str, revision: int, seconds: int) -> Iterator[None]:
         """Announce a helm that makes or removes a revision of a release, while it runs, for so many seconds at most."""
-        told = {"revision": revision, "began": stamp(self._now()), "seconds": seconds}
+        told = {"revision": revision, "began": stamp(self.now()), "seconds": seconds}
         self._tell(release, json.dumps(told))
         began = time.monotonic()
         try:
@@ -49,13 +50,14 @@ class OurHelm:
     def left(self, release: Release) -> bool:
         """Whether it is one of ours that left a release like this, and has had the time that it gave itself."""
         told = self._told(release)
-        return told is not None and self._now() >= self._end(told)
+        return told is not None and self.now() >= self._end(told)
 
     def ours(self, release: Release) -> bool:
         """Whether it is one of ours that left a release like this, or works on it."""
         return self._told(release) is not None
 
-    def _now(self) -> datetime.datetime:
+    def now(self) -> datetime.datetime:
+        """Return the time of the API server."""
         return server_now(self._client)
 
     @staticmethod
@@ -76,18 +78,13 @@ class OurHelm:
         return told if right else None
 
     def _tell(self, release: str, text: str | None) -> None:
-        body: Json = {"data": {_key(release): text}}
         doing = "Noting what helm is at"
-        try:
-            self._client.merge(f"{self._path}/{NAME}", body, doing=doing)
-        except NotFoundError:
+        # without a namespace there is no release in it either
+        with contextlib.suppress(NotFoundError):
             if text is None:
-                return
-            metadata = {"name": NAME, "namespace": self._namespace}
-            made = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, **body}
-            # without a namespace there is no release in it either
-            with contextlib.suppress(NotFoundError):
-                self._client.request("POST", self._path, doing=doing, body=made)
+                self._client.merge(f"{self._path}/{NAME}", {"data": {_key(release): None}}, doing=doing)
+            else:
+                note(self._client, self._namespace, {_key(release): text}, doing=doing)
 
 
 def _key(release: str) -> str:
@@ -126,7 +123,7 @@ def wait(
         working = [one for one in found.values() if concerned(one) and busy(one) and one.name not in broken]
         working = [one for one in working if not helm.left(one)]
         for one in working:
-            late = time.time() - one.updated.timestamp() > patience or time.monotonic() - began > patience
+            late = (helm.now() - one.updated).total_seconds() > patience or time.monotonic() - began > patience
             if late and not helm.ours(one):
                 raise _refusal(one, cluster)
         if once or not working:

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import fcntl
 import json
 import os
 import select
 import signal
 import socket
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -31,7 +33,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._renewal impor
 GRACE_SECONDS = 20.0
 #: One look, where the system does not tell at once what happens.
 LOOK_SECONDS = 1.0
-AT_ONCE = 8
+#: More than clusters that hang at one moment: those that answer must not wait for them.
+AT_ONCE = 256
+#: What a worker hears once its lock is looked after.
+ANSWER = b"ok\n"
+#: Ends the names of the files that are locked while somebody may write on a cluster (see _keeping).
+MARK = ".lock"
 #: The most that a worker says of a lock, such as a long token.
 MOST = 1 << 20
 
@@ -39,8 +46,10 @@ MOST = 1 << 20
 class Kept:
     """The lock of one cluster."""
 
-    def __init__(self, told: dict[str, t.Any]) -> None:
+    def __init__(self, told: dict[str, t.Any], over: threading.Event) -> None:
         self._told = told
+        self._over = over
+        self._mark = Path(told["mark"])
         self._lock: Lock | None = None
         self.workers: set[socket.socket] = set()
         self.pause = int(told["seconds"]) / RENEWALS
@@ -53,6 +62,11 @@ class Kept:
     def busy(self) -> bool:
         """Whether it is being renewed, or given back."""
         return self.work is not None and not self.work.done()
+
+    @property
+    def written(self) -> bool:
+        """Whether somebody may write under it, such as a worker that another keeper knows."""
+        return bool(self.workers) or in_use(self._mark)
 
     def lock(self) -> Lock:
         """Return the lock, over a connection of its own that is made once it is needed."""
@@ -67,6 +81,8 @@ class Kept:
 
     def renew(self) -> None:
         """Renew it; once it is no longer that of the run, it is left alone."""
+        if self._over.is_set():
+            return
         # if it fails it is tried again soon: what matters is that it comes through before the lock runs out
         pause = self.pause / 4
         try:
@@ -98,10 +114,13 @@ class Keeper:
 
     def __init__(self, listener: socket.socket, controller: int, watched: str) -> None:
         self._listener = listener
+        # who wanted to be heard may be gone when it is
+        listener.setblocking(False)
         self._controller = controller
         self._watched = watched
         self._kept: dict[tuple[str | None, ...], Kept] = {}
         self._heard: dict[socket.socket, bytes] = {}
+        self._ended = threading.Event()
         self._pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
 
     def run(self) -> None:
@@ -111,16 +130,19 @@ class Keeper:
             for kept in self._kept.values():
                 if not (kept.lost or kept.busy) and time.monotonic() >= kept.due:
                     kept.work = self._pool.submit(kept.renew)
+        self._ended.set()
         deadline = time.monotonic() + GRACE_SECONDS
         # what a worker said shortly before the end is still to be heard
         while (self._listen(0.05) or self._end() or self._heard) and time.monotonic() < deadline:
             pass
-        self._pool.shutdown()
+        work = [kept.work for kept in self._kept.values() if kept.work]
+        concurrent.futures.wait(work, max(0.0, deadline - time.monotonic()))
+        self._pool.shutdown(cancel_futures=True)
 
     def _end(self) -> bool:
         """Give back each lock under which nobody can write any more; return whether there are others."""
         for kept in self._kept.values():
-            if not (kept.workers or kept.busy or kept.lost):
+            if not (kept.busy or kept.lost or kept.written):
                 kept.lost, kept.work = True, self._pool.submit(kept.give_back)
         return any(not kept.lost for kept in self._kept.values())
 
@@ -144,7 +166,8 @@ class Keeper:
         happened = poller.poll(pause * 1000)
         for number, dummy in happened:
             if number == self._listener.fileno():
-                self._heard[self._listener.accept()[0]] = b""
+                with contextlib.suppress(OSError):
+                    self._heard[self._listener.accept()[0]] = b""
             elif number in by_number:
                 self._hear(by_number[number])
         return bool(happened)
@@ -155,24 +178,40 @@ class Keeper:
         except OSError:
             news = b""
         told = self._heard[worker] + news
+        line, end, rest = told.partition(b"\n")
+        try:
+            if end:
+                self._keep(json.loads(line), worker)
+                worker.sendall(ANSWER)
+        except (OSError, ValueError, KeyError, TypeError):
+            # it is gone, or says what no worker of this collection says
+            news = b""
+        self._heard[worker] = rest if end else told
         if not news or len(told) > MOST:
             worker.close()
             del self._heard[worker]
             for kept in self._kept.values():
                 kept.workers.discard(worker)
-            return
-        line, end, rest = told.partition(b"\n")
-        if end:
-            self._keep(json.loads(line), worker)
-        self._heard[worker] = rest if end else told
 
     def _keep(self, told: dict[str, t.Any], worker: socket.socket) -> None:
         conn = told["connection"]
         name = (conn["host"], conn["kubeconfig"], conn["context"], told["namespace"], told["process"])
         before = self._kept.get(name)
         # each task may log in by a new token, and may take a lock again that was given back
-        kept = self._kept[name] = Kept(told)
+        kept = self._kept[name] = Kept(told, self._ended)
         kept.workers = {worker, *(before.workers if before else ())}
+
+
+def in_use(mark: Path) -> bool:
+    """Whether somebody holds the file of a cluster on which it may write."""
+    try:
+        with mark.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
 
 
 def main(listener: int, controller: int, watched: str, alone: str, path: str) -> None:
@@ -187,5 +226,8 @@ def main(listener: int, controller: int, watched: str, alone: str, path: str) ->
     finally:
         with contextlib.suppress(OSError):
             os.unlink(path)
+        for mark in Path(path).parent.glob(f"*{MARK}"):
+            if not in_use(mark):
+                mark.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             Path(path).parent.rmdir()

@@ -6,6 +6,9 @@
 Between two tasks on a cluster no process of the run works on it, and with a slower cluster beside it that may take
 long. So the first worker that takes a lock starts one process for the whole run, the keeper (see _keeper). Workers find
 it by a socket in a private folder, whose name nobody can guess; what it needs to log in goes through that socket only.
+
+Beside it is one file per cluster, by which the tasks know that the run had its lock: one that it lost meanwhile is not
+taken again, as a whole run of somebody else may have been there. Who may write holds it shared, whichever keeper knows.
 """
 
 from __future__ import annotations
@@ -26,10 +29,14 @@ from pathlib import Path
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._process import LEFT_OPEN
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _holder
+from ansible_collections.meshops.istio.plugins.module_utils.tools._between import Between
+from ansible_collections.meshops.istio.plugins.module_utils.tools._keeper import ANSWER, MARK
 from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 
 #: The longest path that a socket can have is some 100 characters; what comes after it are 50.
 LONGEST = 50
+#: How long a keeper may take to answer, also one that is starting.
+ANSWER_SECONDS = 15.0
 #: Runs the keeper without Ansible's loader of collections, wherever this one is.
 CODE = """
 import json, sys, types
@@ -52,7 +59,18 @@ def _place() -> Path:
 PLACE = _place()
 
 
-class Keeping:
+def _make_place() -> None:
+    with contextlib.suppress(FileExistsError):
+        PLACE.mkdir(mode=0o700)
+
+
+def _mark(lock: Lock) -> Path:
+    """Return the file that has something in it while the run holds a lock, and is locked while somebody may write."""
+    name = json.dumps([lock.client.server, lock.namespace, lock.process]).encode()
+    return PLACE / f"{hashlib.sha256(name).hexdigest()[:16]}{MARK}"
+
+
+class Keeping(Between):
     """The way of one worker to the keeper of its run.
 
     Args:
@@ -62,7 +80,7 @@ class Keeping:
     def __init__(self, controller: int) -> None:
         self._controller = controller
         #: Open as long as the worker may write; closed by the kernel if it dies.
-        self._open: list[socket.socket] = []
+        self._open = contextlib.ExitStack()
 
     def keep(self, lock: Lock) -> None:
         """Have a lock renewed from now on, until it is given back or the run has ended."""
@@ -71,33 +89,56 @@ class Keeping:
             "namespace": lock.namespace,
             "process": lock.process,
             "seconds": lock.seconds,
+            "mark": str(_mark(lock)),
         }
         try:
-            channel = self._reach(lock.process)
-            self._open.append(channel)
-            LEFT_OPEN.append(channel.fileno())
+            _make_place()
+            mark = self._open.enter_context(_mark(lock).open("ab"))
+            self._pass_on(mark.fileno())
+            fcntl.flock(mark, fcntl.LOCK_SH)
+            channel = self._open.enter_context(self._reach(lock.process))
+            self._pass_on(channel.fileno())
+            channel.settimeout(ANSWER_SECONDS)
             channel.sendall(json.dumps(told).encode() + b"\n")
+            if channel.recv(len(ANSWER)) != ANSWER:
+                raise ConnectionError("it does not answer")
         except OSError as exc:
             lock.warnings.append(
                 f"The lock of cluster {lock.client.connection.label} is renewed while a task works, but not between "
-                f"two tasks, because its keeper could not be started: {exc}. Another run may take it once it has run "
+                f"two tasks, because its keeper cannot be reached: {exc}. Another run may take it once it has run "
                 "out."
             )
 
+    def had(self, lock: Lock) -> bool:
+        """Whether a task of the run took this lock, and none has given it back."""
+        try:
+            return _mark(lock).stat().st_size > 0
+        except OSError:
+            return False
+
+    def took(self, lock: Lock) -> None:
+        """Note that this task took it."""
+        with contextlib.suppress(OSError):
+            _mark(lock).write_bytes(b"1")
+
+    def gave_back(self, lock: Lock) -> None:
+        """Note that the run gives it back, so that it may take it again."""
+        with contextlib.suppress(OSError):
+            os.truncate(_mark(lock), 0)
+
+    def _pass_on(self, number: int) -> None:
+        LEFT_OPEN.append(number)
+        self._open.callback(LEFT_OPEN.remove, number)
+
     def close(self) -> None:
         """Tell the keeper that this worker writes no more."""
-        for one in self._open:
-            LEFT_OPEN.remove(one.fileno())
-            one.close()
-        self._open.clear()
+        self._open.close()
 
     def _reach(self, process: str) -> socket.socket:
         """Return a connection to the keeper of a run, which is started if it does not run."""
         # what logs in may depend on the environment, so each environment has a keeper of its own
         environment = json.dumps(sorted(os.environ.items())).encode()
         path = PLACE / hashlib.sha256(environment).hexdigest()[:16]
-        with contextlib.suppress(FileExistsError):
-            PLACE.mkdir(mode=0o700)
         handle = os.open(PLACE, os.O_RDONLY)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX)

@@ -45,7 +45,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._record impor
     read_record,
     run_id,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.tools._between import Between
 from ansible_collections.meshops.istio.plugins.module_utils.tools._holder import gone, moment, process_of, user_name
+from ansible_collections.meshops.istio.plugins.module_utils.tools._noting import note
 from ansible_collections.meshops.istio.plugins.module_utils.tools._renewal import Renewal
 
 #: How long a lock outlives its holder, where nobody can see that it died.
@@ -59,7 +61,7 @@ class Lock:
     Args:
         run: what the playbook says of its run, or None: then the task has the lock for itself and keeps no record.
         controller: the process of ansible-playbook, where the task runs inside it; it is the same for a whole run.
-        keep: called before the lock of a run is taken; whoever that is renews it between tasks.
+        between: looks after the lock of a run between its tasks.
     """
 
     def __init__(
@@ -68,7 +70,7 @@ class Lock:
         namespace: str,
         run: Mapping[str, t.Any] | None,
         controller: int | None,
-        keep: Callable[[Lock], None] = lambda dummy: None,
+        between: Between | None = None,
     ) -> None:
         self._client = client
         self._namespace = namespace
@@ -77,7 +79,7 @@ class Lock:
         self._of_run = process_of(controller) if controller else ""
         self._lasting = bool(controller) and run is not None
         self.process = self._of_run if self._lasting else f"task/{uuid.uuid4()}"
-        self._keeper = keep
+        self._between = between or Between()
         self._door = threading.Lock()
         self._renewal = Renewal(client, namespace, self.process, self.seconds)
         self._without = self._over = False
@@ -113,10 +115,6 @@ class Lock:
         user = run.get("who") or f"{user_name()}@{socket.gethostname()}"
         return f"{user}, job {run['job']}" if run.get("job") else str(user)
 
-    @property
-    def _record_path(self) -> str:
-        return f"/api/v1/namespaces/{self._namespace}/configmaps"
-
     def lease(self) -> Lease | None:
         """Return who holds the lock, also if it ran out."""
         return self._renewal.lease()
@@ -140,7 +138,7 @@ class Lock:
     def record(self) -> Record | None:
         """Return what the cluster remembers of the last run that changed it."""
         try:
-            path = f"{self._record_path}/{NAME}"
+            path = f"/api/v1/namespaces/{self._namespace}/configmaps/{NAME}"
             return read_record(self._client.get(path, doing="Reading the record of the last run"))
         except NotFoundError:
             return None
@@ -189,8 +187,7 @@ class Lock:
                 self._take()
 
     def _take(self) -> None:
-        since = moment()
-        found = self.require_free()
+        since, found = moment(), self.require_free()
         if self._without:
             return
         if found and self._ours(found) and found.process != self.process:
@@ -199,7 +196,8 @@ class Lock:
             self.adopted = self.run_id = str((self.record() or {}).get("id") or run_id(self.process))
             self._renewal = Renewal(self._client, self._namespace, self.process, self.seconds)
         if self._lasting:
-            self._keeper(self)
+            self._between.keep(self)
+            found = self._not_lost(found)
         try:
             self.taken = self._write(found)
         except ForbiddenError as exc:
@@ -208,11 +206,22 @@ class Lock:
             self._go_without(exc)
         if not self.taken:
             return
+        if self._lasting:
+            self._between.took(self)
         self._renewal.begin(since)
         if self._run is not None:
             record = begun(self.record(), self._run, self.who, self.process, stamp(self._renewal.now()))
             self.run_id = record["id"]
             self._keep(record)
+
+    def _not_lost(self, found: Lease | None) -> Lease | None:
+        """Return the lock as it is, if no task before this one had it, or it is still that of the run."""
+        if (found and self._ours(found)) or not self._between.had(self):
+            return found
+        found = self.lease()  # another worker may have taken it since it was read
+        if not found or not self._ours(found):
+            raise self._renewal.taken_away(found)
+        return found
 
     def _go_without(self, exc: ForbiddenError) -> None:
         if not self._without:
@@ -239,6 +248,7 @@ class Lock:
         if found is None or not self._ours(found):
             return False
         self._close(state, "", fingerprint())
+        self._between.gave_back(self)
         self.release()
         return True
 
@@ -308,10 +318,5 @@ class Lock:
             self._keep(ended(record, state, stamp(self._renewal.now()), message, fingerprint))
 
     def _keep(self, record: Record) -> None:
-        data = {KEY: json.dumps(record, indent=1, sort_keys=True)}
-        try:
-            self._client.merge(f"{self._record_path}/{NAME}", {"data": data}, doing="Keeping the record of the run")
-        except NotFoundError:
-            metadata = {"name": NAME, "namespace": self._namespace}
-            body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
-            self._client.request("POST", self._record_path, doing="Keeping the record of the run", body=body)
+        text = json.dumps(record, indent=1, sort_keys=True)
+        note(self._client, self._namespace, {KEY: text}, doing="Keeping the record of the run")

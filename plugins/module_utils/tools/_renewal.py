@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     ClusterError,
     ConflictError,
     LockedError,
+    MeshError,
     NotFoundError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import (
@@ -102,7 +103,7 @@ class Renewal:
             since = moment()
             found = self.lease(self.once)
             if found is None or found.process != self._process:
-                self._lost = self._taken_away(found)
+                self._lost = self.taken_away(found)
                 raise self._lost
             try:
                 body = renewed_body(found, self.now())
@@ -123,10 +124,12 @@ class Renewal:
                 pause = self.pause
             except LockedError:
                 return
-            except (ApiError, ClusterError):
+            except MeshError:
+                # also what may be mended meanwhile, such as a kubeconfig that is being written anew
                 pause = self.once
 
-    def _taken_away(self, lease: Lease | None) -> LockedError:
+    def taken_away(self, lease: Lease | None) -> LockedError:
+        """Return what is said of a lock that was lost."""
         cluster = self._client.connection.label
         if lease is None:
             return LockedError(

@@ -26,6 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign impo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._versions import parse
+from ansible_collections.meshops.istio.plugins.module_utils.tools._between import Between
 from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import fetch_snapshot
 
@@ -54,7 +55,7 @@ class Run:
     #: Refuses to work on a cluster that somebody else works on.
     require_free: Callable[[], object] = lambda: None
     #: Has the lock of the run renewed between its tasks.
-    keep_lock: Callable[[Lock], None] = lambda dummy: None
+    between: Between = dataclasses.field(default_factory=Between)
     #: What is to be said of the lock.
     warnings: list[str] = dataclasses.field(default_factory=list)
 
@@ -168,13 +169,13 @@ def execute(
     progress: Callable[[str], None] = _silent,
     watched: bool = True,
     controller: int | None = None,
-    keep_lock: Callable[[Lock], None] = lambda dummy: None,
+    between: Between | None = None,
 ) -> Json:
     """Run a tool and return the result of its task, failed or not.
 
     Args:
         controller: the process of ansible-playbook.
-        keep_lock: has the lock of the run renewed between its tasks.
+        between: looks after the lock of the run between its tasks.
 
     Expected failures become ``failed``, ``msg`` and ``failure``; everything else is a bug and raises.
     """
@@ -189,7 +190,7 @@ def execute(
                 raise ParameterError(f"The Python library {library} is missing where this task runs; install it there.")
         conn = connection(params)
         tool.check(params)
-        run = Run(Client(conn), params, check_mode, say, watched, controller=controller, keep_lock=keep_lock)
+        run = Run(Client(conn), params, check_mode, say, watched, controller=controller, between=between or Between())
         outcome = _locked(tool, run)
     except MeshError as exc:
         failure = {"kind": type(exc).__name__, **exc.details}
@@ -236,7 +237,7 @@ def _locked(tool: Tool, run: Run) -> Outcome:
 
 def _lock(run: Run) -> Lock:
     client = Client(run.client.connection)
-    return Lock(client, run.istio_namespace, run.params.get("run"), run.controller, run.keep_lock)
+    return Lock(client, run.istio_namespace, run.params.get("run"), run.controller, run.between)
 
 
 def _with_warnings(result: Json, warnings: list[str]) -> Json:

@@ -36,7 +36,7 @@ def run(run: Run) -> Outcome:
     if state == FREE:
         # a task outside of any run goes on where it may not look; this one is there to look
         told = told or {}
-    lock = Lock(run.client, run.istio_namespace, told, run.controller)
+    lock = Lock(run.client, run.istio_namespace, told, run.controller, run.between)
     if state == FREE:
         lock.require_free()
         return Outcome(values={"state": FREE, "closed": False, "record": as_result(lock.record())})

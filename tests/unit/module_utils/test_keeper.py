@@ -24,29 +24,43 @@ from unit.module_utils.fake_api import FakeApi
 
 COLLECTIONS = Path(__file__).resolve().parents[3] / ".cache" / "collections"
 SECONDS, SECRET = 3, "s3cr3t-t0ken"
-#: A controller. Each line that it reads is a URL for a worker, and for how long that works after it has written.
+#: A controller. Each line that it reads is a URL for a worker, for how long that works after it has written, or what it
+#: does instead, and of what its environment is.
 SCRIPT = """
-import os, sys, time
+import os, subprocess, sys, time
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection
+from ansible_collections.meshops.istio.plugins.module_utils.client import _process
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _keeping
 from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 
 controller = os.getpid()
 print(_keeping.PLACE, flush=True)
 for line in sys.stdin:
-    url, seconds = line.split()
+    url, seconds, environment = line.split()
     if os.fork() == 0:
         os.setsid()
+        os.environ["LOGIN"] = environment
         client = Client(Connection(host=url, api_key=sys.argv[2]))
         keeping = _keeping.Keeping(controller)
-        lock = Lock(client, "istio-system", {"lock_seconds": int(sys.argv[1])}, controller, keeping.keep)
-        lock.before_write()
-        print("wrote", *lock.warnings, flush=True)
-        time.sleep(float(seconds))
-        lock.finish()
+        lock = Lock(client, "istio-system", {"lock_seconds": int(sys.argv[1])}, controller, keeping)
+        try:
+            if seconds == "close":
+                print("closed" if lock.close("done") else "nothing", flush=True)
+            else:
+                lock.before_write()
+                print("wrote", *lock.warnings, flush=True)
+                if seconds == "installer":
+                    # it lives longer than its worker
+                    subprocess.Popen(["sleep", "4"], pass_fds=_process.LEFT_OPEN, stdout=subprocess.DEVNULL)
+                else:
+                    time.sleep(float(seconds))
+            lock.finish()
+        except MeshError as exc:
+            print(type(exc).__name__, exc.message, flush=True)
         os._exit(0)
-    os.wait() if seconds == "0" else None
+    os.wait() if seconds in ("0", "close", "installer") else None
 """
 
 
@@ -68,12 +82,16 @@ class Controller:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def task(self, api: FakeApi, seconds: float = 0) -> None:
-        """Let a worker write on a cluster."""
+    def said(self, api: FakeApi, seconds: float | str = 0, environment: str = "one") -> str:
+        """Let a worker write on a cluster, and return what it says."""
         assert self.process.stdin is not None
-        self.process.stdin.write(f"{api.url} {seconds}\n")
+        self.process.stdin.write(f"{api.url} {seconds} {environment}\n")
         self.process.stdin.flush()
-        assert self.heard() == "wrote"
+        return self.heard()
+
+    def task(self, api: FakeApi, seconds: float | str = 0, environment: str = "one") -> None:
+        """Let a worker write on a cluster."""
+        assert self.said(api, seconds, environment) == "wrote"
 
     def keepers(self) -> list[Path]:
         """The processes that renew its locks."""
@@ -198,3 +216,42 @@ def test_a_keeper_that_was_killed_is_started_again(controller: Controller, api: 
     until(lambda: renewed(api) > first)
     (again,) = controller.keepers()
     assert again != keeper
+
+
+@pytest.mark.parametrize("environment", ["one", "another"])
+@pytest.mark.parametrize("by", ["somebody else", "nobody"])
+def test_what_was_lost_between_two_tasks_is_not_taken_again(
+    controller: Controller, api: FakeApi, by: str, environment: str
+) -> None:
+    """A whole run of somebody else may have been there meanwhile, also if its lock has run out by now."""
+    controller.task(api)
+    if by == "nobody":
+        api.objects.remove(api.get("Lease", NAME))
+    else:
+        lock = api.get("Lease", NAME)
+        lock["metadata"]["annotations"] = {PROCESS: by}
+        lock["spec"]["leaseDurationSeconds"] = 0
+    before = len(api.writes(lock=True))
+    for dummy in range(2):
+        assert controller.said(api, environment=environment).startswith("LockedError")
+    assert len(api.writes(lock=True)) == before
+
+
+def test_what_the_run_gave_back_it_may_take_again(controller: Controller, api: FakeApi) -> None:
+    controller.task(api)
+    controller.task(api)
+    assert controller.said(api, "close") == "closed"
+    assert not locked(api)
+    controller.task(api)
+    assert locked(api)
+
+
+def test_a_keeper_gives_nothing_back_while_another_ones_worker_may_write(controller: Controller, api: FakeApi) -> None:
+    """Its installer too, which outlives the worker: each environment has a keeper of its own."""
+    controller.task(api, environment="one")
+    controller.task(api, "installer", environment="another")
+    assert len(controller.keepers()) == 2
+    controller.process.kill()
+    time.sleep(1)
+    assert locked(api)
+    until(lambda: not locked(api))

@@ -14,7 +14,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError, LockedError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ClusterError,
+    LockedError,
+    ParameterError,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import NAME, PROCESS
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _renewal
 from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
@@ -108,6 +112,24 @@ def test_while_the_cluster_does_not_answer_nothing_is_written(
     suspend_once(monkeypatch, SECONDS)
     api.scripts.clear()
     lock.before_write()
+
+
+def test_a_kubeconfig_that_is_being_written_does_not_end_the_renewal(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = _renewal.Renewal(api.client(), "istio-system", "x", 1)
+    again, tries = threading.Event(), []
+
+    def renew() -> None:
+        tries.append(1)
+        if len(tries) == 1:
+            raise ParameterError("The kubeconfig is no YAML.")
+        again.set()
+
+    monkeypatch.setattr(found, "renew", renew)
+    found.begin(_renewal.moment())
+    assert again.wait(5)
+    found.end()
 
 
 def test_a_renewal_that_takes_longer_than_it_lasts_is_none(lock: Lock, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,11 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client import _client
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import TRIES, Client
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ApiError, UnauthorizedError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ApiError,
+    LockedError,
+    UnauthorizedError,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _prove
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import Answer, FakeApi, failure, stream
@@ -41,9 +45,11 @@ VERBS: dict[str, tuple[str, str, bool, Answer, Callable[[Client], object]]] = {
     # a log is asked for once: a node may be gone
     "log": ("GET", SHOP, False, Answer(b""), lambda client: client.text(SHOP, doing="Reading a log")),
 }
-TURNED_AWAY = [429, 502, 503, 504]
+TURNED_AWAY, UNCLEAR = [429, 503], [502, 504]
 TABLE = [
     *((status, verb, "", verb != "log") for status, verb in itertools.product(TURNED_AWAY, VERBS)),
+    # what was made or removed is not made or removed twice
+    *((status, verb, "", VERBS[verb][2]) for status, verb in itertools.product(UNCLEAR, VERBS)),
     *((500, verb, body, VERBS[verb][2]) for body, verb in itertools.product([LEADER, "boom"], VERBS)),
     *((500, verb, body, False) for body, verb in itertools.product([DOWN, DENIED], VERBS)),
     *((status, verb, "no", False) for status, verb in itertools.product([400, 403, 404, 409, 422, 501], VERBS)),
@@ -78,6 +84,29 @@ def test_a_server_that_stays_in_trouble_is_given_up(api: FakeApi, verb: str) -> 
     with pytest.raises(ApiError, match=LEADER):
         ask(api.client())
     assert len(api.seen) == TRIES
+
+
+@pytest.mark.parametrize("verb", ["patch", "apply", "get", "dry run"])
+@pytest.mark.parametrize("trouble", [failure(503, "busy"), Answer(broken=True)], ids=["busy", "broken"])
+def test_each_try_of_a_write_is_allowed_anew(api: FakeApi, verb: str, trouble: Answer) -> None:
+    """A lock that was ours at the first try may have run out before the second one."""
+    method, path, dummy, answer, ask = VERBS[verb]
+    client, asked = api.client(), list[int]()
+
+    def guard() -> None:
+        asked.append(len(api.seen))
+        if len(asked) == 3:
+            raise LockedError("lost")
+
+    client.before_write = guard
+    api.script(method, path, trouble, trouble, answer)
+    if verb == "patch":
+        with pytest.raises(LockedError, match="lost"):
+            ask(client)
+        assert (asked, len(api.seen)) == ([0, 1, 2], 2)
+    else:
+        ask(client)
+        assert (asked, len(api.seen)) == ([], 3)
 
 
 def test_retries_are_bounded_in_time(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:

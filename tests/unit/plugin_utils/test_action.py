@@ -32,6 +32,7 @@ HOST, SECRET = "http://127.0.0.1:1", "s3cr3t-t0ken"
 HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 VARIABLE = "MESHOPS_TEST_VARIABLE"
 SPEC = ArgumentSpec({"names": {"type": "list", "elements": "str", "default": []}, "count": {"type": "int"}})
+OF_RUN = {"host": HOST, "run": {"who": "anna"}}
 Core = Callable[[Run], Outcome]
 
 
@@ -179,6 +180,27 @@ def test_the_module_runs_where_the_core_cannot(elsewhere: dict[str, t.Any], monk
     assert run(core, **elsewhere)["from"] == "module"
     assert handed["module_name"] == "meshops.istio.probe"
     assert handed["wrap_async"] is ("async" in elsewhere)
+
+
+@pytest.mark.parametrize(
+    ("given", "warned"),
+    [
+        ({"connection": "ssh", "args": OF_RUN}, True),
+        ({"async": 60, "args": OF_RUN}, True),
+        ({"connection": "ssh", "args": OF_RUN, "check_mode": True}, False),
+        ({"connection": "ssh"}, False),
+        ({"args": OF_RUN}, False),
+    ],
+    ids=["a run", "async", "check mode", "no run", "local"],
+)
+def test_a_run_over_another_connection_says_that_it_is_not_locked_between_its_tasks(
+    given: dict[str, t.Any], warned: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(_action.display, "warning", lambda text, **dummy: said.append(text))
+    monkeypatch.setattr(ToolAction, "_execute_module", lambda *dummy, **more: {"from": "module"})
+    run(**given)
+    assert any("not between two tasks" in text for text in said) is warned
 
 
 def test_without_the_library_in_the_controller_the_module_runs(monkeypatch: pytest.MonkeyPatch) -> None:
