@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Json
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ApiError, ClusterError
 from ansible_collections.meshops.istio.plugins.module_utils.client._http import shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import PodState, Problem, Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
@@ -42,7 +43,7 @@ class Gates:
 
         Raises:
             RolloutError: with the evidence of the first gate that it does not pass.
-            MeshError: the pods cannot be read, so that nothing is known against them.
+            MeshError: the cluster cannot be read or asked, so that nothing is known against the revision.
         """
         problems = self._stale(batch)
         if problems:
@@ -85,11 +86,21 @@ class Gates:
     def _until_passed(self, label: str, name: str, ask: Callable[[], list[Problem]], timeout: float) -> None:
         """A proxy needs a moment to connect, and a measurement to be taken, so ask until the gate is passed."""
         deadline, said = time.monotonic() + timeout, False
-        while problems := ask():
-            if time.monotonic() >= deadline:
-                raise self.waiting.error(f"{label} did not pass gate {name} within {timeout:.0f} s", problems)
+        while True:
+            try:
+                problems = ask()
+            except (ApiError, ClusterError) as exc:
+                if time.monotonic() >= deadline:
+                    raise
+                why = exc.message
+            else:
+                if not problems:
+                    return
+                if time.monotonic() >= deadline:
+                    raise self.waiting.error(f"{label} did not pass gate {name} within {timeout:.0f} s", problems)
+                why = str(problems[0])
             if not said:
-                self.run.progress(f"{label}: waiting for gate {name}: {problems[0]}")
+                self.run.progress(f"{label}: waiting for gate {name}: {why}")
                 said = True
             time.sleep(ASK_SECONDS)
 

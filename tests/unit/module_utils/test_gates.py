@@ -28,7 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import C
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _asking, _gates
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL, check
 from unit.module_utils import builders as b
-from unit.module_utils.fake_api import FakeApi
+from unit.module_utils.fake_api import Answer, FakeApi, failure
 from unit.module_utils.running import params, task
 
 QUERY = {"query": "errors", "compare": "<", "value": 0.01}
@@ -45,9 +45,9 @@ def api(quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
 
 
 def restart(api: FakeApi, **gates: t.Any) -> b.Json:
-    """The result of a restart with gates; what fails is held."""
-    given = {"timeout": 0, **gates}
-    return task(api, TOOL, namespaces=["shop"], batch_size=1, batch_timeout=5, on_failure="hold", gates=given)
+    """The result of a restart with gates; what fails is held, unless something else is asked for."""
+    options = {"on_failure": gates.pop("on_failure", "hold"), "batch_timeout": gates.pop("batch_timeout", 5)}
+    return task(api, TOOL, namespaces=["shop"], batch_size=1, gates={"timeout": 0, **gates}, **options)
 
 
 def fails(api: FakeApi, **gates: t.Any) -> str:
@@ -181,9 +181,6 @@ def test_istiod_that_falls_over(api: FakeApi) -> None:
     assert f"did not pass gate istiod within 0 s: istiod: revision {b.NEW}: its Deployment istiod-{b.NEW}" in said
 
 
-Answer = Callable[..., tuple[Connected, ...]]
-
-
 @pytest.mark.parametrize(
     ("revision", "rejected", "message"),
     [
@@ -212,6 +209,62 @@ def test_an_istiod_that_cannot_be_asked_stops(api: FakeApi, monkeypatch: pytest.
 
     monkeypatch.setattr(_asking, "proxies_of", proxies_of)
     assert "connected: No istiod is ready to tell." in fails(api, connected=True)
+
+
+PODS = "/api/v1/namespaces/istio-system/pods"
+FORWARD = f"{PODS}/istiod-{b.NEW}-0/portforward"
+ASKED = [
+    pytest.param("istiod", "GET", "/apis/apps/v1/namespaces/istio-system/deployments", id="reading the mesh"),
+    pytest.param("istiod", "POST", PODS, id="a probe"),
+    pytest.param("connected", "GET", PODS, id="reading istiods"),
+    pytest.param("connected", "GET", FORWARD, id="a port-forward"),
+]
+
+
+def once_restarted(api: FakeApi, method: str, path: str, *answers: Answer) -> None:
+    """Script answers for what is asked after the first batch."""
+
+    def on_patch(obj: b.Json) -> None:
+        api.roll_out(obj)
+        api.script(method, path, *answers)
+        api.on_patch = api.roll_out
+
+    api.on_patch = on_patch
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 503])
+@pytest.mark.parametrize(("gate", "method", "path"), ASKED)
+def test_trouble_of_the_api_server_is_none_of_the_revision(
+    api: FakeApi, gate: str, method: str, path: str, status: int
+) -> None:
+    once_restarted(api, method, path, *[failure(status, "not now")] * 50)
+    result = restart(api, on_failure="rollback", **{gate: True})
+    assert (result["failure"]["whose"], result["failure"]["rolled_back"]) == ("cluster", False)
+    assert "not now" in result["msg"]
+    assert "so it stays as it is; run again to go on" in result["msg"]
+    assert len(api.writes()) == 1
+
+
+@pytest.mark.parametrize(("gate", "method", "path"), ASKED)
+def test_who_could_not_ask_asks_again(api: FakeApi, gate: str, method: str, path: str) -> None:
+    once_restarted(api, method, path, failure(403, "not now"), failure(403, "not now"))
+    assert not restart(api, timeout=30, **{gate: True}).get("failed")
+
+
+@pytest.mark.parametrize(
+    ("gate", "method", "path", "answer"),
+    [
+        pytest.param("connected", "GET", FORWARD, Answer(forwarded=b"{}"), id="another answer"),
+        pytest.param("istiod", "POST", PODS, failure(500, "failed calling webhook: refused"), id="its webhook is down"),
+        pytest.param("istiod", "POST", PODS, failure(422, "no such field"), id="its pods are refused"),
+    ],
+)
+def test_an_istiod_that_answers_otherwise_is_trouble_of_the_revision(
+    api: FakeApi, gate: str, method: str, path: str, answer: Answer
+) -> None:
+    once_restarted(api, method, path, answer)
+    result = restart(api, on_failure="rollback", **{gate: True})
+    assert (result["failure"]["whose"], result["failure"]["rolled_back"]) == ("revision", True)
 
 
 def test_a_pod_that_went_before_it_could_be_watched_is_asked_for_by_no_gate(
