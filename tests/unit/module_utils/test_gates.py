@@ -27,6 +27,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._http import 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _asking, _gates
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL, check
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import Answer, FakeApi, failure
 from unit.module_utils.running import params, task
@@ -317,6 +318,49 @@ def test_a_batch_that_does_not_stay_ready(api: FakeApi, change: Callable[[b.Json
     said = fails(api, soak=30)
     assert "batch 1 of 2 did not stay ready for 30 s" in said
     assert message in said
+
+
+def replaced(pod: b.Json) -> None:
+    """A pod left, as with its node, and its successor is not ready."""
+    pod["metadata"].update(name="web-abc-1", uid="its successor")
+    unready(pod)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(
+            restarts, "batch 1 of 2 did not stay ready for 1 s: Deployment shop/web: pod web-abc-0, Restarted"
+        ),
+        pytest.param(unready, "batch 1 of 2 did not stay ready for 1 s: Deployment shop/web: pod web-abc-0, NotReady"),
+        pytest.param(replaced, "batch 1 of 2 did not get on for 1 s: Deployment shop/web: Incomplete"),
+    ],
+    ids=["a restart", "unready", "replaced"],
+)
+def test_a_soak_does_not_end_on_what_a_broken_watch_told(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, change: Callable[[b.Json], None], message: str
+) -> None:
+    broken = threading.Event()
+
+    def deaf(heard: Callable[..., None]) -> Callable[..., None]:
+        return lambda *given: None if broken.is_set() else heard(*given)
+
+    for name in ("_put_pod", "_take"):
+        monkeypatch.setattr(Tracker, name, deaf(getattr(Tracker, name)))
+
+    def unseen(pod: b.Json) -> None:
+        broken.set()
+        change(pod)
+        api.get("Deployment", "web")["status"].update(readyReplicas=0, availableReplicas=0, updatedReplicas=0)
+
+    api.on_patch = later(api, unseen)
+    assert message in fails(api, soak=1, batch_timeout=1)
+
+
+def test_a_soak_does_not_end_where_nobody_may_look(api: FakeApi) -> None:
+    once_restarted(api, "GET", "/api/v1/namespaces/shop/pods", *[failure(403, "not now")] * 9)
+    result = restart(api, on_failure="rollback", soak=1)
+    assert (result["failure"]["whose"], result["failure"]["rolled_back"]) == ("cluster", False)
 
 
 def test_an_application_that_restarts_beside_a_proxy_that_does_not_is_left_alone(api: FakeApi) -> None:
