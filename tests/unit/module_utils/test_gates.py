@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ForbiddenError,
     ParameterError,
     ProbeError,
     UnansweredError,
@@ -357,10 +358,14 @@ def test_a_soak_does_not_end_on_what_a_broken_watch_told(
     assert message in fails(api, soak=1, batch_timeout=1)
 
 
-def test_a_soak_does_not_end_where_nobody_may_look(api: FakeApi) -> None:
-    once_restarted(api, "GET", "/api/v1/namespaces/shop/pods", *[failure(403, "not now")] * 9)
+def test_a_soak_does_not_end_where_nobody_may_look(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    def list_states(*dummy: t.Any) -> t.Any:
+        raise ForbiddenError("May not list pods.", 403)
+
+    monkeypatch.setattr(_gates, "list_states", list_states)
     result = restart(api, on_failure="rollback", soak=1)
     assert (result["failure"]["whose"], result["failure"]["rolled_back"]) == ("cluster", False)
+    assert "May not list pods. Nothing is known to be wrong" in result["msg"]
 
 
 def test_an_application_that_restarts_beside_a_proxy_that_does_not_is_left_alone(api: FakeApi) -> None:
