@@ -780,8 +780,8 @@ failure:
       sample: Forbidden
     whose:
       description: Whose trouble ended the task. V(revision) is a failed batch, V(workloads) is workloads that failed by
-        themselves while all others succeeded, V(cluster) is a cluster that could not be asked or written any more, and
-        V(time) the deadline.
+        themselves, while all others succeeded or with O(on_workload_failure=stop), V(cluster) is a cluster that could
+        not be asked or written any more, and V(time) the deadline.
       returned: when restarts had begun
       type: str
       sample: workloads

@@ -42,6 +42,7 @@ ALLOWED = {
     ("domain/_istioctl_findings.py", "_same_permission"): "istioctl has the resource in its text only",
     ("domain/_istioctl_findings.py", "_same_pods"): "istioctl has the pods in its text only",
     ("domain/_pods.py", "_own"): "the reason of a container is a word of the API of Kubernetes",
+    ("domain/_pods.py", "pod_unready"): "the scheduler has the resource in its text only (noderesources/fit.go)",
     ("tools/_holder.py", "proven_dead"): "a place is a part of what identifies a process there",
     ("domain/_mesh_reading.py", "read_mesh"): "a place is a tuple there",
     ("domain/_rollout.py", "failure"): "the reason of a condition is a word of the API of Kubernetes",

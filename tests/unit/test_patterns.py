@@ -91,17 +91,12 @@ def test_f34_what_follows_an_allowed_text_is_refused(case: str, more: str) -> No
 PARSERS = {
     ("_json.py", "json.loads"),
     ("_foreign.py", "json.loads"),
-    # a credential plugin is the user's own
-    ("_login.py", "json.loads"),
     # what a worker of the same run says
     ("_keeper.py", "json.loads"),
     ("_login.py", "datetime.datetime.fromisoformat"),
     ("_foreign.py", "datetime.datetime.fromisoformat"),
-    ("_helm.py", "json.loads"),
     ("_helm.py", "datetime.datetime.strptime"),
-    ("_istioctl.py", "json.loads"),
     ("_xds.py", "json.loads"),
-    ("_measured.py", "json.loads"),
     # what an installer has rendered, what a user has given, and what the report has written itself
     ("_install.py", "json.loads"),
     ("_waivers.py", "datetime.date.fromisoformat"),

@@ -37,6 +37,10 @@ class ClusterError(MeshError):
     """The cluster is not the expected one, or cannot be reached at all."""
 
 
+class PodError(ClusterError):
+    """The API server answers, and a pod that was asked through it does not, or not as it should."""
+
+
 class LockedError(MeshError):
     """Another run works on the cluster (safety rule S8); ``details["lock"]`` says whose."""
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import json
 import os
 import re
 import tempfile
@@ -20,6 +19,7 @@ from collections.abc import Iterator, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection, kubeconfig_file
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import HelmError, ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._json import decoded
 from ansible_collections.meshops.istio.plugins.module_utils.client._names import arguments, is_release_name
 from ansible_collections.meshops.istio.plugins.module_utils.client._process import (
     VERSION_PLACEHOLDER,
@@ -102,8 +102,8 @@ class Helm:
         """
         text = self.run(command, *values, flags=[*flags, "--output", "json"])
         try:
-            return json.loads(text)
-        except (ValueError, RecursionError) as exc:
+            return decoded(text.encode())
+        except ValueError as exc:
             raise HelmError(
                 f"helm {command} on cluster {self.connection.label} gave no answer that can be read."
             ) from exc

@@ -10,12 +10,12 @@ reading the API afterwards.
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection, kubeconfig_file
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import IstioctlError, ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._json import decoded
 from ansible_collections.meshops.istio.plugins.module_utils.client._names import arguments
 from ansible_collections.meshops.istio.plugins.module_utils.client._process import (
     VERSION_PLACEHOLDER,
@@ -91,8 +91,8 @@ def find(template: str, version: str, connection: Connection, istio_namespace: s
     found = Istioctl(path, version, connection, istio_namespace)
     answer = found.render("version", flags=["--remote=false", "-o", "json"], timeout=20)
     try:
-        actual = str(json.loads(answer)["clientVersion"]["version"])
-    except (ValueError, KeyError, TypeError, RecursionError) as exc:
+        actual = str(decoded(answer.encode())["clientVersion"]["version"])
+    except (ValueError, KeyError, TypeError) as exc:
         raise ParameterError(f"Parameter istioctl: {path} does not answer like istioctl.") from exc
     if actual != version:
         raise ParameterError(

@@ -19,6 +19,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._json import decoded
 from ansible_collections.meshops.istio.plugins.module_utils.client._kubeconfig import Entry
 from ansible_collections.meshops.istio.plugins.module_utils.client._private import private_file
 from ansible_collections.meshops.istio.plugins.module_utils.client._process import output_of
@@ -159,7 +160,7 @@ def _content(pem: bytes | str) -> bytes:
 
 def _status(answer: str, plugin: Mapping[str, t.Any], shown: str) -> dict[str, t.Any]:
     try:
-        found = json.loads(answer)
+        found = decoded(answer.encode())
         status = found["status"]
         version = found["apiVersion"]
     except (ValueError, KeyError, TypeError):

@@ -17,7 +17,7 @@ import time
 import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import PodError
 
 with contextlib.suppress(ImportError):  # _auth reports the kubernetes library, which brings it
     import websocket
@@ -71,7 +71,8 @@ def get_from_pod(client: Client, namespace: str, pod: str, port: int, path: str,
 
     Raises:
         ApiError: (or a subclass) the API server refused the port-forward.
-        ClusterError: the pod cannot be reached, did not answer in time, or answered with an error.
+        ClusterError: the API server cannot be reached.
+        PodError: the pod cannot be reached, did not answer in time, or answered with an error.
     """
     doing = f"Asking pod {namespace}/{pod} for {path} on port {port}"
     deadline = time.monotonic() + timeout
@@ -84,13 +85,13 @@ def get_from_pod(client: Client, namespace: str, pod: str, port: int, path: str,
         answer.begin()
         body = answer.read()
     except (OSError, http.client.HTTPException, websocket.WebSocketException) as exc:
-        raise ClusterError(f"{doing} on cluster {client.connection.label} failed: {exc}") from exc
+        raise PodError(f"{doing} on cluster {client.connection.label} failed: {exc}") from exc
     finally:
         answer.close()
         socket.shutdown()
     if answer.status != 200:
         text = body[:200].decode(errors="replace").strip()
-        raise ClusterError(
+        raise PodError(
             f"{doing} on cluster {client.connection.label} failed: it answered with HTTP {answer.status}: {text}"
         )
     return body

@@ -21,7 +21,8 @@ WEBHOOK = (b"failed calling webhook", b"admission webhook")
 
 def repeatable(method: str, params: Mapping[str, t.Any]) -> bool:
     """Return whether a request may be sent again although it may have been carried out."""
-    return method in ("GET", "PATCH") or bool(params.get("dryRun"))
+    # what is deleted twice is not there the second time, which all who delete take for done
+    return method in ("GET", "PATCH", "DELETE") or bool(params.get("dryRun"))
 
 
 def transient(status: int, again: bool, body: bytes) -> bool:

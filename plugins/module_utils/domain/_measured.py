@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 import operator
 import typing as t
 from collections.abc import Callable
 
+from ansible_collections.meshops.istio.plugins.module_utils.client._json import decoded
 from ansible_collections.meshops.istio.plugins.module_utils.domain._foreign import as_map
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
@@ -32,8 +32,8 @@ def samples(status: int, body: bytes) -> list[tuple[str, float]]:
         ValueError: the answer is an error or none of a query.
     """
     try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
+        answer = decoded(body)
+    except ValueError:
         raise ValueError(f"it answered with HTTP {status} and something that is not JSON") from None
     if not isinstance(answer, dict) or answer.get("status") != "success":
         said = answer.get("error") if isinstance(answer, dict) else ""

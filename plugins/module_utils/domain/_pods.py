@@ -156,6 +156,14 @@ def _proxy_fine(pod: Mapping[str, t.Any]) -> bool:
     return any(one["name"] == "istio-proxy" and one.get("ready") for one in _containers(pod))
 
 
+def _for_proxy(pod: Mapping[str, t.Any]) -> set[str]:
+    """Return the resources that a pod requests more of for its proxy."""
+    spec = pod.get("spec") or {}
+    listed = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
+    added = (one for one in listed if one.get("name") in PROXY_CONTAINERS)
+    return {resource for one in added for resource in (one.get("resources") or {}).get("requests") or ()}
+
+
 def broken(pod: Mapping[str, t.Any]) -> Trouble | None:
     """Return why a pod will not become ready, or None."""
     found = _sick(pod)
@@ -180,7 +188,10 @@ def pod_unready(pod: Mapping[str, t.Any]) -> Trouble | None:
         return None
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") == "False":
-        return Trouble("Unschedulable", str(scheduled.get("message") or scheduled.get("reason") or ""), own=True)
+        said = str(scheduled.get("message") or scheduled.get("reason") or "")
+        # with less for the proxy it might fit
+        own = not any(f"Insufficient {resource}" in said for resource in _for_proxy(pod))
+        return Trouble("Unschedulable", said, own=own)
     waiting = next((container["name"] for container in _containers(pod) if not container.get("ready")), "")
     return Trouble("NotReady", container=waiting, own=_own(pod, waiting, "NotReady"))
 

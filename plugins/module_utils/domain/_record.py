@@ -24,10 +24,25 @@ SAME = ("strategy", "version", "revision")
 ROLLBACK = "rollback"
 #: Which run it is, which one it undoes, and which one a rollback after it would undo.
 IDS = ("id", "undoes", "undoes_revision", "undoable", "undoable_revision")
+#: What failed in a run that went on, and in which phase: its later phases, and that it then stops, do not hide it.
+FAILURE, FAILED_IN = "failure", "failed_in"
 #: What is text in it.
-TEXTS = ("who", "process", *IDS, *TOLD, "started", "phase", "state", "updated", "message", FINGERPRINT)
+TEXTS = (
+    "who",
+    "process",
+    *IDS,
+    *TOLD,
+    "started",
+    "phase",
+    "state",
+    "updated",
+    "message",
+    FAILURE,
+    FAILED_IN,
+    FINGERPRINT,
+)
 #: What is of no use to people.
-HIDDEN = ("process", WANTED, FINGERPRINT, "undoes_revision", "undoable", "undoable_revision")
+HIDDEN = ("process", WANTED, FINGERPRINT, FAILURE, FAILED_IN, *IDS[2:])
 
 Record = dict[str, t.Any]
 
@@ -136,10 +151,16 @@ def resumes(record: Record | None, run: str) -> bool:
 
 
 def ended(record: Record, state: str, now: str, message: str = "", fingerprint: str = "") -> Record:
-    """Return the record when a run is over; what failed stays failed if it only stops then."""
+    """Return the record when a run is over, or a task of it failed; what failed stays failed if it only stops then."""
     if state == STOPPED and record.get("state") == FAILED:
         return record
-    return {**record, "state": state, "updated": now, "message": message, FINGERPRINT: fingerprint}
+    kept = {key: value for key, value in record.items() if key not in (FAILURE, FAILED_IN)}
+    if state == FAILED:
+        kept |= {FAILURE: message, FAILED_IN: record.get("phase", "")}
+    elif state == STOPPED and FAILURE in record:
+        state, message = FAILED, str(record[FAILURE])
+        kept["phase"] = record.get(FAILED_IN, "") or record.get("phase", "")
+    return {**kept, "state": state, "updated": now, "message": message, FINGERPRINT: fingerprint}
 
 
 def as_result(record: Record | None) -> Record | None:

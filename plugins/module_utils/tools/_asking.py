@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Private to meshops.istio. The gates that ask somebody: istiod itself, its connections, an URL, a Prometheus server.
 
-Each function returns problems, or nothing when the gate is passed.
+Each function returns problems, or nothing when the gate is passed. Who cannot ask because of the API server or the own
+login knows nothing against the revision: that is raised.
 """
 
 from __future__ import annotations
@@ -12,7 +13,14 @@ import typing as t
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlencode
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, ProbeError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ApiError,
+    ClusterError,
+    PodError,
+    ProbeError,
+    ProofError,
+    UnansweredError,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.client._http import fetch, shown
 from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import basic
 from ansible_collections.meshops.istio.plugins.module_utils.domain._measured import measured_problem, samples
@@ -30,24 +38,35 @@ PROXY = "istio-proxy"
 
 
 def istiod(run: Run, snapshot: Snapshot, revisions: Iterable[str]) -> Found:
-    """The control planes that the batch went to are rolled out and inject, now that they have more to do."""
+    """The control planes that the batch went to are rolled out and inject, now that they have more to do.
+
+    Raises:
+        ApiError: the API server does not let us look.
+        ClusterError: it does not answer.
+    """
     try:
         mesh = fetch_mesh(run.client, run.istio_namespace)
         place = _prove.probe_namespace(snapshot.namespaces, run.istio_namespace)
         for revision in sorted(revisions):
-            reason = _prove.problem(run.client, mesh, place, revision, None)
-            if reason:
+            if reason := _prove.problem(run.client, mesh, place, revision, None):
                 return [Problem(None, Trouble("istiod", f"revision {revision}: {reason}"))]
-    except MeshError as exc:
+    except ProofError as exc:
         return [Problem(None, Trouble("istiod", exc.message.rstrip(".")))]
     return []
 
 
 def connected(run: Run, pods: Iterable[tuple[Workload, PodState, str]]) -> Found:
-    """Every new proxy is connected to the revision that it is to have, and rejects nothing that it is sent."""
+    """Every new proxy is connected to the revision that it is to have, and rejects nothing that it is sent.
+
+    Raises:
+        ApiError: the API server does not let us ask.
+        ClusterError: it does not answer.
+    """
     try:
         found = {(one.namespace, one.name, one.revision): one for one in proxies_of(run.client, run.istio_namespace)}
-    except MeshError as exc:
+    except UnansweredError as exc:
+        if isinstance(exc.__cause__, (ApiError, ClusterError)) and not isinstance(exc.__cause__, PodError):
+            raise exc.__cause__ from exc
         return [Problem(None, Trouble("connected", exc.message.rstrip(".")))]
     problems = []
     for workload, state, revision in pods:

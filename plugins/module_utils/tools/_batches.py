@@ -24,15 +24,15 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._namespace_mo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._parts import WorkloadKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import Workload
-from ansible_collections.meshops.istio.plugins.module_utils.tools._losses import ROLLBACK
+from ansible_collections.meshops.istio.plugins.module_utils.tools._losses import ROLLBACK, WORKLOADS
 from ansible_collections.meshops.istio.plugins.module_utils.tools._namespace_patches import apply_moves
 from ansible_collections.meshops.istio.plugins.module_utils.tools._restart import Restarter
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker
 from ansible_collections.meshops.istio.plugins.module_utils.tools._undone import own_run
 
-#: Whose trouble ended a task: of single workloads, of the revision, of the cluster or who asks it, or time is over.
-WORKLOADS, REVISION, CLUSTER, TIME = "workloads", "revision", "cluster", "time"
+#: Whose trouble ended a task, if not that of single workloads: of the revision, the cluster or who asks it, or time.
+REVISION, CLUSTER, TIME = "revision", "cluster", "time"
 
 
 def flat(order: list[list[Workload]]) -> list[Workload]:

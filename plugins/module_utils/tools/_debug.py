@@ -20,6 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._client impor
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
     ApiError,
     ClusterError,
+    PodError,
     UnansweredError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._portforward import get_from_pod
@@ -57,7 +58,7 @@ def _ask(client: Client, namespace: str, pod: Mapping[str, t.Any]) -> list[Conne
     try:
         return read_syncz(body, name, labels_of(pod).get(REV) or DEFAULT)
     except ValueError as exc:
-        raise ClusterError(f"The answer of pod {namespace}/{name} to {SYNCZ} cannot be understood: {exc}.") from exc
+        raise PodError(f"The answer of pod {namespace}/{name} to {SYNCZ} cannot be understood: {exc}.") from exc
 
 
 def proxies_of(client: Client, namespace: str) -> tuple[Connected, ...]:

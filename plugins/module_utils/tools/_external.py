@@ -9,7 +9,13 @@ The Sail Operator, the add-on of AKS and managed meshes install and remove; movi
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ProofError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ApiError,
+    ClusterError,
+    ForbiddenError,
+    ProofError,
+    UnauthorizedError,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain._managers import Manager, require_writable
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _prove
@@ -38,7 +44,12 @@ def await_revision(run: Run, snapshot: Snapshot, source: str | None) -> Outcome:
     revision, version = params["revision"], params["version"]
     place = _prove.probe_namespace(snapshot.namespaces, mesh.namespace)
     tag = params["tag"] or version
-    reason = _prove.problem(run.client, mesh, place, revision, tag)
+    try:
+        reason = _prove.problem(run.client, mesh, place, revision, tag)
+    except (ForbiddenError, UnauthorizedError):
+        raise
+    except (ApiError, ClusterError) as exc:
+        reason = exc.message
     if reason and not run.check_mode:
         run.progress(f"waiting until revision {revision} ({version}) is installed by others: {reason}")
         try:

@@ -8,9 +8,11 @@ from __future__ import annotations
 import dataclasses
 import functools
 import time
+import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Json
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ApiError, ClusterError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.client._http import shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import PodState, Problem, Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
@@ -19,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools import _asking
 from ansible_collections.meshops.istio.plugins.module_utils.tools._patiently import patiently
 from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker, list_states
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Key, Tracker, list_states
 from ansible_collections.meshops.istio.plugins.module_utils.tools._waiting import Judge, Waiting
 
 #: Pods are told by another watch than workloads, which may be a moment behind.
@@ -42,7 +44,7 @@ class Gates:
 
         Raises:
             RolloutError: with the evidence of the first gate that it does not pass.
-            MeshError: the pods cannot be read, so that nothing is known against them.
+            MeshError: the cluster cannot be read or asked, so that nothing is known against the revision.
         """
         problems = self._stale(batch)
         if problems:
@@ -85,11 +87,21 @@ class Gates:
     def _until_passed(self, label: str, name: str, ask: Callable[[], list[Problem]], timeout: float) -> None:
         """A proxy needs a moment to connect, and a measurement to be taken, so ask until the gate is passed."""
         deadline, said = time.monotonic() + timeout, False
-        while problems := ask():
-            if time.monotonic() >= deadline:
-                raise self.waiting.error(f"{label} did not pass gate {name} within {timeout:.0f} s", problems)
+        while True:
+            try:
+                problems = ask()
+            except (ApiError, ClusterError) as exc:
+                if time.monotonic() >= deadline:
+                    raise
+                why = exc.message
+            else:
+                if not problems:
+                    return
+                if time.monotonic() >= deadline:
+                    raise self.waiting.error(f"{label} did not pass gate {name} within {timeout:.0f} s", problems)
+                why = str(problems[0])
             if not said:
-                self.run.progress(f"{label}: waiting for gate {name}: {problems[0]}")
+                self.run.progress(f"{label}: waiting for gate {name}: {why}")
                 said = True
             time.sleep(ASK_SECONDS)
 
@@ -106,17 +118,60 @@ class Gates:
             if one.state.pod.ready or workload.key not in down
         }
         lost: list[Problem] = []
-        while batch and (left := deadline - time.monotonic()) > 0:
-            problems = [problem for workload in batch for problem in self._unsteady(workload, first)]
+        while batch:
+            left = deadline - time.monotonic()
+            states = {one.key: self._known(one) for one in batch} if left > 0 else self._looked(batch)
+            problems = [problem for one in batch for problem in self._unsteady(one, states[one.key], first)]
             if problems:
                 self.judge(f"{label} did not stay ready for {seconds:.0f} s", batch, problems)
                 lost += problems
                 batch = [workload for workload in batch if workload not in {one.workload for one in lost}]
+            if left <= 0:
+                break
             self.tracker.wait(min(0.5, left))
         return lost + self.waiting.until_complete(label, batch, self.judge)
 
-    def _unsteady(self, workload: Workload, first: Mapping[str, PodState]) -> Iterator[Problem]:
-        for state in (one.state for one in self.tracker.pods_of(workload.key)):
+    def _looked(self, batch: list[Workload]) -> dict[Key, list[PodState]]:
+        """Return the pods as they are: a watch that broke tells nothing, which proves nothing.
+
+        Where some are missing, the workload is read too, so that its successors are waited for.
+
+        Raises:
+            MeshError: they cannot be read.
+        """
+        states = self._read(batch)
+        for workload in batch:
+            ready = sum(one.stays and one.pod.ready for one in states[workload.key])
+            if ready < self._desired(workload) and (obj := self._patiently(self._object, workload)):
+                self.tracker.renew(workload.key, obj)
+        return states
+
+    def _object(self, workload: Workload) -> Json | None:
+        try:
+            return self.run.client.get(workload.path, doing=f"Reading {workload}")
+        except NotFoundError:
+            self.waiting.gone[workload.key] = workload
+            return None
+
+    def _known(self, workload: Workload) -> list[PodState]:
+        return [one.state for one in self.tracker.pods_of(workload.key)]
+
+    def _patiently(self, read: Callable[..., t.Any], *of: t.Any) -> t.Any:
+        return patiently(self.run.params["gates"]["timeout"], functools.partial(read, *of))
+
+    def _read(self, workloads: Iterable[Workload]) -> dict[Key, list[PodState]]:
+        """Return the pods of some workloads as they are now, from lists."""
+        found: dict[Key, list[PodState]] = {workload.key: [] for workload in workloads}
+        for namespace in sorted({namespace for namespace, *dummy in found}):
+            path = f"{NAMESPACES}/{namespace}/pods"
+            for key, state in self._patiently(list_states, self.run.client, path, found)[0]:
+                found[key].append(state)
+        return found
+
+    def _unsteady(
+        self, workload: Workload, states: Iterable[PodState], first: Mapping[str, PodState]
+    ) -> Iterator[Problem]:
+        for state in states:
             before = first.get(state.pod.uid)
             if before is None or not state.stays:
                 continue
@@ -136,18 +191,12 @@ class Gates:
         while (suspects := [w for w in batch if self._suspect(w)]) and time.monotonic() < deadline:
             self.tracker.wait(0.1)
         suspects += [w for w in batch if w.key in self.waiting.changed and w not in suspects]
-        found: list[Problem] = []
-        keys = {workload.key: workload for workload in suspects}
-        for namespace in sorted({workload.namespace for workload in suspects}):
-            read = functools.partial(list_states, self.run.client, f"{NAMESPACES}/{namespace}/pods", keys)
-            states = patiently(self.run.params["gates"]["timeout"], read)[0]
-            found += [problem for key, state in states for problem in self._judged(keys[key], [state])]
-        return found
+        states = self._read(suspects)
+        return [problem for workload in suspects for problem in self._judged(workload, states[workload.key])]
 
     def _suspect(self, workload: Workload) -> bool:
-        states = [one.state for one in self.tracker.pods_of(workload.key)]
         ready = sum(one.new and one.state.stays and one.state.pod.ready for one in self.tracker.pods_of(workload.key))
-        return ready < self._desired(workload) or bool(self._judged(workload, states))
+        return ready < self._desired(workload) or bool(self._judged(workload, self._known(workload)))
 
     def _desired(self, workload: Workload) -> int:
         obj = self.tracker.get(workload.key)

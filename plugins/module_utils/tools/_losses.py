@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Json
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import RolloutError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._blame import of_revision, too_many
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import Problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain._words import some
@@ -17,6 +18,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._evidence impo
 from ansible_collections.meshops.istio.plugins.module_utils.tools._waiting import Waiting
 
 ROLLBACK, HOLD, STOP = "rollback", "hold", "stop"
+#: Whose trouble it is.
+WORKLOADS = "workloads"
 
 
 @dataclasses.dataclass
@@ -47,8 +50,10 @@ class Losses:
             RolloutError: the batch has failed, because the revision is in trouble, or may be.
         """
         blamed = of_revision(problems)
-        if blamed or self.choice == STOP:
+        if blamed:
             raise self.waiting.error(sentence, [*blamed, *(one for one in problems if one not in blamed)])
+        if self.choice == STOP:
+            raise self._stopped(sentence, problems)
         failed = self._failed | {one.workload for one in problems if one.workload}
         here = failed & set(batch)
         if too_many(len(here), len(batch)) or too_many(len(failed), len(self.done) + len(failed - here) + len(batch)):
@@ -66,9 +71,16 @@ class Losses:
             RolloutError: such a workload is a failed batch.
         """
         if problems and self.choice == STOP:
-            raise self.waiting.error(sentence, problems)
+            raise self._stopped(sentence, problems)
         if problems:
             self._take(sentence, problems)
+
+    def _stopped(self, sentence: str, problems: list[Problem]) -> RolloutError:
+        """Return that the batch failed although nothing is known against the revision."""
+        found = self.waiting.error(sentence, problems)
+        named = dict.fromkeys(str(one.workload) for one in problems if one.workload)
+        found.details.update(whose=WORKLOADS, failed_workloads=list(named))
+        return found
 
     def _take(self, sentence: str, problems: list[Problem]) -> None:
         run = self.waiting.run

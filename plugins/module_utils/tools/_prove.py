@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     ProofError,
     UnauthorizedError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.client._retry import transient
 from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import (
     IGNORED_NAMESPACES,
     expected_image,
@@ -102,12 +103,18 @@ def injection_problem(
     """Return why a dry-run pod shows that a revision does not inject what it should, or None.
 
     Only the pod shows which version a control plane elsewhere runs.
+
+    Raises:
+        ApiError: the API server did not get as far as to ask it.
+        ClusterError: the API server does not answer.
     """
     try:
         pod = dry_run_pod(client, namespace, {REV: revision})
     except (ForbiddenError, UnauthorizedError):
         raise
     except ApiError as exc:
+        if transient(exc.status, again=True, body=exc.message.encode()):
+            raise
         return f"a dry-run pod for it is rejected: {exc.message}"
     if not pod.proxy_image:
         return "a dry-run pod for it comes back without a proxy"

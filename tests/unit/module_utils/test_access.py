@@ -102,6 +102,9 @@ def stamp(seconds: float) -> str:
         pytest.param(f"echo {SECRET}; exit 3", "failed: exit code 3", id="its output may be the credential"),
         pytest.param("true", "did not answer with an ExecCredential", id="nothing"),
         pytest.param(f"echo {SECRET}", "did not answer with an ExecCredential", id="no JSON"),
+        pytest.param(
+            "head -c 150000 /dev/zero | tr '\\0' '['", "did not answer with an ExecCredential", id="nested without end"
+        ),
         pytest.param("""echo '{"apiVersion": "v0", "status": {}}'""", "answered with v0, but the", id="version"),
         pytest.param(f"""echo '{{"apiVersion": "{VERSION}", "status": {{}}}}'""", "gave neither a", id="no token"),
         pytest.param(

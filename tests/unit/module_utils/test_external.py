@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.tools._external impo
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Run
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_revision import TOOL
 from unit.module_utils import builders as b
-from unit.module_utils.fake_api import Answer, FakeApi
+from unit.module_utils.fake_api import Answer, FakeApi, failure
 from unit.module_utils.running import run_of, task
 
 pytestmark = pytest.mark.usefixtures("quick")
@@ -63,6 +63,17 @@ def test_a_revision_that_does_not_come_is_said_with_what_to_do(
         await_revision(run_for(api, check_mode=check_mode), b.snapshot_of(api.objects), b.OLD)
     assert "somebody else installs it: have revision 1-31-0 brought up with Istio 1.31.0" in failed.value.message
     assert api.writes() == []
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_revision_is_waited_for_where_the_api_server_is_busy(api: FakeApi, check_mode: bool) -> None:
+    api.script("POST", f"/api/v1/namespaces/{b.SYSTEM}/pods", *[failure(503, "not now")] * (50 if check_mode else 6))
+    run = run_for(api, check_mode=check_mode, timeout=30)
+    if check_mode:
+        with pytest.raises(ProofError, match="not now"):
+            await_revision(run, b.snapshot_of(api.objects), b.OLD)
+    else:
+        assert await_revision(run, b.snapshot_of(api.objects), b.OLD).actions == []
 
 
 @pytest.mark.parametrize(("version", "proven"), [("1.31.0", True), ("1.31.1", False)])

@@ -19,6 +19,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import (
+    ForbiddenError,
     ParameterError,
     ProbeError,
     UnansweredError,
@@ -27,8 +28,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._http import 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._xds import Connected
 from ansible_collections.meshops.istio.plugins.module_utils.tools import _asking, _gates
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL, check
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tracker import Tracker
 from unit.module_utils import builders as b
-from unit.module_utils.fake_api import FakeApi
+from unit.module_utils.fake_api import Answer, FakeApi, failure
 from unit.module_utils.running import params, task
 
 QUERY = {"query": "errors", "compare": "<", "value": 0.01}
@@ -45,9 +47,9 @@ def api(quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
 
 
 def restart(api: FakeApi, **gates: t.Any) -> b.Json:
-    """The result of a restart with gates; what fails is held."""
-    given = {"timeout": 0, **gates}
-    return task(api, TOOL, namespaces=["shop"], batch_size=1, batch_timeout=5, on_failure="hold", gates=given)
+    """The result of a restart with gates; what fails is held, unless something else is asked for."""
+    options = {"on_failure": gates.pop("on_failure", "hold"), "batch_timeout": gates.pop("batch_timeout", 5)}
+    return task(api, TOOL, namespaces=["shop"], batch_size=1, gates={"timeout": 0, **gates}, **options)
 
 
 def fails(api: FakeApi, **gates: t.Any) -> str:
@@ -181,9 +183,6 @@ def test_istiod_that_falls_over(api: FakeApi) -> None:
     assert f"did not pass gate istiod within 0 s: istiod: revision {b.NEW}: its Deployment istiod-{b.NEW}" in said
 
 
-Answer = Callable[..., tuple[Connected, ...]]
-
-
 @pytest.mark.parametrize(
     ("revision", "rejected", "message"),
     [
@@ -212,6 +211,62 @@ def test_an_istiod_that_cannot_be_asked_stops(api: FakeApi, monkeypatch: pytest.
 
     monkeypatch.setattr(_asking, "proxies_of", proxies_of)
     assert "connected: No istiod is ready to tell." in fails(api, connected=True)
+
+
+PODS = "/api/v1/namespaces/istio-system/pods"
+FORWARD = f"{PODS}/istiod-{b.NEW}-0/portforward"
+ASKED = [
+    pytest.param("istiod", "GET", "/apis/apps/v1/namespaces/istio-system/deployments", id="reading the mesh"),
+    pytest.param("istiod", "POST", PODS, id="a probe"),
+    pytest.param("connected", "GET", PODS, id="reading istiods"),
+    pytest.param("connected", "GET", FORWARD, id="a port-forward"),
+]
+
+
+def once_restarted(api: FakeApi, method: str, path: str, *answers: Answer) -> None:
+    """Script answers for what is asked after the first batch."""
+
+    def on_patch(obj: b.Json) -> None:
+        api.roll_out(obj)
+        api.script(method, path, *answers)
+        api.on_patch = api.roll_out
+
+    api.on_patch = on_patch
+
+
+@pytest.mark.parametrize("status", [401, 403, 429, 503])
+@pytest.mark.parametrize(("gate", "method", "path"), ASKED)
+def test_trouble_of_the_api_server_is_none_of_the_revision(
+    api: FakeApi, gate: str, method: str, path: str, status: int
+) -> None:
+    once_restarted(api, method, path, *[failure(status, "not now")] * 50)
+    result = restart(api, on_failure="rollback", **{gate: True})
+    assert (result["failure"]["whose"], result["failure"]["rolled_back"]) == ("cluster", False)
+    assert "not now" in result["msg"]
+    assert "so it stays as it is; run again to go on" in result["msg"]
+    assert len(api.writes()) == 1
+
+
+@pytest.mark.parametrize(("gate", "method", "path"), ASKED)
+def test_who_could_not_ask_asks_again(api: FakeApi, gate: str, method: str, path: str) -> None:
+    once_restarted(api, method, path, failure(403, "not now"), failure(403, "not now"))
+    assert not restart(api, timeout=30, **{gate: True}).get("failed")
+
+
+@pytest.mark.parametrize(
+    ("gate", "method", "path", "answer"),
+    [
+        pytest.param("connected", "GET", FORWARD, Answer(forwarded=b"{}"), id="another answer"),
+        pytest.param("istiod", "POST", PODS, failure(500, "failed calling webhook: refused"), id="its webhook is down"),
+        pytest.param("istiod", "POST", PODS, failure(422, "no such field"), id="its pods are refused"),
+    ],
+)
+def test_an_istiod_that_answers_otherwise_is_trouble_of_the_revision(
+    api: FakeApi, gate: str, method: str, path: str, answer: Answer
+) -> None:
+    once_restarted(api, method, path, answer)
+    result = restart(api, on_failure="rollback", **{gate: True})
+    assert (result["failure"]["whose"], result["failure"]["rolled_back"]) == ("revision", True)
 
 
 def test_a_pod_that_went_before_it_could_be_watched_is_asked_for_by_no_gate(
@@ -264,6 +319,53 @@ def test_a_batch_that_does_not_stay_ready(api: FakeApi, change: Callable[[b.Json
     said = fails(api, soak=30)
     assert "batch 1 of 2 did not stay ready for 30 s" in said
     assert message in said
+
+
+def replaced(pod: b.Json) -> None:
+    """A pod left, as with its node, and its successor is not ready."""
+    pod["metadata"].update(name="web-abc-1", uid="its successor")
+    unready(pod)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        pytest.param(
+            restarts, "batch 1 of 2 did not stay ready for 1 s: Deployment shop/web: pod web-abc-0, Restarted"
+        ),
+        pytest.param(unready, "batch 1 of 2 did not stay ready for 1 s: Deployment shop/web: pod web-abc-0, NotReady"),
+        pytest.param(replaced, "batch 1 of 2 did not get on for 1 s: Deployment shop/web: Incomplete"),
+    ],
+    ids=["a restart", "unready", "replaced"],
+)
+def test_a_soak_does_not_end_on_what_a_broken_watch_told(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, change: Callable[[b.Json], None], message: str
+) -> None:
+    broken = threading.Event()
+
+    def deaf(heard: Callable[..., None]) -> Callable[..., None]:
+        return lambda *given: None if broken.is_set() else heard(*given)
+
+    for name in ("_put_pod", "_take"):
+        monkeypatch.setattr(Tracker, name, deaf(getattr(Tracker, name)))
+
+    def unseen(pod: b.Json) -> None:
+        broken.set()
+        change(pod)
+        api.get("Deployment", "web")["status"].update(readyReplicas=0, availableReplicas=0, updatedReplicas=0)
+
+    api.on_patch = later(api, unseen)
+    assert message in fails(api, soak=1, batch_timeout=1)
+
+
+def test_a_soak_does_not_end_where_nobody_may_look(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    def list_states(*dummy: t.Any) -> t.Any:
+        raise ForbiddenError("May not list pods.", 403)
+
+    monkeypatch.setattr(_gates, "list_states", list_states)
+    result = restart(api, on_failure="rollback", soak=1)
+    assert (result["failure"]["whose"], result["failure"]["rolled_back"]) == ("cluster", False)
+    assert "May not list pods. Nothing is known to be wrong" in result["msg"]
 
 
 def test_an_application_that_restarts_beside_a_proxy_that_does_not_is_left_alone(api: FakeApi) -> None:

@@ -25,6 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import
     read_lease,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain._record import KEY, begun, ended, read_record
+from ansible_collections.meshops.istio.plugins.module_utils.domain._standing import standing
 from ansible_collections.meshops.istio.plugins.module_utils.tools._holder import machine, process_of, proven_dead
 from ansible_collections.meshops.istio.plugins.module_utils.tools._lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool, execute
@@ -192,14 +193,38 @@ def test_who_is_quicker_wins(api: FakeApi) -> None:
     assert [seen.path for seen in api.writes(lock=True)] == [LEASES]
 
 
-def test_a_failure_is_recorded_and_stays_when_the_run_stops(api: FakeApi) -> None:
-    def failing(run: Run) -> Outcome:
-        writing(run)
-        raise RolloutError("Batch 3 failed.")
+def failing(run: Run) -> Outcome:
+    """A task that writes, then fails."""
+    writing(run)
+    raise RolloutError("Batch 3 failed.")
 
+
+@pytest.mark.parametrize("later", [[], ["data_plane"], ["data_plane", "finalize"]], ids=["at once", "wave", "phase"])
+def test_a_failure_is_recorded_and_stays_when_the_run_stops(api: FakeApi, later: list[str]) -> None:
+    """Also if other tasks come between: workloads that failed by themselves fail the run at its end only."""
     assert task(api, Tool("failing", ArgumentSpec({}), failing), controller=os.getpid(), run=CANARY)["failed"]
-    closed = task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")
-    assert (closed["record"]["state"], closed["record"]["message"]) == ("failed", "Batch 3 failed.")
+    for phase in later:
+        task(api, controller=os.getpid(), run={**CANARY, "phase": phase})
+    closed = task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")["record"]
+    assert (closed["state"], closed["message"], closed["phase"]) == ("failed", "Batch 3 failed.", "data_plane")
+    assert "failure" not in closed, "the message says it"
+    said = standing({"control_planes": [], "record": closed})
+    assert (said["state"], "failed in data_plane: Batch 3 failed." in said["why"]) == ("failed", True)
+
+
+@pytest.mark.parametrize("process", [os.getpid(), os.getppid()], ids=["the same run", "the next one"])
+def test_a_failure_that_was_mended_is_none_of_what_comes_then(api: FakeApi, process: int) -> None:
+    task(api, Tool("failing", ArgumentSpec({}), failing), controller=os.getpid(), run=CANARY)
+    if process == os.getpid():
+        assert task(api, ISTIO_RUN, controller=process, run=CANARY)["record"]["state"] == "done"
+    else:
+        task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")
+        before = record(api)
+        task(api, controller=process, run=CANARY)
+        assert record(api)["id"] == before["id"], "it goes on with what failed"
+        task(api, ISTIO_RUN, controller=process, run=CANARY, state="stopped")
+        assert (record(api)["state"], record(api)["previous"]["state"]) == ("stopped", "failed")
+    assert not {"failure", "failed_in"} & set(record(api))
 
 
 def test_a_task_over_a_connection_gives_its_lock_back_itself(api: FakeApi) -> None:

@@ -76,6 +76,29 @@ def test_pod_unready(status: b.Json, expected: str | None) -> None:
     assert (str(found) if found else None) == expected
 
 
+@pytest.mark.parametrize("place", ["initContainers", "containers"])
+@pytest.mark.parametrize(
+    ("said", "container", "own"),
+    [
+        pytest.param("1 Insufficient cpu, 2 node(s) had untolerated taint", "istio-proxy", False, id="may fit without"),
+        pytest.param("3 Insufficient memory", "istio-init", False, id="may fit without what sets the proxy up"),
+        pytest.param("3 Insufficient nvidia.com/gpu", "istio-proxy", True, id="what no proxy asks for"),
+        pytest.param("3 node(s) didn't match Pod's node affinity/selector", "istio-proxy", True, id="of no node"),
+        pytest.param("3 Insufficient cpu", "app", True, id="nothing for a proxy"),
+    ],
+)
+def test_a_pod_that_may_fit_without_its_proxy_is_no_proven_trouble_of_its_workload(
+    place: str, said: str, container: str, own: bool
+) -> None:
+    requests = {"requests": {"cpu": "100m", "memory": "128Mi"}}
+    status = {
+        "conditions": [{"type": "PodScheduled", "status": "False", "message": f"0/3 nodes are available: {said}."}]
+    }
+    found = pod_unready({"spec": {place: [{"name": container, "resources": requests}]}, "status": status})
+    assert found is not None
+    assert (found.reason, found.own) == ("Unschedulable", own)
+
+
 def test_restarts_of_all_containers_count() -> None:
     raw = b.pod()
     raw["status"]["initContainerStatuses"] = [{"name": "istio-proxy", "restartCount": 2}]

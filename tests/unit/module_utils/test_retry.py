@@ -41,7 +41,7 @@ VERBS: dict[str, tuple[str, str, bool, Answer, Callable[[Client], object]]] = {
     "apply": ("PATCH", SHOP, True, Answer({}), lambda client: client.apply(SHOP, {}, manager="m")),
     "dry run": ("POST", PODS, True, Answer({}), lambda client: client.request("POST", PODS, body={}, params=DRY)),
     "post": ("POST", PODS, False, Answer({}), lambda client: client.request("POST", PODS, body={})),
-    "delete": ("DELETE", SHOP, False, Answer({}), lambda client: client.request("DELETE", SHOP)),
+    "delete": ("DELETE", SHOP, True, Answer({}), lambda client: client.request("DELETE", SHOP)),
     # a log is asked for once: a node may be gone
     "log": ("GET", SHOP, False, Answer(b""), lambda client: client.text(SHOP, doing="Reading a log")),
 }

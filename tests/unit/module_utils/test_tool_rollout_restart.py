@@ -400,6 +400,8 @@ def test_a_patch_that_is_refused_is_a_failed_batch_where_one_workload_is_to_stop
     result = restart(api, batch_size=1, on_workload_failure="stop")
     assert "may not patch web" in result["msg"]
     assert (restarted(api), result["failure"]["rolled_back"]) == (["cart", "web", "cart"], True)
+    found = result["failure"]
+    assert (found["whose"], found["failed_workloads"]) == ("workloads", ["Deployment shop/web"])
 
 
 def test_s5_hold_leaves_everything_as_it_is(api: FakeApi) -> None:
