@@ -218,8 +218,8 @@ options:
     choices: [rollback, hold, stop]
   restore_labels:
     description:
-      - With O(on_failure=rollback), also put the labels of the O(namespaces) back that were there before the run of this
-        task moved them by M(meshops.istio.namespace_revision). Without O(run) it is the newest move of those that
+      - With O(on_failure=rollback), also put the labels of the O(namespaces) back that were there before the run of
+        this task moved them by M(meshops.istio.namespace_revision). Without O(run) it is the newest move of those that
         O(planned.namespaces) names, or of all where it names none.
       - Set it if the namespaces were moved for this restart. Otherwise pods that are created during the rollback
         get their proxy from the new revision again.
