@@ -69,8 +69,8 @@ class Around:
     unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def lacks(self, field: str) -> bool:
-        """Whether nothing of a field was read; what was read of one that is not whole is looked at."""
-        return field in self.unread and not getattr(self, field, None)
+        """Whether a check cannot look at a field; of configuration also the kinds that were read tell something."""
+        return field in self.unread and not (field == "configuration" and self.configuration)
 
 
 def read_remote_cluster(obj: Mapping[str, t.Any]) -> str:
