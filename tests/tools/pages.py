@@ -71,6 +71,10 @@ may not list them, MU090 says so as a note; add `list` of `secrets` to the Role 
 `istioctl x precheck` and `istioctl analyze` list and watch all of Istio's configuration and, for analyze, all Secrets.
 Only the role of an installer by istioctl has that. With any other, leave `istioctl` out of `istio_precheck`, or expect
 MU080 with what is missing.
+
+The roles below do not list the reading of `/apis`, by which a run finds the kinds of configuration that are served:
+ClusterRole `system:discovery` of Kubernetes grants it to every authenticated user. Where that was taken away,
+configuration counts as unread: moves warn, and a removal is refused.
 """
 #: What the gate of a run by istioctl asks it too.
 ISTIOCTL = (*ASKING["x precheck"], *ASKING["analyze"])

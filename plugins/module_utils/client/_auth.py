@@ -12,12 +12,12 @@ import json
 import os
 import traceback
 import typing as t
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.client._kubeconfig import Entry, entry_of
 from ansible_collections.meshops.istio.plugins.module_utils.client._private import private_file
-from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import login_of
+from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import as_login, as_token, login_of
 
 KUBERNETES_IMPORT_ERROR: str | None = None
 try:
@@ -27,6 +27,15 @@ except ImportError:
     KUBERNETES_IMPORT_ERROR = traceback.format_exc()
 
 
+#: What is sent, and how it is read.
+_SENT: Mapping[str, Callable[[object], str]] = {
+    "host": as_login,
+    "api_key": as_token,
+    "username": as_login,
+    "password": as_login,
+    "proxy": as_login,
+    "impersonate_user": as_token,
+}
 #: What a kubeconfig brings itself.
 KUBECONFIG_SAYS = ("api_key", "username", "password", "client_cert", "client_key", "ca_cert", "proxy")
 
@@ -59,11 +68,13 @@ def connection(params: Mapping[str, t.Any]) -> Connection:
     """Return the connection that the parameters name.
 
     Raises:
-        ParameterError: no cluster is named, or only half of a name is given.
+        ParameterError: no cluster is named, or only half of a name is given; or what is to be sent cannot be.
     """
     given = {name: params.get(name) or None for name in (field.name for field in dataclasses.fields(Connection))}
+    given.update({name: _sent(name, read, given[name]) or None for name, read in _SENT.items()})
     given["validate_certs"] = params.get("validate_certs") is not False
-    given["impersonate_groups"] = tuple(params.get("impersonate_groups") or ())
+    groups = params.get("impersonate_groups") or ()
+    given["impersonate_groups"] = tuple(_sent("impersonate_groups", as_token, group) for group in groups)
     found = Connection(**t.cast("t.Any", given))
     if found.kubeconfig and found.host:
         raise ParameterError(
@@ -95,6 +106,14 @@ def connection(params: Mapping[str, t.Any]) -> Connection:
     if found.host and login_of(found.host):
         raise ParameterError("Parameter host holds a login, which would be shown; give it as username and password.")
     return found
+
+
+def _sent(name: str, read: Callable[[object], str], value: object) -> str:
+    try:
+        return read(value or "")
+    except ValueError as exc:
+        # the value may be a secret
+        raise ParameterError(f"Parameter {name} {exc}; give it anew.") from None
 
 
 def entry(conn: Connection) -> Entry:

@@ -52,6 +52,7 @@ CONNECT_SECONDS = 10.0
 #: How long a node may take to give a log.
 LOG_SECONDS = 5.0
 FIELD_MANAGER = "meshops.istio"
+UNSENDABLE = "the request cannot be sent, as its URL or a header, such as the login, has a character that HTTP forbids."
 
 
 class Client:
@@ -129,6 +130,9 @@ class Client:
                     raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
                 time.sleep(wait)
                 continue
+            except ValueError:
+                # http.client repeats the header that it refuses, which may be the login
+                raise ClusterError(f"{doing} failed: {UNSENDABLE}") from None
             if response.status == 401 and not refused and self._access.renew(login):
                 # the login may have run out meanwhile; a server that does not accept it did nothing
                 refused = True
@@ -301,6 +305,8 @@ class Client:
                 raise api_error(doing, exc.status_code, status_of(exc.resp_body or b"")) from exc
             except (websocket.WebSocketException, OSError) as exc:
                 raise ClusterError(f"{doing} failed: {self.server} cannot be reached: {exc}") from exc
+            except ValueError:
+                raise ClusterError(f"{doing} failed: {UNSENDABLE}") from None
         self.traffic.count("GET", path, params)
         return found
 

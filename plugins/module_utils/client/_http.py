@@ -64,7 +64,7 @@ def fetch(
     def ask() -> None:
         try:
             answer.set_result(_ask(url, timeout, ca_path, headers or {}, most))
-        except (HTTPError, OSError, UnicodeError) as exc:
+        except (HTTPError, OSError, ValueError) as exc:
             answer.set_exception(exc)
 
     # whoever sends a byte now and then would hold a timeout of the socket off for ever
@@ -78,6 +78,9 @@ def fetch(
         raise ProbeError(f"{shown(url)} cannot be asked: its URL, or that of the proxy to it, is none.") from None
     except (HTTPError, OSError) as exc:
         raise ProbeError(f"{shown(url)} does not answer: {exc}") from exc
+    except ValueError:
+        # http.client repeats the header that it refuses, which may be the login
+        raise ProbeError(f"{shown(url)} cannot be asked: a header has a character that HTTP forbids.") from None
 
 
 def _ask(url: str, timeout: float, ca_path: str | None, headers: Mapping[str, str], most: int) -> tuple[int, bytes]:

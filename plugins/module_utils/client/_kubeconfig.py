@@ -15,9 +15,10 @@ import dataclasses
 import functools
 import os
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ClusterError, ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import as_login, as_token
 from ansible_collections.meshops.istio.plugins.module_utils.client._yaml import load_yaml
 
 Json = dict[str, t.Any]
@@ -70,7 +71,7 @@ def entry_of(kubeconfig: str, context: str) -> Entry:
     """Return what a context of a kubeconfig says.
 
     Raises:
-        ParameterError: it has no such context.
+        ParameterError: it has no such context, or what is to be sent of it cannot be.
         ClusterError: it cannot be read, or is none.
     """
     path = os.path.abspath(kubeconfig)
@@ -97,23 +98,32 @@ def _entry(document: Json, kubeconfig: str, context: str, folder: str) -> Entry:
             f"Parameter context: kubeconfig {kubeconfig} has no usable context {context!r}: its cluster has no server."
         )
     pem = functools.partial(_pem, folder=folder, kubeconfig=kubeconfig)
+    sent = functools.partial(_sent, whose=f"of context {context!r} in kubeconfig {kubeconfig}")
     return Entry(
         server=server,
         folder=folder,
         server_name=cluster.get("tls-server-name"),
         insecure=bool(cluster.get("insecure-skip-tls-verify")),
-        proxy=str(cluster.get("proxy-url") or "") or None,
+        proxy=sent(as_login, cluster, "proxy-url"),
         ca=pem(cluster, "certificate-authority"),
         cert=pem(user, "client-certificate"),
         key=pem(user, "client-key"),
-        token=user.get("token") or None,
+        token=sent(as_token, user, "token"),
         token_file=_path(user.get("tokenFile"), folder),
-        username=user.get("username"),
-        password=user.get("password"),
+        username=sent(as_login, user, "username"),
+        password=sent(as_login, user, "password"),
         exec=_plugin(user.get("exec")),
         cluster=cluster,
         provider=user.get("auth-provider") or None,
     )
+
+
+def _sent(read: Callable[[object], str], place: Json, field: str, *, whose: str) -> str | None:
+    try:
+        return read(place.get(field) or "") or None
+    except ValueError as exc:
+        # the value may be a secret
+        raise ParameterError(f"Parameter context: {field} {whose} {exc}; write it anew.") from None
 
 
 def _plugin(plugin: t.Any) -> Mapping[str, t.Any] | None:

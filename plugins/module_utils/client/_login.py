@@ -24,6 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._kubeconfig i
 from ansible_collections.meshops.istio.plugins.module_utils.client._private import private_file
 from ansible_collections.meshops.istio.plugins.module_utils.client._process import output_of
 from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import (
+    as_token,
     basic,
     hide,
     names_a_secret,
@@ -89,9 +90,16 @@ def credential(entry: Entry, label: str) -> Credential:
 def _read_token(path: str, label: str) -> str:
     try:
         with open(path, encoding="utf-8") as file:
-            return file.read().strip()
+            return _fit(file.read(), f"Logging in to cluster {label} failed: its tokenFile")
     except (OSError, ValueError) as exc:
         raise ClusterError(f"Logging in to cluster {label} failed: its tokenFile cannot be read: {exc}") from exc
+
+
+def _fit(token: object, whose: str) -> str:
+    try:
+        return as_token(token)
+    except ValueError as exc:
+        raise ClusterError(f"{whose} {exc}.") from None
 
 
 def _by_plugin(entry: Entry, label: str) -> Credential:
@@ -102,7 +110,8 @@ def _by_plugin(entry: Entry, label: str) -> Credential:
     token, cert, key = (status.get(name) for name in ("token", "clientCertificateData", "clientKeyData"))
     if not token and not (cert and key):
         raise ClusterError(f"{shown} gave neither a token nor a client certificate with its key; log in with it again.")
-    login = Credential(f"Bearer {token}" if token else None, entry.cert, entry.key)
+    sent = f"Bearer {_fit(token, f'{shown} gave a token that')}" if token else None
+    login = Credential(sent, entry.cert, entry.key)
     if cert and key:
         login = dataclasses.replace(login, cert=str(cert).encode(), key=str(key).encode())
     ends = _ends(status.get("expirationTimestamp"), shown)
@@ -211,4 +220,5 @@ def _provided(entry: Entry, label: str) -> Credential:
         raise ClusterError(
             f"Logging in to cluster {label} failed: auth-provider {provider.get('name')} gave no token; log in again."
         )
-    return Credential(token)
+    whose = f"Logging in to cluster {label} failed: the token of auth-provider {provider.get('name')}"
+    return Credential(_fit(token, whose))

@@ -65,7 +65,8 @@ def output_of(
             start_new_session=True,
             pass_fds=[*open_files(command), *(LEFT_OPEN if writes else ())],
         )
-    except OSError as exc:
+    except (OSError, ValueError) as exc:
+        # such as a zero byte in what it is given
         raise error(f"{shown} could not be started: {exc}") from exc
     try:
         out, err = process.communicate(timeout=timeout)

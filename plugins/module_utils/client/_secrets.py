@@ -21,6 +21,10 @@ SHORTEST = 4
 #: A value of a query that is as long, and has letters and digits, is one whatever its name is.
 LONG = 16
 HIDDEN = "(hidden)"
+#: What no header may hold: it would end there, and http.client repeats it in its error.
+_IN_NO_TOKEN = re.compile(r"[^ -~]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+UNFIT = "has a line break or another character that no login has"
 
 
 def names_a_secret(name: str) -> bool:
@@ -44,7 +48,32 @@ def secrets_in(value: t.Any, name: str = "") -> set[str]:
         for url in _URL.findall(value):
             found |= set(_in_url(url))
         if names_a_secret(name) and len(value) >= SHORTEST and value.lower() not in ("true", "false"):
-            found.add(value)
+            # with and without the line break that a block of YAML ends with
+            found |= {form for form in (value, value.strip()) if len(form) >= SHORTEST}
+    return found
+
+
+def as_token(text: object) -> str:
+    """Return a token as a header holds it, without the line break that a block of YAML ends with.
+
+    Raises:
+        ValueError: no header may hold it; it is not repeated.
+    """
+    found = str(text).strip()
+    if _IN_NO_TOKEN.search(found):
+        raise ValueError(UNFIT)
+    return found
+
+
+def as_login(text: object) -> str:
+    """Return a user, a password or a URL without the line break that a block of YAML ends with.
+
+    Raises:
+        ValueError: it has a control character; it is not repeated.
+    """
+    found = str(text).strip("\r\n")
+    if _CONTROL.search(found):
+        raise ValueError(UNFIT)
     return found
 
 

@@ -68,6 +68,10 @@ class Around:
     proxies: tuple[Connected, ...] | None = None
     unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
+    def lacks(self, field: str) -> bool:
+        """Whether a check cannot look at a field; of configuration also the kinds that were read tell something."""
+        return field in self.unread and not (field == "configuration" and self.configuration)
+
 
 def read_remote_cluster(obj: Mapping[str, t.Any]) -> str:
     """Return the name of the cluster of a remote Secret by its metadata; nothing else of it is kept (safety rule S13).

@@ -170,6 +170,6 @@ def findings(snapshot: Snapshot, goal: Goal) -> list[Finding]:
     found: list[Finding] = []
     for check in CHECKS:
         severity = check.severity_at(goal.stage)
-        if severity is not None and not set(check.needs) & set(snapshot.around.unread):
+        if severity is not None and not any(snapshot.around.lacks(need) for need in check.needs):
             found += _made(check, severity, snapshot, goal)
     return worst_first(found)

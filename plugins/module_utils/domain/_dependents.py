@@ -62,7 +62,7 @@ def dependents(snapshot: Snapshot, revision: str, known: Known) -> list[Blocker]
         *of_connected(snapshot, revision, known),
         *_blockers.of_workloads(snapshot, revision),
         *_blockers.of_cron_jobs(snapshot, revision, known.cron_jobs),
-        *of_configuration(revision, known.configuration),
+        *of_configuration(snapshot, revision, known.configuration),
         *_blockers.of_shared(known.owned, revision),
         *of_unread(revision, known),
     ]
@@ -111,19 +111,37 @@ def of_leaving(snapshot: Snapshot, revision: str, known: Known) -> list[Blocker]
     return found
 
 
-def of_configuration(revision: str, configuration: Iterable[Labelled]) -> list[Blocker]:
-    """Return configuration that nobody would read, and Gateways that nobody would keep."""
-    remedy = f"remove its label {REV}, or give it the name of the revision that stays"
-    return [
-        Blocker(
-            "configuration",
-            str(one),
-            f"{one} has label {REV}={revision}, so no other istiod {'keeps' if one.is_gateway else 'reads'} it",
-            remedy,
-        )
-        for one in configuration
-        if one.revision == revision
-    ]
+def of_configuration(snapshot: Snapshot, revision: str, configuration: Iterable[Labelled]) -> list[Blocker]:
+    """Return configuration that nobody would read, and Gateways that nobody would keep.
+
+    Another mesh may have a revision of the same name: what is in its namespaces is its own.
+    """
+    namesakes = {injector.home for injector in snapshot.mesh.foreign if injector.revision == revision}
+    found = []
+    for one in configuration:
+        if one.revision != revision or _home_of(snapshot, one.namespace) in namesakes:
+            continue
+        does = "keeps" if one.is_gateway else "reads"
+        text = f"{one} has label {REV}={revision}, so no other istiod {does} it"
+        remedy = f"remove its label {REV}, or give it the name of the revision that stays"
+        if namesakes and not _follows_us(snapshot, one.namespace):
+            others = f"the mesh of namespace {' and '.join(sorted(namesakes))}"
+            text += f" but that of {others}, which has a revision of this name too"
+            remedy = f"if it is meant for {others}, leave it as it is and allow this blocker; otherwise {remedy}"
+        found.append(Blocker("configuration", str(one), text, remedy))
+    return found
+
+
+def _home_of(snapshot: Snapshot, namespace: str) -> str:
+    """Return the namespace of the other mesh that a namespace belongs to, or an empty text."""
+    if namespace in snapshot.mesh.others:
+        return namespace
+    return snapshot.verdict(namespace).elsewhere or "" if namespace in snapshot.namespaces else ""
+
+
+def _follows_us(snapshot: Snapshot, namespace: str) -> bool:
+    """Whether a namespace is known to belong to this mesh; objects of the whole cluster are about all meshes."""
+    return namespace in snapshot.namespaces and snapshot.verdict(namespace).revision is not None
 
 
 def strangers(snapshot: Snapshot, revision: str, known: Known) -> list[Connected]:

@@ -22,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
     UnansweredError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client._http import fetch, shown
-from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import basic
+from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import as_login, as_token, basic
 from ansible_collections.meshops.istio.plugins.module_utils.domain._measured import measured_problem, samples
 from ansible_collections.meshops.istio.plugins.module_utils.domain._pods import PodState, Problem, Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.domain._snapshot import Snapshot
@@ -85,7 +85,11 @@ def http(options: Mapping[str, t.Any]) -> Found:
     """A URL answers with an expected status."""
     try:
         status = fetch(
-            options["url"], timeout=options["timeout"], ca_path=options["ca_path"], headers=_login(options), most=0
+            as_login(options["url"]),
+            timeout=options["timeout"],
+            ca_path=options["ca_path"],
+            headers=_login(options),
+            most=0,
         )[0]
     except ProbeError as exc:
         return [Problem(None, Trouble("http", exc.message))]
@@ -97,7 +101,7 @@ def http(options: Mapping[str, t.Any]) -> Found:
 
 def prometheus(options: Mapping[str, t.Any]) -> Found:
     """Every sample of a query is as it should be."""
-    url = f"{options['url'].rstrip('/')}/api/v1/query?{urlencode({'query': options['query']})}"
+    url = f"{as_login(options['url']).rstrip('/')}/api/v1/query?{urlencode({'query': options['query']})}"
     try:
         answer = fetch(url, timeout=options["timeout"], ca_path=options["ca_path"], headers=_login(options))
         reason = measured_problem(samples(*answer), options["compare"], options["value"])
@@ -110,5 +114,7 @@ def prometheus(options: Mapping[str, t.Any]) -> Found:
 
 def _login(options: Mapping[str, t.Any]) -> dict[str, str]:
     if options.get("token"):
-        return {"Authorization": f"Bearer {options['token']}"}
-    return {"Authorization": basic(options["username"], options["password"])} if options.get("username") else {}
+        return {"Authorization": f"Bearer {as_token(options['token'])}"}
+    if options.get("username"):
+        return {"Authorization": basic(as_login(options["username"]), as_login(options["password"]))}
+    return {}

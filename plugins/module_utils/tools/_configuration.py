@@ -10,7 +10,7 @@ import typing as t
 from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client, Json
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import NotFoundError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ForbiddenError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._configuration import (
     GROUPS,
     Labelled,
@@ -27,6 +27,18 @@ AT_ONCE = ",".join(
         "application/json",
     )
 )
+
+
+class Configuration(t.NamedTuple):
+    """What was read, and why not the rest: one reason for each kind that may not be listed."""
+
+    found: list[Labelled]
+    forbidden: list[str]
+
+    @property
+    def unread(self) -> str:
+        """Why there may be more, or an empty text."""
+        return "; ".join(self.forbidden)
 
 
 class _Kind(t.NamedTuple):
@@ -67,14 +79,10 @@ def _asked_one_by_one(client: Client, answer: Json, doing: str) -> Iterator[_Kin
                     yield _Kind(group["name"], version["version"], one["name"], one["kind"])
 
 
-def fetch_configuration(client: Client) -> list[Labelled]:
-    """Return all configuration with label istio.io/rev.
+def fetch_configuration(client: Client) -> Configuration:
+    """Return all configuration with label istio.io/rev, as far as it may be read."""
 
-    Raises:
-        ForbiddenError: not every kind may be listed, so that nobody knows whether there is more.
-    """
-
-    def listed(one: _Kind) -> list[Labelled]:
+    def listed(one: _Kind) -> list[Labelled] | str:
         def read(obj: Json) -> Labelled:
             return read_labelled(one.kind, one.group, obj)
 
@@ -83,11 +91,18 @@ def fetch_configuration(client: Client) -> list[Labelled]:
             return client.collect(path, read, doing=doing, metadata=True, labelSelector=REV)[0]
         except NotFoundError:
             return []  # removed meanwhile
+        except ForbiddenError as exc:
+            return exc.message
 
-    kinds = _kinds(client)
+    try:
+        kinds = _kinds(client)
+    except ForbiddenError as exc:
+        return Configuration([], [exc.message])
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        found = [one for group in pool.map(listed, kinds) for one in group]
-    return sorted(found, key=lambda one: (one.namespace, one.kind, one.name))
+        answers = list(pool.map(listed, kinds))
+    found = [one for group in answers if not isinstance(group, str) for one in group]
+    found.sort(key=lambda one: (one.namespace, one.kind, one.name))
+    return Configuration(found, [why for why in answers if isinstance(why, str)])
 
 
 def machines(client: Client) -> list[str]:

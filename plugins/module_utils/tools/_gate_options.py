@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.client._http import usable
-from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import login_of
+from ansible_collections.meshops.istio.plugins.module_utils.client._secrets import as_login, as_token, login_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._measured import COMPARISONS
 
 _ASKED: dict[str, dict[str, t.Any]] = {
@@ -42,6 +42,9 @@ GATES_SPEC: dict[str, t.Any] = {
     },
 }
 
+#: What is sent, and how it is read.
+_SENT = {"url": as_login, "username": as_login, "password": as_login, "token": as_token}
+
 
 def check_gates(gates: Mapping[str, t.Any]) -> None:
     """Refuse what can never be right.
@@ -55,6 +58,12 @@ def check_gates(gates: Mapping[str, t.Any]) -> None:
     for kind in ("http", "prometheus"):
         for at, one in enumerate(gates[kind]):
             place = f"Parameter gates.{kind}[{at}]"
+            for option, read in _SENT.items():
+                try:
+                    read(one.get(option) or "")
+                except ValueError as exc:
+                    # the value may be a secret
+                    raise ParameterError(f"{place}.{option} {exc}; give it anew.") from None
             if not usable(one["url"]):
                 raise ParameterError(f"{place}.url is no URL with http or https and a host.")
             if bool(one["username"]) != bool(one["password"]):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ForbiddenError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._configuration import LOST, lost_by, refusal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._following import users
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import DEFAULT, Mesh
@@ -25,19 +25,19 @@ def require_kept(run: Run, mesh: Mesh, moved: Mapping[str, Container[str]], targ
         back: whether it is a way back, which nothing may stand in.
 
     Returns:
-        Warnings, also where nobody may look.
+        Warnings, also of the kinds at which nobody may look.
 
     Raises:
         SafetyError: it names the configuration.
     """
     if not moved:
         return []
-    try:
-        lost = lost_by(fetch_configuration(run.client), mesh, moved)
-    except ForbiddenError as exc:
-        return [f"Nobody looked whether configuration stops to apply by this move (finding {LOST}): {exc.message}"]
+    read = fetch_configuration(run.client)
+    lost = lost_by(read.found, mesh, moved)
+    unread = "Nobody looked whether configuration stops to apply by this move"
+    warnings = [f"{unread} (finding {LOST}): {read.unread}"] if read.unread else []
     if not lost:
-        return []
+        return warnings
     told = refusal(lost, target)
     if not back and LOST not in run.params["allow"]:
         raise SafetyError(
@@ -45,7 +45,7 @@ def require_kept(run: Run, mesh: Mesh, moved: Mapping[str, Container[str]], targ
             "parameter allow (variable istio_allow of the playbooks).",
             {"configuration": [str(one) for one in lost]},
         )
-    return [f"{told}."]
+    return [f"{told}.", *warnings]
 
 
 def require_default_kept(run: Run, snapshot: Snapshot, after: str | None) -> list[str]:

@@ -36,10 +36,9 @@ def known_of(client: Client, snapshot: Snapshot, revision: str, owned: Sequence[
         now=server_now(client),
         patience=patience,
     )
-    try:
-        known = dataclasses.replace(known, configuration=fetch_configuration(client))
-    except ForbiddenError as exc:
-        known = dataclasses.replace(known, unread={CONFIGURATION: exc.message})
+    read = fetch_configuration(client)
+    unread = {CONFIGURATION: read.unread} if read.unread else {}
+    known = dataclasses.replace(known, configuration=read.found, unread=unread)
     known = _with_connected(client, snapshot, revision, known)
     if PROXIES in known.unread or strangers(snapshot, revision, known):
         known = dataclasses.replace(known, hints=_hints(client, snapshot.mesh.namespace))

@@ -25,7 +25,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._serving impo
     read_endpoints,
     read_quota,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.tools._configuration import fetch_configuration
+from ansible_collections.meshops.istio.plugins.module_utils.tools._configuration import (
+    Configuration,
+    fetch_configuration,
+)
 
 REMOTE_SECRETS = "istio/multiCluster=true"
 EXTENSIONS = {
@@ -65,7 +68,7 @@ def remote_clusters(client: Client, istio_namespace: str) -> list[str]:
 
 
 #: Field of Around -> its reader, which is given Istio's namespace. A check that looks at a field names it in ``needs``.
-READERS: Mapping[str, Callable[[Client, str], list[t.Any]]] = {
+READERS: Mapping[str, Callable[[Client, str], list[t.Any] | Configuration]] = {
     "nodes": _nodes,
     "extensions": _extensions,
     "endpoints": _local("/apis/discovery.k8s.io/v1", "endpointslices", read_endpoints),
@@ -74,7 +77,7 @@ READERS: Mapping[str, Callable[[Client, str], list[t.Any]]] = {
     "remote_clusters": remote_clusters,
     "configuration": lambda client, dummy: fetch_configuration(client),
 }
-Jobs = Mapping[str, concurrent.futures.Future[list[t.Any]]]
+Jobs = Mapping[str, concurrent.futures.Future[list[t.Any] | Configuration]]
 
 
 def submit_surroundings(pool: concurrent.futures.Executor, client: Client, istio_namespace: str) -> Jobs:
@@ -88,7 +91,13 @@ def around_from(jobs: Jobs) -> Around:
     unread: dict[str, str] = {}
     for field, job in jobs.items():
         try:
-            found[field] = tuple(job.result())
+            read = job.result()
         except ForbiddenError as exc:
             unread[field] = exc.message
+            continue
+        if isinstance(read, Configuration):
+            # what was read counts, although there may be more
+            unread.update({field: read.unread} if read.unread else {})
+            read = read.found
+        found[field] = tuple(read)
     return Around(unread=unread, **found)

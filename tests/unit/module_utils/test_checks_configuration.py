@@ -11,13 +11,14 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ForbiddenError
 from ansible_collections.meshops.istio.plugins.module_utils.domain._configuration import GROUPS, root_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import AFTER, Goal
+from ansible_collections.meshops.istio.plugins.module_utils.tools import _tool_istio_precheck as precheck
 from ansible_collections.meshops.istio.plugins.module_utils.tools._configuration import fetch_configuration
 from unit.module_utils import builders as b
 from unit.module_utils.checking import GOAL, HEALTHY, IN_PLACE, of
 from unit.module_utils.fake_api import Answer, FakeApi, discovery, failure
+from unit.module_utils.running import task
 
 DENY = b.configuration("AuthorizationPolicy", "deny")
 WHAT = "AuthorizationPolicy shop/deny"
@@ -72,7 +73,23 @@ def test_what_is_said() -> None:
 def test_what_may_not_be_listed_has_not_passed(code: str) -> None:
     rows = of("MU090", HEALTHY, unread={"configuration": "telemetries is forbidden"})
     assert f"check {code}" in [row.object for row in rows]
-    assert of(code, [*HEALTHY, DENY], unread={"configuration": "no"}) == []
+    assert of(code, HEALTHY, unread={"configuration": "no"}) == []
+
+
+def test_what_was_read_is_told_beside_what_may_not_be_listed() -> None:
+    assert [row.object for row in of("MU053", [*HEALTHY, DENY], unread={"configuration": "no"})] == [WHAT]
+    rows = of("MU090", [*HEALTHY, DENY], unread={"configuration": "no"})
+    assert "check MU053" in [row.object for row in rows]
+
+
+def test_the_gate_reads_what_it_may() -> None:
+    group = b.configuration("WorkloadGroup", "legacy")
+    with FakeApi(*HEALTHY, group) as api:
+        api.script("GET", "/apis/security.istio.io/v1/authorizationpolicies", failure(403, "no authorizationpolicies"))
+        options: b.Json = {"version": b.NEW_VERSION, "revision": b.NEW, "source_revision": b.OLD}
+        told = task(api, precheck.TOOL, **options)
+    rows = {(row["code"], row["object"]) for row in told["findings"]}
+    assert {("MU053", "WorkloadGroup shop/legacy"), ("MU090", "check MU053")} <= rows
 
 
 OBJECTS = [
@@ -86,7 +103,7 @@ FOUND = [("VirtualService orders/v", b.NEW), (WHAT, b.OLD), ("HTTPRoute shop/r",
 
 
 def found(api: FakeApi) -> list[tuple[str, str]]:
-    return [(str(one), one.revision) for one in fetch_configuration(api.client())]
+    return [(str(one), one.revision) for one in fetch_configuration(api.client()).found]
 
 
 def test_one_list_of_metadata_for_each_kind_that_is_served() -> None:
@@ -144,8 +161,10 @@ def test_an_older_api_server_is_asked_group_by_group() -> None:
 def test_a_kind_that_may_not_be_listed_is_named() -> None:
     with FakeApi(*OBJECTS) as api:
         api.script("GET", "/apis/security.istio.io/v1/authorizationpolicies", failure(403, "no authorizationpolicies"))
-        with pytest.raises(ForbiddenError, match="no authorizationpolicies"):
-            fetch_configuration(api.client())
+        read = fetch_configuration(api.client())
+    assert [str(one) for one in read.found] == ["VirtualService orders/v", "HTTPRoute shop/r"]
+    assert "no authorizationpolicies" in read.unread
+    assert len(read.forbidden) == 1
 
 
 @pytest.mark.parametrize(

@@ -295,6 +295,19 @@ def test_a_move_says_that_nobody_looked(api: FakeApi, tmp_path: Path, move: Call
     assert result["warnings"][0].startswith("Nobody looked whether configuration stops to apply by this move (finding")
 
 
+@pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
+def test_a_move_is_refused_by_what_was_read_although_another_kind_may_not_be(
+    api: FakeApi, tmp_path: Path, move: Callable[..., b.Json]
+) -> None:
+    before_the_move(api, Kind("", "", (b.configuration("WorkloadGroup", "legacy", "orders"),), of_api=forbid))
+    result = move(api, tmp_path, check_mode=True)
+    assert result["failure"]["kind"] == "SafetyError"
+    [lost] = result["failure"]["configuration"]
+    assert lost.startswith("WorkloadGroup ")
+    allowed = move(api, tmp_path, check_mode=True, allow=["MU053"])
+    assert ["would stop to apply" in text or "Nobody looked" in text for text in allowed["warnings"][:2]] == [True] * 2
+
+
 @pytest.mark.parametrize("page", ["docs/canary.md", "plugins/modules/istio_revision.py"])
 def test_every_code_is_documented(page: str) -> None:
     text = (DOCS / page).read_text(encoding="utf-8")

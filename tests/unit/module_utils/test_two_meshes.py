@@ -15,6 +15,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain._belongings import divided, read_belonging
 from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain._dependents import of_configuration
 from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import AFTER, Goal
 from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import (
     COMPONENT,
@@ -111,6 +112,33 @@ def test_a_removal_takes_nothing_of_a_namesake_and_needs_nothing_of_it(remover: 
     # istioctl would take the other one too
     assert remover.commands == []
     assert remover.run()["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("namespace", "named"),
+    [
+        pytest.param("theirs", None, id="a namespace that the other mesh injects"),
+        pytest.param(TWO, None, id="the namespace of the other mesh"),
+        pytest.param("shop", False, id="a namespace of ours"),
+        pytest.param("plain", True, id="a namespace without a label"),
+        pytest.param("", True, id="the whole cluster"),
+        pytest.param(b.SYSTEM, True, id="our root namespace"),
+    ],
+)
+def test_configuration_of_a_namesake_is_not_in_the_way(namespace: str, named: bool | None) -> None:
+    rule = b.configuration("AuthorizationPolicy", "deny", namespace)
+    snapshot = b.snapshot_of([*MOVED, *NAMESAKES, b.namespace("plain"), rule])
+    found = of_configuration(snapshot, b.OLD, snapshot.around.configuration)
+    assert len(found) == (named is not None)
+    for blocker in found:
+        assert (f"the mesh of namespace {TWO}" in blocker.message) is named
+        assert (f"meant for the mesh of namespace {TWO}, leave it as it is" in blocker.remedy) is named
+        assert "remove its label istio.io/rev" in blocker.remedy
+
+
+def test_a_removal_is_not_refused_by_configuration_of_a_namesake(remover: Remover) -> None:
+    remover.api.objects.append(json.loads(json.dumps(b.configuration("AuthorizationPolicy", "deny", "theirs"))))
+    assert remover.run(check_mode=True)["changed"]
 
 
 def test_without_a_namesake_the_installer_removes(remover: Remover) -> None:
