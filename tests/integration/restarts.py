@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import json
+import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -93,6 +94,10 @@ def clear(cluster: Cluster) -> None:
         time.sleep(0.1)
 
 
+#: Several restarts at once are tasks of one run, as two tasks outside of any run refuse each other.
+TOGETHER: Json = {"run": {"who": "tests", "strategy": "tests"}, "controller": os.getpid()}
+
+
 def restart(desk: Desk, cluster: Cluster, **options: Any) -> Json:
     """The result of a restart of the namespace; what fails is held unless the test says otherwise."""
     return desk.tool(cluster, "rollout_restart", **{"namespaces": [PLACE], "on_failure": "hold", **options})
@@ -146,11 +151,18 @@ def clocked(run: Callable[[], Json], shows: Callable[[], object]) -> Clocked:
         return Clocked(job.result(), time.monotonic() - began)
 
 
-def clocked_by_kind(run: Callable[[str], Json], shows: Callable[[str], object]) -> dict[str, Clocked]:
+def clocked_by_kind(desk: Desk, cluster: Cluster, shows: Callable[[str], object], **options: Any) -> dict[str, Clocked]:
     """One restart of each kind, side by side, each with a clock of its own."""
-    with ThreadPoolExecutor(len(COLLECTIONS)) as pool:
-        jobs = {kind: pool.submit(clocked, partial(run, kind), partial(shows, kind)) for kind in COLLECTIONS}
-        return {kind: job.result() for kind, job in jobs.items()}
+
+    def run(kind: str) -> Json:
+        return restart(desk, cluster, kinds=[kind], **TOGETHER, **options)
+
+    try:
+        with ThreadPoolExecutor(len(COLLECTIONS)) as pool:
+            jobs = {kind: pool.submit(clocked, partial(run, kind), partial(shows, kind)) for kind in COLLECTIONS}
+            return {kind: job.result() for kind, job in jobs.items()}
+    finally:
+        desk.tool(cluster, "istio_run", state="stopped", **TOGETHER)
 
 
 class Gatekeeper:

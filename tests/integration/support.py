@@ -171,11 +171,13 @@ class Desk:
         *,
         check: bool = False,
         said: list[str] | None = None,
+        controller: int | None = None,
         **params: Any,
     ) -> Json:
         """Run the core of a module as the action plugin does; without a cluster the test names it, or does not.
 
-        What it says while it works is added to ``said``.
+        What it says while it works is added to ``said``. Tasks with the option ``run`` and the same process of
+        ansible-playbook share the lock of the cluster, until istio_run gives it back.
         """
         tool: Tool = importlib.import_module(
             f"ansible_collections.meshops.istio.plugins.module_utils.tools._tool_{name}"
@@ -189,7 +191,8 @@ class Desk:
         checked = ArgumentSpecValidator(options, **spec).validate(params)
         assert not checked.error_messages, checked.error_messages
         heard: list[str] = [] if said is None else said
-        return execute(tool, checked.validated_parameters, check_mode=check, diff=True, progress=heard.append)
+        given = checked.validated_parameters
+        return execute(tool, given, check_mode=check, diff=True, progress=heard.append, controller=controller)
 
     def inventory(self, clusters: Iterable[Cluster], hosts: dict[str, Json] | None = None) -> Json:
         """One host per cluster; ``hosts`` lays variables over those of a host."""

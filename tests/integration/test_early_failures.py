@@ -85,9 +85,7 @@ def test_a_pod_that_cannot_start(
     monkeypatch.setattr(_waiting, "LASTS_SECONDS", 1.0)
     place(cluster, *one_of_each(fault=fault))
     move(desk, cluster)
-    clocks = clocked_by_kind(
-        lambda kind: restart(desk, cluster, kinds=[kind]), lambda kind: waiting(cluster, kind, reason)
-    )
+    clocks = clocked_by_kind(desk, cluster, lambda kind: waiting(cluster, kind, reason))
     for kind, clock in clocks.items():
         found = only(clock.result)
         assert (found["workload"], found["reason"]) == (f"{kind} {PLACE}/{kind.lower()}", reason)
@@ -145,7 +143,7 @@ def test_a_pod_that_does_not_go(desk: Desk, cluster: Cluster) -> None:
     def shows(kind: str) -> bool:
         return any("deletionTimestamp" in pod["metadata"] for pod in pods_of(cluster, kind))
 
-    for kind, clock in clocked_by_kind(lambda kind: restart(desk, cluster, kinds=[kind]), shows).items():
+    for kind, clock in clocked_by_kind(desk, cluster, shows).items():
         found = only(clock.result)
         assert (found["workload"], found["reason"]) == (f"{kind} {PLACE}/{kind.lower()}", "Terminating")
         # the API server cuts the time of a deletion to seconds, and the clock starts when the pod is seen to go
@@ -175,7 +173,7 @@ def test_a_workload_that_is_deleted_meanwhile(desk: Desk, cluster: Cluster) -> N
         cluster.delete(f"{APPS}/{COLLECTIONS[kind]}/{kind.lower()}")
         return True
 
-    for kind, clock in clocked_by_kind(lambda kind: restart(desk, cluster, kinds=[kind]), meddle).items():
+    for kind, clock in clocked_by_kind(desk, cluster, meddle).items():
         assert not clock.result.get("failed"), clock.result
         assert (clock.result["gone"], clock.result["restarted"]) == ([f"{kind} {PLACE}/{kind.lower()}"], [])
         assert clock.seconds < EARLY, kind

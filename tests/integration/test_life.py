@@ -184,9 +184,9 @@ def live(desk: Desk, cluster: Cluster) -> Iterator[Life]:
     life.play("upgraded to 1.31.0", istio_version="1.31.0", istio_finalize=True)
     life.play("downgraded to 1.30.3", DOWNGRADE, istio_version="1.30.3")
 
-    break_it(cluster, API, "never-ready", proxy="1.31.1")
+    break_it(cluster, API, "proxy-crash", proxy="1.31.1")
     cluster.wait_ready()
-    life.play("failed at 1.31.1", istio_version="1.31.1", istio_wave_size=2, istio_batch_timeout=20)
+    life.play("failed at 1.31.1", istio_version="1.31.1", istio_wave_size=2)
     break_it(cluster, API, None)
     life.play("rolled back", ROLLBACK)
     life.plays["again"] = desk.play([cluster], playbook=ROLLBACK)
@@ -220,7 +220,7 @@ def test_status_says_what_a_rollback_would_undo(life: Life) -> None:
     """Of the killed run, and of the failed one; then there is nothing left of it."""
     killed = life.status["killed"]["undo"]
     assert [row["name"] for row in killed["namespaces"]] == ["batch", "logging", "orders"]
-    assert [(row["object"], row["failed"]) for row in killed["left"]] == [("Namespace catalog", False)]
+    assert [(row["namespace"], row["failed"]) for row in killed["left"]] == [("catalog", False)]
     assert next(row["before"] for row in killed["namespaces"] if row["name"] == "orders") == ENABLED
     failed = life.status["failed at 1.31.1"]["undo"]
     assert [row["name"] for row in failed["namespaces"]] == ["batch", "logging"]

@@ -18,7 +18,7 @@ from lab import Cluster
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
-INJECT, PREVIOUS = "sidecar.istio.io/inject", "meshops.istio/previous-labels"
+INJECT, JOURNAL = "sidecar.istio.io/inject", "meshops.istio/journal"
 #: By the names' hashes, the lowest first, then the gateway.
 ORDER = ["f", "e", "d", "h", "g", "c", "j", "a", "b", "in"]
 #: What asks by no name of a revision follows the default.
@@ -135,11 +135,11 @@ def test_the_share_grows_and_shrinks_and_is_put_back_exactly(desk: Desk, place: 
 def test_the_memory_tells_what_was_there(desk: Desk, place: Cluster) -> None:
     assert share(desk, place, 100)["moved"]
     kept = {
-        key[2]: item["metadata"]["annotations"][PREVIOUS]
+        key[2]: [change["before"] for change in json.loads(item["metadata"]["annotations"][JOURNAL])]
         for key, item in of_place(place).items()
-        if PREVIOUS in item["metadata"].get("annotations", {})
+        if JOURNAL in item["metadata"].get("annotations", {})
     }
-    assert kept == {name: "{}" if name in BY_DEFAULT else f'{{"{REV}": "{REVISION}"}}' for name in ORDER}
+    assert kept == {name: [{} if name in BY_DEFAULT else {REV: REVISION}] for name in ORDER}
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_a_killed_run_is_continued_and_nothing_is_moved_twice(desk: Desk, place:
     playbook.write_text(json.dumps([{"hosts": "all", "connection": "local", "gather_facts": False, "tasks": [task]}]))
     mark = place.audit_mark()
     running = desk.start([place], playbook=str(playbook))
-    until(lambda: PREVIOUS in str(place.request("GET", path)["metadata"]), "nothing was moved")
+    until(lambda: JOURNAL in str(place.request("GET", path)["metadata"]), "nothing was moved")
     running.kill()
     assert on_old(place, first), "it was killed too late"
     found = desk.tool(place, "rollout_restart", **options)

@@ -17,7 +17,7 @@ from lab import Cluster
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
-INJECT, PREVIOUS = "sidecar.istio.io/inject", "meshops.istio/previous-labels"
+INJECT, JOURNAL = "sidecar.istio.io/inject", "meshops.istio/journal"
 #: By the names' hashes.
 FIRST, LAST = ("x", "v"), ("u", "w")
 #: A namespace that chooses for its pods, one in which they choose, and one that nobody reads.

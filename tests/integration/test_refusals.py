@@ -137,8 +137,9 @@ def test_what_begins_to_be_refused_between_two_batches_ends_the_run_early(
     move(desk, cluster)
     with Gatekeeper() as gate, ThreadPoolExecutor(1) as pool:
         job = pool.submit(
-            clocked_by_kind,
-            lambda kind: restart(desk, cluster, kinds=[kind], batch_size=1, gates=gate.gates),
+            partial(clocked_by_kind, batch_size=1, gates=gate.gates),
+            desk,
+            cluster,
             lambda kind: failed_to_create(cluster, f"second-{kind.lower()}"),
         )
         firsts = [f"first-{kind.lower()}-" for kind in COLLECTIONS]

@@ -106,7 +106,7 @@ def test_check_mode_writes_nothing_and_says_what_the_run_does(back: Back) -> Non
         return [(one["changed"], one["actions"], one.get("diff")) for one in single]
 
     assert told(back.checked) == told(back.undone)
-    assert len(told(back.checked)) == 5
+    assert len(told(back.checked)) == 6
 
 
 def test_the_second_run_changes_nothing(back: Back) -> None:

@@ -27,6 +27,9 @@ def forget(run: Run, snapshot: Snapshot) -> list[str]:
         snapshot: with pods and workloads; the control planes are read again.
     """
     mesh = fetch_mesh(run.client, run.istio_namespace)
+    if mesh.runs(run.params["revision"]):
+        # somebody else removes it
+        return []
     changed = [
         (path, left)
         for path, journal, of_pods in _journals(snapshot, mesh)

@@ -40,7 +40,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain._undoing impo
 from ansible_collections.meshops.istio.plugins.module_utils.domain._workloads import read_workload
 from ansible_collections.meshops.istio.plugins.module_utils.tools._forget import forget
 from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_info import TOOL as INFO
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_namespace_revision import TOOL as NAMESPACES
+from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_revision import TOOL as REVISION
 from unit.module_utils import builders as b
 from unit.module_utils.fake_api import FakeApi
 from unit.module_utils.running import run_of, task
@@ -286,8 +286,10 @@ def test_a_retired_revision_is_forgotten_by_every_kind_of_object(api: FakeApi) -
         "MutatingWebhookConfiguration istio-revision-tag-prod",
         "Namespace shop",
     ]
-    run = run_of(api, NAMESPACES, namespaces=["shop"], revision=b.NEW)
+    run = run_of(api, REVISION, revision=b.OLD, state="absent")
     snapshot = run.snapshot(pods=True)
+    assert forget(run, snapshot) == []
+    assert len(remembering(api)) == 3, "nothing is forgotten while the revision is there"
     gone = b.plane(b.OLD)
     names = {(one["kind"], one["metadata"]["name"]) for one in gone}
     api.objects = [one for one in api.objects if (one["kind"], one["metadata"]["name"]) not in names]
