@@ -85,9 +85,8 @@ class Lock:
         self._without = self._over = False
         self.taken = False
         self.warnings: list[str] = []
-        #: Id of the run that the task belongs to; of a task outside of any run its own.
+        #: Id of the run that the task belongs to, or of the task itself; adopted is that of the lock it works under.
         self.run_id = run_id(self.process)
-        #: The same where a task without the option run works under the lock of its playbook's run.
         self.adopted: str | None = None
 
     @classmethod
