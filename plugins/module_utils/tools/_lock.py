@@ -82,8 +82,7 @@ class Lock:
         self._between = between or Between()
         self._door = threading.Lock()
         self._renewal = Renewal(client, namespace, self.process, self.seconds)
-        self._without = self._over = False
-        self.taken = False
+        self._without = self._over = self.taken = False
         self.warnings: list[str] = []
         #: Id of the run that the task belongs to, or of the task itself; adopted is that of the lock it works under.
         self.run_id = run_id(self.process)
