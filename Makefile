@@ -30,6 +30,9 @@ RUN := PYTHONPATH='$(CURDIR)/tests:$(CACHE)/collections' $(BIN)/python -m
 # Plugins are named, not found: pytest-ansible, when it is loaded, makes a tree of links inside the checkout.
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/pytest -p xdist -p _hypothesis_pytestplugin
 
+# Many unit tests wait for what has a clock, so twice as many processes as cores keep these busy.
+UNIT_WORKERS := $(shell echo $$(( 2 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) )))
+
 define find_python
 for candidate in $(if $(PYTHON),'$(PYTHON)',python3.13 python3.14 python3.12 "$$HOME"/.pyenv/versions/3.1[3-9]*/bin/python3 "$$HOME"/.pyenv/versions/3.12*/bin/python3 python3); do \
 	if "$$candidate" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 12))' >/dev/null 2>&1; then found="$$candidate"; break; fi; \
@@ -75,7 +78,17 @@ types: venv ## mypy
 
 .PHONY: unit
 unit: venv ## Unit tests
-	@$(PYTEST) -q -n auto tests/unit $(ARGS)
+	@$(PYTEST) -q -n $(UNIT_WORKERS) tests/unit $(ARGS)
+
+# One freeze serves all Pythons; what is different between them, such as the end of Ansible's workers, shows here.
+.PHONY: long
+long: venv ## What is too long for each change: unit tests under the lowest Python that is supported
+	@found=''; for candidate in python3.12 "$$HOME"/.pyenv/versions/3.12*/bin/python3; do \
+		if "$$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1; then found="$$candidate"; fi; \
+	done; if [ -z "$$found" ]; then echo 'There is no Python 3.12 with its venv module on PATH or under ~/.pyenv/versions.' >&2; exit 1; fi; \
+	"$$found" tests/tools/make_venv.py .cache/lowest requirements/dev.txt .cache/lowest/.made-$(KEY) && \
+	PATH='$(CURDIR)/.cache/lowest/bin':"$$PATH" PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 \
+		.cache/lowest/bin/pytest -p xdist -p _hypothesis_pytestplugin -q -n $(UNIT_WORKERS) tests/unit $(ARGS)
 
 # A process of its own: pytest-ansible changes how a whole process imports collections.
 .PHONY: adhoc
