@@ -55,6 +55,14 @@ def istiod(run: Run, snapshot: Snapshot, revisions: Iterable[str]) -> Found:
     return []
 
 
+def _raise_trouble_of_reader(exc: UnansweredError) -> None:
+    """Raise what the API server answered, or that it did not; a pod that does not answer is no such trouble."""
+    causes = [one for one in (exc.__cause__,) if isinstance(one, (ApiError, ClusterError))]
+    for cause in causes:
+        if not isinstance(cause, PodError):
+            raise cause from exc
+
+
 def connected(run: Run, pods: Iterable[tuple[Workload, PodState, str]]) -> Found:
     """Every new proxy is connected to the revision that it is to have, and rejects nothing that it is sent.
 
@@ -65,8 +73,7 @@ def connected(run: Run, pods: Iterable[tuple[Workload, PodState, str]]) -> Found
     try:
         found = {(one.namespace, one.name, one.revision): one for one in proxies_of(run.client, run.istio_namespace)}
     except UnansweredError as exc:
-        if isinstance(exc.__cause__, (ApiError, ClusterError)) and not isinstance(exc.__cause__, PodError):
-            raise exc.__cause__ from exc
+        _raise_trouble_of_reader(exc)
         return [Problem(None, Trouble("connected", exc.message.rstrip(".")))]
     problems = []
     for workload, state, revision in pods:
