@@ -342,7 +342,7 @@ def test_an_interrupted_run_is_finished_by_the_next_and_nothing_restarts_twice(
     [
         pytest.param("", "", id="passes"),
         pytest.param("before", "Assertion failed", id="fails before"),
-        pytest.param("after", f"The tasks after the wave {PLACE} failed, it was moved back", id="fails after"),
+        pytest.param("after", f"The tasks after the wave {PLACE} failed, {PLACE} was moved back", id="fails after"),
     ],
 )
 def test_tasks_of_the_user_around_a_wave(desk: Desk, cluster: Cluster, fails: str, sentence: str) -> None:

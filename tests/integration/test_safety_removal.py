@@ -325,7 +325,7 @@ def namesake(leaving: Cluster) -> Iterator[str]:
     for one in documents:
         leaving.delete(leaving.path(one))
     leaving.delete(f"/api/v1/namespaces/{space}")
-    until(lambda: not pods(leaving, [space]))
+    until(lambda: space not in labels(leaving), seconds=60)
 
 
 def test_f9_a_revision_of_another_mesh_with_the_same_name_stays(desk: Desk, leaving: Cluster, namesake: str) -> None:
