@@ -325,9 +325,12 @@ def test_the_time_of_leaving_is_that_of_the_first_sight(api: FakeApi) -> None:
 
 
 def test_pods_of_several_namespaces_have_one_watch(api: FakeApi) -> None:
-    with Tracker(api.client(), {KEY, ("other", "Deployment", "web")}, "1"):
-        pass
-    assert {seen.path for seen in api.seen if seen.path.endswith("pods")} == {"/api/v1/pods"}
+    def asked() -> set[str]:
+        return {seen.path for seen in api.seen if seen.path.endswith("pods")}
+
+    with Tracker(api.client(), {KEY, ("other", "Deployment", "web")}, "1") as tracker:
+        assert soon(tracker, lambda: bool(asked()))
+    assert asked() == {"/api/v1/pods"}
 
 
 @pytest.mark.parametrize("how", ["a list", "the watch"])
