@@ -12,19 +12,22 @@ from ansible_collections.meshops.istio.plugins.module_utils.client._errors impor
 STAGES = ("precheck", "control_plane", "data_plane", "verify", "finalize")
 ALL = "all"
 
+# Molecule gives them to every ansible-playbook that it starts; no task of ours has them.
+OF_MOLECULE = ("molecule-notest", "notest", "molecule-idempotence-notest")
+
 
 def stages(run_tags: Sequence[str], skipped: Iterable[str], staged: bool = True) -> dict[str, list[str]]:
     """Return the stages that run and those that are left.
 
     Args:
         run_tags: what --tags gives, ``all`` where nothing was given.
-        skipped: what --skip-tags gives.
+        skipped: what --skip-tags gives; the tags that Molecule adds skip nothing.
         staged: whether the playbook has stages.
 
     Raises:
         ParameterError: a tag is none of a stage, or stages are skipped; either would end without having done anything.
     """
-    asked, left_out = [tag for tag in run_tags if tag != ALL], list(skipped)
+    asked, left_out = [tag for tag in run_tags if tag != ALL], [tag for tag in skipped if tag not in OF_MOLECULE]
     known = STAGES if staged else ()
     has = f"the stages of this playbook are {', '.join(STAGES)}" if staged else "this playbook has no stages"
     if left_out:

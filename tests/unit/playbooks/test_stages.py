@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.domain._stages import STAGES, stages
+from ansible_collections.meshops.istio.plugins.module_utils.domain._stages import OF_MOLECULE, STAGES, stages
 from unit.playbooks.playing import ROOT, start
 
 STAGED, PLAIN = ("canary", "in_place", "downgrade"), ("rollback", "precheck", "verify", "status")
@@ -57,6 +57,13 @@ REFUSED: dict[str, tuple[list[str], list[str]]] = {
 def test_only_the_tags_of_stages_are_taken(tags: tuple[list[str], list[str]], staged: bool) -> None:
     with pytest.raises(ParameterError, match="^No cluster was asked: "):
         stages(*tags, staged)
+
+
+@pytest.mark.parametrize("staged", [True, False])
+def test_the_tags_that_molecule_always_skips_are_none_of_a_task_of_ours(staged: bool) -> None:
+    assert stages(["all"], [*OF_MOLECULE], staged) == stages(["all"], [], staged)
+    with pytest.raises(ParameterError, match="--skip-tags verify cannot"):
+        stages(["all"], [*OF_MOLECULE, "verify"], staged)
 
 
 def test_a_playbook_without_stages_says_so() -> None:
