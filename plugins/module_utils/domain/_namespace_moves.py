@@ -115,7 +115,7 @@ def undo(mesh: Mesh, namespace: Namespace, run: str | None, led_to: str = "") ->
             "again or move the namespace to another one",
             failed=True,
         )
-    return Move(namespace.name, now, found.state, namespace.resource_version, undone=found.journal)
+    return Move(namespace.name, now, found.state, namespace.resource_version, namespace.journal, found.journal)
 
 
 def undos(

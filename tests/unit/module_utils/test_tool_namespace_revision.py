@@ -193,6 +193,16 @@ def test_s16_in_a_rollback_each_namespace_goes_for_itself(api: FakeApi) -> None:
     assert labels(api, "shop") == {REV: "prod"}
 
 
+def test_s16_what_a_policy_keeps_from_going_back_still_remembers_the_way(api: FakeApi) -> None:
+    move(api, "shop")
+    remembered = api.get("Namespace", "shop")["metadata"]["annotations"][JOURNAL]
+    api.script("PATCH", SHOP, changed(api, **{REV: b.NEW}))
+    result = move(api, "shop", revision=None, state="restored")
+    assert (result["left"][0]["failed"], labels(api, "shop")) == (True, {REV: b.NEW})
+    written = [seen.body["metadata"]["annotations"] for seen in api.writes() if seen.path == SHOP]
+    assert [one.get(JOURNAL) for one in written] == [remembered, None, remembered]
+
+
 def test_s16_a_namespace_that_was_deleted_keeps_no_other_from_going_back(api: FakeApi) -> None:
     move(api, "shop")
     result = move(api, "lost", "shop", revision=None, state="restored")
