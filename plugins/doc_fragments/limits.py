@@ -7,7 +7,7 @@ from __future__ import annotations
 
 
 class ModuleDocFragment:
-    """Documentation fragment meshops.istio.limits."""
+    """Documentation fragment meshops.istio.limits, with the variant of filters."""
 
     DOCUMENTATION = r"""
 options:
@@ -33,4 +33,14 @@ options:
         type: list
         elements: str
         default: []
+"""
+
+    FILTER = r"""
+options:
+  limits:
+    description:
+      - Lists of namespaces C(namespaces) and C(waves) (only these) and C(exclude) (not these), as option
+        O(meshops.istio.istio_info#module:limits). Names may be patterns, such as V(pay-*).
+    type: dict
+    default: {}
 """

@@ -27,12 +27,6 @@ options:
     description: The revision to move away from. Empty where it was replaced in place.
     type: str
     required: true
-  limits:
-    description:
-      - Lists of namespaces C(namespaces) and C(waves) (only these) and C(exclude) (not these), as option
-        O(meshops.istio.istio_info#module:limits). Names may be patterns, such as V(pay-*).
-    type: dict
-    default: {}
   tagged:
     description:
       - How namespaces move that follow a tag other than C(default), with the tag, by a label of their own, or not.
@@ -43,6 +37,8 @@ options:
     description: Number of namespaces in a wave where the limits have no waves.
     type: int
     default: 5
+extends_documentation_fragment:
+  - meshops.istio.limits.filter
 """
 
 EXAMPLES = r"""

@@ -27,12 +27,8 @@ options:
     description: Whether the default is moved by this run and not by somebody else.
     type: bool
     required: true
-  limits:
-    description:
-      - Lists of namespaces C(namespaces) and C(waves) (only these) and C(exclude) (not these), as option
-        O(meshops.istio.istio_info#module:limits). Names may be patterns, such as V(pay-*).
-    type: dict
-    default: {}
+extends_documentation_fragment:
+  - meshops.istio.limits.filter
 """
 
 EXAMPLES = r"""

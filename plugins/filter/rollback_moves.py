@@ -19,12 +19,8 @@ options:
     description: Result of M(meshops.istio.istio_info).
     type: dict
     required: true
-  limits:
-    description:
-      - Lists of namespaces C(namespaces) and C(waves) (only these) and C(exclude) (not these), as option
-        O(meshops.istio.istio_info#module:limits). Names may be patterns, such as V(pay-*).
-    type: dict
-    default: {}
+extends_documentation_fragment:
+  - meshops.istio.limits.filter
 """
 
 EXAMPLES = r"""

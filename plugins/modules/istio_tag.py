@@ -57,14 +57,6 @@ options:
       - If it is not given, it is the version of the revision that the tag points at, or will point at.
         If that revision is gone, it is the version of another one.
     type: str
-  allow:
-    description:
-      - Codes of findings that shall not refuse a move. Checked is V(MU053), configuration that would stop to
-        apply, because its label C(istio.io/rev) names the revision that is left.
-      - See M(meshops.istio.istio_precheck) for the codes.
-    type: list
-    elements: str
-    default: []
 attributes:
   check_mode:
     support: full
@@ -87,6 +79,7 @@ extends_documentation_fragment:
   - meshops.istio.attributes
   - meshops.istio.attributes.action
   - meshops.istio.attributes.action_group
+  - meshops.istio.allow
   - meshops.istio.auth
   - meshops.istio.planned
 seealso:

@@ -55,14 +55,6 @@ options:
       - With V(false) such a namespace fails the task, before any namespace is moved.
     type: bool
     default: false
-  allow:
-    description:
-      - Codes of findings that shall not refuse a move. Checked is V(MU053), configuration that would stop to
-        apply, because its label C(istio.io/rev) names the revision that is left.
-      - See M(meshops.istio.istio_precheck) for the codes.
-    type: list
-    elements: str
-    default: []
 attributes:
   check_mode:
     support: full
@@ -89,6 +81,7 @@ extends_documentation_fragment:
   - meshops.istio.attributes
   - meshops.istio.attributes.action
   - meshops.istio.attributes.action_group
+  - meshops.istio.allow
   - meshops.istio.auth
   - meshops.istio.planned
 seealso:
