@@ -5,8 +5,8 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_run import TOOL
-from ansible_collections.meshops.istio.plugins.plugin_utils._action import ToolAction
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run import TOOL
+from ansible_collections.meshops.istio.plugins.plugin_utils.action import ToolAction
 
 
 class ActionModule(ToolAction):

@@ -76,13 +76,13 @@ from ansible.errors import AnsibleError
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
-from ansible_collections.meshops.istio.plugins.plugin_utils._ending import WHEN_KILLED
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_document import document
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import CHANGING, Event
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_files import FORMATS, write
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_killed import tell
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_playbook import about_meshes, action_of
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_run import (
+from ansible_collections.meshops.istio.plugins.plugin_utils.interrupts import WHEN_KILLED
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.document import document
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.facts import CHANGING, Event
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.files import FORMATS, write
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.interrupted import tell
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.playbook import about_meshes, action_of
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.run import (
     ABORTED,
     FINISHED,
     INTERRUPTED,

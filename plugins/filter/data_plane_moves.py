@@ -90,7 +90,7 @@ _value:
       elements: str
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._waves import data_plane
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import data_plane
 
 
 class FilterModule:

@@ -56,7 +56,7 @@ _value:
       sample: [tools]
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._waves import finalize
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import finalize
 
 
 class FilterModule:

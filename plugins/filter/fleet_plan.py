@@ -88,7 +88,7 @@ _value:
       elements: str
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._fleet_plan import plan
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.plan import plan
 
 
 class FilterModule:

@@ -66,7 +66,7 @@ _value:
       elements: str
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._standing import status
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import status
 
 
 class FilterModule:

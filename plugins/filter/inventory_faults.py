@@ -66,7 +66,7 @@ from collections.abc import Mapping
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._inventory_faults import faults
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inventory_check import faults
 
 Variables = Mapping[str, t.Any]
 

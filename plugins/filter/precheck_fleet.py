@@ -75,7 +75,7 @@ _value:
       elements: str
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._fleet import fleet
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.precheck_summary import fleet
 
 
 class FilterModule:

@@ -50,7 +50,7 @@ _value:
   type: str
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._fleet import verdict
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.precheck_summary import verdict
 
 
 class FilterModule:

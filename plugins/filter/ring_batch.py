@@ -97,7 +97,7 @@ _value:
       sample: [paris-1, paris-2]
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._rings import standing_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.rings import standing_of
 
 
 class FilterModule:

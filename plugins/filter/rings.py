@@ -71,7 +71,7 @@ _value:
       sample: {test-1: istio_ring_0, paris-1: istio_ring_1, paris-2: istio_ring_1}
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._rings import rings
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.rings import rings
 
 
 class FilterModule:

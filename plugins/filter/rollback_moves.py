@@ -78,7 +78,7 @@ _value:
       elements: str
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._waves import rollback
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import rollback
 
 
 class FilterModule:

@@ -54,7 +54,7 @@ _value:
       sample: [data_plane, verify, finalize]
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._stages import stages
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.stages import stages
 
 
 class FilterModule:

@@ -183,10 +183,11 @@ import typing as t
 from ansible.errors import AnsibleParserError
 from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructable
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._auth import KUBERNETES_IMPORT_ERROR
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import MeshError, ParameterError
-from ansible_collections.meshops.istio.plugins.plugin_utils._inventory import Json, options
-from ansible_collections.meshops.istio.plugins.plugin_utils._inventory_reading import Reader
+from ansible_collections.meshops.istio.plugins.module_utils.client.auth import KUBERNETES_IMPORT_ERROR
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError, ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.model import options
+from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.reader import Reader
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):

@@ -62,15 +62,18 @@ from collections.abc import Iterable
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._cluster_options import ASKED, cluster_options
-from ansible_collections.meshops.istio.plugins.module_utils.domain._given import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.cluster_options import (
+    ASKED,
+    cluster_options,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import VARIABLE
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import (
     FINALIZE_BY_DEFAULT,
     TEXTS,
     VARIABLES,
     all_given,
     one_given,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain._limits import VARIABLE
 
 CLUSTER_OPTIONS = "cluster_options"
 LIMITS = "limits"

@@ -466,8 +466,8 @@ failure:
           sample: "move it: namespace_revision namespaces=payments revision=..."
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.tools._module import run_module
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.module import run_module
 
 
 def main() -> None:

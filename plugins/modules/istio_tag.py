@@ -245,8 +245,8 @@ failure:
       sample: Forbidden
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.tools._module import run_module
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_tag import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_tag import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.module import run_module
 
 
 def main() -> None:

@@ -274,8 +274,8 @@ failure:
       sample: []
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.tools._module import run_module
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_namespace_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.module import run_module
 
 
 def main() -> None:

@@ -874,8 +874,8 @@ failure:
       sample: []
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.tools._module import run_module
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.module import run_module
 
 
 def main() -> None:

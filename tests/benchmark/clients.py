@@ -18,11 +18,11 @@ from typing import Any
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._auth import connection
-from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _restart
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import execute
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.auth import connection
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import restart
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import execute
 
 Json = dict[str, Any]
 #: Finding out that nothing is to be done is not part of a restart, so both start from a known list.
@@ -53,7 +53,7 @@ def bare(options: Json) -> int:
     note = {
         "spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": str(time.time())}}}}
     }
-    with concurrent.futures.ThreadPoolExecutor(_restart.PATCHES_AT_ONCE) as pool:
+    with concurrent.futures.ThreadPoolExecutor(restart.PATCHES_AT_ONCE) as pool:
         wanted = {
             item["metadata"]["uid"]: item["metadata"]["generation"]
             for item in pool.map(lambda path: client.merge(path, note), paths)

@@ -12,8 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from unit.module_utils import builders as b
-from unit.module_utils.fake_api import BY_PATH, PATH, Answer, FakeApi, Seen
+from unit.support import builders as b
+from unit.support.fake_api import BY_PATH, PATH, Answer, FakeApi, Seen
 
 Json = dict[str, Any]
 #: A pod that istiod 1.30.3 injected, with what owns it, as the lab's API server returned them.

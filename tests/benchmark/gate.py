@@ -11,10 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import execute
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_istio_precheck import TOOL
-from unit.module_utils import builders as b
-from unit.module_utils.running import params
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import execute
+from unit.support import builders as b
+from unit.support.running import params
 
 
 def peak_kib() -> int:

@@ -14,8 +14,8 @@ import threading
 
 import urllib3
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._access import Access
-from ansible_collections.meshops.istio.plugins.module_utils.client._auth import connection
+from ansible_collections.meshops.istio.plugins.module_utils.client.access import Access
+from ansible_collections.meshops.istio.plugins.module_utils.client.auth import connection
 from lab import Cluster
 
 REQUEST = re.compile(rb"GET /(\S+?)(/\S*) HTTP/1\.1\r\n")

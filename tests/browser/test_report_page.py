@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_html import html
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.html import html
 from browser.chromium import Browser, browser, find
 from unit.callback import results as r
 from unit.callback.results import Story

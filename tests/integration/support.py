@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Tool, execute
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Tool, execute
 from integration.objects import until
 from integration.processes import kill
 from lab import Cluster, Lab
@@ -180,7 +180,7 @@ class Desk:
         ansible-playbook share the lock of the cluster, until istio_run gives it back.
         """
         tool: Tool = importlib.import_module(
-            f"ansible_collections.meshops.istio.plugins.module_utils.tools._tool_{name}"
+            f"ansible_collections.meshops.istio.plugins.module_utils.operations.modules.{name}"
         ).TOOL
         spec = tool.spec.as_keywords()
         options = spec.pop("argument_spec")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _waiting
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import rollout_wait
 from integration.meshes import MERGE
 from integration.objects import REV, labels, pods, read_pod
 from integration.restarts import (
@@ -82,7 +82,7 @@ def test_a_pod_that_cannot_start(
     desk: Desk, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, fault: str, reason: str, container: str
 ) -> None:
     """Nobody gives the logs of these pods, which takes nothing away from the rest of the evidence."""
-    monkeypatch.setattr(_waiting, "LASTS_SECONDS", 1.0)
+    monkeypatch.setattr(rollout_wait, "LASTS_SECONDS", 1.0)
     place(cluster, *one_of_each(fault=fault))
     move(desk, cluster)
     clocks = clocked_by_kind(desk, cluster, lambda kind: waiting(cluster, kind, reason))

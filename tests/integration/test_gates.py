@@ -18,9 +18,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import GoneError
-from ansible_collections.meshops.istio.plugins.module_utils.client._events import Event
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.watch_events import Event
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import GoneError
 from integration.meshes import MERGE
 from integration.objects import REV, labels, pods, until
 from integration.restarts import (

@@ -11,8 +11,13 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._around import Permission
-from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import ASKING, LOOKING, NEEDED, READING
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Permission
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import (
+    ASKING,
+    LOOKING,
+    NEEDED,
+    READING,
+)
 from integration.meshes import assert_sound, drop_unrestartable
 from integration.safety import no_write, refusal
 from integration.support import NEW_REVISION, NEW_VERSION, Desk, log_in

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._auth import connection
-from ansible_collections.meshops.istio.plugins.module_utils.client._client import PAGE, Client
-from ansible_collections.meshops.istio.plugins.module_utils.tools._debug import proxies_of
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import PAGE, Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.auth import connection
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import proxies_of
 from benchmark.crowd import measure
 from integration.objects import pods, until
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, Desk

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _ask_istioctl
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck import istioctl_analysis
 from integration.meshes import ADMISSION, MERGE, OUTSIDE, virtual_service
 from integration.objects import INJECTION, REV
 from integration.safety import no_write
@@ -162,7 +162,7 @@ def test_who_may_not_read_enough_gets_everything_else(desk: Desk, calm: Cluster,
 def test_an_istioctl_that_hangs_or_breaks(
     desk: Desk, calm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, message: str
 ) -> None:
-    monkeypatch.setattr(_ask_istioctl, "SECONDS", 2)
+    monkeypatch.setattr(istioctl_analysis, "SECONDS", 2)
     path = tmp_path / "istioctl"
     version = f'[ "$1" = version ] && echo \'{{"clientVersion": {{"version": "{NEW_VERSION}"}}}}\' && exit 0'
     path.write_text(f"#!/bin/sh\n{version}\n{script}\n")

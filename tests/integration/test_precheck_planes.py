@@ -15,13 +15,17 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._hops import CHANGES, COMPATIBLE, GONE_VARIABLES
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.upgrade_notes import (
+    CHANGES,
+    COMPATIBLE,
+    GONE_VARIABLES,
+)
 from integration.meshes import ADMISSION, MERGE
 from integration.objects import REV, until
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
 from integration.test_precheck import found
 from lab import Cluster
-from unit.module_utils.certificates import bundle
+from unit.support.certificates import bundle
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab

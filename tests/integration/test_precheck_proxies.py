@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._auth import connection
-from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
-from ansible_collections.meshops.istio.plugins.module_utils.client._portforward import get_from_pod
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _debug
-from ansible_collections.meshops.istio.plugins.module_utils.tools._debug import proxies_of
-from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import LOOKING, READING
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.auth import connection
+from ansible_collections.meshops.istio.plugins.module_utils.client.port_forward import get_from_pod
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import LOOKING, READING
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read import connected_proxies
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import proxies_of
 from integration.meshes import MERGE
 from integration.objects import INJECTION, REV, pods, until
 from integration.safety import no_write
@@ -131,7 +131,7 @@ def test_a_proxy_that_comes_back_meanwhile_is_not_missed(
     name = faulty("shop", "disconnect")
     until(lambda: name not in {one.name for one in proxies_of(client_of(canary), SYSTEM)}, "it is still connected")
     monkeypatch.setattr(time, "sleep", lambda dummy: canary.proxy_fault("shop", name, None))
-    monkeypatch.setattr(_debug, "LOOKS", 200)
+    monkeypatch.setattr(connected_proxies, "LOOKS", 200)
     assert found(desk, canary) == {}
 
 

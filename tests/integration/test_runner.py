@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._lease import PROCESS
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import PROCESS
 from integration.meshes import MERGE, break_it, drop_unrestartable
 from integration.objects import pods, until
 from integration.runner import COLOUR, Awx, Job, everything, secrets_of

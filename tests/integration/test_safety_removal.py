@@ -13,11 +13,11 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._auth import connection
-from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
-from ansible_collections.meshops.istio.plugins.module_utils.domain import _dependents
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _retire
-from ansible_collections.meshops.istio.plugins.module_utils.tools._debug import connected_to
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.auth import connection
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import dependents
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import retire
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import connected_to
 from integration.meshes import ADMISSION, MERGE
 from integration.objects import INJECTION, REV, Key, changed, labels, objects, pods
 from integration.safety import container, no_write, refusal, until
@@ -258,8 +258,8 @@ def test_f6_a_pod_on_its_way_out_keeps_a_revision(
     desk: Desk, calm: Cluster, spare: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A finalizer holds it as a dead node would."""
-    monkeypatch.setattr(_dependents, "OVERDUE", 0)
-    monkeypatch.setattr(_retire, "OVERDUE", 0)
+    monkeypatch.setattr(dependents, "OVERDUE", 0)
+    monkeypatch.setattr(retire, "OVERDUE", 0)
     held = of_pods("Pod", "held", **container())
     held["metadata"]["finalizers"] = ["lab.meshops.dev/stay"]
     path = f"/api/v1/namespaces/{USER}/pods/held"

@@ -13,11 +13,14 @@ from typing import Any
 
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._around import Permission
-from ansible_collections.meshops.istio.plugins.module_utils.domain._checks import CHECKS
-from ansible_collections.meshops.istio.plugins.module_utils.domain._finding import Check
-from ansible_collections.meshops.istio.plugins.module_utils.domain._istioctl_findings import ALL_CODES, EQUIVALENTS
-from ansible_collections.meshops.istio.plugins.module_utils.tools._permissions import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Check
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import (
+    ALL_CODES,
+    EQUIVALENTS,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CHECKS
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Permission
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import (
     ASKING,
     EXPLAINING,
     LOOKING,

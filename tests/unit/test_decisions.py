@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import ast
 import typing as t
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2] / "plugins" / "module_utils"
+from unit.paths import MODULE_UTILS
+
+ROOT = MODULE_UTILS
 #: Attributes, variables and keys that hold what is written for people.
 WRITTEN = {"reason", "message", "title", "remedy", "sentence", "object", "place", "msg", "detail", "evidence"}
 SEARCHES = {
@@ -32,24 +33,30 @@ SEARCHES = {
 }
 #: Functions that do it for good reasons, each with its reason; file and function.
 ALLOWED = {
-    ("client/_helm.py", "charts"): "a place of charts is what the user gives, a folder or a URL",
-    ("client/_secrets.py", "_login"): "a place is a part of a URL there",
-    ("domain/_fleet.py", "fleet"): "groups what results of several clusters name, for people",
+    ("client/helm.py", "charts"): "a place of charts is what the user gives, a folder or a URL",
+    ("common/secrets.py", "_login"): "a place is a part of a URL there",
+    ("domain/fleet/precheck_summary.py", "fleet"): "groups what results of several clusters name, for people",
     (
-        "domain/_istioctl_findings.py",
+        "domain/precheck/istioctl_findings.py",
         "_same_webhook",
     ): "istioctl has one code for two things, told apart by its text only",
-    ("domain/_istioctl_findings.py", "_same_permission"): "istioctl has the resource in its text only",
-    ("domain/_istioctl_findings.py", "_same_pods"): "istioctl has the pods in its text only",
-    ("domain/_pods.py", "_own"): "the reason of a container is a word of the API of Kubernetes",
-    ("domain/_pods.py", "pod_unready"): "the scheduler has the resource in its text only (noderesources/fit.go)",
-    ("tools/_holder.py", "proven_dead"): "a place is a part of what identifies a process there",
-    ("domain/_mesh_reading.py", "read_mesh"): "a place is a tuple there",
-    ("domain/_rollout.py", "failure"): "the reason of a condition is a word of the API of Kubernetes",
-    ("tools/_prove.py", "wait"): "says a reason again only once it is another one; None is that there is none",
-    ("tools/_retire.py", "_as_planned"): "names of objects that the plan of earlier steps gives",
-    ("tools/_shared.py", "refuse_harm"): "names of objects that the user gives in accept_settings",
-    ("tools/_waiting.py", "_failed"): "the reason of a condition is a word of the API of Kubernetes",
+    ("domain/precheck/istioctl_findings.py", "_same_permission"): "istioctl has the resource in its text only",
+    ("domain/precheck/istioctl_findings.py", "_same_pods"): "istioctl has the pods in its text only",
+    ("domain/workloads/pod_status.py", "_own"): "the reason of a container is a word of the API of Kubernetes",
+    (
+        "domain/workloads/pod_status.py",
+        "pod_unready",
+    ): "the scheduler has the resource in its text only (noderesources/fit.go)",
+    ("operations/lock/holder.py", "proven_dead"): "a place is a part of what identifies a process there",
+    ("domain/mesh/parsing.py", "read_mesh"): "a place is a tuple there",
+    ("domain/workloads/rollout_status.py", "failure"): "the reason of a condition is a word of the API of Kubernetes",
+    (
+        "operations/read/readiness.py",
+        "wait",
+    ): "says a reason again only once it is another one; None is that there is none",
+    ("operations/control_plane/retire.py", "_as_planned"): "names of objects that the plan of earlier steps gives",
+    ("operations/control_plane/handover.py", "refuse_harm"): "names of objects that the user gives in accept_settings",
+    ("operations/restart/rollout_wait.py", "_failed"): "the reason of a condition is a word of the API of Kubernetes",
 }
 
 

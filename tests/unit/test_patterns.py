@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.tools import (
-    _tool_istio_precheck,
-    _tool_istio_revision,
-    _tool_istio_tag,
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import (
+    istio_precheck,
+    istio_revision,
+    istio_tag,
 )
-from unit.module_utils.running import params
+from unit.paths import ROOT
+from unit.support.running import params
 
-ROOT = Path(__file__).resolve().parents[2]
 FILES = sorted((ROOT / "plugins").rglob("*.py"))
 #: Where only the beginning is read, or a part is looked for: nothing is allowed by these.
 PARTS = {
@@ -73,11 +73,11 @@ def test_f34_no_pattern_ends_with_a_dollar() -> None:
 
 
 GIVEN = {
-    "name of a tag": (_tool_istio_tag, {"name": "prod", "revision": "1-31-0"}, "name"),
-    "revision of a tag": (_tool_istio_tag, {"name": "prod", "revision": "1-31-0"}, "revision"),
-    "revision": (_tool_istio_revision, {"revision": "1-31-0", "version": "1.31.0"}, "revision"),
-    "version": (_tool_istio_revision, {"revision": "1-31-0", "version": "1.31.0"}, "version"),
-    "version of the gate": (_tool_istio_precheck, {"revision": "1-31-0", "version": "1.31.0"}, "version"),
+    "name of a tag": (istio_tag, {"name": "prod", "revision": "1-31-0"}, "name"),
+    "revision of a tag": (istio_tag, {"name": "prod", "revision": "1-31-0"}, "revision"),
+    "revision": (istio_revision, {"revision": "1-31-0", "version": "1.31.0"}, "revision"),
+    "version": (istio_revision, {"revision": "1-31-0", "version": "1.31.0"}, "version"),
+    "version of the gate": (istio_precheck, {"revision": "1-31-0", "version": "1.31.0"}, "version"),
 }
 
 

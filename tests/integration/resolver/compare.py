@@ -11,11 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ApiError
-from ansible_collections.meshops.istio.plugins.module_utils.domain._injection import PodShape, expected_image, resolve
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain._proxies import judge, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import judge, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
+    PodShape,
+    expected_image,
+    resolve,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
 
 from .cases import NATIVE, PROXY_IMAGE, Case, Labels
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._auth import Connection
-from ansible_collections.meshops.istio.plugins.module_utils.client._client import Client
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.tools._reading import fetch_mesh
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_mesh
 from lab import Cluster
 
 from .cases import INJECTION, REV, Case, Labels, matrix, namespace_name

@@ -16,13 +16,13 @@ import typing as t
 from collections.abc import Callable
 from pathlib import Path
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._journal import PREVIOUS_LABELS
-from ansible_collections.meshops.istio.plugins.module_utils.domain._mesh import REV
-from unit.module_utils import builders as b
-from unit.module_utils.fake_api import FakeApi
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import PREVIOUS_LABELS
+from unit.paths import COLLECTIONS
+from unit.support import builders as b
+from unit.support.fake_api import FakeApi
 
 Json = dict[str, t.Any]
-COLLECTIONS = Path(__file__).resolve().parents[3] / ".cache" / "collections"
 PLANES = [*b.two_planes(), *b.namespaces()]
 #: Namespace shop after its move, with two stale Deployments.
 STALE = [

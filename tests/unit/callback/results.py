@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import json
 import typing as t
-from pathlib import Path
 
 import jsonschema
 
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_document import document
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import Event
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_run import FINISHED, Play, Run
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.document import document
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.facts import Event
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.run import FINISHED, Play, Run
+from unit.paths import ROOT
 
 Json = dict[str, t.Any]
-SCHEMA = json.loads((Path(__file__).resolve().parents[3] / "docs" / "report.schema.json").read_text(encoding="utf-8"))
+SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
 #: When the runs of the tests begin.
 NOON = 1_800_000_000.0
 OLD, NEW = {"1-30-3": {"1.30.3": 28}}, {"1-30-3": {"1.30.3": 2}, "1-31-0": {"1.31.0": 26}}

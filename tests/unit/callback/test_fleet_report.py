@@ -20,12 +20,12 @@ import jsonschema
 import pytest
 
 from ansible_collections.meshops.istio.plugins.callback import fleet_report
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_facts import Facts
-from ansible_collections.meshops.istio.plugins.plugin_utils._fleet_report_run import Run
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.facts import Facts
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.run import Run
 from unit.callback.playing import LOOK, LOOK_AGAIN, RESTART, STALE, Json, Playing, play
 from unit.callback.results import SCHEMA
-from unit.module_utils import builders as b
-from unit.module_utils.fake_api import FakeApi
+from unit.support import builders as b
+from unit.support.fake_api import FakeApi
 
 UPGRADE = (LOOK, RESTART, LOOK_AGAIN)
 #: Long enough for a test to end the run in it.

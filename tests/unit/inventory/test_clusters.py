@@ -17,13 +17,13 @@ import pytest
 import yaml
 
 from ansible_collections.meshops.istio.plugins.inventory import clusters
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
-from ansible_collections.meshops.istio.plugins.plugin_utils._inventory import OPTIONS, options
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.model import OPTIONS, options
 from unit.inventory.kubeconfigs import SECRET, kubeconfig, write
-from unit.module_utils import builders as b
-from unit.module_utils.fake_api import FakeApi
+from unit.paths import COLLECTIONS
+from unit.support import builders as b
+from unit.support.fake_api import FakeApi
 
-COLLECTIONS = Path(__file__).resolve().parents[3] / ".cache" / "collections"
 EXAMPLES = list(yaml.safe_load_all(clusters.EXAMPLES))
 NOBODY = "http://127.0.0.1:1"
 EVIL = "{{ lookup('ansible.builtin.pipe', 'echo templated') }}"

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from demo.__main__ import read
 from demo.tables import HEADINGS, render, rows
-from unit.module_utils import builders as b
-from unit.module_utils.fake_api import FakeApi
+from unit.support import builders as b
+from unit.support.fake_api import FakeApi
 
 
 def test_the_table_shows_a_mesh() -> None:

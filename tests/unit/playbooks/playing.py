@@ -14,7 +14,8 @@ import sys
 import typing as t
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[3]
+from unit.paths import ROOT
+
 #: One result of the default output, which is JSON in one or in several lines.
 RESULT = re.compile(r"^(ok|fatal): \[([\w-]+)\](?:: FAILED!)? => (\{.*?\})$", re.MULTILINE | re.DOTALL)
 

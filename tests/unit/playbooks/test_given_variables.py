@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._cluster_options import ASKED
-from ansible_collections.meshops.istio.plugins.module_utils.domain._given import KINDS, VARIABLES
-from ansible_collections.meshops.istio.plugins.module_utils.domain._given import TEXTS as PLAIN
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.cluster_options import ASKED
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import KINDS, VARIABLES
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import TEXTS as PLAIN
 from unit.playbooks.playing import ROOT, play
 
 PLAYBOOKS = ROOT / "playbooks"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool_rollout_restart import SPEC
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import SPEC
 from unit.playbooks.playing import ROOT
 
 Json = dict[str, t.Any]

@@ -27,10 +27,10 @@ from pathlib import Path
 
 import pytest
 
-from unit.module_utils import builders as b
-from unit.module_utils.fake_api import FakeApi
-from unit.module_utils.tls import Secured, secured
 from unit.playbooks.playing import ROOT
+from unit.support import builders as b
+from unit.support.fake_api import FakeApi
+from unit.support.tls import Secured, secured
 
 TOKEN = "t0ken-that-no-file-may-have"
 

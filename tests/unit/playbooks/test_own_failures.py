@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import typing as t
 from collections.abc import Iterator
-from pathlib import Path
 
 import jinja2
 import pytest
 import yaml
 
-TASKS = Path(__file__).parents[3] / "roles/data_plane/tasks"
+from unit.paths import ROOT
+
+TASKS = ROOT / "roles/data_plane/tasks"
 RESTARTS = ("data_plane_wave_restart", "data_plane_tag_result", "data_plane_share")
 
 

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._given import VARIABLES
-from ansible_collections.meshops.istio.plugins.module_utils.domain._own_variables import LEFT, SET
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.own_variables import LEFT, SET
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import VARIABLES
 from unit.playbooks.playing import ROOT, start
 
 PLAYBOOKS = ROOT / "playbooks"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.domain._stages import OF_MOLECULE, STAGES, stages
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.stages import OF_MOLECULE, STAGES, stages
 from unit.playbooks.playing import ROOT, start
 
 STAGED, PLAIN = ("canary", "in_place", "downgrade"), ("rollback", "precheck", "verify", "status")

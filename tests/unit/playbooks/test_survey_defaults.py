@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._given import TEXTS, VARIABLES
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import TEXTS, VARIABLES
 from unit.playbooks.playing import RESULT, ROOT, start
 
 Json = dict[str, t.Any]

@@ -22,11 +22,11 @@ from ansible.playbook.task import Task
 from ansible.plugins.loader import connection_loader
 from ansible.template import Templar, trust_as_template
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import ArgumentSpec
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
-from ansible_collections.meshops.istio.plugins.plugin_utils import _action
-from ansible_collections.meshops.istio.plugins.plugin_utils._action import ToolAction
+from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.plugin_utils import action as action_module
+from ansible_collections.meshops.istio.plugins.plugin_utils.action import ToolAction
 
 HOST, SECRET = "http://127.0.0.1:1", "s3cr3t-t0ken"
 HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
@@ -197,21 +197,21 @@ def test_a_run_over_another_connection_says_that_it_is_not_locked_between_its_ta
     given: dict[str, t.Any], warned: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     said: list[str] = []
-    monkeypatch.setattr(_action.display, "warning", lambda text, **dummy: said.append(text))
+    monkeypatch.setattr(action_module.display, "warning", lambda text, **dummy: said.append(text))
     monkeypatch.setattr(ToolAction, "_execute_module", lambda *dummy, **more: {"from": "module"})
     run(**given)
     assert any("not between two tasks" in text for text in said) is warned
 
 
 def test_without_the_library_in_the_controller_the_module_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_action, "KUBERNETES_IMPORT_ERROR", "ImportError: no module named kubernetes")
+    monkeypatch.setattr(action_module, "KUBERNETES_IMPORT_ERROR", "ImportError: no module named kubernetes")
     monkeypatch.setattr(ToolAction, "_execute_module", lambda *dummy, **more: {"from": "module"})
     assert run()["from"] == "module"
 
 
 def test_progress_lines_name_the_cluster_and_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
-    monkeypatch.setattr(_action.display, "display", lambda text, **dummy: lines.append(text))
+    monkeypatch.setattr(action_module.display, "display", lambda text, **dummy: lines.append(text))
 
     def core(got: Run) -> Outcome:
         got.progress("batch 1 of 2: 3 of 5 workloads done")
@@ -224,20 +224,20 @@ def test_progress_lines_name_the_cluster_and_the_time(monkeypatch: pytest.Monkey
 
 def test_a_progress_line_is_one_line_without_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
-    monkeypatch.setattr(_action.display, "display", lambda text, **dummy: lines.append(text))
+    monkeypatch.setattr(action_module.display, "display", lambda text, **dummy: lines.append(text))
     run(lambda got: Outcome(values={"said": got.progress("\x1b[2Jtwo\r\nlines\tof \u2028 Zürich\n")}))
     assert [line.partition("s  ")[2] for line in lines] == [" [2Jtwo  lines of   Zürich"]
 
 
 @pytest.mark.parametrize("watched", [True, False])
 def test_the_core_knows_whether_somebody_looks_on(monkeypatch: pytest.MonkeyPatch, watched: bool) -> None:
-    monkeypatch.setattr(_action, "WATCHED", watched)
+    monkeypatch.setattr(action_module, "WATCHED", watched)
     assert run(lambda got: Outcome(values={"watched": got.watched}))["watched"] is watched
 
 
 def test_s13_no_log_silences_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
-    monkeypatch.setattr(_action.display, "display", lambda text, **dummy: lines.append(text))
+    monkeypatch.setattr(action_module.display, "display", lambda text, **dummy: lines.append(text))
 
     def core(got: Run) -> Outcome:
         got.progress("something")

@@ -11,25 +11,24 @@ import importlib
 import json
 import typing as t
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.meshops.istio.plugins.module_utils.client._argspec import AUTH_SPEC, Spec
-from ansible_collections.meshops.istio.plugins.module_utils.client._errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.tools._module import run_module
-from ansible_collections.meshops.istio.plugins.module_utils.tools._tool import Outcome, Run, Tool
-from ansible_collections.meshops.istio.plugins.plugin_utils import _action
-from unit.module_utils import builders as b
+from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import AUTH_SPEC, Spec
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.module import run_module
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.plugin_utils import action as action_module
+from unit.paths import PLUGINS
 from unit.plugin_utils.test_action import action
+from unit.support import builders as b
 
-PLUGINS = Path(__file__).resolve().parents[3] / "plugins"
 TOOLS: dict[str, Tool] = {
     path.stem: importlib.import_module(
-        f"ansible_collections.meshops.istio.plugins.module_utils.tools._tool_{path.stem}"
+        f"ansible_collections.meshops.istio.plugins.module_utils.operations.modules.{path.stem}"
     ).TOOL
     for path in sorted((PLUGINS / "modules").glob("*.py"))
     if path.stem != "__init__"
@@ -97,7 +96,7 @@ def test_a_task_in_the_controller_shows_no_secret(
     monkeypatch: pytest.MonkeyPatch, tool: Tool, arguments: b.Json, core: t.Any
 ) -> None:
     lines: list[str] = []
-    monkeypatch.setattr(_action.display, "display", lambda text, **dummy: lines.append(text))
+    monkeypatch.setattr(action_module.display, "display", lambda text, **dummy: lines.append(text))
     assert leaks(json.dumps(arguments))
     plugin = action(core, spec=tool.spec, diff=True, args={**HOST, **arguments})
     try:

@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 
-COLLECTIONS = Path(__file__).resolve().parents[3] / ".cache" / "collections"
+from unit.paths import COLLECTIONS
+
 PLUGIN = """
 import sys
 from ansible.plugins.action import ActionBase
-from ansible_collections.meshops.istio.plugins.plugin_utils._action import WATCHED
+from ansible_collections.meshops.istio.plugins.plugin_utils.action import WATCHED
 
 class ActionModule(ActionBase):
     def run(self, tmp=None, task_vars=None):

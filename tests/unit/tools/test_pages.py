@@ -10,7 +10,7 @@ import re
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain._around import Permission
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Permission
 from tools import pages
 
 

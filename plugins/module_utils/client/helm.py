@@ -1,0 +1,212 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place that runs helm: a named cluster, a timeout, no prompt, no trust.
+
+Sources: helm/helm pkg/cmd, pkg/action/{list,upgrade,uninstall}.go (versions 3 and 4).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import os
+import re
+import tempfile
+import typing as t
+from collections.abc import Iterator, Sequence
+
+from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection, kubeconfig_file
+from ansible_collections.meshops.istio.plugins.module_utils.client.process import (
+    VERSION_PLACEHOLDER,
+    executable,
+    impersonation,
+    output_of,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import HelmError, ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import decoded
+from ansible_collections.meshops.istio.plugins.module_utils.common.safe_names import arguments, is_release_name
+
+CHARTS = ("base", "istiod")
+#: Where Istio publishes its charts.
+OFFICIAL_CHARTS = "https://istio-release.storage.googleapis.com/charts"
+#: Settings of Helm that could point it at another cluster or namespace.
+_FOREIGN = re.compile(r"KUBECONFIG|HELM_KUBE.*|HELM_NAMESPACE")
+#: Helm 3 lists deployed releases only, unless told otherwise.
+_ALL = tuple(f"--{s}" for s in ("deployed", "failed", "pending", "superseded", "uninstalled", "uninstalling"))
+_CHART_VERSION = re.compile(r"""^version:\s*["']?([^"'\s]+)""", re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """One release as its newest record says; ``chart`` is without its version."""
+
+    name: str
+    chart: str
+    revision: int
+    status: str
+    updated: datetime.datetime
+
+    @property
+    def pending(self) -> bool:
+        """Whether a helm works on it, or was killed while it did."""
+        return self.status.startswith("pending-")
+
+
+@dataclasses.dataclass(frozen=True)
+class Helm:
+    """One helm binary for one cluster; ``namespace`` is that of the releases."""
+
+    binary: str
+    major: int
+    connection: Connection
+    namespace: str
+
+    def run(self, command: str, *values: str, flags: Sequence[str] = (), timeout: float = 60) -> str:
+        """Run one command against the cluster and return its standard output.
+
+        Args:
+            command: its own words; ``values`` are the names and paths that it is about.
+
+        Raises:
+            HelmError: it did not end in time, or its exit code was not 0.
+        """
+        with kubeconfig_file(self.connection) as (path, context):
+            place = ["--kubeconfig", path, "--kube-context", context, "--namespace", self.namespace]
+            place += impersonation(self.connection, "--kube-as-user", "--kube-as-group")
+            return self._finish(command, values, [*flags, *place], timeout)
+
+    def render(self, command: str, *values: str, flags: Sequence[str] = (), timeout: float = 60) -> str:
+        """Run one command that needs no cluster and return its standard output."""
+        return self._finish(command, values, [*flags, "--namespace", self.namespace], timeout)
+
+    def _finish(self, command: str, values: Sequence[str], flags: Sequence[str], timeout: float) -> str:
+        given = arguments(f"helm {command}", values, flags, HelmError)[1:]
+        shown = f"helm {' '.join([command, *values])} on cluster {self.connection.label}"
+        environment = {key: value for key, value in os.environ.items() if not _FOREIGN.fullmatch(key)}
+        return output_of(
+            [self.binary, *given],
+            shown=shown,
+            environment=environment,
+            timeout=timeout,
+            error=HelmError,
+            writes=True,
+        )
+
+    def _answer(self, command: str, *values: str, flags: Sequence[str] = ()) -> t.Any:
+        """Run one command and return what it answers as JSON.
+
+        Raises:
+            HelmError: (also) that is none.
+        """
+        text = self.run(command, *values, flags=[*flags, "--output", "json"])
+        try:
+            return decoded(text.encode())
+        except ValueError as exc:
+            raise HelmError(
+                f"helm {command} on cluster {self.connection.label} gave no answer that can be read."
+            ) from exc
+
+    def releases(self) -> dict[str, Release]:
+        """Return all releases of the namespace by name, those that are not deployed too.
+
+        Names and times stand in Secrets of the cluster; what Helm itself would refuse is none of its releases.
+        """
+        found = self._answer("list", flags=[*_ALL, "--time-format", "2006-01-02T15:04:05Z07:00"]) or ()
+        return {one.name: one for one in map(_release, found) if one}
+
+    def history(self, name: str) -> list[tuple[int, str]]:
+        """Return (revision, status) of all records of a release, oldest first."""
+        rows = self._answer("history", name) or ()
+        return sorted((int(row["revision"]), str(row["status"])) for row in rows)
+
+    def manifest(self, release: Release) -> str:
+        """Return what the next upgrade compares with: the deployed manifest, else that of an install that failed."""
+        if release.status == "deployed":
+            return self.run("get manifest", release.name)
+        records = [record for record in self.history(release.name) if not record[1].startswith("pending-")]
+        deployed = [revision for revision, status in records if status == "deployed"]
+        last = deployed or [revision for revision, dummy in records]
+        return self.run("get manifest", release.name, flags=["--revision", str(last[-1])]) if last else ""
+
+    def values(self, name: str) -> dict[str, t.Any]:
+        """Return the values that were given to a release."""
+        return dict(self._answer("get values", name) or {})
+
+    def applies_server_side(self, release: Release | None) -> bool:
+        """Whether an upgrade, or an install, is a server-side apply; Helm 4 keeps the method of a release."""
+        if self.major < 4 or release is None:
+            return self.major >= 4
+        found = self._answer("get metadata", release.name)
+        return bool(found.get("applyMethod") == "ssa")
+
+
+def _release(row: dict[str, t.Any]) -> Release | None:
+    if not is_release_name(row["name"]):
+        return None
+    chart = re.sub(r"-\d+\..*", "", row["chart"], flags=re.DOTALL)
+    try:
+        updated = datetime.datetime.strptime(row["updated"], "%Y-%m-%dT%H:%M:%S%z")
+    except ValueError:
+        # so long ago that nobody works on it any more
+        updated = datetime.datetime.fromtimestamp(0, datetime.UTC)
+    return Release(row["name"], chart, int(row["revision"]), row["status"], updated)
+
+
+def find(path: str, connection: Connection, namespace: str) -> Helm:
+    """Return the helm at a path, or of that name on PATH.
+
+    Raises:
+        ParameterError: there is no such file, or it is no helm that is known.
+    """
+    binary = executable(path)
+    if binary is None:
+        raise ParameterError(f"Parameter helm: there is no executable file {path}; give the path of Helm 3 or 4.")
+    answer = Helm(binary, 0, connection, namespace).render("version", flags=["--template", "{{.Version}}"], timeout=20)
+    said = re.match(r"v([34])\.", answer.strip())
+    if said is None:
+        raise ParameterError(f"Parameter helm: {binary} does not answer like Helm 3 or 4.")
+    return Helm(binary, int(said[1]), connection, namespace)
+
+
+@contextlib.contextmanager
+def charts(helm: Helm, where: str, version: str) -> Iterator[dict[str, str]]:
+    """Yield the path of each chart of a version; those of a repository are fetched into a private folder.
+
+    Raises:
+        ParameterError: there is none, or it is of another version.
+        HelmError: they cannot be fetched.
+    """
+    place = where.replace(VERSION_PLACEHOLDER, version).rstrip("/")
+    with contextlib.ExitStack() as stack:
+        if "://" in place:
+            folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="meshops-istio-"))
+            for chart in CHARTS:
+                named, where_from = (
+                    (f"{place}/{chart}", []) if place.startswith("oci://") else (chart, ["--repo", place])
+                )
+                flags = [*where_from, "--version", version, "--destination", folder]
+                helm.render("pull", named, flags=flags, timeout=120)
+            place = folder
+        found = {chart: _local(os.path.expanduser(place), chart, version) for chart in CHARTS}
+        for path in found.values():
+            said = _CHART_VERSION.search(helm.render("show chart", path))
+            actual = said[1] if said else "none"
+            if actual != version:
+                raise ParameterError(
+                    f"Parameter charts: {path} is of version {actual}, but version is {version}; the chart's version "
+                    "is what would be installed."
+                )
+        yield found
+
+
+def _local(folder: str, chart: str, version: str) -> str:
+    names = (chart, f"{chart}-{version}.tgz")
+    for path in (os.path.join(folder, name) for name in names):
+        if os.path.exists(path):
+            return path
+    raise ParameterError(
+        f"Parameter charts: there is neither a folder {names[0]} nor a file {names[1]} in {folder}; give a folder, "
+        f"where {VERSION_PLACEHOLDER} may stand for the version, or the URL of a chart repository."
+    )

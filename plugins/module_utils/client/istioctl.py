@@ -1,0 +1,102 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one place that runs istioctl: a named cluster, a timeout, no prompt, no trust.
+
+Sources: istio/istio istioctl/cmd/sysexits.go, operator/cmd/mesh; what its output and exit codes do not say is proved by
+reading the API afterwards.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Sequence
+
+from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection, kubeconfig_file
+from ansible_collections.meshops.istio.plugins.module_utils.client.process import (
+    VERSION_PLACEHOLDER,
+    executable,
+    impersonation,
+    output_of,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import IstioctlError, ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import decoded
+from ansible_collections.meshops.istio.plugins.module_utils.common.safe_names import arguments
+
+#: Settings of istioctl itself that could point it at another cluster or file.
+_FOREIGN = ("KUBECONFIG", "ISTIOCONFIG")
+
+
+@dataclasses.dataclass(frozen=True)
+class Istioctl:
+    """One istioctl binary for one cluster."""
+
+    binary: str
+    version: str
+    connection: Connection
+    istio_namespace: str
+
+    def run(
+        self, command: str, *values: str, flags: Sequence[str] = (), timeout: float = 60, check: bool = True
+    ) -> str:
+        """Run one command against the cluster and return its standard output.
+
+        Args:
+            command: its own words; ``values`` are the names that it is about.
+
+        Raises:
+            IstioctlError: it did not end in time or failed; without ``check`` a failure with output is an answer.
+        """
+        with kubeconfig_file(self.connection) as (path, context):
+            place = ["--kubeconfig", path, "--context", context, "-i", self.istio_namespace]
+            place += impersonation(self.connection, "--as", "--as-group")
+            return self._finish(command, values, [*flags, *place], timeout, check)
+
+    def render(self, command: str, *, flags: Sequence[str] = (), timeout: float = 60) -> str:
+        """Run one command that needs no cluster and return its standard output."""
+        return self._finish(command, (), flags, timeout, check=True)
+
+    def _finish(self, command: str, values: Sequence[str], flags: Sequence[str], timeout: float, check: bool) -> str:
+        given = arguments(f"istioctl {command}", values, flags, IstioctlError)[1:]
+        shown = f"istioctl {self.version} {' '.join([command, *values])} on cluster {self.connection.label}"
+        environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN and not k.startswith("ISTIOCTL_")}
+        return output_of(
+            [self.binary, *given],
+            shown=shown,
+            environment=environment,
+            timeout=timeout,
+            error=IstioctlError,
+            check=check,
+            writes=True,
+        )
+
+
+def find(template: str, version: str, connection: Connection, istio_namespace: str) -> Istioctl:
+    """Return the istioctl of a version; the binary's own version is what it installs, so it is compared.
+
+    Args:
+        template: path of the binary, where ``{version}`` stands for the version.
+
+    Raises:
+        ParameterError: there is no such file, or it is another version.
+    """
+    wanted = template.replace(VERSION_PLACEHOLDER, version)
+    path = executable(wanted)
+    if path is None:
+        raise ParameterError(
+            f"Parameter istioctl: there is no executable file {wanted}; give the path of istioctl {version}, "
+            f"where {VERSION_PLACEHOLDER} may stand for the version."
+        )
+    found = Istioctl(path, version, connection, istio_namespace)
+    answer = found.render("version", flags=["--remote=false", "-o", "json"], timeout=20)
+    try:
+        actual = str(decoded(answer.encode())["clientVersion"]["version"])
+    except (ValueError, KeyError, TypeError) as exc:
+        raise ParameterError(f"Parameter istioctl: {path} does not answer like istioctl.") from exc
+    if actual != version:
+        raise ParameterError(
+            f"Parameter istioctl: {path} is version {actual}, but version is {version}; the binary's version is what "
+            "would be installed."
+        )
+    return found

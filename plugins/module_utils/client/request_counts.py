@@ -1,0 +1,41 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which requests change something, and how many of each kind a task sent."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import typing as t
+from collections.abc import Mapping
+
+#: Requests that only ask.
+QUESTIONS = "/apis/authorization.k8s.io/v1/selfsubject"
+
+
+def changes(method: str, path: str, params: Mapping[str, t.Any]) -> bool:
+    """Return whether a request changes something, and does not only ask."""
+    return method != "GET" and not params.get("dryRun") and not path.startswith(QUESTIONS)
+
+
+@dataclasses.dataclass
+class Traffic:
+    """How many requests were answered (writes: taken), by kind; shown in results as a measure of cost."""
+
+    reads: int = 0
+    writes: int = 0
+    dry_runs: int = 0
+
+    def __post_init__(self) -> None:
+        self._lock = threading.Lock()
+
+    def count(self, method: str, path: str, params: Mapping[str, t.Any]) -> None:
+        """Count one request."""
+        with self._lock:
+            if method == "GET":
+                self.reads += 1
+            elif changes(method, path, params):
+                self.writes += 1
+            else:
+                self.dry_runs += 1

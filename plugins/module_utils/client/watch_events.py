@@ -1,0 +1,78 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Events of a watch: what each is about is seen at once, its object is parsed on demand.
+
+An injected pod has 12 kB and says something new several times while it starts; most of that nobody ever asks for.
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Iterator
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError, api_error
+from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import decoded
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+
+#: How the API server begins an event; what begins otherwise is parsed at once.
+HEAD = re.compile(
+    rb'\{"type":"(ADDED|MODIFIED|DELETED)","object":\{"kind":"\w+","apiVersion":"[\w./]+","metadata":\{"name":"[^"]*",'
+    rb'(?:"generateName":"[^"]*",)?(?:"namespace":"[^"]*",)?"uid":"([^"]*)","resourceVersion":"([^"]*)"[,}]'
+)
+
+
+class Event:
+    """One event: what happened to which object, and the version that a watch can go on from."""
+
+    __slots__ = ("_doing", "_line", "_object", "change", "uid", "version")
+
+    def __init__(self, line: bytes, doing: str) -> None:
+        """Read an event; ``doing`` names the watch in errors.
+
+        Raises:
+            ApiError: (or a subclass) it tells of an error.
+            ClusterError: it is no event.
+        """
+        self._doing, self._line, self._object = doing, line, None
+        head = HEAD.match(line) if line.endswith(b"}}") else None
+        if head:
+            self.change, self.uid, self.version = (part.decode() for part in head.groups())
+            return
+        event = self._read()
+        self._object = found = event.get("object") or {}
+        self.change = event.get("type", "")
+        if self.change == "ERROR":
+            raise api_error(doing, int(found.get("code") or 500), found)
+        meta = found.get("metadata", {})
+        self.uid, self.version = meta.get("uid", ""), meta.get("resourceVersion", "")
+
+    @property
+    def object(self) -> Json:
+        """The object as it is now, or was when it was deleted.
+
+        Raises:
+            ClusterError: what began as an event is none.
+        """
+        if self._object is None:
+            self._object, self._line = self._read()["object"], b""
+        return self._object
+
+    def _read(self) -> Json:
+        try:
+            found: Json = decoded(self._line)
+        except ValueError as exc:
+            raise ClusterError(f"{self._doing} broke off: it is not JSON that was answered.") from exc
+        return found
+
+
+def events(response: t.Any, doing: str) -> Iterator[Event]:
+    """Yield the events of an answer as they come in."""
+    rest = b""
+    for chunk in response.stream(65536, decode_content=True):
+        lines = (rest + chunk).split(b"\n")
+        rest = lines.pop()
+        for line in lines:
+            if line:
+                yield Event(line, doing)

@@ -1,0 +1,62 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""API objects as raw JSON: what each has, and one type for which of them is meant."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping
+
+Json = dict[str, t.Any]
+
+
+class ObjectRef(t.NamedTuple):
+    """One object: decisions compare it, its text is for people. Without a namespace it is one of the cluster.
+
+    Lists of them are in the order of namespaces, kinds and names.
+    """
+
+    namespace: str
+    kind: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+
+
+def cluster_object(kind: str, name: str) -> ObjectRef:
+    """Return the reference of an object that is in no namespace."""
+    return ObjectRef("", kind, name)
+
+
+def parse_ref(text: str) -> ObjectRef:
+    """Return the object that an option or a result names, such as Deployment shop/cart."""
+    kind, dummy, place = text.strip().partition(" ")
+    namespace, dummy, name = place.strip().rpartition("/")
+    return ObjectRef(namespace, kind, name)
+
+
+def ref_of(obj: Mapping[str, t.Any]) -> ObjectRef:
+    """Return the reference of an API object."""
+    return ObjectRef(str(obj.get("metadata", {}).get("namespace") or ""), str(obj.get("kind") or ""), name_of(obj))
+
+
+def labels_of(obj: Mapping[str, t.Any]) -> dict[str, str]:
+    """Return the labels of an API object."""
+    return obj.get("metadata", {}).get("labels") or {}
+
+
+def annotations_of(obj: Mapping[str, t.Any]) -> dict[str, str]:
+    """Return the annotations of an API object."""
+    return obj.get("metadata", {}).get("annotations") or {}
+
+
+def name_of(obj: Mapping[str, t.Any]) -> str:
+    """Return the name of an API object."""
+    return str(obj.get("metadata", {}).get("name") or "")
+
+
+def place_of(obj: Mapping[str, t.Any]) -> tuple[str, str]:
+    """Return (namespace, name) of an API object."""
+    return (str(obj["metadata"]["namespace"]), name_of(obj))

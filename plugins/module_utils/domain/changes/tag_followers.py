@@ -1,0 +1,78 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What follows a tag: by the label of its namespace, or by those of its own pods; pure."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, INJECT, INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+
+
+def users(snapshot: Snapshot, tag: str) -> list[str]:
+    """Return the namespaces whose labels ask for a tag."""
+    return sorted(n.name for n in snapshot.namespaces.values() if snapshot.owned_name(n) == tag)
+
+
+def followers(snapshot: Snapshot, tag: str) -> list[ObjectRef]:
+    """Return what follows a tag by the labels of its pods, not by its namespace."""
+    own = {injector.name for injector in snapshot.mesh.injectors if injector.tag == tag}
+    found = set()
+    for pod, judgement in snapshot.judgements:
+        namespace = snapshot.namespaces[pod.namespace]
+        by_webhook = judgement.verdict.injector in own and snapshot.owned_name(namespace) != tag
+        if by_webhook or asks_for(tag, namespace.labels, pod.labels):
+            owner = snapshot.owner_of(pod)
+            found.add(ObjectRef(pod.namespace, owner.kind, owner.name))
+    for workload in snapshot.workloads.values():
+        inside = snapshot.namespaces.get(workload.namespace)
+        if inside and workload.replicas == 0 and asks_for(tag, inside.labels, workload.template_labels):
+            found.add(workload.ref)
+    return sorted(found)
+
+
+def asks_for(tag: str, namespace: Mapping[str, str], pod: Mapping[str, str]) -> bool:
+    """Return whether a pod's own labels ask for a tag, which may not be there yet."""
+    if {REV, INJECTION} & set(namespace) or pod.get(INJECT) == "false":
+        return False
+    return pod.get(REV, DEFAULT if pod.get(INJECT) == "true" else None) == tag
+
+
+def followed(snapshot: Snapshot) -> dict[str, list[str]]:
+    """Return, for each namespace with such pods, the tags that they follow by labels of their own."""
+    found: dict[str, set[str]] = {}
+    for tag in {*snapshot.mesh.tags, DEFAULT}:
+        for namespace, dummy, dummy_name in followers(snapshot, tag):
+            found.setdefault(namespace, set()).add(tag)
+    return {namespace: sorted(tags) for namespace, tags in found.items()}
+
+
+def leaving(snapshot: Snapshot, names: Iterable[str], target: str | None) -> dict[str, set[str]]:
+    """Return revision -> which of these namespaces leave it when they ask for another one."""
+    found: dict[str, set[str]] = collections.defaultdict(set)
+    for name in names:
+        owned = snapshot.owned_name(snapshot.namespaces[name])
+        revision = snapshot.mesh.resolve(owned) if owned is not None else None
+        if revision not in (None, target):
+            found[str(revision)].add(name)
+    return dict(found)
+
+
+def restarted(snapshot: Snapshot, plan: Mapping[str, t.Any]) -> set[str]:
+    """Return the namespaces in which the steps of a plan restart what is stale.
+
+    With a tag of a user all that follow it are restarted, with the default only those that choose by their own labels.
+    """
+    if plan["restarted"] is not None:
+        return {*plan["restarted"]}
+    asking = {str(workload): workload.namespace for workload in snapshot.workloads.values()}
+    found = {*plan["namespaces"], *(asking[name] for name in plan["workloads"] if name in asking)}
+    for tag in plan["tags"]:
+        found |= {namespace for namespace, *dummy in followers(snapshot, tag)}
+        found |= set() if tag == DEFAULT else set(users(snapshot, tag))
+    return found

@@ -1,0 +1,250 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The injection resolver: which revision would this pod get now, and why.
+
+It evaluates the selectors of the webhooks that are installed, with the API server's semantics, then istiod's own
+policy; so it is right for any installer, tag, deactivated webhook or custom selector.
+Source of the policy: istio/istio pkg/kube/inject/inject.go (injectRequired), initializer.go (IgnoredNamespaces).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import Labels, matches
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    DEFAULT,
+    INJECT,
+    INJECTION,
+    REV,
+    InjectionConfig,
+    Injector,
+    Mesh,
+)
+
+IGNORED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
+PROXY_IMAGE = "sidecar.istio.io/proxyImage"
+PROXY_IMAGE_TYPE = "sidecar.istio.io/proxyImageType"
+IMAGE_TYPES = ("distroless", "debug")
+
+
+class Why(enum.Enum):
+    """Why a pod gets a proxy, or none. Decisions are made by this, and never by the sentence beside it."""
+
+    SELECTED = enum.auto()
+    #: The webhook cannot answer, and its failurePolicy is Fail: the API server refuses the pod.
+    REJECTED = enum.auto()
+    #: The webhook cannot answer, and its failurePolicy is Ignore.
+    WEBHOOK_BROKEN = enum.auto()
+    DANGLING_LABEL = enum.auto()
+    NO_ACTIVE_DEFAULT = enum.auto()
+    #: The namespace or the pod says in a label or an annotation that it is to have none.
+    OPTED_OUT = enum.auto()
+    NOT_SELECTED = enum.auto()
+    HOST_NETWORK = enum.auto()
+    SYSTEM_NAMESPACE = enum.auto()
+    #: The settings of the injector leave it out.
+    POLICY = enum.auto()
+    #: Another mesh of the cluster injects it.
+    OTHER_MESH = enum.auto()
+
+
+#: A reason with the sentence that says it to people.
+Reason = tuple[Why, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Verdict:
+    """What happens to a pod that is created now.
+
+    ``revision`` is None when no proxy of this mesh is injected; ``rejected`` says why the API server would refuse the
+    pod.
+    """
+
+    revision: str | None
+    why: Why
+    reason: str
+    injector: str = ""
+    rejected: str = ""
+    #: Namespace of another mesh that injects it.
+    elsewhere: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class PodShape:
+    """What of a pod counts for injection."""
+
+    labels: Labels
+    annotations: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    host_network: bool = False
+
+
+def called_hooks(injector: Injector, namespace_labels: Labels, pod_labels: Labels) -> list[Mapping[str, t.Any]]:
+    """Return the webhooks of an injector that are called for a pod that is created now."""
+    return [
+        hook
+        for hook in injector.webhooks
+        if _on_pod_creation(hook)
+        and matches(hook.get("namespaceSelector"), namespace_labels)
+        and matches(hook.get("objectSelector"), pod_labels)
+    ]
+
+
+def overlapping(mesh: Mesh, namespace_labels: Labels) -> list[Injector]:
+    """Return the injectors of several revisions that are called for one pod of a namespace; the last one wins."""
+    for own in ({}, {INJECT: "true"}):
+        callers = [injector for injector in mesh.all_injectors if called_hooks(injector, namespace_labels, own)]
+        if len({(mesh.is_foreign(injector) and injector.home, injector.revision) for injector in callers}) > 1:
+            return callers
+    return []
+
+
+def _on_pod_creation(hook: Mapping[str, t.Any]) -> bool:
+    return any(
+        {"CREATE", "*"} & set(rule.get("operations") or ()) and {"pods", "*", "*/*"} & set(rule.get("resources") or ())
+        for rule in hook.get("rules") or ()
+    )
+
+
+def _any_selects(selectors: tuple[t.Any, ...], labels: Labels) -> bool:
+    """Istio ignores empty selectors here, unlike the API server."""
+    return any(
+        matches(selector, labels)
+        for selector in selectors
+        if selector.get("matchLabels") or selector.get("matchExpressions")
+    )
+
+
+def policy_refusal(config: InjectionConfig, namespace: str, pod: PodShape) -> Reason | None:
+    """Return why istiod leaves a pod alone that a webhook sent to it, or None."""
+    if pod.host_network:
+        return Why.HOST_NETWORK, "the pod uses the host network"
+    if namespace in IGNORED_NAMESPACES:
+        return Why.SYSTEM_NAMESPACE, f"namespace {namespace} is a system namespace"
+    wish = pod.labels.get(INJECT, pod.annotations.get(INJECT, ""))
+    if wish == "true":
+        return None
+    if wish == "false":
+        return Why.OPTED_OUT, f"the pod says {INJECT}=false"
+    if _any_selects(config.never, pod.labels):
+        return Why.POLICY, "a neverInjectSelector of the injector matches"
+    if config.policy == "enabled" or _any_selects(config.always, pod.labels):
+        return None
+    return Why.POLICY, f"the injector's policy is {config.policy}"
+
+
+def resolve(mesh: Mesh, namespace: str, namespace_labels: Labels, pod: PodShape) -> Verdict:
+    """Return what the API server and istiod would do with a pod that is created now in a namespace."""
+    labels = {"kubernetes.io/metadata.name": namespace, **namespace_labels}
+    answering: list[Injector] = []
+    why, reason = _why_none(mesh, labels, pod.labels)
+    for injector in mesh.all_injectors:
+        hooks = called_hooks(injector, labels, pod.labels)
+        silence = _cannot_answer(mesh, injector) if hooks else ""
+        if silence and any(hook.get("failurePolicy") != "Ignore" for hook in hooks):
+            return Verdict(None, Why.REJECTED, "the pod is rejected", injector.name, silence)
+        if silence:
+            why, reason = Why.WEBHOOK_BROKEN, f"{silence}, and its failurePolicy is Ignore"
+        elif hooks:
+            answering.append(injector)
+    if not answering:
+        return Verdict(None, why, reason)
+    # the API server calls configurations by name, and a later injection replaces an earlier one
+    for last in reversed(answering):
+        refusal = policy_refusal(_config(mesh, last), namespace, pod)
+        if refusal is None and mesh.is_foreign(last):
+            told = f"the mesh of namespace {last.home} injects it: {_why(last, labels, pod.labels)}"
+            return Verdict(None, Why.OTHER_MESH, told, last.name, elsewhere=last.home)
+        if refusal is None:
+            return Verdict(last.revision, Why.SELECTED, _why(last, labels, pod.labels), last.name)
+        why, reason = refusal
+    return Verdict(None, why, reason, answering[0].name)
+
+
+def _config(mesh: Mesh, injector: Injector) -> InjectionConfig:
+    found = None if mesh.is_foreign(injector) else mesh.revisions.get(injector.revision)
+    return found.config if found and found.config else InjectionConfig()
+
+
+def _cannot_answer(mesh: Mesh, injector: Injector) -> str:
+    """Return why the call of an injector must fail, or an empty string; only what the API objects show.
+
+    Of another mesh its control planes were not read.
+    """
+    if mesh.is_foreign(injector):
+        return ""
+    if injector.service is not None and injector.service not in mesh.services:
+        return f"Service {'/'.join(injector.service)} of webhook {injector.name} is gone"
+    if injector.service is not None and not injector.has_ca_bundle:
+        return f"webhook {injector.name} has no caBundle: istiod of revision {injector.revision} never came up"
+    behind = mesh.revisions.get(injector.revision)
+    if behind and behind.deployment and behind.ready == 0:
+        return f"no istiod of revision {injector.revision} is ready"
+    if injector.service in mesh.local_services and not (behind and behind.deployment):
+        return f"no istiod of revision {injector.revision} is installed"
+    return ""
+
+
+def _why(injector: Injector, namespace: Labels, pod: Labels) -> str:
+    kind = f"tag {injector.tag}" if injector.tag else f"revision {injector.revision}"
+    if INJECTION in namespace:
+        return f"the namespace says {INJECTION}={namespace[INJECTION]}, which {kind} owns"
+    if REV in namespace:
+        return f"the namespace says {REV}={namespace[REV]}, which {kind} owns"
+    if REV in pod:
+        return f"the pod says {REV}={pod[REV]}, which {kind} owns"
+    return f"{kind} selects it by {INJECT}" if pod.get(INJECT) == "true" else f"{kind} injects namespaces by default"
+
+
+def _why_none(mesh: Mesh, namespace: Labels, pod: Labels) -> Reason:
+    if INJECTION in namespace and namespace[INJECTION] != "enabled":
+        return Why.OPTED_OUT, f"the namespace says {INJECTION}={namespace[INJECTION]}, and only 'enabled' injects"
+    if pod.get(INJECT) == "false":
+        return Why.OPTED_OUT, f"the pod says {INJECT}=false"
+    if INJECTION in namespace and not mesh.owned_elsewhere(DEFAULT):
+        return (
+            Why.NO_ACTIVE_DEFAULT,
+            f"the namespace says {INJECTION}=enabled, but no default tag or injector is active",
+        )
+    for where, labels in (("namespace", namespace), ("pod", pod)):
+        if REV in labels and not _is_owned(mesh, labels[REV]):
+            return Why.DANGLING_LABEL, f"the {where} says {REV}={labels[REV]}, which no injector owns (dangling label)"
+    return Why.NOT_SELECTED, "no injector selects it"
+
+
+def dangling_name(mesh: Mesh, namespace_labels: Labels) -> str | None:
+    """Return the name in a namespace's label that no injector owns (its pods start without a proxy), or None."""
+    if INJECTION in namespace_labels:
+        active = mesh.default_revision is not None or mesh.owned_elsewhere(DEFAULT) is not None
+        return None if namespace_labels[INJECTION] != "enabled" or active else f"{INJECTION}=enabled"
+    name = namespace_labels.get(REV)
+    return name if name is not None and not _is_owned(mesh, name) else None
+
+
+def _is_owned(mesh: Mesh, name: str) -> bool:
+    return mesh.injector(name) is not None or mesh.owned_elsewhere(name) is not None
+
+
+def expected_image(config: InjectionConfig, annotations: Mapping[str, str]) -> str:
+    """Return the proxy image that istiod would inject (istio/istio pkg/kube/inject/inject.go, ProxyImage, imageURL)."""
+    if annotations.get(PROXY_IMAGE):
+        return annotations[PROXY_IMAGE]
+    if "/" in config.image:
+        return config.image
+    tag, kind = config.tag, annotations.get(PROXY_IMAGE_TYPE, config.variant)
+    if kind:
+        tag = without_image_type(tag)
+        tag = tag if kind == "default" else f"{tag}-{kind}"
+    return f"{config.hub}/{config.image}:{tag}"
+
+
+def without_image_type(tag: str) -> str:
+    """Return an image tag (or a whole image reference) without the suffix of a known image type."""
+    for known in IMAGE_TYPES:
+        if tag.endswith(f"-{known}"):
+            return tag.removesuffix(f"-{known}")
+    return tag

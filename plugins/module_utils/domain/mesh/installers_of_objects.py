@@ -1,0 +1,72 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who keeps an object of a control plane: istioctl, Helm, or an operator that puts it back.
+
+Sources: istio/istio operator/pkg/install/install.go (labels), Helm's release annotations, the owner references of the
+Sail Operator, and the add-on of AKS. The charts stamp managed-by=Helm on every install, so that says nothing
+(istio/istio #59630).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
+
+ISTIOCTL, HELM, OPERATOR, UNKNOWN = "istioctl", "helm", "operator", ""
+INSTALLED = "operator.istio.io/managed"
+RELEASE = "meta.helm.sh/release-name"
+SAIL_GROUP = "sailoperator.io"
+#: Labels by which a platform says that it puts an object back.
+PLATFORM_LABELS = {"addonmanager.kubernetes.io/mode": "the add-on manager of the platform"}
+#: Namespaces that belong to a platform's own Istio.
+PLATFORM_NAMESPACES = {"aks-istio-system": "the Istio add-on of AKS"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Manager:
+    """Who keeps an object: the kind decides who may write it, ``name`` is a Helm release or says which operator."""
+
+    kind: str = UNKNOWN
+    name: str = ""
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether somebody would put back what others write."""
+        return self.kind == OPERATOR
+
+    def __str__(self) -> str:
+        return f"Helm release {self.name}" if self.kind == HELM else self.name or self.kind or "nobody known"
+
+
+NOBODY = Manager()
+
+
+def require_writable(manager: Manager, what: str, advice: str) -> None:
+    """Refuse to write what an operator puts back.
+
+    Raises:
+        SafetyError: with whom it belongs to, and the advice.
+    """
+    if manager.is_operator:
+        raise SafetyError(f"{what} belongs to {manager}, which puts back what others write: {advice}.")
+
+
+def manager_of(obj: Mapping[str, t.Any]) -> Manager:
+    """Return who keeps an API object; an operator that works through Helm counts as an operator."""
+    metadata = obj.get("metadata") or {}
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    for owner in metadata.get("ownerReferences") or ():
+        if str(owner.get("apiVersion", "")).partition("/")[0] == SAIL_GROUP:
+            return Manager(OPERATOR, f"{owner['kind']} {owner['name']} of the Sail Operator")
+    for label, name in PLATFORM_LABELS.items():
+        if label in labels:
+            return Manager(OPERATOR, name)
+    if metadata.get("namespace") in PLATFORM_NAMESPACES:
+        return Manager(OPERATOR, PLATFORM_NAMESPACES[metadata["namespace"]])
+    if RELEASE in annotations:
+        return Manager(HELM, annotations[RELEASE])
+    return Manager(ISTIOCTL) if INSTALLED in labels else NOBODY

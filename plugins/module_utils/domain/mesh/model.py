@@ -1,0 +1,245 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is installed: revisions, tags, injectors and the owners of the default.
+
+How they are read from API objects: _mesh_reading.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Unreadable
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
+    Json,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import NOTHING, Need
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import Placement
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import NOBODY, Manager
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import of_image
+
+REV = "istio.io/rev"
+TAG = "istio.io/tag"
+INJECTION = "istio-injection"
+INJECT = "sidecar.istio.io/inject"
+#: The labels of a namespace that choose an injector.
+CHOOSING = (INJECTION, REV)
+DEFAULT = "default"
+DEFAULT_VALIDATOR = "istiod-default-validator"
+INJECTOR_SUFFIX = "sidecar-injector.istio.io"
+CRD_VERSION = "operator.istio.io/version"
+CHART_VERSION = "app.kubernetes.io/version"
+COMPONENT = "operator.istio.io/component"
+#: Whose mesh an object is: the namespace of its control plane, as istioctl writes it, or of its release, as Helm does.
+OWNER_NAMESPACE = "install.operator.istio.io/owning-resource-namespace"
+RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
+#: Label that no pod and namespace has: selectors with it deactivate a webhook.
+DEACTIVATED = "istio.io/deactivated"
+PARKED = {"matchLabels": {DEACTIVATED: "never-match"}}
+
+
+def suffix(revision: str) -> str:
+    """Return what Istio appends to object names of a revision; nothing for the non-revisioned install."""
+    return "" if revision in ("", DEFAULT) else f"-{revision}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Injector:
+    """A MutatingWebhookConfiguration that injects proxies; ``tag`` is empty when it is a revision's own.
+
+    ``journal`` is what runs changed of a tag. ``home`` is the namespace of the mesh that it belongs to, empty where
+    nothing says so.
+    """
+
+    name: str
+    revision: str
+    tag: str
+    webhooks: tuple[Json, ...]
+    journal: Journal = dataclasses.field(default_factory=Journal)
+    manager: Manager = NOBODY
+    unreadable: tuple[Unreadable, ...] = ()
+    home: str = ""
+
+    @property
+    def owns(self) -> str:
+        """The name that a label must carry to be selected: the tag, else the revision."""
+        return self.tag or self.revision
+
+    @property
+    def has_ca_bundle(self) -> bool:
+        """Whether istiod has filled in its certificate in every webhook."""
+        return bool(self.webhooks) and all(hook.get("clientConfig", {}).get("caBundle") for hook in self.webhooks)
+
+    @property
+    def service(self) -> tuple[str, str] | None:
+        """(namespace, name) of the Service that is called, or None for a URL."""
+        service = self.webhooks[0].get("clientConfig", {}).get("service") if self.webhooks else None
+        return (service["namespace"], service["name"]) if service else None
+
+    @property
+    def deactivated(self) -> bool:
+        """Whether no pod can match: how Istio parks the webhooks of a non-revisioned install behind the default tag."""
+        return bool(self.webhooks) and all(
+            DEACTIVATED in ((hook.get("namespaceSelector") or {}).get("matchLabels") or {}) for hook in self.webhooks
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class InjectionConfig:
+    """What istiod of a revision injects: image parts, and its own policy (istio/istio pkg/kube/inject/inject.go)."""
+
+    hub: str = ""
+    tag: str = ""
+    image: str = "proxyv2"
+    variant: str = ""
+    policy: str = "enabled"
+    never: tuple[Json, ...] = ()
+    always: tuple[Json, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Revision:
+    """One control plane: its Deployment as it is, and what it injects.
+
+    ``installed_by`` is the version of the istioctl or the chart that installed it, empty for other installers; ``need``
+    is what each of its pods requests, ``limits`` what it may take, ``placement`` where it may run. ``unreadable`` maps
+    a ConfigMap of it that cannot be read to why; ``config``, or the values, are then as if it were not there.
+    ``written`` is the spec of its Deployment but for the replicas, and the data of its ConfigMaps, to be compared.
+    """
+
+    name: str
+    namespace: str
+    deployment: str = ""
+    installed_by: str = ""
+    image: str = ""
+    replicas: int = 0
+    ready: int = 0
+    rolled_out: bool = False
+    config: InjectionConfig | None = None
+    user_values: Json = dataclasses.field(default_factory=dict)
+    merged_values: Json = dataclasses.field(default_factory=dict)
+    manager: Manager = NOBODY
+    need: Need = NOTHING
+    limits: Need = NOTHING
+    placement: Placement = dataclasses.field(default_factory=Placement)
+    unreadable: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    written: tuple[t.Any, ...] = dataclasses.field(default=(), repr=False)
+
+    @property
+    def unreadable_maps(self) -> str:
+        """What cannot be read of it, as the end of a sentence."""
+        return "; ".join(f"ConfigMap {name} cannot be read: {why}" for name, why in self.unreadable.items())
+
+    @property
+    def version(self) -> str:
+        """The version its istiod runs, as the image tag says it."""
+        return of_image(self.image)
+
+
+@dataclasses.dataclass(frozen=True)
+class Mesh:
+    """All control planes of one cluster, and who owns which name.
+
+    ``local_services`` are the istiod Services that select pods; those of a remote control plane select none.
+    ``tag_services`` and ``validators`` map a tag and the name of a ValidatingWebhookConfiguration to a revision;
+    ``orphan_validators`` map the name of one that rejects what it is asked about to the Service that is gone.
+    ``foreign`` are the injectors of other meshes in the same cluster, whose names may be the same.
+    """
+
+    namespace: str
+    revisions: dict[str, Revision]
+    injectors: tuple[Injector, ...]
+    services: frozenset[tuple[str, str]]
+    local_services: frozenset[tuple[str, str]]
+    tag_services: Mapping[str, str]
+    validators: Mapping[str, str]
+    orphan_validators: Mapping[str, str]
+    foreign: tuple[Injector, ...] = ()
+
+    @functools.cached_property
+    def all_injectors(self) -> tuple[Injector, ...]:
+        """Whatever the API server may call for a new pod, in its order."""
+        return tuple(sorted((*self.injectors, *self.foreign), key=lambda i: i.name)) if self.foreign else self.injectors
+
+    @functools.cached_property
+    def others(self) -> frozenset[str]:
+        """Namespaces of the other meshes in this cluster."""
+        return frozenset(injector.home for injector in self.foreign)
+
+    def is_foreign(self, injector: Injector) -> bool:
+        """Whether an injector belongs to another mesh."""
+        return injector.home in self.others
+
+    def owned_elsewhere(self, owned: str) -> str | None:
+        """Return the namespace of another mesh that owns a name, whoever else does; None where none does."""
+        return next((i.home for i in self.foreign if i.owns == owned and not i.deactivated), None)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tag name to the revision it points at."""
+        return {injector.tag: injector.revision for injector in self.injectors if injector.tag}
+
+    @property
+    def previous_default(self) -> str | None:
+        """The revision that the default tag pointed at before its last move, where that is remembered."""
+        own = self.injector_of_tag(DEFAULT)
+        changes = own.journal.changes if own else ()
+        return changes[-1].before.get(TARGET) if changes else None
+
+    @property
+    def operator_tags(self) -> dict[str, str]:
+        """Tag name to the operator that keeps it."""
+        return {i.tag: str(i.manager) for i in self.injectors if i.tag and i.manager.is_operator}
+
+    @property
+    def default_revision(self) -> str | None:
+        """Where ``istio-injection=enabled`` leads now: the default tag, else an active non-revisioned injector."""
+        if DEFAULT in self.tags:
+            return self.tags[DEFAULT]
+        own = [i for i in self.injectors if i.revision == DEFAULT and not i.tag and not i.deactivated]
+        return DEFAULT if own else None
+
+    @property
+    def default_validator(self) -> str | None:
+        """The revision that checks configuration without a revision label."""
+        return self.validators.get(DEFAULT_VALIDATOR)
+
+    @property
+    def default_service(self) -> str | None:
+        """Where the Service of the default tag leads."""
+        return self.tag_services.get(DEFAULT)
+
+    def injector(self, owned: str) -> Injector | None:
+        """Return the active injector that owns a name; of a tag and a revision with one name, the revision's."""
+        found = [i for i in self.injectors if i.owns == owned and not i.deactivated]
+        return found[-1] if found else None
+
+    def injector_of_tag(self, tag: str) -> Injector | None:
+        """Return the injector that a tag is, or None where there is no such tag."""
+        return next((injector for injector in self.injectors if injector.tag == tag), None)
+
+    def resolve(self, owned: str) -> str | None:
+        """Return the revision behind a tag or revision name, or None if no injector owns it."""
+        injector = self.injector(owned)
+        return injector.revision if injector else None
+
+    def runs(self, revision: str) -> bool:
+        """Whether a revision has a control plane, here or elsewhere."""
+        found = self.revisions.get(revision)
+        return found is not None and (bool(found.deployment) or self.is_remote(revision))
+
+    def is_remote(self, revision: str) -> bool:
+        """Whether a revision's control plane runs elsewhere: its injector calls a URL or a Service without selector."""
+        own = next((i for i in self.injectors if i.revision == revision and not i.tag), None)
+        if own is None or self.revisions[revision].deployment:
+            return False
+        return own.service is None or own.service in self.services - self.local_services
+
+    def orphans(self) -> list[Injector]:
+        """Return the injectors whose Service is gone: they reject every pod they select."""
+        return [i for i in self.injectors if i.service is not None and i.service not in self.services]

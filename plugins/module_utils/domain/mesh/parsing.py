@@ -1,0 +1,245 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads a mesh from raw API objects; pure.
+
+Sources: istio/istio istioctl/pkg/tag/util.go (what is a revision, what is a tag), manifests/charts/istio-control/
+istio-discovery/templates (names and labels).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, read_json
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
+    Json,
+    annotations_of,
+    labels_of,
+    name_of,
+    place_of,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import need_of_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import read_placement
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM, manager_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    CHART_VERSION,
+    CRD_VERSION,
+    DEFAULT,
+    INJECTOR_SUFFIX,
+    OWNER_NAMESPACE,
+    RELEASE_NAMESPACE,
+    REV,
+    TAG,
+    InjectionConfig,
+    Injector,
+    Mesh,
+    Revision,
+    suffix,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import read_tag_journal
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse
+
+#: What of an install's values is read, and is a map in every chart.
+MAPS = ("global", "pilot", "meshConfig", "cni", "base", "gateways")
+
+
+def written_by(obj: Mapping[str, t.Any]) -> str:
+    """Return the version that wrote an object: istioctl's mark, or the chart's where Helm keeps it; the newer one.
+
+    Both installers leave the mark of the other, and the charts stamp theirs for istioctl too.
+    """
+    labels = labels_of(obj)
+    marks = [labels.get(CRD_VERSION, "")]
+    if manager_of(obj).kind == HELM:
+        marks.append(labels.get(CHART_VERSION, ""))
+    known = [version for mark in marks if (version := parse(mark))]
+    return str(max(known)) if known else marks[0]
+
+
+def read_injector(obj: Json) -> Injector | None:
+    """Return the injector that a MutatingWebhookConfiguration is, or None for a foreign one."""
+    hooks = tuple(hook for hook in obj.get("webhooks") or () if str(hook.get("name", "")).endswith(INJECTOR_SUFFIX))
+    labels = labels_of(obj)
+    if not hooks:
+        return None
+    journal, read = read_tag_journal(annotations_of(obj)), Reader(f"MutatingWebhookConfiguration {name_of(obj)}")
+    journal.report(read)
+    names = (name_of(obj), labels.get(REV) or DEFAULT, labels.get(TAG) or "")
+    return Injector(*names, hooks, journal, manager_of(obj), read.unreadable, home_of(obj))
+
+
+def home_of(obj: Mapping[str, t.Any]) -> str:
+    """Return the namespace of the mesh that an object belongs to, or an empty string where nothing says so.
+
+    A webhook belongs to the control plane that it calls.
+    """
+    hooks = obj.get("webhooks") or ()
+    services = ((hook.get("clientConfig") or {}).get("service") for hook in hooks)
+    called = next((str(service["namespace"]) for service in services if service), "")
+    # a release of a gateway has a namespace of its own
+    release = "" if obj.get("metadata", {}).get("namespace") else annotations_of(obj).get(RELEASE_NAMESPACE, "")
+    return called or labels_of(obj).get(OWNER_NAMESPACE, "") or release
+
+
+def rejecting(obj: Json) -> tuple[str, str] | None:
+    """Return (namespace, name) of the Service without which a webhook configuration rejects requests, or None."""
+    hooks = [hook for hook in obj.get("webhooks") or () if hook.get("failurePolicy", "Fail") == "Fail"]
+    service = next((hook["clientConfig"].get("service") for hook in hooks), None)
+    return (service["namespace"], service["name"]) if service else None
+
+
+def read_injection_config(data: Mapping[str, str], load: t.Callable[[str], t.Any]) -> InjectionConfig:
+    """Return what an injector ConfigMap says; ``load`` parses YAML.
+
+    Raises:
+        ValueError: the texts in it are no such thing.
+    """
+    shared = _map("values.global", _map("values", read_json(data.get("values") or "{}")).get("global"))
+    config = _map("config", load(data.get("config") or ""))
+    return InjectionConfig(
+        hub=_scalar(shared.get("hub")),
+        tag=_scalar(shared.get("tag")),
+        image=_scalar(_map("values.global.proxy", shared.get("proxy")).get("image")) or "proxyv2",
+        variant=_scalar(shared.get("variant")),
+        policy=_scalar(config.get("policy")) or "enabled",
+        never=_selectors(config, "neverInjectSelector"),
+        always=_selectors(config, "alwaysInjectSelector"),
+    )
+
+
+def _scalar(value: t.Any) -> str:
+    """A tag such as 1.31 may stand there as a number."""
+    return str(value) if isinstance(value, (str, int, float)) and value else ""
+
+
+def _map(what: str, value: t.Any) -> Json:
+    if value is not None and not isinstance(value, dict):
+        raise ValueError(f"{what} is no map")
+    return value or {}
+
+
+def _selectors(config: Json, what: str) -> tuple[Json, ...]:
+    """The API server checks no selector that is text in a ConfigMap."""
+    found = config.get(what) or []
+    try:
+        for selector in found:
+            matches(selector, {})
+    except (AttributeError, KeyError, TypeError, ValueError) as exc:
+        raise ValueError(f"config.{what} is no list of label selectors ({exc})") from exc
+    return tuple(found)
+
+
+def _values(data: Mapping[str, str]) -> tuple[Json, Json]:
+    """Return what the user gave and what came of it: one without the other would be settings that nobody made."""
+    original, merged = (_map(key, read_json(data.get(key) or "{}")) for key in ("original-values", "merged-values"))
+    for part in MAPS:
+        _map(f"original-values.{part}", original.get(part))
+    return original, merged
+
+
+def replicas_of(deployment: Mapping[str, t.Any]) -> int:
+    """Return how many pods a Deployment asks for."""
+    wanted = deployment["spec"].get("replicas")
+    return 1 if wanted is None else int(wanted)
+
+
+def rolled_out(deployment: Mapping[str, t.Any]) -> bool:
+    """Return whether a Deployment is at its newest generation with all updated replicas ready (safety rule S3)."""
+    status = deployment.get("status") or {}
+    wanted = replicas_of(deployment)
+    return (
+        (status.get("observedGeneration") or 0) >= (deployment.get("metadata", {}).get("generation") or 0)
+        and wanted > 0
+        and (status.get("updatedReplicas") or 0) == (status.get("replicas") or 0) >= wanted
+        and (status.get("readyReplicas") or 0) == (status.get("replicas") or 0)
+    )
+
+
+def read_revision(
+    name: str, namespace: str, deployment: Json | None, maps: Mapping[str, Json], load: t.Any
+) -> Revision:
+    """Return one revision from its Deployment and the ConfigMaps of the namespace."""
+    injector, remembered = f"istio-sidecar-injector{suffix(name)}", f"values{suffix(name)}"
+    unreadable: dict[str, str] = {}
+    config: InjectionConfig | None = None
+    user: Json = {}
+    merged: Json = {}
+    try:
+        if injector in maps:
+            config = read_injection_config(maps[injector].get("data") or {}, load)
+    except ValueError as exc:
+        unreadable[injector] = str(exc)
+    try:
+        user, merged = _values(maps.get(remembered, {}).get("data") or {})
+    except ValueError as exc:
+        unreadable[remembered] = str(exc)
+    spec = {key: value for key, value in (deployment or {}).get("spec", {}).items() if key != "replicas"}
+    own = [maps[one].get("data") for one in (f"istio{suffix(name)}", injector, remembered) if one in maps]
+    found = Revision(
+        name,
+        namespace,
+        config=config,
+        user_values=user,
+        merged_values=merged,
+        unreadable=unreadable,
+        written=(spec, *own),
+    )
+    if deployment is None:
+        return found
+    containers = deployment["spec"]["template"]["spec"]["containers"]
+    image = next((str(c.get("image") or "") for c in containers if c["name"] == "discovery"), "")
+    status = deployment.get("status") or {}
+    return dataclasses.replace(
+        found,
+        deployment=name_of(deployment),
+        installed_by=written_by(deployment),
+        image=image,
+        replicas=replicas_of(deployment),
+        ready=int(status.get("readyReplicas") or 0),
+        rolled_out=rolled_out(deployment),
+        manager=manager_of(deployment),
+        need=need_of_pod(deployment["spec"]["template"]["spec"]),
+        limits=need_of_pod(deployment["spec"]["template"]["spec"], "limits"),
+        placement=read_placement(deployment["spec"]["template"], namespace),
+    )
+
+
+def read_mesh(
+    namespace: str,
+    *,
+    mutating: Iterable[Json],
+    validating: Iterable[Json],
+    deployments: Iterable[Json],
+    services: Iterable[Json],
+    config_maps: Iterable[Json],
+    load: t.Callable[[str], t.Any],
+) -> Mesh:
+    """Return the mesh that raw API objects describe (deployments and services: those labelled ``app=istiod``)."""
+    found = sorted(filter(None, map(read_injector, mutating)), key=lambda i: i.name)
+    injectors = tuple(injector for injector in found if injector.home in ("", namespace))
+    istiods = {labels_of(obj).get(REV) or DEFAULT: obj for obj in deployments}
+    maps = {name_of(obj): obj for obj in config_maps}
+    names = set(istiods) | {i.revision for i in injectors if not i.tag}
+    services = list(services)
+    validating = [obj for obj in validating if REV in labels_of(obj) and home_of(obj) in ("", namespace)]
+    places = frozenset(map(place_of, services))
+    gone = {name_of(obj): "/".join(place) for obj in validating if (place := rejecting(obj)) and place not in places}
+    return Mesh(
+        namespace=namespace,
+        revisions={name: read_revision(name, namespace, istiods.get(name), maps, load) for name in sorted(names)},
+        injectors=injectors,
+        services=places,
+        local_services=frozenset(place_of(obj) for obj in services if obj.get("spec", {}).get("selector")),
+        tag_services={
+            labels_of(obj)[TAG]: labels_of(obj).get(REV) or DEFAULT
+            for obj in services
+            if TAG in labels_of(obj) and place_of(obj)[0] == namespace
+        },
+        validators={name_of(obj): labels_of(obj)[REV] for obj in validating},
+        orphan_validators=gone,
+        foreign=tuple(injector for injector in found if injector not in injectors),
+    )

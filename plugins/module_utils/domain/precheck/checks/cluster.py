@@ -1,0 +1,79 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Checks of what surrounds a mesh: nodes and their room."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
+    ERROR,
+    WARNING,
+    Check,
+    Found,
+    Goal,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import kubelet_is_native
+
+#: Permissions that a finding names before it only counts.
+SHOWN = 8
+#: First Istio that uses native sidecars by itself.
+NATIVE_ISTIO = (1, 27)
+
+
+def _no_room(snapshot: Snapshot, goal: Goal) -> Found:
+    source = snapshot.mesh.revisions.get(goal.source or "")
+    if source is None or not snapshot.around.nodes or goal.strategy == "in_place" or snapshot.mesh.runs(goal.revision):
+        return
+    copies = max(1, source.replicas)
+    labels = {**source.placement.labels, REV: goal.revision}
+    placement = dataclasses.replace(source.placement, labels=labels)
+    fitting = snapshot.fitting(source.need, copies, source.namespace, placement)
+    if fitting < copies:
+        yield (
+            f"revision {goal.revision}",
+            f"A second control plane like {source.name} requests {source.need} for each of {copies} pods; the nodes "
+            f"where they may run have room for {fitting}.",
+        )
+
+
+def _native_flip(snapshot: Snapshot, goal: Goal) -> Found:
+    old = [node for node in snapshot.around.nodes if not kubelet_is_native(node.kubelet)]
+    target = goal.version
+    if target and (target.major, target.minor) >= NATIVE_ISTIO and 0 < len(old) < len(snapshot.around.nodes):
+        for node in old:
+            yield (
+                f"node {node.name}",
+                f"Its kubelet {node.kubelet} is older than 1.33: pods that start anywhere in the cluster get no native "
+                "sidecar while it is there.",
+            )
+
+
+def _denied(snapshot: Snapshot, goal: Goal) -> Found:
+    by_purpose: dict[str, list[str]] = collections.defaultdict(list)
+    for one in snapshot.around.denied:
+        by_purpose[one.purpose].append(str(one) + (f" in namespace {snapshot.mesh.namespace}" if one.local else ""))
+    for purpose, lacking in by_purpose.items():
+        yield f"permissions to {purpose}", f"This user may not {some(lacking, SHOWN)}."
+
+
+def _unreadable(snapshot: Snapshot, goal: Goal) -> Found:
+    for one in snapshot.unreadable:
+        yield one.object, f"Its {one.field} cannot be read: {one.why}."
+
+
+CHECKS = (
+    Check("MU009", ERROR, "permissions missing", "The run would stop half way.",
+          "grant them, such as by the ClusterRole in docs/permissions.md", _denied),
+    Check("MU040", WARNING, "no room for a second control plane", "Its pods would wait for a node.",
+          "free requests or add nodes", _no_room, needs=("nodes",)),
+    Check("MU041", WARNING, "old kubelets decide about native sidecars", "One old node changes the pods of all nodes.",
+          "upgrade these nodes first, or expect sidecars as ordinary containers", _native_flip, needs=("nodes",)),
+    Check("MU039", WARNING, "object that cannot be read", "It is judged as if that part were not there.",
+          "have its owner mend or remove that part", _unreadable, WARNING),
+)  # fmt: skip

@@ -1,0 +1,184 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What each minor version of Istio does otherwise than the one before, as data.
+
+Sources: istio.io, "Upgrade Notes" of 1.25 to 1.31; istio/istio manifests/helm-profiles/compatibility-version-*.yaml.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Callable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_map, as_maps, as_text
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import MANAGED_GATEWAY
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Revision
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
+    Version,
+    kubelet_is_native,
+    parse,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import node_part
+
+#: Value of label gateway.istio.io/managed on gateways of the Gateway API (istio/istio pkg/config/constants).
+GATEWAY = "istio.io-gateway-controller"
+#: Where images of releases up to 1.30 are (istio.io, "Upgrade Notes" of 1.31).
+RETIRED_HUBS = ("gcr.io/istio-release", "registry.istio.io")
+#: Workloads from which a reconnecting ztunnel asks for more than istiod takes at once.
+MANY_WORKLOADS = 40_000
+#: Target minor -> minors whose behaviour it can keep by compatibilityVersion, as far as they are known.
+COMPATIBLE = {30: range(25, 30), 31: range(25, 31)}
+#: Variables of istiod -> the minor that no longer reads them (istio.io, "Upgrade Notes" and "Change Notes").
+GONE_VARIABLES = {
+    "ENABLE_AUTO_SNI": 26,
+    "METRIC_GRACEFUL_DELETION_INTERVAL": 28,
+    "METRIC_ROTATION_INTERVAL": 28,
+    "PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY": 31,
+}
+#: Kinds of tracing providers in meshConfig.extensionProviders -> the minor that no longer knows them.
+GONE_PROVIDERS = {"lightstep": 27, "opencensus": 25}
+
+Where = Callable[[Snapshot, Revision], bool]
+
+
+def _anywhere(snapshot: Snapshot, source: Revision) -> bool:
+    return True
+
+
+def _cni(snapshot: Snapshot, source: Revision) -> bool:
+    return any(node_part(workload) == "istio-cni-node" for workload in snapshot.workloads.values())
+
+
+def _ambient(snapshot: Snapshot, source: Revision) -> bool:
+    return any(node_part(workload) == "ztunnel" for workload in snapshot.workloads.values())
+
+
+def _large_ambient(snapshot: Snapshot, source: Revision) -> bool:
+    return _ambient(snapshot, source) and len(snapshot.pods) >= MANY_WORKLOADS
+
+
+def _gateway_api(snapshot: Snapshot, source: Revision) -> bool:
+    return any(pod.labels.get(MANAGED_GATEWAY) == GATEWAY for pod in snapshot.pods)
+
+
+def _native_nodes(snapshot: Snapshot, source: Revision) -> bool:
+    """Native sidecars are on by default only where every kubelet is new enough; without nodes nobody can tell."""
+    return all(kubelet_is_native(node.kubelet) for node in snapshot.around.nodes)
+
+
+def _tracing(snapshot: Snapshot, source: Revision) -> bool:
+    config = source.user_values.get("meshConfig") or {}
+    return bool(config.get("enableTracing") or config.get("extensionProviders"))
+
+
+def _retired_hub(snapshot: Snapshot, source: Revision) -> bool:
+    return source.config is not None and source.config.hub.startswith(RETIRED_HUBS)
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """A default that a minor version (of major 1) changed.
+
+    ``setting`` and ``old`` are the value of the charts that keeps what was, before the minor ``until`` where it has
+    gone; ``profile`` is whether compatibilityVersion sets it too. ``where`` tells a mesh that it is about.
+    """
+
+    since: int
+    name: str
+    text: str
+    setting: str = ""
+    old: str = "false"
+    where: Where = _anywhere
+    profile: bool = False
+    until: int | None = None
+
+    def kept(self, values: Mapping[str, t.Any]) -> bool:
+        """Whether a user has decided about it already."""
+        pinned = parse(str(values.get("compatibilityVersion") or ""))
+        return self._given(values) or (self.profile and pinned is not None and pinned.minor < self.since)
+
+    def _given(self, values: Mapping[str, t.Any]) -> bool:
+        found: t.Any = values
+        for key in self.setting.split("."):
+            if not isinstance(found, Mapping) or key not in found:
+                return False
+            found = found[key]
+        return True
+
+    def way_back(self, target: Version) -> str:
+        """Return how to keep what was, as a sentence, or nothing."""
+        gone = self.until is not None and target.minor >= self.until
+        return f" The value {self.setting}={self.old} keeps it as it was." if self.setting and not gone else ""
+
+
+CHANGES = (
+    Change(25, "addresses of ServiceEntries", "istiod gives ServiceEntries without addresses some, in their status.",
+           "pilot.env.PILOT_ENABLE_IP_AUTOALLOCATE"),
+    Change(25, "ambient DNS capture", "DNS queries of new ambient pods go to ztunnel.",
+           "cni.ambient.dnsCapture", where=_ambient),
+    Change(26, "network namespace of istio-cni-node", "The DaemonSet no longer runs in the network of its node.",
+           "cni.ambient.shareHostNetworkNamespace", "true", where=_ambient, profile=True),
+    Change(27, "native sidecars", "istio-proxy of pods that start anew is an init container; what patches, lists or "
+           "watches it as an ordinary container no longer finds it.",
+           "pilot.env.ENABLE_NATIVE_SIDECARS", where=_native_nodes, profile=True),
+    Change(28, "host of mirrored requests", "Mirrored requests keep their host; it no longer gets the suffix -shadow.",
+           "pilot.env.DISABLE_SHADOW_HOST_SUFFIX", profile=True),
+    Change(28, "spans of gateways", "Gateways add a tracing span for each request that they pass on.",
+           "pilot.env.PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY", where=_tracing, profile=True, until=31),
+    Change(28, "alpha APIs of gateways", "InferencePool is read as v1 only, BackendTLSPolicy as v1 only.",
+           where=_gateway_api),
+    Change(29, "compressed proxy metrics", "Proxies compress their metrics for scrapers that accept it.",
+           "meshConfig.defaultConfig.statsCompression"),
+    Change(29, "remaining metrics of circuit breakers", "Proxies no longer count what is left until a circuit breaker "
+           "opens.", "pilot.env.DISABLE_TRACK_REMAINING_CB_METRICS", profile=True),
+    Change(29, "debug endpoints", "Tools outside Istio's own namespace may read little of istiod's debug endpoints.",
+           "pilot.env.ENABLE_DEBUG_ENDPOINT_AUTH"),
+    Change(29, "rules of running ambient pods", "A new istio-cni-node renews the packet rules of pods that run.",
+           "cni.ambient.reconcileIptablesOnStartup", where=_ambient, profile=True),
+    Change(30, "namespace of a host", "Where several namespaces have one host name, sidecars prefer a Kubernetes "
+           "Service, then the oldest ServiceEntry, not the first namespace by name.",
+           "pilot.env.PILOT_SIDECAR_PICK_BEST_SERVICE_NAMESPACE", profile=True),
+    Change(30, "debug over plaintext XDS", "syncz and config_dump on port 15010 ask for an identity.",
+           "pilot.env.ENABLE_DEBUG_ENDPOINT_AUTH"),
+    Change(30, "mode of CNI files", "Only root can read the CNI configuration on the nodes.",
+           "cni.env.CNI_CONF_GROUP_READ", "true", where=_cni),
+    Change(30, "excluded namespaces", "The CNI agent takes pods of excludeNamespaces out of the ambient mesh.",
+           where=_ambient),
+    Change(31, "endpoints that are not ready", "Proxies are told of endpoints that are not ready, unless "
+           "minHealthPercent of outlier detection is set.",
+           "pilot.env.PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS", profile=True),
+    Change(31, "merged gateways", "Gateways of other namespaces are no longer merged into managed gateways of the "
+           "Gateway API.", "pilot.env.PILOT_ENABLE_STRICT_GATEWAY_MERGING", where=_gateway_api, profile=True),
+    Change(31, "consumers of configuration", "Consumers of istiod's API generator outside Istio's own namespace are "
+           "refused.", "pilot.env.ENABLE_XDS_API_GENERATOR_AUTH"),
+    Change(31, "auto-registered WorkloadEntries", "Those from before are reached without HBONE until they register "
+           "again or get the label networking.istio.io/tunnel=http.", where=_ambient),
+    Change(31, "size of ztunnel's requests", "A reconnecting ztunnel may ask for more than istiod takes at once; "
+           "raise pilot.env.ISTIO_GPRC_MAXRECVMSGSIZE by 1 MiB for each 10000 workloads.", where=_large_ambient),
+    Change(31, "registry of images", "Images are no longer published where this mesh has them from: mirrors, pull "
+           "secrets and policies have to know the new registry.", where=_retired_hub),
+)  # fmt: skip
+
+
+def changes(source: Version, target: Version) -> list[Change]:
+    """Return what changes on the way between two versions; nothing for a way down."""
+    if source.major != 1 or target.major != 1:
+        return []
+    return [change for change in CHANGES if source.minor < change.since <= target.minor]
+
+
+def gone_settings(values: Mapping[str, t.Any], target: Version) -> list[tuple[str, int]]:
+    """Return the user's settings that a version ignores, and the minor since which."""
+    pilot, mesh = as_map(values.get("pilot")), as_map(values.get("meshConfig"))
+    found = [(f"pilot.env.{name}", GONE_VARIABLES[name]) for name in as_map(pilot.get("env")) if name in GONE_VARIABLES]
+    for provider in as_maps(mesh.get("extensionProviders")):
+        name = as_text(provider.get("name"))
+        found += [
+            (f"meshConfig.extensionProviders[{name}].{kind}", GONE_PROVIDERS[kind])
+            for kind in provider
+            if kind in GONE_PROVIDERS
+        ]
+    return [(setting, since) for setting, since in found if target.major == 1 and since <= target.minor]

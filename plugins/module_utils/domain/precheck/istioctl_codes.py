@@ -1,0 +1,83 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the codes of istioctl mean, in a few words: its answers carry no title.
+
+Source: istio/istio pkg/config/analysis/msg/messages.yaml (1.30 and 1.31). Later versions may know more.
+"""
+
+from __future__ import annotations
+
+import re
+
+CODE = re.compile(r"IST\d{4}")
+TITLES = {
+    "IST0001": "internal error of istioctl",
+    "IST0002": "deprecated",
+    "IST0101": "referenced resource not found",
+    "IST0102": "namespace not injected",
+    "IST0103": "pod without a proxy",
+    "IST0106": "schema error",
+    "IST0107": "misplaced annotation",
+    "IST0108": "unknown annotation",
+    "IST0109": "conflicting hosts of VirtualServices",
+    "IST0110": "conflicting selectors of Sidecars",
+    "IST0111": "several Sidecars without a selector",
+    "IST0112": "destination without a port",
+    "IST0116": "Deployment behind several Services",
+    "IST0118": "port name without a protocol",
+    "IST0123": "several injection labels",
+    "IST0125": "invalid annotation",
+    "IST0126": "unknown registry in mesh networks",
+    "IST0127": "selector without workloads",
+    "IST0128": "server certificate not verified",
+    "IST0129": "server certificate of a port not verified",
+    "IST0130": "unreachable rule",
+    "IST0131": "ineffective match",
+    "IST0132": "host not in the Gateway",
+    "IST0133": "schema warning",
+    "IST0134": "ServiceEntry without addresses",
+    "IST0135": "deprecated annotation",
+    "IST0136": "alpha annotation",
+    "IST0137": "conflicting ports of a Deployment",
+    "IST0138": "certificate in several Gateways",
+    "IST0139": "invalid webhook",
+    "IST0140": "subset without effect on a gateway",
+    "IST0141": "permissions missing",
+    "IST0142": "Kubernetes too old",
+    "IST0143": "port that listens on localhost",
+    "IST0144": "user ID of the proxy",
+    "IST0145": "conflicting Gateways",
+    "IST0146": "image auto without injection",
+    "IST0147": "image auto not replaced",
+    "IST0148": "namespace injected by default",
+    "IST0149": "routing by claims without authentication",
+    "IST0150": "port name of an ExternalName Service",
+    "IST0151": "relative patch in an EnvoyFilter",
+    "IST0152": "wrong REPLACE in an EnvoyFilter",
+    "IST0153": "wrong ADD in an EnvoyFilter",
+    "IST0154": "wrong REMOVE in an EnvoyFilter",
+    "IST0155": "relative patch with a proxy version",
+    "IST0156": "Gateway API too old",
+    "IST0157": "Telemetry without providers",
+    "IST0158": "proxy image differs",
+    "IST0159": "conflicting selectors of Telemetries",
+    "IST0160": "several Telemetries without a selector",
+    "IST0161": "invalid credential of a Gateway",
+    "IST0162": "gateway port not on its Service",
+    "IST0163": "wrong address of an external control plane",
+    "IST0164": "external control plane named by an IP address",
+    "IST0165": "reference to an internal Gateway",
+    "IST0166": "ineffective selector",
+    "IST0167": "ineffective policy",
+    "IST0168": "possibly incompatible with the upgrade",
+    "IST0169": "incompatible with the upgrade",
+    "IST0170": "Service differs between clusters",
+    "IST0171": "negative condition",
+    "IST0172": "Gateway API soon too old",
+    "IST0173": "subset without pods",
+    "IST0174": "unknown host of a DestinationRule",
+    "IST0175": "JWKS fetched from anywhere",
+    "IST0176": "Gateway API CRD too old",
+    "IST0177": "conflicting protocols of ServiceEntries",
+}

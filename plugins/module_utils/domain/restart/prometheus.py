@@ -1,0 +1,68 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a Prometheus server answers, and whether that is as it should be."""
+
+from __future__ import annotations
+
+import math
+import operator
+import typing as t
+from collections.abc import Callable
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_map
+from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import decoded
+
+COMPARISONS: dict[str, Callable[[float, float], bool]] = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "==": operator.eq,
+    "!=": operator.ne,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
+
+
+def samples(status: int, body: bytes) -> list[tuple[str, float]]:
+    """Return the labels and value of each sample of an instant query.
+
+    Source: Prometheus documentation, HTTP API, Instant queries and Expression query result formats.
+
+    Raises:
+        ValueError: the answer is an error or none of a query.
+    """
+    try:
+        answer = decoded(body)
+    except ValueError:
+        raise ValueError(f"it answered with HTTP {status} and something that is not JSON") from None
+    if not isinstance(answer, dict) or answer.get("status") != "success":
+        said = answer.get("error") if isinstance(answer, dict) else ""
+        raise ValueError(f"it answered with HTTP {status}: {said or 'no explanation given'}")
+    data = as_map(answer.get("data"))
+    kind: t.Any = data.get("resultType")
+    result: t.Any = data.get("result")
+    try:
+        if kind == "scalar":
+            return [("", float(result[1]))]
+        if kind == "vector":
+            return [(_labels(one.get("metric") or {}), float(one["value"][1])) for one in result]
+    except (AttributeError, LookupError, TypeError):
+        raise ValueError(f"it answered with HTTP {status} and a {kind} that is none") from None
+    raise ValueError(f"the query gives a {kind}; only a scalar or an instant vector can be compared")
+
+
+def _labels(metric: dict[str, str]) -> str:
+    return "{" + ", ".join(f'{key}="{value}"' for key, value in sorted(metric.items())) + "}" if metric else ""
+
+
+def measured_problem(found: list[tuple[str, float]], compare: str, limit: float) -> str | None:
+    """Return why not every sample is as it should be, or None. Nothing measured proves nothing."""
+    if not found:
+        return "its result is empty: nothing was measured"
+    for labels, value in found:
+        where = f" of {labels}" if labels else ""
+        if math.isnan(value):
+            return f"the value{where} is NaN: nothing was measured"
+        if not COMPARISONS[compare](value, limit):
+            return f"the value{where} is {value:g}, not {compare} {limit:g}"
+    return None

@@ -1,0 +1,95 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Parts of a snapshot without a file of their own: namespaces, budgets, what is stuck."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, Unreadable
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, name_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import CHOOSING
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Journal, read_label_journal
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Unrestartable
+
+
+@dataclasses.dataclass(frozen=True)
+class Namespace:
+    """Name, labels and annotations of a namespace, and the version of the object that was read."""
+
+    name: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    resource_version: str = ""
+
+    @property
+    def unreadable(self) -> tuple[Unreadable, ...]:
+        """What of it cannot be read: the memory of a move may have been written by anybody."""
+        read = Reader(f"namespace {self.name}")
+        self.journal.report(read)
+        return read.unreadable
+
+    @property
+    def journal(self) -> Journal:
+        """What runs changed of its labels."""
+        return read_label_journal(self.annotations, CHOOSING)
+
+
+@dataclasses.dataclass(frozen=True)
+class Budget:
+    """A PodDisruptionBudget: which pods (None: of none), and how many may be down more than are now.
+
+    ``most`` is how many may be down while all its pods are healthy, so never more than that; None while its controller
+    has not told.
+    """
+
+    namespace: str
+    name: str
+    selector: Mapping[str, object] | None
+    allowed: int
+    most: int | None = None
+
+
+def read_budget(obj: Mapping[str, t.Any]) -> Budget:
+    """Return the facts of a raw PodDisruptionBudget: no selector is for no pod, an empty one for all (policy/v1)."""
+    spec, status = obj.get("spec") or {}, obj.get("status") or {}
+    expected = int(status.get("expectedPods") or 0)
+    # what it says of another generation, or of no pods, says nothing of what it will allow
+    told = expected > 0 and status.get("observedGeneration") == obj["metadata"].get("generation")
+    return Budget(
+        obj["metadata"]["namespace"],
+        name_of(obj),
+        spec.get("selector"),
+        int(status.get("disruptionsAllowed") or 0),
+        max(0, expected - int(status.get("desiredHealthy") or 0)) if told else None,
+    )
+
+
+@dataclasses.dataclass(frozen=True)
+class Stuck:
+    """Pods with a stale proxy that no rollout replaces, with the reason and the remedy (safety rule S6)."""
+
+    namespace: str
+    kind: str
+    name: str
+    pods: int
+    why: Unrestartable
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the JSON-ready form that results carry."""
+        return {
+            "namespace": self.namespace,
+            "kind": self.kind,
+            "name": self.name,
+            "pods": self.pods,
+            "code": self.why.code,
+            "reason": self.why.reason,
+            "remedy": self.why.remedy,
+        }
+
+    def __str__(self) -> str:
+        place = str(ObjectRef(self.namespace, self.kind, self.name))
+        return f"cannot be restarted: {place}: {self.why.reason}; {self.why.remedy}"

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What surrounds a mesh, and only checks look at; pure."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+from collections.abc import Iterable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, Unreadable, as_map
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import annotations_of, name_of, place_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import Node
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import Labelled
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import Connected
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.istiod_capacity import (
+    Autoscaler,
+    Endpoints,
+    Quota,
+)
+
+#: Annotation of a remote Secret that names the cluster, and what its own name starts with.
+REMOTE_CLUSTER, REMOTE_PREFIX = "networking.istio.io/cluster", "istio-remote-secret-"
+
+
+@dataclasses.dataclass(frozen=True)
+class Extension:
+    """An EnvoyFilter or WasmPlugin.
+
+    Of its patches: the expressions of proxyVersion, and the names of the filters that they look for in a listener.
+    """
+
+    kind: str
+    namespace: str
+    name: str
+    proxy_versions: tuple[str, ...] = ()
+    anchors: tuple[str, ...] = ()
+    unreadable: tuple[Unreadable, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Permission:
+    """One verb on one resource, and what it is needed for; ``local`` is whether only in the mesh's own namespace."""
+
+    verb: str
+    group: str
+    resource: str
+    purpose: str
+    local: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.verb} {self.resource}{'.' if self.group else ''}{self.group}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Around:
+    """What was read beside the mesh; ``unread`` maps a field to why it could not be read.
+
+    Endpoints, autoscalers and quotas are those of Istio's namespace.
+    """
+
+    nodes: tuple[Node, ...] = ()
+    extensions: tuple[Extension, ...] = ()
+    endpoints: tuple[Endpoints, ...] = ()
+    autoscalers: tuple[Autoscaler, ...] = ()
+    quotas: tuple[Quota, ...] = ()
+    remote_clusters: tuple[str, ...] = ()
+    configuration: tuple[Labelled, ...] = ()
+    denied: tuple[Permission, ...] = ()
+    #: None where istiod was not asked.
+    proxies: tuple[Connected, ...] | None = None
+    unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def lacks(self, field: str) -> bool:
+        """Whether a check cannot look at a field; of configuration also the kinds that were read tell something."""
+        return field in self.unread and not (field == "configuration" and self.configuration)
+
+
+def read_remote_cluster(obj: Mapping[str, t.Any]) -> str:
+    """Return the name of the cluster of a remote Secret by its metadata; nothing else of it is kept (safety rule S13).
+
+    Source: istio/istio istioctl/pkg/multicluster/constants.go; who writes such a Secret by hand may leave the
+    annotation out.
+    """
+    return annotations_of(obj).get(REMOTE_CLUSTER) or name_of(obj).removeprefix(REMOTE_PREFIX)
+
+
+def read_extension(kind: str, obj: Mapping[str, t.Any]) -> Extension:
+    """Return what of an EnvoyFilter or WasmPlugin counts for an upgrade (istio/api networking/v1alpha3)."""
+    namespace, name = place_of(obj)
+    read = Reader(f"{kind} {namespace}/{name}")
+    patches = read.maps("spec.configPatches", read.map("spec", obj.get("spec")).get("configPatches"))
+    matches = [read.map("match in spec.configPatches", patch.get("match")) for patch in patches]
+    places = [read.map("match.proxy in spec.configPatches", match.get("proxy")) for match in matches]
+    versions = [read.text("match.proxy.proxyVersion in spec.configPatches", one.get("proxyVersion")) for one in places]
+    filters = (as_map(as_map(as_map(match.get("listener")).get("filterChain")).get("filter")) for match in matches)
+    anchors = (as_map(one.get("subFilter")).get("name") or one.get("name") for one in filters)
+    return Extension(kind, namespace, name, _texts(versions), _texts(anchors), read.unreadable)
+
+
+def _texts(values: Iterable[object]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(value for value in values if isinstance(value, str) and value))

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Sends the moves of namespaces to the API server and reads what came of each."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+from collections.abc import Sequence
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, ConflictError, NotFoundError
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, annotations_of, labels_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import (
+    Move,
+    both,
+    injection_labels,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL, words
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import NAMESPACES, read_namespace
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+
+MOVES_AT_ONCE = 8
+#: A namespace is also annotated by its controllers, at any time.
+MOVE_TRIES = 10
+
+
+@dataclasses.dataclass
+class Moved:
+    """What came of some moves: the namespaces as they are now, and why the others did not move."""
+
+    namespaces: dict[str, Namespace] = dataclasses.field(default_factory=dict)
+    refused: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def apply_moves(run: Run, steps: Sequence[Move]) -> Moved:
+    """Send one patch per namespace, side by side; a refusal of one does not keep the others.
+
+    Raises:
+        ClusterError: the API server cannot be reached.
+        LockedError: another run works on the cluster.
+    """
+    moved = Moved()
+    if not steps:
+        return moved
+    run_id = run.begin_change()
+    with concurrent.futures.ThreadPoolExecutor(max_workers=MOVES_AT_ONCE) as pool:
+        for step, answer in zip(steps, pool.map(lambda step: _send(run, step, run_id), steps), strict=True):
+            if isinstance(answer, str):
+                moved.refused[step.namespace] = answer
+            else:
+                moved.namespaces[step.namespace] = read_namespace(answer)
+    return moved
+
+
+def put_back(run: Run, steps: Sequence[Move], moved: Moved) -> Moved:
+    """Put the namespaces back that moved although another one of the same task was refused."""
+    run_id = run.begin_change()
+    there = [(step, moved.namespaces[step.namespace]) for step in steps if step.namespace in moved.namespaces]
+    return apply_moves(run, [step.back(namespace, run_id) for step, namespace in there])
+
+
+def _send(run: Run, step: Move, run_id: str) -> Json | str:
+    """Return the namespace once it is moved, or why it is not."""
+    path, doing = f"{NAMESPACES}/{step.namespace}", f"Labelling namespace {step.namespace}"
+    for dummy in range(MOVE_TRIES):
+        patch = step.patch(run_id)
+        try:
+            return _labelled(run, run.client.merge(path, patch, doing=doing), step)
+        except ConflictError:
+            pass
+        except NotFoundError:
+            return "it was deleted meanwhile"
+        except ApiError as exc:
+            return exc.message
+        try:
+            obj = run.client.get(path, doing=f"Reading namespace {step.namespace}")
+        except NotFoundError:
+            return "it was deleted meanwhile"
+        now, journal = injection_labels(labels_of(obj)), annotations_of(obj).get(JOURNAL)
+        if now == step.after and journal == patch["metadata"]["annotations"][JOURNAL]:
+            # our own write, whose answer was lost
+            return obj
+        if now != step.before:
+            return f"its labels were changed by another client meanwhile: it has {words(now)} now"
+        namespace = read_namespace(obj)
+        step = dataclasses.replace(step, resource_version=namespace.resource_version, journal=namespace.journal)
+    return "other clients write it all the time"
+
+
+def _labelled(run: Run, obj: Json, step: Move) -> Json | str:
+    """Return the namespace if it has the labels that it was given; an admission policy may change what a patch says."""
+    now = injection_labels(labels_of(obj))
+    if now == step.after:
+        return obj
+    why = f"an admission policy gave it {words(now)} instead of {words(step.after)}"
+    before = {"labels": both(step.before), "annotations": dict(step.journal.raw)}
+    try:
+        left = run.client.merge(
+            f"{NAMESPACES}/{step.namespace}", {"metadata": before}, doing=f"Putting namespace {step.namespace} back"
+        )
+    except ApiError as exc:
+        return f"{why}; {exc.message}"
+    there = injection_labels(labels_of(left))
+    return why if there == step.before else f"{why}, and it keeps {words(there)}"

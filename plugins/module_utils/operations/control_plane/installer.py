@@ -1,0 +1,111 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an installer of control planes must answer, and which there are."""
+
+from __future__ import annotations
+
+import contextlib
+import typing as t
+from collections.abc import Callable, Iterator
+
+from ansible_collections.meshops.istio.plugins.module_utils.client.helm import charts
+from ansible_collections.meshops.istio.plugins.module_utils.client.helm import find as find_helm
+from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import find as find_istioctl
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import Wanted
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM, ISTIOCTL
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer_helm import ByHelm
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer_istioctl import (
+    ByIstioctl,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import Installation
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+
+
+class Installer(t.Protocol):
+    """One way to install, on one cluster. It is not believed: what it did is proved by a fresh reading."""
+
+    @property
+    def name(self) -> str:
+        """How messages call it."""
+
+    def plan(self, mesh: Mesh, wanted: Wanted, *, crds: bool, take_default: bool) -> Installation:
+        """Return what it would do, exactly; writes nothing.
+
+        Args:
+            crds: whether CRDs are worth a look.
+            take_default: whether the default may move by the way.
+
+        Raises:
+            SafetyError: it would move the default by the way (safety rule S11), or touch what another installer owns.
+        """
+
+    def uninstall(self, mesh: Mesh, revision: str, timeout: int) -> None:
+        """Remove the revision's objects; an InstallerError says why not."""
+
+
+@contextlib.contextmanager
+def by_istioctl(run: Run, mesh: Mesh | None) -> Iterator[Installer]:
+    """Yield istioctl of parameter version; to remove a revision, that of its own version does."""
+    if mesh is None:
+        params = run.params
+        ctl = find_istioctl(params["istioctl"], params["version"], run.client.connection, run.istio_namespace)
+    else:
+        ctl = run.istioctl(mesh, run.params["revision"], *mesh.revisions)
+    yield ByIstioctl(ctl, run.client)
+
+
+@contextlib.contextmanager
+def by_helm(run: Run, mesh: Mesh | None) -> Iterator[Installer]:
+    """Yield Helm with the charts of parameter version; to remove a revision, it needs none."""
+    params = run.params
+    helm = find_helm(params["helm"], run.client.connection, run.istio_namespace)
+    if mesh is None:
+        with charts(helm, params["charts"], params["version"]) as found:
+            yield ByHelm(helm, run, found)
+    else:
+        yield ByHelm(helm, run, {})
+
+
+Opened = contextlib.AbstractContextManager[Installer]
+#: Choices of parameter installer.
+INSTALLERS: dict[str, Callable[[Run, Mesh | None], Opened]] = {ISTIOCTL: by_istioctl, HELM: by_helm}
+
+
+def require(chosen: str, mesh: Mesh, *revisions: str | None) -> None:
+    """Refuse to work on what another installer has installed.
+
+    Raises:
+        SafetyError: it names the right one.
+    """
+    for name in revisions:
+        found = mesh.revisions.get(name or "")
+        if found and found.manager.kind in INSTALLERS and found.manager.kind != chosen:
+            raise SafetyError(
+                f"Revision {name} was installed by {found.manager}, not by {chosen}: set "
+                f"installer={found.manager.kind} (variable istio_installer of the playbooks)."
+            )
+
+
+def require_removable(run: Run, mesh: Mesh, revision: str) -> None:
+    """Refuse a removal that another installer has to do, or that would take along what leads elsewhere by now.
+
+    Raises:
+        SafetyError: it names the right installer, or the tag that Helm would delete.
+    """
+    chosen = run.params["installer"]
+    require(chosen, mesh, revision)
+    if chosen == HELM:
+        helm = find_helm(run.params["helm"], run.client.connection, run.istio_namespace)
+        ByHelm(helm, run, {}).require_removable(mesh, revision)
+
+
+def opened(run: Run, mesh: Mesh | None = None) -> Opened:
+    """Return the installer that the parameters name: to install (no mesh is known yet), or to remove.
+
+    Raises:
+        ParameterError: there is no such binary, or it is of another version.
+    """
+    return INSTALLERS[run.params["installer"]](run, mesh)

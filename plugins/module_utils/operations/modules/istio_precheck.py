@@ -1,0 +1,110 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The core of module istio_precheck: the gate before, and the proof after, an upgrade."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import source_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.identity import identity
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
+    BEFORE,
+    INFO,
+    SEVERITIES,
+    Goal,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import merged
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import findings, require_known
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.report import (
+    blocking,
+    counted,
+    report,
+    sentence,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.waivers import apply, required_waivers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import HOPS, parse, required
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.istioctl_analysis import (
+    asking,
+    require_version,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import NEEDED, denied
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import with_proxies
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.limits_option import (
+    LIMITS_SPEC,
+    require_named,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool
+
+SPEC = ArgumentSpec(
+    {
+        "stage": {"type": "str", "choices": ["before", "after"], "default": "before"},
+        "strategy": {"type": "str", "choices": list(HOPS), "default": "canary"},
+        "version": {"type": "str"},
+        "revision": {"type": "str"},
+        "source_revision": {"type": "str"},
+        "installer": {"type": "str", "choices": list(NEEDED)},
+        "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
+        "show": {"type": "str", "choices": list(SEVERITIES), "default": INFO},
+        "allow": {"type": "list", "elements": "str", "default": []},
+        "istioctl": {"type": "str"},
+        "waivers": {"type": "list", "elements": "dict", "default": []},
+        **LIMITS_SPEC,
+    },
+    required_if=(("stage", "before", ("version", "revision")),),
+)
+
+
+def check(params: Mapping[str, t.Any]) -> None:
+    """Refuse unknown codes and versions, and waivers that are wrong, before any request."""
+    require_known(params["allow"])
+    required_waivers(params["waivers"])
+    require_version(params)
+    if params.get("version"):
+        required(params["version"])
+
+
+def run(run: Run) -> Outcome:
+    """Read the cluster once, run every check of the stage, and say what was found."""
+    params = run.params
+    theirs = asking(run)
+    snapshot = run.snapshot(pods=True, surroundings=True, meanwhile=theirs.start)
+    require_named(run, snapshot)
+    snapshot = with_proxies(run.client, snapshot)
+    if params["installer"] and params["stage"] == BEFORE:
+        lacking = denied(run.client, NEEDED[params["installer"]], run.istio_namespace)
+        snapshot = dataclasses.replace(snapshot, around=dataclasses.replace(snapshot.around, denied=lacking))
+    version = parse(params["version"]) if params["version"] else None
+    revision = params["revision"] or ""
+    source = params["source_revision"]
+    if params["stage"] == BEFORE and version:
+        source = source_of(snapshot, params["strategy"], revision, version, source)
+    # one day for all controllers, wherever they stand
+    today = datetime.datetime.now(datetime.UTC).date()
+    installer = params["installer"] or ""
+    goal = Goal(params["strategy"], version, revision, source, params["stage"], installer, today)
+    found = merged(findings(snapshot, goal), theirs.answers(), snapshot)
+    found = apply(found, required_waivers(params["waivers"]), today, params["stage"])
+    bad = blocking(found, params["fail_on"], params["allow"])
+    running = snapshot.mesh.revisions.get(source or "")
+    for line in report(found, params["show"]):
+        run.progress(line)
+    values = {
+        "findings": [finding.as_dict() for finding in found],
+        "summary": counted(found),
+        "source_revision": source,
+        "source_version": running.version if running else None,
+        "proxies": snapshot.proxies(),
+        "identities": {name: identity(one) for name, one in sorted(snapshot.mesh.revisions.items())},
+        "unrestartable": [stuck.as_dict() for stuck in snapshot.stuck()],
+    }
+    failed = sentence(params["stage"], run.client.connection.label, bad) if bad else ""
+    return Outcome(values=values, failed=failed)
+
+
+TOOL = Tool("istio_precheck", SPEC, run, check, writes=False)

@@ -1,0 +1,89 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The core of module istio_revision: installs a control plane revision, or retires one."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.client.helm import OFFICIAL_CHARTS
+from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import blockers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import HOPS, required
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import install, retire
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.external import EXTERNAL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer import INSTALLERS
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import PLANNED_SPEC
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool
+
+SPEC = ArgumentSpec(
+    {
+        "revision": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        "version": {"type": "str"},
+        "strategy": {"type": "str", "choices": list(HOPS), "default": "canary"},
+        "installer": {"type": "str", "choices": [*INSTALLERS, EXTERNAL], "default": "istioctl"},
+        "istioctl": {"type": "str", "default": "istioctl"},
+        "helm": {"type": "str", "default": "helm"},
+        "charts": {"type": "str", "default": OFFICIAL_CHARTS},
+        "break_release": {"type": "list", "elements": "str", "default": []},
+        "profile": {"type": "str", "default": "minimal"},
+        "source_revision": {"type": "str"},
+        "carry_over": {"type": "bool", "default": True},
+        "values": {"type": "dict", "default": {}},
+        "tag": {"type": "str"},
+        "accept_settings": {"type": "list", "elements": "str", "default": []},
+        "take_shared": {"type": "bool", "default": False},
+        "components": {"type": "dict", "default": {}},
+        "take_default": {"type": "bool", "default": False},
+        "timeout": {"type": "int", "default": 300},
+        "allow": {"type": "list", "elements": "str", "default": []},
+        "allow_blockers": {"type": "list", "elements": "str", "default": []},
+        **PLANNED_SPEC,
+    },
+    required_if=(("state", "present", ("version",)),),
+)
+_REVISION = re.compile(r"[a-z0-9]([-a-z0-9]{0,54}[a-z0-9])?")
+
+
+def check(params: Mapping[str, t.Any]) -> None:
+    """Refuse what can never be right, before any request."""
+    revision, version = params["revision"], params.get("version")
+    if not _REVISION.fullmatch(revision):
+        hint = f"; {revision.replace('.', '-')!r} would be one" if "." in revision else ""
+        raise ParameterError(
+            f"Parameter revision: {revision!r} is no DNS label (lower case letters, digits and -){hint}."
+        )
+    if revision == "default" and params["state"] == "present" and params["strategy"] == "canary":
+        raise ParameterError(
+            "Parameter revision: 'default' is the install without a revision; a canary needs a revision "
+            "name of its own."
+        )
+    if version:
+        required(version)
+    for part in ("global", "pilot"):
+        if (params["values"].get(part) or {}).get("tag"):
+            raise ParameterError(f"Parameter values: give the image tag in parameter tag, not in {part}.tag.")
+    if params["installer"] == HELM and params["profile"] != "minimal":
+        raise ParameterError(
+            f"Parameter profile: {params['profile']} is a profile of istioctl; Helm's charts have their own, in "
+            "values.profile."
+        )
+    require_known(params["allow"])
+    blockers.require_known(params["allow_blockers"])
+    if params["timeout"] < 1:
+        raise ParameterError(f"Parameter timeout: {params['timeout']} is not a number of seconds above 0.")
+
+
+def run(run: Run) -> Outcome:
+    """Install or retire the revision."""
+    return install.install(run) if run.params["state"] == "present" else retire.retire(run)
+
+
+TOOL = Tool("istio_revision", SPEC, run, check)

@@ -1,0 +1,103 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads what surrounds a mesh: one list per kind, and what may not be read is named."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import functools
+import typing as t
+from collections.abc import Callable, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ForbiddenError, NotFoundError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import Node, read_node
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.istiod_capacity import (
+    read_autoscaler,
+    read_endpoints,
+    read_quota,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import (
+    Around,
+    Extension,
+    read_extension,
+    read_remote_cluster,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.scoped_configuration import (
+    Configuration,
+    fetch_configuration,
+)
+
+REMOTE_SECRETS = "istio/multiCluster=true"
+EXTENSIONS = {
+    "EnvoyFilter": "/apis/networking.istio.io/v1alpha3/envoyfilters",
+    "WasmPlugin": "/apis/extensions.istio.io/v1alpha1/wasmplugins",
+}
+
+
+def _nodes(client: Client, dummy: str) -> list[Node]:
+    return client.collect("/api/v1/nodes", read_node, doing="Reading nodes")[0]
+
+
+def _extensions(client: Client, dummy: str) -> list[Extension]:
+    """Return all EnvoyFilters and WasmPlugins; none where a cluster does not know these kinds."""
+    found: list[Extension] = []
+    for kind, path in EXTENSIONS.items():
+        with contextlib.suppress(NotFoundError):
+            found += client.collect(path, functools.partial(read_extension, kind), doing=f"Reading {kind}s")[0]
+    return found
+
+
+def _local(api: str, resource: str, each: Callable[[t.Any], t.Any]) -> Callable[[Client, str], list[t.Any]]:
+    """Return a reader of what one kind has in Istio's namespace."""
+
+    def read(client: Client, namespace: str) -> list[t.Any]:
+        path = f"{api}/namespaces/{namespace}/{resource}"
+        return client.collect(path, each, doing=f"Reading {resource} in {namespace}")[0]
+
+    return read
+
+
+def remote_clusters(client: Client, istio_namespace: str) -> list[str]:
+    """Return the names of clusters with a remote Secret; only metadata is asked for, so that no credential is read."""
+    path = f"/api/v1/namespaces/{istio_namespace}/secrets"
+    doing = "Reading the metadata of remote Secrets"
+    return client.collect(path, read_remote_cluster, doing=doing, metadata=True, labelSelector=REMOTE_SECRETS)[0]
+
+
+#: Field of Around -> its reader, which is given Istio's namespace. A check that looks at a field names it in ``needs``.
+READERS: Mapping[str, Callable[[Client, str], list[t.Any] | Configuration]] = {
+    "nodes": _nodes,
+    "extensions": _extensions,
+    "endpoints": _local("/apis/discovery.k8s.io/v1", "endpointslices", read_endpoints),
+    "autoscalers": _local("/apis/autoscaling/v2", "horizontalpodautoscalers", read_autoscaler),
+    "quotas": _local("/api/v1", "resourcequotas", read_quota),
+    "remote_clusters": remote_clusters,
+    "configuration": lambda client, dummy: fetch_configuration(client),
+}
+Jobs = Mapping[str, concurrent.futures.Future[list[t.Any] | Configuration]]
+
+
+def submit_surroundings(pool: concurrent.futures.Executor, client: Client, istio_namespace: str) -> Jobs:
+    """Start all readings side by side."""
+    return {field: pool.submit(reader, client, istio_namespace) for field, reader in READERS.items()}
+
+
+def around_from(jobs: Jobs) -> Around:
+    """Return what was read; what this user may not read is left out and named."""
+    found: dict[str, t.Any] = {}
+    unread: dict[str, str] = {}
+    for field, job in jobs.items():
+        try:
+            read = job.result()
+        except ForbiddenError as exc:
+            unread[field] = exc.message
+            continue
+        if isinstance(read, Configuration):
+            # what was read counts, although there may be more
+            unread.update({field: read.unread} if read.unread else {})
+            read = read.found
+        found[field] = tuple(read)
+    return Around(unread=unread, **found)

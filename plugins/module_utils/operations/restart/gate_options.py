@@ -1,0 +1,76 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The option gates of rollout_restart, and what is refused in it before any request."""
+
+from __future__ import annotations
+
+import math
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.client.http_get import usable
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import as_login, as_token, login_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.prometheus import COMPARISONS
+
+_ASKED: dict[str, dict[str, t.Any]] = {
+    "url": {"type": "str", "required": True},
+    "timeout": {"type": "int", "default": 10},
+    "ca_path": {"type": "path"},
+    "username": {"type": "str"},
+    "password": {"type": "str", "no_log": True},
+}
+_HTTP = {**_ASKED, "status": {"type": "list", "elements": "int", "default": [200]}}
+_PROMETHEUS = {
+    **_ASKED,
+    "query": {"type": "str", "required": True},
+    "compare": {"type": "str", "required": True, "choices": list(COMPARISONS)},
+    "value": {"type": "float", "required": True},
+    "token": {"type": "str", "no_log": True},
+}
+GATES_SPEC: dict[str, t.Any] = {
+    "type": "dict",
+    "apply_defaults": True,
+    "options": {
+        "soak": {"type": "int", "default": 0},
+        "connected": {"type": "bool", "default": False},
+        "istiod": {"type": "bool", "default": False},
+        "http": {"type": "list", "elements": "dict", "default": [], "options": _HTTP},
+        "prometheus": {"type": "list", "elements": "dict", "default": [], "options": _PROMETHEUS},
+        "timeout": {"type": "int", "default": 60},
+    },
+}
+
+#: What is sent, and how it is read.
+_SENT = {"url": as_login, "username": as_login, "password": as_login, "token": as_token}
+
+
+def check_gates(gates: Mapping[str, t.Any]) -> None:
+    """Refuse what can never be right.
+
+    Raises:
+        ParameterError: with the option.
+    """
+    for option in ("soak", "timeout"):
+        if gates[option] < 0:
+            raise ParameterError(f"Parameter gates.{option}: {gates[option]} is below 0.")
+    for kind in ("http", "prometheus"):
+        for at, one in enumerate(gates[kind]):
+            place = f"Parameter gates.{kind}[{at}]"
+            for option, read in _SENT.items():
+                try:
+                    read(one.get(option) or "")
+                except ValueError as exc:
+                    # the value may be a secret
+                    raise ParameterError(f"{place}.{option} {exc}; give it anew.") from None
+            if not usable(one["url"]):
+                raise ParameterError(f"{place}.url is no URL with http or https and a host.")
+            if bool(one["username"]) != bool(one["password"]):
+                raise ParameterError(f"{place}: username and password belong together, but only one is given.")
+            if one["username"] and (one.get("token") or login_of(one["url"])):
+                raise ParameterError(f"{place}: there are two logins; give username and password alone.")
+            if one["timeout"] < 1:
+                raise ParameterError(f"{place}.timeout: {one['timeout']} is not a number above 0.")
+            if math.isnan(one.get("value", 0.0)):
+                raise ParameterError(f"{place}.value: nothing compares with NaN.")

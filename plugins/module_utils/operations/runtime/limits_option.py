@@ -1,0 +1,31 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The option ``limits``: lists of namespaces that a run keeps to, and that must be there."""
+
+from __future__ import annotations
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import Spec
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import Limits
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+
+LIMITS_SPEC: Spec = {
+    "limits": {
+        "type": "dict",
+        "options": {
+            "namespaces": {"type": "list", "elements": "str", "default": []},
+            "waves": {"type": "list", "elements": "list", "default": []},
+            "exclude": {"type": "list", "elements": "str", "default": []},
+        },
+    }
+}
+
+
+def require_named(run: Run, snapshot: Snapshot) -> None:
+    """Refuse names of namespaces that the cluster does not have.
+
+    Raises:
+        ParameterError: with the nearest names.
+    """
+    Limits.read(run.params["limits"] or {}).require_known(snapshot.namespaces, run.client.connection.label)

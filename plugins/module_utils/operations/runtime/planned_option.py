@@ -1,0 +1,53 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The option ``planned``: what earlier steps of a run would have done, for check mode."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import Spec
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import planned
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+
+PLANNED_SPEC: Spec = {
+    "planned": {
+        "type": "dict",
+        "options": {
+            "revision": {"type": "str"},
+            "version": {"type": "str"},
+            "namespaces": {"type": "list", "elements": "str", "default": []},
+            "workloads": {"type": "list", "elements": "str", "default": []},
+            "tags": {"type": "list", "elements": "str", "default": []},
+            "restarted": {"type": "list", "elements": "str"},
+            "taken_over": {"type": "list", "elements": "str", "default": []},
+            "restored": {"type": "bool", "default": False},
+            "restored_tags": {"type": "list", "elements": "str", "default": []},
+            "run_id": {"type": "str"},
+        },
+    }
+}
+
+
+def planned_snapshot(
+    run: Run,
+    *,
+    pods: bool,
+    meanwhile: Callable[[], None] = lambda: None,
+    enough: Callable[[Snapshot], bool] | None = None,
+) -> Snapshot:
+    """Return the cluster as it is; in check mode as the steps in ``planned`` would have left it.
+
+    For ``meanwhile`` and ``enough`` see `Run.snapshot`; what is only planned needs more than pods.
+    """
+    steps = run.params.get("planned") if run.check_mode else None
+    snapshot = run.snapshot(pods=pods, meanwhile=meanwhile, enough=None if steps else enough)
+    return planned(snapshot, steps)
+
+
+def is_planned(run: Run, revision: str) -> bool:
+    """Return whether a revision is only planned, so that it cannot be proven by asking it."""
+    plan = run.params.get("planned") or {}
+    return bool(run.check_mode and plan.get("revision") == revision and plan.get("version"))

@@ -1,0 +1,325 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Moving a namespace and back (S2), and plans for what is not there yet."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import Move, move, undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import (
+    pick_source,
+    planned,
+    source_of,
+    with_revision,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
+    JOURNAL,
+    PREVIOUS_LABELS,
+    PREVIOUS_REVISION,
+    Kept,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse
+from unit.support import builders as b
+
+MESH = b.mesh_of(b.two_planes())
+NAMES = st.sampled_from([b.OLD, b.NEW, "prod", "default"])
+INJECTION_VALUES = st.sampled_from(["enabled", "disabled", "true", ""])
+LABELS = st.fixed_dictionaries({}, optional={REV: NAMES, INJECTION: INJECTION_VALUES, "team": st.just("shop")})
+
+
+def raw(labels: dict[str, str], annotations: dict[str, str] | None = None) -> b.Json:
+    """Namespace shop."""
+    return b.namespace("shop", labels, annotations)
+
+
+def patched(namespace: b.Json, step: Move) -> b.Json:
+    """What a merge patch makes of a namespace."""
+    change = step.patch("r1")["metadata"]
+    found = {part: dict(namespace["metadata"].get(part, {})) for part in ("labels", "annotations")}
+    for part, values in found.items():
+        values.update(change[part])
+        found[part] = {key: value for key, value in values.items() if value is not None}
+    return b.namespace("shop", found["labels"], found["annotations"])
+
+
+def test_s2_one_patch_drops_istio_injection_sets_rev_and_remembers() -> None:
+    step = move(b.namespace_of(raw({INJECTION: "enabled", "team": "shop"})), b.NEW)
+    assert step is not None
+    assert step.patch("r1") == {
+        "metadata": {
+            "resourceVersion": "7",
+            "labels": {INJECTION: None, REV: b.NEW},
+            "annotations": {
+                PREVIOUS_LABELS: None,
+                JOURNAL: json.dumps([{"run": "r1", "before": {INJECTION: "enabled"}, "after": {REV: b.NEW}}]),
+            },
+        }
+    }
+    assert str(step) == "move namespace shop: istio-injection=enabled -> istio.io/rev=1-31-0"
+
+
+def test_s2_istio_injection_beside_the_right_rev_still_has_to_go() -> None:
+    assert move(b.namespace_of(raw({INJECTION: "enabled", REV: b.NEW})), b.NEW) is not None
+
+
+def test_a_namespace_that_is_there_is_not_moved() -> None:
+    assert move(b.namespace_of(raw({REV: b.NEW})), b.NEW) is None
+
+
+def test_undo_without_memory_is_nothing() -> None:
+    assert undo(MESH, b.namespace_of(raw({REV: b.NEW})), None) is None
+
+
+@given(labels=LABELS, target=NAMES, run=st.sampled_from([None, "r1"]))
+def test_s2_move_and_undo_is_identity(labels: dict[str, str], target: str, run: str | None) -> None:
+    before = raw(labels)
+    there = move(b.namespace_of(before), target)
+    if there is None:
+        return
+    moved = patched(before, there)
+    assert moved["metadata"]["labels"].get(REV) == target
+    assert INJECTION not in moved["metadata"]["labels"]
+    back = undo(MESH, b.namespace_of(moved), run)
+    assert isinstance(back, Move)
+    assert patched(moved, back) == before
+    assert undo(MESH, b.namespace_of(patched(moved, back)), run) is None
+
+
+@pytest.mark.parametrize(
+    ("remembered", "message"),
+    [
+        pytest.param({REV: "gone"}, "no injector owns 'gone'", id="S2: never back to a name that nobody owns"),
+        pytest.param({REV: ""}, "no injector owns", id="S2: nor to an empty one"),
+    ],
+)
+def test_undo_is_refused(remembered: b.Json, message: str) -> None:
+    found = undo(MESH, b.namespace_of(raw({REV: b.NEW}, {PREVIOUS_LABELS: json.dumps(remembered)})), None)
+    assert isinstance(found, Kept)
+    assert message in found.why
+    assert found.failed
+
+
+def test_s2_undo_to_istio_injection_needs_a_default() -> None:
+    found = b.namespace_of(raw({REV: b.OLD}, {PREVIOUS_LABELS: '{"istio-injection": "enabled"}'}))
+    kept = undo(b.mesh_of(b.plane(b.OLD)), found, None)
+    assert isinstance(kept, Kept)
+    assert "istio-injection=enabled" in kept.why
+
+
+@pytest.mark.parametrize(
+    ("key", "text"),
+    [
+        (PREVIOUS_LABELS, "no JSON"),
+        (PREVIOUS_LABELS, "[" * 150_000),
+        (JOURNAL, "no JSON"),
+        (JOURNAL, "[" * 150_000),
+        (JOURNAL, '[{"before": {}, "after": {}}]'),
+        (JOURNAL, '[{"run": 7, "before": {}, "after": {}}]'),
+    ],
+)
+def test_a_memory_that_somebody_edited_undoes_nothing(key: str, text: str) -> None:
+    kept = undo(MESH, b.namespace_of(raw({REV: b.NEW}, {key: text})), "r1")
+    assert isinstance(kept, Kept)
+    assert f"its annotation {key}" in kept.why
+
+
+def test_undo_of_an_enrolled_namespace_takes_it_out_again() -> None:
+    back = undo(MESH, b.namespace_of(raw({REV: b.NEW}, {PREVIOUS_LABELS: "{}"})), None)
+    assert isinstance(back, Move)
+    assert str(back).endswith("-> no injection label")
+
+
+def start(**labels: str) -> t.Any:
+    """A cluster before its canary: only 1-30-3 with its tags."""
+    return b.snapshot_of(
+        [*b.plane(b.OLD), *b.revision_tag("prod", b.OLD), *b.revision_tag("default", b.OLD), *b.namespaces(**labels)]
+    )
+
+
+def plan(**over: t.Any) -> b.Json:
+    """What earlier steps of a run would have done."""
+    return {"revision": b.NEW, "version": b.NEW_VERSION, "namespaces": [], "tags": [], **over}
+
+
+@pytest.mark.parametrize("nothing", [None, {}])
+def test_without_a_plan_the_cluster_is_as_it_is(nothing: b.Json | None) -> None:
+    snapshot = start(shop=b.OLD)
+    assert planned(snapshot, nothing) is snapshot
+
+
+def test_a_planned_revision_injects_what_is_moved_to_it() -> None:
+    found = planned(start(shop=b.OLD, orders=b.OLD), plan(namespaces=["shop"]))
+    assert found.verdict("shop").revision == b.NEW
+    assert found.verdict("orders").revision == b.OLD
+    assert found.verdict(b.SYSTEM, {REV: b.NEW}).revision == b.NEW
+    config = found.mesh.revisions[b.NEW].config
+    assert config is not None
+    assert config.tag == b.NEW_VERSION
+
+
+def test_planned_moves_drop_istio_injection() -> None:
+    snapshot = b.snapshot_of([*b.two_planes(), raw({INJECTION: "enabled"})])
+    assert planned(snapshot, plan(namespaces=["shop"])).namespaces["shop"].labels == {REV: b.NEW}
+
+
+def test_planned_tags_move() -> None:
+    found = planned(start(shop="prod"), plan(tags=["prod", "default"]))
+    assert found.verdict("shop").revision == b.NEW
+    assert found.mesh.default_revision == b.NEW
+
+
+def test_planned_tags_leave_the_others_alone() -> None:
+    assert planned(start(shop="prod"), plan(tags=["default"])).verdict("shop").revision == b.OLD
+
+
+def test_a_plan_that_names_nothing_changes_nothing() -> None:
+    snapshot = start(shop=b.OLD)
+    assert planned(snapshot, {"revision": None}) == snapshot
+
+
+def test_a_planned_revision_that_is_installed_is_taken_as_it_is() -> None:
+    assert with_revision(MESH, b.NEW, b.NEW_VERSION) == MESH
+
+
+@pytest.mark.parametrize("revision", ["default", b.OLD])
+def test_a_plan_in_place_changes_only_what_is_injected(revision: str) -> None:
+    mesh = b.mesh_of([*b.plane(revision, b.OLD_VERSION), *b.revision_tag("default", revision)])
+    found = with_revision(mesh, revision, b.NEW_VERSION)
+    config = found.revisions[revision].config
+    assert config is not None
+    assert config.tag == b.NEW_VERSION
+    assert (found.injectors, found.tags) == (mesh.injectors, mesh.tags)
+
+
+def test_after_a_plan_in_place_all_proxies_are_stale() -> None:
+    snapshot = b.snapshot_of([*b.plane(b.OLD), *b.namespaces(shop=b.OLD), *b.deployed()])
+    assert snapshot.stale_workloads() == {}
+    found = planned(snapshot, {"revision": b.OLD, "version": b.NEW_VERSION})
+    assert list(found.stale_workloads()) == [("shop", "Deployment", "web")]
+
+
+def test_a_planned_rollback_gives_labels_back() -> None:
+    moved = raw({REV: b.NEW, "team": "shop"}, {PREVIOUS_LABELS: json.dumps({INJECTION: "enabled"})})
+    found = planned(b.snapshot_of([*b.two_planes(), moved]), {"namespaces": ["shop"], "restored": True})
+    assert found.namespaces["shop"].labels == {INJECTION: "enabled", "team": "shop"}
+    assert found.verdict("shop").revision == b.OLD
+
+
+def test_a_planned_rollback_leaves_alone_what_was_never_moved() -> None:
+    snapshot = start(shop=b.OLD)
+    assert planned(snapshot, {"namespaces": ["shop"], "restored": True}).namespaces == snapshot.namespaces
+
+
+def tagged(name: str, previous: str | None) -> list[b.Json]:
+    """A tag that points at 1-31-0, and what it remembers."""
+    found = b.revision_tag(name, b.NEW)
+    found[0]["metadata"]["annotations"] = {PREVIOUS_REVISION: previous} if previous else {}
+    return found
+
+
+@pytest.mark.parametrize(("previous", "expected"), [(b.OLD, b.OLD), (None, b.NEW)])
+def test_a_planned_rollback_moves_tags_back(previous: str | None, expected: str) -> None:
+    objects = [*b.plane(b.OLD), *b.plane(b.NEW), *tagged("prod", previous), *b.namespaces(shop="prod")]
+    found = planned(b.snapshot_of(objects), {"restored_tags": ["prod"]})
+    assert found.mesh.tags == {"prod": expected}
+    assert found.verdict("shop").revision == expected
+
+
+def test_a_planned_rollback_of_the_default_takes_its_owners_along() -> None:
+    objects = [*b.plane(b.OLD), *b.plane(b.NEW), *tagged("default", b.OLD)]
+    mesh = planned(b.snapshot_of(objects), {"restored_tags": ["default"]}).mesh
+    assert (mesh.default_revision, mesh.default_validator, mesh.default_service) == (b.OLD,) * 3
+
+
+def test_a_broken_revision_is_planned_as_if_it_were_mended() -> None:
+    """An install is what mends it, so the plan for what follows takes it as proven."""
+    mesh = with_revision(b.mesh_of([*b.plane(b.OLD), *b.plane(b.NEW, ready=0)]), b.NEW, b.NEW_VERSION)
+    assert mesh.revisions[b.NEW].rolled_out
+    assert [found.revision for found in mesh.injectors] == [b.OLD, b.NEW]
+
+
+def remembering(tag: b.Json, previous: str) -> b.Json:
+    """A tag that knows where it pointed before."""
+    tag["metadata"]["annotations"] = {PREVIOUS_REVISION: previous}
+    return tag
+
+
+KILLED = [*b.plane(b.NEW), remembering(b.injector(b.NEW, tag="default"), b.OLD)]
+BOTH = [*b.plane(b.OLD), *b.plane("1-29-0", "1.29.0")]
+
+
+@pytest.mark.parametrize(
+    ("objects", "wanted", "expected"),
+    [
+        pytest.param(KILLED, None, b.OLD, id="what a killed removal left, without its injector"),
+        pytest.param(KILLED, b.OLD, b.OLD, id="the same that is asked for again"),
+        pytest.param([*b.two_planes(), *b.namespaces(shop="prod")], None, b.OLD, id="the one that namespaces follow"),
+        pytest.param(
+            [*BOTH, *b.revision_tag("default", b.OLD), *b.namespaces(shop="1-29-0")],
+            None,
+            "1-29-0",
+            id="before the default",
+        ),
+        pytest.param(b.two_planes(), None, b.OLD, id="nobody follows any: the default"),
+        pytest.param(
+            [*b.plane(b.OLD), *b.plane(b.NEW), *b.revision_tag("default", b.NEW)], None, b.OLD, id="the only other one"
+        ),
+        pytest.param(b.plane(b.OLD), None, b.OLD, id="the only one"),
+        pytest.param(BOTH, None, None, id="nobody follows any, and no default"),
+        pytest.param(b.plane(b.NEW), None, None, id="there is no other"),
+        pytest.param([], None, None, id="an empty cluster"),
+        pytest.param([*b.plane(b.NEW), *b.plane(b.OLD)[1:]], None, b.OLD, id="what a killed removal left"),
+        pytest.param(
+            [*b.plane("1-29-0"), *b.plane(b.OLD)[1:]], None, "1-29-0", id="what is left is no source to go from"
+        ),
+        pytest.param(b.plane(b.OLD)[1:], None, None, id="nothing runs"),
+        pytest.param(b.two_planes(), b.NEW, b.NEW, id="the one that is asked for"),
+    ],
+)
+def test_pick_source(objects: list[b.Json], wanted: str | None, expected: str | None) -> None:
+    assert pick_source(b.snapshot_of(objects), b.NEW, wanted) == expected
+
+
+@pytest.mark.parametrize(
+    ("wanted", "message"), [("gone", "There is no revision gone"), (None, "Namespaces follow several revisions")]
+)
+def test_a_source_is_not_guessed(wanted: str | None, message: str) -> None:
+    with pytest.raises(SafetyError, match=message):
+        pick_source(b.snapshot_of([*BOTH, *b.namespaces(shop=b.OLD, orders="1-29-0")]), b.NEW, wanted)
+
+
+IN_PLACE, DOWN = "in_place", "downgrade"
+
+
+@pytest.mark.parametrize(
+    ("strategy", "objects", "revision", "version", "expected"),
+    [
+        pytest.param("canary", b.two_planes(), b.NEW, "1.31.0", b.OLD, id="a canary comes from another revision"),
+        pytest.param(IN_PLACE, b.plane("default"), "default", "1.31.0", "default", id="in place from itself"),
+        pytest.param(IN_PLACE, b.two_planes(), b.OLD, "1.31.0", b.OLD, id="in place, whatever stands beside it"),
+        pytest.param(DOWN, b.plane(b.NEW), b.OLD, "1.30.3", b.NEW, id="a downgrade beside the newer one"),
+        pytest.param(DOWN, b.plane("default", "1.31.0"), b.OLD, "1.30.3", "default", id="of a mesh upgraded in place"),
+        pytest.param(DOWN, b.plane("default", "1.31.0"), "default", "1.30.3", "default", id="a downgrade in place"),
+        pytest.param(DOWN, b.plane(b.OLD), b.OLD, "1.30.3", None, id="a downgrade that is done"),
+    ],
+)
+def test_source_of(strategy: str, objects: list[b.Json], revision: str, version: str, expected: str | None) -> None:
+    target = parse(version)
+    assert target is not None
+    assert source_of(b.snapshot_of(objects), strategy, revision, target, None) == expected
+
+
+@pytest.mark.parametrize("objects", [[], b.plane(b.OLD), [b.injector("default")]])
+def test_there_is_nothing_to_replace_in_place(objects: list[b.Json]) -> None:
+    with pytest.raises(SafetyError, match="There is no revision default to upgrade in place"):
+        source_of(b.snapshot_of(objects), IN_PLACE, "default", Version(1, 31, 0), None)

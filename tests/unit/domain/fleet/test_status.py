@@ -1,0 +1,84 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How far a cluster is, from one reading of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import standing, status
+from unit.support import builders as b
+
+LOCK = {"holder": "anna@desk", "since": "2026-03-01T02:00:00Z", "expires": "2026-03-01T02:05:00Z"}
+
+SLIP = {"failed": True, "msg": "There is no namespace payment.", "failure": {"kind": "ParameterError"}}
+
+
+def reading(*versions: str, stale: int = 0, lock: b.Json | None = None, **proxies: int) -> b.Json:
+    """What istio_info says of a cluster; proxies by version, its points as underscores."""
+    counts = {name[1:].replace("_", "."): count for name, count in proxies.items()}
+    return {
+        "control_planes": [{"version": version} for version in versions],
+        "proxies": {"some": counts},
+        "namespaces": [{"stale_proxies": stale}],
+        "lock": lock,
+        "record": None,
+    }
+
+
+def record(state: str) -> b.Json:
+    """What the last run left."""
+    told = {"who": "anna@desk", "strategy": "canary", "phase": "data_plane", "message": "no room", "updated": "then"}
+    return {**reading("1.30.3", v1_30_3=2), "record": {"state": state, **told}}
+
+
+@pytest.mark.parametrize(
+    ("result", "state", "why"),
+    [
+        ({"failed": True, "msg": "It cannot be reached."}, "unreachable", "It cannot be reached."),
+        ({}, "unreachable", "it was not read"),
+        (SLIP, "refused", "There is no namespace payment."),
+        (reading("1.30.3", lock=LOCK), "locked", "anna@desk works on it since 2026-03-01T02:00:00Z"),
+        (record("failed"), "failed", "the canary by anna@desk failed in data_plane: no room"),
+        (record("running"), "interrupted", "the canary by anna@desk ended in data_plane at then"),
+        (record("stopped"), "interrupted", "the canary by anna@desk ended in data_plane at then"),
+        (record("done"), "not begun", "1.31.0 is not installed"),
+        (reading("1.30.3", v1_30_3=2), "not begun", "1.31.0 is not installed"),
+        (reading("1.30.3", "1.31.0", v1_30_3=2), "not begun", "0 of 2 proxies run 1.31.0"),
+        (reading("1.30.3", "1.31.0", v1_30_3=2, v1_31_0=1), "half done", "1 of 3 proxies run 1.31.0"),
+        (reading("1.31.0", v1_31_0=3, stale=1), "half done", "1 proxies are stale"),
+        (reading("1.31.0", v1_31_0=3), "done", ""),
+        (reading("1.31.0"), "done", ""),
+    ],
+)
+def test_how_far_a_cluster_is(result: b.Json, state: str, why: str) -> None:
+    found = standing(result, "1.31.0")
+    assert (found["state"], found["why"]) == (state, why)
+
+
+def test_without_a_version_one_version_everywhere_is_done() -> None:
+    assert standing(reading("1.30.3", "1.31.0", v1_30_3=2))["state"] == "done"
+    assert standing(reading("1.31.0", v1_30_3=2, v1_31_0=1))["state"] == "half done"
+
+
+def test_a_distroless_image_counts_as_its_version() -> None:
+    result = reading("1.31.0")
+    result["proxies"] = {"r": {"1.31.0-distroless": 2}}
+    assert standing(result, "1.31.0")["state"] == "done"
+
+
+def test_of_a_cluster_that_was_not_described_no_versions_are_told() -> None:
+    assert status({"c1": SLIP})["lines"][0] == "refused: c1: There is no namespace payment."
+
+
+def test_what_to_look_at_comes_first() -> None:
+    found = status({"b": reading("1.31.0", v1_31_0=3), "c": {}, "a": reading("1.30.3", v1_30_3=2)}, "1.31.0")
+    assert [one["cluster"] for one in found["clusters"]] == ["c", "a", "b"]
+    assert found["counts"] == {"unreachable": 1, "not begun": 1, "done": 1}
+    assert found["lines"] == [
+        "unreachable: c: it was not read",
+        "not begun: a (istiod 1.30.3, proxies 2 x 1.30.3): 1.31.0 is not installed",
+        "done: b (istiod 1.31.0, proxies 3 x 1.31.0)",
+        "3 clusters: 1 unreachable, 1 not begun, 1 done",
+    ]

@@ -1,0 +1,72 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Who owns the CRDs, and who is about to write them."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
+    NOBODY,
+    OPERATOR,
+    Manager,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import findings
+from unit.support import builders as b
+from unit.support.checking import GOAL, HEALTHY
+
+BY_HELM = dataclasses.replace(GOAL, installer="helm")
+BY_ISTIOCTL = dataclasses.replace(GOAL, installer="istioctl")
+GATEWAYS, SIDECARS = "gateways.networking.istio.io", "sidecars.networking.istio.io"
+HELM, ISTIOCTL = Manager("helm", "istio-base"), Manager("istioctl")
+SAIL = Manager(OPERATOR, "Istio default of the Sail Operator")
+
+FIRES = [
+    pytest.param(
+        "MU036",
+        "CRDs",
+        HEALTHY,
+        {"goal": BY_HELM, "crd_managers": {GATEWAYS: ISTIOCTL, SIDECARS: HELM}},
+        id="MU036 domain 15: Helm does not take them over",
+    ),
+    pytest.param(
+        "MU037",
+        "CRDs",
+        HEALTHY,
+        {"goal": BY_ISTIOCTL, "crd_managers": {GATEWAYS: ISTIOCTL, SIDECARS: HELM}},
+        id="MU037 domain 13: two owners",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("installer", "manager", "code", "says"),
+    [
+        ("helm", HELM, None, ""),
+        ("helm", ISTIOCTL, "MU036", "1 of them belong to istioctl, such as gateways"),
+        ("helm", NOBODY, "MU036", "belong to nobody known"),
+        ("helm", SAIL, "MU036", "belong to Istio default of the Sail Operator"),
+        ("istioctl", ISTIOCTL, None, ""),
+        ("istioctl", NOBODY, None, ""),
+        ("istioctl", HELM, "MU037", "belong to Helm release istio-base"),
+        ("istioctl", SAIL, "MU037", "belong to Istio default of the Sail Operator"),
+        ("external", HELM, None, ""),
+        ("", HELM, None, ""),
+    ],
+)
+def test_who_writes_crds_of_whom(installer: str, manager: Manager, code: str | None, says: str) -> None:
+    goal = dataclasses.replace(GOAL, installer=installer)
+    found = {row.code: row.message for row in findings(b.snapshot_of(HEALTHY, crd_managers={GATEWAYS: manager}), goal)}
+    assert set(found) == ({code} if code else set())
+    assert says in found.get(code or "", "")
+
+
+@pytest.mark.parametrize("goal", [BY_HELM, BY_ISTIOCTL])
+def test_newer_crds_are_left_alone_so_nobody_contests_them(goal: Goal) -> None:
+    over = {"crd_managers": {GATEWAYS: ISTIOCTL, SIDECARS: HELM}, "crd_versions": {GATEWAYS: "1.32.0"}}
+    assert {row.code for row in findings(b.snapshot_of(HEALTHY, **over), goal)} == {"MU031"}

@@ -1,0 +1,162 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checks of what an install brings beside istiod: what each says, and where it is silent."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
+from unit.support import builders as b
+from unit.support.checking import GOAL, HEALTHY, IN_PLACE, of
+
+COMPONENTS = {"istio-ingressgateway": "IngressGateways", "istio-cni-node": "Cni", "ztunnel": "Ztunnel"}
+AUTO = [{"name": "istio-proxy", "image": "auto"}]
+UNLABELLED = [*HEALTHY, *b.namespaces(edge=None)]
+
+
+def of_install(kind: str, name: str, image: str, revision: str = b.OLD) -> b.Json:
+    """A workload that an install of a revision has rendered."""
+    found = b.workload(kind, name, b.SYSTEM, containers=[{"name": "istio-proxy", "image": f"{b.HUB}/{image}"}])
+    found["metadata"]["labels"] = {"istio.io/rev": revision, "operator.istio.io/component": COMPONENTS[name]}
+    return found
+
+
+def ingress(revision: str = b.OLD) -> b.Json:
+    """The gateway of profile default."""
+    return of_install("Deployment", "istio-ingressgateway", "proxyv2:1.30.3", revision)
+
+
+def ztunnel(version: str, revision: str = "") -> b.Json:
+    """The DaemonSet of ambient mode, which no revision owns by itself."""
+    return of_install("DaemonSet", "ztunnel", f"ztunnel:{version}", revision)
+
+
+def gateway(in_namespace: str = "edge", **of_workload: t.Any) -> b.Json:
+    """A gateway of a user whose proxy is filled in by injection."""
+    return b.workload("Deployment", "gw", in_namespace, containers=AUTO, **of_workload)
+
+
+FIRES = [
+    pytest.param(
+        "MU050", "Deployment istio-system/istio-ingressgateway", [*HEALTHY, ingress()], {}, id="MU050: gateway"
+    ),
+    pytest.param("MU051", "Deployment edge/gw", [*UNLABELLED, gateway()], {}, id="MU051: nothing fills it in"),
+    pytest.param("MU052", "DaemonSet istio-system/ztunnel", [*HEALTHY, ztunnel("1.29.4")], {}, id="MU052: two behind"),
+]
+
+
+@pytest.mark.parametrize(
+    ("owner", "goal", "message"),
+    [
+        pytest.param(
+            b.OLD,
+            GOAL,
+            "It belongs to revision 1-30-3: it keeps proxy 1.30.3, and the revision cannot be retired, until it is "
+            "handed over.",
+            id="canary: it stays",
+        ),
+        pytest.param(
+            b.OLD, IN_PLACE, "The install of revision 1-30-3 replaces its pods, as it does istiod's.", id="in place"
+        ),
+        pytest.param(
+            b.NEW, GOAL, "The install of revision 1-31-0 replaces its pods, as it does istiod's.", id="handed over"
+        ),
+        pytest.param("1-29-0", GOAL, None, id="of a revision that this run leaves alone"),
+    ],
+)
+def test_mu050_says_what_the_run_does_to_a_gateway(owner: str, goal: Goal, message: str | None) -> None:
+    rows = of("MU050", [*HEALTHY, ingress(owner)], goal)
+    assert [row.message for row in rows] == ([message] if message else [])
+    assert {row.severity for row in rows} <= {"info"}
+
+
+def test_mu050_is_not_about_gateways_of_users() -> None:
+    assert of("MU050", [*UNLABELLED, gateway()]) == []
+
+
+@pytest.mark.parametrize(
+    ("objects", "why"),
+    [
+        pytest.param([gateway()], "no injector selects it", id="an unlabelled namespace"),
+        pytest.param(
+            [gateway(labels={"istio.io/rev": "gone"})],
+            "the pod says istio.io/rev=gone, which no injector owns (dangling label)",
+            id="a dangling label of the pod",
+        ),
+        pytest.param(
+            [gateway("shop", labels={"sidecar.istio.io/inject": "false"})],
+            "the pod says sidecar.istio.io/inject=false",
+            id="opted out",
+        ),
+    ],
+)
+@pytest.mark.parametrize("stage", ["before", AFTER])
+def test_mu051_says_why_nothing_fills_the_image_in(stage: str, objects: list[b.Json], why: str) -> None:
+    (row,) = of("MU051", [*UNLABELLED, *objects], dataclasses.replace(GOAL, stage=stage))
+    assert (row.severity, row.message) == (
+        "error",
+        f"Image auto of its proxy is a placeholder that no injector replaces: {why}.",
+    )
+
+
+def test_mu051_sees_that_the_host_network_is_never_injected() -> None:
+    found = gateway("shop")
+    found["spec"]["template"]["spec"]["hostNetwork"] = True
+    (row,) = of("MU051", [*HEALTHY, found])
+    assert row.message.endswith("the pod uses the host network.")
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        pytest.param(gateway("shop"), id="an injected namespace"),
+        pytest.param(gateway(labels={"istio.io/rev": b.OLD}), id="injected by the pod's label"),
+        pytest.param(gateway(replicas=0), id="nobody runs it"),
+        pytest.param(b.workload("Deployment", "app", "edge"), id="no proxy of its own"),
+    ],
+)
+def test_mu051_is_silent_where_the_image_is_filled_in_or_not_needed(found: b.Json) -> None:
+    assert of("MU051", [*UNLABELLED, found]) == []
+
+
+@pytest.mark.parametrize(
+    ("version", "how"),
+    [
+        ("1.28.9", "3 minor versions behind"),
+        ("1.29.4-distroless", "2 minor versions behind"),
+        ("1.30.9", None),
+        ("1.31.4", None),
+        ("1.32.0", "newer than"),
+        ("latest", None),
+    ],
+)
+def test_mu052_domain_12_they_work_with_their_own_minor_and_the_next(version: str, how: str | None) -> None:
+    rows = of("MU052", [*HEALTHY, ztunnel(version)])
+    assert [row.message for row in rows] == ([f"It runs ztunnel {version}, {how} control plane 1.31.0."] if how else [])
+
+
+def test_mu052_is_silent_where_the_install_replaces_them() -> None:
+    cni = of_install("DaemonSet", "istio-cni-node", "install-cni:1.29.0")
+    assert of("MU052", [*HEALTHY, cni], IN_PLACE) == []
+    assert len(of("MU052", [*HEALTHY, cni], GOAL)) == 1
+
+
+def test_mu052_needs_a_target() -> None:
+    assert of("MU052", [*HEALTHY, ztunnel("1.28.0")], Goal(stage=AFTER)) == []
+
+
+def test_mu042_says_the_version_and_whether_the_run_replaces_it() -> None:
+    cni = of_install("DaemonSet", "istio-cni-node", "install-cni:1.30.3")
+    left = "which serves all revisions and is not upgraded by this run."
+    assert [row.message for row in of("MU042", [*HEALTHY, cni])] == [f"It is the CNI plugin 1.30.3, {left}"]
+    assert [row.message for row in of("MU042", [*HEALTHY, cni], Goal("in_place", Version(1, 31, 0), b.OLD, b.OLD))] == [
+        "It is the CNI plugin 1.30.3, which the install of revision 1-30-3 replaces too."
+    ]
+    assert [row.message for row in of("MU042", [*HEALTHY, ztunnel("1.30.3")])] == [f"It is ztunnel 1.30.3, {left}"]

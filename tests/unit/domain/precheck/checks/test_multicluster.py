@@ -1,0 +1,117 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checks of a mesh of several clusters: what each says, and where it is silent."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Goal
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.precheck_inputs import REMOTE_SECRETS
+from unit.support import builders as b
+from unit.support.checking import GOAL, HEALTHY, of
+from unit.support.fake_api import FakeApi
+from unit.support.running import task
+
+KEY, VALUE = REMOTE_SECRETS.split("=")
+CLUSTER = "networking.istio.io/cluster"
+PRIVATE = "apiVersion: v1, token: unspeakable"
+REMOTE = [b.istiod_service(b.NEW, remote=True), b.injector(b.NEW)]
+
+
+def remote_secret(name: str, cluster: str | None) -> b.Json:
+    """A Secret as `istioctl create-remote-secret` makes it, applied by kubectl, which keeps a copy in an annotation."""
+    notes = {"kubectl.kubernetes.io/last-applied-configuration": PRIVATE, **({CLUSTER: cluster} if cluster else {})}
+    metadata = b.meta(f"istio-remote-secret-{name}", b.SYSTEM, {KEY: VALUE}, notes)
+    return {"kind": "Secret", "metadata": metadata, "data": {name: PRIVATE}}
+
+
+def plane(revision: str, merged: b.Json) -> list[b.Json]:
+    """A control plane with the values that it was rendered from."""
+    found = b.plane(revision)
+    found[-1]["data"]["merged-values"] = json.dumps(merged)
+    return found
+
+
+def named(cluster: object = "", mesh: object = "", network: object = "", trust_domain: object = "") -> b.Json:
+    """Values that say who a control plane is."""
+    shared = {"meshID": mesh, "network": network, "multiCluster": {"clusterName": cluster}}
+    return {"global": shared, "meshConfig": {"trustDomain": trust_domain}}
+
+
+FIRES = [
+    pytest.param(
+        "MU060", "namespace istio-system", [*HEALTHY, remote_secret("a", "paris-2")], {}, id="MU060: a remote secret"
+    ),
+    pytest.param(
+        "MU061",
+        "revision 1-31-0",
+        [*plane(b.OLD, named("paris-1")), *plane(b.NEW, named("paris")), *b.namespaces()],
+        {},
+        id="MU061: another name of the cluster",
+    ),
+    pytest.param("MU062", "revision 1-31-0", [*HEALTHY, *REMOTE], {}, id="MU062: istiod runs elsewhere"),
+    pytest.param(
+        "MU063",
+        "namespace istio-two",
+        [*HEALTHY, *b.in_mesh("istio-two", b.plane("two"))],
+        {},
+        id="MU063: another mesh",
+    ),
+]
+
+
+def test_mu060_names_the_clusters_once() -> None:
+    secrets = [remote_secret("x", "paris-3"), remote_secret("paris-2", None), remote_secret("y", "paris-3")]
+    (row,) = of("MU060", [*HEALTHY, *secrets])
+    assert (row.severity, row.message) == ("info", "Every istiod here also reads, by remote Secrets: paris-2, paris-3.")
+
+
+def test_mu060_counts_what_is_too_much_to_name() -> None:
+    (row,) = of("MU060", [*HEALTHY, *(remote_secret(f"c{at}", None) for at in range(10))])
+    assert row.message.endswith(": c0, c1, c2, c3, c4, c5, c6, c7, and 2 more.")
+
+
+def test_s13_nothing_but_the_name_of_a_remote_secret_is_asked_for_or_told() -> None:
+    with FakeApi(*HEALTHY, remote_secret("paris-2", "paris-2")) as api:
+        result = task(api, TOOL, version=b.NEW_VERSION, revision=b.NEW)
+        (asked,) = [seen for seen in api.seen if "secrets" in seen.path]
+    assert asked.headers["Accept"].startswith("application/json;as=PartialObjectMetadataList")
+    assert asked.query["labelSelector"] == REMOTE_SECRETS
+    assert "unspeakable" not in json.dumps(result)
+    assert "paris-2" in json.dumps(result)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (named("a"), named("b"), "cluster name 'b' instead of 'a'"),
+        (named("a"), named(), "cluster name 'Kubernetes' instead of 'a'"),
+        (named(network="n1"), named(), "network '' instead of 'n1'"),
+        (
+            named(mesh="m", trust_domain="one"),
+            named(mesh="n", trust_domain="two"),
+            "mesh id 'n' instead of 'm', trust domain 'two' instead of 'one'",
+        ),
+        (named(), named("Kubernetes", "cluster.local", "", "cluster.local"), None),
+        (named(), {"global": None, "meshConfig": ["odd"]}, None),
+        (named("a"), {}, None),
+    ],
+)
+def test_mu061_says_what_differs_once_unset_values_are_what_they_mean(
+    old: b.Json, new: b.Json, message: str | None
+) -> None:
+    objects = [*plane(b.OLD, old), *plane(b.NEW, new), *b.namespaces()]
+    for goal in (GOAL, Goal(stage=AFTER, revision=b.NEW)):
+        rows = [(row.object, row.message) for row in of("MU061", objects, goal)]
+        told = ("revision 1-31-0", f"Beside revision 1-30-3 it has {message}.")
+        assert rows == ([told] if message else [])
+
+
+def test_mu062_is_silent_for_a_control_plane_that_runs_here() -> None:
+    assert of("MU062", HEALTHY) == []

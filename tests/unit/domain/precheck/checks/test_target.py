@@ -1,0 +1,231 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the target does not support, does otherwise, or knows no more."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import typing as t
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.upgrade_notes import (
+    CHANGES,
+    changes,
+    gone_settings,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.end_of_life import ENDS, support_ended
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
+from unit.support import builders as b
+from unit.support.checking import GOAL, HEALTHY, fired
+
+TODAY = datetime.date(2026, 11, 23)
+NOW = dataclasses.replace(GOAL, today=TODAY)
+
+
+def mesh(version: str, values: b.Json | None = None, **of_istiod: t.Any) -> list[b.Json]:
+    """A mesh whose control plane runs a version, without settings of a user."""
+    plane = b.plane(b.OLD, version, values=values or {}, **of_istiod)
+    return [*plane, *b.revision_tag("default", b.OLD), *b.namespaces()]
+
+
+OLD_PLANE = mesh("1.29.2", {"pilot": {"env": b.DECIDED}})
+PINNED = {"compatibilityVersion": "1.28"}
+UNHEALTHY = "Istio 1.31, endpoints that are not ready"
+GATEWAY = b.pod("gw-1", revision=None, owner=None, labels={"gateway.istio.io/managed": "istio.io-gateway-controller"})
+
+FIRES = [
+    pytest.param(
+        "MU032",
+        "Istio 1.29.2",
+        HEALTHY,
+        {"goal": dataclasses.replace(NOW, version=Version(1, 29, 2))},
+        id="MU032: a target that gets no fixes",
+    ),
+    pytest.param(
+        "MU048",
+        "revision 1-30-3",
+        OLD_PLANE,
+        {"goal": NOW},
+        id="MU048: a source that gets no fixes",
+    ),
+    pytest.param(
+        "MU033",
+        UNHEALTHY,
+        mesh("1.30.3", {"pilot": {"env": {"ENABLE_XDS_API_GENERATOR_AUTH": "false"}}}),
+        {},
+        id="MU033 domain 12: a default that changes",
+    ),
+    pytest.param(
+        "MU034",
+        "revision 1-30-3",
+        mesh("1.30.3", {"pilot": {"env": {"PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY": "false"}}}),
+        {},
+        id="MU034: a variable that nobody reads any more",
+    ),
+    pytest.param(
+        "MU035",
+        "revision 1-30-3",
+        mesh("1.30.3", {"compatibilityVersion": "1.24"}),
+        {},
+        id="MU035: a profile that has gone",
+    ),
+    pytest.param("MU049", "revision 1-30-3", mesh("1.30.3", PINNED), {}, id="MU049: a profile that is carried over"),
+]
+
+
+@pytest.mark.parametrize(
+    ("version", "today", "sentence"),
+    [
+        (Version(1, 29, 5), datetime.date(2026, 10, 12), None),
+        (Version(1, 29, 5), datetime.date(2026, 10, 13), "Support of Istio 1.29 ended on 2026-10-12."),
+        (Version(1, 20, 0), TODAY, "Support of Istio 1.20 ended before 2025-06-24."),
+        (Version(1, 31, 0), datetime.date(2030, 1, 1), None),
+        (Version(2, 0, 0), TODAY, None),
+    ],
+)
+def test_when_support_ends(version: Version, today: datetime.date, sentence: str | None) -> None:
+    assert support_ended(version, today) == sentence
+
+
+def test_support_ends_minor_by_minor() -> None:
+    assert list(ENDS) == list(range(min(ENDS), max(ENDS) + 1))
+    assert list(ENDS.values()) == sorted(ENDS.values())
+
+
+def test_what_is_supported_and_what_nobody_asks_about_is_silent() -> None:
+    assert fired(HEALTHY, NOW) == {}
+    assert "MU048" not in fired(OLD_PLANE, dataclasses.replace(NOW, today=None))
+
+
+def told(objects: list[b.Json], goal: Goal = GOAL, code: str = "MU033", **over: t.Any) -> dict[str, str]:
+    """Object to message of what one check finds."""
+    rows = findings(b.snapshot_of(objects, **over), goal)
+    return {row.object: row.message for row in rows if row.code == code}
+
+
+def test_mu033_says_what_changes_and_the_way_back() -> None:
+    assert told(mesh("1.30.3"))[UNHEALTHY] == (
+        "Proxies are told of endpoints that are not ready, unless minHealthPercent of outlier detection is set. "
+        "The value pilot.env.PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS=false keeps it as it was."
+    )
+
+
+@pytest.mark.parametrize("code", ["MU033", "MU035", "MU049"])
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [("1.31.0", Version(1, 31, 1)), ("1.31.0", Version(1, 30, 3)), ("acme-7", Version(1, 31, 0)), ("1.30.3", None)],
+    ids=["no hop", "a way down", "an unknown version", "no target"],
+)
+def test_only_a_way_up_changes_defaults(source: str, target: Version | None, code: str) -> None:
+    assert told(mesh(source), dataclasses.replace(GOAL, version=target), code) == {}
+
+
+def test_mu033_two_minors_bring_what_both_changed() -> None:
+    found = told(mesh("1.29.2"))
+    assert set(told(mesh("1.30.3"))) < set(found)
+    assert "Istio 1.30, namespace of a host" in found
+
+
+@pytest.mark.parametrize(
+    ("more", "change"),
+    [
+        ([GATEWAY], "Istio 1.31, merged gateways"),
+        ([b.workload("DaemonSet", "ztunnel")], "Istio 1.31, auto-registered WorkloadEntries"),
+        ([b.workload("DaemonSet", "ztunnel")], "Istio 1.30, excluded namespaces"),
+        ([b.workload("DaemonSet", "istio-cni-node")], "Istio 1.30, mode of CNI files"),
+    ],
+)
+def test_mu033_names_only_what_the_mesh_has(more: list[b.Json], change: str) -> None:
+    assert change not in told(mesh("1.29.2"))
+    assert change in told([*mesh("1.29.2"), *more])
+
+
+def test_mu033_native_sidecars_come_where_all_nodes_are_new() -> None:
+    goal, native = dataclasses.replace(GOAL, version=Version(1, 27, 0)), "Istio 1.27, native sidecars"
+    assert native in told(mesh("1.26.8"), goal)
+    assert native in told([*mesh("1.26.8"), b.node("a")], goal)
+    assert native not in told([*mesh("1.26.8"), b.node("a"), b.node("b", kubelet="v1.32.9")], goal)
+
+
+def test_mu033_images_that_are_published_elsewhere() -> None:
+    elsewhere = [obj for obj in mesh("1.30.3") if obj["metadata"]["name"] != f"istio-sidecar-injector-{b.OLD}"]
+    moved = [*elsewhere, b.injector(b.OLD), b.injector_map(b.OLD, "1.30.3", hub="registry.istio.io/release")]
+    assert "Istio 1.31, registry of images" in told(moved)
+    assert "Istio 1.31, registry of images" not in told(mesh("1.30.3"))
+
+
+def test_mu033_tracing_and_a_value_that_is_gone() -> None:
+    goal, spans = dataclasses.replace(GOAL, version=Version(1, 29, 0)), "Istio 1.28, spans of gateways"
+    traced = mesh("1.27.0", {"meshConfig": {"extensionProviders": [{"name": "otel"}]}})
+    assert "PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY=false" in told(traced, goal)[spans]
+    assert spans not in told(mesh("1.27.0"), goal)
+    change = next(change for change in CHANGES if change.name == "spans of gateways")
+    assert change.way_back(Version(1, 31, 0)) == ""
+
+
+def test_what_the_user_has_decided_about_is_not_told() -> None:
+    given = {"pilot": {"env": {"PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS": "true"}}}
+    assert UNHEALTHY not in told(mesh("1.30.3", given))
+    assert UNHEALTHY not in told(mesh("1.30.3", PINNED))
+    assert UNHEALTHY in told(mesh("1.30.3", {"pilot": {"env": []}, "compatibilityVersion": "1.31"}))
+
+
+@pytest.mark.parametrize(
+    ("values", "target", "settings"),
+    [
+        ({}, Version(1, 31, 0), []),
+        ({"pilot": {"env": {"PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY": "x"}}}, Version(1, 30, 9), []),
+        ({"pilot": {"env": {"ENABLE_AUTO_SNI": "x"}}}, Version(1, 25, 0), []),
+        ({"pilot": {"env": {"ENABLE_AUTO_SNI": "x"}}}, Version(1, 26, 0), ["pilot.env.ENABLE_AUTO_SNI"]),
+        ({"pilot": {"env": None}, "meshConfig": {"extensionProviders": None}}, Version(1, 31, 0), []),
+        (
+            {"meshConfig": {"extensionProviders": [{"name": "a", "lightstep": {}}, {"name": "b", "zipkin": {}}]}},
+            Version(1, 27, 0),
+            ["meshConfig.extensionProviders[a].lightstep"],
+        ),
+        ({"meshConfig": {"extensionProviders": [{"name": "a", "lightstep": {}}]}}, Version(1, 26, 0), []),
+    ],
+)
+def test_mu034_what_a_target_ignores(values: b.Json, target: Version, settings: list[str]) -> None:
+    found = gone_settings(values, target)
+    assert [setting for setting, dummy in found] == settings
+    rows = findings(b.snapshot_of(mesh("1.24.6", values)), dataclasses.replace(GOAL, version=target))
+    texts = [row.message for row in rows if row.code == "MU034"]
+    assert texts == [f"Its setting {setting} has had no effect since Istio 1.{since}." for setting, since in found]
+
+
+def test_mu049_names_what_stays_as_it_was() -> None:
+    found = told(mesh("1.29.2", PINNED), code="MU049")
+    assert found == {
+        "revision 1-30-3": "Its compatibilityVersion 1.28 keeps as it was: namespace of a host, endpoints that are not "
+        "ready."
+    }
+
+
+@pytest.mark.parametrize(
+    ("pinned", "target", "known"),
+    [
+        ("1.24", Version(1, 31, 0), False),
+        ("1.25", Version(1, 31, 0), True),
+        ("1.30", Version(1, 31, 0), True),
+        ("1.30", Version(1, 30, 9), False),
+        ("1.24", Version(1, 32, 0), True),
+    ],
+)
+def test_mu035_what_a_target_knows(pinned: str, target: Version, known: bool) -> None:
+    goal = dataclasses.replace(GOAL, version=target)
+    found = told(mesh("1.30.3", {"compatibilityVersion": pinned}), goal, "MU035")
+    assert (found == {}) is known
+    assert all("knows 1.25 to 1." in text for text in found.values())
+
+
+def test_changes_stand_in_order_and_have_names_of_their_own() -> None:
+    assert [change.since for change in CHANGES] == sorted(change.since for change in CHANGES)
+    assert len({change.name for change in CHANGES}) == len(CHANGES)
+    assert changes(Version(1, 24, 0), Version(1, 31, 0)) == list(CHANGES)

@@ -1,0 +1,261 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What istioctl says as findings of ours, and what both of us say; the answers were recorded from both versions."""
+
+from __future__ import annotations
+
+import collections
+import json
+import typing as t
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import parse_ref
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Finding, worst_first
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_codes import TITLES
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import (
+    EQUIVALENTS,
+    merged,
+    read_findings,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CODES
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import NEEDED
+from unit.paths import FIXTURES
+from unit.support import builders as b
+
+ANSWERS = [json.loads(line) for line in (FIXTURES / "istioctl-answers.jsonl").read_text().splitlines()]
+ITEM = {
+    "code": "IST0101",
+    "documentationUrl": "https://istio.io/v1.31/docs/reference/config/analysis/ist0101/?ref=istioctl-analyze",
+    "level": "Error",
+    "message": 'Referenced gateway not found: "missing"',
+    "origin": "VirtualService shop/web",
+}
+TEXT = json.dumps([ITEM], indent="\t")
+LOG = "2026-11-23T22:46:23.823291Z\terror\twatch error in cluster prod: failed to list *v1.Node: forbidden\n"
+
+
+def recorded(state: str, command: str, version: str) -> list[Finding]:
+    """What was recorded, as findings."""
+    found = next(one for one in ANSWERS if (one["state"], one["command"], one["version"]) == (state, command, version))
+    return read_findings(found["stdout"], "istioctl")
+
+
+def read(**over: t.Any) -> Finding:
+    """One finding from an item that differs in some fields; None leaves a field out."""
+    item = {key: value for key, value in {**ITEM, **over}.items() if value is not None}
+    return read_findings(json.dumps([item]), "istioctl 1.31.0 analyze")[0]
+
+
+def ours(code: str, place: str, message: str = "It is so.") -> Finding:
+    """What a check of ours found."""
+    return CODES[code].found(parse_ref(place), message, CODES[code].severity)
+
+
+def theirs(code: str, place: str, message: str = "It is so.") -> Finding:
+    """What istioctl found."""
+    return read(code=code, origin=place, message=message)
+
+
+def test_a_finding_of_istioctl() -> None:
+    docs = ITEM["documentationUrl"]
+    assert read() == Finding(
+        "IST0101",
+        "error",
+        "referenced resource not found",
+        "VirtualService shop/web",
+        'Referenced gateway not found: "missing"',
+        "istioctl 1.31.0 analyze reports it with level Error.",
+        f"do what {docs} says",
+        docs,
+    )
+
+
+@pytest.mark.parametrize(
+    ("over", "field", "expected"),
+    [
+        ({"level": "Warning"}, "severity", "warning"),
+        ({"level": "Info"}, "severity", "info"),
+        ({"level": "Fatal"}, "severity", "warning"),
+        ({"level": None}, "severity", "warning"),
+        ({"level": None}, "why", "istioctl 1.31.0 analyze reports it with level unknown."),
+        ({"origin": "Namespace shop"}, "object", "namespace shop"),
+        ({"origin": "Pod shop/web-abc-1"}, "object", "pod shop/web-abc-1"),
+        ({"origin": "MutatingWebhookConfiguration x"}, "object", "webhook x"),
+        ({"origin": "ValidatingWebhookConfiguration x"}, "object", "validator x"),
+        ({"origin": "Cluster"}, "object", "cluster"),
+        ({"origin": None}, "object", "cluster"),
+        ({"message": None}, "message", "istioctl says no more."),
+        ({"reference": "shop.yaml:7"}, "message", 'Referenced gateway not found: "missing" (shop.yaml:7)'),
+        ({"documentationUrl": None}, "docs", "https://istio.io/latest/docs/reference/config/analysis/ist0101/"),
+        ({"code": "IST9999"}, "title", "found by istioctl"),
+    ],
+)
+def test_fields_that_differ_or_lack(over: dict[str, t.Any], field: str, expected: str) -> None:
+    assert getattr(read(**over), field) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("", 0),
+        ("\n", 0),
+        ("null\n", 0),
+        ("[]\n", 0),
+        (TEXT, 1),
+        (LOG + TEXT + "\n", 1),
+        (LOG + TEXT + "\n" + LOG, 1),
+        (TEXT + "\n" + TEXT, 2),
+        (TEXT + TEXT, 2),
+        ("[warning] slow API server\n" + TEXT, 1),
+        (json.dumps(ITEM), 1),
+    ],
+)
+def test_what_stands_around_the_answer(text: str, count: int) -> None:
+    assert len(read_findings(text, "istioctl")) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("Segmentation fault\n", "no JSON"),
+        (LOG, "no JSON"),
+        (TEXT[: len(TEXT) // 2], "Expecting|Unterminated"),
+        (TEXT + "\n" + TEXT[:-4], "Expecting|Unterminated"),
+        ("[1, 2]", "no code"),
+        ('{"findings": []}', "no code"),
+        ('[{"code": "oops"}]', "no code"),
+        ("[" * 100000, "recursion|Expecting"),
+    ],
+)
+def test_what_is_no_answer(text: str, why: str) -> None:
+    with pytest.raises(ValueError, match=why):
+        read_findings(text, "istioctl")
+
+
+@pytest.mark.parametrize("version", ["1.30.3", "1.31.0"])
+def test_recorded_answers_of_a_mesh_in_order(version: str) -> None:
+    assert recorded("order", "x", version) == []
+    found = recorded("order", "analyze", version)
+    assert {(one.code, one.severity, one.object) for one in found} == {
+        ("IST0102", "info", "namespace default"),
+        ("IST0102", "info", "namespace legacy"),
+    }
+
+
+@pytest.mark.parametrize("version", ["1.30.3", "1.31.0"])
+def test_recorded_answers_of_a_mesh_in_disorder(version: str) -> None:
+    found = recorded("disorder", "analyze", version)
+    counts = {"IST0101": 2, "IST0102": 1, "IST0103": 3, "IST0123": 1, "IST0132": 1, "IST0139": 1, "IST0158": 8}
+    assert collections.Counter(one.code for one in found) == counts
+    assert {one.title for one in found} == {TITLES[code] for code in counts}
+
+
+@pytest.mark.parametrize("version", ["1.30.3", "1.31.0"])
+@pytest.mark.parametrize("installer", ["istioctl", "helm"])
+def test_permissions_that_the_run_needs_are_ours_and_others_a_note(version: str, installer: str) -> None:
+    found = recorded("reader", "x", version)
+    assert len(found) == 11
+    snapshot = b.snapshot_of([], denied=tuple(NEEDED[installer]))
+    own, other = merged([ours("MU009", "permissions to install")], found, snapshot)
+    assert own == ours("MU009", "permissions to install", "It is so. (istioctl: IST0141)")
+    # istiod's namespace is there before an upgrade
+    assert (other.severity, other.object) == ("info", "cluster")
+    assert "create resource namespaces" in other.message
+
+
+def test_who_is_not_asked_for_permissions_gets_a_note() -> None:
+    found = merged([], recorded("reader", "x", "1.31.0"), b.snapshot_of([]))
+    assert {(one.code, one.severity) for one in found} == {("IST0141", "info")}
+
+
+GONE = "Injector refers to a control plane service that does not exist: istio-system/istiod-old."
+OVERLAP = "Webhook overlaps with others: [b/rev.namespace.sidecar-injector.istio.io]. This may cause injection twice."
+#: Both are called for namespace shop; decisions look at them, and not at what a message says of them.
+OLD_HOOK, NEW_HOOK = (f"istio-sidecar-injector-{revision}" for revision in (b.OLD, b.NEW))
+SEVERAL = "Several injectors match its pods."
+PODS = "The Istio proxy images do not match (pod names: [web-abc-0 web-abc-1]). This often happens."
+STALE = b.deployed(pods=2)
+
+
+def overlapping() -> b.Json:
+    """The injector of the new revision with the selectors of the old one."""
+    return {**b.injector(b.NEW), "webhooks": b.injector(b.OLD)["webhooks"]}
+
+
+SNAPSHOT = b.snapshot_of(
+    [
+        *b.namespaces(shop=b.OLD),
+        b.injector(b.OLD),
+        overlapping(),
+        *STALE,
+        b.pod("alone", owner=None),
+        b.pod("other-1", owner=("Job", "other")),
+    ]
+)
+TWINS = [
+    ("IST0123", "Namespace two", "", "MU017", "namespace two", ""),
+    ("IST0139", "MutatingWebhookConfiguration a", GONE, "MU011", "webhook a", ""),
+    ("IST0139", f"MutatingWebhookConfiguration {NEW_HOOK}", OVERLAP, "MU016", "namespace shop", SEVERAL),
+    ("IST0142", "Cluster", "", "MU002", "API server", ""),
+    ("IST0103", "Pod shop/web-abc-0", "", "MU027", "Deployment shop/web", ""),
+    ("IST0103", "Pod shop/alone", "", "MU027", "Pod shop/alone", ""),
+    ("IST0103", "Pod shop/other-1", "", "MU021", "Job shop/other", ""),
+    ("IST0158", "Namespace shop", PODS, "MU020", "Deployment shop/web", ""),
+]
+DIFFERENT = [
+    ("IST0123", "Namespace two", "", "MU017", "namespace one", ""),
+    ("IST0123", "Namespace two", "", "MU010", "namespace two", ""),
+    ("IST0139", "MutatingWebhookConfiguration a", GONE, "MU011", "webhook b", ""),
+    ("IST0139", "MutatingWebhookConfiguration a", GONE, "MU016", "namespace shop", SEVERAL),
+    ("IST0139", "MutatingWebhookConfiguration a", OVERLAP, "MU011", "webhook a", ""),
+    ("IST0139", "MutatingWebhookConfiguration c", OVERLAP, "MU016", "namespace shop", "It names c (revision 1)."),
+    ("IST0139", f"MutatingWebhookConfiguration {OLD_HOOK}", OVERLAP, "MU016", "namespace default", SEVERAL),
+    ("IST0103", "Pod shop/web-abc-0", "", "MU027", "Deployment shop/other", ""),
+    ("IST0103", "Pod shop/gone", "", "MU027", "Deployment shop/web", ""),
+    ("IST0158", "Namespace shop", PODS.replace("web-abc-1", "alone"), "MU020", "Deployment shop/web", ""),
+    ("IST0158", "Namespace shop", "They do not match.", "MU020", "Deployment shop/web", ""),
+    ("IST0101", "VirtualService shop/web", "", "MU017", "VirtualService shop/web", ""),
+]
+
+
+@pytest.mark.parametrize(("code", "origin", "message", "own", "place", "text"), TWINS)
+def test_what_both_say_stands_there_once(code: str, origin: str, message: str, own: str, place: str, text: str) -> None:
+    kept = ours(own, place, text)
+    found = merged([kept], [theirs(code, origin, message)], SNAPSHOT)
+    assert found == [ours(own, place, f"{text} (istioctl: {code})")]
+    assert merged([], [theirs(code, origin, message)], SNAPSHOT) == [theirs(code, origin, message)]
+
+
+@pytest.mark.parametrize(("code", "origin", "message", "own", "place", "text"), DIFFERENT)
+def test_nothing_else_is_left_out(code: str, origin: str, message: str, own: str, place: str, text: str) -> None:
+    both = [ours(own, place, text), theirs(code, origin, message)]
+    assert merged(both[:1], both[1:], SNAPSHOT) == worst_first(both)
+
+
+def test_every_equivalent_is_tested_above() -> None:
+    seen: dict[str, set[str]] = collections.defaultdict(set)
+    for code, dummy_origin, dummy_message, own, *dummy in TWINS:
+        seen[code].add(own)
+    assert set(EQUIVALENTS) == {*seen, "IST0141"}
+    for code, row in EQUIVALENTS.items():
+        assert set(row.ours) <= set(CODES)
+        assert code in TITLES
+
+
+def test_what_istioctl_says_twice_stands_there_once() -> None:
+    assert merged([], [read(), read()], SNAPSHOT) == [read()]
+
+
+def test_several_codes_of_istioctl_at_one_finding() -> None:
+    both = [theirs("IST0103", "Pod shop/web-abc-0"), theirs("IST0103", "Pod shop/web-abc-1")]
+    assert merged([ours("MU027", "Deployment shop/web", "x.")], both, SNAPSHOT) == [
+        ours("MU027", "Deployment shop/web", "x. (istioctl: IST0103)")
+    ]
+
+
+def test_the_worst_comes_first() -> None:
+    found = merged([ours("MU012", "tag default")], [read(), read(level="Info")], SNAPSHOT)
+    assert [one.severity for one in found] == ["error", "warning", "info"]

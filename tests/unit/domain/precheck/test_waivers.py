@@ -1,0 +1,174 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Which findings a waiver accepts, and what there is to say about waivers themselves."""
+
+from __future__ import annotations
+
+import datetime
+import typing as t
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import parse_ref
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, BEFORE, Finding
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CODES
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.waivers import apply, required_waivers
+
+TODAY = datetime.date(2026, 11, 23)
+FIELD = {"expires": "2027-03-31", "reason": "MESH-42"}
+MARK = {"reason": "MESH-42", "expires": "2027-03-31"}
+
+
+def finding(code: str, place: str) -> Finding:
+    """What some check found somewhere."""
+    return Finding(
+        code, "error", "title", place, "It is so.", "It hurts.", "mend it", "https://x", about=parse_ref(place)
+    )
+
+
+FOUND = [
+    finding("MU010", "namespace lost"),
+    finding("MU010", "namespace shop"),
+    finding("MU020", "Deployment shop/web"),
+    finding("IST0101", "VirtualService shop/web"),
+]
+
+
+def told(found: list[Finding], *waivers: dict[str, t.Any], stage: str = BEFORE) -> list[tuple[str, str, bool]]:
+    """Code, object and whether it is waived of everything that is left to say."""
+    result = apply(found, required_waivers([{**FIELD, **one} for one in waivers]), TODAY, stage)
+    return [(one.code, one.object, one.waived is not None) for one in result]
+
+
+@pytest.mark.parametrize(
+    ("waivers", "waived"),
+    [
+        ([], []),
+        ([{"code": "MU010"}], ["namespace lost", "namespace shop"]),
+        ([{"code": "MU010", "object": "namespace shop"}], ["namespace shop"]),
+        ([{"code": "MU020", "object": "Deployment shop/*"}], ["Deployment shop/web"]),
+        ([{"code": "MU010", "object": "namespace [kl]?st"}], ["namespace lost"]),
+        ([{"code": "IST0101", "object": "*shop/*"}], ["VirtualService shop/web"]),
+        ([{"code": "MU010"}, {"code": "MU010", "object": "*lost"}], ["namespace lost", "namespace shop"]),
+    ],
+)
+def test_what_matches_is_waived_and_stays_in_the_list(waivers: list[dict[str, t.Any]], waived: list[str]) -> None:
+    found = told(FOUND, *waivers)
+    assert sorted(place for dummy, place, mark in found if mark) == sorted(waived)
+    assert sorted(found) == sorted((one.code, one.object, one.object in waived) for one in FOUND)
+
+
+@pytest.mark.parametrize("place", ["Namespace lost", "lost", "namespace los", "namespace"])
+def test_a_pattern_matches_the_whole_object_and_case_counts(place: str) -> None:
+    assert ("MU010", "namespace lost", False) in told(FOUND, {"code": "MU010", "object": place})
+
+
+def test_the_mark_is_reason_and_day_of_the_first_waiver_that_holds() -> None:
+    waivers = [{"code": "MU010", "expires": "2026-01-31", "reason": "old"}, {"code": "MU010", **FIELD}]
+    found = apply(FOUND[:1], required_waivers([*waivers, {**FIELD, "code": "MU010", "reason": "later"}]), TODAY, BEFORE)
+    assert [one.as_dict()["waived"] for one in found] == [None, MARK]
+
+
+def test_the_order_is_worst_first_and_then_what_is_waived() -> None:
+    assert [code for code, *dummy in told(FOUND, {"code": "IST0101"}, {"code": "MU011"})] == [
+        *("MU010", "MU010", "MU020"),
+        "MU093",
+        "IST0101",
+    ]
+
+
+@pytest.mark.parametrize(("expires", "holds"), [("2026-11-22", False), ("2026-11-23", True), ("2026-11-24", True)])
+def test_a_waiver_holds_up_to_and_with_its_last_day(expires: str, holds: bool) -> None:
+    assert [mark for *dummy, mark in told(FOUND[:1], {"code": "MU010", "expires": expires})][-1] is holds
+
+
+@pytest.mark.parametrize("stage", [BEFORE, AFTER])
+@pytest.mark.parametrize(("place", "times"), [("*", "2"), ("namespace gone", "none")])
+def test_mu092_an_expired_waiver_is_a_warning_and_waives_nothing(stage: str, place: str, times: str) -> None:
+    waiver = {"code": "MU010", "object": place, "expires": "2026-11-22", "reason": "until we move"}
+    found = apply(FOUND, required_waivers([waiver]), TODAY, stage)
+    assert [one.waived for one in found] == [None] * 5
+    (said,) = [one for one in found if one.code == "MU092"]
+    assert (said.severity, said.object) == ("warning", f"waiver MU010 {place}")
+    assert said.message == f"It held until 2026-11-22 and matches {times} of the findings. Its reason: until we move"
+
+
+def test_mu093_an_unused_waiver_is_a_note_because_others_of_the_fleet_may_need_it() -> None:
+    found = apply([], required_waivers([{**FIELD, "code": "MU010", "object": "namespace gone"}]), TODAY, BEFORE)
+    assert [(one.code, one.severity, one.object) for one in found] == [
+        ("MU093", "info", "waiver MU010 namespace gone"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "found", "stage"),
+    [
+        pytest.param("MU040", [finding("MU090", "check MU040")], BEFORE, id="what it looks at may not be read"),
+        pytest.param("MU040", [finding("MU091", "check MU040")], BEFORE, id="the check failed"),
+        pytest.param("MU010", [], AFTER, id="the upgrade has mended it"),
+        pytest.param("IST0101", [], BEFORE, id="istioctl may not have run"),
+        pytest.param("MU010", FOUND, BEFORE, id="it is used"),
+    ],
+)
+def test_mu093_is_silent_where_nobody_can_know(code: str, found: list[Finding], stage: str) -> None:
+    assert "MU093" not in {row[0] for row in told(found, {"code": code}, stage=stage)}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        *({**FIELD, "code": code} for code in sorted({*CODES, "IST0149"} - {"MU092", "MU093"})),
+        {**FIELD, "code": "MU010", "expires": datetime.date(2027, 3, 31)},
+        {**FIELD, "code": "MU010", "object": "*"},
+    ],
+)
+def test_what_is_right(given: dict[str, t.Any]) -> None:
+    (waiver,) = required_waivers([given])
+    assert (waiver.code, waiver.object, str(waiver.expires), waiver.reason) == (
+        given["code"],
+        "*",
+        "2027-03-31",
+        "MESH-42",
+    )
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"code": "MU999"}, ": there is no finding MU999; known are MU001, .*, the codes of istioctl"),
+        ({"code": "IST01"}, ": there is no finding IST01; known are"),
+        ({"code": "IST01010"}, "there is no finding IST01010;"),
+        ({"code": "mu010"}, "there is no finding mu010;"),
+        ({"code": ["MU010"]}, "there is no finding "),
+        ({"code": None}, "code is missing; give the code of the finding, such as MU010."),
+        ({"code": "MU092"}, r"entry 2 \(MU092\): this finding is about waivers; correct the waiver, or .* in allow"),
+        ({"code": "MU093"}, r"entry 2 \(MU093\): this finding is about waivers"),
+        ({"expires": None}, "expires is missing; give the last day on which it holds, such as 2027-03-31."),
+        ({"expires": "soon"}, "expires is 'soon', which is no date; give the last day"),
+        ({"expires": "2027-02-30"}, "expires is '2027-02-30', which is no date"),
+        ({"expires": "31.3.2027"}, "expires is '31.3.2027', which is no date"),
+        ({"expires": "20270331"}, "expires is '20270331', which is no date"),
+        ({"expires": 20270331}, "expires is '20270331', which is no date"),
+        ({"expires": datetime.datetime(2027, 3, 31, 12)}, "expires is '2027-03-31 12:00:00', which is no date"),
+        ({"reason": None}, "reason is missing; say why the finding is accepted."),
+        ({"reason": "  "}, "reason is missing;"),
+        ({"object": ""}, "object is empty; give a pattern, or leave it out"),
+        ({"object": None}, "object is empty;"),
+        ({"expire": "2027-03-31"}, "entry 2: there is no key expire; known are code, object, expires, reason."),
+        ({3: 4}, "entry 2: there is no key 3; known are"),
+    ],
+)
+def test_what_can_never_be_right(given: dict[t.Any, t.Any], message: str) -> None:
+    right = {**FIELD, "code": "MU010"}
+    with pytest.raises(ParameterError, match=f"^Parameter waivers.*{message}"):
+        required_waivers([right, {**right, **given}])
+
+
+@pytest.mark.parametrize("key", ["code", "expires", "reason"])
+def test_what_has_to_be_given(key: str) -> None:
+    right = {**FIELD, "code": "MU010"}
+    with pytest.raises(ParameterError, match=rf"^Parameter waivers, entry 1.*: {key} is missing; "):
+        required_waivers([{name: value for name, value in right.items() if name != key}])

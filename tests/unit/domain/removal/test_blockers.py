@@ -1,0 +1,204 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Each thing that keeps a revision from being removed (S4, S12)."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import (
+    CODES,
+    Blocker,
+    of_cron_jobs,
+    of_names,
+    of_pods,
+    of_shared,
+    of_workloads,
+    overridden,
+    require_known,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import Belonging
+from unit.support import builders as b
+
+PLANES = [*b.plane(b.OLD), *b.plane(b.NEW)]
+
+
+def codes(*objects: b.Json, revision: str = b.OLD) -> list[tuple[str, str]]:
+    """Code and object of every blocker that a cluster with both revisions shows."""
+    snapshot = b.snapshot_of([*PLANES, *objects])
+    found = [*of_names(snapshot, revision), *of_pods(snapshot, revision), *of_workloads(snapshot, revision)]
+    assert all(blocker.message and blocker.remedy for blocker in found)
+    return [(blocker.code, blocker.object) for blocker in found]
+
+
+def test_s4_a_revision_that_nothing_needs_may_go() -> None:
+    everything = [*b.revision_tag("default", b.NEW), *b.namespaces(shop=b.NEW), *b.deployed(revision=b.NEW)]
+    assert codes(*everything) == []
+
+
+@pytest.mark.parametrize(
+    ("objects", "expected"),
+    [
+        pytest.param([b.injector(b.OLD, tag="prod")], [("tag", "tag prod")], id="S4: a tag"),
+        pytest.param(
+            b.revision_tag("default", b.OLD),
+            [("tag", "tag default"), ("default_validator", "istiod-default-validator")],
+            id="S4: the default tag and validator",
+        ),
+        pytest.param(
+            [b.injector(b.NEW, tag="default"), b.validator(b.OLD)],
+            [("default_validator", "istiod-default-validator")],
+            id="domain 4: the default validator alone",
+        ),
+        pytest.param(
+            [b.injector(b.NEW, tag="default"), b.istiod_service(b.OLD, "default")],
+            [("default_service", "istiod-revision-tag-default")],
+            id="domain 4: the Service of the default tag alone",
+        ),
+        pytest.param(b.namespaces(shop=b.OLD), [("namespace", "namespace shop")], id="S4: a namespace by revision"),
+        pytest.param(
+            [b.injector(b.OLD, tag="prod"), *b.namespaces(shop="prod")],
+            [("tag", "tag prod"), ("namespace", "namespace shop")],
+            id="S4: a namespace by tag",
+        ),
+        pytest.param(
+            [b.injector(b.OLD, tag="default"), b.namespace("shop", {INJECTION: "enabled"})],
+            [("tag", "tag default"), ("namespace", "namespace shop")],
+            id="S4: a namespace by istio-injection",
+        ),
+        pytest.param(
+            [*b.namespaces(shop=b.NEW), b.pod(owner=None)],
+            [("live_proxy", "Pod shop/web-1")],
+            id="S4: a live proxy, although its namespace has moved",
+        ),
+        pytest.param(
+            [*b.namespaces(shop=b.NEW), *b.deployed(pods=3)],
+            [("live_proxy", "Deployment shop/web")],
+            id="S4: live proxies, one blocker per workload",
+        ),
+        pytest.param(
+            [*b.namespaces(shop=None), *b.deployed(revision=b.NEW, pod_labels={REV: b.OLD})],
+            [("selects_revision", "Deployment shop/web")],
+            id="S4: a pod label",
+        ),
+        pytest.param(
+            [*b.namespaces(shop=None), *b.deployed(pods=0, pod_labels={REV: b.OLD})],
+            [("selects_revision", "Deployment shop/web")],
+            id="S4: a workload that is scaled to zero",
+        ),
+    ],
+)
+def test_s4_blockers(objects: list[b.Json], expected: list[tuple[str, str]]) -> None:
+    assert codes(*objects) == expected
+
+
+def test_domain_14_finished_pods_do_not_block() -> None:
+    assert (
+        codes(*b.namespaces(shop=b.NEW), b.pod(owner=None, phase="Succeeded"), b.pod("x", owner=None, phase="Failed"))
+        == []
+    )
+
+
+def test_domain_9_connected_or_not_counts_nothing() -> None:
+    """Istioctl counts connected clients only; a pod that is not Ready still carries the revision."""
+    assert codes(*b.namespaces(shop=b.NEW), b.pod(owner=None, ready=False, phase="Pending")) != []
+
+
+def test_a_managed_gateway_on_the_revision_blocks() -> None:
+    gateway = b.pod("waypoint", labels={"gateway.istio.io/managed": "x"}, owner=None)
+    assert codes(*b.namespaces(shop=b.NEW), gateway) == [("live_proxy", "Pod shop/waypoint")]
+
+
+def test_the_message_counts_the_proxies() -> None:
+    snapshot = b.snapshot_of([*PLANES, *b.namespaces(shop=b.NEW), *b.deployed(pods=3)])
+    assert "Deployment shop/web has 3 live proxies" in of_pods(snapshot, b.OLD)[0].message
+
+
+@pytest.mark.parametrize(
+    ("objects", "remedy"),
+    [
+        pytest.param(
+            [*b.namespaces(shop=b.NEW), *b.deployed()], "restart it: rollout_restart namespaces=shop", id="moved"
+        ),
+        pytest.param(
+            [*b.namespaces(shop=b.OLD), *b.deployed()],
+            "move its namespace, tag or label",
+            id="its namespace is still there",
+        ),
+        pytest.param([*b.namespaces(shop=None), *b.deployed()], "only=all", id="out of the mesh"),
+        pytest.param([*b.namespaces(shop=b.NEW), *b.deployed(paused=True)], "kubectl rollout resume", id="paused"),
+        pytest.param([*b.namespaces(shop=b.NEW), b.pod(owner=("Job", "x"))], "wait until it ends", id="a Job"),
+        pytest.param(
+            [*b.namespaces(shop=b.NEW), b.pod(labels={"gateway.istio.io/managed": "x"})],
+            "label its Gateway",
+            id="istiod rolls a gateway that it manages",
+        ),
+    ],
+)
+def test_the_remedy_of_a_live_proxy_fits_what_owns_it(objects: list[b.Json], remedy: str) -> None:
+    snapshot = b.snapshot_of([*PLANES, *objects])
+    assert remedy in of_pods(snapshot, b.OLD)[0].remedy
+
+
+def test_what_follows_from_its_namespace_is_not_listed_again() -> None:
+    everything = [*b.namespaces(shop=b.OLD), *b.deployed(revision=b.NEW), *b.deployed("empty", pods=0)]
+    assert codes(*everything) == [("namespace", "namespace shop")]
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"), [({REV: b.OLD}, ["CronJob shop/nightly"]), ({REV: b.NEW}, []), ({}, [])]
+)
+def test_a_cron_job_whose_next_run_asks_for_it_blocks(labels: dict[str, str], expected: list[str]) -> None:
+    template = {"metadata": {"labels": labels}}
+    spec = {"jobTemplate": {"spec": {"template": template}}}
+    snapshot = b.snapshot_of([*PLANES, *b.namespaces(shop=None)])
+    found = of_cron_jobs(snapshot, b.OLD, [{"metadata": b.meta("nightly", "shop"), "spec": spec}])
+    assert [blocker.object for blocker in found] == expected
+
+
+def shared(kind: str, name: str, component: str = "Cni") -> Belonging:
+    """An object of a shared component."""
+    return Belonging(kind, b.SYSTEM, name, component)
+
+
+@pytest.mark.parametrize(
+    ("owned", "expected"),
+    [
+        pytest.param([shared("DaemonSet", "cni"), shared("ConfigMap", "cni")], ["DaemonSet"], id="what runs pods"),
+        pytest.param([shared("ConfigMap", "cni")], ["ConfigMap"], id="alone, it may belong to what still runs"),
+        pytest.param(
+            [shared("DaemonSet", "cni"), shared("Deployment", "in", "IngressGateways")],
+            ["DaemonSet", "Deployment"],
+            id="two components",
+        ),
+        pytest.param([Belonging("Deployment", b.SYSTEM, "istiod", "Pilot")], [], id="istiod is not shared"),
+    ],
+)
+def test_s12_shared_objects_would_be_deleted_with_the_revision(owned: list[Belonging], expected: list[str]) -> None:
+    found = of_shared(owned, b.NEW)
+    assert [blocker.object.split()[0] for blocker in found] == expected
+    assert all("belongs to revision 1-31-0" in one.message and "istio_take_shared=true" in one.remedy for one in found)
+
+
+def test_s12_the_proxies_of_a_shared_gateway_are_not_listed_again() -> None:
+    snapshot = b.snapshot_of([*PLANES, *b.namespaces(), *b.deployed("gateway", b.SYSTEM)])
+    assert [blocker.object for blocker in of_pods(snapshot, b.OLD)] == [f"Deployment {b.SYSTEM}/gateway"]
+    assert of_pods(snapshot, b.OLD, {(b.SYSTEM, "Deployment", "gateway")}) == []
+
+
+def test_every_code_is_known_and_says_what_follows() -> None:
+    found = [Blocker(code, "x", f"{code} x", "y") for code in CODES]
+    warnings = overridden(found, b.OLD)
+    assert len(warnings) == len(CODES)
+    assert all(meaning in text for text, meaning in zip(warnings, CODES.values(), strict=True))
+    assert overridden([], b.OLD) == []
+
+
+def test_an_unknown_code_is_refused_in_one_sentence() -> None:
+    require_known(CODES)
+    with pytest.raises(ParameterError, match=r"there is no blocker everything, namespaces; known are tag, namespace,"):
+        require_known(["everything", "namespaces", "tag"])

@@ -1,0 +1,109 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the variables of a host say to each task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.cluster_options import (
+    ASKED,
+    CLUSTER,
+    RUN,
+    cluster_options,
+    wanted,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run import TOOL
+
+CANARY = {"istio_strategy": "canary", "istio_version": "1.31.0", "istio_target_revision": "1-31-0"}
+
+
+def test_they_are_options_of_the_action_group() -> None:
+    options = TOOL.spec.as_keywords()["argument_spec"]
+    assert set(CLUSTER) | {"run"} <= set(options)
+    assert {*RUN, "wanted"} == set(options["run"]["options"])
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, {}),
+        ({"istio_kubeconfig": "~/a", "istio_context": "paris"}, {"kubeconfig": "~/a", "context": "paris"}),
+        ({"istio_context": "", "istio_host": None, "istio_namespace": ""}, {}),
+        ({"istio_namespace": "mesh"}, {"istio_namespace": "mesh"}),
+        ({"istio_validate_certs": False}, {"validate_certs": False}),
+        ({"istio_who": "", "awx_user_name": "ada", "tower_user_name": "old"}, {"run": {"who": "ada"}}),
+        ({"istio_who": "me", "awx_user_name": "ada"}, {"run": {"who": "me"}}),
+        ({"tower_job_id": 7}, {"run": {"job": 7}}),
+        ({"istio_lock_seconds": 60, "role_name": "verify"}, {"run": {"lock_seconds": 60, "phase": "verify"}}),
+    ],
+)
+def test_what_is_given(variables: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert cluster_options(variables) == {"istio_namespace": "istio-system", "run": {}, **expected}
+
+
+def test_what_is_read_is_what_is_asked_for() -> None:
+    class Noting(dict[str, Any]):
+        def get(self, key: str, default: Any = None) -> Any:
+            assert key in ASKED
+            return super().get(key, default)
+
+    assert cluster_options(Noting(CANARY))["run"]["wanted"] == wanted(CANARY)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"istio_version": "1.31.0\n"},
+        {"istio_finalize": ""},
+        {"istio_finalize": "false"},
+        {"istio_percent": "100"},
+        {"istio_waves": []},
+        {"istio_waves": ""},
+        {"istio_installer": "istioctl"},
+        {"istio_batch_size": 3},
+        {"ansible_run_tags": ["all"], "ansible_skip_tags": []},
+    ],
+)
+def test_the_same_in_other_words_leads_to_the_same(other: dict[str, Any]) -> None:
+    assert wanted({"istio_percent": 100, **CANARY, **other}) == wanted({"istio_percent": 100, **CANARY})
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"istio_strategy": "in_place"},
+        {"istio_version": "1.31.1"},
+        {"istio_target_revision": "x"},
+        {"istio_finalize": True},
+        {"istio_finalize_by_default": True},
+        {"istio_waves": "a\nb"},
+        {"istio_values": {"a": 1}},
+        {"istio_percent": 100},
+    ],
+)
+def test_something_else_is_something_else(other: dict[str, Any]) -> None:
+    assert wanted({**CANARY, **other}) not in ("", wanted(CANARY))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"istio_strategy": ""},
+        {"istio_strategy": "rollback", "istio_percent": "many"},
+        {"istio_percent": 10},
+        {"ansible_run_tags": ["precheck"]},
+        {"ansible_skip_tags": ["verify"]},
+    ],
+)
+def test_what_leaves_something_to_a_later_run_is_never_done(other: dict[str, Any]) -> None:
+    assert wanted({**CANARY, **other}) == ""
+
+
+def test_what_cannot_be_meant_is_refused() -> None:
+    with pytest.raises(ParameterError, match="Variable istio_percent is many; give a whole number"):
+        wanted({**CANARY, "istio_percent": "many"})

@@ -1,0 +1,237 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Limits hold on every path: each limit with each way in which pods follow a revision, there, at the end, and back."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT, INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import data_plane, finalize, rollback
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import Limits, expanded, unknown
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import (
+    TOOL as NAMESPACE_REVISION,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import (
+    TOOL as ROLLOUT_RESTART,
+)
+from unit.support import builders as b
+from unit.support.fake_api import FakeApi
+from unit.support.running import task
+
+Json = dict[str, t.Any]
+OLD, NEW = "1-30-3", "1-31-0"
+
+
+def row(name: str, asks_for: str | None = None, via: str | None = "revision", **more: t.Any) -> Json:
+    """A namespace as istio_info has it, on the old revision."""
+    empty: Json = {"follows": [], "own_choice": asks_for is None, "moved_from": None, "moved_workloads": []}
+    counts: Json = {"gateways": False, "proxies": 2, "stale_proxies": 0, "stale_for": []}
+    where = {
+        "name": name,
+        "asks_for": asks_for,
+        "via": via if asks_for else None,
+        "revision": OLD if asks_for else None,
+    }
+    return {**empty, **counts, **where, **more}
+
+
+#: Each path by which pods follow a revision; ``kept`` is the namespace that the limits leave out, the other goes along.
+PATHS: dict[str, list[Json]] = {
+    "the label of the revision": [row("kept", OLD), row("other", OLD)],
+    "a tag": [row("kept", "prod", "tag"), row("other", "prod", "tag")],
+    "a tag by the labels of pods": [row("kept", follows=["prod"]), row("other", "prod", "tag")],
+    "the default": [row("kept", "default", "default"), row("other", "default", "default")],
+    "the default by the labels of pods": [row("kept", follows=["default"]), row("other", follows=["default"])],
+    "labels of pods": [row("kept"), row("other")],
+    "gateways": [row("kept", OLD, gateways=True), row("other", OLD, gateways=True)],
+    "moved before, and stale": [row("kept", NEW, revision=NEW, stale_for=[NEW]), row("other", OLD)],
+}
+LIMITS: dict[str, Json] = {
+    "exclude": {"exclude": ["kept"]},
+    "exclude by a pattern": {"exclude": ["k*t"]},
+    "namespaces": {"namespaces": ["other"]},
+    "namespaces by a pattern": {"namespaces": ["o*"]},
+    "waves": {"waves": [["other"]]},
+    "waves by a pattern": {"waves": [["ot*"]]},
+    "waves less what is excluded": {"waves": [["kept", "other"]], "exclude": ["kept"]},
+}
+
+
+def mesh(rows: list[Json], **more: t.Any) -> Json:
+    """The result of istio_info."""
+    tags = {"default": OLD, "prod": OLD}
+    told: Json = {"tags": tags, "operator_tags": {}, "cluster": {"name": "paris-1"}}
+    return {**told, "default": {"revision": OLD, "validator": OLD, "service": OLD}, "namespaces": rows, **more}
+
+
+def with_tags(rows: list[Json], tags: list[str]) -> set[str]:
+    """The namespaces that move along with tags."""
+    return {one["name"] for one in rows if one["asks_for"] in tags or set(one["follows"]) & set(tags)}
+
+
+def taken(rows: list[Json], plan: Json) -> set[str]:
+    """All namespaces that a way there touches."""
+    waves = [name for wave in [*plan["waves"], *plan["gateway_waves"]] for name in wave]
+    return {*waves, *plan["choosing"], *with_tags(rows, plan["tags"])}
+
+
+@pytest.mark.parametrize("tagged", ["tag", "label", "stay"])
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+@pytest.mark.parametrize("rows", PATHS.values(), ids=PATHS)
+def test_a_limit_holds_on_the_way_there(rows: list[Json], limits: Json, tagged: str) -> None:
+    assert "kept" not in taken(rows, data_plane(mesh(rows), NEW, OLD, limits, tagged))
+
+
+@pytest.mark.parametrize("rows", PATHS.values(), ids=PATHS)
+def test_without_limits_all_that_follows_is_taken(rows: list[Json]) -> None:
+    """Else the tables above would prove nothing."""
+    free = finalize(mesh(rows), NEW, True)
+    assert free["refused"] == ""
+    assert {*taken(rows, data_plane(mesh(rows), NEW, OLD)), *free["restarts"]} == {"kept", "other"}
+
+
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+@pytest.mark.parametrize("rows", PATHS.values(), ids=PATHS)
+def test_a_limit_holds_at_the_end(rows: list[Json], limits: Json) -> None:
+    plan = finalize(mesh(rows), NEW, True, limits)
+    assert "kept" not in plan["restarts"]
+    assert ("kept" in plan["refused"]) == ("kept" in with_tags(rows, ["default"]))
+    assert finalize(mesh(rows), NEW, False, limits)["refused"] == ""
+
+
+@pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
+@pytest.mark.parametrize("rows", PATHS.values(), ids=PATHS)
+def test_a_limit_holds_on_the_way_back(rows: list[Json], limits: Json) -> None:
+    by_label = [one["name"] for one in rows if one["via"] == "revision"]
+    by_pods = [one["name"] for one in rows if one["via"] != "revision"]
+    undo = {
+        "run_id": "r1",
+        "summary": "a rollback would undo run r1",
+        "namespaces": [{"name": name} for name in by_label],
+        "workloads": [{"namespace": name} for name in by_pods],
+        "tags": [{"name": "prod"}, {"name": "default"}],
+        "behind": ["kept"],
+        "left": [{"namespace": "kept", "message": "Namespace kept: it was changed since", "failed": True}],
+    }
+    plan = rollback(mesh(rows, undo=undo), limits)
+    tags = [tag["name"] for tag in plan["tags"]]
+    inside = {name for tag in plan["tags"] for name in tag["namespaces"]}
+    touched = {*plan["namespaces"], *plan["restarts"], *plan["choosing"], *with_tags(rows, tags), *inside}
+    assert "kept" not in touched
+    assert plan["failures"] == []
+    everything = rollback(mesh(rows, undo=undo))
+    assert "kept" in {*everything["namespaces"], *everything["restarts"], *everything["choosing"]}
+    assert everything["failures"] == ["Namespace kept: it was changed since"]
+
+
+def test_what_is_left_is_said_with_its_reason() -> None:
+    rows = [row("kept", "prod", "tag"), row("late", OLD), row("other", "prod", "tag"), row("shop", OLD)]
+    plan = data_plane(mesh(rows), NEW, OLD, {"exclude": ["kept", "late"]})
+    assert plan["waves"] == [["shop"]]
+    assert plan["lines"] == [
+        "Namespace late is not moved: istio_exclude_namespaces names it.",
+        "Tag prod is not moved, because it is followed by kept (istio_exclude_namespaces names it). With "
+        "istio_tagged_namespaces=label the others get a label of their own and move without the tag.",
+    ]
+    assert plan["left"][0] == {"what": "namespace late", "why": "is not moved: istio_exclude_namespaces names it."}
+    assert data_plane(mesh(rows), NEW, OLD, {"exclude": ["kept"]}, "label")["waves"] == [["late", "other", "shop"]]
+
+
+def test_a_tag_whose_followers_are_all_given_moves_with_them() -> None:
+    rows = [row("kept", "prod", "tag"), row("other", "prod", "tag"), row("shop", OLD)]
+    plan = data_plane(mesh(rows), NEW, OLD, {"waves": [["shop"], ["kept", "other"]]})
+    assert (plan["waves"], plan["tags"], plan["left"]) == ([["shop"]], ["prod"], [])
+    narrow = data_plane(mesh(rows), NEW, OLD, {"namespaces": ["shop"]})
+    assert (narrow["waves"], narrow["tags"]) == ([["shop"]], [])
+
+
+def test_waves_keep_the_order_of_their_user() -> None:
+    rows = [row(name, OLD) for name in ("pay-a", "pay-b", "shop")]
+    given = {"waves": [["shop"], ["pay-*", "shop"]]}
+    assert data_plane(mesh(rows), NEW, OLD, given)["waves"] == [["shop"], ["pay-a", "pay-b"]]
+    cut = data_plane(mesh(rows), NEW, OLD, wave_size=2)["waves"]
+    assert cut == [["pay-a", "pay-b"], ["shop"]]
+
+
+def test_a_namespace_that_is_not_in_the_mesh_is_not_moved() -> None:
+    with pytest.raises(ParameterError, match="Namespaces plain of istio_waves are not in the mesh of cluster paris-1"):
+        data_plane(mesh([row("shop", OLD)]), NEW, OLD, {"waves": [["shop"], ["plain", "pl*"]]})
+
+
+def test_a_default_that_has_moved_takes_nobody_along() -> None:
+    rows = [row("kept", "default", "default", revision=NEW), row("tools", follows=["default"], stale_proxies=1)]
+    there = mesh(rows, default={"revision": NEW})
+    assert finalize(there, NEW, True, {"exclude": ["kept"]}) == {"refused": "", "restarts": ["tools"]}
+
+
+def test_the_refusal_of_a_default_is_one_sentence() -> None:
+    said = finalize(mesh([row("kept", follows=["default"])]), NEW, True, {"exclude": ["kept"]})["refused"]
+    assert said == (
+        "The default of cluster paris-1 stays where it is, because a move to 1-31-0 would take along kept "
+        "(istio_exclude_namespaces names it). Let these move too, or give them the label of a revision that stays."
+    )
+
+
+CLUSTER = [
+    *b.two_planes(),
+    *b.namespaces(**{"payments": b.OLD, "pay-a": "prod", "plain": None, "tools": None}),
+    *b.deployed("own", "tools", pod_labels={REV: "prod"}),
+    *b.deployed("lead", "tools", pod_labels={INJECT: "true"}),
+    *b.deployed("asleep", "plain", pod_labels={REV: "prod"}, pods=0),
+    b.namespace("on", {INJECTION: "enabled"}),
+]
+
+
+def test_a_reading_says_who_follows_a_tag_by_the_labels_of_pods() -> None:
+    with FakeApi(*CLUSTER) as api:
+        rows = {one["name"]: one["follows"] for one in task(api, TOOL)["namespaces"]}
+    assert rows == {"payments": [], "pay-a": [], "on": [], "tools": ["default", "prod"], "plain": ["prod"]}
+
+
+SLIPS: dict[str, tuple[str, str]] = {
+    "a slip": ("payment", "there is no namespace payment (the nearest name is payments)"),
+    "nothing like it": ("zzzzz", "there is no namespace zzzzz. Nothing was changed"),
+    "a pattern": ("shop-*", "no namespace matches shop-*"),
+}
+
+
+@pytest.mark.parametrize(("name", "why"), SLIPS.values(), ids=SLIPS)
+@pytest.mark.parametrize(
+    ("key", "variable"),
+    [("exclude", "istio_exclude_namespaces"), ("namespaces", "istio_namespaces"), ("waves", "istio_waves")],
+)
+def test_a_name_that_means_nothing_is_refused(key: str, variable: str, name: str, why: str) -> None:
+    given = [["payments"], [name]] if key == "waves" else ["payments", name]
+    with FakeApi(*CLUSTER) as api:
+        said = task(api, TOOL, limits={key: given})["msg"]
+    assert f"Parameter limits.{key} (variable {variable}): on cluster " in said
+    assert why in said
+
+
+@pytest.mark.parametrize(("name", "why"), SLIPS.values(), ids=SLIPS)
+def test_every_module_refuses_it(name: str, why: str) -> None:
+    with FakeApi(*CLUSTER) as api:
+        for tool, options in ((NAMESPACE_REVISION, {"revision": b.NEW}), (ROLLOUT_RESTART, {})):
+            assert why in task(api, tool, namespaces=["payments", name], **options)["msg"]
+        assert api.writes() == []
+
+
+def test_every_module_takes_patterns() -> None:
+    with FakeApi(*CLUSTER) as api:
+        moved = task(api, NAMESPACE_REVISION, namespaces=["p*"], revision=b.NEW, check_mode=True)
+        assert moved["moved"] == ["pay-a", "payments"]
+        assert not task(api, ROLLOUT_RESTART, namespaces=["p*"], check_mode=True).get("failed")
+
+
+def test_what_is_known_is_let_through() -> None:
+    there = ["pay-a", "pay-b", "shop"]
+    assert expanded("namespaces", ["shop", "pay-*", "pay-b"], there, "c") == ["shop", "pay-a", "pay-b"]
+    Limits(("shop",), (("pay-*",), ("shop",)), ("pay-b",)).require_known(there, "c")
+    assert unknown("pay-c", there).endswith("(the nearest name is pay-b)") or "pay-a" in unknown("pay-c", there)

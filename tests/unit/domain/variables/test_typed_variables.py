@@ -1,0 +1,119 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Variables in the types of an inventory and in the texts of a survey."""
+
+from __future__ import annotations
+
+import datetime
+from typing import Any
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import KINDS, given
+
+ORDERS = ["name", "smallest"]
+
+
+@pytest.mark.parametrize("empty", ["", "  ", "\n", None])
+@pytest.mark.parametrize("kind", [*KINDS, ORDERS])
+def test_an_empty_text_is_not_given(kind: Any, empty: Any) -> None:
+    assert given(empty, "istio_x", kind, 7) == 7
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "meant"),
+    [
+        ("bool", "true", True),
+        ("bool", "False", False),
+        ("bool", "yes", True),
+        ("bool", 0, False),
+        ("bool", False, False),
+        ("int", "10", 10),
+        ("int", " 10\n", 10),
+        ("int", 0, 0),
+        ("share", "10%", "10%"),
+        ("share", 10, "10"),
+        ("share", "0", "0"),
+        ("list", "catalog", ["catalog"]),
+        ("list", "catalog, shop ,", ["catalog", "shop"]),
+        ("list", "catalog\r\nshop\n\n", ["catalog", "shop"]),
+        ("list", '["catalog", "shop"]', ["catalog", "shop"]),
+        ("list", "[catalog, shop]", ["catalog", "shop"]),
+        ("list", "- catalog\n- shop", ["catalog", "shop"]),
+        ("list", ["catalog", "", None, 7], ["catalog", "7"]),
+        ("list", "Service istio-system/gateway", ["Service istio-system/gateway"]),
+        ("list", [], []),
+        ("lists", "catalog, shop\ncheckout", [["catalog", "shop"], ["checkout"]]),
+        ("lists", "catalog shop\r\n\r\ncheckout", [["catalog", "shop"], ["checkout"]]),
+        ("lists", '[["catalog"], ["shop"]]', [["catalog"], ["shop"]]),
+        ("lists", "- [catalog, shop]\n- [checkout]", [["catalog", "shop"], ["checkout"]]),
+        ("lists", [["catalog"], []], [["catalog"]]),
+        ("lists", 2026, [["2026"]]),
+        ("list", 2026, ["2026"]),
+        ("list", datetime.date(2026, 3, 1), ["2026-03-01"]),
+        ("list", '["no", "2026"]', ["no", "2026"]),
+        ("list", "no, yes", ["no", "yes"]),
+        ("text", 131, "131"),
+        ("text", datetime.date(2026, 3, 1), "2026-03-01"),
+        ("dict", "{soak: 30, connected: true}", {"soak": 30, "connected": True}),
+        ("dict", "soak: 30\nconnected: true", {"soak": 30, "connected": True}),
+        ("dict", {"soak": 30}, {"soak": 30}),
+        ("dicts", "- code: MU021\n  reason: batch", [{"code": "MU021", "reason": "batch"}]),
+        ("dicts", [{"code": "MU021"}], [{"code": "MU021"}]),
+        (ORDERS, "smallest", "smallest"),
+        (ORDERS, " name ", "name"),
+    ],
+)
+def test_a_text_becomes_what_is_meant(kind: Any, value: Any, meant: Any) -> None:
+    found = given(value, "istio_x", kind)
+    assert found == meant
+    assert type(found) is type(meant)
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "right"),
+    [
+        ("bool", "maybe", "is maybe; give true or false."),
+        ("bool", 2, "is 2; give true or false."),
+        ("int", "ten", "is ten; give a whole number."),
+        ("int", "-1", "is -1; give a whole number."),
+        ("int", 1.5, "is the number 1.5; give a whole number."),
+        ("int", True, "is true; give a whole number."),
+        ("share", "10 %", "is 10 %; give a number or a percentage, such as 10 or 10%."),
+        ("share", True, "is true; give a number or a percentage"),
+        ("list", {"a": 1}, "is a mapping; give a list, or texts"),
+        ("list", "[catalog", "is another text; give a list, or texts"),
+        ("list", [["catalog"]], "is a list; give a list, or texts"),
+        ("lists", ["catalog", "shop"], "is a list; give a list of lists of names"),
+        ("lists", "[catalog, shop]", "is another text; give a list of lists of names"),
+        ("lists", 5.5, "is the number 5.5; give a list of lists of names"),
+        ("list", False, "is false; give a list, or texts with commas or line breaks between them. Names such as no,"),
+        (
+            "list",
+            ["shop", True],
+            "is a list; give a list, or texts with commas or line breaks between them. Names such",
+        ),
+        ("lists", "[[no]]", "is another text; give a list of lists of names, or a line for each of them with commas"),
+        ("text", 1.3, "is the number 1.3; give a text."),
+        ("text", True, "is true; give a text."),
+        ("text", {"a": "b"}, "is a mapping; give a text."),
+        (ORDERS, {"a": "b"}, "is a mapping; give name or smallest."),
+        ("dict", "soak", "is another text; give a mapping"),
+        ("dict", "{soak: ", "is another text; give a mapping"),
+        ("dicts", "{code: MU021}", "is another text; give a list of mappings"),
+        ("dicts", ["MU021"], "is a list; give a list of mappings"),
+        (ORDERS, "biggest", "is biggest; give name or smallest."),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_the_name_of_the_variable(kind: Any, value: Any, right: str) -> None:
+    with pytest.raises(ParameterError) as refused:
+        given(value, "istio_x", kind)
+    assert str(refused.value).startswith(f"Variable istio_x {right}")
+
+
+def test_a_secret_in_a_mapping_is_not_repeated() -> None:
+    with pytest.raises(ParameterError) as refused:
+        given("token: [hunter2", "istio_gates", "dict")
+    assert "hunter2" not in str(refused.value)

@@ -1,0 +1,143 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Control planes that somebody else installs: waited for, proven, never written."""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ProofError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
+    HELM,
+    OPERATOR,
+    Manager,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.external import (
+    await_revision,
+    may_go,
+    require_own,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from unit.support import builders as b
+from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.running import run_of, task
+
+pytestmark = pytest.mark.usefixtures("quick")
+MESH = [*b.plane(b.OLD), *b.revision_tag("default", b.OLD), *b.namespaces(shop=b.OLD)]
+#: A control plane that runs elsewhere: a Service without selector, and the injector that calls it.
+REMOTE = [b.istiod_service(b.NEW, remote=True), b.injector(b.NEW)]
+SAIL = Manager(OPERATOR, "IstioRevision 1-31-0 of the Sail Operator")
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    """A cluster with both revisions in order."""
+    with FakeApi(*MESH, *b.plane(b.NEW)) as found:
+        yield found
+
+
+def run_for(api: FakeApi, **options: t.Any) -> Run:
+    """A run that asks for revision 1-31-0."""
+    return run_of(api, TOOL, **{"revision": b.NEW, "version": b.NEW_VERSION, "timeout": 1, **options})
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_revision_that_is_there_is_proven_and_nothing_is_written(api: FakeApi, check_mode: bool) -> None:
+    found = await_revision(run_for(api, check_mode=check_mode), b.snapshot_of(api.objects), b.OLD)
+    assert (found.actions, found.values["source_revision"]) == ([], b.OLD)
+    assert api.writes() == []
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+@pytest.mark.parametrize(
+    ("objects", "said"),
+    [
+        ([], "it is not installed"),
+        (b.plane(b.NEW, "1.30.9"), "has the image tag 1.30.9, not 1.31.0"),
+        (b.plane(b.NEW, ready=0), "is not rolled out"),
+    ],
+)
+def test_a_revision_that_does_not_come_is_said_with_what_to_do(
+    objects: list[b.Json], said: str, check_mode: bool
+) -> None:
+    with FakeApi(*MESH, *objects) as api, pytest.raises(ProofError, match=said) as failed:
+        await_revision(run_for(api, check_mode=check_mode), b.snapshot_of(api.objects), b.OLD)
+    assert "somebody else installs it: have revision 1-31-0 brought up with Istio 1.31.0" in failed.value.message
+    assert api.writes() == []
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_a_revision_is_waited_for_where_the_api_server_is_busy(api: FakeApi, check_mode: bool) -> None:
+    api.script("POST", f"/api/v1/namespaces/{b.SYSTEM}/pods", *[failure(503, "not now")] * (50 if check_mode else 6))
+    run = run_for(api, check_mode=check_mode, timeout=30)
+    if check_mode:
+        with pytest.raises(ProofError, match="not now"):
+            await_revision(run, b.snapshot_of(api.objects), b.OLD)
+    else:
+        assert await_revision(run, b.snapshot_of(api.objects), b.OLD).actions == []
+
+
+@pytest.mark.parametrize(("version", "proven"), [("1.31.0", True), ("1.31.1", False)])
+def test_only_a_pod_shows_the_version_of_a_control_plane_elsewhere(version: str, proven: bool) -> None:
+    with FakeApi(*MESH, *REMOTE) as api:
+        api.script(
+            "POST", f"/api/v1/namespaces/{b.SYSTEM}/pods", Answer(b.pod(revision=b.NEW, image=b.proxy("1.31.0")))
+        )
+        run = run_for(api, version=version, check_mode=True)
+        if proven:
+            assert await_revision(run, b.snapshot_of(api.objects), b.OLD).actions == []
+        else:
+            with pytest.raises(ProofError, match=r"gets the image .*1\.31\.0, not one of 1\.31\.1"):
+                await_revision(run, b.snapshot_of(api.objects), b.OLD)
+
+
+def test_a_revision_that_nothing_needs_may_go_and_stays(api: FakeApi) -> None:
+    found = may_go(run_for(api), b.snapshot_of(api.objects), b.OLD)
+    assert (found.actions, found.values) == ([], {"revision": b.OLD, "removable": True})
+    assert "its installer may remove it" in found.warnings[0]
+
+
+def test_what_is_left_of_a_revision_that_is_gone_may_go_too(api: FakeApi) -> None:
+    assert may_go(run_for(api), b.snapshot_of(api.objects), "1-29-0").values["removable"]
+
+
+def test_what_an_operator_keeps_is_refused_and_names_the_way(api: FakeApi) -> None:
+    require_own(run_for(api), Manager(HELM, "istiod"), "It")
+    with pytest.raises(
+        SafetyError, match="It on cluster .* belongs to IstioRevision 1-31-0 of the Sail Operator"
+    ) as refused:
+        require_own(run_for(api), SAIL, "It")
+    assert "set installer=external" in refused.value.message
+
+
+@pytest.mark.parametrize("check_mode", [False, True])
+def test_the_module_installs_nothing_and_needs_no_installer(api: FakeApi, check_mode: bool) -> None:
+    options = {"revision": b.NEW, "version": b.NEW_VERSION, "installer": "external", "istioctl": "/no/such/file"}
+    result = task(api, TOOL, check_mode=check_mode, **options)
+    assert (result["changed"], result["changes"], result["source_revision"]) == (False, [], b.OLD)
+    assert api.writes() == []
+
+
+def test_an_unsupported_hop_is_refused_also_where_others_install(api: FakeApi) -> None:
+    result = task(api, TOOL, revision="1-33-0", version="1.33.0", installer="external")
+    assert result["failed"]
+    assert "MU001" in result["msg"]
+
+
+def test_what_an_operator_installed_is_installed_by_nobody_else(api: FakeApi, tmp_path: Path) -> None:
+    (found,) = (
+        obj for obj in api.objects if obj["metadata"]["name"] == f"istiod-{b.NEW}" and obj["kind"] == "Deployment"
+    )
+    owner = {"apiVersion": "sailoperator.io/v1", "kind": "IstioRevision", "name": b.NEW}
+    found["metadata"]["ownerReferences"] = [owner]
+    result = task(api, TOOL, revision=b.NEW, version=b.NEW_VERSION, istioctl=api.istioctl(tmp_path))
+    assert result["failure"]["kind"] == "SafetyError"
+    assert f"belongs to IstioRevision {b.NEW} of the Sail Operator" in result["msg"]
+    assert api.writes() == []

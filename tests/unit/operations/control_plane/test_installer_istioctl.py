@@ -1,0 +1,175 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What istioctl adds to what it renders, what it prunes, and where it leaves the default (domain 4 and 9)."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import Wanted
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, required
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer_istioctl import (
+    default_after,
+    default_changes,
+    prunes,
+    with_ownership,
+)
+from unit.support import builders as b
+from unit.support.fake_api import FakeApi
+
+WANTED = Wanted(b.OLD, Version(1, 30, 3), b.SYSTEM, "minimal", {})
+OWNED = {
+    "operator.istio.io/managed": "Reconcile",
+    "operator.istio.io/version": b.OLD_VERSION,
+    "operator.istio.io/component": "Pilot",
+    "install.operator.istio.io/owning-resource-namespace": b.SYSTEM,
+    "install.operator.istio.io/owning-resource": "unknown",
+    "istio.io/rev": b.OLD,
+}
+
+
+def config_map(name: str = "cm", **labels: str) -> b.Json:
+    """A ConfigMap in the Istio namespace."""
+    return {"kind": "ConfigMap", "metadata": b.meta(name, b.SYSTEM, labels, resourceVersion="7"), "data": {}}
+
+
+def rendered(obj: b.Json) -> b.Json:
+    """The same object as istioctl renders it: without what the server and the installer add."""
+    return {**obj, "metadata": {"name": obj["metadata"]["name"], "namespace": b.SYSTEM, "labels": {}}}
+
+
+def test_domain_9_ownership_labels_are_what_only_the_installer_adds() -> None:
+    found = with_ownership(WANTED, rendered(config_map()), config_map(**OWNED))
+    assert found["metadata"]["labels"] == OWNED
+
+
+def test_a_component_label_that_is_rendered_stays() -> None:
+    mine = rendered(config_map())
+    mine["metadata"]["labels"]["operator.istio.io/component"] = "Base"
+    found = with_ownership(WANTED, mine, config_map(**OWNED))
+    assert found["metadata"]["labels"]["operator.istio.io/component"] == "Base"
+    assert "istio.io/rev" not in mine["metadata"]["labels"]
+
+
+def validator(policy: str) -> b.Json:
+    """A validator with one webhook."""
+    return {
+        "kind": "ValidatingWebhookConfiguration",
+        "metadata": b.meta("v"),
+        "webhooks": [{"name": "w", "failurePolicy": policy}],
+    }
+
+
+def test_domain_2_istiods_own_failure_policy_is_no_difference() -> None:
+    """Ignore in the manifest; istiod sets Fail within a second or two."""
+    found = with_ownership(WANTED, validator("Ignore"), validator("Fail"))
+    assert found["webhooks"][0]["failurePolicy"] == "Fail"
+
+
+@pytest.mark.parametrize(("revision", "parked"), [("default", True), (b.OLD, False)])
+def test_domain_4_webhooks_without_a_revision_are_parked_behind_the_default_tag(revision: str, parked: bool) -> None:
+    live = b.injector(revision, parked=parked)
+    wanted = dataclasses.replace(WANTED, revision=revision)
+    found = with_ownership(wanted, b.injector(revision), live)
+    for hook, there in zip(found["webhooks"], live["webhooks"], strict=True):
+        assert (hook["namespaceSelector"], hook["objectSelector"]) == (
+            there["namespaceSelector"],
+            there["objectSelector"],
+        )
+
+
+def test_s12_what_is_no_longer_rendered_would_be_pruned() -> None:
+    live = [
+        config_map("kept", **OWNED),
+        config_map("gone", **OWNED),
+        config_map("marked", **OWNED, **{"install.operator.istio.io/owning-resource-not-pruned": "true"}),
+        config_map("other-revision", **{**OWNED, "istio.io/rev": b.NEW}),
+        config_map("by-hand"),
+    ]
+    with FakeApi(*live) as api:
+        found = prunes(api.client(), [rendered(config_map("kept"))], WANTED)
+    assert list(map(str, found)) == ["prune ConfigMap istio-system/gone"]
+
+
+def stamped(version: str | None) -> list[b.Json]:
+    """The default tag with the version of its installer."""
+    found = b.revision_tag("default", "default")
+    for obj in found:
+        obj["metadata"]["labels"] |= {"operator.istio.io/version": version} if version else {}
+    return found
+
+
+STAMP = {"metadata.labels.operator.istio.io/version": (b.OLD_VERSION, b.NEW_VERSION)}
+
+
+@pytest.mark.parametrize(
+    ("objects", "version", "expected"),
+    [
+        pytest.param(stamped(b.OLD_VERSION), "1.31.0", [STAMP] * 3, id="an install stamps all three"),
+        pytest.param(stamped(b.NEW_VERSION), "1.31.0", [], id="they have that stamp"),
+        pytest.param(stamped(None), "1.31.0", [], id="made by tag set: no stamp"),
+        pytest.param([], "1.31.0", [{}] * 3, id="there is none yet"),
+        pytest.param([], "1.27.0", [{}] * 2, id="before Istio 1.28 there is no Service"),
+        pytest.param(
+            b.revision_tag("default", b.NEW),
+            "1.31.0",
+            [{"metadata.labels.istio.io/rev": (b.NEW, "default")}] * 3,
+            id="all of them are taken back",
+        ),
+        pytest.param(
+            [*b.revision_tag("default", "default")[:2], b.validator("1-29-0")],
+            "1.31.0",
+            [{"metadata.labels.istio.io/rev": ("1-29-0", "default")}],
+            id="one of them leads elsewhere",
+        ),
+    ],
+)
+def test_s11_the_owners_of_the_default_are_part_of_the_plan(
+    objects: list[b.Json], version: str, expected: list[b.Json]
+) -> None:
+    with FakeApi(*objects) as api:
+        wanted = dataclasses.replace(WANTED, revision="default", version=required(version))
+        found = default_changes(api.client(), wanted)
+    assert [dict(one.fields) for one in found] == expected
+    assert {one.change for one in found} <= {"create", "update"}
+
+
+@pytest.mark.parametrize(
+    ("objects", "take", "expected"),
+    [
+        pytest.param(b.two_planes(), False, b.OLD, id="S11: a default tag stays"),
+        pytest.param([], False, b.NEW, id="the first revision becomes the default"),
+        pytest.param(b.plane(b.OLD), True, b.NEW, id="S11: taken because it was asked for"),
+        pytest.param(b.plane(b.NEW), False, b.NEW, id="the same revision again"),
+    ],
+)
+def test_s11_where_the_default_leads_after(objects: list[b.Json], take: bool, expected: str) -> None:
+    assert default_after(b.mesh_of(objects), b.NEW, take) == expected
+
+
+@pytest.mark.parametrize(
+    ("objects", "take"),
+    [
+        pytest.param(b.plane("default"), False, id="no tag default yet"),
+        pytest.param([*b.plane("default"), *b.revision_tag("default", "default")], False, id="it is there"),
+        pytest.param([*b.plane("default"), *b.revision_tag("default", b.NEW)], True, id="S11: taken on purpose"),
+    ],
+)
+def test_s11_an_install_without_a_revision_owns_the_default(objects: list[b.Json], take: bool) -> None:
+    assert default_after(b.mesh_of(objects), "default", take) == "default"
+
+
+def test_s11_an_install_without_a_revision_does_not_take_the_default_back() -> None:
+    mesh = b.mesh_of([*b.plane("default"), *b.plane(b.NEW), *b.revision_tag("default", b.NEW)])
+    with pytest.raises(SafetyError, match=r"The tag default points at 1-31-0;.*take it back.*take_default=true"):
+        default_after(mesh, "default", take=False)
+
+
+def test_s11_the_default_is_not_taken_by_the_way() -> None:
+    with pytest.raises(SafetyError, match="give the default to 1-31-0 by the way, although 1-30-3 is installed"):
+        default_after(b.mesh_of(b.plane(b.OLD)), b.NEW, take=False)

@@ -1,0 +1,424 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lock of a cluster and the record of a run (safety rule S8)."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import LockedError, RolloutError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import standing
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import (
+    NAME,
+    PROCESS,
+    WRITER,
+    Lease,
+    in_the_way,
+    lease_body,
+    read_lease,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import KEY, begun, ended, read_record
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.holder import (
+    machine,
+    process_of,
+    proven_dead,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import TOOL as ISTIO_INFO
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run import TOOL as ISTIO_RUN
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool, execute
+from unit.support import builders as b
+from unit.support.fake_api import FakeApi, failure
+from unit.support.running import params
+
+NOW = datetime.datetime(2026, 3, 1, 2, 0, tzinfo=datetime.UTC)
+LEASES = "/apis/coordination.k8s.io/v1/namespaces/istio-system/leases"
+CANARY = {"who": "anna@desk", "job": "42", "strategy": "canary", "version": "1.31.0", "phase": "data_plane"}
+NAMESPACE = "/api/v1/namespaces/shop"
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    """A mesh that nobody works on."""
+    with FakeApi(*b.plane(b.OLD), *b.namespaces(shop=b.OLD)) as found:
+        yield found
+
+
+def lease(process: str = "other", seconds: int = 300) -> b.Json:
+    """The lock as another run took it a moment ago; the API server tells its time in whole seconds."""
+    now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=2)
+    found = lease_body("istio-system", "bert@elsewhere", process, seconds, now, None)
+    found["metadata"]["resourceVersion"] = "1"
+    return found
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what happens soon."""
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def writing(run: Run) -> Outcome:
+    """Label a namespace, as tools do: after a look at the cluster."""
+    run.snapshot()
+    run.client.merge(NAMESPACE, {"metadata": {"labels": {"seen": "yes"}}})
+    return Outcome(["labelled"])
+
+
+def task(api: FakeApi, core: Tool | None = None, *, controller: int | None = None, **options: object) -> b.Json:
+    """A task of a run."""
+    tool = core or Tool("writer", ArgumentSpec({}), writing)
+    given = params(tool, host=api.url, **options)
+    return execute(tool, given, check_mode=False, diff=False, controller=controller)
+
+
+def names(api: FakeApi) -> list[str]:
+    """Kinds and names of what a run keeps in the cluster."""
+    return sorted(f"{obj['kind']}/{obj['metadata']['name']}" for obj in api.objects if obj["metadata"]["name"] == NAME)
+
+
+@pytest.mark.parametrize(
+    ("process", "renewed", "dead", "expected"),
+    [
+        ("mine", 0, False, False),
+        ("other", 0, False, True),
+        ("other", 299, False, True),
+        ("other", 300, False, False),
+        ("other", 0, True, False),
+    ],
+    ids=["ours", "taken", "nearly run out", "run out", "its process is gone"],
+)
+def test_who_is_in_the_way(process: str, renewed: int, dead: bool, expected: bool) -> None:
+    found = Lease("bert", process, NOW, NOW - datetime.timedelta(seconds=renewed), 300, "7")
+    assert in_the_way(found, "mine", NOW, dead=dead) is expected
+    assert in_the_way(None, "mine", NOW, dead=dead) is False
+
+
+def test_a_lease_is_read_as_it_is_written() -> None:
+    written = lease_body("istio-system", "anna", "here/1/2", 300, NOW, None)
+    found = read_lease(written)
+    assert found is not None
+    assert (found.holder, found.process, found.acquired, found.seconds) == ("anna", "here/1/2", NOW, 300)
+    later = lease_body("istio-system", "anna", "here/1/2", 300, NOW + datetime.timedelta(60), found)
+    assert read_lease(later).acquired == NOW  # type: ignore[union-attr]
+    assert read_lease({**written, "spec": {}}) is None
+
+
+def test_a_record_keeps_the_phases_of_a_run_and_the_run_before() -> None:
+    first = begun(None, {**CANARY, "phase": "control_plane"}, "anna", "p1", "t1")
+    second = begun(first, CANARY, "anna", "p1", "t2")
+    assert second["phases"] == {"control_plane": "t1", "data_plane": "t2"}
+    assert second["started"] == "t1"
+    assert second["state"] == "running"
+    failed = ended(second, "failed", "t3", "no room")
+    assert ended(failed, "stopped", "t4") == failed
+    assert ended(second, "done", "t4")["state"] == "done"
+    other = begun(failed, CANARY, "bert", "p2", "t5")
+    assert other["previous"]["message"] == "no room"
+    assert "process" not in other["previous"]
+
+
+def test_a_first_write_locks_and_the_end_of_the_run_unlocks(api: FakeApi) -> None:
+    result = task(api, controller=os.getpid(), run=CANARY)
+    assert result["changed"]
+    assert names(api) == [f"ConfigMap/{NAME}", f"Lease/{NAME}"]
+    assert api.get("Lease", NAME)["spec"]["holderIdentity"] == "anna@desk, job 42"
+    task(api, controller=os.getpid(), run={**CANARY, "phase": "finalize"})
+    closed = task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)
+    assert closed["closed"]
+    assert not closed["changed"]
+    assert closed["record"]["state"] == "done"
+    assert list(closed["record"]["phases"]) == ["data_plane", "finalize"]
+    assert names(api) == [f"ConfigMap/{NAME}"]
+
+
+def test_a_run_that_writes_nothing_leaves_no_trace(api: FakeApi) -> None:
+    reader = Tool("reader", ArgumentSpec({}), lambda run: Outcome(values={"id": run.snapshot().cluster_id}))
+    assert not task(api, reader, controller=os.getpid(), run=CANARY).get("failed")
+    assert task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"] is False
+    assert api.writes(lock=True) == []
+
+
+@pytest.mark.parametrize("run", [CANARY, None], ids=["a run", "a single task"])
+def test_what_somebody_else_locked_is_refused_before_the_first_write(api: FakeApi, run: b.Json | None) -> None:
+    api.objects.append(lease())
+    result = task(api, controller=os.getpid(), run=run)
+    assert result["failed"]
+    assert result["failure"]["kind"] == "LockedError"
+    assert "is being worked on by bert@elsewhere since" in result["msg"]
+    assert api.writes(lock=True) == []
+
+
+def test_a_reader_does_not_mind_a_lock(api: FakeApi) -> None:
+    api.objects.append(lease())
+    reader = Tool("reader", ArgumentSpec({}), lambda run: Outcome(values={"x": run.snapshot() and 1}), writes=False)
+    assert "failed" not in task(api, reader, run=CANARY)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "process", "options"),
+    [
+        (0, "other", {}),
+        (300, f"{machine()}/{2**22 + 1}/77", {}),
+        (300, "other", {"break_lock": "bert@elsewhere"}),
+    ],
+    ids=["run out", "died on this machine", "broken by name"],
+)
+def test_the_lock_of_the_dead_is_taken(api: FakeApi, seconds: int, process: str, options: b.Json) -> None:
+    api.objects.append(lease(process, seconds))
+    assert task(api, controller=os.getpid(), run={**CANARY, **options})["changed"]
+    assert api.get("Lease", NAME)["spec"]["holderIdentity"] == "anna@desk, job 42"
+
+
+def test_the_lock_of_another_is_not_broken_by_a_wrong_name(api: FakeApi) -> None:
+    api.objects.append(lease())
+    assert task(api, run={**CANARY, "break_lock": "carl"})["failed"]
+
+
+def test_the_living_process_on_this_machine_keeps_its_lock(api: FakeApi) -> None:
+    api.objects.append(lease(process_of(os.getpid())))
+    assert task(api, controller=os.getppid(), run=CANARY)["failure"]["kind"] == "LockedError"
+
+
+def test_who_is_quicker_wins(api: FakeApi) -> None:
+    api.script("POST", LEASES, failure(409, "exists", "AlreadyExists"))
+    result = task(api, controller=os.getpid(), run=CANARY)
+    assert "Another run began" in result["msg"]
+    assert [seen.path for seen in api.writes(lock=True)] == [LEASES]
+
+
+def failing(run: Run) -> Outcome:
+    """A task that writes, then fails."""
+    writing(run)
+    raise RolloutError("Batch 3 failed.")
+
+
+@pytest.mark.parametrize("later", [[], ["data_plane"], ["data_plane", "finalize"]], ids=["at once", "wave", "phase"])
+def test_a_failure_is_recorded_and_stays_when_the_run_stops(api: FakeApi, later: list[str]) -> None:
+    """Also if other tasks come between: workloads that failed by themselves fail the run at its end only."""
+    assert task(api, Tool("failing", ArgumentSpec({}), failing), controller=os.getpid(), run=CANARY)["failed"]
+    for phase in later:
+        task(api, controller=os.getpid(), run={**CANARY, "phase": phase})
+    closed = task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")["record"]
+    assert (closed["state"], closed["message"], closed["phase"]) == ("failed", "Batch 3 failed.", "data_plane")
+    assert "failure" not in closed, "the message says it"
+    said = standing({"control_planes": [], "record": closed})
+    assert (said["state"], "failed in data_plane: Batch 3 failed." in said["why"]) == ("failed", True)
+
+
+@pytest.mark.parametrize("process", [os.getpid(), os.getppid()], ids=["the same run", "the next one"])
+def test_a_failure_that_was_mended_is_none_of_what_comes_then(api: FakeApi, process: int) -> None:
+    task(api, Tool("failing", ArgumentSpec({}), failing), controller=os.getpid(), run=CANARY)
+    if process == os.getpid():
+        assert task(api, ISTIO_RUN, controller=process, run=CANARY)["record"]["state"] == "done"
+    else:
+        task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")
+        before = record(api)
+        task(api, controller=process, run=CANARY)
+        assert record(api)["id"] == before["id"], "it goes on with what failed"
+        task(api, ISTIO_RUN, controller=process, run=CANARY, state="stopped")
+        assert (record(api)["state"], record(api)["previous"]["state"]) == ("stopped", "failed")
+    assert not {"failure", "failed_in"} & set(record(api))
+
+
+def test_a_task_over_a_connection_gives_its_lock_back_itself(api: FakeApi) -> None:
+    assert task(api, run=CANARY)["changed"]
+    assert names(api) == [f"ConfigMap/{NAME}"]
+    assert read_record(api.get("ConfigMap", NAME)) is not None
+
+
+@pytest.mark.parametrize("left", ["running", "stopped", "failed"])
+def test_a_run_that_finds_nothing_left_to_do_completes_what_another_left(api: FakeApi, left: str) -> None:
+    task(api, controller=os.getppid(), run={**CANARY, "job": "41"})
+    api.get("ConfigMap", NAME)["data"][KEY] = json.dumps({**record(api), "state": left})
+    lock = api.get("Lease", NAME)
+    assert not task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"], "the other one goes on"
+    assert (record(api)["state"], api.get("Lease", NAME)) == (left, lock)
+    api.objects.remove(lock)
+    assert not task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")["closed"]
+    assert record(api)["state"] == left
+    assert task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"]
+    assert (record(api)["state"], record(api)["job"], record(api)["previous"]["job"]) == ("done", "42", "41")
+    assert names(api) == [f"ConfigMap/{NAME}"]
+    wrote = len(api.writes(lock=True))
+    assert not task(api, ISTIO_RUN, controller=os.getppid(), run=CANARY)["closed"]
+    assert len(api.writes(lock=True)) == wrote
+
+
+def record(api: FakeApi) -> b.Json:
+    """What the cluster remembers."""
+    found = read_record(api.get("ConfigMap", NAME))
+    assert found is not None
+    return found
+
+
+def interrupted(run: Run) -> Outcome:
+    """Somebody ends the run meanwhile."""
+    raise KeyboardInterrupt
+
+
+def test_a_run_that_is_interrupted_gives_its_lock_back(api: FakeApi) -> None:
+    def core(run: Run) -> Outcome:
+        writing(run)
+        return interrupted(run)
+
+    with pytest.raises(KeyboardInterrupt):
+        task(api, Tool("writer", ArgumentSpec({}), core), controller=os.getpid(), run=CANARY)
+    assert names(api) == [f"ConfigMap/{NAME}"]
+    assert (record(api)["state"], record(api)["phase"]) == ("stopped", "data_plane")
+
+
+@pytest.mark.parametrize("writes", [True, False], ids=["writes nothing", "only reads"])
+def test_so_does_one_that_an_earlier_task_locked(api: FakeApi, writes: bool) -> None:
+    task(api, controller=os.getpid(), run=CANARY)
+    with pytest.raises(KeyboardInterrupt):
+        task(api, Tool("x", ArgumentSpec({}), interrupted, writes=writes), controller=os.getpid(), run=CANARY)
+    assert names(api) == [f"ConfigMap/{NAME}"]
+    assert task(api, ISTIO_INFO, record=True)["record"]["state"] == "stopped"
+
+
+def test_one_that_has_no_lock_leaves_that_of_another_alone(api: FakeApi) -> None:
+    api.objects.append(lease())
+    with pytest.raises(KeyboardInterrupt):
+        task(api, Tool("x", ArgumentSpec({}), interrupted), controller=os.getpid(), run=CANARY)
+    assert names(api) == [f"Lease/{NAME}"]
+    assert api.writes(lock=True) == []
+
+
+def test_a_task_outside_of_any_run_has_the_lock_for_itself(api: FakeApi) -> None:
+    seen: list[b.Json] = []
+
+    def core(run: Run) -> Outcome:
+        done = writing(run)
+        seen.append(json.loads(json.dumps(api.get("Lease", NAME))))
+        assert task(api, controller=os.getppid(), run=CANARY)["failure"]["kind"] == "LockedError"
+        return done
+
+    assert task(api, Tool("writer", ArgumentSpec({}), core), controller=os.getpid())["changed"]
+    assert seen[0]["metadata"]["annotations"][WRITER] == process_of(os.getpid())
+    assert names(api) == []
+
+
+def test_one_in_the_playbook_of_a_run_works_under_its_lock(api: FakeApi) -> None:
+    task(api, controller=os.getpid(), run=CANARY)
+    before = record(api)
+    assert task(api, controller=os.getpid())["changed"]
+    lock = api.get("Lease", NAME)
+    assert (lock["spec"]["holderIdentity"], record(api)) == ("anna@desk, job 42", before)
+    assert task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"]
+
+
+@pytest.mark.parametrize(("method", "path"), [("GET", f"{LEASES}/{NAME}"), ("POST", LEASES)])
+def test_one_that_may_not_lock_goes_on_and_says_so(api: FakeApi, method: str, path: str) -> None:
+    api.script(method, path, *[failure(403, "no leases for you", "Forbidden")] * 9)
+    found = task(api)
+    assert found["changed"]
+    (warning,) = found["warnings"]
+    assert "is not locked while this task works" in warning
+    assert "no leases for you" in warning
+
+
+@pytest.mark.parametrize("run", [CANARY, None], ids=["a run", "a single task"])
+def test_who_may_not_look_does_not_say_that_nobody_is_there(api: FakeApi, run: b.Json | None) -> None:
+    api.script("GET", f"{LEASES}/{NAME}", failure(403, "no leases for you", "Forbidden"))
+    assert task(api, ISTIO_RUN, state="free", run=run)["failure"]["kind"] == "ForbiddenError"
+
+
+def test_a_run_that_may_not_lock_writes_nothing(api: FakeApi) -> None:
+    api.script("POST", LEASES, failure(403, "no leases for you", "Forbidden"))
+    assert task(api, run=CANARY)["failure"]["kind"] == "ForbiddenError"
+    assert [seen.path for seen in api.writes(lock=True)] == [LEASES]
+
+
+def test_without_a_namespace_for_control_planes_there_is_nothing_to_lock_yet(api: FakeApi) -> None:
+    api.script("POST", LEASES, failure(404, "no such namespace", "NotFound"))
+    assert task(api, controller=os.getpid(), run=CANARY)["changed"]
+    assert names(api) == []
+
+
+def test_a_task_that_ends_by_a_fault_of_its_own_unlocks_and_says_so_in_the_record(api: FakeApi) -> None:
+    def core(run: Run) -> Outcome:
+        writing(run)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        task(api, Tool("writer", ArgumentSpec({}), core), run=CANARY)
+    assert names(api) == [f"ConfigMap/{NAME}"]
+    assert record(api)["state"] == "failed"
+
+
+def test_a_lock_is_renewed_while_a_task_works_and_its_loss_stops_the_writing(api: FakeApi) -> None:
+    lock = Lock(api.client(), "istio-system", {**CANARY, "lock_seconds": 1}, os.getpid())
+    lock.before_write()
+    first = api.get("Lease", NAME)["spec"]["renewTime"]
+    until(lambda: bool(api.get("Lease", NAME)["spec"]["renewTime"] != first))
+    api.get("Lease", NAME)["metadata"]["annotations"][PROCESS] = "other"
+    api.get("Lease", NAME)["spec"]["leaseDurationSeconds"] = 300
+    until(lambda: lock._renewal._lost is not None)
+    with pytest.raises(LockedError, match="anna@desk"):
+        lock.before_write()
+    lock.finish()
+
+
+def test_the_record_is_text_that_people_can_read(api: FakeApi) -> None:
+    task(api, controller=os.getpid(), run=CANARY)
+    assert '"strategy": "canary"' in api.get("ConfigMap", NAME)["data"][KEY]
+    assert read_record({"data": {KEY: "{"}}) is None
+
+
+def test_info_tells_the_lock_and_the_record(api: FakeApi) -> None:
+    task(api, controller=os.getpid(), run=CANARY)
+    found = task(api, ISTIO_INFO, record=True)
+    assert found["lock"]["holder"] == "anna@desk, job 42"
+    assert found["record"]["state"] == "running"
+    assert "record" not in task(api, ISTIO_INFO)
+
+
+def test_info_shows_no_lock_that_ran_out(api: FakeApi) -> None:
+    api.objects.append(lease(seconds=0))
+    found = task(api, ISTIO_INFO, record=True)
+    assert (found["lock"], found["record"]) == (None, None)
+
+
+@pytest.mark.parametrize("pid", ["", "x", "-1", "1" * 5000, "\u00b2", "1\n"])
+def test_f18_a_process_that_is_none_is_not_known_to_be_dead(pid: str) -> None:
+    assert not proven_dead(f"{machine()}/{pid}/7")
+
+
+@pytest.mark.parametrize("time", ["0000-01-02T00:00:00.000000Z", "9999-12-31T23:59:59.000000Z", "never"])
+def test_f18_a_time_that_nobody_can_calculate_with_holds_no_lock(time: str) -> None:
+    raw = lease()
+    raw["spec"].update(renewTime=time, acquireTime=time, leaseDurationSeconds=2**31 - 1)
+    found = read_lease(raw)
+    assert found is not None
+    assert found.as_dict()["expires"] == "1970-01-01T00:00:00Z"
+    assert not in_the_way(found, "mine", NOW, dead=False)
+
+
+@pytest.mark.parametrize("text", ["[" * 150_000, "7", "[]", '{"a": NaN}', "", '{"who": "\\ud800"}'])
+def test_f18_a_record_that_cannot_be_read_is_none(text: str) -> None:
+    assert read_record({"data": {KEY: text}}) is None
+
+
+def test_f18_a_record_has_the_form_in_which_it_was_written() -> None:
+    raw = {
+        "who": 7,
+        "state": [],
+        "phases": {"a": 1, "b": "t"},
+        "previous": {"previous": {}, "who": {}},
+        "message": None,
+    }
+    found = read_record({"data": {KEY: json.dumps(raw)}})
+    assert found == {"who": "", "state": "", "phases": {"b": "t"}, "previous": {"who": ""}, "message": ""}
+    assert begun(found, CANARY, "anna", "p", "t")["previous"]["who"] == ""
+    assert ended(found, "done", "t")["state"] == "done"

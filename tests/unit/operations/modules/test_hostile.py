@@ -1,0 +1,343 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""No object that anybody may write ends the reading of a cluster, and none hides another (F18).
+
+Each part of an object that is read, and whose value the API server does not check, is given each absurd value. What may
+be there many times stands in the cluster once for each part; what is there once is changed one part at a time.
+"""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import contextlib
+import copy
+import functools
+import json
+import typing as t
+from collections.abc import Iterator
+from email.message import Message
+from unittest import mock
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import api_error
+from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import decoded
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import NAME
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import KEY
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import istio_info as info
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import istio_precheck as precheck
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import namespace_revision as move
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import rollout_restart as restart
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read import connected_proxies
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Tool
+from unit.support import builders as b
+from unit.support.fake_api import FakeApi, Seen
+from unit.support.hostile import Path, Place, holders, values_at, watched
+from unit.support.running import task
+
+PREVIOUS, MEMORY = "meshops.istio/previous-labels", json.dumps({"istio.io/rev": b.OLD})
+
+
+def annotated(obj: b.Json, **texts: str) -> b.Json:
+    """An object with annotations."""
+    found = copy.deepcopy(obj)
+    found["metadata"].setdefault("annotations", {}).update({f"meshops.istio/{k}": v for k, v in texts.items()})
+    return found
+
+
+def record() -> b.Json:
+    """What a run has left."""
+    told = {"who": "a", "process": "p", "state": "failed", "phase": "x", "phases": {"x": "t"}, "message": "m"}
+    data = {KEY: json.dumps({**told, "previous": told})}
+    return {"kind": "ConfigMap", "metadata": b.meta(NAME, b.SYSTEM, resourceVersion="1"), "data": data}
+
+
+def lease() -> b.Json:
+    """A lock that has run out."""
+    time = "2026-01-01T00:00:00.000000Z"
+    spec = {"holderIdentity": "a", "leaseDurationSeconds": 300, "acquireTime": time, "renewTime": time}
+    return {"kind": "Lease", "metadata": b.meta(NAME, b.SYSTEM, resourceVersion="1"), "spec": spec}
+
+
+def rollout() -> list[b.Json]:
+    """An Argo Rollout with a pod."""
+    rolling = {"canary": {"maxUnavailable": "25%", "maxSurge": 1}}
+    found = b.workload("Rollout", "argo", strategy=rolling, restartAt="2026-01-01T00:00:00Z", labels={"a": "b"})
+    found["status"] = {"phase": "Progressing", "restartedAt": "2026-01-01T00:00:00Z", "observedGeneration": "1"}
+    pods = b.pod("argo-x-1", owner=("ReplicaSet", "argo-x"))
+    return [found, b.owned("ReplicaSet", "argo-x", ("Rollout", "argo")), pods]
+
+
+def pod() -> b.Json:
+    """A pod of which only the status annotation tells the revision."""
+    found = b.pod("told", "shop", annotations={"istio.io/rev": ""}, labels={"app": "web"})
+    found["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
+    found["status"]["conditions"][0]["lastTransitionTime"] = "2026-01-01T00:00:09Z"
+    found["status"]["containerStatuses"] = [{"name": "app", "restartCount": 0, "ready": True}]
+    return found
+
+
+def free(kind: str, name: str) -> b.Json:
+    """A workload whose pods chose for themselves, and which was moved."""
+    found = b.workload(kind, name, "free", labels={"istio.io/rev": b.NEW})
+    found["metadata"]["annotations"] = {PREVIOUS: MEMORY}
+    return found
+
+
+WORKLOAD = annotated(
+    b.workload(name="moved", annotations={"sidecar.istio.io/proxyImage": "x"}), **{"restart-order": "1"}
+)
+WORKLOAD["metadata"]["annotations"][PREVIOUS] = MEMORY
+REMOTE = {
+    "kind": "Secret",
+    "metadata": b.meta("far", b.SYSTEM, {"istio/multiCluster": "true"}, {"networking.istio.io/cluster": "far"}),
+}
+#: There may be any number of these.
+MANY = [
+    pod(),
+    WORKLOAD,
+    free("Deployment", "own"),
+    free("StatefulSet", "db"),
+    free("DaemonSet", "agent"),
+    *rollout(),
+    b.envoy_filter("tweak", "shop", r"^1\.30.*", anchor="envoy.filters.http.router"),
+    {"kind": "WasmPlugin", "metadata": b.meta("wasm", "shop"), "spec": {"match": [{"a": "b"}]}},
+    b.namespace("lot", {"istio.io/rev": b.NEW}, {PREVIOUS: MEMORY}),
+    b.node(),
+    b.budget("web", {"matchLabels": {"app": "web"}}, 1),
+    b.autoscaler(),
+    b.quota({"pods": "9"}, {"pods": "1"}),
+    REMOTE,
+]
+TAG = annotated(b.injector(b.OLD, tag="prod"), **{"previous-revision": b.NEW})
+#: There is one of each of these, by its name.
+ONCE = [*b.plane(b.OLD), *b.plane(b.NEW), *b.revision_tag("default", b.OLD), TAG, b.istiod_service(b.OLD, "prod")]
+ONCE += [record(), lease(), *b.namespaces(shop=b.OLD, free=None), *b.deployed()]
+RUNS: list[tuple[Tool, b.Json]] = [
+    (
+        precheck.TOOL,
+        {
+            "strategy": "canary",
+            "version": b.NEW_VERSION,
+            "revision": b.NEW,
+            "source_revision": b.OLD,
+            "fail_on": "never",
+        },
+    ),
+    (info.TOOL, {"record": True}),
+    (move.TOOL, {"namespaces": ["shop"], "revision": b.NEW}),
+    (restart.TOOL, {"namespaces": ["shop"]}),
+    (restart.TOOL, {"namespaces": ["free"], "percent": 50, "revision": b.NEW}),
+]
+
+
+class Inline(concurrent.futures.Executor):
+    """Does at once what it is given, without threads."""
+
+    def __init__(self, max_workers: int = 1) -> None:
+        """Take what a pool of threads takes."""
+
+    def submit(self, fn: t.Any, /, *args: t.Any, **kwargs: t.Any) -> t.Any:
+        """Do it, and keep what comes of it."""
+        done: concurrent.futures.Future[t.Any] = concurrent.futures.Future()
+        try:
+            done.set_result(fn(*args, **kwargs))
+        except Exception as exc:  # noqa: BLE001 - a pool keeps all of them
+            done.set_exception(exc)
+        return done
+
+
+@contextlib.contextmanager
+def direct(api: FakeApi, told: dict[Place, object] | None = None) -> Iterator[None]:
+    """Clients take what they ask for from the fake API without sending anything, as so many readings are made.
+
+    Where ``told`` is given, it is told what of the objects is read.
+    """
+
+    def request(client: Client, method: str, path: str, **more: t.Any) -> t.Any:
+        seen = Seen(method, path, more.get("params") or {}, Message(), more.get("body"))
+        answer = api.answer(seen)
+        if answer.status >= 400:
+            raise api_error(path, answer.status, answer.body)
+        found = decoded(json.dumps(answer.body).encode())
+        if told is None or not {"items", "kind"} & set(found):
+            return found
+        if "kind" in found:
+            return watched(found, found["kind"], (), told)
+        return {**found, "items": [watched(one, one["kind"], (), told) for one in found["items"]]}
+
+    with (
+        mock.patch.object(Client, "request", request),
+        mock.patch.object(concurrent.futures, "ThreadPoolExecutor", Inline),
+    ):
+        yield
+
+
+def read(objects: list[b.Json], told: dict[Place, object] | None = None, *, tasks: int = len(RUNS)) -> list[b.Json]:
+    """The results of all tasks about a cluster; anything that none of them expects is raised."""
+    with FakeApi() as api, direct(api, told), mock.patch.object(connected_proxies, "LOOKS", 0):
+        # the controller of EndpointSlices does not run for objects that are absurd
+        api.objects = [*objects, *b.endpoint_slices(ONCE)]
+        return [
+            task(api, tool, check_mode=True, progress=lambda dummy: None, **options) for tool, options in RUNS[:tasks]
+        ]
+
+
+@functools.cache
+def places() -> dict[Place, object]:
+    """Every part of an object that is read, and what is there."""
+    told: dict[Place, object] = {}
+    # where there is no annotation at all, none is asked for by name
+    read([annotated(obj, other="x") for obj in [*MANY, *ONCE]], told)
+    return told
+
+
+def test_the_parts_that_are_known_to_be_hostile_are_found() -> None:
+    """The test finds its fields by itself; these it has to find."""
+    found = {place for place, now in places().items() if values_at(place, now)}
+    annotation = ("metadata", "annotations")
+    assert {
+        ("Pod", (*annotation, "sidecar.istio.io/status")),
+        ("Namespace", (*annotation, PREVIOUS)),
+        ("Deployment", (*annotation, PREVIOUS)),
+        ("Deployment", (*annotation, "meta.helm.sh/release-name")),
+        ("MutatingWebhookConfiguration", (*annotation, "meshops.istio/previous-revision")),
+        ("Secret", (*annotation, "networking.istio.io/cluster")),
+        ("Rollout", ("spec", "strategy", "canary", "maxUnavailable")),
+        ("Rollout", ("status", "phase")),
+        ("EnvoyFilter", ("spec", "configPatches", 0, "match", "proxy", "proxyVersion")),
+        ("ConfigMap", ("data", "merged-values")),
+        ("ConfigMap", ("data", "config")),
+        ("ConfigMap", ("data", KEY)),
+        ("Lease", ("spec", "renewTime")),
+    } <= found
+
+
+def kinds(objects: list[b.Json]) -> dict[str, int]:
+    """How many objects of each kind a snapshot keeps."""
+    with FakeApi() as api, direct(api):
+        api.objects = objects
+        found = fetch_snapshot(api.client(), b.SYSTEM, pods=True, surroundings=True)
+    assert not found.lost, found.lost
+    around = found.around
+    return {
+        **collections.Counter(one.kind for one in (*found.workloads.values(), *around.extensions)),
+        "ReplicaSet": sum(kind == "ReplicaSet" for dummy, kind, dummy_name in found.parents),
+        "Namespace": len(found.namespaces),
+        "Pod": len(found.pods),
+        "PodDisruptionBudget": len(found.budgets),
+        "Node": len(around.nodes),
+        "HorizontalPodAutoscaler": len(around.autoscalers),
+        "ResourceQuota": len(around.quotas),
+        "Secret": len(around.remote_clusters),
+    }
+
+
+def changed(obj: b.Json, path: Path, value: object) -> b.Json | None:
+    """An object with another value in one place, or None where it has no such place."""
+    found: b.Json = copy.deepcopy(obj)
+    places = list(holders(found, path))
+    for holder in places:
+        holder[path[-1]] = value
+    return found if places else None
+
+
+def cases(obj: b.Json) -> list[tuple[Path, t.Any]]:
+    """Every value that somebody could write into an object, with its place."""
+    return [
+        (path, value)
+        for (kind, path), now in places().items()
+        if kind == obj["kind"] and changed(obj, path, None)
+        for value in values_at((kind, path), now)
+    ]
+
+
+def odd(value: t.Any) -> list[str]:
+    """The texts in a result that change what a terminal shows, and the names and sentences of several lines."""
+    if isinstance(value, dict):
+        return [text for key, one in value.items() for text in ([] if key.isprintable() else [key]) + odd(one)]
+    if isinstance(value, list):
+        return [text for one in value for text in odd(one)]
+    return [value] if isinstance(value, str) and not value.replace("\n", "").replace("\t", "").isprintable() else []
+
+
+def refusals(results: list[b.Json]) -> list[str]:
+    """What tasks say that refuse, and which checks failed instead of finding something."""
+    rows = [row for result in results for row in result.get("findings", ()) if row["code"] == "MU091"]
+    return [result["msg"] for result in results if result.get("failed")] + [row["message"] for row in rows]
+
+
+STEP = 60
+ROUNDS = max(len(cases(obj)) for obj in MANY)
+
+
+@pytest.mark.parametrize("at", range(0, ROUNDS, STEP))
+def test_f18_no_object_of_a_tenant_ends_the_reading(at: int) -> None:
+    """Each of these stands beside all others that somebody broke, and none is lost."""
+    bad = []
+    for obj in MANY:
+        for number, (path, value) in enumerate(cases(obj)[at : at + STEP]):
+            found = changed(obj, path, value)
+            assert found is not None
+            found["metadata"]["name"] += f"-{number}"
+            found["metadata"]["uid"] = found["metadata"]["name"]
+            bad.append(found)
+    objects = [*MANY, *ONCE, *bad]
+    results = read(objects)
+    assert not refusals(results)
+    assert not odd(results)
+    lines = [row[part] for row in results[0]["findings"] for part in ("object", "message")]
+    assert all(line.isprintable() for line in lines)
+    added = collections.Counter(obj["kind"] for obj in bad)
+    before, now = kinds([*MANY, *ONCE]), kinds(objects)
+    assert {kind: now[kind] - before[kind] for kind in before} == {kind: added[kind] for kind in before}
+
+
+GROUPS = 3
+
+
+@functools.cache
+def cases_once(at: int) -> list[tuple[Path, t.Any]]:
+    """The cases of one of these objects."""
+    return cases(ONCE[at])
+
+
+ALONE = max(len(cases(obj)) for obj in ONCE)
+
+
+@pytest.mark.parametrize("group", range(GROUPS))
+def test_f18_nothing_that_is_there_once_ends_the_reading(group: int) -> None:
+    """In each round some objects have one part that somebody broke; a task may refuse what it is about."""
+    for number in range(ALONE):
+        objects = []
+        for at, obj in enumerate(ONCE):
+            hit = cases_once(at)[number : number + 1] if at % GROUPS == group else []
+            objects += [changed(obj, *one) or obj for one in hit] or [obj]
+        # what moves and restarts reads the same, so that it need not be asked about each
+        gate, told, *others = read(objects, tasks=2 if number % 4 else len(RUNS))
+        assert not refusals([gate, told])
+        assert not odd([gate, told, *others])
+        assert all(one.get("msg", "").isprintable() for one in others)
+        assert all(one.get("failure") or not one.get("failed") for one in others)
+
+
+@pytest.mark.parametrize("value", ["[" * 150_000, '{"revision": 7}', "[]", "{", '{"revision": "\\ud800"}'])
+def test_f18_it_is_told_which_part_of_which_object_cannot_be_read(value: str) -> None:
+    status = ("metadata", "annotations", "sidecar.istio.io/status")
+    objects = [*MANY[1:], *ONCE, changed(MANY[0], status, value) or {}]
+    gate, told, *others = read(objects)
+    rows = [(row["code"], row["severity"]) for row in gate["findings"] if row["object"] == "Pod shop/told"]
+    assert ("MU039", "warning") in rows
+    fields = [row["field"] for row in told["unreadable"] if row["object"] == "Pod shop/told"]
+    assert all(field.endswith(status[-1]) for field in fields)
+    assert len(fields) == 1
+    assert not refusals(others)
+    # it is counted all the same
+    assert sum(row["proxies"] for row in told["namespaces"]) == sum(
+        row["proxies"] for row in read([*MANY, *ONCE])[1]["namespaces"]
+    )

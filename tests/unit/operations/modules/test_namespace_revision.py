@@ -1,0 +1,228 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Moving namespaces between revisions, and back (S2, S3)."""
+
+from __future__ import annotations
+
+import copy
+import json
+import typing as t
+from collections.abc import Iterator
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError, ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import (
+    TOOL,
+    check,
+    moves,
+)
+from unit.support import builders as b
+from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.running import task
+
+SPACES = [*b.namespaces(shop=b.OLD, orders=b.OLD, plain=None), b.namespace("on", {INJECTION: "enabled"})]
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    """The middle of a canary."""
+    with FakeApi(*b.two_planes(), *SPACES) as found:
+        yield found
+
+
+def move(api: FakeApi, *names: str, revision: str | None = b.NEW, **options: t.Any) -> b.Json:
+    """The result of a move."""
+    return task(api, TOOL, namespaces=list(names), revision=revision, **options)
+
+
+def labels(api: FakeApi, name: str) -> dict[str, str]:
+    """Labels of a namespace as they are now."""
+    return dict(api.get("Namespace", name)["metadata"].get("labels", {}))
+
+
+@pytest.mark.parametrize("name", ["kube-system", "kube-public", "kube-node-lease"])
+def test_domain_3_system_namespaces_are_refused_before_any_request(name: str) -> None:
+    with pytest.raises(ParameterError, match=f"never injects into the system namespace {name}"):
+        check({"namespaces": ["shop", name]})
+
+
+@pytest.mark.parametrize(
+    ("names", "target", "kind", "message"),
+    [
+        pytest.param(
+            ["shop"],
+            "gone",
+            SafetyError,
+            "No injector owns the name 'gone'.*1-30-3, 1-31-0, default, prod",
+            id="S2: a dangling name",
+        ),
+        pytest.param(["shop"], "", SafetyError, "No injector owns", id="S2: an empty name"),
+        pytest.param(["shop", "lost"], b.NEW, ParameterError, "there is no namespace lost", id="a missing namespace"),
+        pytest.param(
+            ["plain", "shop"], b.NEW, SafetyError, "plain are not in the mesh .*enroll=true", id="outside the mesh"
+        ),
+    ],
+)
+def test_a_move_is_refused(names: list[str], target: str, kind: type[MeshError], message: str) -> None:
+    with pytest.raises(kind, match=message):
+        moves(b.snapshot_of([*b.two_planes(), *SPACES]), names, target, enroll=False)
+
+
+def test_a_namespace_that_is_named_twice_is_moved_once() -> None:
+    assert len(moves(b.snapshot_of([*b.two_planes(), *SPACES]), ["shop", "shop"], b.NEW, enroll=False)) == 1
+
+
+def test_s2_namespaces_are_moved_by_one_patch_each(api: FakeApi) -> None:
+    result = move(api, "shop", "on")
+    assert result["changed"]
+    assert result["moved"] == ["shop", "on"]
+    assert sorted(seen.path for seen in api.writes()) == ["/api/v1/namespaces/on", "/api/v1/namespaces/shop"]
+    assert labels(api, "on") == {REV: b.NEW}
+    journal = json.loads(api.get("Namespace", "on")["metadata"]["annotations"][JOURNAL])
+    assert [(one["before"], one["after"]) for one in journal] == [({INJECTION: "enabled"}, {REV: b.NEW})]
+    assert result["diff"]["before"]["on"] == {INJECTION: "enabled", REV: None}
+
+
+def test_a_second_run_changes_nothing(api: FakeApi) -> None:
+    move(api, "shop")
+    before = len(api.seen)
+    assert move(api, "shop")["changed"] is False
+    assert all(seen.method == "GET" for seen in api.seen[before:])
+
+
+def test_check_mode_says_exactly_what_a_run_does(api: FakeApi) -> None:
+    planned = move(api, "shop", "on", check_mode=True)
+    real = move(api, "shop", "on")
+    assert (planned["actions"], planned["diff"]) == (real["actions"], real["diff"])
+
+
+def test_s2_restored_puts_back_what_was_there(api: FakeApi) -> None:
+    move(api, "on", "shop")
+    result = move(api, "on", "shop", revision=None, state="restored")
+    assert result["moved"] == ["on", "shop"]
+    assert (labels(api, "on"), labels(api, "shop")) == ({INJECTION: "enabled"}, {REV: b.OLD})
+    assert move(api, "on", revision=None, state="restored")["changed"] is False
+
+
+def test_enroll_takes_a_namespace_into_the_mesh(api: FakeApi) -> None:
+    assert move(api, "plain", enroll=True)["changed"]
+    assert labels(api, "plain") == {REV: b.NEW}
+
+
+def test_s3_nothing_moves_to_a_revision_that_is_not_proven(api: FakeApi) -> None:
+    api.get("Deployment", f"istiod-{b.NEW}")["status"]["readyReplicas"] = 0
+    result = move(api, "shop")
+    assert "is not proven to take workloads" in result["msg"]
+    assert (result["changed"], labels(api, "shop")) == (False, {REV: b.OLD})
+
+
+def test_s3_a_tag_is_proven_by_its_revision(api: FakeApi) -> None:
+    assert move(api, "shop", revision="prod")["revision"] == b.OLD
+    assert labels(api, "shop") == {REV: "prod"}
+
+
+SHOP = "/api/v1/namespaces/shop"
+
+
+def changed(api: FakeApi, **labels: str) -> Answer:
+    """Namespace shop as another client has labelled it."""
+    found = copy.deepcopy(api.get("Namespace", "shop"))
+    found["metadata"].update(labels=labels, resourceVersion="99")
+    return Answer(found)
+
+
+def test_what_controllers_write_meanwhile_is_no_reason_to_stop(api: FakeApi) -> None:
+    api.script("PATCH", SHOP, failure(409))
+    assert move(api, "shop", "orders")["moved"] == ["shop", "orders"]
+    assert labels(api, "shop") == {REV: b.NEW}
+
+
+def test_our_own_patch_whose_answer_was_lost_is_no_change_by_another_client(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The API server has stored it, the connection broke, and the second try meets a newer version."""
+    monkeypatch.setattr(Lock, "run_id", property(lambda self: "r1", lambda self, value: None), raising=False)
+    ours = changed(api, **{REV: b.NEW})
+    journal = [{"run": "r1", "before": {REV: b.OLD}, "after": {REV: b.NEW}}]
+    ours.body["metadata"]["annotations"] = {JOURNAL: json.dumps(journal)}
+    api.script("PATCH", SHOP, failure(409))
+    api.script("GET", SHOP, ours)
+    assert move(api, "shop")["moved"] == ["shop"]
+    assert len([seen for seen in api.writes() if seen.path == SHOP]) == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "why"),
+    [
+        pytest.param([failure(409), "labels"], "its labels were changed by another client meanwhile", id="changed"),
+        pytest.param([failure(404)], "it was deleted meanwhile", id="deleted"),
+        pytest.param([failure(403, "policy says no")], "policy says no", id="refused by a policy"),
+        pytest.param(
+            [failure(422, "labels are owned by Git")], "labels are owned by Git", id="refused by another policy"
+        ),
+        pytest.param(["mutated"], "an admission policy gave it istio.io/rev=1-30-3", id="put back by a policy"),
+    ],
+)
+def test_a_wave_of_which_a_part_is_refused_is_put_back(api: FakeApi, answers: list[t.Any], why: str) -> None:
+    api.script(
+        "PATCH",
+        SHOP,
+        *(changed(api, **{REV: b.OLD}) if one == "mutated" else one for one in answers if one != "labels"),
+    )
+    if "labels" in answers:
+        api.script("GET", SHOP, changed(api, **{REV: "prod"}))
+    before = labels(api, "orders"), api.get("Namespace", "orders")["metadata"].get("annotations")
+    result = move(api, "shop", "orders")
+    assert f"shop: {why}" in result["msg"] or why in result["failure"]["refused"]["shop"]
+    assert "none has moved" in result["msg"]
+    assert (result["failure"]["put_back"], result["failure"]["moved"]) == (["orders"], [])
+    after = labels(api, "orders"), api.get("Namespace", "orders")["metadata"].get("annotations")
+    assert after == before or after == (before[0], {})
+
+
+def test_s16_in_a_rollback_each_namespace_goes_for_itself(api: FakeApi) -> None:
+    move(api, "shop", "orders", "on")
+    api.get("Namespace", "shop")["metadata"]["labels"][REV] = "prod"
+    api.script("PATCH", "/api/v1/namespaces/orders", failure(403, "policy says no"))
+    result = move(api, "shop", "orders", "on", revision=None, state="restored")
+    assert result["moved"] == ["on"]
+    assert [(one["namespace"], one["failed"]) for one in result["left"]] == [("orders", True), ("shop", False)]
+    assert labels(api, "on") == {INJECTION: "enabled"}
+    assert labels(api, "shop") == {REV: "prod"}
+
+
+def test_s16_what_a_policy_keeps_from_going_back_still_remembers_the_way(api: FakeApi) -> None:
+    move(api, "shop")
+    remembered = api.get("Namespace", "shop")["metadata"]["annotations"][JOURNAL]
+    api.script("PATCH", SHOP, changed(api, **{REV: b.NEW}))
+    result = move(api, "shop", revision=None, state="restored")
+    assert (result["left"][0]["failed"], labels(api, "shop")) == (True, {REV: b.NEW})
+    written = [seen.body["metadata"]["annotations"] for seen in api.writes() if seen.path == SHOP]
+    assert [one.get(JOURNAL) for one in written] == [remembered, None, remembered]
+
+
+def test_s16_a_namespace_that_was_deleted_keeps_no_other_from_going_back(api: FakeApi) -> None:
+    move(api, "shop")
+    result = move(api, "lost", "shop", revision=None, state="restored")
+    assert (result["moved"], result["gone"]) == (["shop"], ["lost"])
+
+
+def test_s3_s16_a_namespace_does_not_go_back_to_what_is_not_proven(api: FakeApi) -> None:
+    move(api, "shop")
+    api.get("Deployment", f"istiod-{b.OLD}")["status"]["readyReplicas"] = 0
+    result = move(api, "shop", revision=None, state="restored")
+    assert (result["changed"], labels(api, "shop")) == (False, {REV: b.NEW})
+    assert "is not proven to take workloads" in result["left"][0]["message"]
+
+
+def test_a_planned_revision_is_not_asked_in_check_mode() -> None:
+    with FakeApi(*b.plane(b.OLD), *SPACES) as api:
+        planned = {"revision": b.NEW, "version": b.NEW_VERSION}
+        assert move(api, "shop", check_mode=True, planned=planned)["moved"] == ["shop"]
+        assert "No injector owns the name '1-31-0'" in move(api, "shop", planned=planned)["msg"]

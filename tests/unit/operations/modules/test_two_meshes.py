@@ -1,0 +1,267 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Two meshes in one cluster: a name is no identity, so nothing of the other one is judged, needed or removed (F9)."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    COMPONENT,
+    INJECTION,
+    OWNER_NAMESPACE,
+    RELEASE_NAMESPACE,
+    REV,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import of_configuration
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import divided, read_belonging
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import handover
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import (
+    istio_info,
+    istio_precheck,
+    istio_tag,
+    rollout_restart,
+)
+from unit.operations.control_plane.test_retire import MOVED, OF_OLD, Remover
+from unit.support import builders as b
+from unit.support.checking import GOAL, HEALTHY, of
+from unit.support.fake_api import FakeApi
+from unit.support.running import task
+
+TWO = "istio-two"
+#: Mesh two has a revision of a name of its own, with a namespace that follows it.
+OTHERS = [
+    *b.in_mesh(TWO, b.plane("two", "1.29.2")),
+    b.namespace(TWO),
+    b.namespace("theirs", {REV: "two"}),
+    *(
+        obj if obj["kind"] != "Pod" else b.pod("web-abc-0", "theirs", revision="two", home=TWO)
+        for obj in b.deployed("web", "theirs")
+    ),
+]
+#: The same with the name of a revision of ours; the API server gives its namespaces to whom its webhooks name.
+NAMESAKES = [
+    *b.in_mesh(TWO, b.plane(b.OLD)),
+    b.namespace(TWO),
+    *b.deployed("web", "theirs", revision=None, pods=0),
+    b.namespace("theirs", {REV: b.OLD}),
+    b.pod("web-abc-0", "theirs", home=TWO, owner=("ReplicaSet", "web-abc")),
+]
+
+
+@pytest.mark.parametrize("goal", [GOAL, Goal("canary", None, b.NEW, b.OLD, AFTER)], ids=["before", "after"])
+def test_the_gate_of_one_mesh_says_of_the_other_only_that_it_is_there(goal: Goal) -> None:
+    alone = {(one.code, one.object) for one in findings(b.snapshot_of(HEALTHY, proxies=()), goal)}
+    both = {(one.code, one.object) for one in findings(b.snapshot_of([*HEALTHY, *OTHERS], proxies=()), goal)}
+    expected = {("MU063", f"namespace {TWO}")} if goal is GOAL else set()
+    assert both - alone == expected
+    assert alone <= both
+
+
+def test_a_clash_of_names_is_told() -> None:
+    [row] = of("MU063", [*HEALTHY, *NAMESAKES])
+    assert "Both meshes own 1-30-3" in row.message
+    assert "MU016" in {one.code for one in findings(b.snapshot_of([*HEALTHY, *NAMESAKES]), GOAL)}
+
+
+def test_the_whole_gate_asks_and_judges_one_mesh() -> None:
+    with FakeApi(*HEALTHY, *OTHERS) as api:
+        result = task(api, istio_precheck.TOOL, version=b.NEW_VERSION, revision=b.NEW, source_revision=b.OLD)
+        info = task(api, istio_info.TOOL)
+    assert not result.get("failed"), result["msg"]
+    assert result["proxies"] == info["proxies"] == {b.OLD: {b.OLD_VERSION: 1}}
+    assert [row["revision"] for row in info["control_planes"]] == [b.OLD]
+    assert [row["name"] for row in info["namespaces"] if row["proxies"]] == ["shop"]
+    assert info["default"]["elsewhere"] is None
+
+
+@pytest.fixture
+def remover(tmp_path: Path) -> Iterator[Remover]:
+    """All of mesh one has left the old revision; mesh two has one of the same name, which is in use."""
+    with FakeApi(*MOVED, *b.deployed(revision=b.NEW), *NAMESAKES) as api:
+        yield Remover(api, tmp_path)
+
+
+def theirs(api: FakeApi) -> list[str]:
+    """The objects of mesh two."""
+    return sorted(
+        obj["kind"]
+        for obj in api.objects
+        if TWO in (obj["metadata"].get("namespace"), obj["metadata"]["name"]) or obj["metadata"]["name"].endswith(TWO)
+    )
+
+
+def test_a_removal_takes_nothing_of_a_namesake_and_needs_nothing_of_it(remover: Remover) -> None:
+    before = theirs(remover.api)
+    planned = remover.run(check_mode=True)
+    result = remover.run()
+    assert result["changed"], result
+    assert (result["actions"], result["diff"]) == (planned["actions"], planned["diff"])
+    assert result["diff"]["before"]["objects"] == dict.fromkeys(OF_OLD, "present")
+    assert theirs(remover.api) == before
+    # istioctl would take the other one too
+    assert remover.commands == []
+    assert remover.run()["changed"] is False
+
+
+@pytest.mark.parametrize(
+    ("namespace", "named"),
+    [
+        pytest.param("theirs", None, id="a namespace that the other mesh injects"),
+        pytest.param(TWO, None, id="the namespace of the other mesh"),
+        pytest.param("shop", False, id="a namespace of ours"),
+        pytest.param("plain", True, id="a namespace without a label"),
+        pytest.param("", True, id="the whole cluster"),
+        pytest.param(b.SYSTEM, True, id="our root namespace"),
+    ],
+)
+def test_configuration_of_a_namesake_is_not_in_the_way(namespace: str, named: bool | None) -> None:
+    rule = b.configuration("AuthorizationPolicy", "deny", namespace)
+    snapshot = b.snapshot_of([*MOVED, *NAMESAKES, b.namespace("plain"), rule])
+    found = of_configuration(snapshot, b.OLD, snapshot.around.configuration)
+    assert len(found) == (named is not None)
+    for blocker in found:
+        assert (f"the mesh of namespace {TWO}" in blocker.message) is named
+        assert (f"meant for the mesh of namespace {TWO}, leave it as it is" in blocker.remedy) is named
+        assert "remove its label istio.io/rev" in blocker.remedy
+
+
+def test_a_removal_is_not_refused_by_configuration_of_a_namesake(remover: Remover) -> None:
+    remover.api.objects.append(json.loads(json.dumps(b.configuration("AuthorizationPolicy", "deny", "theirs"))))
+    assert remover.run(check_mode=True)["changed"]
+
+
+def test_without_a_namesake_the_installer_removes(remover: Remover) -> None:
+    remover.api.objects = json.loads(json.dumps([*MOVED, *b.deployed(revision=b.NEW), *OTHERS]))
+    assert remover.run()["changed"]
+    assert remover.commands == ["uninstall"]
+
+
+def obj(kind: str, name: str, namespace: str = "", component: str = "Pilot", **marks: str) -> b.Json:
+    """An object with the label of a revision."""
+    notes = {RELEASE_NAMESPACE: marks.pop("release")} if "release" in marks else {}
+    labels = {REV: b.OLD, COMPONENT: component, **({OWNER_NAMESPACE: marks["owner"]} if marks else {})}
+    return {"kind": kind, "metadata": b.meta(name, namespace, labels, notes)}
+
+
+THEIR_WEBHOOK = b.in_mesh(TWO, [b.injector(b.OLD)])[0]
+
+
+@pytest.mark.parametrize(
+    ("found", "ours"),
+    [
+        pytest.param(obj("ClusterRole", "istiod", owner=b.SYSTEM), True, id="by the label of its owner"),
+        pytest.param(obj("ClusterRole", "istiod", owner=TWO), False, id="by the label of another owner"),
+        pytest.param(obj("ClusterRole", "istiod", release=TWO), False, id="by the release of another mesh"),
+        pytest.param(obj("ClusterRole", f"istiod-{b.SYSTEM}"), True, id="by its name"),
+        pytest.param(obj("ClusterRole", f"istiod-{TWO}"), False, id="by the name of another"),
+        pytest.param(obj("ConfigMap", "values", b.SYSTEM), True, id="by its place"),
+        pytest.param(obj("ConfigMap", "values", TWO), False, id="by another place"),
+        pytest.param(obj("Deployment", "in", "ingress", "IngressGateways"), True, id="a gateway anywhere"),
+        pytest.param(obj("Deployment", "in", TWO, "IngressGateways"), False, id="a gateway beside the other mesh"),
+        pytest.param(
+            obj("Deployment", "in", "ingress", "IngressGateways", owner=TWO), False, id="its gateway elsewhere"
+        ),
+        pytest.param(obj("Deployment", "in", TWO, "IngressGateways", owner=b.SYSTEM), True, id="ours beside it"),
+    ],
+)
+def test_whose_an_object_is(found: b.Json, ours: bool) -> None:
+    both = [one for raw in (found, THEIR_WEBHOOK) if (one := read_belonging(raw["kind"], raw))]
+    mine, others = divided(both, b.SYSTEM)
+    assert (both[0] in mine, both[0] in others) == (ours, not ours)
+    assert both[1] in others
+
+
+def test_an_istiod_elsewhere_is_not_ours_although_nothing_marks_it() -> None:
+    raw = b.in_mesh(TWO, [b.istiod(b.OLD)])[0]
+    alone = read_belonging("Deployment", raw)
+    assert alone
+    assert divided([alone], b.SYSTEM) == ([], [alone])
+
+
+def test_pods_of_the_other_mesh_are_neither_stale_nor_restarted() -> None:
+    """The last webhook by name injects, here that of mesh two."""
+    snapshot = b.snapshot_of([*MOVED, *b.deployed(revision=b.NEW), *NAMESAKES])
+    assert snapshot.namespaces_on(b.OLD) == {}
+    assert snapshot.verdict("theirs").elsewhere == TWO
+    assert snapshot.proxies() == {b.NEW: {b.NEW_VERSION: 1}}
+    assert not [pod for pod, judgement in snapshot.judgements if pod.namespace == "theirs"]
+    with FakeApi(*MOVED, *NAMESAKES) as api:
+        result = task(api, rollout_restart.TOOL, namespaces=["theirs"], check_mode=True)
+    assert result["restarted"] == []
+
+
+def test_a_pod_that_comes_over_from_the_other_mesh_is_stale_whatever_the_names() -> None:
+    moved = [*MOVED, *b.in_mesh(TWO, b.plane("two")), b.pod("old", revision=b.NEW, home=TWO, owner=None)]
+    [(dummy, judgement)] = b.snapshot_of(moved).judgements
+    assert judgement.condition == "stale_revision"
+
+
+@pytest.mark.parametrize(
+    ("address", "home"),
+    [
+        ("istiod-1-30-3.istio-two.svc:15012", TWO),
+        ("istiod.istio-two.svc.cluster.local:15012", TWO),
+        ("istiod.example.com:15012", ""),
+        ("10.0.0.1:15012", ""),
+    ],
+)
+def test_which_istiod_a_proxy_looks_for(address: str, home: str) -> None:
+    raw = b.pod()
+    config = json.dumps({"discoveryAddress": address, "tracing": {}}, separators=(",", ":"))
+    raw["spec"]["initContainers"][0]["env"] = [{"name": "PROXY_CONFIG", "value": config}]
+    assert read_pod(raw).home == home
+
+
+def test_a_namespace_that_follows_the_default_of_the_other_mesh_does_not_dangle() -> None:
+    others = b.in_mesh(TWO, [*b.plane("two"), b.injector("two", tag="default")])
+    objects = [*b.plane(b.OLD), *b.namespaces(shop=b.OLD), *others, b.namespace("on", {INJECTION: "enabled"})]
+    assert of("MU010", objects) == []
+    assert of("MU010", [obj for obj in objects if not obj["metadata"]["name"].endswith(TWO)]) != []
+
+
+def tags(api: FakeApi, folder: Path, **options: t.Any) -> b.Json:
+    """The result of a task of istio_tag."""
+    for version in (b.OLD_VERSION, b.NEW_VERSION):
+        api.istioctl(folder, version)
+    return task(api, istio_tag.TOOL, istioctl=str(folder / "istioctl-{version}"), **options)
+
+
+@pytest.mark.parametrize(
+    ("others", "name", "said"),
+    [
+        pytest.param(b.plane(b.NEW), "prod", "has a revision 1-31-0 too", id="a revision of the same name"),
+        pytest.param(b.revision_tag("prod", "two"), "prod", "has a tag prod too", id="a tag of the same name"),
+        pytest.param(b.plane("default"), "default", "has a revision default too", id="its default without a tag"),
+    ],
+)
+def test_what_istioctl_cannot_tell_apart_is_refused(others: list[b.Json], name: str, said: str, tmp_path: Path) -> None:
+    with FakeApi(*b.two_planes(), *b.namespaces(), *b.in_mesh(TWO, others)) as api:
+        result = tags(api, tmp_path, name=name, revision=b.NEW)
+        assert said in result["msg"]
+        assert f"the mesh of namespace {TWO}" in result["msg"]
+        assert not api.writes()
+
+
+def test_a_tag_is_removed_without_its_namesake(tmp_path: Path) -> None:
+    with FakeApi(*b.two_planes(), *b.namespaces(), *b.in_mesh(TWO, b.revision_tag("prod", "two"))) as api:
+        before = theirs(api)
+        assert tags(api, tmp_path, name="prod", state="absent")["changed"]
+        assert "prod" not in b.mesh_of(api.objects).tags
+        assert theirs(api) == before
+
+
+def test_shared_components_of_the_other_mesh_are_not_handed_over() -> None:
+    gateway = obj("Deployment", "in", "ingress", "IngressGateways", owner=TWO)
+    with FakeApi({**b.workload("Deployment", "in", "ingress"), "metadata": gateway["metadata"]}) as api:
+        assert handover.components(api.client(), b.SYSTEM, [b.OLD]) == {}

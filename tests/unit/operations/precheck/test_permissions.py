@@ -1,0 +1,77 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What a run must be allowed to do is asked of the API server before it starts."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import RESOURCES
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import (
+    NEEDED,
+    READING,
+    denied,
+)
+from unit.support import builders as b
+from unit.support.fake_api import FakeApi
+from unit.support.running import task
+
+MESH = [*b.plane(b.OLD), *b.revision_tag("default", b.OLD), *b.namespaces(shop=b.OLD), *b.deployed()]
+TARGET: b.Json = {"version": b.NEW_VERSION, "revision": b.NEW}
+WRITES = {"create", "patch", "delete", "update", "escalate", "bind"}
+
+
+def test_who_may_do_anything_is_asked_once() -> None:
+    with FakeApi() as api:
+        client = api.client()
+        assert denied(client, NEEDED["istioctl"], b.SYSTEM) == ()
+        assert len(api.seen) == 1
+        assert (client.traffic.writes, client.traffic.dry_runs) == (0, 1)
+
+
+def test_each_permission_is_asked_where_it_is_needed() -> None:
+    def may(attributes: b.Json) -> bool:
+        return attributes["verb"] not in ("*", "patch")
+
+    with FakeApi() as api:
+        api.may = may
+        lacking = denied(api.client(), NEEDED["istioctl"], b.SYSTEM)
+        asked = [seen.body["spec"]["resourceAttributes"] for seen in api.seen]
+    assert lacking == tuple(one for one in NEEDED["istioctl"] if one.verb == "patch")
+    assert {"verb": "patch", "group": "", "resource": "configmaps", "namespace": b.SYSTEM} in asked
+    assert {"verb": "patch", "group": "apps", "resource": "deployments"} in asked
+    assert len(asked) == len({tuple(one.items()) for one in asked})
+
+
+def test_a_reader_writes_nothing_and_an_installer_may_write_whatever_istio_renders() -> None:
+    assert not [one for one in READING if one.verb in WRITES]
+    may = {(one.verb, one.group, one.resource) for one in NEEDED["istioctl"]}
+    for prefix, resource, dummy in RESOURCES.values():
+        assert ("list", prefix.split("/")[2] if prefix.startswith("/apis/") else "", resource) in may
+    assert ("delete", "apiextensions.k8s.io", "customresourcedefinitions") not in may
+    assert {one.resource for one in NEEDED["helm"] if one.verb == "update"} == {"secrets"}
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        pytest.param({"installer": "istioctl"}, "MU009", id="the run to come"),
+        pytest.param({}, None, id="only a look"),
+        pytest.param({"installer": "istioctl", "stage": "after"}, None, id="after the run"),
+    ],
+)
+def test_the_gate_asks_for_the_run_to_come(options: b.Json, code: str | None) -> None:
+    with FakeApi(*MESH) as api:
+        api.may = lambda attributes: attributes["verb"] not in ("*", "watch")
+        result: dict[str, t.Any] = task(api, TOOL, **TARGET, fail_on="never", **options)
+    found = {row["code"]: row for row in result["findings"]}
+    assert set(found) == ({code} if code else set())
+    if code:
+        assert found[code]["message"] == (
+            "This user may not watch deployments.apps, watch statefulsets.apps, watch daemonsets.apps, watch pods."
+        )

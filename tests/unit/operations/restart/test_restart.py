@@ -1,0 +1,287 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The evidence of a failing batch, and what it takes to go back (S5)."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import threading
+import typing as t
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import RolloutError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads import pod_status
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT, Workload
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import clock
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_pods
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import rollout_wait
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.restart import Restarter
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import Tracker
+from unit.support import builders as b
+from unit.support.fake_api import Answer, FakeApi, failure, stream
+from unit.support.running import run_of
+
+SET_POD = b.pod("ledger-0", labels={"app": "ledger"}, owner=("StatefulSet", "ledger"))
+CLUSTER = [*b.two_planes(), *b.namespaces(shop=b.NEW), *b.deployed(), b.workload("StatefulSet", "ledger"), SET_POD]
+CRASH = {"name": "istio-proxy", "state": {"waiting": {"reason": "CrashLoopBackOff"}}}
+
+
+@pytest.fixture
+def api(quick: None) -> Iterator[FakeApi]:
+    """A Deployment and a StatefulSet whose rollouts do not end."""
+    with FakeApi(*CLUSTER) as found:
+        found.on_patch = lambda obj: obj["status"].update(updatedReplicas=0)
+        yield found
+
+
+class Batch:
+    """A restart of some workloads."""
+
+    def __init__(self, api: FakeApi, *names: str, timeout: float = 0.1) -> None:
+        run = run_of(api, TOOL, namespaces=["shop"], on_workload_failure="stop")
+        run.params = {**run.params, "batch_timeout": timeout}
+        snapshot = b.snapshot_of(CLUSTER)
+        self.workloads: list[Workload] = [found for found in snapshot.workloads.values() if found.name in names]
+        self.tracker = Tracker(run.client, {w.ref for w in self.workloads}, fetch_pods(run.client)[1])
+        self.restarter = Restarter(run, snapshot, self.tracker)
+
+    def fails(self) -> RolloutError:
+        """The failure of the batch."""
+        with self.tracker, pytest.raises(RolloutError) as failed:
+            self.restarter.batch("batch 1 of 1", self.workloads)
+        return failed.value
+
+    def back(self) -> list[str]:
+        """Roll back; returns problems."""
+        with self.tracker:
+            return self.restarter.way_back.roll_back(self.workloads)
+
+
+def brings(api: FakeApi, *pods: b.Json, **status: t.Any) -> Callable[[b.Json], None]:
+    """What a patch brings: pods, and a status of the rollout."""
+
+    def on_patch(obj: b.Json) -> None:
+        obj["status"].update({"updatedReplicas": 0, "observedGeneration": obj["metadata"]["generation"], **status})
+        api.objects += [pod for pod in pods if pod not in api.objects]
+
+    return on_patch
+
+
+def new_pod(name: str, owner: tuple[str, str] | None, **status: t.Any) -> b.Json:
+    """A pod that a rollout made."""
+    made = b.pod(name, revision=b.NEW, owner=owner, ready=False, phase="Pending")
+    made["metadata"]["uid"] = f"new-{name}"
+    made["status"].update(status)
+    return made
+
+
+def test_s5_a_broken_new_pod_ends_the_batch_before_its_timeout(api: FakeApi) -> None:
+    api.on_patch = brings(api, new_pod("web-abc-9", ("ReplicaSet", "web-def"), initContainerStatuses=[CRASH]))
+    said = Batch(api, "web", timeout=60).fails().message
+    assert "Deployment shop/web: pod web-abc-9, container istio-proxy: CrashLoopBackOff" in said
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        pytest.param({**SET_POD, "status": {"containerStatuses": [CRASH]}}, id="an old one"),
+        pytest.param(new_pod("x", ("ReplicaSet", "website-abc"), containerStatuses=[CRASH]), id="of another workload"),
+        pytest.param(new_pod("x", ("DaemonSet", "web"), containerStatuses=[CRASH]), id="of another kind"),
+        pytest.param(new_pod("x", None, containerStatuses=[CRASH]), id="that nobody owns"),
+        pytest.param(new_pod("x", ("ReplicaSet", "web-abc")), id="one that only starts"),
+    ],
+)
+def test_other_pods_are_no_evidence(api: FakeApi, pod: b.Json) -> None:
+    api.on_patch = brings(api, pod)
+    assert "did not get on for 0 s" in Batch(api, "web", "ledger").fails().message
+
+
+def test_a_workload_that_is_deleted_meanwhile_is_waited_for_no_more(api: FakeApi) -> None:
+    event = {"type": "DELETED", "object": api.get("Deployment", "web")}
+    batch = Batch(api, "web", timeout=60)
+    api.on_patch = lambda dummy: api.script("GET", "/apis/apps/v1/deployments", stream(event))
+    with batch.tracker:
+        batch.restarter.batch("batch 1 of 1", batch.workloads)
+    assert list(batch.restarter.waiting.gone) == [("shop", "Deployment", "web")]
+    assert (batch.restarter.losses.done, batch.restarter.losses.problems) == ([], [])
+
+
+def terminating(name: str, owner: tuple[str, str], grace: int) -> b.Json:
+    """A pod on its way out."""
+    pod = new_pod(name, owner)
+    pod["metadata"].update(deletionTimestamp="now", deletionGracePeriodSeconds=grace)
+    return pod
+
+
+def test_a_pod_that_does_not_go_ends_the_batch_before_its_timeout(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pod_status, "LATE_SECONDS", 0.3)
+    api.on_patch = brings(api, terminating("ledger-0", ("StatefulSet", "ledger"), 0))
+    said = Batch(api, "ledger", timeout=60).fails().message
+    assert "batch 1 of 1 failed: StatefulSet shop/ledger: pod ledger-0, Terminating: for" in said
+
+
+def warning(kind: str, name: str, **over: t.Any) -> b.Json:
+    """An event of a workload whose pods are refused."""
+    about = {"kind": kind, "namespace": "shop", "name": name}
+    found = {"kind": "Event", "metadata": {"name": f"{name}.1", "namespace": "shop"}, "involvedObject": about}
+    return {**found, "type": "Warning", "reason": "FailedCreate", "message": "exceeded quota", **over}
+
+
+def test_a_stateful_set_whose_pods_are_refused_says_so_in_events_only(api: FakeApi) -> None:
+    api.on_patch = brings(api, warning("StatefulSet", "ledger"))
+    failed = Batch(api, "ledger", timeout=60).fails()
+    assert "Deployment" not in failed.message
+    assert "batch 1 of 1 failed: StatefulSet shop/ledger: FailedCreate: exceeded quota." in failed.message
+    assert failed.details["evidence"][0]["events"] == ["FailedCreate: exceeded quota"]
+
+
+def test_events_of_others_and_of_before_do_not_count(api: FakeApi) -> None:
+    api.objects.append(warning("StatefulSet", "ledger"))
+    api.on_patch = brings(api, warning("StatefulSet", "other"))
+    assert "did not get on for 0 s" in Batch(api, "ledger").fails().message
+
+
+def test_who_may_not_read_events_waits_for_the_timeout(api: FakeApi) -> None:
+    api.script("GET", "/api/v1/namespaces/shop/events", failure(403))
+    api.on_patch = brings(api, warning("StatefulSet", "ledger"))
+    assert "did not get on for 0 s" in Batch(api, "ledger").fails().message
+
+
+def test_a_refusal_has_to_last(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A webhook may be away for a moment."""
+    monkeypatch.setattr(rollout_wait, "PATIENCE_SECONDS", 60.0)
+    refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "no webhook"}
+    api.on_patch = brings(api, conditions=[refused])
+    assert "did not get on for 0 s" in Batch(api, "web").fails().message
+
+
+def edit(obj: b.Json) -> None:
+    """Somebody else changes a template."""
+    obj["metadata"]["generation"] += 1
+    obj["spec"]["template"]["spec"]["containers"][0]["image"] = "app:2"
+    fields = [("meshops.istio", "3", "f:spec"), ("kubectl-set", "2", "f:spec"), ("controller", "9", "f:metadata")]
+    obj["metadata"]["managedFields"] = [
+        {"manager": name, "time": at, "fieldsV1": {field: {}}} for name, at, field in fields
+    ]
+
+
+def test_a_change_by_somebody_else_is_waited_for_and_named(api: FakeApi) -> None:
+    def on_patch(obj: b.Json) -> None:
+        threading.Timer(0.2, lambda: (edit(obj), api.roll_out(obj))).start()
+
+    api.on_patch = on_patch
+    batch = Batch(api, "web", timeout=60)
+    with batch.tracker:
+        batch.restarter.batch("batch 1 of 1", batch.workloads)
+    assert batch.restarter.changed_meanwhile == ["Deployment shop/web, by kubectl-set"]
+
+
+def test_a_change_by_somebody_else_is_not_rolled_back(api: FakeApi) -> None:
+    broken = new_pod("web-abc-9", ("ReplicaSet", "web-def"), containerStatuses=[CRASH])
+
+    def on_patch(obj: b.Json) -> None:
+        threading.Timer(0.2, lambda: (edit(obj), api.objects.append(broken))).start()
+
+    api.on_patch = on_patch
+    batch = Batch(api, "web", timeout=60)
+    batch.fails()
+    before = len(api.writes())
+    assert batch.back() == ["Deployment shop/web was changed by kubectl-set meanwhile and is left as it is"]
+    assert len(api.writes()) == before
+
+
+def test_a_change_of_the_number_of_replicas_is_no_change_of_the_template(api: FakeApi) -> None:
+    def on_patch(obj: b.Json) -> None:
+        obj["metadata"]["generation"] += 1
+        api.roll_out(obj)
+
+    api.on_patch = on_patch
+    batch = Batch(api, "web", timeout=60)
+    with batch.tracker:
+        batch.restarter.batch("batch 1 of 1", batch.workloads)
+    assert batch.restarter.changed_meanwhile == []
+
+
+def test_a_rollout_that_somebody_pauses_is_evidence(api: FakeApi) -> None:
+    api.on_patch = lambda obj: obj["spec"].update(paused=True)
+    assert (
+        "Deployment shop/web: Paused: its rollout was paused meanwhile" in Batch(api, "web", timeout=60).fails().message
+    )
+
+
+def test_s5_going_back_restores_the_template_of_before(api: FakeApi) -> None:
+    before = {RESTARTED_AT: "yesterday"}
+    batch = Batch(api, "web")
+    batch.workloads = [dataclasses.replace(workload, template_annotations=before) for workload in batch.workloads]
+    batch.fails()
+    api.on_patch = api.roll_out
+    assert batch.back() == []
+    assert api.get("Deployment", "web")["spec"]["template"]["metadata"]["annotations"] == before
+
+
+def test_two_restarts_within_a_second_are_two(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second one, as of a wave that goes back at once, would change nothing with the stamp of the first."""
+    now = datetime.datetime(2026, 3, 1, 2, 0, 1, tzinfo=datetime.UTC)
+    monkeypatch.setattr(clock, "server_now", lambda dummy: now)
+    batch = Batch(api, "web")
+    stamped = {RESTARTED_AT: "2026-03-01T02:00:01Z"}
+    batch.workloads = [dataclasses.replace(w, template_annotations=stamped) for w in batch.workloads]
+    batch.fails()
+    found = api.get("Deployment", "web")["spec"]["template"]["metadata"]["annotations"]
+    assert found == {RESTARTED_AT: "2026-03-01T02:00:02Z"}
+
+
+def test_only_what_was_restarted_goes_back(api: FakeApi) -> None:
+    before = len(api.writes())
+    assert Batch(api, "web").back() == []
+    assert len(api.writes()) == before
+
+
+def test_a_stateful_set_gets_rid_of_its_broken_pod(api: FakeApi) -> None:
+    """It never replaces it by itself (Kubernetes documentation, Forced rollback)."""
+    batch = Batch(api, "ledger", "web")
+    batch.fails()
+    api.on_patch = api.roll_out
+    api.objects += [new_pod("ledger-0", ("StatefulSet", "ledger")), new_pod("web-9", ("ReplicaSet", "web-abc"))]
+    api.objects.remove(next(obj for obj in api.objects if obj["metadata"].get("uid") == "uid-shop-ledger-0"))
+    batch.back()
+    assert [seen.path.rpartition("/")[2] for seen in api.writes() if seen.method == "DELETE"] == ["ledger-0"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        pytest.param(failure(404, "gone"), "", id="somebody was quicker"),
+        pytest.param(failure(409, "another uid"), "", id="its successor has the same name"),
+        pytest.param(failure(403, "not yours"), "not yours", id="not allowed"),
+    ],
+)
+def test_a_broken_pod_that_cannot_be_deleted_ends_no_way_back(api: FakeApi, answer: Answer, problem: str) -> None:
+    batch = Batch(api, "ledger", "web")
+    batch.fails()
+    api.on_patch = api.roll_out
+    api.objects.append(new_pod("ledger-1", ("StatefulSet", "ledger")))
+    api.script("DELETE", "/api/v1/namespaces/shop/pods/ledger-1", answer)
+    found = batch.back()
+    assert [problem in said for said in found] == [True] * bool(problem), found
+    assert RESTARTED_AT not in api.get("Deployment", "web")["spec"]["template"]["metadata"]["annotations"]
+    asked = next(seen for seen in api.writes() if seen.method == "DELETE")
+    assert asked.body["preconditions"] == {"uid": "new-ledger-1"}
+
+
+def test_problems_on_the_way_back_are_listed_and_the_rest_still_goes_back(api: FakeApi) -> None:
+    batch = Batch(api, "web", "ledger")
+    batch.fails()
+    api.on_patch = api.roll_out
+    api.script("PATCH", "/apis/apps/v1/namespaces/shop/deployments/web", failure(403, "not any more"))
+    problems = batch.back()
+    assert "not any more" in problems[0]
+    assert RESTARTED_AT not in api.get("StatefulSet", "ledger")["spec"]["template"]["metadata"]["annotations"]

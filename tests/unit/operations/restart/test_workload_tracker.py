@@ -1,0 +1,364 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Following workloads by watch: events, a break, a watch that is too old, a right that is missing."""
+
+from __future__ import annotations
+
+import copy
+import datetime
+import json
+import time
+import typing as t
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.client.watch_events import Event
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import watch_thread, workload_tracker
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import Tracker
+from unit.support import builders as b
+from unit.support.fake_api import Answer, FakeApi, failure, stream
+
+PATH = "/apis/apps/v1/deployments"
+KEY = ("shop", "Deployment", "web")
+OTHER = ("shop", "Deployment", "other")
+pytestmark = pytest.mark.usefixtures("quick")
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    """A cluster with two workloads."""
+    with FakeApi(b.workload(), b.workload(name="other")) as found:
+        yield found
+
+
+def version(number: int, change: str = "MODIFIED", uid: str = "uid-shop-web") -> b.Json:
+    """An event of Deployment web at a generation."""
+    obj = copy.deepcopy(b.workload())
+    obj["metadata"].update(generation=number, resourceVersion=str(number), uid=uid)
+    return {"type": change, "object": obj}
+
+
+def generation(tracker: Tracker) -> int | None:
+    """Generation of Deployment web as it is known."""
+    found = tracker.get(KEY)
+    return found["metadata"]["generation"] if found else None
+
+
+def soon(tracker: Tracker, holds: Callable[[], bool]) -> bool:
+    """Whether something becomes true within a minute."""
+    end = time.monotonic() + 60
+    while not holds() and time.monotonic() < end:
+        tracker.wait(0.02)
+    return holds()
+
+
+def follow(api: FakeApi, *answers: Answer) -> Tracker:
+    """A tracker whose first list is followed by some watch answers."""
+    listed = {"metadata": {"resourceVersion": "1"}, "items": list(api.objects)}
+    api.script("GET", PATH, Answer(listed), *answers)
+    return Tracker(api.client(), {KEY}, "1")
+
+
+def test_it_starts_with_what_is_there(api: FakeApi) -> None:
+    with Tracker(api.client(), {KEY}, "1") as tracker:
+        assert generation(tracker) == 1
+        assert tracker.get(("shop", "Deployment", "other")) is None
+
+
+def test_events_are_taken_in(api: FakeApi) -> None:
+    with follow(api, stream(version(2), version(3))) as tracker:
+        assert soon(tracker, lambda: generation(tracker) == 3)
+
+
+def test_a_deletion_is_noticed(api: FakeApi) -> None:
+    with follow(api, stream(version(2, "DELETED"))) as tracker:
+        assert soon(tracker, lambda: tracker.get(KEY) is None)
+
+
+def test_the_deletion_of_a_namesake_of_before_is_none(api: FakeApi) -> None:
+    with follow(api, stream(version(2, "DELETED", uid="a namesake"), version(3))) as tracker:
+        assert soon(tracker, lambda: generation(tracker) == 3)
+        tracker._take("Deployment", "DELETED", version(4, uid="a namesake")["object"])
+        assert generation(tracker) == 3
+
+
+def test_a_bookmark_is_no_object_but_moves_on(api: FakeApi) -> None:
+    bookmark = {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "77"}}}
+    with follow(api, stream(bookmark)) as tracker:
+        assert soon(tracker, lambda: any(seen.query.get("resourceVersion") == "77" for seen in api.seen))
+        assert generation(tracker) == 1
+
+
+def test_a_watch_that_is_quicker_than_the_answer_of_a_write_is_believed(api: FakeApi) -> None:
+    """Else a rollout that completes before the answer is taken in would never be seen to complete."""
+    with follow(api, stream()) as tracker:
+        done = version(5)["object"]
+        done["status"]["observedGeneration"] = 5
+        tracker._take("Deployment", "MODIFIED", done)
+        tracker.put(KEY, version(5)["object"])
+        assert tracker.get(KEY) == done
+
+
+def test_an_event_that_cannot_be_read_comes_again(api: FakeApi) -> None:
+    head = '{"type":"MODIFIED","object":{"kind":"Deployment","apiVersion":"apps/v1","metadata":'
+    broken = head + '{"name":"web","namespace":"shop","uid":"uid-shop-web","resourceVersion":"7",{"error":{}}'
+    with follow(api, Answer(chunks=(broken.encode() + b"\n",)), stream(version(8))) as tracker:
+        assert soon(tracker, lambda: generation(tracker) == 8)
+    watched = [seen.query["resourceVersion"] for seen in api.seen if seen.path == PATH and "watch" in seen.query]
+    assert watched[:2] == ["1", "1"]
+
+
+def test_an_event_from_before_our_own_write_does_not_hide_it(api: FakeApi) -> None:
+    with follow(api, stream()) as tracker:
+        tracker.put(KEY, version(5)["object"])
+        tracker._take("Deployment", "MODIFIED", version(4)["object"])
+        assert generation(tracker) == 5
+        tracker._take("Deployment", "MODIFIED", version(1, uid="a namesake")["object"])
+        assert generation(tracker) == 1
+
+
+def test_a_list_from_before_our_own_write_does_not_hide_it(api: FakeApi) -> None:
+    """Else the rollout of before, which is complete, would pass for ours."""
+    tracker = Tracker(api.client(), {KEY}, "1")
+    tracker.put(KEY, version(5)["object"])
+    items = [[version(4)["object"]], []]
+    api.script("GET", PATH, *(Answer({"metadata": {"resourceVersion": "6"}, "items": found}) for found in items))
+    tracker._list("Deployment")
+    assert generation(tracker) == 5
+    tracker._list("Deployment")
+    assert generation(tracker) is None
+
+
+@pytest.mark.parametrize("status", [410, 403, 500])
+def test_a_watch_that_fails_is_survived(api: FakeApi, status: int) -> None:
+    """410: list again. 403: the right to list is enough. 500: try again."""
+    newer = version(9)
+    tracker = follow(api, failure(status), *([stream(newer)] if status == 500 else []))
+    api.objects[0] = newer["object"]
+    with tracker:
+        assert soon(tracker, lambda: generation(tracker) == 9)
+
+
+PODS = "/api/v1/namespaces/shop/pods"
+
+
+def pod_event(name: str, change: str = "ADDED", at: int = 2, owner: str = "web-abc", **meta: object) -> b.Json:
+    """An event of a pod."""
+    obj = b.pod(name, owner=("ReplicaSet", owner))
+    obj["metadata"].update(resourceVersion=str(at), **meta)
+    return {"type": change, "object": obj}
+
+
+def event_of(event: b.Json) -> Event:
+    """An event as a watch tells it."""
+    return Event(json.dumps(event).encode(), "Watching")
+
+
+def known(tracker: Tracker) -> dict[str, bool]:
+    """The pods of Deployment web, and whether they are new."""
+    return {one.state.pod.name: one.new for one in tracker.pods_of(KEY)}
+
+
+def following(api: FakeApi, *answers: Answer, before: tuple[str, ...] = ()) -> Tracker:
+    """A tracker of the pods of Deployment web; its watch of pods gets some answers."""
+    api.script("GET", PODS, *answers)
+    tracker = Tracker(api.client(), {KEY}, "1")
+    tracker.follow([KEY], [(KEY, read_pod(b.pod(name))) for name in before])
+    return tracker
+
+
+def test_only_pods_of_the_batch_are_kept(api: FakeApi) -> None:
+    with following(api, stream(pod_event("x", owner="other-abc"), pod_event("web-9"), pod_event("y", owner="a"))) as it:
+        assert soon(it, lambda: known(it) == {"web-9": True})
+
+
+def test_pods_of_before_are_not_new_and_all_can_go(api: FakeApi) -> None:
+    events = stream(
+        pod_event("web-1", "MODIFIED"), pod_event("web-2", "DELETED"), pod_event("web-9"), pod_event("web-9", "DELETED")
+    )
+    with following(api, events, before=("web-1", "web-2")) as it:
+        assert soon(it, lambda: known(it) == {"web-1": False})
+
+
+def test_only_the_newest_of_a_pod_is_looked_at(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    read, looked = workload_tracker.read_pod_state, list[str]()
+    monkeypatch.setattr(
+        workload_tracker, "read_pod_state", lambda obj: looked.append(obj["metadata"]["name"]) or read(obj)
+    )
+    changes = [
+        ("web-1", "MODIFIED"), ("web-2", "MODIFIED"), ("web-2", "DELETED"), ("web-8", "ADDED"), ("web-8", "MODIFIED"),
+        ("web-8", "MODIFIED"), ("web-9", "ADDED"), ("web-9", "DELETED"),
+    ]  # fmt: skip
+    it = following(api, before=("web-1", "web-2"))
+    for at, (name, change) in enumerate(changes):
+        it._put_pod(event_of(pod_event(name, change, at=at)))
+    assert known(it) == {"web-1": False, "web-8": True}
+    assert looked == ["web-1", "web-8"]
+
+
+def test_events_that_nobody_looks_at_do_not_pile_up(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause between two batches can take an hour."""
+    monkeypatch.setattr(watch_thread, "MOST", 3)
+    it = following(api)
+    waiting = []
+    for at in range(7):
+        it._put_pod(event_of(pod_event(f"web-{at}")))
+        waiting.append(len(it._backlog._waiting))
+    assert waiting == [1, 2, 0, 1, 2, 0, 1]
+    assert len(known(it)) == 7
+
+
+def test_what_happened_before_a_batch_is_no_work_of_it(api: FakeApi) -> None:
+    it = following(api)
+    it.follow([OTHER])
+    it._put_pod(event_of(pod_event("web-8")))
+    it.follow([KEY])
+    it._put_pod(event_of(pod_event("web-9")))
+    assert known(it) == {"web-9": True}
+
+
+def test_a_watch_of_pods_that_breaks_off_goes_on_where_it_was(api: FakeApi) -> None:
+    """As one that is cut every two seconds does."""
+    broken = Answer(broken=True)
+    with following(api, stream(pod_event("web-8", at=5)), broken, broken, stream(pod_event("web-9", at=6))) as it:
+        assert soon(it, lambda: known(it) == {"web-8": True, "web-9": True})
+    versions = [seen.query["resourceVersion"] for seen in api.seen if seen.path == PODS and "watch" in seen.query]
+    assert versions[:4] == ["1", "5", "5", "5"]
+
+
+@pytest.mark.parametrize("status", [410, 403])
+def test_pods_are_listed_when_they_cannot_be_watched(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    """410: the version is too old. 403: the right to list is enough."""
+    monkeypatch.setattr(watch_thread, "LIST_SECONDS", 0.02)
+    api.objects += [b.pod("web-1"), b.pod("web-9")]
+    with following(api, failure(status), before=("web-1", "web-2")) as it:
+        assert soon(it, lambda: known(it) == {"web-1": False, "web-9": True})
+
+
+def test_events_gather_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever had to wait for an event lets more of them come before the next one is read."""
+    now, slept = [0.0], list[tuple[int, float]]()
+    gaps = [5.0, 0.0, 0.5, 0.0, 0.0, 0.5]
+
+    class Quiet:
+        def watch(self, *dummy: t.Any, **query: t.Any) -> Iterator[Event]:
+            for at, gap in enumerate(gaps):
+                now[0] += gap
+                yield event_of(pod_event(f"web-{at}", at=at))
+
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    taken = list[Event]()
+    feed = watch_thread.Feed(t.cast("t.Any", Quiet()), PODS, taken.append, None)
+    monkeypatch.setattr(time, "sleep", lambda seconds: slept.append((len(taken), seconds)))
+    feed._watch()
+    assert slept == [(3, watch_thread.GATHER_SECONDS), (6, watch_thread.GATHER_SECONDS)]
+
+
+def test_the_pods_of_the_batch_before_are_forgotten(api: FakeApi) -> None:
+    with following(api, before=("web-1",)) as it:
+        it.follow([("shop", "Deployment", "other")])
+        assert known(it) == {}
+
+
+def test_pods_that_went_before_their_batch_began_are_no_part_of_it(api: FakeApi) -> None:
+    """An hour may lie between the reading of the cluster and the last batch."""
+    events = stream(pod_event("x", "DELETED", owner="other-abc"), pod_event("web-9"))
+    before = [(OTHER, read_pod(b.pod(name, owner=("ReplicaSet", "other-abc")))) for name in ("x", "y")]
+    api.script("GET", PODS, events)
+    tracker = Tracker(api.client(), {KEY, OTHER}, "1")
+    tracker.follow([KEY])
+    with tracker as it:
+        assert soon(it, lambda: known(it) == {"web-9": True})
+        it.follow([OTHER], before)
+        assert [one.state.pod.name for one in it.pods_of(OTHER)] == ["y"]
+
+
+def test_pods_that_went_while_nothing_could_be_watched_are_no_part_of_a_batch(api: FakeApi) -> None:
+    before = [(OTHER, read_pod(b.pod(name, owner=("ReplicaSet", "other-abc")))) for name in ("x", "y")]
+    api.objects += [b.pod("y", owner=("ReplicaSet", "other-abc")), b.pod("web-9")]
+    api.script("GET", PODS, failure(410))
+    tracker = Tracker(api.client(), {KEY, OTHER}, "1")
+    tracker.follow([KEY])
+    with tracker as it:
+        assert soon(it, lambda: known(it) == {"web-9": True})
+        it.follow([OTHER], before)
+        assert [one.state.pod.name for one in it.pods_of(OTHER)] == ["y"]
+
+
+def test_a_list_that_began_before_a_batch_takes_no_pod_from_it(api: FakeApi) -> None:
+    with following(api) as it:
+        it.follow([])
+        listed, list_states = list[str](), workload_tracker.list_states
+
+        def late(*given: t.Any) -> t.Any:
+            found = list_states(*given)
+            if not listed:
+                it.follow([KEY], [(KEY, read_pod(b.pod("web-1")))])
+            listed.append("")
+            return found
+
+        api.objects += [b.pod("web-1"), b.pod("web-9")]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(workload_tracker, "list_states", late)
+            it._list_pods()
+        assert known(it) == {"web-1": False, "web-9": True}
+
+
+def test_what_a_batch_made_is_not_new_to_the_way_back(api: FakeApi) -> None:
+    with following(api, stream(pod_event("web-9"))) as it:
+        assert soon(it, lambda: known(it) == {"web-9": True})
+        it.follow([KEY])
+        assert known(it) == {"web-9": False}
+
+
+def test_the_time_of_leaving_is_that_of_the_first_sight(api: FakeApi) -> None:
+    leaving = [pod_event("web-9", "MODIFIED", at, deletionTimestamp="now") for at in (3, 4)]
+    with following(api, stream(pod_event("web-9"), leaving[0])) as it:
+        assert soon(it, lambda: any(one.leaving_since for one in it.pods_of(KEY)))
+        first = it.pods_of(KEY)[0].leaving_since
+        it._take_pod("MODIFIED", it.pods_of(KEY)[0].state.pod.uid, leaving[1]["object"])
+        assert it.pods_of(KEY)[0].leaving_since == first
+
+
+def test_pods_of_several_namespaces_have_one_watch(api: FakeApi) -> None:
+    def asked() -> set[str]:
+        return {seen.path for seen in api.seen if seen.path.endswith("pods")}
+
+    with Tracker(api.client(), {KEY, ("other", "Deployment", "web")}, "1") as tracker:
+        assert soon(tracker, lambda: bool(asked()))
+    assert asked() == {"/api/v1/pods"}
+
+
+@pytest.mark.parametrize("how", ["a list", "the watch"])
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(("hours", "counts"), [(-1, False), (1, True)])
+def test_only_what_began_to_leave_after_the_batch_can_be_late(
+    api: FakeApi, how: str, known: bool, hours: int, counts: bool
+) -> None:
+    """A pod that hangs on a dead node since yesterday is no fault of the batch, also after a watch that broke off."""
+    left = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=hours)
+    times = {"deletionTimestamp": left.strftime("%Y-%m-%dT%H:%M:%SZ"), "deletionGracePeriodSeconds": 30}
+    it = following(api, before=("web-1",) if known else ())
+    event = pod_event("web-1", "MODIFIED" if known else "ADDED", **times)
+    if how == "a list":
+        api.objects.append(event["object"])
+        it._list_pods()
+    else:
+        it._put_pod(event_of(event))
+    [found] = it.pods_of(KEY)
+    assert (bool(found.leaving_since), found.left_before) == (counts, not counts)
+
+
+def test_what_was_on_its_way_out_in_the_snapshot_left_before(api: FakeApi) -> None:
+    pod = pod_event("web-1", deletionTimestamp="2026-01-01T00:00:00Z")["object"]
+    it = Tracker(api.client(), {KEY}, "1")
+    it.follow([KEY], [(KEY, read_pod(pod))])
+    it._put_pod(event_of({"type": "MODIFIED", "object": pod}))
+    [found] = it.pods_of(KEY)
+    assert (found.leaving_since, found.left_before) == (0.0, True)

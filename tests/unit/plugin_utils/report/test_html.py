@@ -1,0 +1,183 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The page: one file that asks for nothing, in which no value of a cluster is markup. tests/browser looks at it."""
+
+from __future__ import annotations
+
+import base64
+import collections
+import hashlib
+import json
+import re
+import typing as t
+from html.parser import HTMLParser
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.html import SHOWN, html
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.run import STATES
+from unit.callback import results as r
+from unit.callback.results import Json, Story
+
+PLAIN = "a value"
+EVIL = [
+    "<script>alert(1)</script>",
+    "</script><script>alert(1)</script>",
+    "</style></title></textarea></pre></details>",
+    '"><img src=x onerror=alert(1)>',
+    "' onmouseover='alert(1)",
+    "]]> --> <!-- <![CDATA[",
+    "{{ 7 * 7 }} {% raw %}",
+    "javascript:alert(1)",
+    "&lt;b&gt;&#60;",
+    "\u202e\u0000\ud800\U0001f600 \u00e9\u4e2d",
+    "x" * 5000,
+]
+#: Elements without an end.
+VOID = {"meta", "link", "input", "br", "img", "rect"}
+
+
+class Page(HTMLParser):
+    """What a parser makes of a page: its elements, attributes and text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: dict[str, int] = collections.Counter()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.texts: list[str] = []
+        self.inside: list[str] = []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements[tag] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+        if tag not in VOID:
+            self.inside.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.inside.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if not {"script", "style"} & set(self.inside):
+            self.texts.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.texts).split())
+
+
+def everywhere(value: str) -> Json:
+    """A report in which a value stands in every text that comes from a cluster, or from the inventory."""
+    finding = r.finding("MU021", "info", value, title=value, message=value, why=value, remedy=value, docs=value)
+    waived = {**finding, "code": value, "waived": {"reason": value, "expires": value}}
+    stuck = dict.fromkeys(("namespace", "kind", "name", "code", "reason", "remedy"), value) | {"pods": 1}
+    evidence = dict.fromkeys(("workload", "pod", "container", "reason", "message"), value)
+    blocker = dict.fromkeys(("code", "object", "message", "remedy"), value)
+    failure = {"kind": value, "evidence": [{**evidence, "log": [value], "events": [value]}], "blockers": [blocker]}
+    failure |= {"rolled_back": False, "rollback_problems": [value]}
+    looked = r.precheck(finding, waived, warnings=[value])
+    looked |= {"cluster": {"id": value, "name": value, "server": value}, "unrestartable": [stuck]}
+    looked |= {"source_revision": value, "source_version": value, "proxies": {value: {value: 3}}}
+    planes = r.info() | {"control_planes": [{"revision": value, "version": value}], "tags": {value: value}}
+    story = Story(value)
+    story.run.title = story.run.during = value
+    story.run.playbooks = [value]
+    story.task(value, "istio_precheck", looked, stage=value)
+    story.task(value, "istio_info", planes, stage=value)
+    story.task(value, "istio_revision", r.install(revision=value, version=value, actions=[value]), stage=value)
+    story.task(value, "namespace_revision", r.move(value), stage=value)
+    story.task(value, "rollout_restart", r.restart(f"Deployment {value}/{value}"), stage=value)
+    story.task(value, "", {"failed": True, "msg": value}, once=True)
+    story.task(value, "rollout_restart", r.broken(value) | {"failure": failure}, stage=value)
+    return story.end(**{value: 2})
+
+
+@pytest.mark.parametrize("evil", EVIL, ids=[one[:20].encode("ascii", "replace").decode() for one in EVIL])
+def test_no_value_of_a_cluster_is_markup(evil: str) -> None:
+    plain, found = Page(html(everywhere(PLAIN))), Page(html(everywhere(evil)))
+    assert found.elements == plain.elements
+    assert [(tag, name) for tag, name, dummy in found.attributes] == [(a, b) for a, b, dummy in plain.attributes]
+    assert not found.inside
+    assert plain.text.count(PLAIN) > 40
+    shown = " ".join(evil[:2000].replace("\u0000", "\ufffd").split())
+    assert found.text.replace("\u0000", "\ufffd").count(shown) >= plain.text.count(PLAIN) - 5
+
+
+def test_it_asks_for_nothing_and_runs_nothing_but_its_own() -> None:
+    text = html(everywhere("https://evil.example.com/"))
+    page = Page(text)
+    targets = [(tag, value) for tag, name, value in page.attributes if name in ("href", "src", "action", "style")]
+    assert {value for tag, value in targets if tag == "link"} == {"data:,"}
+    assert all(value.startswith("#") for tag, value in targets if tag == "a" and "example.com" not in value)
+    assert not [name for dummy, name, value in page.attributes if name.startswith("on") or name in ("src", "style")]
+    policy = next(value for tag, name, value in page.attributes if tag == "meta" and "default-src 'none'" in value)
+    for tag in ("script", "style"):
+        content = re.findall(f"<{tag}>(.*?)</{tag}>", text, re.DOTALL)
+        assert len(content) == 1
+        digest = base64.b64encode(hashlib.sha256(content[0].encode()).digest()).decode()
+        assert f"{tag}-src 'sha256-{digest}'" in policy
+
+
+@pytest.mark.parametrize(("docs", "links"), [("https://example.com/x", 1), ("javascript:alert(1)", 0), ("http://x", 0)])
+def test_only_a_page_of_the_documentation_is_a_link(docs: str, links: int) -> None:
+    story = Story("paris-1").task("paris-1", "istio_precheck", r.precheck(r.finding(docs=docs)))
+    page = Page(html(story.end()))
+    assert len([value for tag, name, value in page.attributes if name == "href" and value == docs]) == links
+
+
+def test_verdict_first_then_what_needs_attention() -> None:
+    story = Story("paris-1", "paris-2", "paris-3", rings={"paris-1": 0, "paris-2": 1}).canary("paris-1")
+    story.task("paris-2", "rollout_restart", r.broken())
+    text = Page(html(story.end(**{"paris-2": 1}))).text
+    order = [
+        "failed 3 clusters: 1 done, 1 failed, 1 left untouched.",
+        "What needs attention",
+        "Deployment shop/web does not get ready.",
+        "Ring 0",
+        "No ring",
+        "26 of 28",
+        "cannot connect to the database",
+    ]
+    assert sorted(order, key=text.index) == order
+
+
+@pytest.mark.parametrize("count", [1, 2, 200])
+def test_however_many_clusters(count: int) -> None:
+    hosts = [f"cluster-{number}" for number in range(count)]
+    story = Story(*hosts, rings={host: number // 50 for number, host in enumerate(hosts)})
+    for host in hosts:
+        story.canary(host)
+    text = html(story.end())
+    page = Page(text)
+    assert page.elements["details"] == count
+    ids = [value for dummy, name, value in page.attributes if name == "id"]
+    assert len(set(ids)) == len(ids)
+    targets = {value[1:] for dummy, name, value in page.attributes if name == "href" and value.startswith("#")}
+    assert targets <= set(ids)
+    assert len(text) < 20_000 + count * 15_000
+
+
+def unfinished(story: Story) -> Json:
+    return story.report()
+
+
+def aborted(story: Story) -> Json:
+    return story.end("aborted")
+
+
+@pytest.mark.parametrize("ended", [unfinished, aborted])
+def test_a_run_that_has_no_end(ended: t.Callable[[Story], Json]) -> None:
+    story = Story("paris-1", "paris-2")
+    story.task("paris-1", "istio_info", r.info())
+    assert ended(story)["run"]["headline"] in Page(html(ended(story))).text
+
+
+def test_every_state_has_a_look() -> None:
+    assert [*SHOWN] == [*STATES]
+    json.dumps(SHOWN)

@@ -1,0 +1,134 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""A task ends in order, whatever ends its run: each case is a controller and its worker, as processes of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.plugin_utils import interrupts
+from unit.paths import COLLECTIONS
+
+#: A worker that notes what happens to it; its handler of SIGTERM is the one that was there before the task.
+SCRIPT = """
+import os, signal, sys, time
+from ansible_collections.meshops.istio.plugins.plugin_utils import _ending
+
+def note(text):
+    with open(sys.argv[1], "a") as file:
+        file.write(text + "\\n")
+
+def before(number, dummy):
+    note(f"died of {signal.Signals(number).name}")
+    os._exit(1)
+
+if sys.argv[2] == "old":
+    del os.pidfd_open
+if os.fork():
+    signal.pause()
+os.setsid()
+signal.signal(signal.SIGTERM, before)
+# a shell makes its jobs in the background deaf to it
+signal.signal(signal.SIGINT, signal.default_int_handler)
+_ending.WHEN_KILLED.append(lambda: note("orphaned"))
+with _ending.in_order(os.getppid()):
+    try:
+        note(f"pid {os.getpid()}")
+        time.sleep(float(sys.argv[3]))
+        note("done")
+    except KeyboardInterrupt:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(0.2)
+        note("tidied up")
+note("over")
+"""
+
+
+class Worker:
+    """A controller with a worker that is at work for so many seconds."""
+
+    def __init__(self, folder: Path, system: str = "new", seconds: float = 60) -> None:
+        self.notes = folder / "notes"
+        command = [sys.executable, "-c", SCRIPT, str(self.notes), system, str(seconds)]
+        self.controller = subprocess.Popen(command, env={**os.environ, "PYTHONPATH": str(COLLECTIONS)})
+        self.until(lambda: self.lines)
+        self.pid = int(self.lines[0].removeprefix("pid "))
+
+    @property
+    def lines(self) -> list[str]:
+        """What it noted."""
+        return self.notes.read_text(encoding="utf-8").splitlines() if self.notes.exists() else []
+
+    def until(self, holds: Callable[[], object]) -> None:
+        """Wait for what happens soon."""
+        deadline = time.monotonic() + 20
+        while not holds():
+            assert time.monotonic() < deadline, self.lines
+            time.sleep(0.02)
+
+
+@pytest.fixture
+def started() -> Iterator[list[Worker]]:
+    """Workers that do not outlive the test."""
+    found: list[Worker] = []
+    yield found
+    for one in found:
+        one.controller.kill()
+        one.controller.wait()
+
+
+@pytest.mark.parametrize("system", ["new", "old"])
+def test_a_worker_whose_controller_is_killed_tidies_up_and_ends(
+    tmp_path: Path, started: list[Worker], system: str
+) -> None:
+    worker = Worker(tmp_path, system)
+    started.append(worker)
+    worker.controller.kill()
+    worker.until(lambda: "died of SIGTERM" in worker.lines)
+    # a second signal does not disturb
+    assert sorted(worker.lines[1:]) == ["died of SIGTERM", "orphaned", "tidied up"]
+    assert worker.lines[-1] == "died of SIGTERM"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
+def test_a_signal_lets_it_tidy_up_and_is_not_lost(
+    tmp_path: Path, started: list[Worker], number: signal.Signals
+) -> None:
+    worker = Worker(tmp_path)
+    started.append(worker)
+    os.kill(worker.pid, number)
+    worker.until(lambda: "tidied up" in worker.lines)
+    assert "orphaned" not in worker.lines
+    if number == signal.SIGTERM:
+        worker.until(lambda: "died of SIGTERM" in worker.lines)
+    assert "over" not in worker.lines
+
+
+def test_the_number_of_a_controller_that_ended_before_is_not_watched_in_its_place() -> None:
+    # some living process that is not our parent has it by now
+    other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    over = threading.Event()
+    waiting = threading.Timer(5, over.set)
+    waiting.start()
+    assert interrupts._outlives(other.pid, over)
+    waiting.cancel()
+    other.kill()
+    other.communicate()
+
+
+def test_what_was_before_is_so_again_after_the_task(tmp_path: Path, started: list[Worker]) -> None:
+    worker = Worker(tmp_path, seconds=0)
+    started.append(worker)
+    worker.until(lambda: "over" in worker.lines)
+    assert worker.lines[1:] == ["done", "over"]

@@ -1,0 +1,42 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""What the tests of checks share: a healthy cluster, and what the checks find in one."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Finding, Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
+from unit.support import builders as b
+
+GOAL = Goal("canary", Version(1, 31, 0), b.NEW, b.OLD)
+IN_PLACE = Goal("in_place", Version(1, 31, 0), b.OLD, b.OLD)
+DEFAULT = b.revision_tag("default", b.OLD)
+PLANE = [*b.plane(b.OLD), *b.namespaces(shop=b.OLD)]
+HEALTHY = [*PLANE, *DEFAULT, *b.deployed()]
+CRD = "virtualservices.networking.istio.io"
+
+
+def hungry() -> list[b.Json]:
+    """A healthy cluster whose istiod requests what Istio's chart says."""
+    istiod = b.istiod(replicas=2)
+    requests = {"requests": {"cpu": "500m", "memory": "2048Mi"}}
+    istiod["spec"]["template"]["spec"]["containers"][0]["resources"] = requests
+    return [istiod, *HEALTHY[1:]]
+
+
+HUNGRY = hungry()
+
+
+def fired(objects: list[b.Json], goal: Goal = GOAL, **over: t.Any) -> dict[str, str]:
+    """Code to object of everything that the checks find."""
+    return {found.code: found.object for found in findings(b.snapshot_of(objects, **over), goal)}
+
+
+def of(code: str, objects: list[b.Json], goal: Goal = GOAL, **over: t.Any) -> list[Finding]:
+    """What one check finds."""
+    return [found for found in findings(b.snapshot_of(objects, **over), goal) if found.code == code]
