@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import TOOL
-from ansible_collections.meshops.istio.plugins.plugin_utils.action import ToolAction
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import CORE
+from ansible_collections.meshops.istio.plugins.plugin_utils.action import ModuleAction
 
 
-class ActionModule(ToolAction):
+class ActionModule(ModuleAction):
     """The action plugin of namespace_revision."""
 
-    TOOL = TOOL
+    CORE = CORE

@@ -109,7 +109,7 @@ options:
   run:
     description:
       - The run of a playbook that the task is a part of. The first write of the run locks the cluster by the Lease
-        C(meshops-istio-run) in O(istio_namespace), and M(meshops.istio.istio_run) unlocks it at the end.
+        C(meshops-istio-run) in O(istio_namespace), and M(meshops.istio.istio_run_record) unlocks it at the end.
       - Another run fails at once then and names the holder. A lock is renewed until the run ends, between its tasks
         too if they run on the controller. Where the processes of a holder are proven to be gone, the next run takes
         its lock at once, else once it has run out.

@@ -247,7 +247,7 @@ namespaces:
       description: Name of the namespace.
       type: str
       sample: reports
-    asks_for:
+    revision_label:
       description: Revision or tag that its labels name. It is V(default) for C(istio-injection=enabled), and null if
         they name none.
       type: str
@@ -265,7 +265,7 @@ namespaces:
       type: list
       elements: str
       sample: []
-    own_choice:
+    selected_per_workload:
       description: Whether it has neither of the labels that choose for all its pods, so that labels of their own count.
       type: bool
       sample: false
@@ -281,7 +281,7 @@ namespaces:
       description: Number of pods whose proxy is stale or missing.
       type: int
       sample: 2
-    stale_for:
+    target_revisions:
       description: Revisions that these pods would get now, by the labels of the namespace or their own.
       type: list
       elements: str
@@ -375,19 +375,19 @@ record:
       type: str
       sample: anna@deploy-1
     job:
-      description: O(meshops.istio.istio_run#module:run.job) of the run.
+      description: O(meshops.istio.istio_run_record#module:run.job) of the run.
       type: str
       sample: "42"
     strategy:
-      description: O(meshops.istio.istio_run#module:run.strategy) of the run.
+      description: O(meshops.istio.istio_run_record#module:run.strategy) of the run.
       type: str
       sample: canary
     version:
-      description: O(meshops.istio.istio_run#module:run.version) of the run.
+      description: O(meshops.istio.istio_run_record#module:run.version) of the run.
       type: str
       sample: 1.31.0
     revision:
-      description: O(meshops.istio.istio_run#module:run.revision) of the run.
+      description: O(meshops.istio.istio_run_record#module:run.revision) of the run.
       type: str
       sample: 1-31-0
     state:
@@ -484,13 +484,13 @@ failure:
       sample: Forbidden
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.module import run_module
 
 
 def main() -> None:
     """Run the module."""
-    run_module(TOOL)
+    run_module(CORE)
 
 
 if __name__ == "__main__":

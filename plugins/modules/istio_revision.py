@@ -54,7 +54,7 @@ options:
     type: str
     choices: [canary, in_place, downgrade]
     default: canary
-  accept_settings:
+  allow_setting_changes:
     description:
       - Settings that may change although they were given to the running revision, as dotted paths of Helm values such
         as V(pilot.env.PILOT_TRACE_SAMPLING). Other changes of such settings refuse the install.
@@ -99,7 +99,7 @@ options:
       - The charts must be of exactly that version.
     type: str
     default: https://istio-release.storage.googleapis.com/charts
-  break_release:
+  end_pending_releases:
     description:
       - Releases whose pending state is ended although somebody else's helm has left it, for O(installer=helm). Only for
         a helm that is known to be dead, as nobody can see that.
@@ -111,7 +111,8 @@ options:
   profile:
     description:
       - Installation profile. V(minimal) is the control plane alone, which is what a second revision needs.
-      - Profiles with gateways or CNI would take these over from the revision that owns them; see O(take_shared).
+      - Profiles with gateways or CNI would take these over from the revision that owns them; see
+        O(adopt_shared_components).
       - Not used with O(installer=helm), whose charts have profiles of their own in V(values.profile).
     type: str
     default: minimal
@@ -144,7 +145,7 @@ options:
         C(distroless).
       - Required if the source runs a tag of your own.
     type: str
-  take_shared:
+  adopt_shared_components:
     description:
       - Whether this revision may take over the gateways, CNI and ztunnel that the revision it starts from owns. It must
         be proven before. Everything that changes hands is returned in RV(taken_over), and the task waits until it runs.
@@ -158,7 +159,7 @@ options:
         revision owns. For settings that are no Helm values. Gateways are told apart by their names.
     type: dict
     default: {}
-  take_default:
+  allow_default_change:
     description:
       - Whether this revision may become the default if there is no tag V(default). C(istioctl) makes any revision the
         default then. An install without a revision takes the default from any other.
@@ -191,7 +192,7 @@ options:
         are removed with the revision.
       - With V(live_proxy) or V(connected), proxies get no configuration any more, and no new certificate when theirs
         expires. V(connected) are those that only C(istiod) knows, such as machines and pods of other clusters.
-      - With V(leaving_proxy), pods on their way out serve without new endpoints until they are gone. Those that are
+      - With V(terminating_proxy), pods on their way out serve without new endpoints until they are gone. Those that are
         gone within O(timeout) are waited for.
       - With V(configuration), Istio's configuration and routes of the Gateway API with the revision in the label
         C(istio.io/rev) have no effect any more. What an AuthorizationPolicy denied is allowed.
@@ -329,7 +330,7 @@ settings:
   type: dict
   contains:
     user:
-      description: Settings that were given to the source. These need O(accept_settings).
+      description: Settings that were given to the source. These need O(allow_setting_changes).
       type: dict
       sample: {}
     defaults:
@@ -448,8 +449,9 @@ failure:
       contains:
         code:
           description:
-            - One of V(tag), V(namespace), V(default_validator), V(default_service), V(live_proxy), V(leaving_proxy),
-              V(connected), V(selects_revision), V(configuration), V(shared_component) and V(unread).
+            - One of V(tag), V(namespace), V(default_validator), V(default_service), V(live_proxy),
+              V(terminating_proxy), V(connected), V(selects_revision), V(configuration), V(shared_component)
+              and V(unread).
           type: str
           sample: namespace
         object:
@@ -466,13 +468,13 @@ failure:
           sample: "move it: namespace_revision namespaces=payments revision=..."
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.module import run_module
 
 
 def main() -> None:
     """Run the module."""
-    run_module(TOOL)
+    run_module(CORE)
 
 
 if __name__ == "__main__":

@@ -274,13 +274,13 @@ failure:
       sample: []
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.module import run_module
 
 
 def main() -> None:
     """Run the module."""
-    run_module(TOOL)
+    run_module(CORE)
 
 
 if __name__ == "__main__":

@@ -707,7 +707,7 @@ unrestartable:
         - Why no rollout helps. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(argo_rollout),
           V(custom_owner), V(paused), V(on_delete), V(partition), V(pinned_image), V(scaled_to_zero), V(no_room),
           a budget that never lets so many pods be down, and, with O(percent), V(selector), V(unreadable),
-          V(changed_since) and V(past_is_gone).
+          V(changed_since) and V(previous_revision_gone).
       type: str
       sample: job
     reason:
@@ -874,13 +874,13 @@ failure:
       sample: []
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.module import run_module
 
 
 def main() -> None:
     """Run the module."""
-    run_module(TOOL)
+    run_module(CORE)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from ansible.utils.display import Display
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import KUBERNETES_IMPORT_ERROR
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import secrets_in
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper_client import Keeping
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Tool, execute
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import ModuleCore, execute
 from ansible_collections.meshops.istio.plugins.plugin_utils.interrupts import in_order
 
 display = Display()
@@ -37,10 +37,10 @@ WATCHED = sys.stdout.isatty()
 LOADED_BY = os.getpid()
 
 
-class ToolAction(ActionBase):
-    """Runs a tool in the controller for a local connection; over any other one hands over to the module."""
+class ModuleAction(ActionBase):
+    """Runs a core in the controller for a local connection; over any other one hands over to the module."""
 
-    TOOL: Tool
+    CORE: ModuleCore
     _requires_connection = True
     _supports_check_mode = True
     _supports_diff = True
@@ -50,8 +50,8 @@ class ToolAction(ActionBase):
         """Return the result of the task."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         if self._belongs_elsewhere():
-            name = f"meshops.istio.{self.TOOL.name}"
-            if self.TOOL.writes and self._task.args.get("run") and not self._task.check_mode:
+            name = f"meshops.istio.{self.CORE.name}"
+            if self.CORE.writes and self._task.args.get("run") and not self._task.check_mode:
                 display.warning(
                     f"{name} runs as a module, over another connection, as another user or with async, so the lock of "
                     "its cluster is held while this task works, but not between two tasks. Another run may come there."
@@ -65,7 +65,7 @@ class ToolAction(ActionBase):
             params, secrets = self._validated()
             host = str((task_vars or {}).get("inventory_hostname") or "")
             found = execute(
-                self.TOOL,
+                self.CORE,
                 params,
                 check_mode=bool(self._task.check_mode),
                 diff=bool(self._task.diff),
@@ -87,7 +87,7 @@ class ToolAction(ActionBase):
     def _validated(self) -> tuple[dict[str, t.Any], set[str]]:
         # values from variables are tagged subclasses of str, int and so on; the core wants plain ones
         arguments = json.loads(json.dumps(self._task.args, default=_as_text))
-        spec = self.TOOL.spec.as_keywords()
+        spec = self.CORE.spec.as_keywords()
         options = spec.pop("argument_spec")
         checked = ArgumentSpecValidator(options, **spec).validate(arguments)
         params = checked.validated_parameters
@@ -95,11 +95,11 @@ class ToolAction(ActionBase):
         if checked.error_messages:
             # what was given in the wrong form is repeated in them
             said = remove_values("; ".join(checked.error_messages), secrets)
-            raise AnsibleActionFail(f"{self.TOOL.name}: {said}")
+            raise AnsibleActionFail(f"{self.CORE.name}: {said}")
         return params, secrets
 
     def _shown(self, params: Mapping[str, t.Any]) -> dict[str, t.Any]:
-        options = self.TOOL.spec.as_keywords()["argument_spec"]
+        options = self.CORE.spec.as_keywords()["argument_spec"]
         hidden = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
         return {k: hidden if v and options[k].get("no_log") else v for k, v in params.items() if k in options}
 

@@ -20,7 +20,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import connection
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import restart
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import execute
 
@@ -91,7 +91,7 @@ def kubectl(options: Json, *, one_by_one: bool = True) -> int:
 def ours(options: Json) -> int:
     """The module: it reads, judges, proves the revision, restarts in one batch, and proves every new pod."""
     given = {**options, "only": "all", "batch_size": "100%"}
-    result = execute(TOOL, given, check_mode=False, diff=False)
+    result = execute(CORE, given, check_mode=False, diff=False)
     if result.get("failed"):
         raise RuntimeError(result["msg"])
     assert len(result["restarted"]) == DEPLOYMENTS
@@ -110,7 +110,7 @@ def main() -> int:
     """Run one client."""
     name, kubeconfig, context = sys.argv[1:]
     options = {"kubeconfig": kubeconfig, "context": context, "namespaces": spaces()}
-    checked = ArgumentSpecValidator(**TOOL.spec.as_keywords()).validate(options)
+    checked = ArgumentSpecValidator(**CORE.spec.as_keywords()).validate(options)
     whose = resource.RUSAGE_CHILDREN if name.startswith("kubectl") else resource.RUSAGE_SELF
     began, start = time.monotonic(), cpu(whose)
     requests = CLIENTS[name](checked.validated_parameters)

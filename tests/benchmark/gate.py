@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import execute
 from unit.support import builders as b
 from unit.support.running import params
@@ -25,9 +25,9 @@ def peak_kib() -> int:
 
 def main() -> int:
     """Run istio_precheck against the API server whose URL is given."""
-    options = params(TOOL, host=sys.argv[1], version=b.NEW_VERSION, revision=b.NEW, fail_on="never")
+    options = params(CORE, host=sys.argv[1], version=b.NEW_VERSION, revision=b.NEW, fail_on="never")
     began = time.monotonic()
-    result = execute(TOOL, options, check_mode=False, diff=False)
+    result = execute(CORE, options, check_mode=False, diff=False)
     used = resource.getrusage(resource.RUSAGE_SELF)
     figures = {
         "seconds": round(time.monotonic() - began, 2),

@@ -16,7 +16,7 @@ from pathlib import Path
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import TOOL as ISTIO_INFO
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE as ISTIO_INFO
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import execute
 from lab import Lab, LabError, api
 from lab.cluster import Cluster

@@ -162,7 +162,7 @@ def clocked_by_kind(desk: Desk, cluster: Cluster, shows: Callable[[str], object]
             jobs = {kind: pool.submit(clocked, partial(run, kind), partial(shows, kind)) for kind in COLLECTIONS}
             return {kind: job.result() for kind, job in jobs.items()}
     finally:
-        desk.tool(cluster, "istio_run", state="stopped", **TOGETHER)
+        desk.tool(cluster, "istio_run_record", state="stopped", **TOGETHER)
 
 
 class Gatekeeper:

@@ -64,4 +64,4 @@ class Story:
         checked = Chapter.tell(desk, "--check", "--diff")
         upgraded = Chapter.tell(desk, "--diff")
         again = Chapter.tell(desk)
-        return cls(before, checked, upgraded, again, Chapter.tell(desk, istio_skip_done=True))
+        return cls(before, checked, upgraded, again, Chapter.tell(desk, istio_skip_up_to_date=True))

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Tool, execute
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import ModuleCore, execute
 from integration.objects import until
 from integration.processes import kill
 from lab import Cluster, Lab
@@ -177,11 +177,11 @@ class Desk:
         """Run the core of a module as the action plugin does; without a cluster the test names it, or does not.
 
         What it says while it works is added to ``said``. Tasks with the option ``run`` and the same process of
-        ansible-playbook share the lock of the cluster, until istio_run gives it back.
+        ansible-playbook share the lock of the cluster, until istio_run_record gives it back.
         """
-        tool: Tool = importlib.import_module(
+        tool: ModuleCore = importlib.import_module(
             f"ansible_collections.meshops.istio.plugins.module_utils.operations.modules.{name}"
-        ).TOOL
+        ).CORE
         spec = tool.spec.as_keywords()
         options = spec.pop("argument_spec")
         if options.get("istioctl", {}).get("default"):
@@ -221,7 +221,7 @@ class Desk:
         listed, log, record = (self.folder / f"{number}-{name}" for name in ("hosts.json", "log", "record"))
         listed.write_text(json.dumps(inventory or self.inventory(clusters, hosts)), encoding="utf-8")
         # a second run is to prove that every stage finds nothing to do; who asks about leaving alone says so
-        variables = {"istio_skip_done": False, **variables}
+        variables = {"istio_skip_up_to_date": False, **variables}
         if playbook == CANARY:
             variables = {"istio_version": NEW_VERSION, **variables}
         command = [ANSIBLE_PLAYBOOK, "-i", str(listed), playbook, *flags]

@@ -155,7 +155,7 @@ def of(revision: str) -> Json:
 
 def test_an_install_that_takes_the_default_back_shows_all_its_owners(desk: Desk, whole: Cluster) -> None:
     assert tag(desk, whole, NEW_REVISION)["changed"]
-    given: Json = {"revision": UNREVISIONED, "version": VERSION, "strategy": "in_place", "take_default": True}
+    given: Json = {"revision": UNREVISIONED, "version": VERSION, "strategy": "in_place", "allow_default_change": True}
     planned = desk.tool(whole, "istio_revision", check=True, **given)
     before = objects(whole)
     result = desk.tool(whole, "istio_revision", **given)

@@ -74,7 +74,7 @@ class Fleet:
     def start(self, *flags: str, lost: bool = False, **variables: Any) -> Running:
         """Begin to upgrade all that may begin."""
         self.marks = {one.name: one.audit_mark() for one in self.clusters}
-        given = {"istio_skip_done": True, "istio_wave_size": 1, **variables}
+        given = {"istio_skip_up_to_date": True, "istio_wave_size": 1, **variables}
         return self.desk.start(self.clusters, *flags, inventory=self.inventory(lost=lost), **given)
 
     def play(self, *flags: str, **variables: Any) -> Play:
@@ -162,7 +162,7 @@ def test_a_tag_goes_as_far_as_its_stage(fleet: Fleet) -> None:
     assert f"istio_ring_0: not begun: {fleet.a.name}" in play.output
     play = fleet.play(*only, "control_plane").require_success()
     modules = {one.action.removeprefix(COLLECTION) for one in play.ours(fleet.a)}
-    assert modules == {"istio_info", "istio_precheck", "istio_revision", "istio_run"}
+    assert modules == {"istio_info", "istio_precheck", "istio_revision", "istio_run_record"}
     left = (
         "Only the stages precheck, control_plane ran, as --tags says; what is left to another run: data_plane, verify."
     )

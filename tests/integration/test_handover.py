@@ -85,12 +85,12 @@ class Story:
 def story(desk: Desk, mesh: Cluster) -> Story:
     """Tell it."""
     mark = mesh.audit_mark()
-    checked = desk.play([mesh], "--check", "--diff", istio_finalize=True, istio_take_shared=True)
+    checked = desk.play([mesh], "--check", "--diff", istio_finalize=True, istio_adopt_shared_components=True)
     writes = mesh.writes_since(mark)
     refused = desk.play([mesh], istio_finalize=True)
     mesh.wait_ready()
     before = objects(mesh)
-    real = desk.play([mesh], "--diff", istio_finalize=True, istio_take_shared=True)
+    real = desk.play([mesh], "--diff", istio_finalize=True, istio_adopt_shared_components=True)
     mesh.wait_ready()
     after = objects(mesh)
     again = desk.play([mesh], istio_finalize=True)
@@ -100,7 +100,7 @@ def story(desk: Desk, mesh: Cluster) -> Story:
 def test_without_the_variable_the_remedy_names_it(story: Story) -> None:
     assert story.refused.returncode != 0
     result = story.refused.of(story.cluster, "istio_revision")[-1]
-    assert "istio_take_shared=true" in result["msg"]
+    assert "istio_adopt_shared_components=true" in result["msg"]
     assert {(one["code"], one["object"]) for one in result["failure"]["blockers"]} == {
         ("shared_component", GATEWAY),
         ("shared_component", CNI),
@@ -178,11 +178,11 @@ def test_settings_that_no_value_holds_stop_a_handover(desk: Desk, story: Story) 
     given: dict[str, Any] = {"revision": "1-31-1", "version": "1.31.1"}
     assert desk.tool(cluster, "istio_revision", **given)["changed"]
     with no_write(cluster):
-        lost = desk.tool(cluster, "istio_revision", take_shared=True, check=True, **given)
+        lost = desk.tool(cluster, "istio_revision", adopt_shared_components=True, check=True, **given)
     assert f"{GATEWAY} spec.template.spec.nodeSelector.disk: 'fast' -> None" in refusal(lost, "SafetyError")
     k8s = {"ingressGateways": [{"name": "istio-ingressgateway", "k8s": {"nodeSelector": {"disk": "fast"}}}]}
-    kept = desk.tool(cluster, "istio_revision", take_shared=True, check=True, components=k8s, **given)
+    kept = desk.tool(cluster, "istio_revision", adopt_shared_components=True, check=True, components=k8s, **given)
     assert GATEWAY in kept["taken_over"], kept
-    assert desk.tool(cluster, "istio_revision", take_shared=True, check=True, accept_settings=[GATEWAY], **given)[
-        "changed"
-    ]
+    assert desk.tool(
+        cluster, "istio_revision", adopt_shared_components=True, check=True, allow_setting_changes=[GATEWAY], **given
+    )["changed"]

@@ -229,7 +229,7 @@ def test_a_release_that_somebody_elses_helm_left_pending_is_finished_once_its_na
     with no_write(plain):
         refused = helm(desk, plain, PATCH_VERSION, timeout=3)
     assert refused["failure"]["release"]["name"] == "istiod"
-    result = helm(desk, plain, PATCH_VERSION, break_release=["istiod"])
+    result = helm(desk, plain, PATCH_VERSION, end_pending_releases=["istiod"])
     assert "failed" not in result, result.get("msg")
     assert releases(plain) == {
         "istio-base": (f"base-{PATCH_VERSION}", "deployed"),

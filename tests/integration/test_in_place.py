@@ -196,7 +196,12 @@ def test_a_changed_setting_is_refused_and_can_be_accepted(desk: Desk, story: InP
     with no_write(cluster):
         message = refusal(desk.tool(cluster, "istio_revision", values=values, **options), "SafetyError")
         accepted = desk.tool(
-            cluster, "istio_revision", check=True, values=values, accept_settings=["pilot.traceSampling"], **options
+            cluster,
+            "istio_revision",
+            check=True,
+            values=values,
+            allow_setting_changes=["pilot.traceSampling"],
+            **options,
         )
     assert "pilot.traceSampling: 7 -> 9" in message
     assert accepted["changed"] is True
@@ -276,9 +281,9 @@ def test_s11_the_default_is_not_taken_back_by_the_way(desk: Desk, story: InPlace
     options: Json = {"revision": UNREVISIONED, "version": PATCH_VERSION, "strategy": "in_place"}
     with no_write(cluster):
         message = refusal(desk.tool(cluster, "istio_revision", **options), "SafetyError")
-        planned = desk.tool(cluster, "istio_revision", check=True, take_default=True, **options)
+        planned = desk.tool(cluster, "istio_revision", check=True, allow_default_change=True, **options)
     assert "The tag default points at other" in message
-    assert "Set take_default=true if that is meant" in message
+    assert "Set allow_default_change=true if that is meant" in message
     assert "istio-revision-tag-default" in {one["name"] for one in planned["changes"]}
     assert labels(cluster)["shop"][INJECTION] == "enabled"
     assert REV not in labels(cluster)["shop"]

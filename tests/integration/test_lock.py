@@ -48,7 +48,7 @@ RING = """
         - *restart
       always:
         - name: End the run
-          meshops.istio.istio_run:
+          meshops.istio.istio_run_record:
           when: inventory_hostname == quick
 """
 
@@ -106,7 +106,7 @@ def test_a_second_run_is_refused_at_any_moment_of_the_first_one(desk: Desk, clus
     kept: set[int] = set()
     for moment in sorted(chance.uniform(0, SLOW_SECONDS - 1) for dummy in range(10)):
         time.sleep(max(0.0, began + moment - time.monotonic()))
-        second = desk.tool(cluster, "istio_run", state="free", run={"who": "bert"})
+        second = desk.tool(cluster, "istio_run_record", state="unlocked", run={"who": "bert"})
         assert second["failure"]["kind"] == "LockedError", moment
         assert "is being worked on by anna since" in second["msg"]
         kept |= set(keepers([first.process.pid, *descendants(first.process.pid)]))

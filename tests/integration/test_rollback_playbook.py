@@ -101,7 +101,9 @@ def test_check_mode_writes_nothing_and_says_what_the_run_does(back: Back) -> Non
     assert back.writes["checked"] == []
 
     def told(play: Play) -> list[Any]:
-        ours = [one.result for one in play.ours(back.cluster) if not one.action.endswith(("istio_info", "istio_run"))]
+        ours = [
+            one.result for one in play.ours(back.cluster) if not one.action.endswith(("istio_info", "istio_run_record"))
+        ]
         single = [one for result in ours for one in result.get("results", [result])]
         return [(one["changed"], one["actions"], one.get("diff")) for one in single]
 

@@ -71,12 +71,12 @@ def test_without_a_default_tag_no_install_takes_the_default_by_the_way(desk: Des
     try:
         with no_write(gated):
             refused = desk.tool(gated, "istio_revision", **wanted)
-        meant = desk.tool(gated, "istio_revision", check=True, take_default=True, **wanted)
+        meant = desk.tool(gated, "istio_revision", check=True, allow_default_change=True, **wanted)
     finally:
         restored = desk.tool(gated, "istio_tag", name="default", revision=NEW_REVISION)
     message = refusal(refused, "SafetyError")
     assert "There is no tag default, so istioctl would give the default to 1-31-1 by the way" in message
-    assert "take_default=true" in message
+    assert "allow_default_change=true" in message
     assert meant["changed"]
     assert meant["diff"]["after"]["default"] == "1-31-1"
     assert restored["changed"]

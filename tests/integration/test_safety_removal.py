@@ -272,7 +272,7 @@ def test_f6_a_pod_on_its_way_out_keeps_a_revision(
                 [blocker] = remove(desk, calm)["failure"]["blockers"]
         finally:
             calm.request("PATCH", path, {"metadata": {"finalizers": None}}, content_type=MERGE)
-    assert (blocker["code"], blocker["object"]) == ("leaving_proxy", f"Pod {USER}/held")
+    assert (blocker["code"], blocker["object"]) == ("terminating_proxy", f"Pod {USER}/held")
     assert blocker["remedy"].startswith("it had to be gone at ")
 
 

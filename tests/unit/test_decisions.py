@@ -55,7 +55,10 @@ ALLOWED = {
         "wait",
     ): "says a reason again only once it is another one; None is that there is none",
     ("operations/control_plane/retire.py", "_as_planned"): "names of objects that the plan of earlier steps gives",
-    ("operations/control_plane/handover.py", "refuse_harm"): "names of objects that the user gives in accept_settings",
+    (
+        "operations/control_plane/handover.py",
+        "refuse_harm",
+    ): "names of objects that the user gives in allow_setting_changes",
     ("operations/restart/rollout_wait.py", "_failed"): "the reason of a condition is a word of the API of Kubernetes",
 }
 

@@ -85,9 +85,9 @@ GIVEN = {
 @pytest.mark.parametrize("more", ["\n", " ", "\n--x", "\x00"])
 def test_f34_what_follows_an_allowed_text_is_refused(case: str, more: str) -> None:
     core, given, option = GIVEN[case]
-    core.check(params(core.TOOL, host="https://a.invalid", **given))
+    core.check(params(core.CORE, host="https://a.invalid", **given))
     with pytest.raises(ParameterError, match=f"Parameter {option}"):
-        core.check(params(core.TOOL, host="https://a.invalid", **{**given, option: given[option] + more}))
+        core.check(params(core.CORE, host="https://a.invalid", **{**given, option: given[option] + more}))
 
 
 #: Who parses what is not of ours, by what, and nobody else: each of these raises what its callers expect.

@@ -23,7 +23,7 @@ COLLECTION = "meshops.istio."
 #: Modules that change a mesh. Others only look at it, or keep the books of the run.
 CHANGING = ("istio_revision", "istio_tag", "namespace_revision", "rollout_restart")
 READING = ("istio_info", "istio_precheck")
-BOOKS = "istio_run"
+BOOKS = "istio_run_record"
 #: Workloads of a wave that are named.
 NAMES = 20
 #: What is kept of a row: its columns, with a value of the form that each has.
@@ -150,7 +150,7 @@ class Facts:
             self.changed_at = event.ended
             self._keep("actions", [{"stage": event.stage, "text": short(one)} for one in listed(result.get("actions"))])
         self._take_reading(event, result)
-        if event.action == BOOKS and result.get("state") != "free":
+        if event.action == BOOKS and result.get("state") != "unlocked":
             self.halted = result.get("state") == "stopped"
         if "settled" in result and event.action in READING:
             self.settled = bool(result["settled"])

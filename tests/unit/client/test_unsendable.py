@@ -97,7 +97,7 @@ def test_a_line_break_at_the_end_is_no_part_of_a_login(
     api: FakeApi, tmp_path: Path, capfd: pytest.CaptureFixture[str], made: t.Any, given: b.Json, header: str
 ) -> None:
     options = made(tmp_path, api.url, **filled(given, f"{SECRET}\n"))
-    result = unshown(task(api, info.TOOL, **options), capfd)
+    result = unshown(task(api, info.CORE, **options), capfd)
     assert not result.get("failed"), result["msg"]
     assert {seen.headers["Authorization"] for seen in api.seen} == {header}
 
@@ -109,16 +109,16 @@ def test_a_login_that_cannot_be_sent_is_refused_in_one_sentence(
     value: str,
 ) -> None:  # fmt: skip
     options = made(tmp_path, api.url, **filled(given, value))
-    result = unshown(task(api, info.TOOL, **options), capfd)
+    result = unshown(task(api, info.CORE, **options), capfd)
     assert "has a line break or another character that no login has" in result["msg"]
     assert not api.seen
 
 
 @pytest.mark.parametrize("option", ["username", "impersonate_user", "proxy", "host"])
 def test_no_other_option_that_is_sent_has_a_control_character(api: FakeApi, option: str) -> None:
-    result = task(api, info.TOOL, **{"password": SECRET, option: "http://a\nb"})
+    result = task(api, info.CORE, **{"password": SECRET, option: "http://a\nb"})
     assert result["msg"].startswith(f"Parameter {option} has a line break")
-    groups = task(api, info.TOOL, impersonate_groups=["a", "b\nX-Other: 1"])
+    groups = task(api, info.CORE, impersonate_groups=["a", "b\nX-Other: 1"])
     assert groups["msg"].startswith("Parameter impersonate_groups has a line break")
 
 
@@ -128,7 +128,7 @@ def test_what_a_credential_plugin_is_given_is_not_shown_either(
     plugin = Plugin(tmp_path, api.url)
     plugin.exec["env"] = [{"name": "A_TOKEN", "value": f"{SECRET}\0"}]
     plugin.write(api.url)
-    result = unshown(task(api, info.TOOL, host=None, kubeconfig=str(plugin.path), context="c"), capfd)
+    result = unshown(task(api, info.CORE, host=None, kubeconfig=str(plugin.path), context="c"), capfd)
     assert "could not be started" in result["msg"]
 
 
@@ -139,7 +139,7 @@ def test_a_gate_sends_its_login_without_the_line_break(
     seen: list[t.Any] = []
     with serving((200, vector("0")), seen=seen) as url:
         gates = {"timeout": 0, kind: [{"url": f"{url}\n", **filled(given, f"{SECRET}\n")}]}
-        result = unshown(task(api, restart.TOOL, namespaces=["shop"], batch_timeout=5, gates=gates), capfd)
+        result = unshown(task(api, restart.CORE, namespaces=["shop"], batch_timeout=5, gates=gates), capfd)
     assert not result.get("failed"), result["msg"]
     assert {headers["Authorization"] for dummy, headers in seen} == {header}
 
@@ -150,7 +150,7 @@ def test_a_gate_whose_login_cannot_be_sent_is_refused_before_any_request(
     api: FakeApi, capfd: pytest.CaptureFixture[str], kind: str, given: b.Json, dummy_header: str, value: str
 ) -> None:
     gates = {kind: [{"url": "http://127.0.0.1:1", **filled(given, value)}]}
-    result = unshown(task(api, restart.TOOL, namespaces=["shop"], gates=gates), capfd)
+    result = unshown(task(api, restart.CORE, namespaces=["shop"], gates=gates), capfd)
     assert result["msg"].startswith(f"Parameter gates.{kind}[0].")
     assert not api.seen
 

@@ -80,7 +80,7 @@ def test_the_check_itself_cannot_be_set(tmp_path: Path) -> None:
 
 def test_an_inventory_may_not_have_it_either(tmp_path: Path) -> None:
     said = refused(tmp_path, "canary", istio_skips=True, istio_other_variables=["istio_skips"])
-    assert "Variable istio_skips is set by the playbooks themselves; give istio_skip_done instead." in said
+    assert "Variable istio_skips is set by the playbooks themselves; give istio_skip_up_to_date instead." in said
 
 
 def set_by_playbooks() -> set[str]:

@@ -259,7 +259,7 @@ def tasks_of(node: t.Any) -> t.Iterator[Json]:
 
 def test_an_empty_soak_goes_from_ring_to_ring(tmp_path: Path) -> None:
     rings = {f"istio_ring_{number}": {"hosts": {name: {}}} for number, name in enumerate("ab")}
-    answers = {"istio_ring_soak": "", "istio_failure_budget": "", "istio_skip_done": ""}
+    answers = {"istio_ring_soak": "", "istio_failure_budget": "", "istio_skip_up_to_date": ""}
     fleet = {
         "hosts": "a,b",
         "serial": 1,

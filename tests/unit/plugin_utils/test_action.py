@@ -24,26 +24,30 @@ from ansible.template import Templar, trust_as_template
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
+    ModuleCore,
+    TaskContext,
+    TaskResult,
+)
 from ansible_collections.meshops.istio.plugins.plugin_utils import action as action_module
-from ansible_collections.meshops.istio.plugins.plugin_utils.action import ToolAction
+from ansible_collections.meshops.istio.plugins.plugin_utils.action import ModuleAction
 
 HOST, SECRET = "http://127.0.0.1:1", "s3cr3t-t0ken"
 HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 VARIABLE = "MESHOPS_TEST_VARIABLE"
 SPEC = ArgumentSpec({"names": {"type": "list", "elements": "str", "default": []}, "count": {"type": "int"}})
 OF_RUN = {"host": HOST, "run": {"who": "anna"}}
-Core = Callable[[Run], Outcome]
+Core = Callable[[TaskContext], TaskResult]
 
 
-def nothing(dummy: Run) -> Outcome:
+def nothing(dummy: TaskContext) -> TaskResult:
     """A core that finds nothing to do."""
-    return Outcome()
+    return TaskResult()
 
 
 def action(
     core: Core = nothing, *, connection: str = "local", become: bool = False, spec: ArgumentSpec = SPEC, **task: t.Any
-) -> ToolAction:
+) -> ModuleAction:
     """The action plugin of a tool with some core, for a real task object."""
     arguments = task.pop("args", {"host": HOST})
     loaded = Task.load({"name": "x", "debug": {}, **task}, loader=DataLoader())
@@ -51,8 +55,8 @@ def action(
     context = PlayContext()
     context._become = become
     loader = DataLoader()
-    found = type("Probe", (ToolAction,), {"TOOL": Tool("probe", spec, core)})
-    plugin: ToolAction = found(
+    found = type("Probe", (ModuleAction,), {"CORE": ModuleCore("probe", spec, core)})
+    plugin: ModuleAction = found(
         task=loaded,
         connection=connection_loader.get(connection, context),
         play_context=context,
@@ -71,9 +75,9 @@ def run(core: Core = nothing, **given: t.Any) -> dict[str, t.Any]:
 def test_the_core_runs_inside_the_controller() -> None:
     seen: list[tuple[bool, t.Any]] = []
 
-    def core(got: Run) -> Outcome:
+    def core(got: TaskContext) -> TaskResult:
         seen.append((got.check_mode, got.params["names"]))
-        return Outcome(["step"], {"a": 1}, {"a": 2}, {"pid": os.getpid()})
+        return TaskResult(["step"], {"a": 1}, {"a": 2}, {"pid": os.getpid()})
 
     result = run(core, args={"host": HOST, "names": "a,b"}, check_mode=True, diff=True)
     assert seen == [(True, ["a", "b"])]
@@ -85,7 +89,7 @@ def test_the_core_runs_inside_the_controller() -> None:
 
 
 def test_a_refusal_is_a_failed_task() -> None:
-    def core(dummy: Run) -> Outcome:
+    def core(dummy: TaskContext) -> TaskResult:
         raise SafetyError("Not like this.")
 
     result = run(core)
@@ -107,9 +111,9 @@ def test_arguments_are_validated_as_the_module_does(args: dict[str, t.Any], mess
 def test_a_date_of_yaml_arrives_as_the_text_that_a_module_gets() -> None:
     seen: list[t.Any] = []
 
-    def core(got: Run) -> Outcome:
+    def core(got: TaskContext) -> TaskResult:
         seen.extend(got.params["names"])
-        return Outcome()
+        return TaskResult()
 
     run(core, args={"host": HOST, "names": [datetime.date(2027, 3, 31)]})
     assert seen == ["2027-03-31"]
@@ -122,8 +126,8 @@ def test_the_invocation_is_shown_with_defaults() -> None:
 
 @pytest.mark.parametrize("name", ["api_key", "password"])
 def test_s13_secrets_are_redacted_wherever_they_turn_up(name: str) -> None:
-    def core(got: Run) -> Outcome:
-        return Outcome([f"logged in with {got.params[name]}"], values={"deep": [{"x": got.params[name]}]})
+    def core(got: TaskContext) -> TaskResult:
+        return TaskResult([f"logged in with {got.params[name]}"], values={"deep": [{"x": got.params[name]}]})
 
     result = run(core, args={"host": HOST, "username": "me", name: SECRET})
     assert SECRET not in json.dumps(result)
@@ -132,8 +136,8 @@ def test_s13_secrets_are_redacted_wherever_they_turn_up(name: str) -> None:
 
 
 def test_s13_secrets_from_the_environment_are_redacted_too() -> None:
-    def core(got: Run) -> Outcome:
-        return Outcome(values={"seen": got.params["api_key"]})
+    def core(got: TaskContext) -> TaskResult:
+        return TaskResult(values={"seen": got.params["api_key"]})
 
     result = run(core, environment=[{"K8S_AUTH_API_KEY": SECRET}])
     assert SECRET not in json.dumps(result)
@@ -148,7 +152,7 @@ def test_the_tasks_environment_is_applied_and_restored(monkeypatch: pytest.Monke
     monkeypatch.delenv("K8S_AUTH_CONTEXT", raising=False)
     seen: list[str | None] = []
 
-    def core(got: Run) -> Outcome:
+    def core(got: TaskContext) -> TaskResult:
         seen.extend((os.environ.get(VARIABLE), got.params["proxy"]))
         raise SafetyError("Even if it fails.")
 
@@ -161,7 +165,7 @@ def test_the_tasks_environment_is_applied_and_restored(monkeypatch: pytest.Monke
 
 def test_the_environment_is_restored_after_a_bug() -> None:
     with pytest.raises(ZeroDivisionError):
-        run(lambda dummy: Outcome([str(1 / 0)]), environment=[{VARIABLE: "x"}])
+        run(lambda dummy: TaskResult([str(1 / 0)]), environment=[{VARIABLE: "x"}])
     assert VARIABLE not in os.environ
 
 
@@ -172,9 +176,9 @@ def test_the_environment_is_restored_after_a_bug() -> None:
 )
 def test_the_module_runs_where_the_core_cannot(elsewhere: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
     handed: dict[str, t.Any] = {}
-    monkeypatch.setattr(ToolAction, "_execute_module", lambda self, **more: handed.update(more) or {"from": "module"})
+    monkeypatch.setattr(ModuleAction, "_execute_module", lambda self, **more: handed.update(more) or {"from": "module"})
 
-    def core(dummy: Run) -> Outcome:
+    def core(dummy: TaskContext) -> TaskResult:
         raise AssertionError("the core ran in the controller")
 
     assert run(core, **elsewhere)["from"] == "module"
@@ -198,14 +202,14 @@ def test_a_run_over_another_connection_says_that_it_is_not_locked_between_its_ta
 ) -> None:
     said: list[str] = []
     monkeypatch.setattr(action_module.display, "warning", lambda text, **dummy: said.append(text))
-    monkeypatch.setattr(ToolAction, "_execute_module", lambda *dummy, **more: {"from": "module"})
+    monkeypatch.setattr(ModuleAction, "_execute_module", lambda *dummy, **more: {"from": "module"})
     run(**given)
     assert any("not between two tasks" in text for text in said) is warned
 
 
 def test_without_the_library_in_the_controller_the_module_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(action_module, "KUBERNETES_IMPORT_ERROR", "ImportError: no module named kubernetes")
-    monkeypatch.setattr(ToolAction, "_execute_module", lambda *dummy, **more: {"from": "module"})
+    monkeypatch.setattr(ModuleAction, "_execute_module", lambda *dummy, **more: {"from": "module"})
     assert run()["from"] == "module"
 
 
@@ -213,9 +217,9 @@ def test_progress_lines_name_the_cluster_and_the_time(monkeypatch: pytest.Monkey
     lines: list[str] = []
     monkeypatch.setattr(action_module.display, "display", lambda text, **dummy: lines.append(text))
 
-    def core(got: Run) -> Outcome:
+    def core(got: TaskContext) -> TaskResult:
         got.progress("batch 1 of 2: 3 of 5 workloads done")
-        return Outcome()
+        return TaskResult()
 
     run(core)
     assert len(lines) == 1
@@ -225,23 +229,23 @@ def test_progress_lines_name_the_cluster_and_the_time(monkeypatch: pytest.Monkey
 def test_a_progress_line_is_one_line_without_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     monkeypatch.setattr(action_module.display, "display", lambda text, **dummy: lines.append(text))
-    run(lambda got: Outcome(values={"said": got.progress("\x1b[2Jtwo\r\nlines\tof \u2028 Zürich\n")}))
+    run(lambda got: TaskResult(values={"said": got.progress("\x1b[2Jtwo\r\nlines\tof \u2028 Zürich\n")}))
     assert [line.partition("s  ")[2] for line in lines] == [" [2Jtwo  lines of   Zürich"]
 
 
 @pytest.mark.parametrize("watched", [True, False])
 def test_the_core_knows_whether_somebody_looks_on(monkeypatch: pytest.MonkeyPatch, watched: bool) -> None:
     monkeypatch.setattr(action_module, "WATCHED", watched)
-    assert run(lambda got: Outcome(values={"watched": got.watched}))["watched"] is watched
+    assert run(lambda got: TaskResult(values={"watched": got.watched}))["watched"] is watched
 
 
 def test_s13_no_log_silences_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     monkeypatch.setattr(action_module.display, "display", lambda text, **dummy: lines.append(text))
 
-    def core(got: Run) -> Outcome:
+    def core(got: TaskContext) -> TaskResult:
         got.progress("something")
-        return Outcome()
+        return TaskResult()
 
     run(core, no_log=True)
     assert lines == []
@@ -252,4 +256,4 @@ def test_s13_no_log_silences_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_each_action_plugin_runs_the_tool_of_its_module(name: str) -> None:
     plugin = importlib.import_module(f"ansible_collections.meshops.istio.plugins.action.{name}")
-    assert plugin.ActionModule.TOOL.name == name
+    assert plugin.ActionModule.CORE.name == name

@@ -20,16 +20,20 @@ from ansible.module_utils.testing import patch_module_args
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import AUTH_SPEC, Spec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.module import run_module
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
+    ModuleCore,
+    TaskContext,
+    TaskResult,
+)
 from ansible_collections.meshops.istio.plugins.plugin_utils import action as action_module
 from unit.paths import PLUGINS
 from unit.plugin_utils.test_action import action
 from unit.support import builders as b
 
-TOOLS: dict[str, Tool] = {
+TOOLS: dict[str, ModuleCore] = {
     path.stem: importlib.import_module(
         f"ansible_collections.meshops.istio.plugins.module_utils.operations.modules.{path.stem}"
-    ).TOOL
+    ).CORE
     for path in sorted((PLUGINS / "modules").glob("*.py"))
     if path.stem != "__init__"
 }
@@ -70,18 +74,18 @@ def leaks(shown: str) -> list[str]:
     return [form for form in (*FORMS, ENCODED) if form in shown]
 
 
-def everywhere(run: Run) -> Outcome:
+def everywhere(task: TaskContext) -> TaskResult:
     """A core that says all that it was given wherever it can."""
-    said = str(dict(run.params))
+    said = str(dict(task.params))
     said += f" and {ENCODED} as sent" if URL in said else ""
-    run.progress(said)
-    diff = {"given": dict(run.params)}
-    return Outcome([said], diff, diff, {"deep": [{"x": said}]}, [said], failed=said)
+    task.progress(said)
+    diff = {"given": dict(task.params)}
+    return TaskResult([said], diff, diff, {"deep": [{"x": said}]}, [said], failed=said)
 
 
-def refuses(run: Run) -> Outcome:
+def refuses(task: TaskContext) -> TaskResult:
     """A core that says it in an error."""
-    raise SafetyError(f"Not with {dict(run.params)}.", {"params": dict(run.params)})
+    raise SafetyError(f"Not with {dict(task.params)}.", {"params": dict(task.params)})
 
 
 def test_there_is_something_to_hide() -> None:
@@ -93,7 +97,7 @@ def test_there_is_something_to_hide() -> None:
 @pytest.mark.parametrize("core", [everywhere, refuses])
 @pytest.mark.parametrize(("tool", "arguments"), CASES)
 def test_a_task_in_the_controller_shows_no_secret(
-    monkeypatch: pytest.MonkeyPatch, tool: Tool, arguments: b.Json, core: t.Any
+    monkeypatch: pytest.MonkeyPatch, tool: ModuleCore, arguments: b.Json, core: t.Any
 ) -> None:
     lines: list[str] = []
     monkeypatch.setattr(action_module.display, "display", lambda text, **dummy: lines.append(text))
@@ -122,7 +126,7 @@ def test_a_module_shows_no_secret_and_writes_none_into_the_log_of_its_system(
 ) -> None:
     logged: list[str] = []
     monkeypatch.setattr(AnsibleModule, "log", lambda dummy, msg, log_args=None: logged.append(f"{msg} {log_args}"))
-    tool = Tool(name, TOOLS[name].spec, everywhere)
+    tool = ModuleCore(name, TOOLS[name].spec, everywhere)
     with patch_module_args(arguments), pytest.raises(SystemExit):
         run_module(tool)
     said = capsys.readouterr().out
@@ -133,7 +137,7 @@ def test_a_module_shows_no_secret_and_writes_none_into_the_log_of_its_system(
 
 def test_what_is_no_secret_stays() -> None:
     """A value such as the name of an environment stands in other words too, which others go by."""
-    seen = Outcome(["prod of me at example.com"], values={"tag": "prod"})
+    seen = TaskResult(["prod of me at example.com"], values={"tag": "prod"})
     gates = {"http": [{"url": URL}]}
     spec = TOOLS["rollout_restart"].spec
     args = {**HOST, "namespaces": ["prod"], "gates": gates}

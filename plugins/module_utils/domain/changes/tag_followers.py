@@ -26,17 +26,17 @@ def followers(snapshot: Snapshot, tag: str) -> list[ObjectRef]:
     for pod, judgement in snapshot.judgements:
         namespace = snapshot.namespaces[pod.namespace]
         by_webhook = judgement.verdict.injector in own and snapshot.owned_name(namespace) != tag
-        if by_webhook or asks_for(tag, namespace.labels, pod.labels):
+        if by_webhook or labels_select(tag, namespace.labels, pod.labels):
             owner = snapshot.owner_of(pod)
             found.add(ObjectRef(pod.namespace, owner.kind, owner.name))
     for workload in snapshot.workloads.values():
         inside = snapshot.namespaces.get(workload.namespace)
-        if inside and workload.replicas == 0 and asks_for(tag, inside.labels, workload.template_labels):
+        if inside and workload.replicas == 0 and labels_select(tag, inside.labels, workload.template_labels):
             found.add(workload.ref)
     return sorted(found)
 
 
-def asks_for(tag: str, namespace: Mapping[str, str], pod: Mapping[str, str]) -> bool:
+def labels_select(tag: str, namespace: Mapping[str, str], pod: Mapping[str, str]) -> bool:
     """Return whether a pod's own labels ask for a tag, which may not be there yet."""
     if {REV, INJECTION} & set(namespace) or pod.get(INJECT) == "false":
         return False

@@ -34,7 +34,7 @@ CODES = {
     "default_validator": "it goes with the revision, and configuration without a revision label is not validated",
     "default_service": "it goes with the revision",
     "live_proxy": "it gets no new configuration, and no new certificate when its own expires (by default after a day)",
-    "leaving_proxy": "it serves without new configuration, endpoints and certificates until it is gone",
+    "terminating_proxy": "it serves without new configuration, endpoints and certificates until it is gone",
     "connected": "it gets no new configuration, and no new certificate when its own expires (by default after a day)",
     "selects_revision": "its next pod starts without a proxy, and nothing says so",
     "configuration": "no istiod reads it any more, and nothing says so: what it denied is allowed",
@@ -198,7 +198,8 @@ def of_shared(owned: Iterable[Belonging], revision: str) -> list[Blocker]:
             "shared_component",
             str(one),
             f"{one.component} ({one}) belongs to revision {revision} and would be deleted with it",
-            "hand it over: istio_take_shared=true, or istio_revision take_shared=true of the revision that stays",
+            "hand it over to the revision that stays: adopt_shared_components=true of istio_revision (variable"
+            " istio_adopt_shared_components)",
         )
         for one in shared
         if one in running or one.component not in covered

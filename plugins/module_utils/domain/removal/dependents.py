@@ -107,7 +107,7 @@ def of_leaving(snapshot: Snapshot, revision: str, known: Known) -> list[Blocker]
         what = str(ObjectRef(pod.namespace, "Pod", pod.name))
         text = f"{what} is on its way out, and carries a proxy of revision {revision} until it is gone"
         if pod.uid not in waiting:
-            found.append(Blocker("leaving_proxy", what, text, remedy))
+            found.append(Blocker("terminating_proxy", what, text, remedy))
     return found
 
 

@@ -45,7 +45,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 )
 
 #: Codes of what does not go back: it was changed since, or what it would go back to is gone.
-KEPT, GONE = "changed_since", "past_is_gone"
+KEPT, GONE = "changed_since", "previous_revision_gone"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -56,7 +56,7 @@ class _Picked:
 
     def following(self, tag: str) -> list[Row]:
         """Return the namespaces that follow a tag, by their labels or by those of their pods."""
-        return [row for row in self.rows if row["asks_for"] == tag or tag in row["follows"]]
+        return [row for row in self.rows if row["revision_label"] == tag or tag in row["follows"]]
 
     def outside(self, tag: str) -> str:
         """Return who follows a tag although the limits leave it out, or an empty text."""
@@ -118,8 +118,8 @@ def data_plane(
         "tags": tags,
         "gateway_waves": gateways,
         # these follow already, some by a tag or by the labels of their pods: they keep their label and are restarted
-        "following": [row["name"] for row in picked.rows if row["revision"] == revision or not row["asks_for"]],
-        "choosing": [row["name"] for row in picked.rows if row["own_choice"] and picked.allows(row)],
+        "following": [row["name"] for row in picked.rows if row["revision"] == revision or not row["revision_label"]],
+        "choosing": [row["name"] for row in picked.rows if row["selected_per_workload"] and picked.allows(row)],
         "left": picked.left,
         "lines": picked.said(),
     }
@@ -128,8 +128,8 @@ def data_plane(
 def _movable(row: Row, revision: str, source: str, tagged: str) -> bool:
     """Return whether a namespace is on the source by its own label (or a tag's), or moved before and is still stale."""
     if row["revision"] != source:
-        return revision in row["stale_for"]
-    return bool(row["asks_for"]) and (row["via"] != TAG or tagged == LABEL)
+        return revision in row["target_revisions"]
+    return bool(row["revision_label"]) and (row["via"] != TAG or tagged == LABEL)
 
 
 def _given_waves(picked: _Picked, revision: str, tagged: str) -> list[list[str]]:
@@ -150,7 +150,7 @@ def _with_its_tag(picked: _Picked, row: Row, revision: str, tagged: str) -> bool
     if tagged == LABEL or row["via"] != TAG or row["revision"] == revision:
         return False
     if tagged != TAG:
-        picked.leave(f"namespace {row['name']}", f"is not moved: it follows tag {row['asks_for']}, which stays.")
+        picked.leave(f"namespace {row['name']}", f"is not moved: it follows tag {row['revision_label']}, which stays.")
     return True
 
 

@@ -60,14 +60,14 @@ DECIDING = (
     "istio_values",
     "istio_tag",
     "istio_charts",
-    "istio_take_default",
+    "istio_allow_default_change",
     "istio_namespaces",
     "istio_waves",
     "istio_exclude_namespaces",
     "istio_tagged_namespaces",
     PERCENT,
     FINALIZE,
-    "istio_take_shared",
+    "istio_adopt_shared_components",
 )
 ASKED = frozenset(
     {name for names in (*CLUSTER.values(), *RUN.values()) for name in names}

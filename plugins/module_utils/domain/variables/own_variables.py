@@ -26,9 +26,9 @@ SET: dict[str, str] = {
     "istio_faults": "",
     "istio_finalize_by_default": "istio_finalize",
     "istio_fleet": "",
-    "istio_fleet_settled": "istio_skip_done",
+    "istio_fleet_settled": "istio_skip_up_to_date",
     "istio_gate": "istio_fail_on",
-    "istio_idle": "istio_skip_done",
+    "istio_idle": "istio_skip_up_to_date",
     "istio_installs": "istio_installer",
     "istio_known": "istio_other_variables",
     "istio_left_revision": "istio_source_revision",
@@ -46,7 +46,7 @@ SET: dict[str, str] = {
     "istio_ringed": "istio_hosts",
     "istio_rings": "istio_hosts",
     "istio_shown": "",
-    "istio_skips": "istio_skip_done",
+    "istio_skips": "istio_skip_up_to_date",
     "istio_sliced": "",
     "istio_soak": "istio_ring_soak",
     "istio_spent": "istio_failure_budget",
@@ -64,13 +64,13 @@ SET: dict[str, str] = {
 }
 #: Facts that they leave at hosts, where another playbook of the same run may find them; so only -e tells somebody else.
 LEFT: dict[str, str] = {
-    "istio_completed": "istio_skip_done",
+    "istio_completed": "istio_skip_up_to_date",
     "istio_ended": "",
     "istio_given": "the variables themselves",
     "istio_mesh": "",
     "istio_out": "istio_hosts",
-    "istio_plan": "istio_skip_done",
-    "istio_settled": "istio_skip_done",
+    "istio_plan": "istio_skip_up_to_date",
+    "istio_settled": "istio_skip_up_to_date",
 }
 
 

@@ -19,19 +19,19 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snap
     NAMESPACES,
     fetch_mesh,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 PATCHES_AT_ONCE = 8
 
 
-def forget(run: Run, snapshot: Snapshot) -> list[str]:
+def forget(task: TaskContext, snapshot: Snapshot) -> list[str]:
     """Take what leads nowhere out of the journals, once a revision is gone; return warnings.
 
     Args:
         snapshot: with pods and workloads; the control planes are read again.
     """
-    mesh = fetch_mesh(run.client, run.istio_namespace)
-    if mesh.runs(run.params["revision"]):
+    mesh = fetch_mesh(task.client, task.istio_namespace)
+    if mesh.runs(task.params["revision"]):
         # somebody else removes it
         return []
     changed = [
@@ -43,7 +43,7 @@ def forget(run: Run, snapshot: Snapshot) -> list[str]:
     def send(one: tuple[str, Journal]) -> str:
         path, journal = one
         try:
-            run.client.merge(path, {"metadata": {"annotations": journal.annotations}}, doing=f"Forgetting at {path}")
+            task.client.merge(path, {"metadata": {"annotations": journal.annotations}}, doing=f"Forgetting at {path}")
         except NotFoundError:
             return ""
         except ApiError as exc:

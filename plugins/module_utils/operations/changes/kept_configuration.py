@@ -19,10 +19,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.scoped_configuration import (
     fetch_configuration,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 
-def require_kept(run: Run, mesh: Mesh, moved: Mapping[str, Container[str]], target: str, *, back: bool) -> list[str]:
+def require_kept(
+    task: TaskContext, mesh: Mesh, moved: Mapping[str, Container[str]], target: str, *, back: bool
+) -> list[str]:
     """Refuse a move by which configuration would silently stop to apply; on the way back only warn of it.
 
     Args:
@@ -38,23 +40,23 @@ def require_kept(run: Run, mesh: Mesh, moved: Mapping[str, Container[str]], targ
     """
     if not moved:
         return []
-    read = fetch_configuration(run.client)
+    read = fetch_configuration(task.client)
     lost = lost_by(read.found, mesh, moved)
     unread = "Nobody looked whether configuration stops to apply by this move"
     warnings = [f"{unread} (finding {LOST}): {read.unread}"] if read.unread else []
     if not lost:
         return warnings
     told = refusal(lost, target)
-    if not back and LOST not in run.params["allow"]:
+    if not back and LOST not in task.params["allow"]:
         raise SafetyError(
-            f"Nothing was moved on cluster {run.client.connection.label}: {told}. If that is meant, name {LOST} in "
+            f"Nothing was moved on cluster {task.client.connection.label}: {told}. If that is meant, name {LOST} in "
             "parameter allow (variable istio_allow of the playbooks).",
             {"configuration": [str(one) for one in lost]},
         )
     return [f"{told}.", *warnings]
 
 
-def require_default_kept(run: Run, snapshot: Snapshot, after: str | None) -> list[str]:
+def require_default_kept(task: TaskContext, snapshot: Snapshot, after: str | None) -> list[str]:
     """Refuse an install that moves the default by the way, where configuration would stop to apply to who follows it.
 
     Returns:
@@ -67,4 +69,4 @@ def require_default_kept(run: Run, snapshot: Snapshot, after: str | None) -> lis
     following = users(snapshot, DEFAULT)
     if None in (before, after) or before == after or not following:
         return []
-    return require_kept(run, snapshot.mesh, {str(before): following}, str(after), back=False)
+    return require_kept(task, snapshot.mesh, {str(before): following}, str(after), back=False)

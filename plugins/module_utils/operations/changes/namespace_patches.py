@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.names
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL, words
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import NAMESPACES, read_namespace
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 MOVES_AT_ONCE = 8
 #: A namespace is also annotated by its controllers, at any time.
@@ -34,7 +34,7 @@ class Moved:
     refused: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def apply_moves(run: Run, steps: Sequence[Move]) -> Moved:
+def apply_moves(task: TaskContext, steps: Sequence[Move]) -> Moved:
     """Send one patch per namespace, side by side; a refusal of one does not keep the others.
 
     Raises:
@@ -44,9 +44,9 @@ def apply_moves(run: Run, steps: Sequence[Move]) -> Moved:
     moved = Moved()
     if not steps:
         return moved
-    run_id = run.begin_change()
+    run_id = task.begin_change()
     with concurrent.futures.ThreadPoolExecutor(max_workers=MOVES_AT_ONCE) as pool:
-        for step, answer in zip(steps, pool.map(lambda step: _send(run, step, run_id), steps), strict=True):
+        for step, answer in zip(steps, pool.map(lambda step: _send(task, step, run_id), steps), strict=True):
             if isinstance(answer, str):
                 moved.refused[step.namespace] = answer
             else:
@@ -54,20 +54,20 @@ def apply_moves(run: Run, steps: Sequence[Move]) -> Moved:
     return moved
 
 
-def put_back(run: Run, steps: Sequence[Move], moved: Moved) -> Moved:
+def put_back(task: TaskContext, steps: Sequence[Move], moved: Moved) -> Moved:
     """Put the namespaces back that moved although another one of the same task was refused."""
-    run_id = run.begin_change()
+    run_id = task.begin_change()
     there = [(step, moved.namespaces[step.namespace]) for step in steps if step.namespace in moved.namespaces]
-    return apply_moves(run, [step.back(namespace, run_id) for step, namespace in there])
+    return apply_moves(task, [step.back(namespace, run_id) for step, namespace in there])
 
 
-def _send(run: Run, step: Move, run_id: str) -> Json | str:
+def _send(task: TaskContext, step: Move, run_id: str) -> Json | str:
     """Return the namespace once it is moved, or why it is not."""
     path, doing = f"{NAMESPACES}/{step.namespace}", f"Labelling namespace {step.namespace}"
     for dummy in range(MOVE_TRIES):
         patch = step.patch(run_id)
         try:
-            return _labelled(run, run.client.merge(path, patch, doing=doing), step)
+            return _labelled(task, task.client.merge(path, patch, doing=doing), step)
         except ConflictError:
             pass
         except NotFoundError:
@@ -75,7 +75,7 @@ def _send(run: Run, step: Move, run_id: str) -> Json | str:
         except ApiError as exc:
             return exc.message
         try:
-            obj = run.client.get(path, doing=f"Reading namespace {step.namespace}")
+            obj = task.client.get(path, doing=f"Reading namespace {step.namespace}")
         except NotFoundError:
             return "it was deleted meanwhile"
         now, journal = injection_labels(labels_of(obj)), annotations_of(obj).get(JOURNAL)
@@ -89,7 +89,7 @@ def _send(run: Run, step: Move, run_id: str) -> Json | str:
     return "other clients write it all the time"
 
 
-def _labelled(run: Run, obj: Json, step: Move) -> Json | str:
+def _labelled(task: TaskContext, obj: Json, step: Move) -> Json | str:
     """Return the namespace if it has the labels that it was given; an admission policy may change what a patch says."""
     now = injection_labels(labels_of(obj))
     if now == step.after:
@@ -97,7 +97,7 @@ def _labelled(run: Run, obj: Json, step: Move) -> Json | str:
     why = f"an admission policy gave it {words(now)} instead of {words(step.after)}"
     before = {"labels": both(step.before), "annotations": dict(step.journal.raw)}
     try:
-        left = run.client.merge(
+        left = task.client.merge(
             f"{NAMESPACES}/{step.namespace}", {"metadata": before}, doing=f"Putting namespace {step.namespace} back"
         )
     except ApiError as exc:

@@ -22,53 +22,53 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installe
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 
 EXTERNAL = "external"
 
 
-def require_own(run: Run, manager: Manager, what: str) -> None:
+def require_own(task: TaskContext, manager: Manager, what: str) -> None:
     """Refuse to install or remove what an operator keeps.
 
     Raises:
         SafetyError: it is an operator's.
     """
     advice = "let it do that, and set installer=external (variable istio_installer of the playbooks)"
-    require_writable(manager, f"{what} on cluster {run.client.connection.label}", advice)
+    require_writable(manager, f"{what} on cluster {task.client.connection.label}", advice)
 
 
-def await_revision(run: Run, snapshot: Snapshot, source: str | None) -> Outcome:
+def await_revision(task: TaskContext, snapshot: Snapshot, source: str | None) -> TaskResult:
     """Wait until the revision is there and proven; in check mode look once. Writes nothing.
 
     Raises:
         ProofError: it is not there in time, or not of this version.
     """
-    params, mesh = run.params, snapshot.mesh
+    params, mesh = task.params, snapshot.mesh
     revision, version = params["revision"], params["version"]
     place = readiness.probe_namespace(snapshot.namespaces, mesh.namespace)
     tag = params["tag"] or version
     try:
-        reason = readiness.problem(run.client, mesh, place, revision, tag)
+        reason = readiness.problem(task.client, mesh, place, revision, tag)
     except (ForbiddenError, UnauthorizedError):
         raise
     except (ApiError, ClusterError) as exc:
         reason = exc.message
-    if reason and not run.check_mode:
-        run.progress(f"waiting until revision {revision} ({version}) is installed by others: {reason}")
+    if reason and not task.check_mode:
+        task.progress(f"waiting until revision {revision} ({version}) is installed by others: {reason}")
         try:
             readiness.wait(
-                run.client, mesh.namespace, place, revision, tag, timeout=params["timeout"], progress=run.progress
+                task.client, mesh.namespace, place, revision, tag, timeout=params["timeout"], progress=task.progress
             )
             reason = None
         except ProofError as exc:
             raise ProofError(f"{exc.message} {_advice(revision, version)}") from exc
     if reason:
         raise ProofError(
-            f"Revision {revision} on cluster {run.client.connection.label} is not ready to take workloads: {reason}. "
+            f"Revision {revision} on cluster {task.client.connection.label} is not ready to take workloads: {reason}. "
             f"{_advice(revision, version)}"
         )
     nothing = {"changes": [], "settings": {"user": {}, "defaults": {}}}
-    return Outcome(values={"revision": revision, "version": version, "source_revision": source, **nothing})
+    return TaskResult(values={"revision": revision, "version": version, "source_revision": source, **nothing})
 
 
 def _advice(revision: str, version: str) -> str:
@@ -78,10 +78,10 @@ def _advice(revision: str, version: str) -> str:
     )
 
 
-def may_go(run: Run, snapshot: Snapshot, revision: str) -> Outcome:
+def may_go(task: TaskContext, snapshot: Snapshot, revision: str) -> TaskResult:
     """Return that nothing needs a revision any more; removing it is its installer's work."""
     found = snapshot.mesh.revisions.get(revision)
     keeper = f" ({found.manager})" if found and found.manager.is_operator else ""
     said = f"Nothing needs revision {revision} any more: its installer{keeper} may remove it."
-    run.progress(said)
-    return Outcome(values={"revision": revision, "removable": True}, warnings=[said])
+    task.progress(said)
+    return TaskResult(values={"revision": revision, "removable": True}, warnings=[said])

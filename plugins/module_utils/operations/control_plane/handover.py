@@ -30,7 +30,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import is_planned
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 #: Components of which there are several, by name, in an IstioOperator; of the others there is one.
 GATEWAYS = {"IngressGateways": "ingressGateways", "EgressGateways": "egressGateways"}
@@ -90,14 +90,14 @@ def taken_over(rendered: Iterable[Json], changes: Iterable[Change]) -> list[Chan
     ]
 
 
-def wanted(run: Run, source: str | None) -> Json:
+def wanted(task: TaskContext, source: str | None) -> Json:
     """Return the components that a revision owns or is to take over, with the user's own on top."""
-    params = run.params
-    owners = [params["revision"], *([source] if source and params["take_shared"] else [])]
-    return laid_over(components(run.client, run.istio_namespace, owners), params["components"])
+    params = task.params
+    owners = [params["revision"], *([source] if source and params["adopt_shared_components"] else [])]
+    return laid_over(components(task.client, task.istio_namespace, owners), params["components"])
 
 
-def claim(run: Run, snapshot: Snapshot, installation: Installation) -> list[Change]:
+def claim(task: TaskContext, snapshot: Snapshot, installation: Installation) -> list[Change]:
     """Return what the install takes over; the revision has to be proven first (safety rule S3).
 
     In check mode after a planned install only that is left of the changes: the rest is what the earlier task would do.
@@ -107,11 +107,11 @@ def claim(run: Run, snapshot: Snapshot, installation: Installation) -> list[Chan
         ProofError: the revision does not take workloads.
     """
     moving = taken_over(installation.rendered, installation.changes)
-    refuse_harm(moving, run.params["accept_settings"], meant=run.params["take_shared"])
-    if is_planned(run, run.params["revision"]):
+    refuse_harm(moving, task.params["allow_setting_changes"], meant=task.params["adopt_shared_components"])
+    if is_planned(task, task.params["revision"]):
         installation.changes[:] = moving
     elif moving:
-        readiness.require(run.client, snapshot.mesh, snapshot.namespaces, run.params["revision"])
+        readiness.require(task.client, snapshot.mesh, snapshot.namespaces, task.params["revision"])
     return moving
 
 
@@ -131,7 +131,8 @@ def refuse_harm(moving: list[Change], accepted: Iterable[str], *, meant: bool) -
         what = ", ".join(change.place for change in moving if change.kind in ROLLED) or moving[0].place
         raise SafetyError(
             f"This install would take {what} from revision {owners} by the way. Install with a profile that leaves it "
-            "alone, and hand it over when the data plane has moved: take_shared=true (variable istio_take_shared)."
+            "alone, and hand it over when the data plane has moved: adopt_shared_components=true (variable "
+            "istio_adopt_shared_components)."
         )
     lost = {change.place: unexpected(change) for change in moving if change.place not in set(accepted)}
     told = [
@@ -140,7 +141,7 @@ def refuse_harm(moving: list[Change], accepted: Iterable[str], *, meant: bool) -
     if told:
         raise SafetyError(
             f"Taking over what the mesh shares would change more than its version: {'; '.join(told[:5])}. Give the "
-            "settings in values or components, or name the objects in accept_settings if that is meant.",
+            "settings in values or components, or name the objects in allow_setting_changes if that is meant.",
             {"settings": {what: sorted(fields) for what, fields in lost.items() if fields}},
         )
 
@@ -155,49 +156,49 @@ def unexpected(change: Change) -> dict[str, tuple[t.Any, t.Any]]:
     }
 
 
-def wait(run: Run, moving: list[Change]) -> None:
+def wait(task: TaskContext, moving: list[Change]) -> None:
     """Wait until everything that was taken over runs its new template (rule S5).
 
     Raises:
         RolloutError: it does not in time, with what its pods say.
     """
-    deadline = time.monotonic() + run.params["timeout"]
+    deadline = time.monotonic() + task.params["timeout"]
     for change in moving:
         if change.kind not in ROLLED:
             continue
         path = object_path(change.kind, change.namespace, change.name)
-        obj = run.client.get(path, doing=f"Reading {change.place}")
+        obj = task.client.get(path, doing=f"Reading {change.place}")
         while not complete(change.kind, obj):
             if time.monotonic() >= deadline:
-                raise broken(run, moving, "it did not roll out in time")
-            run.progress(f"waiting for {change.place}")
+                raise broken(task, moving, "it did not roll out in time")
+            task.progress(f"waiting for {change.place}")
             time.sleep(0.5)
-            obj = run.client.get(path, doing=f"Reading {change.place}")
+            obj = task.client.get(path, doing=f"Reading {change.place}")
 
 
-def broken(run: Run, moving: list[Change], why: str) -> RolloutError:
+def broken(task: TaskContext, moving: list[Change], why: str) -> RolloutError:
     """Return the failure of a handover: what is not rolled out, what its pods say, and the way back."""
     evidence = []
     for change in moving:
         if change.kind in ROLLED:
-            obj = run.client.get(object_path(change.kind, change.namespace, change.name))
+            obj = task.client.get(object_path(change.kind, change.namespace, change.name))
             if not complete(change.kind, obj):
-                evidence += [f"{change.place}: {text}" for text in _said(run, change, obj)] or [change.place]
+                evidence += [f"{change.place}: {text}" for text in _said(task, change, obj)] or [change.place]
     owner = moving[0].fields[OWNER][0]
     return RolloutError(
-        f"Revision {run.params['revision']} did not take over what the mesh shares: {'; '.join(evidence) or why}. "
+        f"Revision {task.params['revision']} did not take over what the mesh shares: {'; '.join(evidence) or why}. "
         "Pods that are not replaced yet serve on. Mend the cause and run again, or give it back: "
-        f"istio_revision revision={owner} take_shared=true.",
+        f"istio_revision revision={owner} adopt_shared_components=true.",
         {"evidence": evidence},
     )
 
 
-def _said(run: Run, change: Change, obj: Json) -> list[str]:
+def _said(task: TaskContext, change: Change, obj: Json) -> list[str]:
     own = failure(change.kind, obj)
     path = f"/api/v1/namespaces/{change.namespace}/pods"
     selector = obj["spec"]["selector"]
     try:
-        pods = [pod for pod in run.client.list(path, doing="Reading pods") if matches(selector, labels_of(pod))]
+        pods = [pod for pod in task.client.list(path, doing="Reading pods") if matches(selector, labels_of(pod))]
     except MeshError:
         pods = []
     found = [f"pod {name_of(pod)}, {text}" for pod in pods if (text := pod_failure(pod))]

@@ -28,7 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.patience import patiently
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import NAMESPACES, fetch_mesh
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 #: What a newer istiod needs before it starts, in this order; the installer applies the rest.
 AHEAD = (
@@ -65,25 +65,25 @@ def ahead(rendered: Iterable[Json], changes: Iterable[Change]) -> list[Json]:
     return sorted(found, key=lambda obj: AHEAD.index(obj["kind"]))
 
 
-def roll(run: Run, installation: Installation) -> None:
+def roll(task: TaskContext, installation: Installation) -> None:
     """Bring the new istiod up beside the old one, and wait until only the new one serves.
 
     Raises:
         ProofError: it does not come up; the old one serves on, with the configuration that it knows.
     """
-    params = run.params
+    params = task.params
     for obj in ahead(installation.rendered, installation.changes):
-        _apply(run, installation, obj)
+        _apply(task, installation, obj)
     deadline = time.monotonic() + params["timeout"]
-    look = functools.partial(_missing, run, params["revision"])
+    look = functools.partial(_missing, task, params["revision"])
     # what cannot be read for a moment, as while an API server changes its leader, is no trouble of the new istiod
     while (reason := patiently(max(0.0, deadline - time.monotonic()), look)) is not None:
         if time.monotonic() >= deadline:
             raise ProofError(
-                f"Revision {params['revision']} ({params['version']}) on cluster {run.client.connection.label} "
+                f"Revision {params['revision']} ({params['version']}) on cluster {task.client.connection.label} "
                 f"{_sentence(reason)}. Its injector configuration is as before, and nothing was restarted; mend the "
                 "cause and run again.",
-                {"evidence": broken(run, params["revision"])},
+                {"evidence": broken(task, params["revision"])},
             )
         time.sleep(0.5)
 
@@ -105,35 +105,35 @@ def _sentence(reason: _Missing) -> str:
     )
 
 
-def _apply(run: Run, installation: Installation, obj: Json) -> None:
+def _apply(task: TaskContext, installation: Installation, obj: Json) -> None:
     name, kind = name_of(obj), obj["kind"]
     path = object_path(kind, obj["metadata"].get("namespace", ""), name)
     doing = f"Applying {kind} {name}"
     try:
-        live = run.client.get(path, doing=doing)
+        live = task.client.get(path, doing=doing)
     except NotFoundError:
         live = {"metadata": {}}
     dressed = installation.dress(obj, live)
-    run.client.apply(path, dressed, manager=installation.manager, doing=doing, dry_run=False)
+    task.client.apply(path, dressed, manager=installation.manager, doing=doing, dry_run=False)
 
 
-def _pods(run: Run, revision: str) -> list[Json]:
+def _pods(task: TaskContext, revision: str) -> list[Json]:
     selector = f"app=istiod,istio.io/rev={revision}"
-    path = f"{NAMESPACES}/{run.istio_namespace}/pods"
-    return run.client.list(path, doing="Reading istiod pods", labelSelector=selector)
+    path = f"{NAMESPACES}/{task.istio_namespace}/pods"
+    return task.client.list(path, doing="Reading istiod pods", labelSelector=selector)
 
 
-def broken(run: Run, revision: str) -> list[str]:
+def broken(task: TaskContext, revision: str) -> list[str]:
     """Return what the pods of a revision's istiod say of why they are not up."""
-    return [f"pod {name_of(pod)}, {why}" for pod in _pods(run, revision) if (why := pod_failure(pod))]
+    return [f"pod {name_of(pod)}, {why}" for pod in _pods(task, revision) if (why := pod_failure(pod))]
 
 
-def _missing(run: Run, revision: str) -> _Missing | None:
+def _missing(task: TaskContext, revision: str) -> _Missing | None:
     """Return why the old istiod may still answer, or None; a pod on its way out still does."""
-    found = fetch_mesh(run.client, run.istio_namespace).revisions[revision]
+    found = fetch_mesh(task.client, task.istio_namespace).revisions[revision]
     if not found.rolled_out:
-        return _Missing("; ".join([f"Deployment istiod{suffix(revision)} is not rolled out", *broken(run, revision)]))
-    leaving = [pod for pod in _pods(run, revision) if pod["metadata"].get("deletionTimestamp")]
+        return _Missing("; ".join([f"Deployment istiod{suffix(revision)} is not rolled out", *broken(task, revision)]))
+    leaving = [pod for pod in _pods(task, revision) if pod["metadata"].get("deletionTimestamp")]
     if not leaving:
         return None
     node = (leaving[0].get("spec") or {}).get("nodeName")

@@ -43,7 +43,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_mesh
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 
 #: Checks that an install repeats itself: nobody has to run the precheck first to be safe (rule S7).
 GUARDS = ("MU001", "MU002", "MU005")
@@ -88,9 +88,9 @@ def _origin(mesh: Mesh, revision: str, source: str | None) -> Revision | None:
     return mesh.revisions.get(revision) or mesh.revisions.get(source or "")
 
 
-def wanted(run: Run, snapshot: Snapshot, source: str | None, version: Version) -> Wanted:
+def wanted(task: TaskContext, snapshot: Snapshot, source: str | None, version: Version) -> Wanted:
     """Return what the installer is asked for: the source's settings, then the user's own values on top."""
-    params, mesh = run.params, snapshot.mesh
+    params, mesh = task.params, snapshot.mesh
     origin = _origin(mesh, params["revision"], source)
     carried: Json = {}
     tag = params["tag"]
@@ -102,7 +102,7 @@ def wanted(run: Run, snapshot: Snapshot, source: str | None, version: Version) -
             )
         carried, tag = carried_values(origin, params["revision"]), tag or carried_tag(origin, version)
     values = merge(carried, params["values"])
-    run.hidden.update(secrets_in(values))
+    task.hidden.update(secrets_in(values))
     return Wanted(
         revision=params["revision"],
         version=version,
@@ -119,12 +119,12 @@ def _crds_newer(snapshot: Snapshot, version: Version) -> bool:
     return snapshot.newest_crds is not None and snapshot.newest_crds > version
 
 
-def plan(run: Run, snapshot: Snapshot, installer: Installer, source: str | None, version: Version) -> Plan:
+def plan(task: TaskContext, snapshot: Snapshot, installer: Installer, source: str | None, version: Version) -> Plan:
     """Return what the install would do to this cluster; asks the API server, writes nothing."""
-    mesh, revision = snapshot.mesh, run.params["revision"]
-    what = dataclasses.replace(wanted(run, snapshot, source, version), components=handover.wanted(run, source))
+    mesh, revision = snapshot.mesh, task.params["revision"]
+    what = dataclasses.replace(wanted(task, snapshot, source, version), components=handover.wanted(task, source))
     crds = _crds_differ(snapshot, str(version))
-    found = installer.plan(mesh, what, crds=crds, take_default=run.params["take_default"])
+    found = installer.plan(mesh, what, crds=crds, allow_default_change=task.params["allow_default_change"])
     return Plan(what, found, _settings_diff(mesh, found.rendered, revision, source))
 
 
@@ -146,8 +146,8 @@ def _refuse_settings(settings: SettingsDiff, accepted: list[str]) -> None:
     if changed:
         listed = ", ".join(f"{path}: {settings.user[path][0]!r} -> {settings.user[path][1]!r}" for path in changed[:5])
         raise SafetyError(
-            f"Settings that were given to the running revision would change: {listed}. Name them in accept_settings "
-            "if that is meant.",
+            f"Settings that were given to the running revision would change: {listed}. Name them in "
+            "allow_setting_changes if that is meant.",
             {"settings": settings.as_dict()},
         )
 
@@ -168,39 +168,39 @@ def _refuse_prunes(changes: list[Change]) -> None:
         )
 
 
-def install(run: Run) -> Outcome:
+def install(task: TaskContext) -> TaskResult:
     """Install the revision if anything differs, and prove that it takes workloads."""
-    if run.params["installer"] == external.EXTERNAL:
-        return external.await_revision(run, *_judged(run))
-    with installer_module.opened(run) as installer:
-        return _install(run, installer)
+    if task.params["installer"] == external.EXTERNAL:
+        return external.await_revision(task, *_judged(task))
+    with installer_module.opened(task) as installer:
+        return _install(task, installer)
 
 
-def _judged(run: Run) -> tuple[Snapshot, str | None]:
+def _judged(task: TaskContext) -> tuple[Snapshot, str | None]:
     """Read the cluster, refuse what is not supported, and return it with the revision that the run starts from."""
-    params, version = run.params, required(run.params["version"])
-    snapshot = run.snapshot()
+    params, version = task.params, required(task.params["version"])
+    snapshot = task.snapshot()
     source = source_of(snapshot, params["strategy"], params["revision"], version, params["source_revision"])
     guard(snapshot, Goal(params["strategy"], version, params["revision"], source), params["allow"])
     return snapshot, source
 
 
-def _install(run: Run, installer: Installer) -> Outcome:
-    params = run.params
+def _install(task: TaskContext, installer: Installer) -> TaskResult:
+    params = task.params
     revision, version = params["revision"], required(params["version"])
-    snapshot, source = _judged(run)
+    snapshot, source = _judged(task)
     mesh = snapshot.mesh
     if revision in mesh.revisions:
-        external.require_own(run, mesh.revisions[revision].manager, f"Revision {revision}")
+        external.require_own(task, mesh.revisions[revision].manager, f"Revision {revision}")
     installer_module.require(params["installer"], mesh, revision, source)
-    run.progress(f"comparing revision {revision} ({version}) with what is installed")
-    steps = plan(run, snapshot, installer, source, version)
+    task.progress(f"comparing revision {revision} ({version}) with what is installed")
+    steps = plan(task, snapshot, installer, source, version)
     for line in steps.settings.lines():
-        run.progress(line)
+        task.progress(line)
     _refuse_prunes(steps.changes)
-    _refuse_settings(steps.settings, params["accept_settings"])
-    moving = handover.claim(run, snapshot, steps.installation)
-    warnings = kept_configuration.require_default_kept(run, snapshot, steps.installation.default_after)
+    _refuse_settings(steps.settings, params["allow_setting_changes"])
+    moving = handover.claim(task, snapshot, steps.installation)
+    warnings = kept_configuration.require_default_kept(task, snapshot, steps.installation.default_after)
     tag = steps.wanted.image_tag
     probe = readiness.probe_namespace(snapshot.namespaces, mesh.namespace)
     values = {
@@ -212,36 +212,36 @@ def _install(run: Run, installer: Installer) -> Outcome:
         "settings": steps.settings.as_dict(),
     }
     if not steps.changes:
-        if not run.check_mode:
+        if not task.check_mode:
             readiness.wait(
-                run.client, mesh.namespace, probe, revision, tag, timeout=params["timeout"], progress=run.progress
+                task.client, mesh.namespace, probe, revision, tag, timeout=params["timeout"], progress=task.progress
             )
-        return Outcome(values=values)
+        return TaskResult(values=values)
     values["changes"] = [change.as_dict() for change in steps.changes]
-    if not run.check_mode:
+    if not task.check_mode:
         if in_place_swap.needed(mesh, steps.changes, revision, version):
-            run.progress(f"replacing istiod of revision {revision}, before its injector configuration changes")
-            in_place_swap.roll(run, steps.installation)
-        _carry_out(run, installer, steps, probe, moving)
+            task.progress(f"replacing istiod of revision {revision}, before its injector configuration changes")
+            in_place_swap.roll(task, steps.installation)
+        _carry_out(task, installer, steps, probe, moving)
     before, after = _diff(mesh, steps, revision, str(version))
     action = (
         f"install revision {revision} ({version}): {', '.join(filter(None, [steps.action, handover.said(moving)]))}"
     )
-    return Outcome(actions=[action], before=before, after=after, values=values, warnings=warnings)
+    return TaskResult(actions=[action], before=before, after=after, values=values, warnings=warnings)
 
 
-def _carry_out(run: Run, installer: Installer, steps: Plan, probe: str, moving: list[Change]) -> None:
-    params, timeout, tag = run.params, run.params["timeout"], steps.wanted.image_tag
-    run.progress(f"installing revision {params['revision']} ({params['version']}): {steps.action}")
-    run.about_to_write()
+def _carry_out(task: TaskContext, installer: Installer, steps: Plan, probe: str, moving: list[Change]) -> None:
+    params, timeout, tag = task.params, task.params["timeout"], steps.wanted.image_tag
+    task.progress(f"installing revision {params['revision']} ({params['version']}): {steps.action}")
+    task.about_to_write()
     try:
         steps.installation.carry_out(timeout)
     except InstallerError as exc:
-        failed = handover.broken(run, moving, exc.message) if moving else _not_installed(run, installer, steps, exc)
+        failed = handover.broken(task, moving, exc.message) if moving else _not_installed(task, installer, steps, exc)
         raise failed from exc
-    handover.wait(run, moving)
+    handover.wait(task, moving)
     mesh = readiness.wait(
-        run.client, run.istio_namespace, probe, params["revision"], tag, timeout=timeout, progress=run.progress
+        task.client, task.istio_namespace, probe, params["revision"], tag, timeout=timeout, progress=task.progress
     )
     if mesh.tags.get(DEFAULT) != steps.installation.default_after:
         raise SafetyError(
@@ -250,11 +250,11 @@ def _carry_out(run: Run, installer: Installer, steps: Plan, probe: str, moving: 
         )
 
 
-def _not_installed(run: Run, installer: Installer, steps: Plan, exc: InstallerError) -> ProofError:
+def _not_installed(task: TaskContext, installer: Installer, steps: Plan, exc: InstallerError) -> ProofError:
     """Return the failure with what the cluster itself shows, beside the installer's words."""
-    revision = run.params["revision"]
-    mesh = fetch_mesh(run.client, run.istio_namespace)
-    broken = in_place_swap.broken(run, revision)
+    revision = task.params["revision"]
+    mesh = fetch_mesh(task.client, task.istio_namespace)
+    broken = in_place_swap.broken(task, revision)
     reason = "; ".join(filter(None, [readiness.standing_problem(mesh, revision, None), *broken]))
     replaced = any(change.kind == "Deployment" and change.change == "update" for change in steps.changes)
     advice = (
@@ -263,7 +263,7 @@ def _not_installed(run: Run, installer: Installer, steps: Plan, exc: InstallerEr
         else "Nothing was moved to it; mend the cause and run again, or remove it with istio_revision state=absent."
     )
     return ProofError(
-        f"Revision {revision} ({run.params['version']}) on cluster {run.client.connection.label} did not come up: "
+        f"Revision {revision} ({task.params['version']}) on cluster {task.client.connection.label} did not come up: "
         f"{reason or f'{installer.name} failed'}. {advice} {exc.message}",
         {"evidence": broken},
     )

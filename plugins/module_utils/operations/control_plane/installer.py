@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
     ByIstioctl,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import Installation
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 
 class Installer(t.Protocol):
@@ -31,12 +31,12 @@ class Installer(t.Protocol):
     def name(self) -> str:
         """How messages call it."""
 
-    def plan(self, mesh: Mesh, wanted: Wanted, *, crds: bool, take_default: bool) -> Installation:
+    def plan(self, mesh: Mesh, wanted: Wanted, *, crds: bool, allow_default_change: bool) -> Installation:
         """Return what it would do, exactly; writes nothing.
 
         Args:
             crds: whether CRDs are worth a look.
-            take_default: whether the default may move by the way.
+            allow_default_change: whether the default may move by the way.
 
         Raises:
             SafetyError: it would move the default by the way (safety rule S11), or touch what another installer owns.
@@ -47,31 +47,31 @@ class Installer(t.Protocol):
 
 
 @contextlib.contextmanager
-def by_istioctl(run: Run, mesh: Mesh | None) -> Iterator[Installer]:
+def by_istioctl(task: TaskContext, mesh: Mesh | None) -> Iterator[Installer]:
     """Yield istioctl of parameter version; to remove a revision, that of its own version does."""
     if mesh is None:
-        params = run.params
-        ctl = find_istioctl(params["istioctl"], params["version"], run.client.connection, run.istio_namespace)
+        params = task.params
+        ctl = find_istioctl(params["istioctl"], params["version"], task.client.connection, task.istio_namespace)
     else:
-        ctl = run.istioctl(mesh, run.params["revision"], *mesh.revisions)
-    yield ByIstioctl(ctl, run.client)
+        ctl = task.istioctl(mesh, task.params["revision"], *mesh.revisions)
+    yield ByIstioctl(ctl, task.client)
 
 
 @contextlib.contextmanager
-def by_helm(run: Run, mesh: Mesh | None) -> Iterator[Installer]:
+def by_helm(task: TaskContext, mesh: Mesh | None) -> Iterator[Installer]:
     """Yield Helm with the charts of parameter version; to remove a revision, it needs none."""
-    params = run.params
-    helm = find_helm(params["helm"], run.client.connection, run.istio_namespace)
+    params = task.params
+    helm = find_helm(params["helm"], task.client.connection, task.istio_namespace)
     if mesh is None:
         with charts(helm, params["charts"], params["version"]) as found:
-            yield ByHelm(helm, run, found)
+            yield ByHelm(helm, task, found)
     else:
-        yield ByHelm(helm, run, {})
+        yield ByHelm(helm, task, {})
 
 
 Opened = contextlib.AbstractContextManager[Installer]
 #: Choices of parameter installer.
-INSTALLERS: dict[str, Callable[[Run, Mesh | None], Opened]] = {ISTIOCTL: by_istioctl, HELM: by_helm}
+INSTALLERS: dict[str, Callable[[TaskContext, Mesh | None], Opened]] = {ISTIOCTL: by_istioctl, HELM: by_helm}
 
 
 def require(chosen: str, mesh: Mesh, *revisions: str | None) -> None:
@@ -89,23 +89,23 @@ def require(chosen: str, mesh: Mesh, *revisions: str | None) -> None:
             )
 
 
-def require_removable(run: Run, mesh: Mesh, revision: str) -> None:
+def require_removable(task: TaskContext, mesh: Mesh, revision: str) -> None:
     """Refuse a removal that another installer has to do, or that would take along what leads elsewhere by now.
 
     Raises:
         SafetyError: it names the right installer, or the tag that Helm would delete.
     """
-    chosen = run.params["installer"]
+    chosen = task.params["installer"]
     require(chosen, mesh, revision)
     if chosen == HELM:
-        helm = find_helm(run.params["helm"], run.client.connection, run.istio_namespace)
-        ByHelm(helm, run, {}).require_removable(mesh, revision)
+        helm = find_helm(task.params["helm"], task.client.connection, task.istio_namespace)
+        ByHelm(helm, task, {}).require_removable(mesh, revision)
 
 
-def opened(run: Run, mesh: Mesh | None = None) -> Opened:
+def opened(task: TaskContext, mesh: Mesh | None = None) -> Opened:
     """Return the installer that the parameters name: to install (no mesh is known yet), or to remove.
 
     Raises:
         ParameterError: there is no such binary, or it is of another version.
     """
-    return INSTALLERS[run.params["installer"]](run, mesh)
+    return INSTALLERS[task.params["installer"]](task, mesh)

@@ -58,7 +58,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
     wait,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import NAMESPACES
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 MANAGER = "helm"
 MARKS = ("metadata.labels.", "metadata.annotations.")
@@ -82,11 +82,11 @@ class ByHelm:
     """The installer Helm, on one cluster; ``charts`` are the paths of the charts, none to remove a revision."""
 
     helm: Helm
-    run: Run
+    task: TaskContext
     charts: Mapping[str, str]
     name: str = "Helm"
 
-    def plan(self, mesh: Mesh, wanted: Wanted, *, crds: bool, take_default: bool) -> Installation:
+    def plan(self, mesh: Mesh, wanted: Wanted, *, crds: bool, allow_default_change: bool) -> Installation:
         """Return what it would do, exactly; writes nothing. Helm never moves a tag."""
         refuse_second_default(mesh, wanted.revision)
         base, istiod = f"istio-{BASE}", release_of(mesh, wanted.revision)
@@ -111,7 +111,7 @@ class ByHelm:
 
     @property
     def _ours(self) -> OurHelm:
-        return OurHelm(self.run.client, self.helm.namespace)
+        return OurHelm(self.task.client, self.helm.namespace)
 
     def _settled(self, concerned: Callable[[Release], bool]) -> dict[str, Release]:
         """Return the releases; who works on one that is concerned is given the time that Helm gives itself."""
@@ -119,10 +119,10 @@ class ByHelm:
             self.helm.releases,
             concerned,
             self._ours,
-            patience=int(self.run.params["timeout"]),
-            broken=self.run.params["break_release"],
-            once=self.run.check_mode,
-            progress=self.run.progress,
+            patience=int(self.task.params["timeout"]),
+            broken=self.task.params["end_pending_releases"],
+            once=self.task.check_mode,
+            progress=self.task.progress,
             cluster=self.helm.connection.label,
         )
 
@@ -139,7 +139,7 @@ class ByHelm:
                 require_free(obj, live)
             return dress(obj, live)
 
-        found = changes(self.run.client, rendered, examined, MANAGER, former)
+        found = changes(self.task.client, rendered, examined, MANAGER, former)
         if chart == BASE and all(map(only_marks_of_the_tag, found)):
             found = []
         found += self._prunes(former, rendered)
@@ -153,7 +153,7 @@ class ByHelm:
         found = []
         for namespace, kind, name in sorted(set(former) - set(map(ref_of, rendered))):
             try:
-                live = self.run.client.get(object_path(kind, namespace, name), doing=f"Comparing {kind} {name}")
+                live = self.task.client.get(object_path(kind, namespace, name), doing=f"Comparing {kind} {name}")
             except NotFoundError:
                 continue
             if annotations_of(live).get(POLICY) != "keep":
@@ -184,7 +184,7 @@ class ByHelm:
     def _has_namespace(self) -> bool:
         """Whether there is the namespace already: not everybody may create one."""
         try:
-            self.run.client.get(f"{NAMESPACES}/{self.helm.namespace}", doing="Reading the namespace of the releases")
+            self.task.client.get(f"{NAMESPACES}/{self.helm.namespace}", doing="Reading the namespace of the releases")
         except NotFoundError:
             return False
         return True
@@ -205,10 +205,10 @@ class ByHelm:
     def _drop_record(self, release: Release, revision: int) -> None:
         """Remove one record of a release: Helm has no command that ends a pending state without rolling back."""
         name = f"sh.helm.release.v1.{release.name}.v{revision}"
-        self.run.progress(f"release {release.name} was left {release.status} by a helm that ended: removing {name}")
+        self.task.progress(f"release {release.name} was left {release.status} by a helm that ended: removing {name}")
         path = f"{NAMESPACES}/{self.helm.namespace}/secrets/{name}"
         try:
-            self.run.client.request("DELETE", path, doing=f"Removing the record {name} of a helm that ended")
+            self.task.client.request("DELETE", path, doing=f"Removing the record {name} of a helm that ended")
         except NotFoundError as exc:
             raise HelmError(
                 f"Release {release.name} is {release.status}, but its record is no Secret {name}; end that state with "
@@ -218,10 +218,10 @@ class ByHelm:
     def _park(self, name: str) -> None:
         """Deactivate the webhooks again that ``tag set default`` had deactivated, so that no pod is injected twice."""
         path = object_path("MutatingWebhookConfiguration", "", name)
-        live = self.run.client.get(path, doing=f"Reading {name}")
+        live = self.task.client.get(path, doing=f"Reading {name}")
         hooks = [{**hook, "namespaceSelector": PARKED, "objectSelector": PARKED} for hook in live["webhooks"]]
         version = {"resourceVersion": live["metadata"]["resourceVersion"]}
-        self.run.client.merge(path, {"metadata": version, "webhooks": hooks}, doing=f"Deactivating {name}")
+        self.task.client.merge(path, {"metadata": version, "webhooks": hooks}, doing=f"Deactivating {name}")
 
     def require_removable(self, mesh: Mesh, revision: str) -> None:
         """Refuse to remove a release with tags that were moved since: Helm deletes all that it holds.

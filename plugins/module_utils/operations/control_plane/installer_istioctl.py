@@ -60,9 +60,9 @@ class ByIstioctl:
     client: Client
     name: str = "istioctl"
 
-    def plan(self, mesh: Mesh, wanted: Wanted, *, crds: bool, take_default: bool) -> Installation:
+    def plan(self, mesh: Mesh, wanted: Wanted, *, crds: bool, allow_default_change: bool) -> Installation:
         """Return what it would do, exactly; writes nothing."""
-        after = default_after(mesh, wanted.revision, take_default)
+        after = default_after(mesh, wanted.revision, allow_default_change)
         document = operator_document(wanted)
         with json_file(document) as path:
             text = self.ctl.render("manifest generate", flags=["-f", path])
@@ -118,7 +118,7 @@ def default_after(mesh: Mesh, revision: str, take: bool) -> str | None:
     if revision == DEFAULT and mesh.tags.get(DEFAULT, DEFAULT) != DEFAULT and not take:
         raise SafetyError(
             f"The tag default points at {mesh.tags[DEFAULT]}; installing the control plane without a revision would "
-            "take it back by the way, with the validator. Set take_default=true if that is meant."
+            "take it back by the way, with the validator. Set allow_default_change=true if that is meant."
         )
     if revision == DEFAULT:
         return DEFAULT
@@ -129,7 +129,7 @@ def default_after(mesh: Mesh, revision: str, take: bool) -> str | None:
         raise SafetyError(
             f"There is no tag default, so istioctl would give the default to {revision} by the way, "
             f"although {', '.join(others)} "
-            "is installed. Create the tag with istio_tag first, or set take_default=true if that is meant."
+            "is installed. Create the tag with istio_tag first, or set allow_default_change=true if that is meant."
         )
     return revision
 

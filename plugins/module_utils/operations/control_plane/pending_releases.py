@@ -140,6 +140,7 @@ def _refusal(release: Release, cluster: str) -> SafetyError:
     return SafetyError(
         f"Release {release.name} on cluster {cluster} is {release.status} since {about['since']}, by a helm that is "
         "none of this collection's and may still work on it; nothing was written. Wait until it has ended; if it is "
-        "dead, end that state with helm rollback, or name the release in break_release (variable istio_break_release).",
+        "dead, end that state with helm rollback, or name the release in end_pending_releases (variable "
+        "istio_end_pending_releases).",
         {"release": about},
     )

@@ -45,21 +45,21 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
     object_path,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.clock import server_now
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 
 KINDS = (*WEBHOOKS, *(kind for kind in RESOURCES if kind not in (*WEBHOOKS, "CustomResourceDefinition")))
 #: Seconds between looks at what is on its way out.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 
 
-def belongings(run: Run, mesh: Mesh, kinds: Iterable[str] = KINDS) -> tuple[list[Belonging], list[Belonging]]:
+def belongings(task: TaskContext, mesh: Mesh, kinds: Iterable[str] = KINDS) -> tuple[list[Belonging], list[Belonging]]:
     """Return every object of the revision, webhooks first: they reject what they select once their istiod is gone.
 
     Second come those of another mesh that has a revision of the same name. Gateways and CNI of Helm are releases of
     their own, which stay.
     """
-    client, revision = run.client, run.params["revision"]
-    stays = run.params["installer"] == HELM
+    client, revision = task.client, task.params["revision"]
+    stays = task.params["installer"] == HELM
 
     def of_kind(kind: str) -> list[Belonging]:
         prefix, resource, dummy = RESOURCES[kind]
@@ -92,55 +92,57 @@ def _as_planned(snapshot: Snapshot, found: list[Blocker], plan: Mapping[str, t.A
     return [blocker for blocker in left if not (blocker.code == "live_proxy" and blocker.object in mended)]
 
 
-def _found(run: Run, snapshot: Snapshot, owned: list[Belonging], patience: float) -> tuple[list[Blocker], list[Pod]]:
+def _found(
+    task: TaskContext, snapshot: Snapshot, owned: list[Belonging], patience: float
+) -> tuple[list[Blocker], list[Pod]]:
     """Return the blockers, and the pods on their way out that are gone soon.
 
     In check mode both are told as the steps in ``planned`` would leave them; what is not planned is as it is.
     """
-    revision, plan = run.params["revision"], run.params.get("planned") if run.check_mode else None
+    revision, plan = task.params["revision"], task.params.get("planned") if task.check_mode else None
     view = planned(snapshot, plan)
-    known = known_of(run.client, view, revision, owned, patience)
+    known = known_of(task.client, view, revision, owned, patience)
     found = dependents(view, revision, known)
     return _as_planned(snapshot, found, plan) if plan else found, awaited(view, revision, known)
 
 
-def retire(run: Run) -> Outcome:
+def retire(task: TaskContext) -> TaskResult:
     """Remove the revision and what would dangle after it, or refuse with every blocker; then its past is forgotten."""
-    deadline = time.monotonic() + run.params["timeout"]
+    deadline = time.monotonic() + task.params["timeout"]
     while True:
-        snapshot = run.snapshot(pods=True)
-        owned, foreign = belongings(run, snapshot.mesh)
-        if run.check_mode:
-            owned = owned_objects.without_moved(owned, run.params.get("planned"))
+        snapshot = task.snapshot(pods=True)
+        owned, foreign = belongings(task, snapshot.mesh)
+        if task.check_mode:
+            owned = owned_objects.without_moved(owned, task.params.get("planned"))
         if not owned:
-            outcome = Outcome(values={"revision": run.params["revision"], "overridden": []})
+            outcome = TaskResult(values={"revision": task.params["revision"], "overridden": []})
             break
-        found, soon = _found(run, snapshot, owned, max(0, deadline - time.monotonic()))
-        _refuse(run, [blocker for blocker in found if blocker.code not in run.params["allow_blockers"]])
-        if run.check_mode or not soon or "leaving_proxy" in run.params["allow_blockers"]:
-            outcome = _remove(run, snapshot, owned, found, shares_name=bool(foreign))
+        found, soon = _found(task, snapshot, owned, max(0, deadline - time.monotonic()))
+        _refuse(task, [blocker for blocker in found if blocker.code not in task.params["allow_blockers"]])
+        if task.check_mode or not soon or "terminating_proxy" in task.params["allow_blockers"]:
+            outcome = _remove(task, snapshot, owned, found, shares_name=bool(foreign))
             break
-        _await(run, soon)
-    if not run.check_mode:
-        outcome.warnings += forget(run, snapshot)
+        _await(task, soon)
+    if not task.check_mode:
+        outcome.warnings += forget(task, snapshot)
     return outcome
 
 
 def _remove(
-    run: Run, snapshot: Snapshot, owned: list[Belonging], found: list[Blocker], *, shares_name: bool
-) -> Outcome:
+    task: TaskContext, snapshot: Snapshot, owned: list[Belonging], found: list[Blocker], *, shares_name: bool
+) -> TaskResult:
     """Remove what nothing needs, or what may go all the same."""
-    revision, mesh = run.params["revision"], snapshot.mesh
-    if run.params["installer"] == external.EXTERNAL:
-        return external.may_go(run, snapshot, revision)
+    revision, mesh = task.params["revision"], snapshot.mesh
+    if task.params["installer"] == external.EXTERNAL:
+        return external.may_go(task, snapshot, revision)
     for one in owned:
-        external.require_own(run, one.manager, str(one))
-    installer_module.require_removable(run, mesh, revision)
-    if not run.check_mode:
-        _carry_out(run, mesh, owned, shares_name=shares_name)
+        external.require_own(task, one.manager, str(one))
+    installer_module.require_removable(task, mesh, revision)
+    if not task.check_mode:
+        _carry_out(task, mesh, owned, shares_name=shares_name)
     planes = {name: plane.version for name, plane in mesh.revisions.items() if plane.deployment}
     gone = f"retire revision {revision} ({planes[revision]})" if revision in planes else ""
-    return Outcome(
+    return TaskResult(
         actions=[
             gone or f"remove what is left of revision {revision}",
             *(f"remove {one} of tag {one.tag}" for one in owned if one.tag),
@@ -155,63 +157,65 @@ def _remove(
     )
 
 
-def _refuse(run: Run, refusing: list[Blocker]) -> None:
+def _refuse(task: TaskContext, refusing: list[Blocker]) -> None:
     if refusing:
-        revision = run.params["revision"]
+        revision = task.params["revision"]
         listed = some([f"{b.message} ({b.remedy})" for b in refusing], between="; ")
         raise SafetyError(
-            f"Revision {revision} on cluster {run.client.connection.label} is still needed and was not removed: "
+            f"Revision {revision} on cluster {task.client.connection.label} is still needed and was not removed: "
             f"{listed}. If it has to go all the same, name the codes in allow_blockers (variable "
             f"istio_allow_blockers): {', '.join(dict.fromkeys(b.code for b in refusing))}.",
             {"blockers": [blocker.as_dict() for blocker in refusing]},
         )
 
 
-def _await(run: Run, pods: list[Pod]) -> None:
+def _await(task: TaskContext, pods: list[Pod]) -> None:
     """Wait for pods on their way out, until they are gone or overdue: then they are blockers."""
     last = max(pods, key=lambda pod: pod.gone_at)
     names = some([f"{pod.namespace}/{pod.name}" for pod in pods])
-    run.progress(f"waiting until pods that end are gone, at the latest at {last.gone_at}: {names}")
+    task.progress(f"waiting until pods that end are gone, at the latest at {last.gone_at}: {names}")
     left = pods
     while left:
         time.sleep(FIRST_PAUSE if left is pods else LONGEST_PAUSE)
         left = [
-            pod for pod in left if (seconds_left(pod, server_now(run.client)) or 0) >= -OVERDUE and _is_there(run, pod)
+            pod
+            for pod in left
+            if (seconds_left(pod, server_now(task.client)) or 0) >= -OVERDUE and _is_there(task, pod)
         ]
 
 
-def _is_there(run: Run, pod: Pod) -> bool:
+def _is_there(task: TaskContext, pod: Pod) -> bool:
     path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
     try:
-        found = run.client.get(path, doing=f"Looking whether pod {pod.namespace}/{pod.name} is gone")
+        found = task.client.get(path, doing=f"Looking whether pod {pod.namespace}/{pod.name} is gone")
     except NotFoundError:
         return False
     return bool(found["metadata"].get("uid") == pod.uid)
 
 
-def _carry_out(run: Run, mesh: Mesh, owned: list[Belonging], *, shares_name: bool) -> None:
+def _carry_out(task: TaskContext, mesh: Mesh, owned: list[Belonging], *, shares_name: bool) -> None:
     """Remove tags first, then what the installer takes, then what it leaves.
 
     istioctl knows a revision by its name alone (operator/pkg/uninstall/prune.go): where another mesh has the same one,
     only what was found to be ours is deleted.
     """
-    revision, timeout = run.params["revision"], run.params["timeout"]
-    run.progress(f"retiring revision {revision}: {len(owned)} objects")
-    _delete(run.client, [one for one in owned if one.tag and one.kind in WEBHOOKS])
-    if revision in mesh.revisions and not (shares_name and run.params["installer"] == ISTIOCTL):
-        with installer_module.opened(run, mesh) as installer:
-            run.about_to_write()
+    revision, timeout = task.params["revision"], task.params["timeout"]
+    task.progress(f"retiring revision {revision}: {len(owned)} objects")
+    _delete(task.client, [one for one in owned if one.tag and one.kind in WEBHOOKS])
+    if revision in mesh.revisions and not (shares_name and task.params["installer"] == ISTIOCTL):
+        with installer_module.opened(task, mesh) as installer:
+            task.about_to_write()
             installer.uninstall(mesh, revision, timeout)
     deadline, pause = time.monotonic() + timeout, FIRST_PAUSE
-    left = belongings(run, mesh)[0]
+    left = belongings(task, mesh)[0]
     while left:
         if time.monotonic() > deadline:
             names = some(left, between="; ")
             raise InstallerError(f"Revision {revision} is not gone after {timeout} s; still there: {names}. Run again.")
-        _delete(run.client, [one for one in left if not one.deleting])
+        _delete(task.client, [one for one in left if not one.deleting])
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
-        left = belongings(run, mesh, dict.fromkeys(one.kind for one in left))[0]
+        left = belongings(task, mesh, dict.fromkeys(one.kind for one in left))[0]
 
 
 def _delete(client: Client, doomed: list[Belonging]) -> None:

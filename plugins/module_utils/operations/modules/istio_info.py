@@ -36,7 +36,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.p
     PLANNED_SPEC,
     planned_snapshot,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
+    ModuleCore,
+    TaskContext,
+    TaskResult,
+)
 
 SPEC = ArgumentSpec(
     {
@@ -90,15 +94,15 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
         rows.append(
             {
                 "name": namespace.name,
-                "asks_for": name,
+                "revision_label": name,
                 "via": "default" if name == DEFAULT else via,
                 "revision": snapshot.mesh.resolve(name) if name else None,
                 "follows": follows.get(namespace.name, []),
-                "own_choice": not {REV, INJECTION} & set(namespace.labels),
+                "selected_per_workload": not {REV, INJECTION} & set(namespace.labels),
                 "gateways": namespace.name in gateways,
                 "proxies": proxies[namespace.name],
                 "stale_proxies": stale[namespace.name],
-                "stale_for": sorted(leads[namespace.name]),
+                "target_revisions": sorted(leads[namespace.name]),
             }
         )
     return rows
@@ -107,9 +111,9 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
 class Memory:
     """What a cluster remembers: who works on it now, and the last run that changed it."""
 
-    def __init__(self, run: Run) -> None:
-        self._lock = Lock(run.client, run.istio_namespace, None, run.controller)
-        self._wanted = str((run.params["run"] or {}).get("wanted") or "")
+    def __init__(self, task: TaskContext) -> None:
+        self._lock = Lock(task.client, task.istio_namespace, None, task.controller)
+        self._wanted = str((task.params["run"] or {}).get("wanted") or "")
         self.held: Lease | None = None
         self.record: Record | None = None
 
@@ -140,22 +144,22 @@ def check(params: Mapping[str, t.Any]) -> None:
         )
 
 
-def _undo(run: Run, snapshot: Snapshot, record: Record | None) -> dict[str, t.Any]:
+def _undo(task: TaskContext, snapshot: Snapshot, record: Record | None) -> dict[str, t.Any]:
     """Return what a rollback would undo: of the last run, or of the one that is named."""
-    wanted, led_to = run_to_undo(record, run.params["run_id"])
+    wanted, led_to = run_to_undo(record, task.params["run_id"])
     return with_known(record, undoing(snapshot, wanted, led_to, resumed=resumes(record, wanted)))
 
 
-def run(run: Run) -> Outcome:
+def run(task: TaskContext) -> TaskResult:
     """Read the cluster and describe its mesh."""
-    memory = Memory(run)
+    memory = Memory(task)
     snapshot = planned_snapshot(
-        run,
-        pods=run.params["proxies"],
-        meanwhile=memory.read if run.params["record"] else lambda: None,
-        enough=memory.unchanged if run.params["brief"] else None,
+        task,
+        pods=task.params["proxies"],
+        meanwhile=memory.read if task.params["record"] else lambda: None,
+        enough=memory.unchanged if task.params["brief"] else None,
     )
-    require_named(run, snapshot)
+    require_named(task, snapshot)
     mesh = snapshot.mesh
     values: dict[str, t.Any] = {
         "kubernetes_version": snapshot.kubernetes_version,
@@ -169,21 +173,21 @@ def run(run: Run) -> Outcome:
             "elsewhere": mesh.owned_elsewhere(DEFAULT),
         },
     }
-    if run.params["record"]:
+    if task.params["record"]:
         values["lock"] = memory.held.as_dict() if memory.held else None
         values["record"] = as_result(memory.record)
-    if run.params["record"] and run.params["proxies"]:
+    if task.params["record"] and task.params["proxies"]:
         values["settled"] = memory.settles(snapshot)
-    if run.params["proxies"]:
+    if task.params["proxies"]:
         values["proxies"] = snapshot.proxies()
         values["unrestartable"] = [stuck.as_dict() for stuck in snapshot.stuck()]
         values["unreadable"] = [dataclasses.asdict(one) for one in snapshot.unreadable]
-    if run.params["proxies"] and not (run.params["brief"] and values["settled"]):
+    if task.params["proxies"] and not (task.params["brief"] and values["settled"]):
         values["namespaces"] = namespaces(snapshot)
-        if run.params["record"]:
+        if task.params["record"]:
             # what was not read is not told of
-            values["undo"] = _undo(run, snapshot, memory.record)
-    return Outcome(values=values)
+            values["undo"] = _undo(task, snapshot, memory.record)
+    return TaskResult(values=values)
 
 
-TOOL = Tool("istio_info", SPEC, run, check, writes=False)
+CORE = ModuleCore("istio_info", SPEC, run, check, writes=False)

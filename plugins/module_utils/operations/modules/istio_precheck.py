@@ -39,7 +39,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.l
     LIMITS_SPEC,
     require_named,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
+    ModuleCore,
+    TaskContext,
+    TaskResult,
+)
 
 SPEC = ArgumentSpec(
     {
@@ -69,15 +73,15 @@ def check(params: Mapping[str, t.Any]) -> None:
         required(params["version"])
 
 
-def run(run: Run) -> Outcome:
+def run(task: TaskContext) -> TaskResult:
     """Read the cluster once, run every check of the stage, and say what was found."""
-    params = run.params
-    theirs = asking(run)
-    snapshot = run.snapshot(pods=True, surroundings=True, meanwhile=theirs.start)
-    require_named(run, snapshot)
-    snapshot = with_proxies(run.client, snapshot)
+    params = task.params
+    theirs = asking(task)
+    snapshot = task.snapshot(pods=True, surroundings=True, meanwhile=theirs.start)
+    require_named(task, snapshot)
+    snapshot = with_proxies(task.client, snapshot)
     if params["installer"] and params["stage"] == BEFORE:
-        lacking = denied(run.client, NEEDED[params["installer"]], run.istio_namespace)
+        lacking = denied(task.client, NEEDED[params["installer"]], task.istio_namespace)
         snapshot = dataclasses.replace(snapshot, around=dataclasses.replace(snapshot.around, denied=lacking))
     version = parse(params["version"]) if params["version"] else None
     revision = params["revision"] or ""
@@ -93,7 +97,7 @@ def run(run: Run) -> Outcome:
     bad = blocking(found, params["fail_on"], params["allow"])
     running = snapshot.mesh.revisions.get(source or "")
     for line in report(found, params["show"]):
-        run.progress(line)
+        task.progress(line)
     values = {
         "findings": [finding.as_dict() for finding in found],
         "summary": counted(found),
@@ -103,8 +107,8 @@ def run(run: Run) -> Outcome:
         "identities": {name: identity(one) for name, one in sorted(snapshot.mesh.revisions.items())},
         "unrestartable": [stuck.as_dict() for stuck in snapshot.stuck()],
     }
-    failed = sentence(params["stage"], run.client.connection.label, bad) if bad else ""
-    return Outcome(values=values, failed=failed)
+    failed = sentence(params["stage"], task.client.connection.label, bad) if bad else ""
+    return TaskResult(values=values, failed=failed)
 
 
-TOOL = Tool("istio_precheck", SPEC, run, check, writes=False)
+CORE = ModuleCore("istio_precheck", SPEC, run, check, writes=False)

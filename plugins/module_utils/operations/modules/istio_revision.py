@@ -20,7 +20,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.external import EXTERNAL
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer import INSTALLERS
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import PLANNED_SPEC
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
+    ModuleCore,
+    TaskContext,
+    TaskResult,
+)
 
 SPEC = ArgumentSpec(
     {
@@ -32,16 +36,16 @@ SPEC = ArgumentSpec(
         "istioctl": {"type": "str", "default": "istioctl"},
         "helm": {"type": "str", "default": "helm"},
         "charts": {"type": "str", "default": OFFICIAL_CHARTS},
-        "break_release": {"type": "list", "elements": "str", "default": []},
+        "end_pending_releases": {"type": "list", "elements": "str", "default": []},
         "profile": {"type": "str", "default": "minimal"},
         "source_revision": {"type": "str"},
         "carry_over": {"type": "bool", "default": True},
         "values": {"type": "dict", "default": {}},
         "tag": {"type": "str"},
-        "accept_settings": {"type": "list", "elements": "str", "default": []},
-        "take_shared": {"type": "bool", "default": False},
+        "allow_setting_changes": {"type": "list", "elements": "str", "default": []},
+        "adopt_shared_components": {"type": "bool", "default": False},
         "components": {"type": "dict", "default": {}},
-        "take_default": {"type": "bool", "default": False},
+        "allow_default_change": {"type": "bool", "default": False},
         "timeout": {"type": "int", "default": 300},
         "allow": {"type": "list", "elements": "str", "default": []},
         "allow_blockers": {"type": "list", "elements": "str", "default": []},
@@ -81,9 +85,9 @@ def check(params: Mapping[str, t.Any]) -> None:
         raise ParameterError(f"Parameter timeout: {params['timeout']} is not a number of seconds above 0.")
 
 
-def run(run: Run) -> Outcome:
+def run(task: TaskContext) -> TaskResult:
     """Install or retire the revision."""
-    return install.install(run) if run.params["state"] == "present" else retire.retire(run)
+    return install.install(task) if task.params["state"] == "present" else retire.retire(task)
 
 
-TOOL = Tool("istio_revision", SPEC, run, check)
+CORE = ModuleCore("istio_revision", SPEC, run, check)

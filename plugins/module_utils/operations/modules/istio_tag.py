@@ -38,7 +38,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.p
     is_planned,
     planned_snapshot,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
+    ModuleCore,
+    TaskContext,
+    TaskResult,
+)
 
 SPEC = ArgumentSpec(
     {
@@ -140,12 +144,12 @@ def target(params: Mapping[str, t.Any], mesh: Mesh, back: Undo | Kept | None) ->
     return str(params["revision"]) if params["state"] == "present" else None
 
 
-def run(run: Run) -> Outcome:
+def run(task: TaskContext) -> TaskResult:
     """Create, move, mend, remove or restore the tag and prove it by reading it back."""
-    name, state = run.params["name"], run.params["state"]
-    snapshot = planned_snapshot(run, pods=False)
-    back = tag_undo(snapshot.mesh, name, *undone_run(run)) if state == "restored" else None
-    revision = target(run.params, snapshot.mesh, back)
+    name, state = task.params["name"], task.params["state"]
+    snapshot = planned_snapshot(task, pods=False)
+    back = tag_undo(snapshot.mesh, name, *undone_run(task)) if state == "restored" else None
+    revision = target(task.params, snapshot.mesh, back)
     values = {
         "tag": name,
         "revision": revision,
@@ -155,59 +159,59 @@ def run(run: Run) -> Outcome:
     }
     if settled(snapshot.mesh, name, revision) or isinstance(back, Kept):
         kept = [f"Tag {name} stays at {revision}: {back.why}."] if isinstance(back, Kept) else []
-        return Outcome(values=values, warnings=kept)
-    snapshot = planned_snapshot(run, pods=True)
+        return TaskResult(values=values, warnings=kept)
+    snapshot = planned_snapshot(task, pods=True)
     mesh = snapshot.mesh
     followed_by = followers(snapshot, name)
     step = plan(snapshot, name, revision, followed_by)
     if step is None:
-        return Outcome(values=values)
+        return TaskResult(values=values)
     own = mesh.injector_of_tag(name)
     if own is not None:
-        require_writable(own.manager, f"Tag {name} on cluster {run.client.connection.label}", "move it there")
-    if revision and not is_planned(run, revision):
-        readiness.require(run.client, mesh, snapshot.namespaces, revision)
-    warnings = _kept(run, mesh, name, revision, {*values["namespaces"], *(space for space, *dummy in followed_by)})
+        require_writable(own.manager, f"Tag {name} on cluster {task.client.connection.label}", "move it there")
+    if revision and not is_planned(task, revision):
+        readiness.require(task.client, mesh, snapshot.namespaces, revision)
+    warnings = _kept(task, mesh, name, revision, {*values["namespaces"], *(space for space, *dummy in followed_by)})
     values["workloads"] = [{"namespace": space, "kind": kind, "name": what} for space, kind, what in followed_by]
-    if not run.check_mode:
-        run.progress(step)
-        _carry_out(run, mesh, name, revision, back.journal if isinstance(back, Undo) else None)
+    if not task.check_mode:
+        task.progress(step)
+        _carry_out(task, mesh, name, revision, back.journal if isinstance(back, Undo) else None)
     before, after = ({"tag": name, **found} for found in (owners(mesh, name), wanted(mesh, name, revision)))
-    return Outcome(actions=[step], before=before, after=after, values=values, warnings=warnings)
+    return TaskResult(actions=[step], before=before, after=after, values=values, warnings=warnings)
 
 
-def _kept(run: Run, mesh: Mesh, name: str, revision: str | None, namespaces: Collection[str]) -> list[str]:
+def _kept(task: TaskContext, mesh: Mesh, name: str, revision: str | None, namespaces: Collection[str]) -> list[str]:
     """Refuse, or on the way back warn of, configuration that would stop to apply to what follows the tag."""
     current = mesh.tags.get(name)
     if name == DEFAULT and current is None:
         current = mesh.default_revision
     if revision is None or current in (None, revision) or not namespaces:
         return []
-    back = run.params["state"] == "restored"
-    return kept_configuration.require_kept(run, mesh, {str(current): namespaces}, revision, back=back)
+    back = task.params["state"] == "restored"
+    return kept_configuration.require_kept(task, mesh, {str(current): namespaces}, revision, back=back)
 
 
-def _carry_out(run: Run, mesh: Mesh, name: str, revision: str | None, undone: Journal | None) -> None:
-    ctl = run.istioctl(mesh, revision or mesh.tags.get(name), *mesh.revisions)
+def _carry_out(task: TaskContext, mesh: Mesh, name: str, revision: str | None, undone: Journal | None) -> None:
+    ctl = task.istioctl(mesh, revision or mesh.tags.get(name), *mesh.revisions)
     if revision is None:
-        _remove(run, ctl, mesh, name)
-        _prove_done(fetch_mesh(run.client, run.istio_namespace), name, revision)
+        _remove(task, ctl, mesh, name)
+        _prove_done(fetch_mesh(task.client, task.istio_namespace), name, revision)
         return
-    journal = undone or _journal(run, mesh, name, revision)
+    journal = undone or _journal(task, mesh, name, revision)
     if undone is None:
         # before the tag moves, so that a killed run leaves no change that nobody remembers
-        _remember(run, mesh, name, journal)
-    run.about_to_write()
+        _remember(task, mesh, name, journal)
+    task.about_to_write()
     ctl.run("tag set", name, flags=["--revision", revision, "--overwrite", "--skip-confirmation"])
     if mesh.tag_services.get(name) not in (None, revision):
         # an istioctl before 1.28 knows no Service and leaves it where it was
-        _drop_service(run, name, unless=revision)
-    moved = fetch_mesh(run.client, run.istio_namespace)
+        _drop_service(task, name, unless=revision)
+    moved = fetch_mesh(task.client, task.istio_namespace)
     _prove_done(moved, name, revision)
-    _remember(run, moved, name, journal)
+    _remember(task, moved, name, journal)
 
 
-def _journal(run: Run, mesh: Mesh, name: str, revision: str) -> Journal:
+def _journal(task: TaskContext, mesh: Mesh, name: str, revision: str) -> Journal:
     """Return the journal of a tag once it points at a revision; a new tag has no past, and what is gone is none."""
     own = mesh.injector_of_tag(name)
     past = mesh.tags.get(name) or (mesh.default_revision if name == DEFAULT else None)
@@ -216,42 +220,42 @@ def _journal(run: Run, mesh: Mesh, name: str, revision: str) -> Journal:
         return journal
     if past not in mesh.revisions:
         return Journal(raw=journal.raw)
-    return journal.with_change(run.begin_change(), {TARGET: past}, {TARGET: revision})
+    return journal.with_change(task.begin_change(), {TARGET: past}, {TARGET: revision})
 
 
-def _remove(run: Run, ctl: Istioctl, mesh: Mesh, name: str) -> None:
+def _remove(task: TaskContext, ctl: Istioctl, mesh: Mesh, name: str) -> None:
     """The validator goes first: istioctl before 1.31 leaves it, and then nothing would say whose it was."""
     if name == DEFAULT and mesh.default_validator:
-        _delete(run, "ValidatingWebhookConfiguration", DEFAULT_VALIDATOR)
+        _delete(task, "ValidatingWebhookConfiguration", DEFAULT_VALIDATOR)
     own = mesh.injector_of_tag(name)
     if any(injector.tag == name for injector in mesh.foreign):
         # istioctl would remove the tag of the other mesh too
         if own is not None:
-            _delete(run, "MutatingWebhookConfiguration", own.name)
+            _delete(task, "MutatingWebhookConfiguration", own.name)
     else:
-        run.about_to_write()
+        task.about_to_write()
         ctl.run("tag remove", name, flags=["--skip-confirmation"])
-    _drop_service(run, name)
+    _drop_service(task, name)
 
 
-def _drop_service(run: Run, name: str, unless: str | None = None) -> None:
-    left = fetch_mesh(run.client, run.istio_namespace).tag_services.get(name)
+def _drop_service(task: TaskContext, name: str, unless: str | None = None) -> None:
+    left = fetch_mesh(task.client, task.istio_namespace).tag_services.get(name)
     if left not in (None, unless):
-        _delete(run, "Service", f"istiod-revision-tag-{name}")
+        _delete(task, "Service", f"istiod-revision-tag-{name}")
 
 
-def _delete(run: Run, kind: str, name: str) -> None:
-    path = object_path(kind, run.istio_namespace, name)
+def _delete(task: TaskContext, kind: str, name: str) -> None:
+    path = object_path(kind, task.istio_namespace, name)
     with contextlib.suppress(NotFoundError):
-        run.client.request("DELETE", path, doing=f"Deleting {kind} {name}")
+        task.client.request("DELETE", path, doing=f"Deleting {kind} {name}")
 
 
-def _remember(run: Run, mesh: Mesh, name: str, journal: Journal) -> None:
+def _remember(task: TaskContext, mesh: Mesh, name: str, journal: Journal) -> None:
     """Keep on the tag itself, once it is there, which run moved it and from where."""
     own = mesh.injector_of_tag(name)
     if own and own.journal.annotations != journal.annotations:
         path, patch = f"{ADMISSION}/mutatingwebhookconfigurations/{own.name}", {"annotations": journal.annotations}
-        run.client.merge(path, {"metadata": patch}, doing=f"Remembering where tag {name} points")
+        task.client.merge(path, {"metadata": patch}, doing=f"Remembering where tag {name} points")
 
 
-TOOL = Tool("istio_tag", SPEC, run, check)
+CORE = ModuleCore("istio_tag", SPEC, run, check)

@@ -39,7 +39,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.p
     is_planned,
     planned_snapshot,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
+    ModuleCore,
+    TaskContext,
+    TaskResult,
+)
 
 SPEC = ArgumentSpec(
     {
@@ -94,41 +98,41 @@ def named_in(snapshot: Snapshot, names: list[str], cluster: str) -> list[str]:
     return expanded("namespaces", names, set(snapshot.namespaces) - IGNORED_NAMESPACES, cluster)
 
 
-def run(run: Run) -> Outcome:
+def run(task: TaskContext) -> TaskResult:
     """Move the namespaces and return what was moved."""
-    return _restore(run) if run.params["state"] == "restored" else _move(run)
+    return _restore(task) if task.params["state"] == "restored" else _move(task)
 
 
-def _move(run: Run) -> Outcome:
+def _move(task: TaskContext) -> TaskResult:
     """Move all of the namespaces to a revision, or none of them."""
-    target = str(run.params["revision"])
-    snapshot = planned_snapshot(run, pods=False)
-    label = run.client.connection.label
-    steps = moves(snapshot, run.params["namespaces"], target, enroll=run.params["enroll"], cluster=label)
+    target = str(task.params["revision"])
+    snapshot = planned_snapshot(task, pods=False)
+    label = task.client.connection.label
+    steps = moves(snapshot, task.params["namespaces"], target, enroll=task.params["enroll"], cluster=label)
     revision = snapshot.mesh.resolve(target)
-    if steps and revision and not is_planned(run, revision):
-        readiness.require(run.client, snapshot.mesh, snapshot.namespaces, revision)
-    warnings = _kept(run, snapshot, steps, revision)
-    if steps and not run.check_mode:
-        moved = _carry_out(run, steps)
+    if steps and revision and not is_planned(task, revision):
+        readiness.require(task.client, snapshot.mesh, snapshot.namespaces, revision)
+    warnings = _kept(task, snapshot, steps, revision)
+    if steps and not task.check_mode:
+        moved = _carry_out(task, steps)
         if moved.refused:
-            _undo_half(run, steps, moved)
+            _undo_half(task, steps, moved)
     return _outcome(steps, revision, {}, warnings)
 
 
-def _restore(run: Run) -> Outcome:
+def _restore(task: TaskContext) -> TaskResult:
     """Give the namespaces back what they had before a run."""
-    snapshot = planned_snapshot(run, pods=False)
-    given = run.params["namespaces"]
+    snapshot = planned_snapshot(task, pods=False)
+    given = task.params["namespaces"]
     # what was deleted since somebody listed it keeps no other namespace from going back
     gone = [name for name in given if not is_pattern(name) and name not in snapshot.namespaces]
-    names = named_in(snapshot, [name for name in given if name not in gone], run.client.connection.label)
-    steps, kept = undos(snapshot, names, *undone_run(run))
-    kept |= _unproven(run, snapshot, steps)
+    names = named_in(snapshot, [name for name in given if name not in gone], task.client.connection.label)
+    steps, kept = undos(snapshot, names, *undone_run(task))
+    kept |= _unproven(task, snapshot, steps)
     steps = [step for step in steps if step.namespace not in kept]
-    warnings = _kept(run, snapshot, steps, None)
-    if steps and not run.check_mode:
-        refused = _carry_out(run, steps).refused
+    warnings = _kept(task, snapshot, steps, None)
+    if steps and not task.check_mode:
+        refused = _carry_out(task, steps).refused
         kept |= {name: Kept(why, failed=True) for name, why in refused.items()}
         steps = [step for step in steps if step.namespace not in refused]
     outcome = _outcome(steps, None, kept, [*warnings, *(f"Namespace {name} is not there." for name in gone)])
@@ -136,39 +140,39 @@ def _restore(run: Run) -> Outcome:
     return outcome
 
 
-def _unproven(run: Run, snapshot: Snapshot, steps: list[Move]) -> dict[str, Kept]:
+def _unproven(task: TaskContext, snapshot: Snapshot, steps: list[Move]) -> dict[str, Kept]:
     """Return the namespaces whose revision from before is not proven to take workloads (safety rule S3), and why."""
     leads = {step.namespace: snapshot.mesh.resolve(name) for step in steps if (name := owned_by(step.after))}
     problems: dict[str, str] = {}
     for revision in sorted(set(filter(None, leads.values()))):
         try:
-            readiness.require(run.client, snapshot.mesh, snapshot.namespaces, revision)
+            readiness.require(task.client, snapshot.mesh, snapshot.namespaces, revision)
         except ProofError as exc:
             problems[revision] = exc.message
     return {name: Kept(problems[to], failed=True) for name, to in leads.items() if to in problems}
 
 
-def _carry_out(run: Run, steps: list[Move]) -> Moved:
+def _carry_out(task: TaskContext, steps: list[Move]) -> Moved:
     for step in steps:
-        run.progress(str(step))
-    return apply_moves(run, steps)
+        task.progress(str(step))
+    return apply_moves(task, steps)
 
 
-def _undo_half(run: Run, steps: list[Move], moved: Moved) -> None:
+def _undo_half(task: TaskContext, steps: list[Move], moved: Moved) -> None:
     """A wave of which a part is refused does not move: what had moved goes back."""
-    back = put_back(run, steps, moved)
+    back = put_back(task, steps, moved)
     stay = sorted(set(moved.namespaces) - set(back.namespaces))
     rest = f"moved and not put back: {'; '.join(f'{n}: {back.refused[n]}' for n in stay)}" if stay else "none has moved"
     raise SafetyError(
-        f"Namespaces on cluster {run.client.connection.label} were not moved: "
+        f"Namespaces on cluster {task.client.connection.label} were not moved: "
         f"{'; '.join(f'{name}: {why}' for name, why in sorted(moved.refused.items()))}. Of the others {rest}; "
         "mend the cause or leave these namespaces out, and run again.",
         {"refused": moved.refused, "put_back": sorted(back.namespaces), "moved": stay},
     )
 
 
-def _outcome(steps: list[Move], revision: str | None, kept: Mapping[str, Kept], warnings: Iterable[str]) -> Outcome:
-    return Outcome(
+def _outcome(steps: list[Move], revision: str | None, kept: Mapping[str, Kept], warnings: Iterable[str]) -> TaskResult:
+    return TaskResult(
         actions=[str(step) for step in steps],
         before={step.namespace: both(step.before) for step in steps},
         after={step.namespace: both(step.after) for step in steps},
@@ -184,21 +188,21 @@ def _outcome(steps: list[Move], revision: str | None, kept: Mapping[str, Kept], 
     )
 
 
-def _kept(run: Run, snapshot: Snapshot, steps: list[Move], revision: str | None) -> list[str]:
+def _kept(task: TaskContext, snapshot: Snapshot, steps: list[Move], revision: str | None) -> list[str]:
     """Refuse, or on the way back warn of, configuration that would stop to apply to the namespaces."""
     mesh, by_target = snapshot.mesh, collections.defaultdict(list)
     for step in steps:
         # on the way back each namespace has a target of its own
         name = owned_by(step.after)
         by_target[revision or (mesh.resolve(name) if name else None)].append(step.namespace)
-    back = run.params["state"] == "restored"
+    back = task.params["state"] == "restored"
     return [
         warning
         for target, names in by_target.items()
         for warning in kept_configuration.require_kept(
-            run, mesh, leaving(snapshot, names, target), target or "no revision", back=back
+            task, mesh, leaving(snapshot, names, target), target or "no revision", back=back
         )
     ]
 
 
-TOOL = Tool("namespace_revision", SPEC, run, check)
+CORE = ModuleCore("namespace_revision", SPEC, run, check)

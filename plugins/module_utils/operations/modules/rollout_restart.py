@@ -53,7 +53,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.p
     is_planned,
     planned_snapshot,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
+    ModuleCore,
+    TaskContext,
+    TaskResult,
+)
 
 PROOFS_AT_ONCE = 8
 
@@ -106,41 +110,41 @@ def check(params: Mapping[str, t.Any]) -> None:
     require_codes(params["allow"])
 
 
-def _prove_targets(run: Run, snapshot: Snapshot, found: Mapping[Workload, int]) -> None:
+def _prove_targets(task: TaskContext, snapshot: Snapshot, found: Mapping[Workload, int]) -> None:
     """A restart leads to the revision that a workload resolves to: that one must be proven (safety rule S3)."""
     revisions = {j.verdict.revision for p, j in snapshot.judgements if (w := snapshot.workload_of(p)) and w in found}
     revisions |= {snapshot.verdict(w.namespace, w.template_labels).revision for w in found if w.replicas == 0}
     for revision in sorted(filter(None, revisions)):
-        if not is_planned(run, revision):
-            readiness.require(run.client, snapshot.mesh, snapshot.namespaces, revision)
-    if run.check_mode:
+        if not is_planned(task, revision):
+            readiness.require(task.client, snapshot.mesh, snapshot.namespaces, revision)
+    if task.check_mode:
         return
 
     def prove(workload: Workload) -> None:
         wanted = snapshot.verdict(workload.namespace, workload.template_labels).revision
-        readiness.require_injection(run.client, workload.namespace, workload.template_labels, wanted)
+        readiness.require_injection(task.client, workload.namespace, workload.template_labels, wanted)
 
     first = {workload.namespace: workload for workload in sorted(found, key=lambda w: w.ref, reverse=True)}
     with concurrent.futures.ThreadPoolExecutor(max_workers=PROOFS_AT_ONCE) as pool:
         list(pool.map(prove, first.values()))
 
 
-def _kept(run: Run, snapshot: Snapshot, choices: Iterable[Choice]) -> list[str]:
+def _kept(task: TaskContext, snapshot: Snapshot, choices: Iterable[Choice]) -> list[str]:
     """Refuse, or on the way back warn of, configuration that would stop to apply to workloads that move."""
     mesh, moved = snapshot.mesh, collections.defaultdict(set)
     for choice in choices:
         source, target = (mesh.resolve(name or DEFAULT) for name in (choice.before, choice.after))
         if source not in (None, target):
             moved[str(source)].add(choice.workload.namespace)
-    target, back = run.params["revision"] or "", not run.params["percent"]
+    target, back = task.params["revision"] or "", not task.params["percent"]
     return kept_configuration.require_kept(
-        run, mesh, moved, mesh.resolve(target) or "what they asked for before", back=back
+        task, mesh, moved, mesh.resolve(target) or "what they asked for before", back=back
     )
 
 
-def run(run: Run) -> Outcome:
+def run(task: TaskContext) -> TaskResult:
     """Restart what is stale, batch by batch; on failure stop, go back if asked to, and fail with the evidence."""
-    params, began, now = run.params, time.monotonic(), datetime.datetime.now(datetime.UTC)
+    params, began, now = task.params, time.monotonic(), datetime.datetime.now(datetime.UTC)
     selection, pace = read_selection(params), read_pace(params)
     end = None if params["not_after"] is None else window_end(params["not_after"], now)
     values: dict[str, t.Any] = {
@@ -160,12 +164,12 @@ def run(run: Run) -> Outcome:
         "seconds": 0.0,
     }
     if not selection.namespaces:
-        return Outcome(values=values)
-    snapshot = planned_snapshot(run, pods=True)
-    selection = known(snapshot, selection, run.client.connection.label)
+        return TaskResult(values=values)
+    snapshot = planned_snapshot(task, pods=True)
+    selection = known(snapshot, selection, task.client.connection.label)
     wanted = read_share(params)
     if wanted and wanted.run:
-        undone, led_to = undone_run(run)
+        undone, led_to = undone_run(task)
         wanted = dataclasses.replace(wanted, run=undone, led_to=led_to)
     share = plan(snapshot, selection, wanted)
     snapshot = share.snapshot
@@ -175,20 +179,20 @@ def run(run: Run) -> Outcome:
     resumed = {
         key: back for key, back in {**resumable(snapshot, found), **share.begun}.items() if key not in share.choices
     }
-    _prove_targets(run, snapshot, found)
-    kept = _kept(run, snapshot, share.choices.values())
+    _prove_targets(task, snapshot, found)
+    kept = _kept(task, snapshot, share.choices.values())
     usual, soak = starts(snapshot), params["gates"]["soak"]
     rows = [described(batch, snapshot, batch_seconds(batch, usual, soak)) for batch in order]
     stuck = [
         *share.all_stuck(snapshot.stuck(selection.namespaces, everything=params["only"] == "all")),
         *snapshot.asleep(selection.namespaces),
     ]
-    if run.check_mode:
+    if task.check_mode:
         for line in (*planned(rows, params["pause"]), *map(str, stuck)):
-            run.progress(line)
+            task.progress(line)
     started, gone = 0 if end and now >= end else len(order), list[Workload]()
-    if started and not run.check_mode:
-        carried = carry_out(run, snapshot, order, resumed, share.choices, began, end)
+    if started and not task.check_mode:
+        carried = carry_out(task, snapshot, order, resumed, share.choices, began, end)
         started, gone = carried.batches, carried.gone
         values.update(
             changed_meanwhile=carried.changed,
@@ -221,13 +225,13 @@ def run(run: Run) -> Outcome:
         unrestartable=[one.as_dict() for one in stuck],
         seconds=round(time.monotonic() - began, 1),
     )
-    return Outcome(
+    return TaskResult(
         actions=[_said(workload, found[workload], share.choices.get(workload.ref)) for workload in done],
         before={
             "stale_pods": {str(w): found[w] for w in sorted(done, key=lambda w: w.ref)},
-            "asks_for": {str(choice.workload): choice.before for choice in moved},
+            "revision_label": {str(choice.workload): choice.before for choice in moved},
         },
-        after={"stale_pods": {}, "asks_for": {str(choice.workload): choice.after for choice in moved}},
+        after={"stale_pods": {}, "revision_label": {str(choice.workload): choice.after for choice in moved}},
         values=values,
         warnings=warnings,
     )
@@ -239,4 +243,4 @@ def _said(workload: Workload, stale: int, choice: Choice | None) -> str:
     return f"restart {workload} ({stale} stale pod{'s'[: stale != 1]})"
 
 
-TOOL = Tool("rollout_restart", SPEC, run, check)
+CORE = ModuleCore("rollout_restart", SPEC, run, check)

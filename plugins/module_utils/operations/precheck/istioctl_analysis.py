@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.isti
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Permission
 from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import ASKING, denied
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 #: An API server that answers to nobody lets a command wait for ever.
 SECONDS = 60
@@ -41,22 +41,22 @@ def require_version(params: Mapping[str, t.Any]) -> None:
         raise ParameterError("Parameter version is missing: istioctl has to be of that version.")
 
 
-def asking(run: Run) -> Asking:
+def asking(task: TaskContext) -> Asking:
     """Return who asks the istioctl of a task, if it names one.
 
     Raises:
         ParameterError: it is not of the version, or not there.
     """
-    path, version = run.params["istioctl"], run.params["version"]
-    istioctl = find(path, version, run.client.connection, run.istio_namespace) if path else None
-    return Asking(run, istioctl, {**_PRECHECK, **_ANALYZE} if run.params["stage"] == BEFORE else _ANALYZE)
+    path, version = task.params["istioctl"], task.params["version"]
+    istioctl = find(path, version, task.client.connection, task.istio_namespace) if path else None
+    return Asking(task, istioctl, {**_PRECHECK, **_ANALYZE} if task.params["stage"] == BEFORE else _ANALYZE)
 
 
 class Asking:
     """What istioctl says between ``start`` and ``answers``; nothing without a binary."""
 
-    def __init__(self, run: Run, istioctl: Istioctl | None, commands: Commands) -> None:
-        self._run = run
+    def __init__(self, task: TaskContext, istioctl: Istioctl | None, commands: Commands) -> None:
+        self._run = task
         self._istioctl = istioctl
         self._commands = commands
         self._jobs: list[concurrent.futures.Future[list[Finding]]] = []

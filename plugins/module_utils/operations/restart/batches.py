@@ -28,7 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.u
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.losses import ROLLBACK, WORKLOADS
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.restart import Restarter
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import Tracker
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 #: Whose trouble ended a task, if not that of single workloads: of the revision, the cluster or who asks it, or time.
 REVISION, CLUSTER, TIME = "revision", "cluster", "time"
@@ -40,7 +40,7 @@ def flat(order: list[list[Workload]]) -> list[Workload]:
 
 
 def carry_out(
-    run: Run,
+    task: TaskContext,
     snapshot: Snapshot,
     order: list[list[Workload]],
     resumed: Mapping[ObjectRef, Json | None],
@@ -55,23 +55,23 @@ def carry_out(
         MeshError: the cluster cannot be asked, or is somebody else's by now.
     """
     everything = flat(order)
-    with Tracker(run.client, {workload.ref for workload in everything}, snapshot.pods_version) as tracker:
+    with Tracker(task.client, {workload.ref for workload in everything}, snapshot.pods_version) as tracker:
         pods = sum(workload.replicas for workload in everything)
-        restarter = Restarter(run, snapshot, tracker, pods, resumed, choices)
+        restarter = Restarter(task, snapshot, tracker, pods, resumed, choices)
         for number, batch in enumerate(order, 1):
-            pause = run.params["pause"] if number > 1 else 0
+            pause = task.params["pause"] if number > 1 else 0
             if end and datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=pause) >= end:
                 return _ended(restarter, order, number - 1)
-            _keep_deadline(run, restarter, order, number, time.monotonic() + pause - began)
+            _keep_deadline(task, restarter, order, number, time.monotonic() + pause - began)
             if pause:
-                run.progress(f"pausing for {pause} s before batch {number} of {len(order)}")
+                task.progress(f"pausing for {pause} s before batch {number} of {len(order)}")
                 time.sleep(pause)
             after = len(order) - number
-            restarter.waiting.progress.later = (after + 1) * run.params["gates"]["soak"] + after * run.params["pause"]
+            restarter.waiting.progress.later = (after + 1) * task.params["gates"]["soak"] + after * task.params["pause"]
             try:
                 restarter.batch(f"batch {number} of {len(order)}", batch)
             except MeshError as exc:
-                raise _give_up(run, snapshot, restarter, order, number, exc) from exc
+                raise _give_up(task, snapshot, restarter, order, number, exc) from exc
         return _ended(restarter, order, len(order))
 
 
@@ -113,9 +113,11 @@ def _so_far(restarter: Restarter, order: list[list[Workload]], batches: int) -> 
     }
 
 
-def _keep_deadline(run: Run, restarter: Restarter, order: list[list[Workload]], number: int, seconds: float) -> None:
+def _keep_deadline(
+    task: TaskContext, restarter: Restarter, order: list[list[Workload]], number: int, seconds: float
+) -> None:
     """Nothing is wrong with what was restarted, so it stays restarted."""
-    deadline = run.params["deadline"]
+    deadline = task.params["deadline"]
     if deadline is None or seconds < deadline:
         return
     found = _so_far(restarter, order, number - 1)
@@ -130,7 +132,12 @@ def _keep_deadline(run: Run, restarter: Restarter, order: list[list[Workload]], 
 
 
 def _give_up(
-    run: Run, snapshot: Snapshot, restarter: Restarter, order: list[list[Workload]], number: int, exc: MeshError
+    task: TaskContext,
+    snapshot: Snapshot,
+    restarter: Restarter,
+    order: list[list[Workload]],
+    number: int,
+    exc: MeshError,
 ) -> MeshError:
     """Return the failure of the task, after going back if that is asked for."""
     found = _so_far(restarter, order, number)
@@ -145,12 +152,12 @@ def _give_up(
         # who cannot look, or may not write, knows nothing against what was restarted, and puts nothing back
         held = "Nothing is known to be wrong with what was restarted, so it stays as it is; run again to go on."
         return RolloutError(f"{exc.message.rstrip('.')}. {held}", {**details, "whose": CLUSTER})
-    if run.params["on_failure"] == "hold":
+    if task.params["on_failure"] == "hold":
         return RolloutError(f"{exc.message} Everything is held as it is; later batches were not started.", details)
-    run.progress(f"rolling back: {exc.message}")
+    task.progress(f"rolling back: {exc.message}")
     problems = []
-    if run.params["restore_labels"]:
-        problems = _restore_labels(run)
+    if task.params["restore_labels"]:
+        problems = _restore_labels(task)
     problems += restarter.way_back.roll_back(flat(order))
     details.update(rolled_back=not problems, rollback_problems=problems)
     end = (
@@ -158,23 +165,23 @@ def _give_up(
         if problems
         else "Labels and restarted workloads were rolled back."
     )
-    if not run.params["restore_labels"] and not problems:
+    if not task.params["restore_labels"] and not problems:
         end = "The restarted workloads got their previous template back."
     return RolloutError(f"{exc.message} {end}", details)
 
 
-def _restore_labels(run: Run) -> list[str]:
+def _restore_labels(task: TaskContext) -> list[str]:
     """Undo what this run moved of the wave's namespaces, each for itself; return what did not go back, and why."""
     try:
-        snapshot = run.snapshot()
-        own, planned = own_run(run), (run.params.get("planned") or {}).get("namespaces")
+        snapshot = task.snapshot()
+        own, planned = own_run(task), (task.params.get("planned") or {}).get("namespaces")
         # without a run nothing says who moved what, but for the plan of the task itself
-        names = planned if own is None and planned else run.params["namespaces"]
+        names = planned if own is None and planned else task.params["namespaces"]
         there = [name for one in names for name in matching(one, snapshot.namespaces)]
         steps, kept = undos(snapshot, there, own)
         for step in steps:
-            run.progress(str(step))
-        refused = apply_moves(run, steps).refused
+            task.progress(str(step))
+        refused = apply_moves(task, steps).refused
     except MeshError as exc:
         return [exc.message]
     left = {**{name: one.why for name, one in kept.items()}, **refused}

@@ -85,7 +85,7 @@ class Beginning:
         """Change what the pods of a workload ask for, unless somebody else did since it was read."""
         workload = choice.workload
         obj = self.waiting.tracker.get(workload.ref)
-        moved, before = choice.patch(self.waiting.run.begin_change()), choice.back()
+        moved, before = choice.patch(self.waiting.task.begin_change()), choice.back()
         for dummy in range(TRIES):
             if obj is None or not same(workload, obj):
                 return False

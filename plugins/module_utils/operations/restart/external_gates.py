@@ -34,14 +34,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import proxies_of
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_mesh
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 Found = list[Problem]
 #: The container of a proxy, whose log is evidence too.
 PROXY = "istio-proxy"
 
 
-def istiod(run: Run, snapshot: Snapshot, revisions: Iterable[str]) -> Found:
+def istiod(task: TaskContext, snapshot: Snapshot, revisions: Iterable[str]) -> Found:
     """The control planes that the batch went to are rolled out and inject, now that they have more to do.
 
     Raises:
@@ -49,10 +49,10 @@ def istiod(run: Run, snapshot: Snapshot, revisions: Iterable[str]) -> Found:
         ClusterError: it does not answer.
     """
     try:
-        mesh = fetch_mesh(run.client, run.istio_namespace)
-        place = readiness.probe_namespace(snapshot.namespaces, run.istio_namespace)
+        mesh = fetch_mesh(task.client, task.istio_namespace)
+        place = readiness.probe_namespace(snapshot.namespaces, task.istio_namespace)
         for revision in sorted(revisions):
-            if reason := readiness.problem(run.client, mesh, place, revision, None):
+            if reason := readiness.problem(task.client, mesh, place, revision, None):
                 return [Problem(None, Trouble("istiod", f"revision {revision}: {reason}"))]
     except ProofError as exc:
         return [Problem(None, Trouble("istiod", exc.message.rstrip(".")))]
@@ -67,7 +67,7 @@ def _raise_trouble_of_reader(exc: UnansweredError) -> None:
             raise cause from exc
 
 
-def connected(run: Run, pods: Iterable[tuple[Workload, PodState, str]]) -> Found:
+def connected(task: TaskContext, pods: Iterable[tuple[Workload, PodState, str]]) -> Found:
     """Every new proxy is connected to the revision that it is to have, and rejects nothing that it is sent.
 
     Raises:
@@ -75,7 +75,7 @@ def connected(run: Run, pods: Iterable[tuple[Workload, PodState, str]]) -> Found
         ClusterError: it does not answer.
     """
     try:
-        found = {(one.namespace, one.name, one.revision): one for one in proxies_of(run.client, run.istio_namespace)}
+        found = {(one.namespace, one.name, one.revision): one for one in proxies_of(task.client, task.istio_namespace)}
     except UnansweredError as exc:
         _raise_trouble_of_reader(exc)
         return [Problem(None, Trouble("connected", exc.message.rstrip(".")))]

@@ -29,7 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.w
     Tracker,
     list_states,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 #: Pods are told by another watch than workloads, which may be a moment behind.
 SETTLE_SECONDS = 2.0
@@ -40,7 +40,7 @@ ASK_SECONDS = 1.0
 class Gates:
     """The gates of one task."""
 
-    run: Run
+    task: TaskContext
     snapshot: Snapshot
     tracker: Tracker
     waiting: Waiting
@@ -56,7 +56,7 @@ class Gates:
         problems = self._stale(batch)
         if problems:
             raise self.waiting.error(f"{label}: the rollout completed, but not with the expected proxies", problems)
-        gates, lost = self.run.params["gates"], list[Problem]()
+        gates, lost = self.task.params["gates"], list[Problem]()
         if gates["soak"]:
             lost = self._soak(label, batch, gates["soak"])
         left = {problem.workload for problem in lost}
@@ -69,10 +69,10 @@ class Gates:
         if gates["istiod"]:
             yield (
                 "istiod",
-                lambda: external_gates.istiod(self.run, self.snapshot, {rev for *dummy, rev in self._made(batch)}),
+                lambda: external_gates.istiod(self.task, self.snapshot, {rev for *dummy, rev in self._made(batch)}),
             )
         if gates["connected"]:
-            yield "connected", lambda: external_gates.connected(self.run, self._made(batch))
+            yield "connected", lambda: external_gates.connected(self.task, self._made(batch))
         for one in gates["http"]:
             yield f"http {shown(one['url'])}", functools.partial(external_gates.http, one)
         for one in gates["prometheus"]:
@@ -111,13 +111,13 @@ class Gates:
                     raise self.waiting.error(f"{label} did not pass gate {name} within {timeout:.0f} s", problems)
                 why = str(problems[0])
             if not said:
-                self.run.progress(f"{label}: waiting for gate {name}: {why}")
+                self.task.progress(f"{label}: waiting for gate {name}: {why}")
                 said = True
             time.sleep(ASK_SECONDS)
 
     def _soak(self, label: str, batch: list[Workload], seconds: float) -> list[Problem]:
         """All pods stay ready for some time, and none restarts; one that leaves for good reasons has its successor."""
-        self.run.progress(f"{label}: soaking for {seconds:.0f} s")
+        self.task.progress(f"{label}: soaking for {seconds:.0f} s")
         deadline = time.monotonic() + seconds
         down = self.waiting.still_down
         # what is down as before has nothing to lose
@@ -158,7 +158,7 @@ class Gates:
 
     def _object(self, workload: Workload) -> Json | None:
         try:
-            return self.run.client.get(workload.path, doing=f"Reading {workload}")
+            return self.task.client.get(workload.path, doing=f"Reading {workload}")
         except NotFoundError:
             self.waiting.gone[workload.ref] = workload
             return None
@@ -167,14 +167,14 @@ class Gates:
         return [one.state for one in self.tracker.pods_of(workload.ref)]
 
     def _patiently(self, read: Callable[..., t.Any], *of: t.Any) -> t.Any:
-        return patiently(self.run.params["gates"]["timeout"], functools.partial(read, *of))
+        return patiently(self.task.params["gates"]["timeout"], functools.partial(read, *of))
 
     def _read(self, workloads: Iterable[Workload]) -> dict[ObjectRef, list[PodState]]:
         """Return the pods of some workloads as they are now, from lists."""
         found: dict[ObjectRef, list[PodState]] = {workload.ref: [] for workload in workloads}
         for namespace in sorted({namespace for namespace, *dummy in found}):
             path = f"{NAMESPACES}/{namespace}/pods"
-            for key, state in self._patiently(list_states, self.run.client, path, found)[0]:
+            for key, state in self._patiently(list_states, self.task.client, path, found)[0]:
                 found[key].append(state)
         return found
 

@@ -83,7 +83,7 @@ class Losses:
         return found
 
     def _take(self, sentence: str, problems: list[Problem]) -> None:
-        run = self.waiting.run
+        run = self.waiting.task
         self.problems += problems
         self.evidence += collect(run.client, problems, run.params["log_lines"])
         run.progress(f"{sentence}, going on without: {some(problems, SHOWN, '; ')}")

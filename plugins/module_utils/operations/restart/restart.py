@@ -35,7 +35,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.w
     Tracker,
     list_states,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 PATCHES_AT_ONCE = 8
 ROOM_SECONDS = 2.0
@@ -45,7 +45,7 @@ ROOM_SECONDS = 2.0
 class Restarter:
     """The restarts of one task: what was restarted so far, and what it looked like before."""
 
-    run: Run
+    task: TaskContext
     snapshot: Snapshot
     tracker: Tracker
     #: Pods that the whole task replaces.
@@ -60,15 +60,15 @@ class Restarter:
     @property
     def client(self) -> Client:
         """The cluster."""
-        return self.run.client
+        return self.task.client
 
     @functools.cached_property
     def waiting(self) -> Waiting:
         """What waits for rollouts."""
         known = starts(self.snapshot)
         steps = {w.ref: known[w.ref] + w.min_ready for w in self.snapshot.workloads.values() if w.ref in known}
-        progress = Progress(self.run.progress, self.pods, self.run.watched)
-        return Waiting(self.run, self.tracker, progress, self._stale, steps)
+        progress = Progress(self.task.progress, self.pods, self.task.watched)
+        return Waiting(self.task, self.tracker, progress, self._stale, steps)
 
     def _stale(self, pod: Pod) -> bool:
         return self.snapshot.judgement_of(pod).stale
@@ -76,13 +76,13 @@ class Restarter:
     @functools.cached_property
     def losses(self) -> Losses:
         """The workloads that failed by themselves."""
-        params = self.run.params
+        params = self.task.params
         return Losses(self.waiting, params["on_workload_failure"] or params["on_failure"])
 
     @functools.cached_property
     def gates(self) -> Gates:
         """What a batch must pass after its rollouts."""
-        return Gates(self.run, self.snapshot, self.tracker, self.waiting, self.losses.judge)
+        return Gates(self.task, self.snapshot, self.tracker, self.waiting, self.losses.judge)
 
     @functools.cached_property
     def _beginning(self) -> Beginning:
@@ -150,7 +150,7 @@ class Restarter:
         keys = {w.ref for w in batch if any(not p.ready or p.deleting for p in self._pods_before.get(w.ref, ()))}
         for namespace in sorted({namespace for namespace, dummy, dummy_name in keys}):
             read = functools.partial(list_states, self.client, f"{NAMESPACES}/{namespace}/pods", keys)
-            for key, state in patiently(self.run.params["budget_timeout"], read)[0]:
+            for key, state in patiently(self.task.params["budget_timeout"], read)[0]:
                 if down := read_down(state):
                     self.waiting.before.setdefault(key, []).append(down)
 
@@ -159,7 +159,7 @@ class Restarter:
 
         What gets no room in time is left out, as other workloads have room.
         """
-        seconds = self.run.params["budget_timeout"]
+        seconds = self.task.params["budget_timeout"]
         deadline, said = time.monotonic() + seconds, ""
         while True:
             late = time.monotonic() > deadline
@@ -173,7 +173,7 @@ class Restarter:
             if not tight:
                 return batch
             if tight != said:
-                self.run.progress(f"{label}: waiting for room: {tight}")
+                self.task.progress(f"{label}: waiting for room: {tight}")
                 said = tight
             if late:
                 left = without_room(snapshot, batch)

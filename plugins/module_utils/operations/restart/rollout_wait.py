@@ -37,7 +37,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.e
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.progress import Progress
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.stall import Stall
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import Tracked, Tracker
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 #: A webhook or a quota may refuse a pod for a moment; what lasts longer does not pass by itself.
 PATIENCE_SECONDS = 3.0
@@ -62,7 +62,7 @@ Judge = Callable[[str, Sequence[Workload], list[Problem]], None]
 class Waiting:
     """The waiting of one task: what it stamped, and what somebody else changed or deleted meanwhile."""
 
-    run: Run
+    task: TaskContext
     tracker: Tracker
     progress: Progress
     #: Whether a pod has not the proxy that it should have.
@@ -142,7 +142,7 @@ class Waiting:
 
     def error(self, sentence: str, problems: Iterable[Problem]) -> RolloutError:
         """Return the failure of a batch with its evidence."""
-        return rollout_error(self.run.client, sentence, problems, self.run.params["log_lines"])
+        return rollout_error(self.task.client, sentence, problems, self.task.params["log_lines"])
 
     def _complete(self, workload: Workload) -> bool:
         obj = self.tracker.get(workload.ref)
@@ -175,7 +175,7 @@ class Waiting:
         ):
             self.changed[workload.ref] = who = last_editor(obj)
             self._stall.forget(workload.ref)
-            self.run.progress(f"{workload} was changed by {who} meanwhile; waiting for that rollout")
+            self.task.progress(f"{workload} was changed by {who} meanwhile; waiting for that rollout")
 
     def _failed(self, workload: Workload) -> list[Problem]:
         """Return what the workload itself shows."""
@@ -231,7 +231,7 @@ class Waiting:
 
     def _patience(self, workload: Workload) -> float:
         """Return for how long a workload may not get on: a pod may take as long as before, and as long again."""
-        return max(float(self.run.params["batch_timeout"]), 2 * self.steps.get(workload.ref, 0.0))
+        return max(float(self.task.params["batch_timeout"]), 2 * self.steps.get(workload.ref, 0.0))
 
     def _stalled(self, workload: Workload) -> bool:
         obj = self.tracker.get(workload.ref)
@@ -253,12 +253,12 @@ class Waiting:
             MeshError: it cannot be read for as long as it may stand still.
         """
         try:
-            obj = self.run.client.get(workload.path, doing=f"Reading {workload}")
+            obj = self.task.client.get(workload.path, doing=f"Reading {workload}")
         except NotFoundError:
             self.gone[workload.ref] = workload
             return True
         except (ApiError, ClusterError):
-            if self._lasts(workload.ref, UNREAD, self.run.params["batch_timeout"]):
+            if self._lasts(workload.ref, UNREAD, self.task.params["batch_timeout"]):
                 raise
             return True
         self._since.pop((workload.ref, UNREAD), None)

@@ -46,7 +46,7 @@ class WayBack:
 
     @property
     def _client(self) -> Client:
-        return self.waiting.run.client
+        return self.waiting.task.client
 
     @property
     def _tracker(self) -> Tracker:
@@ -96,7 +96,7 @@ class WayBack:
         there = [w for w in workloads if w.ref in self._back and self._tracker.get(w.ref)]
         if not there:
             return []
-        run, progress = self.waiting.run, self.waiting.progress
+        run, progress = self.waiting.task, self.waiting.progress
         self.waiting.progress = Progress(run.progress, watched=run.watched)
         try:
             return list(map(str, self.waiting.until_complete(label, there)))

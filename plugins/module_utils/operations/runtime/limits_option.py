@@ -8,7 +8,7 @@ from __future__ import annotations
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import Spec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import Limits
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 LIMITS_SPEC: Spec = {
     "limits": {
@@ -22,10 +22,10 @@ LIMITS_SPEC: Spec = {
 }
 
 
-def require_named(run: Run, snapshot: Snapshot) -> None:
+def require_named(task: TaskContext, snapshot: Snapshot) -> None:
     """Refuse names of namespaces that the cluster does not have.
 
     Raises:
         ParameterError: with the nearest names.
     """
-    Limits.read(run.params["limits"] or {}).require_known(snapshot.namespaces, run.client.connection.label)
+    Limits.read(task.params["limits"] or {}).require_known(snapshot.namespaces, task.client.connection.label)

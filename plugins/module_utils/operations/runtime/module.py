@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a tool as an ordinary module, where the task's connection leads."""
+"""Runs a core as an ordinary module, where the task's connection leads."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import secrets_in
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Tool, execute
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import ModuleCore, execute
 
 
 class _Module(AnsibleModule):
@@ -26,10 +26,10 @@ class _Module(AnsibleModule):
         super().fail_json(msg, **more)
 
 
-def run_module(tool: Tool) -> None:
-    """Build the module of a tool, run it, and end with its result."""
-    module = _Module(supports_check_mode=True, **tool.spec.as_keywords())
-    result = execute(tool, module.params, check_mode=module.check_mode, diff=module._diff)
+def run_module(core: ModuleCore) -> None:
+    """Build the module of a core, run it, and end with its result."""
+    module = _Module(supports_check_mode=True, **core.spec.as_keywords())
+    result = execute(core, module.params, check_mode=module.check_mode, diff=module._diff)
     for text in result.pop("warnings", []):
         module.warn(text)
     if result.get("failed"):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import Spec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import planned
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 PLANNED_SPEC: Spec = {
     "planned": {
@@ -32,7 +32,7 @@ PLANNED_SPEC: Spec = {
 
 
 def planned_snapshot(
-    run: Run,
+    task: TaskContext,
     *,
     pods: bool,
     meanwhile: Callable[[], None] = lambda: None,
@@ -40,14 +40,14 @@ def planned_snapshot(
 ) -> Snapshot:
     """Return the cluster as it is; in check mode as the steps in ``planned`` would have left it.
 
-    For ``meanwhile`` and ``enough`` see `Run.snapshot`; what is only planned needs more than pods.
+    For ``meanwhile`` and ``enough`` see `TaskContext.snapshot`; what is only planned needs more than pods.
     """
-    steps = run.params.get("planned") if run.check_mode else None
-    snapshot = run.snapshot(pods=pods, meanwhile=meanwhile, enough=None if steps else enough)
+    steps = task.params.get("planned") if task.check_mode else None
+    snapshot = task.snapshot(pods=pods, meanwhile=meanwhile, enough=None if steps else enough)
     return planned(snapshot, steps)
 
 
-def is_planned(run: Run, revision: str) -> bool:
+def is_planned(task: TaskContext, revision: str) -> bool:
     """Return whether a revision is only planned, so that it cannot be proven by asking it."""
-    plan = run.params.get("planned") or {}
-    return bool(run.check_mode and plan.get("revision") == revision and plan.get("version"))
+    plan = task.params.get("planned") or {}
+    return bool(task.check_mode and plan.get("revision") == revision and plan.get("version"))

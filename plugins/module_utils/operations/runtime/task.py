@@ -33,7 +33,7 @@ def _silent(dummy: str) -> None:
 
 
 @dataclasses.dataclass
-class Run:
+class TaskContext:
     """One execution: the cluster, the parameters, and whether anything may be written."""
 
     client: Client
@@ -43,7 +43,7 @@ class Run:
     #: Whether somebody looks on, so that a line a second is not too much.
     watched: bool = True
     cluster_id: str = ""
-    tool_wrote: bool = False
+    installer_wrote: bool = False
     #: Secrets that were found in the cluster and must not be shown, such as those in settings that are carried over.
     hidden: set[str] = dataclasses.field(default_factory=set, repr=False)
     #: Process of ansible-playbook, where the task runs inside it.
@@ -117,7 +117,7 @@ class Run:
     def about_to_write(self) -> None:
         """Note that an installer changes the cluster from now on; called before it is started."""
         self.client.before_write()
-        self.tool_wrote = True
+        self.installer_wrote = True
 
     def istioctl(self, mesh: Mesh, *revisions: str | None) -> Istioctl:
         """Return the istioctl of parameter version, else of the first named revision whose version is known.
@@ -134,7 +134,7 @@ class Run:
 
 
 @dataclasses.dataclass
-class Outcome:
+class TaskResult:
     """What a run did, or would do in check mode."""
 
     actions: list[str] = dataclasses.field(default_factory=list)
@@ -146,19 +146,19 @@ class Outcome:
 
 
 @dataclasses.dataclass(frozen=True)
-class Tool:
+class ModuleCore:
     """A module's name, options, input check (before any request) and core."""
 
     name: str
     spec: ArgumentSpec
-    run: Callable[[Run], Outcome]
+    run: Callable[[TaskContext], TaskResult]
     check: Callable[[Mapping[str, t.Any]], None] = lambda dummy: None
     #: Whether it can change a cluster, so that nobody else may work on it meanwhile.
     writes: bool = True
 
 
 def execute(
-    tool: Tool,
+    core: ModuleCore,
     params: Mapping[str, t.Any],
     *,
     check_mode: bool,
@@ -168,7 +168,7 @@ def execute(
     controller: int | None = None,
     between: Between | None = None,
 ) -> Json:
-    """Run a tool and return the result of its task, failed or not.
+    """Run a core and return the result of its task, failed or not.
 
     Args:
         controller: the process of ansible-playbook.
@@ -176,55 +176,57 @@ def execute(
 
     Expected failures become ``failed``, ``msg`` and ``failure``; everything else is a bug and raises.
     """
-    run: Run | None = None
+    task: TaskContext | None = None
 
     def say(text: str) -> None:
-        progress(_hidden(params, run, text))
+        progress(_hidden(params, task, text))
 
     try:
         for library, error in (("kubernetes", KUBERNETES_IMPORT_ERROR), ("PyYAML", YAML_IMPORT_ERROR)):
             if error:
                 raise ParameterError(f"The Python library {library} is missing where this task runs; install it there.")
         conn = connection(params)
-        tool.check(params)
-        run = Run(Client(conn), params, check_mode, say, watched, controller=controller, between=between or Between())
-        outcome = _locked(tool, run)
+        core.check(params)
+        task = TaskContext(
+            Client(conn), params, check_mode, say, watched, controller=controller, between=between or Between()
+        )
+        outcome = _locked(core, task)
     except MeshError as exc:
         failure = {"kind": type(exc).__name__, **exc.details}
-        failed = {"failed": True, "changed": _wrote(run), "msg": exc.message, "failure": failure, **_about(run)}
-        return _shown(params, run, _with_warnings(failed, [*_tls_warning(run), *(run.warnings if run else ())]))
-    result: Json = {"changed": bool(outcome.actions), "actions": outcome.actions, **outcome.values, **_about(run)}
+        failed = {"failed": True, "changed": _wrote(task), "msg": exc.message, "failure": failure, **_about(task)}
+        return _shown(params, task, _with_warnings(failed, [*_tls_warning(task), *(task.warnings if task else ())]))
+    result: Json = {"changed": bool(outcome.actions), "actions": outcome.actions, **outcome.values, **_about(task)}
     if diff and outcome.before is not None and outcome.after is not None:
         result["diff"] = {"before": outcome.before, "after": outcome.after}
     if outcome.failed:
         result.update(failed=True, msg=outcome.failed)
-    return _shown(params, run, _with_warnings(result, [*_tls_warning(run), *run.warnings, *outcome.warnings]))
+    return _shown(params, task, _with_warnings(result, [*_tls_warning(task), *task.warnings, *outcome.warnings]))
 
 
-def _shown(params: Mapping[str, t.Any], run: Run | None, result: Json) -> Json:
+def _shown(params: Mapping[str, t.Any], task: TaskContext | None, result: Json) -> Json:
     """Return a result as people may see it: what a cluster says may have control characters and several lines."""
-    return t.cast("Json", printable(_hidden(params, run, result)))
+    return t.cast("Json", printable(_hidden(params, task, result)))
 
 
-def _locked(tool: Tool, run: Run) -> Outcome:
-    """Run a tool so that nobody else works on the cluster while it writes (safety rule S8)."""
-    if run.check_mode:
-        return tool.run(run)
-    lock = run.lock() if tool.writes else None
+def _locked(core: ModuleCore, task: TaskContext) -> TaskResult:
+    """Run a core so that nobody else works on the cluster while it writes (safety rule S8)."""
+    if task.check_mode:
+        return core.run(task)
+    lock = task.lock() if core.writes else None
     if lock:
-        run.require_free = lock.require_free
-        run.client.before_write = lock.before_write
-        run.warnings = lock.warnings
+        task.require_free = lock.require_free
+        task.client.before_write = lock.before_write
+        task.warnings = lock.warnings
     failure = "The task ended by a fault of its own."
     try:
-        outcome = tool.run(run)
+        outcome = core.run(task)
         failure = outcome.failed
     except MeshError as exc:
         failure = exc.message
         raise
     except KeyboardInterrupt:
         # the run ends here, and an earlier task of it may have locked the cluster
-        run.lock().interrupt()
+        task.lock().interrupt()
         raise
     finally:
         if lock:
@@ -232,34 +234,34 @@ def _locked(tool: Tool, run: Run) -> Outcome:
     return outcome
 
 
-def _lock(run: Run) -> Lock:
-    client = Client(run.client.connection)
-    return Lock(client, run.istio_namespace, run.params.get("run"), run.controller, run.between)
+def _lock(task: TaskContext) -> Lock:
+    client = Client(task.client.connection)
+    return Lock(client, task.istio_namespace, task.params.get("run"), task.controller, task.between)
 
 
 def _with_warnings(result: Json, warnings: list[str]) -> Json:
     return {**result, "warnings": warnings} if warnings else result
 
 
-def _wrote(run: Run | None) -> bool:
-    return run is not None and (run.tool_wrote or run.client.traffic.writes > 0)
+def _wrote(task: TaskContext | None) -> bool:
+    return task is not None and (task.installer_wrote or task.client.traffic.writes > 0)
 
 
-def _about(run: Run | None) -> Json:
-    if run is None:
+def _about(task: TaskContext | None) -> Json:
+    if task is None:
         return {}
-    client = run.client
+    client = task.client
     return {
-        "cluster": {"id": run.cluster_id, "name": client.connection.label, "server": client.server},
+        "cluster": {"id": task.cluster_id, "name": client.connection.label, "server": client.server},
         "requests": dataclasses.asdict(client.traffic),
     }
 
 
-def _tls_warning(run: Run | None) -> list[str]:
-    return [run.client.warning] if run and run.client.warning else []
+def _tls_warning(task: TaskContext | None) -> list[str]:
+    return [task.client.warning] if task and task.client.warning else []
 
 
-def _hidden(params: Mapping[str, t.Any], run: Run | None, value: t.Any) -> t.Any:
+def _hidden(params: Mapping[str, t.Any], task: TaskContext | None, value: t.Any) -> t.Any:
     """Return a result, or a line of it, without what must not be shown of parameters and kubeconfig."""
-    secrets = secrets_in(params) | (run.client.secrets | run.hidden if run else set())
+    secrets = secrets_in(params) | (task.client.secrets | task.hidden if task else set())
     return remove_values(value, secrets) if secrets else value

@@ -20,9 +20,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.complet
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import NAME
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import KEY
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import TOOL as ISTIO_INFO
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run import TOOL as ISTIO_RUN
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool, execute
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE as ISTIO_INFO
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run_record import CORE as ISTIO_RUN
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
+    ModuleCore,
+    TaskContext,
+    TaskResult,
+    execute,
+)
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 from unit.support.running import params, task
@@ -134,24 +139,24 @@ def test_without_a_record_or_a_wish_nothing_is_settled() -> None:
 
 
 def test_the_end_of_a_run_is_what_the_next_one_reads() -> None:
-    def writing(run: Run) -> Outcome:
-        run.client.merge("/api/v1/namespaces/shop", {"metadata": {"labels": {"seen": "yes"}}})
-        return Outcome(["labelled"])
+    def writing(task: TaskContext) -> TaskResult:
+        task.client.merge("/api/v1/namespaces/shop", {"metadata": {"labels": {"seen": "yes"}}})
+        return TaskResult(["labelled"])
 
     with FakeApi(*copy.deepcopy(MESH)) as api:
 
-        def by_hand(tool: Tool, **options: object) -> b.Json:
+        def by_hand(tool: ModuleCore, **options: object) -> b.Json:
             given = params(tool, host=api.url, run=RUN, **options)
             return execute(tool, given, check_mode=False, diff=False, controller=os.getpid())
 
         assert not by_hand(ISTIO_INFO, record=True)["settled"]
-        assert by_hand(Tool("writer", ArgumentSpec({}), writing))["changed"]
+        assert by_hand(ModuleCore("writer", ArgumentSpec({}), writing))["changed"]
         assert not by_hand(ISTIO_INFO, record=True)["settled"]
         closed = by_hand(ISTIO_RUN)
         assert closed["closed"]
         assert not {"wanted", "fingerprint", "process"} & set(closed["record"])
         assert by_hand(ISTIO_INFO, record=True)["settled"]
-        assert by_hand(ISTIO_RUN, state="free")["state"] == "free"
+        assert by_hand(ISTIO_RUN, state="unlocked")["state"] == "unlocked"
 
 
 def record_of(objects: list[b.Json]) -> b.Json:

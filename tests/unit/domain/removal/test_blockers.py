@@ -181,7 +181,10 @@ def shared(kind: str, name: str, component: str = "Cni") -> Belonging:
 def test_s12_shared_objects_would_be_deleted_with_the_revision(owned: list[Belonging], expected: list[str]) -> None:
     found = of_shared(owned, b.NEW)
     assert [blocker.object.split()[0] for blocker in found] == expected
-    assert all("belongs to revision 1-31-0" in one.message and "istio_take_shared=true" in one.remedy for one in found)
+    assert all(
+        "belongs to revision 1-31-0" in one.message and "istio_adopt_shared_components=true" in one.remedy
+        for one in found
+    )
 
 
 def test_s12_the_proxies_of_a_shared_gateway_are_not_listed_again() -> None:

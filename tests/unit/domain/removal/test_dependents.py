@@ -98,7 +98,7 @@ KINDS = {
     ),
     "a proxy": Kind("live_proxy", "Pod shop/old", (b.pod("old", owner=None),)),
     "F6: a proxy on its way out": Kind(
-        "leaving_proxy", "Pod shop/old", (b.pod("old", owner=None, gone_at="2999-01-01T00:00:00Z"),)
+        "terminating_proxy", "Pod shop/old", (b.pod("old", owner=None, gone_at="2999-01-01T00:00:00Z"),)
     ),
     "F5: a machine": Kind("connected", "proxy vms/vm1", of_api=lambda api: syncz(api, proxy("vm1.vms"))),
     "F5: a pod of another cluster": Kind(
@@ -219,7 +219,7 @@ def test_each_goes_by_its_own_code_and_is_told(remover: Remover, kind: Kind) -> 
 def test_the_gate_before_a_move(api: FakeApi, kind: Kind) -> None:
     put(api, kind)
     options = {"stage": "before", "version": b.NEW_VERSION, "revision": b.NEW, "source_revision": b.OLD}
-    rows = task(api, istio_precheck.TOOL, **options)["findings"]
+    rows = task(api, istio_precheck.CORE, **options)["findings"]
     found = {row["code"] for row in rows} & {"MU053", "MU072", "MU090"}
     assert found == ({kind.gate} if kind.gate else set())
 
@@ -233,7 +233,7 @@ def before_the_move(api: FakeApi, kind: Kind) -> None:
 
 
 def moved_namespace(api: FakeApi, dummy: Path, **options: t.Any) -> b.Json:
-    return task(api, namespace_revision.TOOL, namespaces=["orders"], revision=b.NEW, **options)
+    return task(api, namespace_revision.CORE, namespaces=["orders"], revision=b.NEW, **options)
 
 
 def moved_tag(api: FakeApi, folder: Path, **options: t.Any) -> b.Json:
@@ -248,7 +248,7 @@ def moved_tag(api: FakeApi, folder: Path, **options: t.Any) -> b.Json:
 
     api.istioctl_does = does
     given = {"name": "stable", "revision": b.NEW, "istioctl": str(folder / "istioctl-{version}")}
-    return task(api, istio_tag.TOOL, **given, **options)
+    return task(api, istio_tag.CORE, **given, **options)
 
 
 def moved_share(api: FakeApi, dummy: Path, **options: t.Any) -> b.Json:
@@ -256,7 +256,7 @@ def moved_share(api: FakeApi, dummy: Path, **options: t.Any) -> b.Json:
         if obj["metadata"].get("namespace") == "orders":
             obj["metadata"]["namespace"] = "choosing"
     given: b.Json = {"namespaces": ["choosing"], "percent": 100, "revision": b.NEW}
-    return task(api, rollout_restart.TOOL, **given, **options)
+    return task(api, rollout_restart.CORE, **given, **options)
 
 
 MOVES = {"namespace": moved_namespace, "tag": moved_tag, "share": moved_share}
@@ -284,7 +284,7 @@ def test_a_move_is_refused_only_where_something_would_stop_to_apply(
 def test_the_way_back_is_never_refused(api: FakeApi) -> None:
     before_the_move(api, Kind("", "", (b.configuration("AuthorizationPolicy", "new", "orders", b.NEW),)))
     assert moved_namespace(api, Path())["changed"]
-    back = task(api, namespace_revision.TOOL, namespaces=["orders"], state="restored")
+    back = task(api, namespace_revision.CORE, namespaces=["orders"], state="restored")
     assert back["changed"]
     assert "AuthorizationPolicy orders/new would stop to apply to what moves to 1-30-3" in back["warnings"][0]
 

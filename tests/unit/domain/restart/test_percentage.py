@@ -29,7 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL, PREVIOUS_LABELS
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload, read_workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure
 from unit.support.running import task
@@ -274,7 +274,7 @@ def test_f18_a_memory_that_cannot_be_read_holds_nobody_else_up(text: str, percen
     [
         (
             '{"istio.io/rev": "gone"}',
-            "past_is_gone",
+            "previous_revision_gone",
             "with istio.io/rev=gone new pods of Deployment shop/web would get no",
         ),
         ("[" * 150_000, "unreadable", "its annotation meshops.istio/previous-labels cannot be read"),
@@ -352,7 +352,7 @@ def api(quick: None) -> Iterator[FakeApi]:
 def share(api: FakeApi, percent: int, **options: t.Any) -> b.Json:
     """The result of a share of namespace shop."""
     given = {"namespaces": ["shop"], "revision": b.NEW, "percent": percent, "batch_timeout": 1, "budget_timeout": 0}
-    return task(api, TOOL, **{**given, **options})
+    return task(api, CORE, **{**given, **options})
 
 
 def workloads(api: FakeApi) -> dict[str, tuple[b.Json, b.Json]]:

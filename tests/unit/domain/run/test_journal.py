@@ -38,8 +38,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_recor
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import over, undoing, with_known
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import read_workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.forget import forget
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import TOOL as INFO
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import TOOL as REVISION
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE as INFO
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE as REVISION
 from unit.paths import ROOT
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi

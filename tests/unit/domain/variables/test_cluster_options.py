@@ -17,13 +17,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.clu
     cluster_options,
     wanted,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run_record import CORE
 
 CANARY = {"istio_strategy": "canary", "istio_version": "1.31.0", "istio_target_revision": "1-31-0"}
 
 
 def test_they_are_options_of_the_action_group() -> None:
-    options = TOOL.spec.as_keywords()["argument_spec"]
+    options = CORE.spec.as_keywords()["argument_spec"]
     assert set(CLUSTER) | {"run"} <= set(options)
     assert {*RUN, "wanted"} == set(options["run"]["options"])
 

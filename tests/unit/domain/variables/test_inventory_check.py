@@ -74,7 +74,7 @@ def test_a_line_break_after_the_parts_of_a_text_is_none_of_them(name: str) -> No
         ({"istio_finalise": True}, "Variable istio_finalise is none of this collection; istio_finalize is. If it"),
         ({"istio_zzz": 1}, "Variable istio_zzz is none of this collection. If it is somebody else's, name it in"),
         ({"istio_finalize": "yess"}, "Variable istio_finalize is yess; give true or false."),
-        ({"istio_take_shared": 2}, "Variable istio_take_shared is 2; give true or false."),
+        ({"istio_adopt_shared_components": 2}, "Variable istio_adopt_shared_components is 2; give true or false."),
         ({"istio_pause": "1m"}, "Variable istio_pause is 1m; give a whole number."),
         ({"istio_wave_size": True}, "Variable istio_wave_size is true; give a whole number."),
         (

@@ -14,12 +14,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT, INJECTION, REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import data_plane, finalize, rollback
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import Limits, expanded, unknown
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import (
-    TOOL as NAMESPACE_REVISION,
+    CORE as NAMESPACE_REVISION,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import (
-    TOOL as ROLLOUT_RESTART,
+    CORE as ROLLOUT_RESTART,
 )
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
@@ -31,11 +31,11 @@ OLD, NEW = "1-30-3", "1-31-0"
 
 def row(name: str, asks_for: str | None = None, via: str | None = "revision", **more: t.Any) -> Json:
     """A namespace as istio_info has it, on the old revision."""
-    empty: Json = {"follows": [], "own_choice": asks_for is None, "moved_from": None, "moved_workloads": []}
-    counts: Json = {"gateways": False, "proxies": 2, "stale_proxies": 0, "stale_for": []}
+    empty: Json = {"follows": [], "selected_per_workload": asks_for is None, "moved_from": None, "moved_workloads": []}
+    counts: Json = {"gateways": False, "proxies": 2, "stale_proxies": 0, "target_revisions": []}
     where = {
         "name": name,
-        "asks_for": asks_for,
+        "revision_label": asks_for,
         "via": via if asks_for else None,
         "revision": OLD if asks_for else None,
     }
@@ -51,7 +51,7 @@ PATHS: dict[str, list[Json]] = {
     "the default by the labels of pods": [row("kept", follows=["default"]), row("other", follows=["default"])],
     "labels of pods": [row("kept"), row("other")],
     "gateways": [row("kept", OLD, gateways=True), row("other", OLD, gateways=True)],
-    "moved before, and stale": [row("kept", NEW, revision=NEW, stale_for=[NEW]), row("other", OLD)],
+    "moved before, and stale": [row("kept", NEW, revision=NEW, target_revisions=[NEW]), row("other", OLD)],
 }
 LIMITS: dict[str, Json] = {
     "exclude": {"exclude": ["kept"]},
@@ -73,7 +73,7 @@ def mesh(rows: list[Json], **more: t.Any) -> Json:
 
 def with_tags(rows: list[Json], tags: list[str]) -> set[str]:
     """The namespaces that move along with tags."""
-    return {one["name"] for one in rows if one["asks_for"] in tags or set(one["follows"]) & set(tags)}
+    return {one["name"] for one in rows if one["revision_label"] in tags or set(one["follows"]) & set(tags)}
 
 
 def taken(rows: list[Json], plan: Json) -> set[str]:
@@ -191,7 +191,7 @@ CLUSTER = [
 
 def test_a_reading_says_who_follows_a_tag_by_the_labels_of_pods() -> None:
     with FakeApi(*CLUSTER) as api:
-        rows = {one["name"]: one["follows"] for one in task(api, TOOL)["namespaces"]}
+        rows = {one["name"]: one["follows"] for one in task(api, CORE)["namespaces"]}
     assert rows == {"payments": [], "pay-a": [], "on": [], "tools": ["default", "prod"], "plain": ["prod"]}
 
 
@@ -210,7 +210,7 @@ SLIPS: dict[str, tuple[str, str]] = {
 def test_a_name_that_means_nothing_is_refused(key: str, variable: str, name: str, why: str) -> None:
     given = [["payments"], [name]] if key == "waves" else ["payments", name]
     with FakeApi(*CLUSTER) as api:
-        said = task(api, TOOL, limits={key: given})["msg"]
+        said = task(api, CORE, limits={key: given})["msg"]
     assert f"Parameter limits.{key} (variable {variable}): on cluster " in said
     assert why in said
 

@@ -23,8 +23,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
     may_go,
     require_own,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import TOOL
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure
 from unit.support.running import run_of, task
@@ -43,9 +43,9 @@ def api() -> Iterator[FakeApi]:
         yield found
 
 
-def run_for(api: FakeApi, **options: t.Any) -> Run:
+def run_for(api: FakeApi, **options: t.Any) -> TaskContext:
     """A run that asks for revision 1-31-0."""
-    return run_of(api, TOOL, **{"revision": b.NEW, "version": b.NEW_VERSION, "timeout": 1, **options})
+    return run_of(api, CORE, **{"revision": b.NEW, "version": b.NEW_VERSION, "timeout": 1, **options})
 
 
 @pytest.mark.parametrize("check_mode", [False, True])
@@ -120,13 +120,13 @@ def test_what_an_operator_keeps_is_refused_and_names_the_way(api: FakeApi) -> No
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_the_module_installs_nothing_and_needs_no_installer(api: FakeApi, check_mode: bool) -> None:
     options = {"revision": b.NEW, "version": b.NEW_VERSION, "installer": "external", "istioctl": "/no/such/file"}
-    result = task(api, TOOL, check_mode=check_mode, **options)
+    result = task(api, CORE, check_mode=check_mode, **options)
     assert (result["changed"], result["changes"], result["source_revision"]) == (False, [], b.OLD)
     assert api.writes() == []
 
 
 def test_an_unsupported_hop_is_refused_also_where_others_install(api: FakeApi) -> None:
-    result = task(api, TOOL, revision="1-33-0", version="1.33.0", installer="external")
+    result = task(api, CORE, revision="1-33-0", version="1.33.0", installer="external")
     assert result["failed"]
     assert "MU001" in result["msg"]
 
@@ -137,7 +137,7 @@ def test_what_an_operator_installed_is_installed_by_nobody_else(api: FakeApi, tm
     )
     owner = {"apiVersion": "sailoperator.io/v1", "kind": "IstioRevision", "name": b.NEW}
     found["metadata"]["ownerReferences"] = [owner]
-    result = task(api, TOOL, revision=b.NEW, version=b.NEW_VERSION, istioctl=api.istioctl(tmp_path))
+    result = task(api, CORE, revision=b.NEW, version=b.NEW_VERSION, istioctl=api.istioctl(tmp_path))
     assert result["failure"]["kind"] == "SafetyError"
     assert f"belongs to IstioRevision {b.NEW} of the Sail Operator" in result["msg"]
     assert api.writes() == []

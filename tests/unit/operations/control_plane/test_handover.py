@@ -14,7 +14,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT, REV
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import handover
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import Change
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 from unit.support.running import run_of
@@ -72,7 +72,7 @@ def test_only_a_handover_asks_for_what_another_revision_owns(
     take: bool, source: str | None, expected: list[str]
 ) -> None:
     with FakeApi(shared("Deployment", "in", "IngressGateways")) as api:
-        run = run_of(api, TOOL, revision=b.NEW, version=b.NEW_VERSION, take_shared=take)
+        run = run_of(api, CORE, revision=b.NEW, version=b.NEW_VERSION, adopt_shared_components=take)
         found = handover.wanted(run, source).get("ingressGateways", [])
     assert [gateway["name"] for gateway in found] == expected
 
@@ -149,7 +149,7 @@ def test_settings_that_no_value_holds_are_not_lost(kind: str, path: str, refused
 
 def test_s5_a_handover_ends_when_everything_is_rolled_out(quick: None) -> None:
     with FakeApi(b.workload("Deployment", "in", b.SYSTEM)) as api:
-        run = run_of(api, TOOL, revision=b.NEW, version=b.NEW_VERSION, timeout=1)
+        run = run_of(api, CORE, revision=b.NEW, version=b.NEW_VERSION, timeout=1)
         handover.wait(run, [moving(), moving("Service")])
         api.get("Deployment", "in")["status"]["updatedReplicas"] = 0
         pod = b.pod("in-1", b.SYSTEM, labels={"app": "in"}, ready=False)
@@ -160,7 +160,7 @@ def test_s5_a_handover_ends_when_everything_is_rolled_out(quick: None) -> None:
             handover.wait(run, [moving()])
     assert "did not take over what the mesh shares: Deployment istio-system/in: pod in-1" in caught.value.message
     assert "ImagePullBackOff" in caught.value.message
-    assert "give it back: istio_revision revision=1-30-3 take_shared=true" in caught.value.message
+    assert "give it back: istio_revision revision=1-30-3 adopt_shared_components=true" in caught.value.message
 
 
 def test_the_action_names_what_changes_hands() -> None:

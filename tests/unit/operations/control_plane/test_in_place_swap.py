@@ -22,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
     Change,
     Installation,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi, failure
 from unit.support.running import run_of
@@ -85,7 +85,7 @@ def installation(tag: str) -> Installation:
 
 def test_it_is_applied_as_the_installer_would() -> None:
     with FakeApi(*b.plane(b.OLD)) as api:
-        run = run_of(api, TOOL, revision=b.OLD, version=b.NEW_VERSION, strategy="in_place")
+        run = run_of(api, CORE, revision=b.OLD, version=b.NEW_VERSION, strategy="in_place")
         roll(run, installation(b.NEW_VERSION))
         (seen,) = [seen for seen in api.seen if seen.method == "PATCH"]
         assert (seen.query["fieldManager"], "dryRun" in seen.query) == ("somebody", False)
@@ -96,7 +96,7 @@ def test_it_is_applied_as_the_installer_would() -> None:
 def test_what_cannot_be_read_for_a_moment_is_no_trouble_of_the_new_istiod() -> None:
     with FakeApi(*b.plane(b.OLD)) as api:
         api.script("GET", f"/apis/apps/v1/namespaces/{b.SYSTEM}/deployments", failure(500), failure(500))
-        run = run_of(api, TOOL, revision=b.OLD, version=b.NEW_VERSION, strategy="in_place", timeout=20)
+        run = run_of(api, CORE, revision=b.OLD, version=b.NEW_VERSION, strategy="in_place", timeout=20)
         roll(run, installation(b.NEW_VERSION))
 
 
@@ -116,7 +116,7 @@ def test_an_istiod_that_does_not_come_up_leaves_the_old_one_with_its_configurati
     objects = [*b.plane(b.OLD, updated=0), broken_pod()]
     with FakeApi(*objects) as api:
         api.on_patch = lambda dummy: None
-        run = run_of(api, TOOL, revision=b.OLD, version=b.NEW_VERSION, strategy="in_place", timeout=1)
+        run = run_of(api, CORE, revision=b.OLD, version=b.NEW_VERSION, strategy="in_place", timeout=1)
         with pytest.raises(ProofError, match=r"istiod-1-30-3 is not rolled out; pod istiod-1-30-3-x.*ImagePullBackOff"):
             roll(run, installation("nope"))
         assert b.mesh_of(api.objects).revisions[b.OLD].config == b.mesh_of(objects).revisions[b.OLD].config
@@ -128,7 +128,7 @@ def test_an_old_pod_on_its_way_out_still_answers() -> None:
     pod["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     pod["spec"]["nodeName"] = "n9"
     with FakeApi(*b.plane(b.OLD), pod) as api:
-        run = run_of(api, TOOL, revision=b.OLD, version=b.NEW_VERSION, strategy="in_place", timeout=1)
+        run = run_of(api, CORE, revision=b.OLD, version=b.NEW_VERSION, strategy="in_place", timeout=1)
         with pytest.raises(ProofError, match="pod istiod-1-30-3-x on node n9 is not gone yet") as failed:
             roll(run, installation(b.NEW_VERSION))
         # the new one is up, and the old one may be dead

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.helm_releases import stamped
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 from unit.support.running import task
@@ -120,7 +120,7 @@ class Helm:
         given: b.Json = {"revision": b.NEW, "installer": "helm", "helm": self.api.helm(self.folder), "timeout": 1}
         if options.get("state") != "absent":
             given |= {"version": b.NEW_VERSION, "charts": str(self.folder)}
-        return task(self.api, TOOL, **{**given, **options})
+        return task(self.api, CORE, **{**given, **options})
 
 
 def as_rendered(obj: b.Json) -> b.Json:
@@ -307,15 +307,15 @@ def test_one_that_somebody_else_left_is_refused_and_named(
     result = helm.run(check_mode=check_mode)
     assert result["failure"]["release"] == {"name": RELEASE, "status": status, "since": LONG_AGO}
     assert f"Release {RELEASE} on cluster {helm.api.url} is {status} since {LONG_AGO}" in result["msg"]
-    assert "istio_break_release" in result["msg"]
+    assert "istio_end_pending_releases" in result["msg"]
     assert helm.records == before
 
 
 @pytest.mark.parametrize("status", PENDING)
 def test_the_user_can_end_it_by_its_name(helm: Helm, status: str) -> None:
     leave(helm, status)
-    assert helm.run(break_release=["another"])["failed"]
-    assert helm.run(break_release=[RELEASE])["changed"]
+    assert helm.run(end_pending_releases=["another"])["failed"]
+    assert helm.run(end_pending_releases=[RELEASE])["changed"]
     assert [row["status"] for row in helm.records[RELEASE]][-1] == "deployed"
 
 

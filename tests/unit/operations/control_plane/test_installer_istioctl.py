@@ -166,7 +166,9 @@ def test_s11_an_install_without_a_revision_owns_the_default(objects: list[b.Json
 
 def test_s11_an_install_without_a_revision_does_not_take_the_default_back() -> None:
     mesh = b.mesh_of([*b.plane("default"), *b.plane(b.NEW), *b.revision_tag("default", b.NEW)])
-    with pytest.raises(SafetyError, match=r"The tag default points at 1-31-0;.*take it back.*take_default=true"):
+    with pytest.raises(
+        SafetyError, match=r"The tag default points at 1-31-0;.*take it back.*allow_default_change=true"
+    ):
         default_after(mesh, "default", take=False)
 
 

@@ -15,8 +15,8 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT, INJECTION, REV, TAG
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import read_belonging
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.retire import belongings
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import TOOL
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 from unit.support.running import run_of, task
@@ -57,11 +57,11 @@ class Remover:
         for version in (b.OLD_VERSION, b.NEW_VERSION):
             self.api.istioctl(self.folder, version)
         given: b.Json = {"istioctl": str(self.folder / "istioctl-{version}"), "timeout": 60}
-        return task(self.api, TOOL, **{"revision": b.OLD, "state": "absent", **given, **options})
+        return task(self.api, CORE, **{"revision": b.OLD, "state": "absent", **given, **options})
 
-    def run_of(self, installer: str) -> Run:
+    def run_of(self, installer: str) -> TaskContext:
         """A run as the core gets it."""
-        return run_of(self.api, TOOL, revision=b.OLD, state="absent", installer=installer)
+        return run_of(self.api, CORE, revision=b.OLD, state="absent", installer=installer)
 
     @property
     def names(self) -> set[str]:

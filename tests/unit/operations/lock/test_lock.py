@@ -32,9 +32,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.hold
     proven_dead,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import TOOL as ISTIO_INFO
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run import TOOL as ISTIO_RUN
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool, execute
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE as ISTIO_INFO
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run_record import CORE as ISTIO_RUN
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
+    ModuleCore,
+    TaskContext,
+    TaskResult,
+    execute,
+)
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi, failure
 from unit.support.running import params
@@ -68,16 +73,16 @@ def until(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def writing(run: Run) -> Outcome:
+def writing(task: TaskContext) -> TaskResult:
     """Label a namespace, as tools do: after a look at the cluster."""
-    run.snapshot()
-    run.client.merge(NAMESPACE, {"metadata": {"labels": {"seen": "yes"}}})
-    return Outcome(["labelled"])
+    task.snapshot()
+    task.client.merge(NAMESPACE, {"metadata": {"labels": {"seen": "yes"}}})
+    return TaskResult(["labelled"])
 
 
-def task(api: FakeApi, core: Tool | None = None, *, controller: int | None = None, **options: object) -> b.Json:
+def task(api: FakeApi, core: ModuleCore | None = None, *, controller: int | None = None, **options: object) -> b.Json:
     """A task of a run."""
-    tool = core or Tool("writer", ArgumentSpec({}), writing)
+    tool = core or ModuleCore("writer", ArgumentSpec({}), writing)
     given = params(tool, host=api.url, **options)
     return execute(tool, given, check_mode=False, diff=False, controller=controller)
 
@@ -143,7 +148,7 @@ def test_a_first_write_locks_and_the_end_of_the_run_unlocks(api: FakeApi) -> Non
 
 
 def test_a_run_that_writes_nothing_leaves_no_trace(api: FakeApi) -> None:
-    reader = Tool("reader", ArgumentSpec({}), lambda run: Outcome(values={"id": run.snapshot().cluster_id}))
+    reader = ModuleCore("reader", ArgumentSpec({}), lambda run: TaskResult(values={"id": run.snapshot().cluster_id}))
     assert not task(api, reader, controller=os.getpid(), run=CANARY).get("failed")
     assert task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"] is False
     assert api.writes(lock=True) == []
@@ -161,7 +166,9 @@ def test_what_somebody_else_locked_is_refused_before_the_first_write(api: FakeAp
 
 def test_a_reader_does_not_mind_a_lock(api: FakeApi) -> None:
     api.objects.append(lease())
-    reader = Tool("reader", ArgumentSpec({}), lambda run: Outcome(values={"x": run.snapshot() and 1}), writes=False)
+    reader = ModuleCore(
+        "reader", ArgumentSpec({}), lambda run: TaskResult(values={"x": run.snapshot() and 1}), writes=False
+    )
     assert "failed" not in task(api, reader, run=CANARY)
 
 
@@ -197,16 +204,16 @@ def test_who_is_quicker_wins(api: FakeApi) -> None:
     assert [seen.path for seen in api.writes(lock=True)] == [LEASES]
 
 
-def failing(run: Run) -> Outcome:
+def failing(task: TaskContext) -> TaskResult:
     """A task that writes, then fails."""
-    writing(run)
+    writing(task)
     raise RolloutError("Batch 3 failed.")
 
 
 @pytest.mark.parametrize("later", [[], ["data_plane"], ["data_plane", "finalize"]], ids=["at once", "wave", "phase"])
 def test_a_failure_is_recorded_and_stays_when_the_run_stops(api: FakeApi, later: list[str]) -> None:
     """Also if other tasks come between: workloads that failed by themselves fail the run at its end only."""
-    assert task(api, Tool("failing", ArgumentSpec({}), failing), controller=os.getpid(), run=CANARY)["failed"]
+    assert task(api, ModuleCore("failing", ArgumentSpec({}), failing), controller=os.getpid(), run=CANARY)["failed"]
     for phase in later:
         task(api, controller=os.getpid(), run={**CANARY, "phase": phase})
     closed = task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")["record"]
@@ -218,7 +225,7 @@ def test_a_failure_is_recorded_and_stays_when_the_run_stops(api: FakeApi, later:
 
 @pytest.mark.parametrize("process", [os.getpid(), os.getppid()], ids=["the same run", "the next one"])
 def test_a_failure_that_was_mended_is_none_of_what_comes_then(api: FakeApi, process: int) -> None:
-    task(api, Tool("failing", ArgumentSpec({}), failing), controller=os.getpid(), run=CANARY)
+    task(api, ModuleCore("failing", ArgumentSpec({}), failing), controller=os.getpid(), run=CANARY)
     if process == os.getpid():
         assert task(api, ISTIO_RUN, controller=process, run=CANARY)["record"]["state"] == "done"
     else:
@@ -262,18 +269,18 @@ def record(api: FakeApi) -> b.Json:
     return found
 
 
-def interrupted(run: Run) -> Outcome:
+def interrupted(task: TaskContext) -> TaskResult:
     """Somebody ends the run meanwhile."""
     raise KeyboardInterrupt
 
 
 def test_a_run_that_is_interrupted_gives_its_lock_back(api: FakeApi) -> None:
-    def core(run: Run) -> Outcome:
-        writing(run)
-        return interrupted(run)
+    def core(task: TaskContext) -> TaskResult:
+        writing(task)
+        return interrupted(task)
 
     with pytest.raises(KeyboardInterrupt):
-        task(api, Tool("writer", ArgumentSpec({}), core), controller=os.getpid(), run=CANARY)
+        task(api, ModuleCore("writer", ArgumentSpec({}), core), controller=os.getpid(), run=CANARY)
     assert names(api) == [f"ConfigMap/{NAME}"]
     assert (record(api)["state"], record(api)["phase"]) == ("stopped", "data_plane")
 
@@ -282,7 +289,7 @@ def test_a_run_that_is_interrupted_gives_its_lock_back(api: FakeApi) -> None:
 def test_so_does_one_that_an_earlier_task_locked(api: FakeApi, writes: bool) -> None:
     task(api, controller=os.getpid(), run=CANARY)
     with pytest.raises(KeyboardInterrupt):
-        task(api, Tool("x", ArgumentSpec({}), interrupted, writes=writes), controller=os.getpid(), run=CANARY)
+        task(api, ModuleCore("x", ArgumentSpec({}), interrupted, writes=writes), controller=os.getpid(), run=CANARY)
     assert names(api) == [f"ConfigMap/{NAME}"]
     assert task(api, ISTIO_INFO, record=True)["record"]["state"] == "stopped"
 
@@ -290,7 +297,7 @@ def test_so_does_one_that_an_earlier_task_locked(api: FakeApi, writes: bool) -> 
 def test_one_that_has_no_lock_leaves_that_of_another_alone(api: FakeApi) -> None:
     api.objects.append(lease())
     with pytest.raises(KeyboardInterrupt):
-        task(api, Tool("x", ArgumentSpec({}), interrupted), controller=os.getpid(), run=CANARY)
+        task(api, ModuleCore("x", ArgumentSpec({}), interrupted), controller=os.getpid(), run=CANARY)
     assert names(api) == [f"Lease/{NAME}"]
     assert api.writes(lock=True) == []
 
@@ -298,13 +305,13 @@ def test_one_that_has_no_lock_leaves_that_of_another_alone(api: FakeApi) -> None
 def test_a_task_outside_of_any_run_has_the_lock_for_itself(api: FakeApi) -> None:
     seen: list[b.Json] = []
 
-    def core(run: Run) -> Outcome:
-        done = writing(run)
+    def core(context: TaskContext) -> TaskResult:
+        done = writing(context)
         seen.append(json.loads(json.dumps(api.get("Lease", NAME))))
         assert task(api, controller=os.getppid(), run=CANARY)["failure"]["kind"] == "LockedError"
         return done
 
-    assert task(api, Tool("writer", ArgumentSpec({}), core), controller=os.getpid())["changed"]
+    assert task(api, ModuleCore("writer", ArgumentSpec({}), core), controller=os.getpid())["changed"]
     assert seen[0]["metadata"]["annotations"][WRITER] == process_of(os.getpid())
     assert names(api) == []
 
@@ -331,7 +338,7 @@ def test_one_that_may_not_lock_goes_on_and_says_so(api: FakeApi, method: str, pa
 @pytest.mark.parametrize("run", [CANARY, None], ids=["a run", "a single task"])
 def test_who_may_not_look_does_not_say_that_nobody_is_there(api: FakeApi, run: b.Json | None) -> None:
     api.script("GET", f"{LEASES}/{NAME}", failure(403, "no leases for you", "Forbidden"))
-    assert task(api, ISTIO_RUN, state="free", run=run)["failure"]["kind"] == "ForbiddenError"
+    assert task(api, ISTIO_RUN, state="unlocked", run=run)["failure"]["kind"] == "ForbiddenError"
 
 
 def test_a_run_that_may_not_lock_writes_nothing(api: FakeApi) -> None:
@@ -347,12 +354,12 @@ def test_without_a_namespace_for_control_planes_there_is_nothing_to_lock_yet(api
 
 
 def test_a_task_that_ends_by_a_fault_of_its_own_unlocks_and_says_so_in_the_record(api: FakeApi) -> None:
-    def core(run: Run) -> Outcome:
-        writing(run)
+    def core(task: TaskContext) -> TaskResult:
+        writing(task)
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        task(api, Tool("writer", ArgumentSpec({}), core), run=CANARY)
+        task(api, ModuleCore("writer", ArgumentSpec({}), core), run=CANARY)
     assert names(api) == [f"ConfigMap/{NAME}"]
     assert record(api)["state"] == "failed"
 

@@ -17,7 +17,7 @@ from unittest import mock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import connected_proxies
 from unit.paths import FIXTURES
 from unit.support import builders as b
@@ -186,7 +186,7 @@ def gate(objects: list[b.Json], stage: str = "before", strategy: str = "canary")
     given = {"stage": stage, "strategy": strategy, "version": b.NEW_VERSION, "revision": revision, "fail_on": "never"}
     # proxies that do not connect are given no time to
     with FakeApi(*objects) as api, mock.patch.object(connected_proxies, "PAUSE", 0):
-        result = task(api, TOOL, progress=lambda dummy: None, source_revision=source, **given)
+        result = task(api, CORE, progress=lambda dummy: None, source_revision=source, **given)
     # without its labels a revision is not there
     assert "failed" not in result or f"There is no revision {source} to " in result["msg"], result["msg"]
     crashed = [f"{row['object']}: {row['message']}" for row in result.get("findings", ()) if row["code"] == "MU091"]

@@ -34,7 +34,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.modules i
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import rollout_restart as restart
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import connected_proxies
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Tool
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import ModuleCore
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi, Seen
 from unit.support.hostile import Path, Place, holders, values_at, watched
@@ -118,9 +118,9 @@ TAG = annotated(b.injector(b.OLD, tag="prod"), **{"previous-revision": b.NEW})
 #: There is one of each of these, by its name.
 ONCE = [*b.plane(b.OLD), *b.plane(b.NEW), *b.revision_tag("default", b.OLD), TAG, b.istiod_service(b.OLD, "prod")]
 ONCE += [record(), lease(), *b.namespaces(shop=b.OLD, free=None), *b.deployed()]
-RUNS: list[tuple[Tool, b.Json]] = [
+RUNS: list[tuple[ModuleCore, b.Json]] = [
     (
-        precheck.TOOL,
+        precheck.CORE,
         {
             "strategy": "canary",
             "version": b.NEW_VERSION,
@@ -129,10 +129,10 @@ RUNS: list[tuple[Tool, b.Json]] = [
             "fail_on": "never",
         },
     ),
-    (info.TOOL, {"record": True}),
-    (move.TOOL, {"namespaces": ["shop"], "revision": b.NEW}),
-    (restart.TOOL, {"namespaces": ["shop"]}),
-    (restart.TOOL, {"namespaces": ["free"], "percent": 50, "revision": b.NEW}),
+    (info.CORE, {"record": True}),
+    (move.CORE, {"namespaces": ["shop"], "revision": b.NEW}),
+    (restart.CORE, {"namespaces": ["shop"]}),
+    (restart.CORE, {"namespaces": ["free"], "percent": 50, "revision": b.NEW}),
 ]
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import (
-    TOOL,
+    CORE,
     control_planes,
     namespaces,
 )
@@ -35,7 +35,7 @@ CLUSTER = [
 def info(**options: t.Any) -> b.Json:
     """The result of a task."""
     with FakeApi(*CLUSTER) as api:
-        return task(api, TOOL, **options)
+        return task(api, CORE, **options)
 
 
 def test_control_planes() -> None:
@@ -55,7 +55,7 @@ def test_what_an_operator_keeps_is_said() -> None:
         owner = {"apiVersion": "sailoperator.io/v1", "kind": kind, "name": "prod"}
         obj["metadata"]["ownerReferences"] = [owner]
     with FakeApi(*objects, *b.namespaces()) as api:
-        result = task(api, TOOL)
+        result = task(api, CORE)
     assert result["operator_tags"] == {"prod": "IstioRevisionTag prod of the Sail Operator"}
     (row,) = result["control_planes"]
     assert (row["installer"], row["managed_by"]) == ("operator", "IstioRevision prod of the Sail Operator")
@@ -73,7 +73,7 @@ def test_what_an_operator_keeps_is_said() -> None:
 )
 def test_namespaces(name: str, expected: tuple[t.Any, ...]) -> None:
     row = next(row for row in namespaces(b.snapshot_of(CLUSTER)) if row["name"] == name)
-    assert (row["asks_for"], row["via"], row["revision"], row["proxies"], row["stale_proxies"]) == expected
+    assert (row["revision_label"], row["via"], row["revision"], row["proxies"], row["stale_proxies"]) == expected
     assert row["gateways"] is (name == "tagged")
 
 

@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import TOOL, check
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import CORE, check
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 from unit.support.running import params, task
@@ -22,7 +22,7 @@ HEALTHY = [*b.plane(b.OLD), *b.revision_tag("default", b.OLD), *b.namespaces(sho
 def precheck(*objects: b.Json, **options: t.Any) -> b.Json:
     """The result of a precheck, which writes nothing, not even as a dry run."""
     with FakeApi(*objects) as api:
-        result = task(api, TOOL, **{"version": b.NEW_VERSION, "revision": b.NEW, **options})
+        result = task(api, CORE, **{"version": b.NEW_VERSION, "revision": b.NEW, **options})
         assert {seen.method for seen in api.seen} == {"GET"}
     return result
 
@@ -37,7 +37,7 @@ def precheck(*objects: b.Json, **options: t.Any) -> b.Json:
 )
 def test_what_can_never_be_right(options: b.Json, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        check(params(TOOL, **{"version": b.NEW_VERSION, "revision": b.NEW, **options}))
+        check(params(CORE, **{"version": b.NEW_VERSION, "revision": b.NEW, **options}))
 
 
 def test_a_healthy_cluster_passes() -> None:

@@ -20,7 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Goal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.install import guard, wanted
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import TOOL, check
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE, check
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 from unit.support.running import params, run_of, task
@@ -51,11 +51,11 @@ OWNED = {
 )
 def test_what_can_never_be_right(options: b.Json, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        check(params(TOOL, **{"revision": b.NEW, "version": b.NEW_VERSION, **options}))
+        check(params(CORE, **{"revision": b.NEW, "version": b.NEW_VERSION, **options}))
 
 
 def test_the_non_revisioned_install_can_be_retired() -> None:
-    check(params(TOOL, revision="default", state="absent"))
+    check(params(CORE, revision="default", state="absent"))
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_s7_unsupported_hops_are_refused(
 def spec(objects: list[b.Json], crds: str = "", **options: t.Any) -> b.Json:
     """Spec of the document that istioctl is given."""
     with FakeApi() as api:
-        run = run_of(api, TOOL, revision=b.NEW, version=b.NEW_VERSION, **options)
+        run = run_of(api, CORE, revision=b.NEW, version=b.NEW_VERSION, **options)
     snapshot = b.snapshot_of(objects, crd_versions={"x": crds} if crds else {})
     found: b.Json = operator_document(wanted(run, snapshot, b.OLD, TARGET))["spec"]
     return found
@@ -157,7 +157,7 @@ class Installer:
         given: b.Json = {"revision": b.NEW, "istioctl": str(self.folder / "istioctl-{version}"), "timeout": 1}
         if options.get("state") != "absent":
             given["version"] = b.NEW_VERSION
-        return task(self.api, TOOL, **{**given, **options})
+        return task(self.api, CORE, **{**given, **options})
 
 
 def revision_of(obj: b.Json) -> str | None:
@@ -249,7 +249,7 @@ def test_s3_exit_code_0_is_not_believed(installer: Installer) -> None:
 def test_s11_a_default_that_moved_by_the_way_is_reported(installer: Installer) -> None:
     installer.api.objects = [obj for obj in installer.api.objects if "default" not in obj["metadata"]["name"]]
     installer.api.objects += b.namespaces()
-    result = installer.run(take_default=True)
+    result = installer.run(allow_default_change=True)
     assert "The install changed the default by the way: it leads to nothing now, not to 1-31-0" in result["msg"]
 
 
@@ -260,10 +260,10 @@ def test_f4_a_default_that_moves_by_the_way_takes_no_configuration_away(installe
         b.namespace("on", {"istio-injection": "enabled"}),
         b.configuration("AuthorizationPolicy", "deny", "on", "default"),
     ]
-    refused = installer.run(take_default=True)
+    refused = installer.run(allow_default_change=True)
     assert "AuthorizationPolicy on/deny would stop to apply to what moves to 1-31-0" in refused["msg"]
     assert installer.commands == ["manifest"]
-    allowed = installer.run(take_default=True, check_mode=True, allow=["MU053"])
+    allowed = installer.run(allow_default_change=True, check_mode=True, allow=["MU053"])
     assert "would stop to apply" in allowed["warnings"][0]
 
 

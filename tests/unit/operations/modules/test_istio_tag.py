@@ -15,11 +15,11 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import tag_undo
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import asks_for, followers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import followers, labels_select
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT, INJECTION, REV, TAG
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL, PREVIOUS_REVISION
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_tag import (
-    TOOL,
+    CORE,
     check,
     plan,
     target,
@@ -68,7 +68,7 @@ class Tags:
             self.api.istioctl(self.folder, version)
         state = "present" if revision else "absent"
         template = str(self.folder / "istioctl-{version}")
-        return task(self.api, TOOL, name=name, revision=revision, state=state, istioctl=template, **options)
+        return task(self.api, CORE, name=name, revision=revision, state=state, istioctl=template, **options)
 
     @property
     def now(self) -> dict[str, str]:
@@ -218,7 +218,7 @@ def test_domain_3_an_orphan_tag_can_be_removed(tags: Tags) -> None:
 def test_a_planned_tag_in_check_mode_follows_the_plan() -> None:
     with FakeApi(*b.plane(b.OLD), *b.revision_tag("prod", b.OLD), *SPACES) as api:
         planned = {"revision": b.NEW, "version": b.NEW_VERSION}
-        result = task(api, TOOL, check_mode=True, name="prod", revision=b.NEW, planned=planned)
+        result = task(api, CORE, check_mode=True, name="prod", revision=b.NEW, planned=planned)
         assert result["actions"] == ["move tag prod: 1-30-3 -> 1-31-0 (namespaces shop)"]
 
 
@@ -265,15 +265,15 @@ def test_a_tag_goes_back_and_forgets(tags: Tags) -> None:
     for version in (b.OLD_VERSION, b.NEW_VERSION):
         tags.api.istioctl(tags.folder, version)
     options = {"name": "prod", "state": "restored", "istioctl": str(tags.folder / "istioctl-{version}")}
-    assert task(tags.api, TOOL, check_mode=True, **options)["actions"] == [
+    assert task(tags.api, CORE, check_mode=True, **options)["actions"] == [
         "move tag prod: 1-31-0 -> 1-30-3 (namespaces shop)"
     ]
-    assert task(tags.api, TOOL, **options)["changed"]
+    assert task(tags.api, CORE, **options)["changed"]
     assert tags.now["prod"] == b.OLD
     own = b.mesh_of(tags.api.objects).injector_of_tag("prod")
     assert own is not None
     assert (own.journal.changes, own.journal.raw) == ((), {JOURNAL: None, PREVIOUS_REVISION: None})
-    assert task(tags.api, TOOL, **options)["changed"] is False
+    assert task(tags.api, CORE, **options)["changed"] is False
 
 
 @pytest.mark.parametrize("options", [{"revision": b.NEW}, {"state": "absent"}])
@@ -281,10 +281,10 @@ def test_a_tag_that_an_operator_keeps_is_not_written(tags: Tags, options: b.Json
     owner = {"apiVersion": "sailoperator.io/v1", "kind": "IstioRevisionTag", "name": "spare"}
     tags.api.objects += b.revision_tag("spare", b.OLD)
     tags.api.get("MutatingWebhookConfiguration", "istio-revision-tag-spare")["metadata"]["ownerReferences"] = [owner]
-    result = task(tags.api, TOOL, name="spare", **options)
+    result = task(tags.api, CORE, name="spare", **options)
     assert "belongs to IstioRevisionTag spare of the Sail Operator" in result["msg"]
     assert tags.api.writes() == []
-    unmoved = task(tags.api, TOOL, name="spare", revision=b.OLD)
+    unmoved = task(tags.api, CORE, name="spare", revision=b.OLD)
     assert unmoved["changed"] is False
 
 
@@ -314,7 +314,7 @@ def test_whom_a_move_touches_is_named_also_by_labels_of_pods(tags: Tags) -> None
     ],
 )
 def test_which_tag_a_pod_asks_for_by_itself(namespace: dict[str, str], pod: dict[str, str], tag: str | None) -> None:
-    assert [name for name in ("prod", "default") if asks_for(name, namespace, pod)] == ([tag] if tag else [])
+    assert [name for name in ("prod", "default") if labels_select(name, namespace, pod)] == ([tag] if tag else [])
 
 
 def test_domain_4_a_validator_that_istioctl_leaves_goes_with_the_default(tags: Tags) -> None:

@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import (
-    TOOL,
+    CORE,
     check,
     moves,
 )
@@ -38,7 +38,7 @@ def api() -> Iterator[FakeApi]:
 
 def move(api: FakeApi, *names: str, revision: str | None = b.NEW, **options: t.Any) -> b.Json:
     """The result of a move."""
-    return task(api, TOOL, namespaces=list(names), revision=revision, **options)
+    return task(api, CORE, namespaces=list(names), revision=revision, **options)
 
 
 def labels(api: FakeApi, name: str) -> dict[str, str]:

@@ -25,7 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.targets import known, refuse_harm, targets
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import PREVIOUS_LABELS
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import TOOL, check
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE, check
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure, stream
 from unit.support.running import params, task
@@ -50,7 +50,7 @@ def api(quick: None) -> Iterator[FakeApi]:
 
 def restart(api: FakeApi, **options: t.Any) -> b.Json:
     """The result of a restart of namespace shop."""
-    return task(api, TOOL, **{"namespaces": ["shop"], "batch_timeout": 1, "budget_timeout": 0, **options})
+    return task(api, CORE, **{"namespaces": ["shop"], "batch_timeout": 1, "budget_timeout": 0, **options})
 
 
 def restarted(api: FakeApi) -> list[str]:
@@ -76,7 +76,7 @@ def restarted(api: FakeApi) -> list[str]:
 )
 def test_what_can_never_be_right(option: str, value: object, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        check(params(TOOL, namespaces=["shop"], **{option: value}))
+        check(params(CORE, namespaces=["shop"], **{option: value}))
 
 
 def names(objects: list[b.Json], only: str = "stale") -> dict[str, int]:

@@ -76,8 +76,8 @@ def test_a_clash_of_names_is_told() -> None:
 
 def test_the_whole_gate_asks_and_judges_one_mesh() -> None:
     with FakeApi(*HEALTHY, *OTHERS) as api:
-        result = task(api, istio_precheck.TOOL, version=b.NEW_VERSION, revision=b.NEW, source_revision=b.OLD)
-        info = task(api, istio_info.TOOL)
+        result = task(api, istio_precheck.CORE, version=b.NEW_VERSION, revision=b.NEW, source_revision=b.OLD)
+        info = task(api, istio_info.CORE)
     assert not result.get("failed"), result["msg"]
     assert result["proxies"] == info["proxies"] == {b.OLD: {b.OLD_VERSION: 1}}
     assert [row["revision"] for row in info["control_planes"]] == [b.OLD]
@@ -197,7 +197,7 @@ def test_pods_of_the_other_mesh_are_neither_stale_nor_restarted() -> None:
     assert snapshot.proxies() == {b.NEW: {b.NEW_VERSION: 1}}
     assert not [pod for pod, judgement in snapshot.judgements if pod.namespace == "theirs"]
     with FakeApi(*MOVED, *NAMESAKES) as api:
-        result = task(api, rollout_restart.TOOL, namespaces=["theirs"], check_mode=True)
+        result = task(api, rollout_restart.CORE, namespaces=["theirs"], check_mode=True)
     assert result["restarted"] == []
 
 
@@ -234,7 +234,7 @@ def tags(api: FakeApi, folder: Path, **options: t.Any) -> b.Json:
     """The result of a task of istio_tag."""
     for version in (b.OLD_VERSION, b.NEW_VERSION):
         api.istioctl(folder, version)
-    return task(api, istio_tag.TOOL, istioctl=str(folder / "istioctl-{version}"), **options)
+    return task(api, istio_tag.CORE, istioctl=str(folder / "istioctl-{version}"), **options)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import TOOL, check
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import CORE, check
 from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck import istioctl_analysis
 from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import ASKING
 from unit.support import builders as b
@@ -43,7 +43,7 @@ def precheck(folder: Path, script: str, *objects: b.Json, lacking: tuple[str, ..
     given = {"version": b.NEW_VERSION, "revision": b.NEW, "fail_on": "never", "istioctl": str(path), **options}
     with FakeApi(*(objects or HEALTHY)) as api:
         api.may = lambda asked: asked["resource"] not in lacking
-        result = task(api, TOOL, **given)
+        result = task(api, CORE, **given)
         assert api.writes() == []
     return result
 
@@ -162,4 +162,4 @@ def test_an_istioctl_of_another_version_is_refused_before_any_request(tmp_path: 
 
 def test_which_istioctl_is_not_guessed() -> None:
     with pytest.raises(ParameterError, match="Parameter version is missing: istioctl has to be of that version"):
-        check(params(TOOL, stage="after", istioctl="istioctl"))
+        check(params(CORE, stage="after", istioctl="istioctl"))

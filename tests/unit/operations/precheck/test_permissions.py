@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import RESOURCES
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import (
     NEEDED,
     READING,
@@ -68,7 +68,7 @@ def test_a_reader_writes_nothing_and_an_installer_may_write_whatever_istio_rende
 def test_the_gate_asks_for_the_run_to_come(options: b.Json, code: str | None) -> None:
     with FakeApi(*MESH) as api:
         api.may = lambda attributes: attributes["verb"] not in ("*", "watch")
-        result: dict[str, t.Any] = task(api, TOOL, **TARGET, fail_on="never", **options)
+        result: dict[str, t.Any] = task(api, CORE, **TARGET, fail_on="never", **options)
     found = {row["code"]: row for row in result["findings"]}
     assert set(found) == ({code} if code else set())
     if code:

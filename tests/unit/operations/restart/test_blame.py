@@ -24,7 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod
     read_pod_state,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import rollout_wait
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure
@@ -164,7 +164,7 @@ def restart(api: FakeApi, *changes: Change, sick: tuple[str, ...] = ("cart",), *
 
     api.on_patch = on_patch
     given: b.Json = {"batch_timeout": 1, "budget_timeout": 0, "batch_size": "5", **options}
-    return task(api, TOOL, namespaces=["shop"], **given)
+    return task(api, CORE, namespaces=["shop"], **given)
 
 
 def stamped(api: FakeApi) -> set[str]:

@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.baseline import Down, read_down, still_down
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Trouble, read_pod_state
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import patience
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.stall import Stall
 from unit.support import builders as b
@@ -34,7 +34,7 @@ def api(quick: None) -> Iterator[FakeApi]:
 
 def restart(api: FakeApi, **options: t.Any) -> b.Json:
     """The result of a restart of namespace shop."""
-    return task(api, TOOL, **{"namespaces": ["shop"], "batch_timeout": 1, "budget_timeout": 0, **options})
+    return task(api, CORE, **{"namespaces": ["shop"], "batch_timeout": 1, "budget_timeout": 0, **options})
 
 
 def ledger(pods: int) -> list[b.Json]:

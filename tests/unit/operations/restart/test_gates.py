@@ -26,7 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     UnansweredError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import Connected
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import TOOL, check
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE, check
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import external_gates
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import gates as gates_module
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import Tracker
@@ -50,7 +50,7 @@ def api(quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
 def restart(api: FakeApi, **gates: t.Any) -> b.Json:
     """The result of a restart with gates; what fails is held, unless something else is asked for."""
     options = {"on_failure": gates.pop("on_failure", "hold"), "batch_timeout": gates.pop("batch_timeout", 5)}
-    return task(api, TOOL, namespaces=["shop"], batch_size=1, gates={"timeout": 0, **gates}, **options)
+    return task(api, CORE, namespaces=["shop"], batch_size=1, gates={"timeout": 0, **gates}, **options)
 
 
 def fails(api: FakeApi, **gates: t.Any) -> str:
@@ -111,11 +111,11 @@ def vector(*values: str) -> b.Json:
 )
 def test_gates_that_can_never_be_passed(gates: b.Json, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        check(params(TOOL, namespaces=["shop"], gates=gates))
+        check(params(CORE, namespaces=["shop"], gates=gates))
 
 
 def test_without_gates_nothing_else_is_asked() -> None:
-    check(params(TOOL, namespaces=["shop"]))
+    check(params(CORE, namespaces=["shop"]))
 
 
 def test_an_expected_status_lets_the_next_batch_go(api: FakeApi) -> None:
@@ -460,7 +460,7 @@ def test_a_login_is_sent_as_it_is_meant(given: b.Json, sent: str) -> None:
 )
 def test_half_a_login_or_two_are_refused(options: b.Json, said: str) -> None:
     with pytest.raises(ParameterError, match=said):
-        check(params(TOOL, namespaces=["shop"], gates={"http": [{"url": "http://a", **options}]}))
+        check(params(CORE, namespaces=["shop"], gates={"http": [{"url": "http://a", **options}]}))
 
 
 def test_a_proxy_of_the_environment_that_is_no_url_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

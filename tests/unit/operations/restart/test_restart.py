@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads import pod_status
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT, Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import clock
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_pods
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import rollout_wait
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.restart import Restarter
@@ -44,7 +44,7 @@ class Batch:
     """A restart of some workloads."""
 
     def __init__(self, api: FakeApi, *names: str, timeout: float = 0.1) -> None:
-        run = run_of(api, TOOL, namespaces=["shop"], on_workload_failure="stop")
+        run = run_of(api, CORE, namespaces=["shop"], on_workload_failure="stop")
         run.params = {**run.params, "batch_timeout": timeout}
         snapshot = b.snapshot_of(CLUSTER)
         self.workloads: list[Workload] = [found for found in snapshot.workloads.values() if found.name in names]

@@ -13,8 +13,8 @@ import pytest
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.testing import patch_module_args
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import TOOL
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import TOOL as MOVE
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import CORE as MOVE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.module import run_module
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
@@ -33,13 +33,13 @@ def module(tool: t.Any, arguments: b.Json, capsys: pytest.CaptureFixture[str]) -
 
 def test_a_result(capsys: pytest.CaptureFixture[str]) -> None:
     with FakeApi(*CLUSTER) as api:
-        code, result = module(TOOL, {"host": api.url, "api_key": SECRET}, capsys)
+        code, result = module(CORE, {"host": api.url, "api_key": SECRET}, capsys)
     assert (code, result["changed"], result["default"]["revision"]) == (0, False, b.OLD)
     assert SECRET not in json.dumps(result)
 
 
 def test_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    code, result = module(TOOL, {"context": "prod"}, capsys)
+    code, result = module(CORE, {"context": "prod"}, capsys)
     assert (code, result["failed"], result["changed"]) == (1, True, False)
     assert "Parameter kubeconfig is missing" in result["msg"]
     assert result["failure"] == {"kind": "ParameterError"}
@@ -51,7 +51,7 @@ def test_s13_warnings_are_warnings_of_the_module(
     said: list[str] = []
     monkeypatch.setattr(AnsibleModule, "warn", lambda dummy, text: said.append(text))
     with FakeApi(*CLUSTER) as api:
-        dummy, result = module(TOOL, {"host": api.url, "validate_certs": False}, capsys)
+        dummy, result = module(CORE, {"host": api.url, "validate_certs": False}, capsys)
     assert "warnings" not in result
     assert ["is not verified" in text for text in said] == [True]
 

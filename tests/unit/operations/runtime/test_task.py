@@ -16,7 +16,11 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime import task as task_module
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import Outcome, Run, Tool
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
+    ModuleCore,
+    TaskContext,
+    TaskResult,
+)
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 from unit.support.running import run_of, task
@@ -32,15 +36,17 @@ def api() -> Iterator[FakeApi]:
         yield found
 
 
-def tool(core: Callable[[Run], Outcome | None], check: Callable[[t.Any], None] = lambda dummy: None) -> Tool:
+def tool(
+    core: Callable[[TaskContext], TaskResult | None], check: Callable[[t.Any], None] = lambda dummy: None
+) -> ModuleCore:
     """A tool with one option, which every real one of its kind has."""
     spec = ArgumentSpec({"istioctl": {"type": "str", "default": "istioctl"}, "version": {"type": "str"}})
-    return Tool("probe", spec, lambda run: core(run) or Outcome(), check)
+    return ModuleCore("probe", spec, lambda run: core(run) or TaskResult(), check)
 
 
-def read(run: Run) -> None:
+def read(task: TaskContext) -> None:
     """A core that only reads."""
-    run.snapshot()
+    task.snapshot()
 
 
 def refuse(dummy: object) -> t.NoReturn:
@@ -48,14 +54,14 @@ def refuse(dummy: object) -> t.NoReturn:
     raise SafetyError("Not like this.", {"blockers": ["a"]})
 
 
-def write_and_refuse(run: Run) -> t.NoReturn:
+def write_and_refuse(task: TaskContext) -> t.NoReturn:
     """A core that fails half-way."""
-    run.client.merge(SHOP, {"metadata": {}})
-    refuse(run)
+    task.client.merge(SHOP, {"metadata": {}})
+    refuse(task)
 
 
 def test_the_shape_of_a_result(api: FakeApi) -> None:
-    core = tool(lambda run: (run.snapshot(), Outcome(["did it"], {"a": 1}, {"a": 2}, {"more": 3}))[1])
+    core = tool(lambda run: (run.snapshot(), TaskResult(["did it"], {"a": 1}, {"a": 2}, {"more": 3}))[1])
     result = task(api, core)
     reads = result.pop("requests")["reads"]
     assert reads > 5
@@ -69,7 +75,7 @@ def test_the_shape_of_a_result(api: FakeApi) -> None:
 
 
 def test_no_step_is_no_change(api: FakeApi) -> None:
-    result = task(api, tool(lambda dummy: Outcome()))
+    result = task(api, tool(lambda dummy: TaskResult()))
     assert result["changed"] is False
     assert "diff" not in result
 
@@ -87,7 +93,7 @@ def test_the_shape_of_a_failure(api: FakeApi) -> None:
 
 
 def test_a_failure_that_is_a_verdict_keeps_its_values(api: FakeApi) -> None:
-    result = task(api, tool(lambda dummy: Outcome(values={"findings": [1]}, failed="Not ready.")))
+    result = task(api, tool(lambda dummy: TaskResult(values={"findings": [1]}, failed="Not ready.")))
     assert (result["failed"], result["msg"], result["findings"]) == (True, "Not ready.", [1])
 
 
@@ -96,9 +102,9 @@ def test_a_failure_half_way_has_changed_something(api: FakeApi) -> None:
 
 
 def test_a_failure_after_istioctl_has_changed_something(api: FakeApi) -> None:
-    def core(run: Run) -> t.NoReturn:
-        run.tool_wrote = True
-        refuse(run)
+    def core(task: TaskContext) -> t.NoReturn:
+        task.installer_wrote = True
+        refuse(task)
 
     assert task(api, tool(core))["changed"] is True
 
@@ -126,9 +132,9 @@ def test_input_is_checked_before_any_request(api: FakeApi) -> None:
 def test_s1_the_expected_cluster_is_compared_before_the_first_write(
     api: FakeApi, expected: str | None, ok: bool
 ) -> None:
-    def core(run: Run) -> None:
-        run.snapshot()
-        run.client.merge(SHOP, {"metadata": {}})
+    def core(task: TaskContext) -> None:
+        task.snapshot()
+        task.client.merge(SHOP, {"metadata": {}})
 
     result = task(api, tool(core), expected_cluster_id=expected)
     assert bool(result.get("failed")) is not ok
@@ -141,7 +147,7 @@ def test_s1_the_expected_cluster_is_compared_before_the_first_write(
 
 
 @pytest.mark.parametrize("core", [lambda dummy: None, refuse], ids=["success", "failure"])
-def test_s13_tls_verification_off_warns_each_run(api: FakeApi, core: Callable[[Run], None]) -> None:
+def test_s13_tls_verification_off_warns_each_run(api: FakeApi, core: Callable[[TaskContext], None]) -> None:
     assert "is not verified (validate_certs is off)" in task(api, tool(core), validate_certs=False)["warnings"][0]
     assert "warnings" not in task(api, tool(core))
 
@@ -150,7 +156,7 @@ def test_s13_tls_verification_off_warns_each_run(api: FakeApi, core: Callable[[R
     "login", [{"api_key": SECRET}, {"username": "me", "password": SECRET}], ids=["token", "password"]
 )
 @pytest.mark.parametrize("core", [read, refuse, write_and_refuse], ids=["ok", "refused", "half-way"])
-def test_s13_no_secret_in_results(api: FakeApi, login: b.Json, core: Callable[[Run], None]) -> None:
+def test_s13_no_secret_in_results(api: FakeApi, login: b.Json, core: Callable[[TaskContext], None]) -> None:
     said: list[str] = []
     result = task(api, tool(core), progress=said.append, **login)
     assert SECRET not in json.dumps(result) + "".join(said)
@@ -190,11 +196,11 @@ def test_which_istioctl(
 ) -> None:
     binary = api.istioctl(tmp_path, expected)
     template = str(tmp_path / "istioctl-{version}")
-    run = run_of(api, tool(refuse), istioctl=template, **options)
-    assert run.istioctl(b.mesh_of(api.objects), *revisions).binary == binary
+    task = run_of(api, tool(refuse), istioctl=template, **options)
+    assert task.istioctl(b.mesh_of(api.objects), *revisions).binary == binary
 
 
 def test_which_istioctl_is_not_guessed(api: FakeApi) -> None:
-    run = run_of(api, tool(refuse))
+    task = run_of(api, tool(refuse))
     with pytest.raises(ParameterError, match="Parameter version is missing"):
-        run.istioctl(b.mesh_of(b.plane(b.OLD, "acme-7")), b.OLD, "gone")
+        task.istioctl(b.mesh_of(b.plane(b.OLD, "acme-7")), b.OLD, "gone")

@@ -54,7 +54,7 @@ def failed(story: Story) -> None:
 def held(story: Story, begin: t.Callable[[Story], object]) -> None:
     """No other wave began, and nothing failed here."""
     begin(story)
-    story.task(HOST, "istio_run", r.about(state="stopped"))
+    story.task(HOST, "istio_run_record", r.about(state="stopped"))
 
 
 def gave_up(story: Story) -> None:
@@ -269,7 +269,7 @@ def test_what_tidies_up_after_a_failure_mends_nothing() -> None:
     """A run that is interrupted while others go on has no count of core to go by."""
     story = Story(HOST, "paris-2")
     failed(story)
-    story.task(HOST, "istio_run", r.about(changed=True)).task(HOST, "", {})
+    story.task(HOST, "istio_run_record", r.about(changed=True)).task(HOST, "", {})
     assert story.end("interrupted")["counts"] == {"failed": 1, "untouched": 1}
     assert story.cluster()["failures"][0]["final"]
 
@@ -329,7 +329,7 @@ def test_however_much_a_cluster_has_to_say() -> None:
 def test_a_module_of_the_run_changes_no_mesh() -> None:
     """The record, for example, is written to the cluster, and leaves its mesh alone."""
     story = Story(HOST)
-    story.task(HOST, "istio_run", r.about(changed=True, actions=["write the record"]))
+    story.task(HOST, "istio_run_record", r.about(changed=True, actions=["write the record"]))
     story.task(HOST, "istio_precheck", REFUSED)
     story.end(**{HOST: 1})
     assert (story.cluster()["state"], story.cluster()["changed"]) == ("refused", False)

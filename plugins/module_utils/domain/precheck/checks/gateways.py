@@ -105,7 +105,7 @@ CHECKS = (
     Check("MU042", INFO, "ambient parts", "They cannot be upgraded by canary, and have an order of their own.",
           "upgrade them after the control plane: the CNI plugin, then ztunnel", _ambient),
     Check("MU050", INFO, "gateways of a control plane's install", "They are upgraded by an install, not by a restart.",
-          "after a canary hand them over with take_shared (istio_take_shared); in place expect their restart",
+          "after a canary hand them over with istio_adopt_shared_components; in place expect their restart",
           _gateways),
     Check("MU051", ERROR, "gateway image that nothing fills in",
           "Its new pods cannot start: there is no image of that name (IST0146, IST0147).",

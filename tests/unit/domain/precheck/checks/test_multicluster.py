@@ -11,7 +11,7 @@ import json
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Goal
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.precheck_inputs import REMOTE_SECRETS
 from unit.support import builders as b
 from unit.support.checking import GOAL, HEALTHY, of
@@ -79,7 +79,7 @@ def test_mu060_counts_what_is_too_much_to_name() -> None:
 
 def test_s13_nothing_but_the_name_of_a_remote_secret_is_asked_for_or_told() -> None:
     with FakeApi(*HEALTHY, remote_secret("paris-2", "paris-2")) as api:
-        result = task(api, TOOL, version=b.NEW_VERSION, revision=b.NEW)
+        result = task(api, CORE, version=b.NEW_VERSION, revision=b.NEW)
         (asked,) = [seen for seen in api.seen if "secrets" in seen.path]
     assert asked.headers["Accept"].startswith("application/json;as=PartialObjectMetadataList")
     assert asked.query["labelSelector"] == REMOTE_SECRETS

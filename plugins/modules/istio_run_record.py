@@ -2,12 +2,12 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module meshops.istio.istio_run: documentation and start; the core is in module_utils."""
+"""Module meshops.istio.istio_run_record: documentation and start; the core is in module_utils."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: istio_run
+module: istio_run_record
 version_added: 1.0.0
 short_description: End the run of a playbook over a cluster
 description:
@@ -15,15 +15,15 @@ description:
   - A run that changed nothing has neither. Nothing happens then, but for one thing. If the run before it did not come
     to its end, and this one did, the record is taken over, because nothing is left to do.
   - Put it into an C(always) section, so that a run that failed unlocks its cluster too.
-  - With O(state=free) it fails where another run has the lock, and does nothing else.
+  - With O(state=unlocked) it fails where another run has the lock, and does nothing else.
 options:
   state:
     description:
       - V(done) for a run that came to its end.
       - V(stopped) for one that did not. If a task of it failed, the record says so already and keeps why.
-      - V(free) asks that nobody else works on the cluster, and ends nothing.
+      - V(unlocked) asks that nobody else works on the cluster, and ends nothing.
     type: str
-    choices: [done, stopped, free]
+    choices: [done, stopped, unlocked]
     default: done
 attributes:
   check_mode:
@@ -66,7 +66,7 @@ EXAMPLES = r"""
           register: restart
       always:
         - name: Give the lock back
-          meshops.istio.istio_run:
+          meshops.istio.istio_run_record:
             state: "{{ 'done' if restart is succeeded else 'stopped' }}"
 """
 
@@ -193,13 +193,13 @@ failure:
       sample: Forbidden
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run import TOOL
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run_record import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.module import run_module
 
 
 def main() -> None:
     """Run the module."""
-    run_module(TOOL)
+    run_module(CORE)
 
 
 if __name__ == "__main__":
