@@ -75,7 +75,7 @@ _value:
       elements: str
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.precheck_summary import fleet
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.precheck_summary import summarize_fleet
 
 
 class FilterModule:
@@ -83,4 +83,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, object]:
         """Return it by its name."""
-        return {"precheck_fleet": fleet}
+        return {"precheck_fleet": summarize_fleet}

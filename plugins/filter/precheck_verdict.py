@@ -50,7 +50,7 @@ _value:
   type: str
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.precheck_summary import verdict
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.precheck_summary import failure_of_cluster
 
 
 class FilterModule:
@@ -58,4 +58,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, object]:
         """Return it by its name."""
-        return {"precheck_verdict": verdict}
+        return {"precheck_verdict": failure_of_cluster}

@@ -35,7 +35,7 @@ SEARCHES = {
 ALLOWED = {
     ("client/helm.py", "charts"): "a place of charts is what the user gives, a folder or a URL",
     ("common/secrets.py", "_login"): "a place is a part of a URL there",
-    ("domain/fleet/precheck_summary.py", "fleet"): "groups what results of several clusters name, for people",
+    ("domain/fleet/precheck_summary.py", "summarize_fleet"): "groups what results of several clusters name, for people",
     (
         "domain/precheck/istioctl_findings.py",
         "_same_webhook",

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Finding, Goal
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Finding, Upgrade
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import run_checks
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 from unit.support import builders as b
 
-GOAL = Goal("canary", Version(1, 31, 0), b.NEW, b.OLD)
-IN_PLACE = Goal("in_place", Version(1, 31, 0), b.OLD, b.OLD)
+GOAL = Upgrade("canary", Version(1, 31, 0), b.NEW, b.OLD)
+IN_PLACE = Upgrade("in_place", Version(1, 31, 0), b.OLD, b.OLD)
 DEFAULT = b.revision_tag("default", b.OLD)
 PLANE = [*b.plane(b.OLD), *b.namespaces(shop=b.OLD)]
 HEALTHY = [*PLANE, *DEFAULT, *b.deployed()]
@@ -32,11 +32,11 @@ def hungry() -> list[b.Json]:
 HUNGRY = hungry()
 
 
-def fired(objects: list[b.Json], goal: Goal = GOAL, **over: t.Any) -> dict[str, str]:
+def fired(objects: list[b.Json], goal: Upgrade = GOAL, **over: t.Any) -> dict[str, str]:
     """Code to object of everything that the checks find."""
-    return {found.code: found.object for found in findings(b.snapshot_of(objects, **over), goal)}
+    return {found.code: found.object for found in run_checks(b.snapshot_of(objects, **over), goal)}
 
 
-def of(code: str, objects: list[b.Json], goal: Goal = GOAL, **over: t.Any) -> list[Finding]:
+def of(code: str, objects: list[b.Json], goal: Upgrade = GOAL, **over: t.Any) -> list[Finding]:
     """What one check finds."""
-    return [found for found in findings(b.snapshot_of(objects, **over), goal) if found.code == code]
+    return [found for found in run_checks(b.snapshot_of(objects, **over), goal) if found.code == code]

@@ -26,7 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 
 
 def with_revision(mesh: Mesh, revision: str, version: str) -> Mesh:
@@ -200,5 +200,5 @@ def source_of(snapshot: Snapshot, strategy: str, revision: str, version: Version
     if strategy == "in_place" and not snapshot.mesh.runs(revision):
         known = ", ".join(snapshot.mesh.revisions) or "none"
         raise SafetyError(f"There is no revision {revision} to upgrade in place; installed are: {known}.")
-    older = strategy == "downgrade" and present is not None and parse(present.version) != version
+    older = strategy == "downgrade" and present is not None and parse_version(present.version) != version
     return revision if strategy == "in_place" or older else pick_source(snapshot, revision, wanted)

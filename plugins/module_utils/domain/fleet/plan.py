@@ -10,7 +10,10 @@ from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.precheck_summary import fleet, line_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.precheck_summary import (
+    finding_line,
+    summarize_fleet,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import (
     DONE,
     REFUSED,
@@ -43,8 +46,8 @@ def plan(
     rings = list(dict.fromkeys(one["ring"] for one in clusters))
     lines = [text for ring in rings for text in _lines(ring, [one for one in clusters if one["ring"] == ring])]
     counts, total = summed(clusters)
-    findings = fleet(gates)["findings"]
-    lines += [line_of(one) for one in findings if len(clusters) > 1 and one["severity"] not in (ERROR, WARNING)]
+    findings = summarize_fleet(gates)["findings"]
+    lines += [finding_line(one) for one in findings if len(clusters) > 1 and one["severity"] not in (ERROR, WARNING)]
     return {"clusters": clusters, "counts": counts, "findings": findings, "same": same(ids), "lines": [*lines, total]}
 
 

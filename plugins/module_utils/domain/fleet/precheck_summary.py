@@ -12,14 +12,18 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     BEFORE,
-    COUNTED,
     DOCS,
+    EFFECTIVE_SEVERITIES,
     ERROR,
     WAIVED,
     WARNING,
     Finding,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.report import INDENT, blocking, sentence
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.report import (
+    INDENT,
+    blocking_findings,
+    failure_message,
+)
 
 #: Result of a precheck, as a task registers it.
 Result = Mapping[str, t.Any]
@@ -35,13 +39,13 @@ def _unread(result: Result) -> str:
     return "" if "findings" in result else str(result.get("msg") or "It failed before it was looked at.")
 
 
-def verdict(result: Result, fail_on: str, allowed: Iterable[str] = ()) -> str:
+def failure_of_cluster(result: Result, fail_on: str, allowed: Iterable[str] = ()) -> str:
     """Return the sentence with which a cluster fails, or an empty text."""
-    bad = blocking(_of(result), fail_on, list(allowed))
-    return sentence(BEFORE, result["cluster"]["name"], bad) if bad else _unread(result)
+    bad = blocking_findings(_of(result), fail_on, list(allowed))
+    return failure_message(BEFORE, result["cluster"]["name"], bad) if bad else _unread(result)
 
 
-def fleet(results: Mapping[str, Result]) -> Json:
+def summarize_fleet(results: Mapping[str, Result]) -> Json:
     """Return what was found on which clusters, worst first, and which of them were not read or are clean."""
     rows: dict[tuple[str, str], Json] = {}
     for name, result in results.items():
@@ -70,7 +74,7 @@ def fleet(results: Mapping[str, Result]) -> Json:
 
 
 def _worst_and_most(row: Json) -> tuple[int, int, str]:
-    return COUNTED.index(row["severity"]), -len(row["clusters"]), row["code"]
+    return EFFECTIVE_SEVERITIES.index(row["severity"]), -len(row["clusters"]), row["code"]
 
 
 def _lines(found: Json) -> list[str]:
@@ -80,7 +84,7 @@ def _lines(found: Json) -> list[str]:
     if len(unread) > NAMED:
         lines.append(f"{INDENT}and {len(unread) - NAMED} more: {some([one['cluster'] for one in unread[NAMED:]])}")
     for row in found["findings"]:
-        lines.append(line_of(row))
+        lines.append(finding_line(row))
         total = f" ({row['objects']} in all)" if row["objects"] > len(row["examples"]) else ""
         lines.append(f"{INDENT}{'; '.join(row['examples'])}{total}")
         if row["severity"] != WAIVED:
@@ -90,7 +94,7 @@ def _lines(found: Json) -> list[str]:
     return lines
 
 
-def line_of(row: Json) -> str:
+def finding_line(row: Json) -> str:
     """Return on which clusters there is a finding."""
     names = row["clusters"]
     return f"{row['severity']:7} {row['code']} {row['title']}: {_clusters(len(names))} ({some(names)})"

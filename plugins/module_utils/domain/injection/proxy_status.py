@@ -29,7 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.re
     need_of_pod,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import of_image
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
 
 CURRENT = "current"
 STALE_REVISION = "stale_revision"
@@ -219,4 +219,4 @@ def judge(mesh: Mesh, namespace_labels: Mapping[str, str], pod: Pod) -> Judgemen
 
 def proxy_version(image: str) -> str:
     """Return the version of a proxy image for reports."""
-    return shown(of_image(image), 128) or "unknown"
+    return shown(image_tag(image), 128) or "unknown"

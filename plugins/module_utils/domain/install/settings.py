@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.secrets impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import IMAGE_TYPES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Revision
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 
 #: Values that name the old revision, or that the installer is given otherwise.
 NOT_CARRIED = (
@@ -83,7 +83,7 @@ def carried_tag(source: Revision, target: Version) -> str | None:
         SafetyError: the source runs a tag of the user's own, so the target's cannot be guessed.
     """
     tag = source.config.tag if source.config else ""
-    version = parse(tag) if tag else None
+    version = parse_version(tag) if tag else None
     if tag and (version is None or version.suffix not in ("", *IMAGE_TYPES)):
         raise SafetyError(
             f"Revision {source.name} runs the custom image tag {tag!r}, so the tag for {target} cannot be "

@@ -12,7 +12,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Injector, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 
 SERVICE_SINCE = (1, 28)
 ACTIVE, PARKED = "active", "parked"
@@ -45,7 +45,7 @@ def wanted(mesh: Mesh, tag: str, revision: str | None) -> dict[str, str | None]:
 
 def _has_service(mesh: Mesh, revision: str) -> bool:
     plane = mesh.revisions.get(revision)
-    return has_tag_service(parse(plane.installed_by or plane.version) if plane else None)
+    return has_tag_service(parse_version(plane.installed_by or plane.version) if plane else None)
 
 
 def has_tag_service(version: Version | None) -> bool:

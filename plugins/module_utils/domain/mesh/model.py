@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.re
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import Placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import NOBODY, Manager
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import of_image
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
 
 REV = "istio.io/rev"
 TAG = "istio.io/tag"
@@ -138,7 +138,7 @@ class Revision:
     @property
     def version(self) -> str:
         """The version its istiod runs, as the image tag says it."""
-        return of_image(self.image)
+        return image_tag(self.image)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -41,7 +41,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     suffix,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import read_tag_journal
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 
 #: What of an install's values is read, and is a map in every chart.
 MAPS = ("global", "pilot", "meshConfig", "cni", "base", "gateways")
@@ -56,7 +56,7 @@ def written_by(obj: Mapping[str, t.Any]) -> str:
     marks = [labels.get(CRD_VERSION, "")]
     if manager_of(obj).kind == HELM:
         marks.append(labels.get(CHART_VERSION, ""))
-    known = [version for mark in marks if (version := parse(mark))]
+    known = [version for mark in marks if (version := parse_version(mark))]
     return str(max(known)) if known else marks[0]
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 
-CODE = re.compile(r"IST\d{4}")
+ISTIOCTL_CODE = re.compile(r"IST\d{4}")
 TITLES = {
     "IST0001": "internal error of istioctl",
     "IST0002": "deprecated",

@@ -25,19 +25,19 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     WARNING,
     Check,
     Finding,
-    about_the_gate,
-    worst_first,
+    find_nothing,
+    sort_by_severity,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_codes import CODE, TITLES
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_codes import ISTIOCTL_CODE, TITLES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
-NOT_ASKED = Check(
+ANALYSIS_FAILED = Check(
     "MU080",
     WARNING,
     "istioctl could not be asked",
     "What it would have found may be there; our own checks were made.",
     "mend what the message says, or leave parameter istioctl out",
-    about_the_gate,
+    find_nothing,
     WARNING,
 )
 PERMISSIONS = "IST0141"
@@ -88,7 +88,7 @@ def _documents(text: str) -> Iterator[t.Any]:
 
 def _items(document: t.Any) -> Iterator[Mapping[str, t.Any]]:
     for item in document if isinstance(document, list) else [document]:
-        if not isinstance(item, dict) or not CODE.fullmatch(str(item.get("code"))):
+        if not isinstance(item, dict) or not ISTIOCTL_CODE.fullmatch(str(item.get("code"))):
             raise ValueError("an item of it has no code")
         yield item
 
@@ -182,7 +182,7 @@ EQUIVALENTS: Mapping[str, Equivalent] = {
 }
 
 
-def merged(ours: Iterable[Finding], theirs: Iterable[Finding], snapshot: Snapshot) -> list[Finding]:
+def merge_findings(ours: Iterable[Finding], theirs: Iterable[Finding], snapshot: Snapshot) -> list[Finding]:
     """Return both, worst first; what both say stands there once, as ours, which names the code of istioctl."""
     ours, kept = list(ours), []
     codes: dict[Finding, set[str]] = collections.defaultdict(set)
@@ -194,7 +194,7 @@ def merged(ours: Iterable[Finding], theirs: Iterable[Finding], snapshot: Snapsho
         if not said:
             # precheck asks whether the user may install Istio anew; what this run needs, our own check has asked
             kept.append(dataclasses.replace(one, severity=INFO) if one.code == PERMISSIONS else one)
-    return worst_first([_marked(own, codes.get(own)) for own in ours] + kept)
+    return sort_by_severity([_marked(own, codes.get(own)) for own in ours] + kept)
 
 
 def _marked(finding: Finding, codes: Iterable[str] | None) -> Finding:

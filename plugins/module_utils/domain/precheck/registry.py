@@ -33,55 +33,55 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     INFO,
     WARNING,
     Check,
+    CheckResults,
     Finding,
-    Found,
-    Goal,
-    about_the_gate,
-    worst_first,
+    Upgrade,
+    find_nothing,
+    sort_by_severity,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_codes import CODE
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import NOT_ASKED
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_codes import ISTIOCTL_CODE
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import ANALYSIS_FAILED
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 #: What a finding about a check itself names.
 CHECK = "check"
 
 
-def _not_made(snapshot: Snapshot, goal: Goal) -> Found:
+def _not_made(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     made = (check for check in CHECKS if check.severity_at(goal.stage))
     for check in made:
         for need in sorted(set(check.needs) & set(snapshot.around.unread)):
             yield cluster_object(CHECK, check.code), f"It looks at {need}: {snapshot.around.unread[need]}"
 
 
-CRASHED = Check(
+CHECK_FAILED = Check(
     "MU091",
     WARNING,
     "check failed",
     "What it looks for may be there; all other checks were made.",
     "report it with the message: no object of a cluster may stop a check",
-    about_the_gate,
+    find_nothing,
     WARNING,
 )
-EXPIRED = Check(
+EXPIRED_WAIVER = Check(
     "MU092",
     WARNING,
     "expired waiver",
     "It does not hold any more: what it was for counts again.",
     "mend what it was for, then remove the waiver; or decide anew and give it a later date",
-    about_the_gate,
+    find_nothing,
     WARNING,
 )
 # only a note: one list of waivers may serve a whole fleet, of which each cluster needs some
-UNUSED = Check(
+UNUSED_WAIVER = Check(
     "MU093",
     INFO,
     "unused waiver",
     "What it is for is mended, or was never here; it would hide the same finding when it comes back.",
     "remove the waiver if no other cluster needs it",
-    about_the_gate,
+    find_nothing,
 )
-NOT_MADE = Check(
+NOT_RUN = Check(
     "MU090",
     WARNING,
     "check not made",
@@ -103,18 +103,18 @@ CHECKS = (
     *serving.CHECKS,
     *target.CHECKS,
     *xds.CHECKS,
-    NOT_ASKED,
-    NOT_MADE,
-    CRASHED,
-    EXPIRED,
-    UNUSED,
+    ANALYSIS_FAILED,
+    NOT_RUN,
+    CHECK_FAILED,
+    EXPIRED_WAIVER,
+    UNUSED_WAIVER,
 )
-CODES = {check.code: check for check in CHECKS}
+CHECKS_BY_CODE = {check.code: check for check in CHECKS}
 #: Which codes istioctl has depends on its version.
-OF_ISTIOCTL = "IST and four digits, the codes of istioctl"
+ISTIOCTL_CODES = "IST and four digits, the codes of istioctl"
 
 
-def _mended(snapshot: Snapshot, goal: Goal, check: Check, about: ObjectRef | str, severity: str) -> str:
+def _mended(snapshot: Snapshot, goal: Upgrade, check: Check, about: ObjectRef | str, severity: str) -> str:
     """What a run is about to install or to remove, perhaps again after it was killed, cannot stop that run."""
     found = snapshot.mesh.revisions.get(goal.revision)
     installed = [cluster_object("Deployment", found.deployment)] if found and goal.stage == BEFORE else []
@@ -129,10 +129,10 @@ def _mended(snapshot: Snapshot, goal: Goal, check: Check, about: ObjectRef | str
     return WARNING if about in mended.get(check.code, ()) else severity
 
 
-def _severity(snapshot: Snapshot, goal: Goal, check: Check, about: ObjectRef | str, severity: str) -> str:
+def _severity(snapshot: Snapshot, goal: Upgrade, check: Check, about: ObjectRef | str, severity: str) -> str:
     """What a run mends by itself does not stop it; not to know something weighs no more than to know it."""
-    if check is NOT_MADE and isinstance(about, ObjectRef):
-        return INFO if CODES[about.name].severity_at(goal.stage) == INFO else severity
+    if check is NOT_RUN and isinstance(about, ObjectRef):
+        return INFO if CHECKS_BY_CODE[about.name].severity_at(goal.stage) == INFO else severity
     return _mended(snapshot, goal, check, about, severity)
 
 
@@ -145,17 +145,17 @@ def _half_removed(mesh: Mesh, source: str | None) -> list[ObjectRef]:
     return injectors + [cluster_object("validator", name) for name in own]
 
 
-def require_known(codes: Iterable[str]) -> None:
+def require_known_codes(codes: Iterable[str]) -> None:
     """Refuse codes in parameter ``allow`` that neither a check nor istioctl has.
 
     Raises:
         ParameterError: with the codes that there are.
     """
-    ours = [code for code in codes if not CODE.fullmatch(code)]
-    refuse_unknown("allow", "finding", ours, [*CODES, OF_ISTIOCTL])
+    ours = [code for code in codes if not ISTIOCTL_CODE.fullmatch(code)]
+    refuse_unknown("allow", "finding", ours, [*CHECKS_BY_CODE, ISTIOCTL_CODES])
 
 
-def _made(check: Check, severity: str, snapshot: Snapshot, goal: Goal) -> list[Finding]:
+def _made(check: Check, severity: str, snapshot: Snapshot, goal: Upgrade) -> list[Finding]:
     """Make one check; what it runs into is a finding, so that the others are made all the same."""
     try:
         return [
@@ -165,14 +165,14 @@ def _made(check: Check, severity: str, snapshot: Snapshot, goal: Goal) -> list[F
     except Exception as exc:  # noqa: BLE001 - an object that nobody thought of must not hide all other findings
         where = traceback.extract_tb(exc.__traceback__)[-1]
         text = f"{type(exc).__name__}: {exc} (in {where.name}, line {where.lineno})."
-        return [CRASHED.found(cluster_object(CHECK, check.code), text, CRASHED.severity)]
+        return [CHECK_FAILED.found(cluster_object(CHECK, check.code), text, CHECK_FAILED.severity)]
 
 
-def findings(snapshot: Snapshot, goal: Goal) -> list[Finding]:
+def run_checks(snapshot: Snapshot, goal: Upgrade) -> list[Finding]:
     """Return everything that the checks of a stage find, worst first."""
     found: list[Finding] = []
     for check in CHECKS:
         severity = check.severity_at(goal.stage)
         if severity is not None and not any(snapshot.around.lacks(need) for need in check.needs):
             found += _made(check, severity, snapshot, goal)
-    return worst_first(found)
+    return sort_by_severity(found)

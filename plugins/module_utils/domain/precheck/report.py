@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     BEFORE,
-    COUNTED,
     DOCS,
+    EFFECTIVE_SEVERITIES,
     INFO,
     SEVERITIES,
     Finding,
-    worst_first,
+    sort_by_severity,
 )
 
 #: Objects of one finding that are shown; all of them are in the result.
@@ -24,26 +24,26 @@ INDENT = " " * 8
 IN_SENTENCE = 3
 
 
-def counted(found: Iterable[Finding]) -> dict[str, int]:
+def count_by_severity(found: Iterable[Finding]) -> dict[str, int]:
     """Return the number of findings by severity, and of those that are waived."""
     counts = collections.Counter(finding.weight for finding in found)
-    return {weight: counts[weight] for weight in COUNTED}
+    return {weight: counts[weight] for weight in EFFECTIVE_SEVERITIES}
 
 
-def report(found: Iterable[Finding], show: str = INFO) -> list[str]:
+def report_lines(found: Iterable[Finding], show: str = INFO) -> list[str]:
     """Return lines that explain findings, and count all; those that differ only in their object stand together.
 
     Args:
         show: lowest severity that is explained; only the lowest one goes for what is waived too.
     """
     found = list(found)
-    shown = COUNTED if show == INFO else SEVERITIES[: SEVERITIES.index(show) + 1]
+    shown = EFFECTIVE_SEVERITIES if show == INFO else SEVERITIES[: SEVERITIES.index(show) + 1]
     groups: dict[tuple[str, ...], list[Finding]] = collections.defaultdict(list)
-    for one in worst_first(one for one in found if one.weight in shown):
+    for one in sort_by_severity(one for one in found if one.weight in shown):
         groups[one.weight, one.code, one.title, one.remedy, *(one.waived or {}).values()].append(one)
     if not found:
         return ["nothing found"]
-    total = ", ".join(f"{number} {weight}" for weight, number in counted(found).items() if number)
+    total = ", ".join(f"{number} {weight}" for weight, number in count_by_severity(found).items() if number)
     return [line for group in groups.values() for line in _group(group)] + [f"{total}; about the codes: {DOCS}"]
 
 
@@ -58,13 +58,13 @@ def _group(group: Sequence[Finding]) -> list[str]:
     return [*lines, f"{INDENT}remedy: {first.remedy}"]
 
 
-def blocking(found: Iterable[Finding], fail_on: str, allowed: Iterable[str]) -> list[Finding]:
+def blocking_findings(found: Iterable[Finding], fail_on: str, allowed: Iterable[str]) -> list[Finding]:
     """Return the findings that fail the task."""
     counting = () if fail_on == "never" else SEVERITIES[: SEVERITIES.index(fail_on) + 1]
     return [one for one in found if one.weight in counting and one.code not in allowed]
 
 
-def sentence(stage: str, cluster: str, bad: Sequence[Finding]) -> str:
+def failure_message(stage: str, cluster: str, bad: Sequence[Finding]) -> str:
     """Return the message of a failed gate: the first finding of the worst codes in full, the rest by number."""
     codes = list(dict.fromkeys(one.code for one in bad))[:IN_SENTENCE]
     shown = [next(one for one in bad if one.code == code) for code in codes]

@@ -17,16 +17,16 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     BEFORE,
     Check,
     Finding,
-    worst_first,
+    sort_by_severity,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_codes import CODE
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_codes import ISTIOCTL_CODE
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import (
-    CODES,
-    CRASHED,
-    EXPIRED,
-    NOT_MADE,
-    OF_ISTIOCTL,
-    UNUSED,
+    CHECK_FAILED,
+    CHECKS_BY_CODE,
+    EXPIRED_WAIVER,
+    ISTIOCTL_CODES,
+    NOT_RUN,
+    UNUSED_WAIVER,
 )
 
 KEYS = ("code", "object", "expires", "reason")
@@ -51,7 +51,7 @@ class Waiver:
         return check.found(f"waiver {self.code} {self.object}", f"{message} Its reason: {self.reason}", check.severity)
 
 
-def required_waivers(given: Iterable[Mapping[str, t.Any]]) -> list[Waiver]:
+def parse_waivers(given: Iterable[Mapping[str, t.Any]]) -> list[Waiver]:
     """Return the waivers of parameter ``waivers``.
 
     Raises:
@@ -70,9 +70,9 @@ def _required(where: str, given: Mapping[str, t.Any]) -> Waiver:
     if not code:
         raise ParameterError(f"{where}: code is missing; give the code of the finding, such as MU010.")
     where = f"{where} ({code})"
-    if not CODE.fullmatch(code):
-        refuse_unknown("waivers", "finding", [code], [*CODES, OF_ISTIOCTL])
-    if code in (EXPIRED.code, UNUSED.code):
+    if not ISTIOCTL_CODE.fullmatch(code):
+        refuse_unknown("waivers", "finding", [code], [*CHECKS_BY_CODE, ISTIOCTL_CODES])
+    if code in (EXPIRED_WAIVER.code, UNUSED_WAIVER.code):
         raise ParameterError(f"{where}: this finding is about waivers; correct the waiver, or name the code in allow.")
     if not place:
         raise ParameterError(f"{where}: object is empty; give a pattern, or leave it out to waive it everywhere.")
@@ -91,13 +91,15 @@ def _day(where: str, text: str) -> datetime.date:
         raise ParameterError(f"{where}: {what}; give the last day on which it holds, such as 2027-03-31.") from None
 
 
-def apply(found: Sequence[Finding], waivers: Sequence[Waiver], today: datetime.date, stage: str) -> list[Finding]:
+def apply_waivers(
+    found: Sequence[Finding], waivers: Sequence[Waiver], today: datetime.date, stage: str
+) -> list[Finding]:
     """Return the findings, marked where a waiver holds, and what there is to say about the waivers; worst first."""
     holding = [waiver for waiver in waivers if waiver.expires >= today]
     marked = [_marked(finding, holding) for finding in found]
     marked += [_expired(waiver, found) for waiver in waivers if waiver not in holding]
-    marked += [waiver.found(UNUSED, "It matches nothing.") for waiver in _unused(found, holding, stage)]
-    return worst_first(marked)
+    marked += [waiver.found(UNUSED_WAIVER, "It matches nothing.") for waiver in _unused(found, holding, stage)]
+    return sort_by_severity(marked)
 
 
 def _marked(finding: Finding, holding: Iterable[Waiver]) -> Finding:
@@ -110,7 +112,9 @@ def _marked(finding: Finding, holding: Iterable[Waiver]) -> Finding:
 
 def _expired(waiver: Waiver, found: Iterable[Finding]) -> Finding:
     about = sum(map(waiver.matches, found))
-    return waiver.found(EXPIRED, f"It held until {waiver.expires} and matches {about or 'none'} of the findings.")
+    return waiver.found(
+        EXPIRED_WAIVER, f"It held until {waiver.expires} and matches {about or 'none'} of the findings."
+    )
 
 
 def _unused(found: Sequence[Finding], holding: Iterable[Waiver], stage: str) -> list[Waiver]:
@@ -119,12 +123,12 @@ def _unused(found: Sequence[Finding], holding: Iterable[Waiver], stage: str) -> 
     What istioctl finds depends on its version and on whether it could run: its codes are never called unused. Nor is
     any after an upgrade, which mends much of what was waived before.
     """
-    not_made = {one.about.name for one in found if one.about and one.code in (NOT_MADE.code, CRASHED.code)}
+    not_made = {one.about.name for one in found if one.about and one.code in (NOT_RUN.code, CHECK_FAILED.code)}
     return [
         waiver
         for waiver in holding
         if stage == BEFORE
-        and waiver.code in CODES
+        and waiver.code in CHECKS_BY_CODE
         and waiver.code not in not_made
         and not any(map(waiver.matches, found))
     ]

@@ -28,7 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installe
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Budget, Namespace, Stuck
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Around
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     NO_ROOM,
     PINNED_IMAGE,
@@ -99,7 +99,7 @@ class Snapshot:
     @property
     def newest_crds(self) -> Version | None:
         """The newest Istio version that wrote a CRD of this cluster."""
-        return max(filter(None, map(parse, self.crd_versions.values())), default=None)
+        return max(filter(None, map(parse_version, self.crd_versions.values())), default=None)
 
     def judgement_of(self, pod: Pod) -> Judgement:
         """Return the verdict on one pod's proxy."""

@@ -14,7 +14,7 @@ import datetime
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 
 #: Minor version (of major 1) -> last day of its support; older ones ended before, newer ones have no day yet.
-ENDS = {
+SUPPORT_ENDS = {
     24: datetime.date(2025, 6, 24),
     25: datetime.date(2025, 9, 22),
     26: datetime.date(2025, 12, 22),
@@ -26,10 +26,10 @@ ENDS = {
 
 def support_ended(version: Version, today: datetime.date) -> str | None:
     """Return since when a version is out of support, as a sentence, or None while it is not known to be."""
-    oldest = min(ENDS)
-    end = ENDS.get(version.minor)
+    oldest = min(SUPPORT_ENDS)
+    end = SUPPORT_ENDS.get(version.minor)
     if version.major == 1 and version.minor < oldest:
-        return f"Support of Istio 1.{version.minor} ended before {ENDS[oldest]}."
+        return f"Support of Istio 1.{version.minor} ended before {SUPPORT_ENDS[oldest]}."
     if version.major != 1 or end is None or today <= end:
         return None
     return f"Support of Istio 1.{version.minor} ended on {end}."

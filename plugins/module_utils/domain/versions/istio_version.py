@@ -25,7 +25,7 @@ MINIMUM_KUBERNETES = {20: 25, 21: 26, 24: 28, 25: 29, 28: 30, 30: 32}
 _NATIVE_KUBELET = (1, 33)
 
 #: strategy -> lowest and highest supported difference in minors between target and source.
-HOPS = {"canary": (-1, 2), "in_place": (-1, 1), "downgrade": (-1, 0)}
+MINOR_STEPS = {"canary": (-1, 2), "in_place": (-1, 1), "downgrade": (-1, 0)}
 
 
 @dataclasses.dataclass(frozen=True, order=True)
@@ -46,7 +46,7 @@ class Version:
         return f"{self.major}.{self.minor}.{self.patch}"
 
 
-def parse(text: str) -> Version | None:
+def parse_version(text: str) -> Version | None:
     """Return the version, or None for text that names none (a digest, ``latest``, a custom build)."""
     found = _VERSION.fullmatch(text.strip())
     if not found:
@@ -55,20 +55,20 @@ def parse(text: str) -> Version | None:
     return Version(int(major), int(minor), int(patch or 0), suffix or "")
 
 
-def required(text: str) -> Version:
+def require_version(text: str) -> Version:
     """Return the version that parameter ``version`` names.
 
     Raises:
         ParameterError: it names none.
     """
-    found = parse(text)
+    found = parse_version(text)
     # the text itself becomes a part of paths and commands
     if found is None or text != text.strip():
         raise ParameterError(f"Parameter version: {text!r} is no Istio version such as 1.31.0.")
     return found
 
 
-def of_image(image: str) -> str:
+def image_tag(image: str) -> str:
     """Return the tag of an image reference, its digest if it has no tag, or an empty string."""
     name, dummy, digest = image.partition("@")
     last = name.rsplit("/", 1)[-1]
@@ -81,15 +81,15 @@ def minimum_kubernetes(istio: Version) -> tuple[int, int] | None:
     return (1, MINIMUM_KUBERNETES[max(rows)]) if rows else None
 
 
-def kubelet_is_native(text: str) -> bool:
+def kubelet_uses_native_sidecars(text: str) -> bool:
     """Whether istiod uses native sidecars on a node with this kubelet; an unknown version counts as too old."""
-    found = parse(text.split("+")[0])
+    found = parse_version(text.split("+")[0])
     return found is not None and (found.major, found.minor) >= _NATIVE_KUBELET
 
 
-def hop_problem(strategy: str, source: Version, target: Version) -> str | None:
+def unsupported_reason(strategy: str, source: Version, target: Version) -> str | None:
     """Return why a hop is not supported, as a sentence, or None if it is (safety rule S7)."""
-    lowest, highest = HOPS[strategy]
+    lowest, highest = MINOR_STEPS[strategy]
     if source.major != target.major:
         return f"Istio {source} to {target} changes the major version, which no strategy supports."
     difference = target.minor - source.minor

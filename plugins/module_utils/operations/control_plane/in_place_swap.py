@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, labels_of, name_of, ref_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT, Mesh, suffix
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import SHARED_COMPONENTS
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import pod_failure
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import (
     Change,
@@ -47,7 +47,7 @@ def needed(mesh: Mesh, changes: Iterable[Change], revision: str, version: Versio
     found = mesh.revisions.get(revision)
     if found is None or not found.deployment:
         return False
-    current = parse(found.installed_by) or parse(found.version)
+    current = parse_version(found.installed_by) or parse_version(found.version)
     swapped = any(
         change.kind == "Deployment"
         and change.name == found.deployment

@@ -22,10 +22,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.setti
     settings_diff,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh, Revision, suffix
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Goal
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CODES
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CHECKS_BY_CODE
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, required
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
+    Version,
+    require_version,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import kept_configuration
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import (
     external,
@@ -69,13 +72,18 @@ class Plan:
         return ", ".join(f"{kind} {count} objects" for kind, count in counts.items() if count)
 
 
-def guard(snapshot: Snapshot, goal: Goal, allowed: list[str]) -> None:
+def guard(snapshot: Snapshot, goal: Upgrade, allowed: list[str]) -> None:
     """Refuse unsupported hops; each can be allowed only by its own code.
 
     Raises:
         SafetyError: with every problem.
     """
-    bad = [(code, text) for code in GUARDS if code not in allowed for dummy, text in CODES[code].find(snapshot, goal)]
+    bad = [
+        (code, text)
+        for code in GUARDS
+        if code not in allowed
+        for dummy, text in CHECKS_BY_CODE[code].find(snapshot, goal)
+    ]
     if bad:
         text = " ".join(f"{code}: {problem}" for code, problem in bad)
         raise SafetyError(
@@ -178,16 +186,16 @@ def install(task: TaskContext) -> TaskResult:
 
 def _judged(task: TaskContext) -> tuple[Snapshot, str | None]:
     """Read the cluster, refuse what is not supported, and return it with the revision that the run starts from."""
-    params, version = task.params, required(task.params["version"])
+    params, version = task.params, require_version(task.params["version"])
     snapshot = task.snapshot()
     source = source_of(snapshot, params["strategy"], params["revision"], version, params["source_revision"])
-    guard(snapshot, Goal(params["strategy"], version, params["revision"], source), params["allow"])
+    guard(snapshot, Upgrade(params["strategy"], version, params["revision"], source), params["allow"])
     return snapshot, source
 
 
 def _install(task: TaskContext, installer: Installer) -> TaskResult:
     params = task.params
-    revision, version = params["revision"], required(params["version"])
+    revision, version = params["revision"], require_version(params["version"])
     snapshot, source = _judged(task)
     mesh = snapshot.mesh
     if revision in mesh.revisions:

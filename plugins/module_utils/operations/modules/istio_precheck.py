@@ -17,23 +17,33 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     BEFORE,
     INFO,
     SEVERITIES,
-    Goal,
+    Upgrade,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import merged
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import findings, require_known
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import merge_findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import (
+    require_known_codes,
+    run_checks,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.report import (
-    blocking,
-    counted,
-    report,
-    sentence,
+    blocking_findings,
+    count_by_severity,
+    failure_message,
+    report_lines,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.waivers import apply, required_waivers
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import HOPS, parse, required
-from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.istioctl_analysis import (
-    asking,
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.waivers import apply_waivers, parse_waivers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
+    MINOR_STEPS,
+    parse_version,
     require_version,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import NEEDED, denied
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.istioctl_analysis import (
+    prepare_analysis,
+    require_istioctl_version,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import (
+    NEEDED,
+    missing_permissions,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import with_proxies
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.limits_option import (
     LIMITS_SPEC,
@@ -48,7 +58,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.t
 SPEC = ArgumentSpec(
     {
         "stage": {"type": "str", "choices": ["before", "after"], "default": "before"},
-        "strategy": {"type": "str", "choices": list(HOPS), "default": "canary"},
+        "strategy": {"type": "str", "choices": list(MINOR_STEPS), "default": "canary"},
         "version": {"type": "str"},
         "revision": {"type": "str"},
         "source_revision": {"type": "str"},
@@ -66,24 +76,24 @@ SPEC = ArgumentSpec(
 
 def check(params: Mapping[str, t.Any]) -> None:
     """Refuse unknown codes and versions, and waivers that are wrong, before any request."""
-    require_known(params["allow"])
-    required_waivers(params["waivers"])
-    require_version(params)
+    require_known_codes(params["allow"])
+    parse_waivers(params["waivers"])
+    require_istioctl_version(params)
     if params.get("version"):
-        required(params["version"])
+        require_version(params["version"])
 
 
 def run(task: TaskContext) -> TaskResult:
     """Read the cluster once, run every check of the stage, and say what was found."""
     params = task.params
-    theirs = asking(task)
+    theirs = prepare_analysis(task)
     snapshot = task.snapshot(pods=True, surroundings=True, meanwhile=theirs.start)
     require_named(task, snapshot)
     snapshot = with_proxies(task.client, snapshot)
     if params["installer"] and params["stage"] == BEFORE:
-        lacking = denied(task.client, NEEDED[params["installer"]], task.istio_namespace)
+        lacking = missing_permissions(task.client, NEEDED[params["installer"]], task.istio_namespace)
         snapshot = dataclasses.replace(snapshot, around=dataclasses.replace(snapshot.around, denied=lacking))
-    version = parse(params["version"]) if params["version"] else None
+    version = parse_version(params["version"]) if params["version"] else None
     revision = params["revision"] or ""
     source = params["source_revision"]
     if params["stage"] == BEFORE and version:
@@ -91,23 +101,23 @@ def run(task: TaskContext) -> TaskResult:
     # one day for all controllers, wherever they stand
     today = datetime.datetime.now(datetime.UTC).date()
     installer = params["installer"] or ""
-    goal = Goal(params["strategy"], version, revision, source, params["stage"], installer, today)
-    found = merged(findings(snapshot, goal), theirs.answers(), snapshot)
-    found = apply(found, required_waivers(params["waivers"]), today, params["stage"])
-    bad = blocking(found, params["fail_on"], params["allow"])
+    goal = Upgrade(params["strategy"], version, revision, source, params["stage"], installer, today)
+    found = merge_findings(run_checks(snapshot, goal), theirs.answers(), snapshot)
+    found = apply_waivers(found, parse_waivers(params["waivers"]), today, params["stage"])
+    bad = blocking_findings(found, params["fail_on"], params["allow"])
     running = snapshot.mesh.revisions.get(source or "")
-    for line in report(found, params["show"]):
+    for line in report_lines(found, params["show"]):
         task.progress(line)
     values = {
         "findings": [finding.as_dict() for finding in found],
-        "summary": counted(found),
+        "summary": count_by_severity(found),
         "source_revision": source,
         "source_version": running.version if running else None,
         "proxies": snapshot.proxies(),
         "identities": {name: identity(one) for name, one in sorted(snapshot.mesh.revisions.items())},
         "unrestartable": [stuck.as_dict() for stuck in snapshot.stuck()],
     }
-    failed = sentence(params["stage"], task.client.connection.label, bad) if bad else ""
+    failed = failure_message(params["stage"], task.client.connection.label, bad) if bad else ""
     return TaskResult(values=values, failed=failed)
 
 

@@ -13,9 +13,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.helm import O
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import blockers
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import HOPS, required
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
+    MINOR_STEPS,
+    require_version,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import install, retire
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.external import EXTERNAL
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer import INSTALLERS
@@ -31,7 +34,7 @@ SPEC = ArgumentSpec(
         "revision": {"type": "str", "required": True},
         "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         "version": {"type": "str"},
-        "strategy": {"type": "str", "choices": list(HOPS), "default": "canary"},
+        "strategy": {"type": "str", "choices": list(MINOR_STEPS), "default": "canary"},
         "installer": {"type": "str", "choices": [*INSTALLERS, EXTERNAL], "default": "istioctl"},
         "istioctl": {"type": "str", "default": "istioctl"},
         "helm": {"type": "str", "default": "helm"},
@@ -70,7 +73,7 @@ def check(params: Mapping[str, t.Any]) -> None:
             "name of its own."
         )
     if version:
-        required(version)
+        require_version(version)
     for part in ("global", "pilot"):
         if (params["values"].get(part) or {}).get("tag"):
             raise ParameterError(f"Parameter values: give the image tag in parameter tag, not in {part}.tag.")
@@ -79,7 +82,7 @@ def check(params: Mapping[str, t.Any]) -> None:
             f"Parameter profile: {params['profile']} is a profile of istioctl; Helm's charts have their own, in "
             "values.profile."
         )
-    require_known(params["allow"])
+    require_known_codes(params["allow"])
     blockers.require_known(params["allow_blockers"])
     if params["timeout"] < 1:
         raise ParameterError(f"Parameter timeout: {params['timeout']} is not a number of seconds above 0.")

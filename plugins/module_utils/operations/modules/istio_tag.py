@@ -25,7 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_f
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import disagreements, owners, wanted
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import require_writable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, DEFAULT_VALIDATOR, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal, Kept, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import kept_configuration
@@ -66,7 +66,7 @@ def check(params: Mapping[str, t.Any]) -> None:
         value = params.get(option)
         if value and not _NAME.fullmatch(value):
             raise ParameterError(f"Parameter {option}: {value!r} is no DNS label (lower case letters, digits and -).")
-    require_known(params["allow"])
+    require_known_codes(params["allow"])
 
 
 def plan(snapshot: Snapshot, name: str, revision: str | None, followed_by: Iterable[ObjectRef]) -> str | None:

@@ -22,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.names
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import leaving
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import IGNORED_NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Kept
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import expanded, is_pattern
@@ -64,7 +64,7 @@ def check(params: Mapping[str, t.Any]) -> None:
     for name in params["namespaces"]:
         if name in IGNORED_NAMESPACES:
             raise ParameterError(f"Parameter namespaces: Istio never injects into the system namespace {name}.")
-    require_known(params["allow"])
+    require_known_codes(params["allow"])
 
 
 def moves(snapshot: Snapshot, names: list[str], target: str, *, enroll: bool, cluster: str = "") -> list[Move]:

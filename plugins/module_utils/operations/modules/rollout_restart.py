@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import Choice
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import (
-    require_known as require_codes,
+    require_known_codes as require_codes,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import (
     ORDERS,

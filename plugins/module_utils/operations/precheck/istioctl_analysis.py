@@ -14,11 +14,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import BEFORE, Finding
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import (
-    NOT_ASKED,
+    ANALYSIS_FAILED,
     read_findings,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Permission
-from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import ASKING, denied
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import (
+    ASKING,
+    missing_permissions,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 #: An API server that answers to nobody lets a command wait for ever.
@@ -31,7 +34,7 @@ _PRECHECK: Commands = {"x precheck": ("-o", "json")}
 _ANALYZE: Commands = {"analyze": ("-o", "json", "-A", "--revision=")}
 
 
-def require_version(params: Mapping[str, t.Any]) -> None:
+def require_istioctl_version(params: Mapping[str, t.Any]) -> None:
     """Refuse to guess which istioctl is to be asked.
 
     Raises:
@@ -41,7 +44,7 @@ def require_version(params: Mapping[str, t.Any]) -> None:
         raise ParameterError("Parameter version is missing: istioctl has to be of that version.")
 
 
-def asking(task: TaskContext) -> Asking:
+def prepare_analysis(task: TaskContext) -> IstioctlAnalysis:
     """Return who asks the istioctl of a task, if it names one.
 
     Raises:
@@ -49,10 +52,10 @@ def asking(task: TaskContext) -> Asking:
     """
     path, version = task.params["istioctl"], task.params["version"]
     istioctl = find(path, version, task.client.connection, task.istio_namespace) if path else None
-    return Asking(task, istioctl, {**_PRECHECK, **_ANALYZE} if task.params["stage"] == BEFORE else _ANALYZE)
+    return IstioctlAnalysis(task, istioctl, {**_PRECHECK, **_ANALYZE} if task.params["stage"] == BEFORE else _ANALYZE)
 
 
-class Asking:
+class IstioctlAnalysis:
     """What istioctl says between ``start`` and ``answers``; nothing without a binary."""
 
     def __init__(self, task: TaskContext, istioctl: Istioctl | None, commands: Commands) -> None:
@@ -66,7 +69,7 @@ class Asking:
         if self._istioctl:
             wanted = [one for command in self._commands for one in ASKING[command]]
             pool = concurrent.futures.ThreadPoolExecutor(1 + len(self._commands))
-            lacking = pool.submit(denied, self._run.client, wanted, self._run.istio_namespace)
+            lacking = pool.submit(missing_permissions, self._run.client, wanted, self._run.istio_namespace)
             self._jobs = [pool.submit(_ask, self._istioctl, lacking, *command) for command in self._commands.items()]
             pool.shutdown(wait=False)
 
@@ -92,4 +95,4 @@ def _ask(istioctl: Istioctl, refused: Refused, command: str, flags: tuple[str, .
 
 
 def _not_asked(command: str, problem: str) -> Finding:
-    return NOT_ASKED.found(f"istioctl {command}", problem, NOT_ASKED.severity)
+    return ANALYSIS_FAILED.found(f"istioctl {command}", problem, ANALYSIS_FAILED.severity)

@@ -149,7 +149,7 @@ NEEDED = {
 }
 
 
-def denied(client: Client, wanted: Iterable[Permission], namespace: str) -> tuple[Permission, ...]:
+def missing_permissions(client: Client, wanted: Iterable[Permission], namespace: str) -> tuple[Permission, ...]:
     """Return which permissions the user of a client lacks; asks the API server, each question once and side by side."""
 
     def allowed(one: Permission) -> bool:

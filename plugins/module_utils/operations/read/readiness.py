@@ -31,7 +31,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.res
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, INJECTION, REV, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import of_image
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_mesh
 
 SETTLE_TRIES = 20
@@ -125,7 +125,7 @@ def injection_problem(
     wanted = expected_image(config, {}) if config else ""
     if wanted and without_image_type(pod.proxy_image) != without_image_type(wanted):
         return f"a dry-run pod for it gets the image {pod.proxy_image}, not {wanted}"
-    if version and mesh.is_remote(revision) and without_image_type(of_image(pod.proxy_image)) != version:
+    if version and mesh.is_remote(revision) and without_image_type(image_tag(pod.proxy_image)) != version:
         return f"a dry-run pod for it gets the image {pod.proxy_image}, not one of {version}"
     return None
 

@@ -22,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.secrets impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import YAML_IMPORT_ERROR
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.between import Between
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_snapshot
@@ -126,7 +126,7 @@ class TaskContext:
             ParameterError: no version is known, or there is no such binary.
         """
         named = (mesh.revisions[name] for name in revisions if name in mesh.revisions)
-        known = (found.release for plane in named if (found := parse(plane.installed_by or plane.version)))
+        known = (found.release for plane in named if (found := parse_version(plane.installed_by or plane.version)))
         version = self.params.get("version") or next(known, None)
         if version is None:
             raise ParameterError("Parameter version is missing: no revision tells which istioctl to use.")

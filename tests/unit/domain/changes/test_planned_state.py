@@ -28,7 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
     PREVIOUS_REVISION,
     Kept,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 from unit.support import builders as b
 
 MESH = b.mesh_of(b.two_planes())
@@ -314,7 +314,7 @@ IN_PLACE, DOWN = "in_place", "downgrade"
     ],
 )
 def test_source_of(strategy: str, objects: list[b.Json], revision: str, version: str, expected: str | None) -> None:
-    target = parse(version)
+    target = parse_version(version)
     assert target is not None
     assert source_of(b.snapshot_of(objects), strategy, revision, target, None) == expected
 

@@ -11,7 +11,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.precheck_summary import fleet, verdict
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.precheck_summary import (
+    failure_of_cluster,
+    summarize_fleet,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Finding
 
 Json = dict[str, t.Any]
@@ -37,7 +40,7 @@ THREE = {"a": read(STALE, NOTE), "b": read(DANGLING, STALE, STALE), "c": UNREACH
 
 
 def test_each_code_is_counted_once_a_cluster_and_the_worst_comes_first() -> None:
-    found = fleet(THREE)["findings"]
+    found = summarize_fleet(THREE)["findings"]
     assert [(one["severity"], one["code"], one["clusters"], one["objects"]) for one in found] == [
         ("error", "MU010", ["b"], 1),
         ("warning", "MU020", ["a", "b"], 3),
@@ -58,7 +61,7 @@ def test_each_code_is_counted_once_a_cluster_and_the_worst_comes_first() -> None
 
 def test_of_the_same_severity_what_is_on_most_clusters_comes_first() -> None:
     rows = {"a": read(row("MU001", "error"), row("MU003", "error")), "b": read(row("MU003", "error"))}
-    assert [one["code"] for one in fleet(rows)["findings"]] == ["MU003", "MU001"]
+    assert [one["code"] for one in summarize_fleet(rows)["findings"]] == ["MU003", "MU001"]
 
 
 @pytest.mark.parametrize(
@@ -73,7 +76,7 @@ def test_of_the_same_severity_what_is_on_most_clusters_comes_first() -> None:
     ],
 )
 def test_what_is_clean(result: Json, clean: bool) -> None:
-    assert (fleet({"x": result})["clean"] == ["x"]) is clean
+    assert (summarize_fleet({"x": result})["clean"] == ["x"]) is clean
 
 
 @pytest.mark.parametrize(
@@ -85,8 +88,8 @@ def test_what_is_clean(result: Json, clean: bool) -> None:
     ],
 )
 def test_what_was_not_read_is_said_and_never_passes(result: Json, kind: str, message: str) -> None:
-    assert fleet({"x": result})["unread"] == [{"cluster": "x", "kind": kind, "message": message}]
-    assert {verdict(result, fail_on) for fail_on in ("error", "warning", "never")} == {message}
+    assert summarize_fleet({"x": result})["unread"] == [{"cluster": "x", "kind": kind, "message": message}]
+    assert {failure_of_cluster(result, fail_on) for fail_on in ("error", "warning", "never")} == {message}
 
 
 @pytest.mark.parametrize(
@@ -102,13 +105,13 @@ def test_what_was_not_read_is_said_and_never_passes(result: Json, kind: str, mes
     ],
 )
 def test_the_verdict_is_the_one_of_the_gate(findings: list[Json], fail_on: str, allow: list[str], fails: bool) -> None:
-    text = verdict(read(*findings, name="paris"), fail_on, allow)
+    text = failure_of_cluster(read(*findings, name="paris"), fail_on, allow)
     assert text.startswith("Cluster paris is not ready to be upgraded: MU0") is fails
     assert bool(text) is fails
 
 
 def test_it_is_told_in_lines() -> None:
-    assert fleet(THREE)["lines"] == [
+    assert summarize_fleet(THREE)["lines"] == [
         "1 of 4 clusters clean (no error, no warning), 1 not read",
         "unread  c: Cluster c cannot be reached.",
         "error   MU010 title MU010: 1 cluster (b)",
@@ -130,7 +133,7 @@ def test_it_is_told_in_lines() -> None:
 def test_a_fleet_of_three_hundred_fits_on_a_screen() -> None:
     many = [row("MU020", "warning", f"Deployment shop/web-{at}") for at in range(300)]
     results = {f"c{at:03}": read(*many) if at % 2 else UNREACHABLE for at in range(300)}
-    lines = fleet(results)["lines"]
+    lines = summarize_fleet(results)["lines"]
     assert lines[6] == "        and 145 more: c010, c012, c014, c016, c018, and 140 more"
     assert lines[7:9] == [
         "warning MU020 title MU020: 150 clusters (c001, c003, c005, c007, c009, and 145 more)",
@@ -140,6 +143,6 @@ def test_a_fleet_of_three_hundred_fits_on_a_screen() -> None:
 
 
 def test_a_clean_fleet_is_two_lines_and_json() -> None:
-    found = fleet({"a": read(), "b": read()})
+    found = summarize_fleet({"a": read(), "b": read()})
     assert found["lines"] == ["2 of 2 clusters clean (no error, no warning), 0 not read", "clean   a, b"]
     json.dumps(found)

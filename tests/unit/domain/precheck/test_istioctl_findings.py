@@ -13,14 +13,17 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import parse_ref
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Finding, worst_first
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
+    Finding,
+    sort_by_severity,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_codes import TITLES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import (
     EQUIVALENTS,
-    merged,
+    merge_findings,
     read_findings,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CODES
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CHECKS_BY_CODE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import NEEDED
 from unit.paths import FIXTURES
 from unit.support import builders as b
@@ -51,7 +54,7 @@ def read(**over: t.Any) -> Finding:
 
 def ours(code: str, place: str, message: str = "It is so.") -> Finding:
     """What a check of ours found."""
-    return CODES[code].found(parse_ref(place), message, CODES[code].severity)
+    return CHECKS_BY_CODE[code].found(parse_ref(place), message, CHECKS_BY_CODE[code].severity)
 
 
 def theirs(code: str, place: str, message: str = "It is so.") -> Finding:
@@ -159,7 +162,7 @@ def test_permissions_that_the_run_needs_are_ours_and_others_a_note(version: str,
     found = recorded("reader", "x", version)
     assert len(found) == 11
     snapshot = b.snapshot_of([], denied=tuple(NEEDED[installer]))
-    own, other = merged([ours("MU009", "permissions to install")], found, snapshot)
+    own, other = merge_findings([ours("MU009", "permissions to install")], found, snapshot)
     assert own == ours("MU009", "permissions to install", "It is so. (istioctl: IST0141)")
     # istiod's namespace is there before an upgrade
     assert (other.severity, other.object) == ("info", "cluster")
@@ -167,7 +170,7 @@ def test_permissions_that_the_run_needs_are_ours_and_others_a_note(version: str,
 
 
 def test_who_is_not_asked_for_permissions_gets_a_note() -> None:
-    found = merged([], recorded("reader", "x", "1.31.0"), b.snapshot_of([]))
+    found = merge_findings([], recorded("reader", "x", "1.31.0"), b.snapshot_of([]))
     assert {(one.code, one.severity) for one in found} == {("IST0141", "info")}
 
 
@@ -224,15 +227,15 @@ DIFFERENT = [
 @pytest.mark.parametrize(("code", "origin", "message", "own", "place", "text"), TWINS)
 def test_what_both_say_stands_there_once(code: str, origin: str, message: str, own: str, place: str, text: str) -> None:
     kept = ours(own, place, text)
-    found = merged([kept], [theirs(code, origin, message)], SNAPSHOT)
+    found = merge_findings([kept], [theirs(code, origin, message)], SNAPSHOT)
     assert found == [ours(own, place, f"{text} (istioctl: {code})")]
-    assert merged([], [theirs(code, origin, message)], SNAPSHOT) == [theirs(code, origin, message)]
+    assert merge_findings([], [theirs(code, origin, message)], SNAPSHOT) == [theirs(code, origin, message)]
 
 
 @pytest.mark.parametrize(("code", "origin", "message", "own", "place", "text"), DIFFERENT)
 def test_nothing_else_is_left_out(code: str, origin: str, message: str, own: str, place: str, text: str) -> None:
     both = [ours(own, place, text), theirs(code, origin, message)]
-    assert merged(both[:1], both[1:], SNAPSHOT) == worst_first(both)
+    assert merge_findings(both[:1], both[1:], SNAPSHOT) == sort_by_severity(both)
 
 
 def test_every_equivalent_is_tested_above() -> None:
@@ -241,21 +244,21 @@ def test_every_equivalent_is_tested_above() -> None:
         seen[code].add(own)
     assert set(EQUIVALENTS) == {*seen, "IST0141"}
     for code, row in EQUIVALENTS.items():
-        assert set(row.ours) <= set(CODES)
+        assert set(row.ours) <= set(CHECKS_BY_CODE)
         assert code in TITLES
 
 
 def test_what_istioctl_says_twice_stands_there_once() -> None:
-    assert merged([], [read(), read()], SNAPSHOT) == [read()]
+    assert merge_findings([], [read(), read()], SNAPSHOT) == [read()]
 
 
 def test_several_codes_of_istioctl_at_one_finding() -> None:
     both = [theirs("IST0103", "Pod shop/web-abc-0"), theirs("IST0103", "Pod shop/web-abc-1")]
-    assert merged([ours("MU027", "Deployment shop/web", "x.")], both, SNAPSHOT) == [
+    assert merge_findings([ours("MU027", "Deployment shop/web", "x.")], both, SNAPSHOT) == [
         ours("MU027", "Deployment shop/web", "x. (istioctl: IST0103)")
     ]
 
 
 def test_the_worst_comes_first() -> None:
-    found = merged([ours("MU012", "tag default")], [read(), read(level="Info")], SNAPSHOT)
+    found = merge_findings([ours("MU012", "tag default")], [read(), read(level="Info")], SNAPSHOT)
     assert [one.severity for one in found] == ["error", "warning", "info"]

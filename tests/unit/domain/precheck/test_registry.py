@@ -20,10 +20,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     AFTER,
     BEFORE,
     SEVERITIES,
-    Found,
-    Goal,
+    CheckResults,
+    Upgrade,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CHECKS, CODES, findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import (
+    CHECKS,
+    CHECKS_BY_CODE,
+    run_checks,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Permission
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
@@ -286,7 +290,7 @@ def test_a_check_fires(code: str, place: str, objects: list[b.Json], over: b.Jso
 def test_every_check_is_tested_above() -> None:
     """A new row of the table needs a new row here."""
     marker = test_a_check_fires.pytestmark[0]  # type: ignore[attr-defined]
-    of_clusters = {check.code for check in CHECKS if check.find is not registry.about_the_gate}
+    of_clusters = {check.code for check in CHECKS if check.find is not registry.find_nothing}
     assert {row.values[0] for row in marker.args[1]} == of_clusters
 
 
@@ -294,7 +298,7 @@ def test_every_check_has_a_state_of_a_real_cluster() -> None:
     """What a check finds in made-up objects may be there on no cluster."""
     tests = (ROOT / "tests" / "integration").rglob("test_*.py")
     named = set(re.findall(r"MU\d{3}", "".join(path.read_text(encoding="utf-8") for path in tests)))
-    assert set(CODES) - named == {registry.CRASHED.code}
+    assert set(CHECKS_BY_CODE) - named == {registry.CHECK_FAILED.code}
 
 
 @pytest.mark.parametrize(
@@ -310,15 +314,15 @@ def test_mu007_is_only_about_the_trap(objects: list[b.Json]) -> None:
 
 
 @pytest.mark.parametrize(("goal", "severity"), [(GOAL, "error"), (IN_PLACE, "warning")])
-def test_what_a_run_in_place_mends_does_not_stop_it(goal: Goal, severity: str) -> None:
+def test_what_a_run_in_place_mends_does_not_stop_it(goal: Upgrade, severity: str) -> None:
     broken = [*b.plane(b.OLD, "9.9.9", updated=0), *DEFAULT, *b.namespaces()]
-    found = {row.code: row.severity for row in findings(b.snapshot_of(broken), goal)}
+    found = {row.code: row.severity for row in run_checks(b.snapshot_of(broken), goal)}
     assert (found["MU004"], found["MU007"]) == (severity, severity)
 
 
 def test_a_target_that_an_earlier_run_left_half_installed_does_not_stop_the_next_one() -> None:
     half = [*b.plane(b.OLD), *b.plane(b.NEW, ready=0), *DEFAULT, *b.namespaces()]
-    found = {row.code: row.severity for row in findings(b.snapshot_of(half), GOAL)}
+    found = {row.code: row.severity for row in run_checks(b.snapshot_of(half), GOAL)}
     assert found["MU004"] == "warning"
 
 
@@ -336,7 +340,7 @@ def test_what_a_killed_removal_left_does_not_stop_the_next_run(stage: str) -> No
         *b.namespaces(),
     ]
     rows = {
-        row.object: row.severity for row in findings(b.snapshot_of(objects), goal) if row.code in ("MU011", "MU015")
+        row.object: row.severity for row in run_checks(b.snapshot_of(objects), goal) if row.code in ("MU011", "MU015")
     }
     assert rows == {
         "webhook istio-sidecar-injector-1-30-3": "warning",
@@ -348,7 +352,7 @@ def test_what_a_killed_removal_left_does_not_stop_the_next_run(stage: str) -> No
 
 def test_a_broken_neighbour_stops_a_run_in_place() -> None:
     broken = [*b.plane(b.OLD), *b.plane(b.NEW, ready=0), *DEFAULT, *b.namespaces()]
-    found = {row.code: row.severity for row in findings(b.snapshot_of(broken), IN_PLACE)}
+    found = {row.code: row.severity for row in run_checks(b.snapshot_of(broken), IN_PLACE)}
     assert found["MU004"] == "error"
 
 
@@ -381,9 +385,9 @@ def test_mu008_is_silent_with_two_replicas_and_a_budget() -> None:
     [("downgrade", BEFORE, "warning"), ("downgrade", AFTER, "error"), ("in_place", BEFORE, "error")],
 )
 def test_a_downgrade_in_place_goes_on_where_it_was_killed(strategy: str, stage: str, severity: str) -> None:
-    goal = Goal(strategy, Version(1, 30, 3), b.OLD, None, stage)
+    goal = Upgrade(strategy, Version(1, 30, 3), b.OLD, None, stage)
     ahead = [*HEALTHY, b.pod("ahead", owner=None, image=b.proxy("1.31.0"))]
-    assert [row.severity for row in findings(b.snapshot_of(ahead), goal) if row.code == "MU030"] == [severity]
+    assert [row.severity for row in run_checks(b.snapshot_of(ahead), goal) if row.code == "MU030"] == [severity]
 
 
 def test_domain_12_a_patch_level_ahead_is_no_skew() -> None:
@@ -397,12 +401,12 @@ def test_domain_3_never_match_behind_the_default_tag_is_healthy() -> None:
         *b.namespaces(),
         b.namespace("on", {INJECTION: "enabled"}),
     ]
-    assert fired(objects, Goal("canary", Version(1, 31, 0), b.NEW, "default")) == {}
+    assert fired(objects, Upgrade("canary", Version(1, 31, 0), b.NEW, "default")) == {}
 
 
 @pytest.mark.parametrize("name", ["MU001", "MU005", "MU023", "MU031"])
 def test_checks_of_the_start_are_not_repeated_at_the_end(name: str) -> None:
-    assert CODES[name].after is None
+    assert CHECKS_BY_CODE[name].after is None
 
 
 def test_a_proxy_that_is_stale_is_a_warning_before_and_an_error_after() -> None:
@@ -410,7 +414,7 @@ def test_a_proxy_that_is_stale_is_a_warning_before_and_an_error_after() -> None:
     by_stage = {
         stage: {
             found.code: found.severity
-            for found in findings(b.snapshot_of(objects), dataclasses.replace(GOAL, stage=stage))
+            for found in run_checks(b.snapshot_of(objects), dataclasses.replace(GOAL, stage=stage))
         }
         for stage in (BEFORE, AFTER)
     }
@@ -425,17 +429,17 @@ def test_s6_before_everything_that_cannot_follow_is_named_after_only_what_did_no
 
 def test_the_worst_comes_first() -> None:
     objects = [*HEALTHY, *b.namespaces(lost="gone"), b.pod("bare", owner=None), b.pod("old", image=b.proxy("1.30.2"))]
-    found = [SEVERITIES.index(row.severity) for row in findings(b.snapshot_of(objects), GOAL)]
+    found = [SEVERITIES.index(row.severity) for row in run_checks(b.snapshot_of(objects), GOAL)]
     assert found == sorted(found)
     assert len(set(found)) > 1
 
 
 def test_without_a_target_version_hops_are_not_judged() -> None:
-    assert fired(HEALTHY, Goal(), kubernetes_version="v1.20.0") == {}
+    assert fired(HEALTHY, Upgrade(), kubernetes_version="v1.20.0") == {}
 
 
 def test_every_row_is_complete_and_codes_are_unique() -> None:
-    assert len(CODES) == len(CHECKS)
+    assert len(CHECKS_BY_CODE) == len(CHECKS)
     assert all(check.title and check.why and check.remedy and check.severity in SEVERITIES for check in CHECKS)
 
 
@@ -456,7 +460,7 @@ def test_a_control_plane_elsewhere_is_one_but_its_version_is_not_known_here() ->
         pytest.param(HUNGRY, GOAL, id="nodes that are none of our business"),
     ],
 )
-def test_mu040_is_silent_where_there_is_room(objects: list[b.Json], goal: Goal) -> None:
+def test_mu040_is_silent_where_there_is_room(objects: list[b.Json], goal: Upgrade) -> None:
     assert "MU040" not in fired(objects, goal)
 
 
@@ -464,7 +468,7 @@ def test_mu040_counts_what_runs_on_the_nodes() -> None:
     eater = b.pod("eater", owner=None)
     eater["spec"]["nodeName"] = "a"
     eater["spec"]["containers"][0]["resources"] = {"requests": {"memory": "3Gi"}}
-    found = {row.code: row.message for row in findings(b.snapshot_of([*HUNGRY, eater, b.node(memory="6Gi")]), GOAL)}
+    found = {row.code: row.message for row in run_checks(b.snapshot_of([*HUNGRY, eater, b.node(memory="6Gi")]), GOAL)}
     assert (
         "500m CPU and 2048Mi memory for each of 2 pods; the nodes where they may run have room for 1" in found["MU040"]
     )
@@ -493,7 +497,7 @@ def test_mu042_names_waypoints_and_their_namespaces() -> None:
 
 
 def test_a_check_that_could_not_be_made_is_not_passed() -> None:
-    found = findings(b.snapshot_of([*HUNGRY, b.node(memory="1Gi")], unread={"nodes": "Reading nodes failed."}), GOAL)
+    found = run_checks(b.snapshot_of([*HUNGRY, b.node(memory="1Gi")], unread={"nodes": "Reading nodes failed."}), GOAL)
     assert {(row.code, row.object) for row in found} == {("MU090", "check MU040"), ("MU090", "check MU041")}
     assert "It looks at nodes: Reading nodes failed." in found[0].message
 
@@ -510,18 +514,18 @@ def test_a_check_that_could_not_be_made_is_not_passed() -> None:
 )
 def test_not_to_know_weighs_no_more_than_to_know(field: str, stage: str, expected: dict[str, str]) -> None:
     goal = dataclasses.replace(GOAL, stage=stage)
-    found = findings(b.snapshot_of(HEALTHY, unread={field: "It is forbidden."}), goal)
+    found = run_checks(b.snapshot_of(HEALTHY, unread={field: "It is forbidden."}), goal)
     assert {row.object.removeprefix("check "): row.severity for row in found if row.code == "MU090"} == expected
 
 
 def test_a_check_that_fails_is_a_finding_and_the_others_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(snapshot: Snapshot, goal: Goal) -> Found:
+    def broken(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
         yield "pod shop/a", "It is found before the check fails."
         raise KeyError("status")
 
-    checks = [dataclasses.replace(CODES["MU010"], find=broken), CODES["MU011"]]
+    checks = [dataclasses.replace(CHECKS_BY_CODE["MU010"], find=broken), CHECKS_BY_CODE["MU011"]]
     monkeypatch.setattr(registry, "CHECKS", checks)
-    found = findings(b.snapshot_of([*HEALTHY, b.injector(b.NEW, tag="prod")]), GOAL)
+    found = run_checks(b.snapshot_of([*HEALTHY, b.injector(b.NEW, tag="prod")]), GOAL)
     assert [(row.code, row.severity, row.object) for row in found] == [
         ("MU011", "error", "webhook istio-revision-tag-prod"),
         ("MU091", "warning", "check MU010"),
@@ -549,7 +553,7 @@ def test_mu016_domain_4_a_live_install_beside_a_default_that_was_moved() -> None
     """Helm's selectors stay live until the tag is set."""
     objects = [*b.plane("default"), *b.plane(b.NEW), *b.revision_tag("default", b.NEW), *b.namespaces()]
     enabled = b.namespace("on", {INJECTION: "enabled"})
-    rows = findings(b.snapshot_of([*objects, enabled]), GOAL)
+    rows = run_checks(b.snapshot_of([*objects, enabled]), GOAL)
     assert "namespace on" in {row.object for row in rows if row.code == "MU016"}
 
 
@@ -564,7 +568,7 @@ def test_mu016_domain_4_a_live_install_beside_a_default_that_was_moved() -> None
     ],
 )
 def test_mu017_says_which_label_wins(labels: dict[str, str], message: str | None) -> None:
-    rows = findings(b.snapshot_of([*HEALTHY, b.namespace("both", labels)]), GOAL)
+    rows = run_checks(b.snapshot_of([*HEALTHY, b.namespace("both", labels)]), GOAL)
     found = [row.message.partition(": ")[2] for row in rows if row.code == "MU017"]
     assert found == ([f"{message}."] if message else [])
 

@@ -17,10 +17,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     Finding,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.report import (
-    blocking,
-    counted,
-    report,
-    sentence,
+    blocking_findings,
+    count_by_severity,
+    failure_message,
+    report_lines,
 )
 
 WAIVER = {"reason": "MESH-42", "expires": "2027-03-31"}
@@ -50,16 +50,16 @@ def stale(number: int, remedy: str = "restart them") -> list[Finding]:
     ],
 )
 def test_what_fails_the_task(fail_on: str, allow: list[str], expected: list[str]) -> None:
-    assert [finding.code for finding in blocking([*FOUND, ACCEPTED], fail_on, allow)] == expected
+    assert [finding.code for finding in blocking_findings([*FOUND, ACCEPTED], fail_on, allow)] == expected
 
 
 @pytest.mark.parametrize("fail_on", ["error", "warning", "never"])
 def test_what_is_waived_fails_no_task(fail_on: str) -> None:
-    assert blocking([ACCEPTED], fail_on, []) == []
+    assert blocking_findings([ACCEPTED], fail_on, []) == []
 
 
 def test_what_is_waived_is_counted_apart() -> None:
-    assert counted([ACCEPTED, *OTHERS, *OTHERS]) == {"error": 0, "warning": 2, "info": 2, "waived": 1}
+    assert count_by_severity([ACCEPTED, *OTHERS, *OTHERS]) == {"error": 0, "warning": 2, "info": 2, "waived": 1}
 
 
 @pytest.mark.parametrize(
@@ -70,17 +70,17 @@ def test_what_is_waived_is_counted_apart() -> None:
     ],
 )
 def test_the_sentence(stage: str, begins: str) -> None:
-    assert sentence(stage, "prod", FOUND).startswith(begins)
+    assert failure_message(stage, "prod", FOUND).startswith(begins)
 
 
 def test_the_sentence_names_three_codes_and_counts_the_rest() -> None:
-    text = sentence(BEFORE, "prod", [*stale(300), *FOUND])
+    text = failure_message(BEFORE, "prod", [*stale(300), *FOUND])
     assert [text.count(code) for code in ("MU020", "MU000", "MU001", "MU002")] == [1, 1, 1, 0]
     assert text.endswith("Remedy: mend it (and 300 more).")
 
 
 def test_every_finding_explains_itself_and_the_worst_comes_first() -> None:
-    assert report([ACCEPTED, *reversed(FOUND)]) == [
+    assert report_lines([ACCEPTED, *reversed(FOUND)]) == [
         "error   MU000 title",
         "        it: is bad.",
         "        remedy: mend it",
@@ -101,13 +101,13 @@ def test_every_finding_explains_itself_and_the_worst_comes_first() -> None:
     ("show", "shown"), [("error", ["error"]), ("warning", ["error", "warning"]), ("info", [*SEVERITIES, "waived"])]
 )
 def test_what_is_not_explained_is_counted(show: str, shown: list[str]) -> None:
-    *lines, total = report([*FOUND, ACCEPTED], show)
+    *lines, total = report_lines([*FOUND, ACCEPTED], show)
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == shown
     assert total == f"1 error, 1 warning, 1 info, 1 waived; {END}"
 
 
 def test_what_differs_in_its_object_only_stands_together() -> None:
-    lines = report([*stale(300), *stale(2, "wait")])
+    lines = report_lines([*stale(300), *stale(2, "wait")])
     assert lines == [
         "warning MU020 stale proxies",
         *(f"        Deployment shop/web-{at:03}: 1 pod." for at in range(3)),
@@ -122,11 +122,11 @@ def test_what_differs_in_its_object_only_stands_together() -> None:
 
 def test_waivers_of_one_code_do_not_stand_together() -> None:
     other = dataclasses.replace(ACCEPTED, waived={**WAIVER, "reason": "MESH-43"})
-    assert [line for line in report([ACCEPTED, other]) if "until" in line] == [
+    assert [line for line in report_lines([ACCEPTED, other]) if "until" in line] == [
         "        waived until 2027-03-31: MESH-42",
         "        waived until 2027-03-31: MESH-43",
     ]
 
 
 def test_nothing_found_is_one_line() -> None:
-    assert report([]) == ["nothing found"]
+    assert report_lines([]) == ["nothing found"]

@@ -14,8 +14,8 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import parse_ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, BEFORE, Finding
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CODES
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.waivers import apply, required_waivers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CHECKS_BY_CODE
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.waivers import apply_waivers, parse_waivers
 
 TODAY = datetime.date(2026, 11, 23)
 FIELD = {"expires": "2027-03-31", "reason": "MESH-42"}
@@ -39,7 +39,7 @@ FOUND = [
 
 def told(found: list[Finding], *waivers: dict[str, t.Any], stage: str = BEFORE) -> list[tuple[str, str, bool]]:
     """Code, object and whether it is waived of everything that is left to say."""
-    result = apply(found, required_waivers([{**FIELD, **one} for one in waivers]), TODAY, stage)
+    result = apply_waivers(found, parse_waivers([{**FIELD, **one} for one in waivers]), TODAY, stage)
     return [(one.code, one.object, one.waived is not None) for one in result]
 
 
@@ -68,7 +68,9 @@ def test_a_pattern_matches_the_whole_object_and_case_counts(place: str) -> None:
 
 def test_the_mark_is_reason_and_day_of_the_first_waiver_that_holds() -> None:
     waivers = [{"code": "MU010", "expires": "2026-01-31", "reason": "old"}, {"code": "MU010", **FIELD}]
-    found = apply(FOUND[:1], required_waivers([*waivers, {**FIELD, "code": "MU010", "reason": "later"}]), TODAY, BEFORE)
+    found = apply_waivers(
+        FOUND[:1], parse_waivers([*waivers, {**FIELD, "code": "MU010", "reason": "later"}]), TODAY, BEFORE
+    )
     assert [one.as_dict()["waived"] for one in found] == [None, MARK]
 
 
@@ -89,7 +91,7 @@ def test_a_waiver_holds_up_to_and_with_its_last_day(expires: str, holds: bool) -
 @pytest.mark.parametrize(("place", "times"), [("*", "2"), ("namespace gone", "none")])
 def test_mu092_an_expired_waiver_is_a_warning_and_waives_nothing(stage: str, place: str, times: str) -> None:
     waiver = {"code": "MU010", "object": place, "expires": "2026-11-22", "reason": "until we move"}
-    found = apply(FOUND, required_waivers([waiver]), TODAY, stage)
+    found = apply_waivers(FOUND, parse_waivers([waiver]), TODAY, stage)
     assert [one.waived for one in found] == [None] * 5
     (said,) = [one for one in found if one.code == "MU092"]
     assert (said.severity, said.object) == ("warning", f"waiver MU010 {place}")
@@ -97,7 +99,7 @@ def test_mu092_an_expired_waiver_is_a_warning_and_waives_nothing(stage: str, pla
 
 
 def test_mu093_an_unused_waiver_is_a_note_because_others_of_the_fleet_may_need_it() -> None:
-    found = apply([], required_waivers([{**FIELD, "code": "MU010", "object": "namespace gone"}]), TODAY, BEFORE)
+    found = apply_waivers([], parse_waivers([{**FIELD, "code": "MU010", "object": "namespace gone"}]), TODAY, BEFORE)
     assert [(one.code, one.severity, one.object) for one in found] == [
         ("MU093", "info", "waiver MU010 namespace gone"),
     ]
@@ -120,13 +122,13 @@ def test_mu093_is_silent_where_nobody_can_know(code: str, found: list[Finding], 
 @pytest.mark.parametrize(
     "given",
     [
-        *({**FIELD, "code": code} for code in sorted({*CODES, "IST0149"} - {"MU092", "MU093"})),
+        *({**FIELD, "code": code} for code in sorted({*CHECKS_BY_CODE, "IST0149"} - {"MU092", "MU093"})),
         {**FIELD, "code": "MU010", "expires": datetime.date(2027, 3, 31)},
         {**FIELD, "code": "MU010", "object": "*"},
     ],
 )
 def test_what_is_right(given: dict[str, t.Any]) -> None:
-    (waiver,) = required_waivers([given])
+    (waiver,) = parse_waivers([given])
     assert (waiver.code, waiver.object, str(waiver.expires), waiver.reason) == (
         given["code"],
         "*",
@@ -164,11 +166,11 @@ def test_what_is_right(given: dict[str, t.Any]) -> None:
 def test_what_can_never_be_right(given: dict[t.Any, t.Any], message: str) -> None:
     right = {**FIELD, "code": "MU010"}
     with pytest.raises(ParameterError, match=f"^Parameter waivers.*{message}"):
-        required_waivers([right, {**right, **given}])
+        parse_waivers([right, {**right, **given}])
 
 
 @pytest.mark.parametrize("key", ["code", "expires", "reason"])
 def test_what_has_to_be_given(key: str) -> None:
     right = {**FIELD, "code": "MU010"}
     with pytest.raises(ParameterError, match=rf"^Parameter waivers, entry 1.*: {key} is missing; "):
-        required_waivers([{name: value for name, value in right.items() if name != key}])
+        parse_waivers([{name: value for name, value in right.items() if name != key}])

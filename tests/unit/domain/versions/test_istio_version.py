@@ -10,10 +10,10 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     Version,
-    hop_problem,
+    image_tag,
     minimum_kubernetes,
-    of_image,
-    parse,
+    parse_version,
+    unsupported_reason,
 )
 
 
@@ -36,12 +36,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.isti
 )
 def test_unknown_is_a_state_not_an_error(text: str, expected: Version | None) -> None:
     """Domain 6: tags may be digests or custom builds."""
-    assert parse(text) == expected
+    assert parse_version(text) == expected
 
 
 @pytest.mark.parametrize("text", ["1.30.3", "1.30.3-distroless", "1.31.0-rc.1"])
 def test_a_version_prints_as_it_was_read(text: str) -> None:
-    found = parse(text)
+    found = parse_version(text)
     assert found is not None
     assert str(found) == text
     assert found.release == text.partition("-")[0]
@@ -50,7 +50,7 @@ def test_a_version_prints_as_it_was_read(text: str) -> None:
 def test_versions_are_compared_as_numbers_not_as_strings() -> None:
     """Domain 9: istioctl calls 1.30.9 -> 1.30.10 a downgrade."""
     assert Version(1, 30, 10) > Version(1, 30, 9)
-    assert hop_problem("downgrade", Version(1, 30, 9), Version(1, 30, 10)) is not None
+    assert unsupported_reason("downgrade", Version(1, 30, 9), Version(1, 30, 10)) is not None
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ def test_versions_are_compared_as_numbers_not_as_strings() -> None:
     ],
 )
 def test_tag_or_digest_of_an_image(image: str, expected: str) -> None:
-    assert of_image(image) == expected
+    assert image_tag(image) == expected
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_minimum_kubernetes_table_of_domain_12(minor: int, expected: int | None)
 )
 def test_s7_hops(strategy: str, source: str, target: str, problem: str | None) -> None:
     """S7 and domain 12: in place one minor, canary up to two, downgrade one."""
-    before, after = parse(source), parse(target)
+    before, after = parse_version(source), parse_version(target)
     assert before is not None
     assert after is not None
-    found = hop_problem(strategy, before, after)
+    found = unsupported_reason(strategy, before, after)
     assert found is None if problem is None else problem in str(found)
 
 
 def test_s7_a_downgrade_upwards_is_refused() -> None:
-    assert hop_problem("downgrade", Version(1, 30, 3), Version(1, 31, 0)) is not None
+    assert unsupported_reason("downgrade", Version(1, 30, 3), Version(1, 31, 0)) is not None

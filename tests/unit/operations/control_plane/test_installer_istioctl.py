@@ -12,7 +12,10 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import Wanted
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, required
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
+    Version,
+    require_version,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer_istioctl import (
     default_after,
     default_changes,
@@ -133,7 +136,7 @@ def test_s11_the_owners_of_the_default_are_part_of_the_plan(
     objects: list[b.Json], version: str, expected: list[b.Json]
 ) -> None:
     with FakeApi(*objects) as api:
-        wanted = dataclasses.replace(WANTED, revision="default", version=required(version))
+        wanted = dataclasses.replace(WANTED, revision="default", version=require_version(version))
         found = default_changes(api.client(), wanted)
     assert [dict(one.fields) for one in found] == expected
     assert {one.change for one in found} <= {"create", "update"}

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import operator_document
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.install import guard, wanted
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE, check
@@ -72,7 +72,7 @@ def test_the_non_revisioned_install_can_be_retired() -> None:
 def test_s7_unsupported_hops_are_refused(
     objects: list[b.Json], over: b.Json, allow: list[str], message: str | None
 ) -> None:
-    snapshot, goal = b.snapshot_of(objects, **over), Goal("canary", TARGET, b.NEW, b.OLD)
+    snapshot, goal = b.snapshot_of(objects, **over), Upgrade("canary", TARGET, b.NEW, b.OLD)
     if message is None:
         guard(snapshot, goal, allow)
         return

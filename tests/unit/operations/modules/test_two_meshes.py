@@ -21,8 +21,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     RELEASE_NAMESPACE,
     REV,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Goal
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Upgrade
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import run_checks
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import of_configuration
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import divided, read_belonging
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import handover
@@ -59,10 +59,10 @@ NAMESAKES = [
 ]
 
 
-@pytest.mark.parametrize("goal", [GOAL, Goal("canary", None, b.NEW, b.OLD, AFTER)], ids=["before", "after"])
-def test_the_gate_of_one_mesh_says_of_the_other_only_that_it_is_there(goal: Goal) -> None:
-    alone = {(one.code, one.object) for one in findings(b.snapshot_of(HEALTHY, proxies=()), goal)}
-    both = {(one.code, one.object) for one in findings(b.snapshot_of([*HEALTHY, *OTHERS], proxies=()), goal)}
+@pytest.mark.parametrize("goal", [GOAL, Upgrade("canary", None, b.NEW, b.OLD, AFTER)], ids=["before", "after"])
+def test_the_gate_of_one_mesh_says_of_the_other_only_that_it_is_there(goal: Upgrade) -> None:
+    alone = {(one.code, one.object) for one in run_checks(b.snapshot_of(HEALTHY, proxies=()), goal)}
+    both = {(one.code, one.object) for one in run_checks(b.snapshot_of([*HEALTHY, *OTHERS], proxies=()), goal)}
     expected = {("MU063", f"namespace {TWO}")} if goal is GOAL else set()
     assert both - alone == expected
     assert alone <= both
@@ -71,7 +71,7 @@ def test_the_gate_of_one_mesh_says_of_the_other_only_that_it_is_there(goal: Goal
 def test_a_clash_of_names_is_told() -> None:
     [row] = of("MU063", [*HEALTHY, *NAMESAKES])
     assert "Both meshes own 1-30-3" in row.message
-    assert "MU016" in {one.code for one in findings(b.snapshot_of([*HEALTHY, *NAMESAKES]), GOAL)}
+    assert "MU016" in {one.code for one in run_checks(b.snapshot_of([*HEALTHY, *NAMESAKES]), GOAL)}
 
 
 def test_the_whole_gate_asks_and_judges_one_mesh() -> None:

@@ -15,7 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.i
 from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import (
     NEEDED,
     READING,
-    denied,
+    missing_permissions,
 )
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
@@ -29,7 +29,7 @@ WRITES = {"create", "patch", "delete", "update", "escalate", "bind"}
 def test_who_may_do_anything_is_asked_once() -> None:
     with FakeApi() as api:
         client = api.client()
-        assert denied(client, NEEDED["istioctl"], b.SYSTEM) == ()
+        assert missing_permissions(client, NEEDED["istioctl"], b.SYSTEM) == ()
         assert len(api.seen) == 1
         assert (client.traffic.writes, client.traffic.dry_runs) == (0, 1)
 
@@ -40,7 +40,7 @@ def test_each_permission_is_asked_where_it_is_needed() -> None:
 
     with FakeApi() as api:
         api.may = may
-        lacking = denied(api.client(), NEEDED["istioctl"], b.SYSTEM)
+        lacking = missing_permissions(api.client(), NEEDED["istioctl"], b.SYSTEM)
         asked = [seen.body["spec"]["resourceAttributes"] for seen in api.seen]
     assert lacking == tuple(one for one in NEEDED["istioctl"] if one.verb == "patch")
     assert {"verb": "patch", "group": "", "resource": "configmaps", "namespace": b.SYSTEM} in asked

@@ -15,19 +15,19 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 
 #: Objects on which anything is decided later are no texts.
-Found = Iterator[tuple["ObjectRef | str", str]]
+CheckResults = Iterator[tuple["ObjectRef | str", str]]
 ERROR, WARNING, INFO = "error", "warning", "info"
 SEVERITIES = (ERROR, WARNING, INFO)
 WAIVED = "waived"
 #: What findings count as, worst first.
-COUNTED = (*SEVERITIES, WAIVED)
+EFFECTIVE_SEVERITIES = (*SEVERITIES, WAIVED)
 BEFORE, AFTER = "before", "after"
 #: Where each code has a section of its own.
 DOCS = "https://github.com/meshops/istio/blob/main/docs/findings.md"
 
 
 @dataclasses.dataclass(frozen=True)
-class Goal:
+class Upgrade:
     """What the run is about: strategy, target version and revision, and the revision it starts from.
 
     ``installer`` is empty and ``today`` None where the one who asks did not say.
@@ -54,7 +54,7 @@ class Check:
     title: str
     why: str
     remedy: str
-    find: Callable[[Snapshot, Goal], Found]
+    find: Callable[[Snapshot, Upgrade], CheckResults]
     after: str | None = None
     needs: tuple[str, ...] = ()
 
@@ -104,13 +104,14 @@ class Finding:
         return found
 
 
-def about_the_gate(snapshot: Snapshot, goal: Goal) -> Found:
+def find_nothing(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     """Find nothing in a cluster: such rows are what the gate itself has to say."""
     yield from ()
 
 
-def worst_first(found: Iterable[Finding]) -> list[Finding]:
+def sort_by_severity(found: Iterable[Finding]) -> list[Finding]:
     """Return findings in the order in which results list them: what is waived comes last, ours before istioctl's."""
     return sorted(
-        found, key=lambda one: (COUNTED.index(one.weight), not one.code.startswith("MU"), one.code, one.object)
+        found,
+        key=lambda one: (EFFECTIVE_SEVERITIES.index(one.weight), not one.code.startswith("MU"), one.code, one.object),
     )

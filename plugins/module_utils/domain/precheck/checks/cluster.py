@@ -14,11 +14,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     ERROR,
     WARNING,
     Check,
-    Found,
-    Goal,
+    CheckResults,
+    Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import kubelet_is_native
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
+    kubelet_uses_native_sidecars,
+)
 
 #: Permissions that a finding names before it only counts.
 SHOWN = 8
@@ -26,7 +28,7 @@ SHOWN = 8
 NATIVE_ISTIO = (1, 27)
 
 
-def _no_room(snapshot: Snapshot, goal: Goal) -> Found:
+def _no_room(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(goal.source or "")
     if source is None or not snapshot.around.nodes or goal.strategy == "in_place" or snapshot.mesh.runs(goal.revision):
         return
@@ -42,8 +44,8 @@ def _no_room(snapshot: Snapshot, goal: Goal) -> Found:
         )
 
 
-def _native_flip(snapshot: Snapshot, goal: Goal) -> Found:
-    old = [node for node in snapshot.around.nodes if not kubelet_is_native(node.kubelet)]
+def _native_flip(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
+    old = [node for node in snapshot.around.nodes if not kubelet_uses_native_sidecars(node.kubelet)]
     target = goal.version
     if target and (target.major, target.minor) >= NATIVE_ISTIO and 0 < len(old) < len(snapshot.around.nodes):
         for node in old:
@@ -54,7 +56,7 @@ def _native_flip(snapshot: Snapshot, goal: Goal) -> Found:
             )
 
 
-def _denied(snapshot: Snapshot, goal: Goal) -> Found:
+def _denied(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     by_purpose: dict[str, list[str]] = collections.defaultdict(list)
     for one in snapshot.around.denied:
         by_purpose[one.purpose].append(str(one) + (f" in namespace {snapshot.mesh.namespace}" if one.local else ""))
@@ -62,7 +64,7 @@ def _denied(snapshot: Snapshot, goal: Goal) -> Found:
         yield f"permissions to {purpose}", f"This user may not {some(lacking, SHOWN)}."
 
 
-def _unreadable(snapshot: Snapshot, goal: Goal) -> Found:
+def _unreadable(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for one in snapshot.unreadable:
         yield one.object, f"Its {one.field} cannot be read: {one.why}."
 

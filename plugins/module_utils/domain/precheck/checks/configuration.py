@@ -16,15 +16,15 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     ERROR,
     WARNING,
     Check,
-    Found,
-    Goal,
+    CheckResults,
+    Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 NEEDS = ("configuration",)
 
 
-def _only_the_source(snapshot: Snapshot, goal: Goal) -> Found:
+def _only_the_source(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     source = goal.source
     if not source or source == goal.revision or source not in snapshot.mesh.revisions:
         return
@@ -37,7 +37,7 @@ def _only_the_source(snapshot: Snapshot, goal: Goal) -> Found:
         )
 
 
-def _nobody(snapshot: Snapshot, goal: Goal) -> Found:
+def _nobody(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for one, reason in unknown_to_all(snapshot.around.configuration, snapshot.mesh, goal.revision):
         yield str(one), f"No istiod reads it by its label {REV}: {reason}."
 

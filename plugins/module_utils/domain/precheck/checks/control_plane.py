@@ -19,29 +19,33 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     ERROR,
     WARNING,
     Check,
-    Found,
-    Goal,
+    CheckResults,
+    Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
-    hop_problem,
     minimum_kubernetes,
-    parse,
+    parse_version,
+    unsupported_reason,
 )
 
 
-def _hop(snapshot: Snapshot, goal: Goal) -> Found:
+def _hop(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(goal.source or "")
     # the image of an istiod that did not come up proves nothing; its installer is known
-    version = parse(source.version if source.rolled_out else source.installed_by or source.version) if source else None
+    version = (
+        parse_version(source.version if source.rolled_out else source.installed_by or source.version)
+        if source
+        else None
+    )
     if source and version and goal.version:
-        problem = hop_problem(goal.strategy, version, goal.version)
+        problem = unsupported_reason(goal.strategy, version, goal.version)
         if problem:
             yield f"revision {source.name}", problem
 
 
-def _kubernetes(snapshot: Snapshot, goal: Goal) -> Found:
-    have = parse(snapshot.kubernetes_version.split("+")[0])
+def _kubernetes(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
+    have = parse_version(snapshot.kubernetes_version.split("+")[0])
     need = minimum_kubernetes(goal.version) if goal.version else None
     if have and need and (have.major, have.minor) < need:
         yield (
@@ -50,12 +54,12 @@ def _kubernetes(snapshot: Snapshot, goal: Goal) -> Found:
         )
 
 
-def _no_control_plane(snapshot: Snapshot, goal: Goal) -> Found:
+def _no_control_plane(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     if not any(map(snapshot.mesh.runs, snapshot.mesh.revisions)):
         yield f"namespace {snapshot.mesh.namespace}", "No istiod runs on this cluster."
 
 
-def _unready(snapshot: Snapshot, goal: Goal) -> Found:
+def _unready(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for found in snapshot.mesh.revisions.values():
         if found.deployment and not found.rolled_out:
             ready = f"{found.ready} of {found.replicas} replicas are ready, or an older generation still serves"
@@ -65,9 +69,9 @@ def _unready(snapshot: Snapshot, goal: Goal) -> Found:
             )
 
 
-def _name_taken(snapshot: Snapshot, goal: Goal) -> Found:
+def _name_taken(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     found = snapshot.mesh.revisions.get(goal.revision)
-    running = parse(found.installed_by or found.version) if found and found.deployment else None
+    running = parse_version(found.installed_by or found.version) if found and found.deployment else None
     if goal.strategy == "canary" and goal.version and running and running.release != goal.version.release:
         yield (
             f"revision {goal.revision}",
@@ -75,14 +79,14 @@ def _name_taken(snapshot: Snapshot, goal: Goal) -> Found:
         )
 
 
-def _unknown_source(snapshot: Snapshot, goal: Goal) -> Found:
+def _unknown_source(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(goal.source or "")
-    if source and snapshot.mesh.runs(source.name) and parse(source.version) is None:
+    if source and snapshot.mesh.runs(source.name) and parse_version(source.version) is None:
         why = f"Its image tag {source.version!r} names no version" if source.deployment else "It runs elsewhere"
         yield f"revision {source.name}", f"{why}, so the hop cannot be judged."
 
 
-def _half_swapped(snapshot: Snapshot, goal: Goal) -> Found:
+def _half_swapped(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for found in snapshot.mesh.revisions.values():
         swapped = found.config is not None and found.config.tag == found.version
         if found.deployment and found.config and found.ready and not found.rolled_out and swapped:
@@ -93,7 +97,7 @@ def _half_swapped(snapshot: Snapshot, goal: Goal) -> Found:
             )
 
 
-def _single_istiod(snapshot: Snapshot, goal: Goal) -> Found:
+def _single_istiod(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     found = snapshot.mesh.revisions.get(goal.revision)
     if goal.strategy != "in_place" or found is None or not found.deployment:
         return
@@ -107,7 +111,7 @@ def _single_istiod(snapshot: Snapshot, goal: Goal) -> Found:
         yield f"Deployment {found.deployment}", "No PodDisruptionBudget keeps one replica while nodes are drained."
 
 
-def _newer_crds(snapshot: Snapshot, goal: Goal) -> Found:
+def _newer_crds(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     newest = snapshot.newest_crds
     if goal.version and newest and newest > goal.version:
         yield (
@@ -116,7 +120,7 @@ def _newer_crds(snapshot: Snapshot, goal: Goal) -> Found:
         )
 
 
-def _foreign_crds(snapshot: Snapshot, goal: Goal) -> Iterator[tuple[Manager, str]]:
+def _foreign_crds(snapshot: Snapshot, goal: Upgrade) -> Iterator[tuple[Manager, str]]:
     """Yield who else keeps CRDs that the installer of the run would write, and which, in words."""
     newest = snapshot.newest_crds
     if goal.installer not in (HELM, ISTIOCTL) or (goal.version and newest and newest > goal.version):
@@ -129,13 +133,13 @@ def _foreign_crds(snapshot: Snapshot, goal: Goal) -> Iterator[tuple[Manager, str
         yield manager, f"{len(names)} of them belong to {manager}, such as {names[0]}"
 
 
-def _refused_crds(snapshot: Snapshot, goal: Goal) -> Found:
+def _refused_crds(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     if goal.installer == HELM:
         for dummy, which in _foreign_crds(snapshot, goal):
             yield "CRDs", f"{which}; Helm takes over nothing that lacks the marks of its release."
 
 
-def _contested_crds(snapshot: Snapshot, goal: Goal) -> Found:
+def _contested_crds(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     if goal.installer == ISTIOCTL:
         for manager, which in _foreign_crds(snapshot, goal):
             if manager != NOBODY:

@@ -27,11 +27,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     INFO,
     WARNING,
     Check,
-    Found,
-    Goal,
+    CheckResults,
+    Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import PINNED_IMAGE, unrestartable
 
 
@@ -39,27 +39,27 @@ def _pods(count: int, verb: str) -> str:
     return f"1 pod {verb}s" if count == 1 else f"{count} pods {verb}"
 
 
-def _of_this_run(judgement: Judgement, goal: Goal) -> bool:
+def _of_this_run(judgement: Judgement, goal: Upgrade) -> bool:
     return goal.stage == BEFORE or judgement.verdict.revision == goal.revision
 
 
-def _stale(snapshot: Snapshot, goal: Goal) -> Found:
+def _stale(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     yield from _stale_of(snapshot, goal, lambda found: found.condition != MISSING and _of_this_run(found, goal))
 
 
-def _stale_elsewhere(snapshot: Snapshot, goal: Goal) -> Found:
+def _stale_elsewhere(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     if goal.stage == AFTER:
         yield from _stale_of(snapshot, goal, lambda found: found.verdict.revision != goal.revision)
 
 
-def _missing(snapshot: Snapshot, goal: Goal) -> Found:
+def _missing(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     yield from _stale_of(snapshot, goal, lambda found: found.condition == MISSING and _of_this_run(found, goal))
     if goal.stage == BEFORE:
         alone = ((p, j) for p, j in snapshot.judgements if j.condition == MISSING and not snapshot.workload_of(p))
         yield from _by_owner(snapshot, alone, _change)
 
 
-def _stale_of(snapshot: Snapshot, goal: Goal, counts: Callable[[Judgement], bool]) -> Found:
+def _stale_of(snapshot: Snapshot, goal: Upgrade, counts: Callable[[Judgement], bool]) -> CheckResults:
     for key, pods in snapshot.stale_workloads().items():
         # a run cannot have restarted these: MU021 tells what a person can do
         if goal.stage == AFTER and snapshot.unrestartable(snapshot.workloads[key]):
@@ -70,7 +70,7 @@ def _stale_of(snapshot: Snapshot, goal: Goal, counts: Callable[[Judgement], bool
 
 def _by_owner(
     snapshot: Snapshot, judged: Iterable[tuple[Pod, Judgement]], tell: Callable[[Pod, Judgement], tuple[str, str]]
-) -> Found:
+) -> CheckResults:
     """Yield one row for each owner: how many of its pods do what; ``tell`` returns a verb and the rest."""
     found: dict[str, collections.Counter[tuple[str, str]]] = collections.defaultdict(collections.Counter)
     for pod, judgement in judged:
@@ -91,7 +91,7 @@ def _change(pod: Pod, judgement: Judgement) -> tuple[str, str]:
     return "run", f"{have} of revision {pod.revision}, and would get {' of '.join(filter(None, (want, target)))}"
 
 
-def _pinned(snapshot: Snapshot, goal: Goal) -> Found:
+def _pinned(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     yield from _by_owner(
         snapshot,
         ((pod, found) for pod, found in snapshot.judgements if _pin(snapshot, pod) and not _there(pod, found, goal)),
@@ -112,14 +112,14 @@ def _pin(snapshot: Snapshot, pod: Pod) -> str:
     return "the pod template" if workload and workload.pinned_image else ""
 
 
-def _there(pod: Pod, judgement: Judgement, goal: Goal) -> bool:
+def _there(pod: Pod, judgement: Judgement, goal: Upgrade) -> bool:
     """Whether a pinned proxy is already what the run is to bring."""
-    version = parse(proxy_version(pod.proxy_image))
+    version = parse_version(proxy_version(pod.proxy_image))
     reached = version is not None and goal.version is not None and version.release == goal.version.release
     return reached or (goal.stage == AFTER and judgement.condition == CURRENT)
 
 
-def _extra(snapshot: Snapshot, goal: Goal) -> Found:
+def _extra(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for pod, judgement in snapshot.judgements:
         if judgement.condition == EXTRA:
             yield (
@@ -128,19 +128,19 @@ def _extra(snapshot: Snapshot, goal: Goal) -> Found:
             )
 
 
-def _unrestartable(snapshot: Snapshot, goal: Goal) -> Found:
+def _unrestartable(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     # before an upgrade nothing is stale yet: ask who could not follow
     for row in snapshot.stuck(everything=goal.stage != AFTER):
         if row.why.code != PINNED_IMAGE:
             yield f"{row.kind} {row.namespace}/{row.name}", f"{row.why.reason}; {row.why.remedy}."
 
 
-def _newer_proxies(snapshot: Snapshot, goal: Goal) -> Found:
+def _newer_proxies(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for revision, versions in snapshot.proxies().items():
         control = snapshot.mesh.revisions.get(revision)
-        running = parse(control.version) if control else None
+        running = parse_version(control.version) if control else None
         for text, count in versions.items():
-            version = parse(text)
+            version = parse_version(text)
             if running and version and (version.major, version.minor) > (running.major, running.minor):
                 yield (
                     cluster_object("revision", revision),
@@ -148,7 +148,7 @@ def _newer_proxies(snapshot: Snapshot, goal: Goal) -> Found:
                 )
 
 
-def _no_budget_room(snapshot: Snapshot, goal: Goal) -> Found:
+def _no_budget_room(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for workload, budget in snapshot.tight_budgets():
         room = f"allows {budget.allowed} pods to be down, and a rollout takes down {workload.takes_down}"
         yield str(workload), f"PodDisruptionBudget {budget.name} {room}."
@@ -164,7 +164,7 @@ def _carriers(snapshot: Snapshot) -> dict[ObjectRef, list[Pod]]:
     return dict(sorted(found.items()))
 
 
-def _not_ready(snapshot: Snapshot, goal: Goal) -> Found:
+def _not_ready(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for key, pods in _carriers(snapshot).items():
         bad = [pod.name for pod in pods if not pod.ready]
         if bad:
@@ -174,7 +174,7 @@ def _not_ready(snapshot: Snapshot, goal: Goal) -> Found:
             )
 
 
-def _outage(snapshot: Snapshot, goal: Goal) -> Found:
+def _outage(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for key in _carriers(snapshot):
         workload = snapshot.workloads[key]
         restarted = workload.kind != "DaemonSet" and unrestartable(workload) is None

@@ -13,17 +13,17 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     INFO,
     WARNING,
     Check,
-    Found,
-    Goal,
+    CheckResults,
+    Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 
 #: What of an expression, and of a version, Python searches in no time.
 LONGEST, REPEATED, SEARCHED = 100, 4, 20
 
 
-def _extensions(snapshot: Snapshot, goal: Goal) -> Found:
+def _extensions(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     found: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
     for one in snapshot.around.extensions:
         found[one.namespace, one.kind].append(one.name)
@@ -31,9 +31,9 @@ def _extensions(snapshot: Snapshot, goal: Goal) -> Found:
         yield f"{kind}s in namespace {namespace}", f"{len(names)} of them: {some(sorted(names))}."
 
 
-def _left_behind(snapshot: Snapshot, goal: Goal) -> Found:
+def _left_behind(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(goal.source or "")
-    old = parse(source.version) if source else None
+    old = parse_version(source.version) if source else None
     if goal.version is None:
         return
     new = str(goal.version)
@@ -63,7 +63,7 @@ def _applies(pattern: str, version: str) -> bool:
         return True
 
 
-def _anchored(snapshot: Snapshot, goal: Goal) -> Found:
+def _anchored(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for one in snapshot.around.extensions:
         if one.anchors:
             yield (

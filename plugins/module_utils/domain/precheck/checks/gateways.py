@@ -14,15 +14,15 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     INFO,
     WARNING,
     Check,
-    Found,
-    Goal,
+    CheckResults,
+    Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import SHARED_COMPONENTS
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     Version,
-    of_image,
-    parse,
+    image_tag,
+    parse_version,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     NODE_PARTS,
@@ -41,25 +41,25 @@ def _node_parts(snapshot: Snapshot) -> Iterator[tuple[Workload, str]]:
             yield workload, NODE_PARTS[part]
 
 
-def _comes_along(workload: Workload, goal: Goal) -> bool:
+def _comes_along(workload: Workload, goal: Upgrade) -> bool:
     """Whether the install of a run renders a workload anew: each revision keeps what it owns."""
     return workload.component in SHARED_COMPONENTS and workload.revision == goal.revision
 
 
-def _ambient(snapshot: Snapshot, goal: Goal) -> Found:
+def _ambient(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for workload, part in _node_parts(snapshot):
         left = "which serves all revisions and is not upgraded by this run"
         along = f"which the install of revision {goal.revision} replaces too"
-        what = f"{part} {of_image(workload.image)}".rstrip()
+        what = f"{part} {image_tag(workload.image)}".rstrip()
         yield str(workload), f"It is {what}, {along if _comes_along(workload, goal) else left}."
     waypoints = {pod.namespace for pod in snapshot.pods if pod.labels.get(MANAGED_GATEWAY) == WAYPOINT}
     for namespace in sorted(waypoints):
         yield f"namespace {namespace}", "It has waypoints; istiod of the revision that they name rolls them by itself."
 
 
-def _far_apart(snapshot: Snapshot, goal: Goal) -> Found:
+def _far_apart(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for workload, part in _node_parts(snapshot):
-        version, target = parse(of_image(workload.image)), goal.version
+        version, target = parse_version(image_tag(workload.image)), goal.version
         if version is None or target is None or _comes_along(workload, goal):
             continue
         behind = _minor(target) - _minor(version)
@@ -72,14 +72,14 @@ def _minor(version: Version) -> int:
     return version.major * 1000 + version.minor
 
 
-def _gateways(snapshot: Snapshot, goal: Goal) -> Found:
+def _gateways(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for workload in snapshot.workloads.values():
         if not workload.component.endswith("Gateways"):
             continue
         if _comes_along(workload, goal):
             yield str(workload), f"The install of revision {goal.revision} replaces its pods, as it does istiod's."
         elif workload.revision == goal.source:
-            stays = f"keeps proxy {of_image(workload.image)}" if of_image(workload.image) else "keeps its proxy"
+            stays = f"keeps proxy {image_tag(workload.image)}" if image_tag(workload.image) else "keeps its proxy"
             yield (
                 str(workload),
                 f"It belongs to revision {workload.revision}: it {stays}, and the revision cannot be retired, until "
@@ -87,7 +87,7 @@ def _gateways(snapshot: Snapshot, goal: Goal) -> Found:
             )
 
 
-def _placeholders(snapshot: Snapshot, goal: Goal) -> Found:
+def _placeholders(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for workload in snapshot.workloads.values():
         namespace = snapshot.namespaces.get(workload.namespace)
         if namespace is None or not workload.placeholder or not workload.replicas:

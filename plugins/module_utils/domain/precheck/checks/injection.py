@@ -13,51 +13,51 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     ERROR,
     WARNING,
     Check,
-    Found,
-    Goal,
+    CheckResults,
+    Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 DATAPLANE_MODE = "istio.io/dataplane-mode"
 
 
-def _dangling(snapshot: Snapshot, goal: Goal) -> Found:
+def _dangling(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for namespace in snapshot.namespaces.values():
         name = dangling_name(snapshot.mesh, namespace.labels)
         if name is not None:
             yield f"namespace {namespace.name}", f"Its label asks for {name!r}, which no injector owns."
 
 
-def _orphans(snapshot: Snapshot, goal: Goal) -> Found:
+def _orphans(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for injector in snapshot.mesh.orphans():
         service = "/".join(injector.service or ())
         yield cluster_object("webhook", injector.name), f"It calls Service {service}, which does not exist."
 
 
-def _orphan_validators(snapshot: Snapshot, goal: Goal) -> Found:
+def _orphan_validators(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for name, service in snapshot.mesh.orphan_validators.items():
         yield cluster_object("validator", name), f"It calls Service {service}, which does not exist."
 
 
-def _default_split(snapshot: Snapshot, goal: Goal) -> Found:
+def _default_split(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     problem = default_problem(snapshot.mesh)
     if problem:
         yield "tag default", f"The owners of the default disagree: {problem}."
 
 
-def _parked_default(snapshot: Snapshot, goal: Goal) -> Found:
+def _parked_default(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for injector in snapshot.mesh.injectors:
         if injector.deactivated and DEFAULT not in snapshot.mesh.tags:
             yield f"webhook {injector.name}", "It is parked behind tag default, but there is no tag default."
 
 
-def _rejected(snapshot: Snapshot, goal: Goal) -> Found:
+def _rejected(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     seen = {pod.namespace: found.verdict.rejected for pod, found in snapshot.judgements if found.verdict.rejected}
     for namespace, reason in sorted(seen.items()):
         yield f"namespace {namespace}", f"New pods are rejected: {reason}."
 
 
-def _overlapping(snapshot: Snapshot, goal: Goal) -> Found:
+def _overlapping(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for namespace in snapshot.namespaces.values():
         callers = overlapping(snapshot.mesh, namespace.labels)
         if callers:
@@ -68,7 +68,7 @@ def _overlapping(snapshot: Snapshot, goal: Goal) -> Found:
             )
 
 
-def _several_labels(snapshot: Snapshot, goal: Goal) -> Found:
+def _several_labels(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for namespace in snapshot.namespaces.values():
         labels = namespace.labels
         asked = [f"{key}={labels[key]}" for key in (INJECTION, REV) if key in labels]
@@ -80,7 +80,7 @@ def _several_labels(snapshot: Snapshot, goal: Goal) -> Found:
             yield cluster_object("namespace", namespace.name), f"It has {' and '.join(asked)}: {wins}."
 
 
-def _unreadable(snapshot: Snapshot, goal: Goal) -> Found:
+def _unreadable(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for revision in snapshot.mesh.revisions.values():
         for name, why in revision.unreadable.items():
             yield (

@@ -11,8 +11,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     INFO,
     WARNING,
     Check,
-    Found,
-    Goal,
+    CheckResults,
+    Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
@@ -20,7 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 SHOWN = 8
 
 
-def _remote_clusters(snapshot: Snapshot, goal: Goal) -> Found:
+def _remote_clusters(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     names = sorted(set(snapshot.around.remote_clusters))
     if names:
         yield (
@@ -29,7 +29,7 @@ def _remote_clusters(snapshot: Snapshot, goal: Goal) -> Found:
         )
 
 
-def _other_identity(snapshot: Snapshot, goal: Goal) -> Found:
+def _other_identity(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     known = {name: found for name, one in sorted(snapshot.mesh.revisions.items()) if (found := identity(one))}
     first = goal.source if goal.source in known else min(known, default="")
     for name, found in known.items():
@@ -39,13 +39,13 @@ def _other_identity(snapshot: Snapshot, goal: Goal) -> Found:
             yield f"revision {name}", f"Beside revision {first} it has {', '.join(told)}."
 
 
-def _elsewhere(snapshot: Snapshot, goal: Goal) -> Found:
+def _elsewhere(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for name in sorted(snapshot.mesh.revisions):
         if snapshot.mesh.is_remote(name):
             yield f"revision {name}", "Its istiod runs outside this cluster, so its version cannot be read here."
 
 
-def _other_meshes(snapshot: Snapshot, goal: Goal) -> Found:
+def _other_meshes(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     mesh = snapshot.mesh
     for namespace in sorted(mesh.others):
         names = sorted({injector.owns for injector in mesh.foreign if injector.home == namespace})

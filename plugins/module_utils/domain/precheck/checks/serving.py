@@ -14,8 +14,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     ERROR,
     WARNING,
     Check,
-    Found,
-    Goal,
+    CheckResults,
+    Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
@@ -26,7 +26,7 @@ def _called(snapshot: Snapshot) -> list[Injector]:
     return [injector for injector in snapshot.mesh.injectors if injector.service in local and not injector.deactivated]
 
 
-def _silent(snapshot: Snapshot, goal: Goal) -> Found:
+def _silent(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     ready: dict[tuple[str, str], int] = collections.Counter()
     for one in snapshot.around.endpoints:
         ready[one.service] += one.ready
@@ -40,7 +40,7 @@ def _silent(snapshot: Snapshot, goal: Goal) -> Found:
             )
 
 
-def _untrusted(snapshot: Snapshot, goal: Goal) -> Found:
+def _untrusted(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for injector in snapshot.mesh.injectors:
         if injector.service is None or injector.deactivated:
             continue
@@ -55,7 +55,7 @@ def _untrusted(snapshot: Snapshot, goal: Goal) -> Found:
             yield cluster_object("webhook", injector.name), f"The certificates of its caBundle have ended on {ended}."
 
 
-def _scaling(snapshot: Snapshot, goal: Goal) -> Found:
+def _scaling(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(goal.source or "")
     for one in snapshot.around.autoscalers:
         if source is None or not source.deployment or one.deployment != source.deployment:
@@ -71,7 +71,7 @@ def _scaling(snapshot: Snapshot, goal: Goal) -> Found:
             )
 
 
-def _quota(snapshot: Snapshot, goal: Goal) -> Found:
+def _quota(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(goal.source or "")
     if source is None or goal.strategy == "in_place" or snapshot.mesh.runs(goal.revision):
         return

@@ -11,8 +11,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     INFO,
     WARNING,
     Check,
-    Found,
-    Goal,
+    CheckResults,
+    Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.upgrade_notes import (
     COMPATIBLE,
@@ -22,29 +22,29 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.end_of_life import support_ended
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 
 
-def _source(snapshot: Snapshot, goal: Goal) -> Version | None:
+def _source(snapshot: Snapshot, goal: Upgrade) -> Version | None:
     """Return the version that the run starts from, where the image tag names one."""
     found = snapshot.mesh.revisions.get(goal.source or "")
-    return parse(found.version) if found else None
+    return parse_version(found.version) if found else None
 
 
-def _old_source(snapshot: Snapshot, goal: Goal) -> Found:
+def _old_source(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     source = _source(snapshot, goal)
     ended = support_ended(source, goal.today) if source and goal.today else None
     if ended:
         yield f"revision {goal.source}", ended
 
 
-def _old_target(snapshot: Snapshot, goal: Goal) -> Found:
+def _old_target(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     ended = support_ended(goal.version, goal.today) if goal.version and goal.today else None
     if ended:
         yield f"Istio {goal.version}", ended
 
 
-def _ahead(snapshot: Snapshot, goal: Goal) -> tuple[Revision, list[Change]] | None:
+def _ahead(snapshot: Snapshot, goal: Upgrade) -> tuple[Revision, list[Change]] | None:
     """Return the source and what changes on the way from it that this mesh may notice."""
     source, version = snapshot.mesh.revisions.get(goal.source or ""), _source(snapshot, goal)
     if source is None or version is None or goal.version is None:
@@ -52,7 +52,7 @@ def _ahead(snapshot: Snapshot, goal: Goal) -> tuple[Revision, list[Change]] | No
     return source, [change for change in changes(version, goal.version) if change.where(snapshot, source)]
 
 
-def _changed(snapshot: Snapshot, goal: Goal) -> Found:
+def _changed(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     found = _ahead(snapshot, goal)
     if found is None or goal.version is None:
         return
@@ -62,21 +62,21 @@ def _changed(snapshot: Snapshot, goal: Goal) -> Found:
             yield f"Istio 1.{change.since}, {change.name}", f"{change.text}{change.way_back(goal.version)}"
 
 
-def _ignored(snapshot: Snapshot, goal: Goal) -> Found:
+def _ignored(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(goal.source or "")
     for setting, since in gone_settings(source.user_values, goal.version) if source and goal.version else ():
         yield f"revision {goal.source}", f"Its setting {setting} has had no effect since Istio 1.{since}."
 
 
-def _pinned(snapshot: Snapshot, goal: Goal) -> tuple[str, Version] | None:
+def _pinned(snapshot: Snapshot, goal: Upgrade) -> tuple[str, Version] | None:
     """Return compatibilityVersion as the source has it, which a target of the same settings gets too."""
     source = snapshot.mesh.revisions.get(goal.source or "")
     text = str(source.user_values.get("compatibilityVersion") or "") if source else ""
-    version = parse(text)
+    version = parse_version(text)
     return (text, version) if version else None
 
 
-def _unknown_compatibility(snapshot: Snapshot, goal: Goal) -> Found:
+def _unknown_compatibility(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     pinned = _pinned(snapshot, goal)
     target = goal.version.minor if goal.version else 0
     known = COMPATIBLE.get(target)
@@ -88,7 +88,7 @@ def _unknown_compatibility(snapshot: Snapshot, goal: Goal) -> Found:
         )
 
 
-def _compatible(snapshot: Snapshot, goal: Goal) -> Found:
+def _compatible(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     pinned, found = _pinned(snapshot, goal), _ahead(snapshot, goal)
     if pinned and found:
         names = [change.name for change in found[1] if change.profile and pinned[1].minor < change.since]

@@ -18,8 +18,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     Version,
-    kubelet_is_native,
-    parse,
+    kubelet_uses_native_sidecars,
+    parse_version,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import node_part
 
@@ -66,7 +66,7 @@ def _gateway_api(snapshot: Snapshot, source: Revision) -> bool:
 
 def _native_nodes(snapshot: Snapshot, source: Revision) -> bool:
     """Native sidecars are on by default only where every kubelet is new enough; without nodes nobody can tell."""
-    return all(kubelet_is_native(node.kubelet) for node in snapshot.around.nodes)
+    return all(kubelet_uses_native_sidecars(node.kubelet) for node in snapshot.around.nodes)
 
 
 def _tracing(snapshot: Snapshot, source: Revision) -> bool:
@@ -97,7 +97,7 @@ class Change:
 
     def kept(self, values: Mapping[str, t.Any]) -> bool:
         """Whether a user has decided about it already."""
-        pinned = parse(str(values.get("compatibilityVersion") or ""))
+        pinned = parse_version(str(values.get("compatibilityVersion") or ""))
         return self._given(values) or (self.profile and pinned is not None and pinned.minor < self.since)
 
     def _given(self, values: Mapping[str, t.Any]) -> bool:

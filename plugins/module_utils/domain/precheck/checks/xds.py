@@ -13,8 +13,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     ERROR,
     WARNING,
     Check,
-    Found,
-    Goal,
+    CheckResults,
+    Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import Connected
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -39,7 +39,7 @@ def _by_workload(snapshot: Snapshot, pods: Iterable[Pod]) -> dict[str, str]:
     }
 
 
-def _unknown(snapshot: Snapshot, goal: Goal) -> Found:
+def _unknown(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     everyone = expected_pods(snapshot)
     for revision, lost in unconnected_pods(snapshot).items():
         if len(lost) > 1 and len(lost) == len(everyone[revision]):
@@ -59,7 +59,7 @@ def _connected(snapshot: Snapshot) -> Iterator[tuple[Pod, list[Connected]]]:
             yield pod, found[pod.namespace, pod.name]
 
 
-def _rejecting(snapshot: Snapshot, goal: Goal) -> Found:
+def _rejecting(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     rejected: dict[tuple[str, str], list[Pod]] = collections.defaultdict(list)
     for pod, connections in _connected(snapshot):
         for kind, error in {item for one in connections for item in one.rejected.items()}:
@@ -69,7 +69,7 @@ def _rejecting(snapshot: Snapshot, goal: Goal) -> Found:
             yield place, f"The proxy of {pods} rejects its {kind} configuration: {error}"
 
 
-def _elsewhere(snapshot: Snapshot, goal: Goal) -> Found:
+def _elsewhere(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     strayed: dict[tuple[str, str], list[Pod]] = collections.defaultdict(list)
     for pod, connections in _connected(snapshot):
         own, theirs = pod.revision, {one.revision for one in connections}

@@ -15,8 +15,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installe
     OPERATOR,
     Manager,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Goal
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import run_checks
 from unit.support import builders as b
 from unit.support.checking import GOAL, HEALTHY
 
@@ -61,12 +61,14 @@ FIRES = [
 )
 def test_who_writes_crds_of_whom(installer: str, manager: Manager, code: str | None, says: str) -> None:
     goal = dataclasses.replace(GOAL, installer=installer)
-    found = {row.code: row.message for row in findings(b.snapshot_of(HEALTHY, crd_managers={GATEWAYS: manager}), goal)}
+    found = {
+        row.code: row.message for row in run_checks(b.snapshot_of(HEALTHY, crd_managers={GATEWAYS: manager}), goal)
+    }
     assert set(found) == ({code} if code else set())
     assert says in found.get(code or "", "")
 
 
 @pytest.mark.parametrize("goal", [BY_HELM, BY_ISTIOCTL])
-def test_newer_crds_are_left_alone_so_nobody_contests_them(goal: Goal) -> None:
+def test_newer_crds_are_left_alone_so_nobody_contests_them(goal: Upgrade) -> None:
     over = {"crd_managers": {GATEWAYS: ISTIOCTL, SIDECARS: HELM}, "crd_versions": {GATEWAYS: "1.32.0"}}
-    assert {row.code for row in findings(b.snapshot_of(HEALTHY, **over), goal)} == {"MU031"}
+    assert {row.code for row in run_checks(b.snapshot_of(HEALTHY, **over), goal)} == {"MU031"}

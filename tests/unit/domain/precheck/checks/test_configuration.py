@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import GROUPS, root_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import istio_precheck as precheck
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.scoped_configuration import (
     fetch_configuration,
@@ -42,9 +42,9 @@ FIRES = [
     ("obj", "goal", "expected"),
     [
         pytest.param(DENY, GOAL, ["MU053"], id="before"),
-        pytest.param(DENY, Goal("canary", None, b.NEW, b.OLD, AFTER), ["MU053"], id="after"),
+        pytest.param(DENY, Upgrade("canary", None, b.NEW, b.OLD, AFTER), ["MU053"], id="after"),
         pytest.param(DENY, IN_PLACE, [], id="the revision stays"),
-        pytest.param(DENY, Goal("canary", None, b.NEW, None), [], id="nothing is left"),
+        pytest.param(DENY, Upgrade("canary", None, b.NEW, None), [], id="nothing is left"),
         pytest.param(b.configuration("HTTPRoute", "r"), GOAL, ["MU053"], id="a route of the Gateway API"),
         pytest.param(b.configuration("Gateway", "g"), GOAL, [], id="a Gateway stays with whom it names"),
         pytest.param(b.configuration("Gateway", "g", revision="prod"), GOAL, [], id="a Gateway may name a tag"),
@@ -54,7 +54,7 @@ FIRES = [
         pytest.param(b.configuration("VirtualService", "v", revision=None), GOAL, [], id="no label"),
     ],
 )
-def test_who_reads_it(obj: b.Json, goal: Goal, expected: list[str]) -> None:
+def test_who_reads_it(obj: b.Json, goal: Upgrade, expected: list[str]) -> None:
     objects = [*HEALTHY, *b.revision_tag("prod", b.OLD), obj]
     assert [code for code in ("MU053", "MU054") for dummy in of(code, objects, goal)] == expected
 

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 from unit.support import builders as b
 from unit.support.checking import GOAL, HEALTHY, IN_PLACE, of
@@ -71,7 +71,7 @@ FIRES = [
         pytest.param("1-29-0", GOAL, None, id="of a revision that this run leaves alone"),
     ],
 )
-def test_mu050_says_what_the_run_does_to_a_gateway(owner: str, goal: Goal, message: str | None) -> None:
+def test_mu050_says_what_the_run_does_to_a_gateway(owner: str, goal: Upgrade, message: str | None) -> None:
     rows = of("MU050", [*HEALTHY, ingress(owner)], goal)
     assert [row.message for row in rows] == ([message] if message else [])
     assert {row.severity for row in rows} <= {"info"}
@@ -149,14 +149,14 @@ def test_mu052_is_silent_where_the_install_replaces_them() -> None:
 
 
 def test_mu052_needs_a_target() -> None:
-    assert of("MU052", [*HEALTHY, ztunnel("1.28.0")], Goal(stage=AFTER)) == []
+    assert of("MU052", [*HEALTHY, ztunnel("1.28.0")], Upgrade(stage=AFTER)) == []
 
 
 def test_mu042_says_the_version_and_whether_the_run_replaces_it() -> None:
     cni = of_install("DaemonSet", "istio-cni-node", "install-cni:1.30.3")
     left = "which serves all revisions and is not upgraded by this run."
     assert [row.message for row in of("MU042", [*HEALTHY, cni])] == [f"It is the CNI plugin 1.30.3, {left}"]
-    assert [row.message for row in of("MU042", [*HEALTHY, cni], Goal("in_place", Version(1, 31, 0), b.OLD, b.OLD))] == [
-        "It is the CNI plugin 1.30.3, which the install of revision 1-30-3 replaces too."
-    ]
+    assert [
+        row.message for row in of("MU042", [*HEALTHY, cni], Upgrade("in_place", Version(1, 31, 0), b.OLD, b.OLD))
+    ] == ["It is the CNI plugin 1.30.3, which the install of revision 1-30-3 replaces too."]
     assert [row.message for row in of("MU042", [*HEALTHY, ztunnel("1.30.3")])] == [f"It is ztunnel 1.30.3, {left}"]

@@ -10,7 +10,7 @@ import json
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.precheck_inputs import REMOTE_SECRETS
 from unit.support import builders as b
@@ -107,7 +107,7 @@ def test_mu061_says_what_differs_once_unset_values_are_what_they_mean(
     old: b.Json, new: b.Json, message: str | None
 ) -> None:
     objects = [*plane(b.OLD, old), *plane(b.NEW, new), *b.namespaces()]
-    for goal in (GOAL, Goal(stage=AFTER, revision=b.NEW)):
+    for goal in (GOAL, Upgrade(stage=AFTER, revision=b.NEW)):
         rows = [(row.object, row.message) for row in of("MU061", objects, goal)]
         told = ("revision 1-31-0", f"Beside revision 1-30-3 it has {message}.")
         assert rows == ([told] if message else [])

@@ -12,8 +12,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Goal
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import findings
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Upgrade
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import run_checks
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.istiod_capacity import read_quota
 from unit.support import builders as b
 from unit.support.certificates import bundle
@@ -45,9 +45,9 @@ FIRES = [
 ]
 
 
-def said(objects: list[b.Json], code: str, goal: Goal = GOAL, **over: t.Any) -> list[tuple[str, str]]:
+def said(objects: list[b.Json], code: str, goal: Upgrade = GOAL, **over: t.Any) -> list[tuple[str, str]]:
     """Severity and message of what one check finds."""
-    return [(row.severity, row.message) for row in findings(b.snapshot_of(objects, **over), goal) if row.code == code]
+    return [(row.severity, row.message) for row in run_checks(b.snapshot_of(objects, **over), goal) if row.code == code]
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_mu046_limits_count_where_istiod_has_some() -> None:
 
 
 @pytest.mark.parametrize("goal", [IN_PLACE, dataclasses.replace(GOAL, source=None)])
-def test_mu046_is_silent_where_no_second_control_plane_comes(goal: Goal) -> None:
+def test_mu046_is_silent_where_no_second_control_plane_comes(goal: Upgrade) -> None:
     assert said([*HUNGRY, PODS], "MU046", goal) == []
     assert said([*HUNGRY, *b.plane(b.NEW), PODS], "MU046") == []
 
@@ -146,7 +146,9 @@ TODAY = dataclasses.replace(GOAL, today=datetime.date(2026, 11, 23))
         (["2020-01-01"], GOAL, None),
     ],
 )
-def test_mu019_a_bundle_is_as_good_as_its_best_certificate(ends: list[str], today: Goal, message: str | None) -> None:
+def test_mu019_a_bundle_is_as_good_as_its_best_certificate(
+    ends: list[str], today: Upgrade, message: str | None
+) -> None:
     ca = bundle(*map(datetime.date.fromisoformat, ends))
     assert said([*HEALTHY, b.injector(tag="old", ca=ca)], "MU019", today) == ([("error", message)] if message else [])
 

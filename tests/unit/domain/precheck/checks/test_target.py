@@ -12,14 +12,17 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Goal
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.upgrade_notes import (
     CHANGES,
     changes,
     gone_settings,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import findings
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.end_of_life import ENDS, support_ended
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import run_checks
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.end_of_life import (
+    SUPPORT_ENDS,
+    support_ended,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 from unit.support import builders as b
 from unit.support.checking import GOAL, HEALTHY, fired
@@ -94,8 +97,8 @@ def test_when_support_ends(version: Version, today: datetime.date, sentence: str
 
 
 def test_support_ends_minor_by_minor() -> None:
-    assert list(ENDS) == list(range(min(ENDS), max(ENDS) + 1))
-    assert list(ENDS.values()) == sorted(ENDS.values())
+    assert list(SUPPORT_ENDS) == list(range(min(SUPPORT_ENDS), max(SUPPORT_ENDS) + 1))
+    assert list(SUPPORT_ENDS.values()) == sorted(SUPPORT_ENDS.values())
 
 
 def test_what_is_supported_and_what_nobody_asks_about_is_silent() -> None:
@@ -103,9 +106,9 @@ def test_what_is_supported_and_what_nobody_asks_about_is_silent() -> None:
     assert "MU048" not in fired(OLD_PLANE, dataclasses.replace(NOW, today=None))
 
 
-def told(objects: list[b.Json], goal: Goal = GOAL, code: str = "MU033", **over: t.Any) -> dict[str, str]:
+def told(objects: list[b.Json], goal: Upgrade = GOAL, code: str = "MU033", **over: t.Any) -> dict[str, str]:
     """Object to message of what one check finds."""
-    rows = findings(b.snapshot_of(objects, **over), goal)
+    rows = run_checks(b.snapshot_of(objects, **over), goal)
     return {row.object: row.message for row in rows if row.code == code}
 
 
@@ -195,7 +198,7 @@ def test_what_the_user_has_decided_about_is_not_told() -> None:
 def test_mu034_what_a_target_ignores(values: b.Json, target: Version, settings: list[str]) -> None:
     found = gone_settings(values, target)
     assert [setting for setting, dummy in found] == settings
-    rows = findings(b.snapshot_of(mesh("1.24.6", values)), dataclasses.replace(GOAL, version=target))
+    rows = run_checks(b.snapshot_of(mesh("1.24.6", values)), dataclasses.replace(GOAL, version=target))
     texts = [row.message for row in rows if row.code == "MU034"]
     assert texts == [f"Its setting {setting} has had no effect since Istio 1.{since}." for setting, since in found]
 
