@@ -196,7 +196,8 @@ options:
         gone within O(timeout) are waited for.
       - With V(configuration), Istio's configuration and routes of the Gateway API with the revision in the label
         C(istio.io/rev) have no effect any more. What an AuthorizationPolicy denied is allowed.
-      - V(unread) is what could not be looked at, because the user may not, or C(istiod) does not answer.
+      - With V(not_checked), objects that could not be read may still need the revision, because the user may not read
+        them or C(istiod) does not answer.
       - With V(default_validator) or V(default_service), that object is removed with the revision.
     type: list
     elements: str
@@ -451,7 +452,7 @@ failure:
           description:
             - One of V(tag), V(namespace), V(default_validator), V(default_service), V(live_proxy),
               V(terminating_proxy), V(connected), V(selects_revision), V(configuration), V(shared_component)
-              and V(unread).
+              and V(not_checked).
           type: str
           sample: namespace
         object:

@@ -39,7 +39,7 @@ CODES = {
     "selects_revision": "its next pod starts without a proxy, and nothing says so",
     "configuration": "no istiod reads it any more, and nothing says so: what it denied is allowed",
     "shared_component": "it is deleted with the revision: what goes through it fails at once",
-    "unread": "what nobody could look at may need the revision, and loses its control plane",
+    "not_checked": "objects that could not be read may need the revision, and lose their control plane",
 }
 MOVE_DEFAULT = "move all owners of the default: istio_tag name=default revision=..."
 

@@ -64,7 +64,7 @@ def dependents(snapshot: Snapshot, revision: str, known: Known) -> list[Blocker]
         *blockers.of_cron_jobs(snapshot, revision, known.cron_jobs),
         *of_configuration(snapshot, revision, known.configuration),
         *blockers.of_shared(known.owned, revision),
-        *of_unread(revision, known),
+        *unchecked_blockers(revision, known),
     ]
 
 
@@ -196,15 +196,15 @@ def _from_outside(snapshot: Snapshot, revision: str, one: Connected, hints: Sequ
     return Blocker("connected", what, text, f"{remedy} cluster, move it there{told}")
 
 
-def of_unread(revision: str, known: Known) -> list[Blocker]:
-    """Return what could not be asked: what was not looked at has not passed."""
-    told = f"; known here: {some(known.hints)}" if known.hints else ""
+def unchecked_blockers(revision: str, known: Known) -> list[Blocker]:
+    """Return a blocker for everything that could not be read: an unread object may need the revision."""
+    remedy = "allow this user to read it, or fix the istiod that did not answer"
+    if known.hints:
+        remedy += f"; known here: {some(known.hints)}"
     return [
-        Blocker(
-            "unread", what, f"nobody knows which {what} needs revision {revision}: {why.rstrip('.')}", remedy + told
-        )
-        for what, why in known.unread.items()
-        for remedy in ["let this user read it, or bring up what did not answer"]
+        Blocker("not_checked", subject, f"not checked which {subject} needs revision {revision}: {reason}", remedy)
+        for subject, message in known.unread.items()
+        for reason in [message.rstrip(".")]
     ]
 
 

@@ -83,11 +83,7 @@ def laid_over(base: Mapping[str, t.Any], over: Mapping[str, t.Any]) -> Json:
 def taken_over(rendered: Iterable[Json], changes: Iterable[Change]) -> list[Change]:
     """Return the objects of shared components that an install would take from another revision."""
     shared = {ref_of(obj) for obj in rendered if labels_of(obj).get(COMPONENT) in SHARED_COMPONENTS}
-    return [
-        change
-        for change in changes
-        if (change.kind, change.namespace, change.name) in shared and change.fields.get(OWNER, (None, None))[0]
-    ]
+    return [change for change in changes if change.ref in shared and change.fields.get(OWNER, (None, None))[0]]
 
 
 def wanted(task: TaskContext, source: str | None) -> Json:

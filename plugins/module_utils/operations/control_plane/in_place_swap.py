@@ -59,7 +59,7 @@ def needed(mesh: Mesh, changes: Iterable[Change], revision: str, version: Versio
 
 def ahead(rendered: Iterable[Json], changes: Iterable[Change]) -> list[Json]:
     """Return the rendered objects that go first, in their order."""
-    wanted = {(change.kind, change.namespace, change.name) for change in changes if change.kind in AHEAD}
+    wanted = {change.ref for change in changes if change.kind in AHEAD}
     own = (obj for obj in rendered if labels_of(obj).get(COMPONENT) not in SHARED_COMPONENTS)
     found = [obj for obj in own if ref_of(obj) in wanted]
     return sorted(found, key=lambda obj: AHEAD.index(obj["kind"]))

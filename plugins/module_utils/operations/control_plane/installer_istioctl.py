@@ -19,7 +19,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api import Cl
 from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.client.process import json_file
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import NotFoundError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, labels_of, name_of, ref_of
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
+    Json,
+    ObjectRef,
+    labels_of,
+    name_of,
+    ref_of,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import Wanted, operator_document
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import has_tag_service
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
@@ -146,9 +152,9 @@ def prunes(client: Client, rendered: Iterable[Json], wanted: Wanted) -> list[Cha
         prefix, resource, dummy = RESOURCES[kind]
         found = client.list(f"{prefix}/{resource}", doing=f"Reading {resource}", metadata=True, labelSelector=selector)
         return [
-            Change(kind, obj["metadata"].get("namespace", ""), name_of(obj), "prune")
+            Change(kind, ref.namespace, ref.name, "prune")
             for obj in found
-            if (kind, obj["metadata"].get("namespace", ""), name_of(obj)) not in kept
+            if (ref := ObjectRef(obj["metadata"].get("namespace", ""), kind, name_of(obj))) not in kept
             and labels_of(obj).get(NOT_PRUNED) != "true"
         ]
 

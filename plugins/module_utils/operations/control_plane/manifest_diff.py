@@ -28,7 +28,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.setti
 
 #: Returns a rendered object as its installer would apply it, given the live one.
 Dress = Callable[[Json, Json], Json]
-#: (kind, namespace, name)
 
 #: kind -> (API path prefix, resource, namespaced): every kind that Istio's charts render.
 RESOURCES: dict[str, tuple[str, str, bool]] = {
@@ -81,9 +80,14 @@ class Change:
         return f"{self.change} {self.place}"
 
     @property
+    def ref(self) -> ObjectRef:
+        """The object."""
+        return ObjectRef(self.namespace, self.kind, self.name)
+
+    @property
     def place(self) -> str:
         """The object as blockers and results name it."""
-        return str(ObjectRef(self.namespace, self.kind, self.name))
+        return str(self.ref)
 
     def as_dict(self) -> Json:
         """Return the JSON-ready form that results carry: the first field paths, and how many there are."""

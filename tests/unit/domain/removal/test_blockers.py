@@ -182,7 +182,8 @@ def test_s12_shared_objects_would_be_deleted_with_the_revision(owned: list[Belon
     found = of_shared(owned, b.NEW)
     assert [blocker.object.split()[0] for blocker in found] == expected
     assert all(
-        "belongs to revision 1-31-0" in one.message and "istio_adopt_shared_components=true" in one.remedy
+        "belongs to revision 1-31-0" in one.message
+        and "adopt_shared_components=true of istio_revision (variable istio_adopt_shared_components)" in one.remedy
         for one in found
     )
 

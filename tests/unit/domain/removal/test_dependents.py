@@ -146,8 +146,8 @@ KINDS = {
         refused=True,
     ),
     "a shared gateway": Kind("shared_component", "Deployment istio-system/gateway", tuple(gateway())),
-    "an istiod that does not answer": Kind("unread", "connected proxy", of_api=silent, gate="MU090"),
-    "configuration that may not be read": Kind("unread", "configuration", of_api=forbid, gate="MU090"),
+    "an istiod that does not answer": Kind("not_checked", "connected proxy", of_api=silent, gate="MU090"),
+    "configuration that may not be read": Kind("not_checked", "configuration", of_api=forbid, gate="MU090"),
 }
 EACH = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
