@@ -13,6 +13,7 @@ LINK := .cache/collections/ansible_collections/meshops/istio
 KEY := $(shell { cat requirements/dev.txt; echo '$(CURDIR)'; } | cksum | cut -d' ' -f1)
 MARK := .venv/.made-$(KEY)
 EXPORT := .cache/export/ansible_collections/meshops/istio
+ASSETS := plugins/plugin_utils/report/assets
 # Packages that mypy reads: the whole of plugins (strict), and what runs the tests.
 TYPED := $(if $(wildcard plugins/*/*.py),-p ansible_collections.meshops.istio.plugins) -p tools \
 	$(foreach package,lab demo adhoc integration benchmark,$(if $(wildcard tests/$(package)/*.py),-p $(package)))
@@ -65,12 +66,13 @@ test: venv ## Everything that CI checks
 	@MAKE='$(MAKE)' $(BIN)/python tests/tools/stages.py $(STAGES)
 
 .PHONY: style
-style: venv ## ruff and yamllint
+style: venv ## ruff, yamllint, and for the report page biome (JavaScript, CSS) and djlint (templates)
 	@$(BIN)/ruff check --quiet --output-format concise && $(BIN)/ruff format --check && $(BIN)/yamllint --strict .
+	@$(BIN)/biome check --error-on-warnings $(ASSETS) && $(BIN)/djlint --lint --quiet $(ASSETS)
 
 .PHONY: format
-format: venv ## Let ruff correct what it can
-	@$(BIN)/ruff check --fix; $(BIN)/ruff format
+format: venv ## Let ruff and biome correct what they can
+	@$(BIN)/ruff check --fix; $(BIN)/ruff format; $(BIN)/biome check --write $(ASSETS)
 
 .PHONY: types
 types: venv ## mypy

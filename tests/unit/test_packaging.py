@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import re
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,15 @@ def test_every_source_says_whose_it_is(name: str) -> None:
     begin = 1 if lines and lines[0].startswith("#!") else 0
     assert tuple(lines[begin : begin + 3]) == HEADER
     assert "from __future__ import annotations" in lines
+
+
+def test_the_assets_of_the_report_page_are_shipped() -> None:
+    assets = [path.relative_to(ROOT).as_posix() for path in (ROOT / "plugins/plugin_utils/report/assets").iterdir()]
+    assert {name.rpartition("/")[2] for name in assets} >= {"page.html.j2", "report.css", "report.js"}
+    # ansible-galaxy leaves out what matches a pattern by its path below the collection or by its name.
+    ignored = load("galaxy.yml")["build_ignore"]
+    names = {parent for name in assets for parent in (name, *map(str, Path(name).parents), name.rpartition("/")[2])}
+    assert [name for name in names for pattern in ignored if fnmatch.fnmatch(name, pattern)] == []
 
 
 def test_the_licence_is_the_one_that_is_declared() -> None:

@@ -9,18 +9,17 @@ import base64
 import functools
 import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 
 import jinja2
 from markupsafe import Markup
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.markdown import duration
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.page import PAGE, PARTS
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.page_cluster import CLUSTER
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.run import BAD, STATES
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.script import SCRIPT
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.style import STYLE
 
+#: Templates, style sheet and script of the page. They are read from the installed collection.
+ASSETS = Path(__file__).with_name("assets")
 #: State -> tone, sign and words: colour alone says nothing.
 SHOWN = {
     "failed": ("bad", "✕", "failed"),
@@ -78,24 +77,25 @@ def html(report: Json) -> str:
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         autoescape=True,
-        loader=jinja2.DictLoader({"parts": PARTS, "page": PAGE, "cluster": CLUSTER}),
+        loader=jinja2.FileSystemLoader(ASSETS),
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
     environment.filters.update(duration=duration, at=_moment, time=_time)
-    return environment.get_template("page")
+    return environment.get_template("page.html.j2")
 
 
 @functools.cache
 def _words() -> Json:
     """Return what is the same on every page; script and style are ours, and the only ones that may run or apply."""
-    script, style = _hash(SCRIPT), _hash(STYLE)
-    policy = f"default-src 'none'; img-src data:; script-src {script}; style-src {style}; base-uri 'none'"
+    script, style = ((ASSETS / name).read_text(encoding="utf-8") for name in ("report.js", "report.css"))
+    sources = f"script-src {_hash(script)}; style-src {_hash(style)}"
+    policy = f"default-src 'none'; img-src data:; {sources}; base-uri 'none'"
     return {
         "policy": f"{policy}; form-action 'none'",
-        "script": Markup(SCRIPT),
-        "style": Markup(STYLE),
+        "script": Markup(script),
+        "style": Markup(style),
         "tones": {name: tone for name, (tone, dummy, more) in SHOWN.items()},
         "glyphs": {name: glyph for name, (dummy, glyph, more) in SHOWN.items()},
         "labels": {name: label for name, (dummy, more, label) in SHOWN.items()},
@@ -137,7 +137,7 @@ def _row(one: Json, key: str) -> Json:
     told = [f"{summary[weight]} {weight}" for weight in ("error", "warning", "info") if summary.get(weight)]
     sides = [side for side in (one["source"], one["target"]) if side]
     codes = {finding["code"] for found in one["findings"].values() for finding in found}
-    texts = [one["host"], one["detail"], SHOWN[one["state"]][2], *versions, *codes, *map(_plane, sides)]
+    texts = [one["host"], one["detail"], SHOWN[one["state"]][2], *versions, *sorted(codes), *map(_plane, sides)]
     texts += [str(value) for value in (one["cluster"] or {}).values()]
     texts += [failure["message"] for failure in one["failures"]]
     weights = [summary.get(weight, 0) for weight in ("error", "warning", "info")]

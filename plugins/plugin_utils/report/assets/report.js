@@ -1,12 +1,10 @@
-# Copyright (c) 2026, meshops.istio contributors
-# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-# SPDX-License-Identifier: GPL-3.0-or-later
-"""What the page of the report does beyond being read: search, filter, sort, open, print."""
-
-from __future__ import annotations
-
-SCRIPT = """
-"use strict";
+/*
+ * Copyright (c) 2026, meshops.istio contributors
+ * GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+ * SPDX-License-Identifier: GPL-3.0-or-later
+ *
+ * Search, filters, sorting, opening of details and printing on the report page.
+ */
 (() => {
   const page = document.documentElement;
   const table = document.getElementById("clusters");
@@ -15,19 +13,22 @@ SCRIPT = """
   const ring = document.getElementById("ring");
   const shown = document.getElementById("shown");
   const all = document.getElementById("open-all");
-  if (!table) { return; }
+  if (!table) {
+    return;
+  }
   const body = table.tBodies[0];
   const rows = [...body.rows];
   const detail = (row) => document.getElementById(row.dataset.detail);
   page.classList.add("js");
 
   const filter = () => {
-    const words = find.value.toLowerCase().split(/\\s+/).filter(Boolean);
+    const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
     let count = 0;
     for (const row of rows) {
-      const fits = words.every((word) => row.dataset.text.includes(word))
-        && (!state.value || row.dataset.state === state.value)
-        && (!ring.value || row.dataset.ring === ring.value);
+      const fits =
+        words.every((word) => row.dataset.text.includes(word)) &&
+        (!state.value || row.dataset.state === state.value) &&
+        (!ring.value || row.dataset.ring === ring.value);
       row.hidden = !fits;
       detail(row).hidden = !fits;
       count += fits;
@@ -44,7 +45,9 @@ SCRIPT = """
     const column = heading.cellIndex;
     const number = heading.classList.contains("number");
     const down = heading.getAttribute("aria-sort") === "ascending";
-    for (const other of heading.parentNode.cells) { other.removeAttribute("aria-sort"); }
+    for (const other of heading.parentNode.cells) {
+      other.removeAttribute("aria-sort");
+    }
     heading.setAttribute("aria-sort", down ? "descending" : "ascending");
     const collator = new Intl.Collator(undefined, { numeric: true });
     rows.sort((a, b) => {
@@ -60,7 +63,10 @@ SCRIPT = """
   const reveal = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (target?.matches("details")) {
-      if (target.hidden) { find.value = state.value = ring.value = ""; filter(); }
+      if (target.hidden) {
+        find.value = state.value = ring.value = "";
+        filter();
+      }
       target.open = true;
       target.scrollIntoView();
     }
@@ -73,24 +79,39 @@ SCRIPT = """
     heading.append(button);
     button.addEventListener("click", () => sort(heading));
   }
-  for (const one of [find, state, ring]) { one.addEventListener("input", filter); }
+  for (const one of [find, state, ring]) {
+    one.addEventListener("input", filter);
+  }
   for (const link of document.querySelectorAll("a[data-only]")) {
-    link.addEventListener("click", () => { state.value = link.dataset.only; find.value = ring.value = ""; filter(); });
+    link.addEventListener("click", () => {
+      state.value = link.dataset.only;
+      find.value = ring.value = "";
+      filter();
+    });
   }
   const details = [...document.querySelectorAll("details.detail")];
   all.addEventListener("click", () => {
     const open = details.some((one) => !one.hidden && !one.open);
-    for (const one of details) { if (!one.hidden) { one.open = open; } }
+    for (const one of details) {
+      if (!one.hidden) {
+        one.open = open;
+      }
+    }
     all.textContent = open ? "Close all" : "Open all";
   });
   let closed = [];
   addEventListener("beforeprint", () => {
     closed = [...document.querySelectorAll("details:not([open])")];
-    for (const one of closed) { one.open = true; }
+    for (const one of closed) {
+      one.open = true;
+    }
   });
-  addEventListener("afterprint", () => { for (const one of closed) { one.open = false; } });
+  addEventListener("afterprint", () => {
+    for (const one of closed) {
+      one.open = false;
+    }
+  });
   addEventListener("hashchange", reveal);
   filter();
   reveal();
 })();
-"""
