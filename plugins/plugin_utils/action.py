@@ -26,7 +26,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import KUBERNETES_IMPORT_ERROR
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import secrets_in
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper_client import Keeping
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper_client import KeeperClient
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import ModuleCore, execute
 from ansible_collections.meshops.istio.plugins.plugin_utils.interrupts import in_order
 
@@ -61,7 +61,7 @@ class ModuleAction(ActionBase):
             )
             return result
         controller = os.getppid() if os.getpid() == LOADED_BY else LOADED_BY
-        with in_order(controller), self._environment(), contextlib.closing(Keeping(controller)) as keeping:
+        with in_order(controller), self._environment(), contextlib.closing(KeeperClient(controller)) as keeper:
             params, secrets = self._validated()
             host = str((task_vars or {}).get("inventory_hostname") or "")
             found = execute(
@@ -72,7 +72,7 @@ class ModuleAction(ActionBase):
                 progress=(lambda dummy: None) if self._task.no_log else progress_line(host, secrets),
                 watched=WATCHED,
                 controller=controller,
-                between=keeping,
+                keeper=keeper,
             )
         result.update(t.cast("dict[str, t.Any]", remove_values(found, secrets)))
         if not self._task.no_log:

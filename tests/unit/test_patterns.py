@@ -23,22 +23,22 @@ from unit.support.running import params
 FILES = sorted((ROOT / "plugins").rglob("*.py"))
 #: Where only the beginning is read, or a part is looked for: nothing is allowed by these.
 PARTS = {
-    ("_manifest.py", "_CRD.search"),
-    ("_helm.py", "re.match"),
-    ("_helm.py", "_CHART_VERSION.search"),
-    ("_events.py", "HEAD.match"),
+    ("manifest_diff.py", "_CRD.search"),
+    ("helm.py", "re.match"),
+    ("helm.py", "_CHART_VERSION.search"),
+    ("watch_events.py", "HEAD.match"),
     # these name a secret, which is hidden then, and the mesh that a proxy belongs to
-    ("_secrets.py", "re.search"),
-    ("_secrets.py", "_NAMES_A_SECRET.search"),
+    ("secrets.py", "re.search"),
+    ("secrets.py", "_NAMES_A_SECRET.search"),
     # one of these signs is one too many, wherever it stands
-    ("_secrets.py", "_IN_NO_TOKEN.search"),
-    ("_secrets.py", "_CONTROL.search"),
-    ("_proxies.py", "DISCOVERY.search"),
-    ("_checks_extensions.py", "re.search"),
-    ("_istioctl_findings.py", "_START.search"),
-    ("_istioctl_findings.py", "_NEXT.match"),
-    ("_istioctl_findings.py", "_RESOURCE.search"),
-    ("_istioctl_findings.py", "_POD_NAMES.search"),
+    ("secrets.py", "_IN_NO_TOKEN.search"),
+    ("secrets.py", "_CONTROL.search"),
+    ("proxy_status.py", "DISCOVERY.search"),
+    ("extensions.py", "re.search"),
+    ("istioctl_findings.py", "_START.search"),
+    ("istioctl_findings.py", "_NEXT.match"),
+    ("istioctl_findings.py", "_RESOURCE.search"),
+    ("istioctl_findings.py", "_POD_NAMES.search"),
 }
 
 
@@ -92,20 +92,20 @@ def test_f34_what_follows_an_allowed_text_is_refused(case: str, more: str) -> No
 
 #: Who parses what is not of ours, by what, and nobody else: each of these raises what its callers expect.
 PARSERS = {
-    ("_json.py", "json.loads"),
-    ("_foreign.py", "json.loads"),
+    ("json_answers.py", "json.loads"),
+    ("foreign.py", "json.loads"),
     # what a worker of the same run says
-    ("_keeper.py", "json.loads"),
-    ("_login.py", "datetime.datetime.fromisoformat"),
-    ("_foreign.py", "datetime.datetime.fromisoformat"),
-    ("_helm.py", "datetime.datetime.strptime"),
-    ("_xds.py", "json.loads"),
+    ("keeper.py", "json.loads"),
+    ("credentials.py", "datetime.datetime.fromisoformat"),
+    ("foreign.py", "datetime.datetime.fromisoformat"),
+    ("helm.py", "datetime.datetime.strptime"),
+    ("connected_proxies.py", "json.loads"),
     # what an installer has rendered, what a user has given, and what the report has written itself
-    ("_install.py", "json.loads"),
-    ("_waivers.py", "datetime.date.fromisoformat"),
-    ("_pace.py", "datetime.datetime.fromisoformat"),
-    ("_action.py", "json.loads"),
-    ("_fleet_report_killed.py", "json.loads"),
+    ("install.py", "json.loads"),
+    ("waivers.py", "datetime.date.fromisoformat"),
+    ("batching.py", "datetime.datetime.fromisoformat"),
+    ("action.py", "json.loads"),
+    ("interrupted.py", "json.loads"),
 }
 
 
@@ -117,4 +117,4 @@ def test_f18_what_anybody_wrote_is_parsed_in_one_place() -> None:
         for call in calls(file)
         if isinstance(call.func, ast.Attribute) and call.func.attr in names
     }
-    assert found - {("_yaml.py", "yaml.load")} == PARSERS
+    assert found - {("yaml_loader.py", "yaml.load")} == PARSERS

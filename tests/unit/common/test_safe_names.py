@@ -110,8 +110,8 @@ def test_every_command_begins_with_words_of_ours() -> None:
             if node.func.attr in ("run", "render") and whose in ("helm", "ctl", "istioctl"):
                 found.append(whose)
                 first = node.args[0]
-                # the commands of _ask_istioctl are the keys of a table there
-                assert isinstance(first, ast.Constant) or (file.name == "_ask_istioctl.py"), ast.unparse(node)
+                # the commands of istioctl_analysis are the keys of a table there
+                assert isinstance(first, ast.Constant) or (file.name == "istioctl_analysis.py"), ast.unparse(node)
                 assert not any(isinstance(arg, ast.Starred) for arg in node.args), ast.unparse(node)
     assert len(found) > 10
 

@@ -61,7 +61,7 @@ def secured(folder: Path, *others: bytes) -> Iterator[Secured]:
     """A server that runs; it trusts its own certificate and others."""
     found = Secured(*at_home())
     pems = folder / "server.pem", folder / "trusted.pem"
-    pems[0].write_bytes(found.cert + found.ref)
+    pems[0].write_bytes(found.cert + found.key)
     pems[1].write_bytes(b"".join((found.cert, *others)))
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(pems[0])

@@ -29,9 +29,8 @@ from pathlib import Path
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.process import LEFT_OPEN
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import holder
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.between import Between
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper import ANSWER, MARK
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock_keeper import LockKeeper, RunLock
 
 #: The longest path that a socket can have is some 100 characters; what comes after it are 50.
 LONGEST = 50
@@ -64,13 +63,13 @@ def _make_place() -> None:
         PLACE.mkdir(mode=0o700)
 
 
-def _mark(lock: Lock) -> Path:
+def _mark(lock: RunLock) -> Path:
     """Return the file that has something in it while the run holds a lock, and is locked while somebody may write."""
     name = json.dumps([lock.client.server, lock.namespace, lock.process]).encode()
     return PLACE / f"{hashlib.sha256(name).hexdigest()[:16]}{MARK}"
 
 
-class Keeping(Between):
+class KeeperClient(LockKeeper):
     """The way of one worker to the keeper of its run.
 
     Args:
@@ -82,7 +81,7 @@ class Keeping(Between):
         #: Open as long as the worker may write; closed by the kernel if it dies.
         self._open = contextlib.ExitStack()
 
-    def keep(self, lock: Lock) -> None:
+    def start_renewal(self, lock: RunLock) -> None:
         """Have a lock renewed from now on, until it is given back or the run has ended."""
         told = {
             "connection": dataclasses.asdict(lock.client.connection),
@@ -109,19 +108,19 @@ class Keeping(Between):
                 "out."
             )
 
-    def had(self, lock: Lock) -> bool:
+    def was_taken(self, lock: RunLock) -> bool:
         """Whether a task of the run took this lock, and none has given it back."""
         try:
             return _mark(lock).stat().st_size > 0
         except OSError:
             return False
 
-    def took(self, lock: Lock) -> None:
+    def mark_taken(self, lock: RunLock) -> None:
         """Note that this task took it."""
         with contextlib.suppress(OSError):
             _mark(lock).write_bytes(b"1")
 
-    def gave_back(self, lock: Lock) -> None:
+    def mark_released(self, lock: RunLock) -> None:
         """Note that the run gives it back, so that it may take it again."""
         with contextlib.suppress(OSError):
             os.truncate(_mark(lock), 0)

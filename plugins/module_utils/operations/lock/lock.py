@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Locks a cluster for a run and keeps its record (safety rule S8).
 
-The lock is taken with the first write of a run, so that a run which finds nothing to do writes nothing at all. While a
-task works its worker renews it, between two tasks the keeper of the run (see _keeping). A task outside of any run takes
-it for itself. Who could not renew it for too long writes nothing before that is made up for.
+The first write of a run takes the lock, so a run that finds nothing to do writes nothing at all. While a task works,
+its worker renews the lock; between two tasks the keeper of the run does (see `KeeperClient`). A task outside of any run
+takes the lock for its own duration. A process whose renewals failed for too long writes nothing until one succeeds.
 """
 
 from __future__ import annotations
@@ -45,13 +45,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_recor
     read_record,
     run_id,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.between import Between
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.holder import (
     gone,
     moment,
     process_of,
     user_name,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock_keeper import LockKeeper
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.notes import note
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.renewal import Renewal
 
@@ -66,7 +66,7 @@ class Lock:
     Args:
         run: what the playbook says of its run, or None: then the task has the lock for itself and keeps no record.
         controller: the process of ansible-playbook, where the task runs inside it; it is the same for a whole run.
-        between: looks after the lock of a run between its tasks.
+        keeper: looks after the lock of a run between its tasks.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Lock:
         namespace: str,
         run: Mapping[str, t.Any] | None,
         controller: int | None,
-        between: Between | None = None,
+        keeper: LockKeeper | None = None,
     ) -> None:
         self._client = client
         self._namespace = namespace
@@ -84,7 +84,7 @@ class Lock:
         self._of_run = process_of(controller) if controller else ""
         self._lasting = bool(controller) and run is not None
         self.process = self._of_run if self._lasting else f"task/{uuid.uuid4()}"
-        self._between = between or Between()
+        self._keeper = keeper or LockKeeper()
         self._door = threading.Lock()
         self._renewal = Renewal(client, namespace, self.process, self.seconds)
         self._without = self._over = self.taken = False
@@ -199,7 +199,7 @@ class Lock:
             self.adopted = self.run_id = str((self.record() or {}).get("id") or run_id(self.process))
             self._renewal = Renewal(self._client, self._namespace, self.process, self.seconds)
         if self._lasting:
-            self._between.keep(self)
+            self._keeper.start_renewal(self)
             found = self._not_lost(found)
         try:
             self.taken = self._write(found)
@@ -210,7 +210,7 @@ class Lock:
         if not self.taken:
             return
         if self._lasting:
-            self._between.took(self)
+            self._keeper.mark_taken(self)
         self._renewal.begin(since)
         if self._run is not None:
             record = begun(self.record(), self._run, self.who, self.process, stamp(self._renewal.now()))
@@ -219,7 +219,7 @@ class Lock:
 
     def _not_lost(self, found: Lease | None) -> Lease | None:
         """Return the lock as it is, if no task before this one had it, or it is still that of the run."""
-        if (found and self._ours(found)) or not self._between.had(self):
+        if (found and self._ours(found)) or not self._keeper.was_taken(self):
             return found
         found = self.lease()  # another worker may have taken it since it was read
         if not found or not self._ours(found):
@@ -251,7 +251,7 @@ class Lock:
         if found is None or not self._ours(found):
             return False
         self._close(state, "", fingerprint())
-        self._between.gave_back(self)
+        self._keeper.mark_released(self)
         self.release()
         return True
 

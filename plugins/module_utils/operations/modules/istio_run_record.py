@@ -40,7 +40,7 @@ def run(task: TaskContext) -> TaskResult:
     if state == UNLOCKED:
         # a task outside of any run goes on where it may not look; this one is there to look
         told = told or {}
-    lock = Lock(task.client, task.istio_namespace, told, task.controller, task.between)
+    lock = Lock(task.client, task.istio_namespace, told, task.controller, task.keeper)
     if state == UNLOCKED:
         lock.require_free()
         return TaskResult(values={"state": UNLOCKED, "closed": False, "record": as_result(lock.record())})

@@ -23,8 +23,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader i
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.between import Between
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock_keeper import LockKeeper
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_snapshot
 
 
@@ -52,7 +52,7 @@ class TaskContext:
     #: Refuses to work on a cluster that somebody else works on.
     require_free: Callable[[], object] = lambda: None
     #: Has the lock of the run renewed between its tasks.
-    between: Between = dataclasses.field(default_factory=Between)
+    keeper: LockKeeper = dataclasses.field(default_factory=LockKeeper)
     #: What is to be said of the lock.
     warnings: list[str] = dataclasses.field(default_factory=list)
 
@@ -166,13 +166,13 @@ def execute(
     progress: Callable[[str], None] = _silent,
     watched: bool = True,
     controller: int | None = None,
-    between: Between | None = None,
+    keeper: LockKeeper | None = None,
 ) -> Json:
     """Run a core and return the result of its task, failed or not.
 
     Args:
         controller: the process of ansible-playbook.
-        between: looks after the lock of the run between its tasks.
+        keeper: looks after the lock of the run between its tasks.
 
     Expected failures become ``failed``, ``msg`` and ``failure``; everything else is a bug and raises.
     """
@@ -188,7 +188,7 @@ def execute(
         conn = connection(params)
         core.check(params)
         task = TaskContext(
-            Client(conn), params, check_mode, say, watched, controller=controller, between=between or Between()
+            Client(conn), params, check_mode, say, watched, controller=controller, keeper=keeper or LockKeeper()
         )
         outcome = _locked(core, task)
     except MeshError as exc:
@@ -236,7 +236,7 @@ def _locked(core: ModuleCore, task: TaskContext) -> TaskResult:
 
 def _lock(task: TaskContext) -> Lock:
     client = Client(task.client.connection)
-    return Lock(client, task.istio_namespace, task.params.get("run"), task.controller, task.between)
+    return Lock(client, task.istio_namespace, task.params.get("run"), task.controller, task.keeper)
 
 
 def _with_warnings(result: Json, warnings: list[str]) -> Json:

@@ -305,4 +305,4 @@ def test_every_memory_is_read_and_written_by_the_journal_alone() -> None:
         for path in (ROOT / "plugins" / "module_utils").rglob("*.py")
         if any(f'"{key}"' in path.read_text(encoding="utf-8") for key in keys)
     }
-    assert found == {"_journal.py"}
+    assert found == {"journal.py"}

@@ -29,21 +29,21 @@ SECONDS, SECRET = 3, "s3cr3t-t0ken"
 SCRIPT = """
 import os, subprocess, sys, time
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
-from ansible_collections.meshops.istio.plugins.module_utils.client import _process
+from ansible_collections.meshops.istio.plugins.module_utils.client import process
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
-from ansible_collections.meshops.istio.plugins.module_utils.tools import _keeping
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import keeper_client
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 
 controller = os.getpid()
-print(_keeping.PLACE, flush=True)
+print(keeper_client.PLACE, flush=True)
 for line in sys.stdin:
     url, seconds, environment = line.split()
     if os.fork() == 0:
         os.setsid()
         os.environ["LOGIN"] = environment
         client = Client(Connection(host=url, api_key=sys.argv[2]))
-        keeping = _keeping.Keeping(controller)
+        keeping = keeper_client.KeeperClient(controller)
         lock = Lock(client, "istio-system", {"lock_seconds": int(sys.argv[1])}, controller, keeping)
         try:
             if seconds == "close":
@@ -53,7 +53,7 @@ for line in sys.stdin:
                 print("wrote", *lock.warnings, flush=True)
                 if seconds == "installer":
                     # it lives longer than its worker
-                    subprocess.Popen(["sleep", "4"], pass_fds=_process.LEFT_OPEN, stdout=subprocess.DEVNULL)
+                    subprocess.Popen(["sleep", "4"], pass_fds=process.LEFT_OPEN, stdout=subprocess.DEVNULL)
                 else:
                     time.sleep(float(seconds))
             lock.finish()

@@ -55,8 +55,8 @@ def test_a_worker_that_hears_nothing_says_that_the_lock_is_not_kept(
         found.connect(str(tmp_path / "s"))
         return found
 
-    monkeypatch.setattr(keeper_client.Keeping, "_reach", reach)
-    keeping = keeper_client.Keeping(os.getpid())
+    monkeypatch.setattr(keeper_client.KeeperClient, "_reach", reach)
+    keeping = keeper_client.KeeperClient(os.getpid())
     lock = Lock(api.client(), "istio-system", {"lock_seconds": SECONDS}, os.getpid(), keeping)
     lock.before_write()
     assert "not between two tasks" in lock.warnings[0]
