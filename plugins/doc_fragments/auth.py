@@ -141,7 +141,7 @@ options:
       wanted:
         description:
           - A digest of all that decides what the run leads to. A later run with the same one is told by
-            RV(meshops.istio.istio_info#module:settled) whether it would find nothing to do.
+            RV(meshops.istio.istio_info#module:up_to_date) whether it would find nothing to do.
         type: str
       undoes:
         description:

@@ -56,13 +56,13 @@ _value:
       description:
         - One entry for each cluster, in order. The C(state) is one of P(meshops.istio.fleet_status#filter), or
           V(refused) by its precheck.
-        - A cluster that is C(settled) has nothing to do, which its record and one reading prove.
+        - A cluster that is C(up_to_date) has nothing to do, which its record and one reading prove.
       type: list
       elements: dict
       sample:
         - cluster: paris-1
           ring: istio_ring_1
-          settled: false
+          up_to_date: false
           state: half done
           why: 9 of 28 proxies run 1.31.0
           versions: [1.30.3, 1.31.0]

@@ -29,9 +29,9 @@ options:
       - Whether to read who has locked the cluster, and what it remembers of the last run that changed it.
     type: bool
     default: false
-  brief:
+  stop_if_up_to_date:
     description:
-      - Whether pods, control planes and the record are enough where they prove RV(settled). Workloads, their owners and
+      - Whether pods, control planes and the record are enough where they prove RV(up_to_date). Workloads, their owners and
         PodDisruptionBudgets are then not read, and RV(namespaces) are left out.
       - Needs O(proxies=true) and O(record=true).
     type: bool
@@ -184,19 +184,19 @@ undo:
       type: list
       elements: dict
       sample: []
-    left:
+    not_restored:
       description: What the run changed and what would stay as it is, with the reason. With C(failed=true) it should go
         back and cannot.
       type: list
       elements: dict
       sample: []
-    behind:
+    stale_namespaces:
       description: Namespaces with stale pods on the revision that the run led to, where a rollback of it was begun and
         not ended.
       type: list
       elements: str
       sample: []
-    runs:
+    recorded_runs:
       description: All runs that anything in the cluster remembers, with the number of objects.
       type: dict
       sample:
@@ -224,7 +224,7 @@ default:
       description: Revision of the Service of the tag V(default). Null before Istio 1.28, and without that tag.
       type: str
       sample: 1-30-3
-    elsewhere:
+    other_mesh:
       description: Namespace of another mesh in the cluster that has a default too. Null if there is none.
       type: str
       sample: null
@@ -239,7 +239,7 @@ proxies:
       1.31.0: 9
 namespaces:
   description: Namespaces that ask for injection, or in which proxies run.
-  returned: with O(proxies=true), and with O(brief=true) only if not RV(settled)
+  returned: with O(proxies=true), and with O(stop_if_up_to_date=true) only if not RV(up_to_date)
   type: list
   elements: dict
   contains:
@@ -252,7 +252,7 @@ namespaces:
         they name none.
       type: str
       sample: prod
-    via:
+    selected_by:
       description: V(revision), V(tag), V(default) or null.
       type: str
       sample: tag
@@ -260,7 +260,7 @@ namespaces:
       description: Revision that this leads to. Null if no webhook owns the name, so that pods start without a proxy.
       type: str
       sample: 1-31-0
-    follows:
+    followed_tags:
       description: Tags, or C(default), that workloads in it follow by labels of their pods, not by the namespace.
       type: list
       elements: str
@@ -338,7 +338,7 @@ unreadable:
       description: The part of it.
       type: str
       sample: annotation sidecar.istio.io/status
-    why:
+    reason:
       description: Why it cannot be read.
       type: str
       sample: it is nested more than 64 levels deep
@@ -420,7 +420,7 @@ record:
       description: The record of the run before. Null if there was none.
       type: dict
       sample: null
-settled:
+up_to_date:
   description:
     - Whether the last run that changed the cluster was the one that O(run) asks for (its C(wanted) is the same), came
       to its end, and would find nothing to do again, because nothing that it had looked at has changed since and no

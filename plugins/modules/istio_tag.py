@@ -148,12 +148,12 @@ revision:
   returned: success
   type: str
   sample: 1-31-0
-left:
+not_restored:
   description: With O(state=restored), why the tag stays where it is although the run moved it. Null if nothing stays.
   returned: success
   type: dict
   contains:
-    why:
+    reason:
       description: Why it stays.
       type: str
       sample: "it cannot go back to 1-30-3: there is no such revision any more"

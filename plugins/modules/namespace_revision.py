@@ -75,7 +75,7 @@ notes:
     labels at the same moment, those that had moved are put back and the task fails. RV(failure) names both.
   - A move is refused by which configuration of these namespaces, or of the root namespace, would stop to apply. That is
     what has the label C(istio.io/rev) with the revision that they leave. O(state=restored) only warns of it.
-  - With O(state=restored) a namespace that does not exist any more is returned in RV(gone) and fails nothing.
+  - With O(state=restored) a namespace that does not exist any more is returned in RV(missing) and fails nothing.
   - It never changes a pod or a workload, and no other label.
 extends_documentation_fragment:
   - meshops.istio.attributes
@@ -167,7 +167,7 @@ moved:
   sample:
     - shop
     - catalog
-left:
+not_restored:
   description: With O(state=restored), the namespaces that keep their labels although the run changed them.
   returned: success
   type: list
@@ -186,7 +186,7 @@ left:
       description: Whether it should have gone back and could not. False if somebody changed it since.
       type: bool
       sample: false
-gone:
+missing:
   description: With O(state=restored), the namespaces that do not exist any more.
   returned: success and O(state=restored)
   type: list
@@ -259,7 +259,7 @@ failure:
       type: dict
       sample:
         shop: an admission policy gave it istio.io/rev=1-30-3 instead of istio.io/rev=1-31-0
-    put_back:
+    restored:
       description: Namespaces that had moved and were put back.
       returned: when a part of the namespaces was refused
       type: list

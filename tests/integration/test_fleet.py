@@ -238,7 +238,7 @@ def test_what_is_done_costs_one_reading(fleet: Fleet) -> None:
     assert fleet.untouched(*fleet.clusters)
     for one in fleet.clusters:
         (found,) = play.ours(one)
-        assert (found.action, found.result["settled"]) == (f"{COLLECTION}istio_info", True)
+        assert (found.action, found.result["up_to_date"]) == (f"{COLLECTION}istio_info", True)
         assert found.result["requests"]["reads"] <= BRIEF, "workloads were read, although no proxy of one is stale"
         assert play.recap[one.name]["changed"] == 0
     assert fleet.states(play) == dict.fromkeys("abcde", "unchanged")

@@ -220,7 +220,7 @@ def test_status_says_what_a_rollback_would_undo(life: Life) -> None:
     """Of the killed run, and of the failed one; then there is nothing left of it."""
     killed = life.status["killed"]["undo"]
     assert [row["name"] for row in killed["namespaces"]] == ["batch", "logging", "orders"]
-    assert [(row["namespace"], row["failed"]) for row in killed["left"]] == [("catalog", False)]
+    assert [(row["namespace"], row["failed"]) for row in killed["not_restored"]] == [("catalog", False)]
     assert next(row["before"] for row in killed["namespaces"] if row["name"] == "orders") == ENABLED
     failed = life.status["failed at 1.31.1"]["undo"]
     assert [row["name"] for row in failed["namespaces"]] == ["batch", "logging"]

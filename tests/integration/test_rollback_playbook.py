@@ -120,4 +120,4 @@ def test_the_second_run_changes_nothing(back: Back) -> None:
 def test_the_new_revision_stays_for_another_try(desk: Desk, back: Back) -> None:
     info = desk.tool(back.cluster, "istio_info", record=True)
     assert [row["revision"] for row in info["control_planes"]] == [REVISION, NEW_REVISION]
-    assert info["undo"]["runs"] == {}, "nothing is left to undo"
+    assert info["undo"]["recorded_runs"] == {}, "nothing is left to undo"

@@ -160,10 +160,10 @@ class Unreadable:
 
     object: str
     field: str
-    why: str
+    reason: str
 
     def __str__(self) -> str:
-        return f"{self.field} of {self.object} cannot be read: {self.why}"
+        return f"{self.field} of {self.object} cannot be read: {self.reason}"
 
 
 class Reader:

@@ -109,7 +109,7 @@ class Facts:
     #: Whether the run ended before its end here without a failure, as it does where the budget is spent.
     halted: bool = False
     #: Whether one reading proved that nothing is to do.
-    settled: bool = False
+    up_to_date: bool = False
     left_out: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def take(self, event: Event, codes: dict[str, Json]) -> None:
@@ -152,8 +152,8 @@ class Facts:
         self._take_reading(event, result)
         if event.action == BOOKS and result.get("state") != "unlocked":
             self.halted = result.get("state") == "stopped"
-        if "settled" in result and event.action in READING:
-            self.settled = bool(result["settled"])
+        if "up_to_date" in result and event.action in READING:
+            self.up_to_date = bool(result["up_to_date"])
         if event.action == "istio_precheck" and "findings" in result:
             self._take_findings(result, codes)
         if "unrestartable" in result and event.action in READING:

@@ -110,7 +110,7 @@ class Run:
             ("refused", lambda run, one: one.failing and _refused(one)),
             ("locked", lambda run, one: one.failing and _locked(one)),
             ("failed", lambda run, one: one.failing),
-            ("unchanged", lambda run, one: one.settled and not one.changed_at),
+            ("unchanged", lambda run, one: one.up_to_date and not one.changed_at),
             ("waiting", lambda run, one: run.state == RUNNING and not run.at_end(one) and not one.stages),
             ("running", lambda run, one: run.state == RUNNING and not run.at_end(one)),
             (

@@ -22,7 +22,7 @@ GIVEN = {
     "finalize_planned_workloads": ["Deployment tools/wiki"],
     "finalize_planned_tags": ["prod"],
     "finalize_plan": {"restarts": ["tools"], "refused": ""},
-    "finalize_mesh": {"operator_tags": {}, "default": {"revision": "1-30-3", "elsewhere": None}},
+    "finalize_mesh": {"operator_tags": {}, "default": {"revision": "1-30-3", "other_mesh": None}},
     "finalize_shared": {"taken_over": ["Deployment istio-system/gateway"]},
 }
 TAKEN = ["Deployment istio-system/gateway"]

@@ -31,7 +31,7 @@ LEFT: Json = {
         "namespaces": [],
         "tags": {},
         "operator_tags": {},
-        "default": {"revision": None, "elsewhere": None},
+        "default": {"revision": None, "other_mesh": None},
         "cluster": {"name": "paris"},
     },
     "data_plane_pace": {"not_after": ""},

@@ -52,8 +52,8 @@ def plan(
 
 
 def _row(name: str, reading: Mapping[str, t.Any], gate: Mapping[str, t.Any], version: str) -> Json:
-    found = {"cluster": name, "settled": bool(reading.get("settled")), **standing(reading, version)}
-    if found["settled"]:
+    found = {"cluster": name, "up_to_date": bool(reading.get("up_to_date")), **standing(reading, version)}
+    if found["up_to_date"]:
         return {**found, "state": DONE, "why": "nothing to do"}
     if gate.get("failed"):
         return {**found, "state": REFUSED, "why": str(gate.get("msg"))}
@@ -63,7 +63,7 @@ def _row(name: str, reading: Mapping[str, t.Any], gate: Mapping[str, t.Any], ver
 def _lines(ring: str, clusters: Iterable[Json]) -> list[str]:
     """Return a line for each cluster with something to do, and one for all others."""
     rows = list(clusters)
-    idle = [one["cluster"] for one in rows if one["settled"]]
-    busy = [line(one) for one in rows if not one["settled"]]
+    idle = [one["cluster"] for one in rows if one["up_to_date"]]
+    busy = [line(one) for one in rows if not one["up_to_date"]]
     told = busy + ([f"{DONE}: {some(idle)}: nothing to do"] if idle else [])
     return [f"{ring}: {text}" for text in told] if ring else told

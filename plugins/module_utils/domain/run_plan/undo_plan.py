@@ -37,13 +37,13 @@ def undoing(snapshot: Snapshot, run: str, led_to: str = "", *, resumed: bool = F
         led_to: the revision that the run led to, empty where nobody knows.
         resumed: whether a rollback of it was begun and not ended.
     """
-    rows: Json = {"run_id": run or None, "namespaces": [], "tags": [], "workloads": [], "left": []}
+    rows: Json = {"run_id": run or None, "namespaces": [], "tags": [], "workloads": [], "not_restored": []}
     if run:
         _namespaces(snapshot, run, led_to, rows)
         _tags(snapshot, run, led_to, rows)
         _workloads(snapshot, run, led_to, rows)
-    rows["behind"] = _behind(snapshot, led_to) if resumed else []
-    rows["runs"] = _runs(snapshot)
+    rows["stale_namespaces"] = _behind(snapshot, led_to) if resumed else []
+    rows["recorded_runs"] = _runs(snapshot)
     return {**rows, "summary": summary(rows)}
 
 
@@ -55,7 +55,7 @@ def summary(rows: Mapping[str, t.Any]) -> str:
         return f"run {rows['run_id']} has not changed this cluster, so there is nothing to undo"
     kinds = ("namespaces", "tags", "workloads")
     found = [f"{n} {kind[:-1] if n == 1 else kind}" for kind in kinds if (n := len(rows[kind]))]
-    left = f"; {len(rows['left'])} would stay as they are" if rows["left"] else ""
+    left = f"; {len(rows['not_restored'])} would stay as they are" if rows["not_restored"] else ""
     return f"a rollback would undo run {rows['run_id']}: {', '.join(found) or 'nothing is left of it'}{left}"
 
 
@@ -65,7 +65,7 @@ def _namespaces(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
         if isinstance(back, Move):
             rows["namespaces"].append({"name": namespace.name, "before": back.after, "after": back.before})
         elif back:
-            rows["left"].append(_left(str(ObjectRef("", "Namespace", namespace.name)), namespace.name, back))
+            rows["not_restored"].append(_left(str(ObjectRef("", "Namespace", namespace.name)), namespace.name, back))
 
 
 def _tags(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
@@ -74,7 +74,7 @@ def _tags(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
         if isinstance(back, Undo):
             rows["tags"].append({"name": tag, "before": back.state[TARGET], "after": now})
         elif back:
-            rows["left"].append(_left(f"Tag {tag}", "", back))
+            rows["not_restored"].append(_left(f"Tag {tag}", "", back))
 
 
 def _workloads(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
@@ -92,7 +92,7 @@ def _workloads(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
         if isinstance(back, Undo) and namespace.name not in free and (lost := loss(snapshot, workload, back)):
             back = Kept(lost, failed=True)
         if isinstance(back, Kept):
-            rows["left"].append(_left(str(workload), key[0], back))
+            rows["not_restored"].append(_left(str(workload), key[0], back))
         else:
             row = {"namespace": key[0], "workload": str(workload), "before": back.state.get(REV)}
             rows["workloads"].append({**row, "after": workload.template_labels.get(REV)})
@@ -132,7 +132,7 @@ def known(record: Mapping[str, t.Any] | None, rows: Mapping[str, t.Any]) -> bool
     """Return whether a run is one of this cluster: something remembers it, or the record names it."""
     found = dict(record or {})
     names = {one.get(key) for one in (found, found.get("previous") or {}) for key in ("id", "undoes", "undoable")}
-    return rows["run_id"] in {*rows["runs"], *names}
+    return rows["run_id"] in {*rows["recorded_runs"], *names}
 
 
 def over(mesh: Mesh, change: Change, *, of_pods: bool = False) -> bool:

@@ -56,7 +56,7 @@ class _Picked:
 
     def following(self, tag: str) -> list[Row]:
         """Return the namespaces that follow a tag, by their labels or by those of their pods."""
-        return [row for row in self.rows if row["revision_label"] == tag or tag in row["follows"]]
+        return [row for row in self.rows if row["revision_label"] == tag or tag in row["followed_tags"]]
 
     def outside(self, tag: str) -> str:
         """Return who follows a tag although the limits leave it out, or an empty text."""
@@ -129,7 +129,7 @@ def _movable(row: Row, revision: str, source: str, tagged: str) -> bool:
     """Return whether a namespace is on the source by its own label (or a tag's), or moved before and is still stale."""
     if row["revision"] != source:
         return revision in row["target_revisions"]
-    return bool(row["revision_label"]) and (row["via"] != TAG or tagged == LABEL)
+    return bool(row["revision_label"]) and (row["selected_by"] != TAG or tagged == LABEL)
 
 
 def _given_waves(picked: _Picked, revision: str, tagged: str) -> list[list[str]]:
@@ -147,7 +147,7 @@ def _given_waves(picked: _Picked, revision: str, tagged: str) -> list[list[str]]
 
 def _with_its_tag(picked: _Picked, row: Row, revision: str, tagged: str) -> bool:
     """Return whether a namespace moves, or stays, with the tag that it follows, also where a wave names it."""
-    if tagged == LABEL or row["via"] != TAG or row["revision"] == revision:
+    if tagged == LABEL or row["selected_by"] != TAG or row["revision"] == revision:
         return False
     if tagged != TAG:
         picked.leave(f"namespace {row['name']}", f"is not moved: it follows tag {row['revision_label']}, which stays.")
@@ -191,7 +191,7 @@ def finalize(
     restarts = [
         row["name"]
         for row in picked.rows
-        if moves_default and DEFAULT in row["follows"] and picked.allows(row) and (moves or row["stale_proxies"])
+        if moves_default and DEFAULT in row["followed_tags"] and picked.allows(row) and (moves or row["stale_proxies"])
     ]
     return {"restarts": restarts, "refused": refused}
 
@@ -205,16 +205,16 @@ def rollback(mesh: Mapping[str, t.Any], limits: Mapping[str, t.Any] | None = Non
     picked = _Picked(mesh["namespaces"], Limits.read(limits or {}))
     moved = [row["name"] for row in undo["namespaces"]]
     choosing = [row["namespace"] for row in undo["workloads"]]
-    names = dict.fromkeys([*moved, *choosing, *undo["behind"]])
+    names = dict.fromkeys([*moved, *choosing, *undo["stale_namespaces"]])
     allowed = {row["name"] for row in picked.within(({"name": name} for name in names), BACK)}
     tags = [row["name"] for row in undo["tags"] if not picked.holds_back(row["name"], BACK)]
-    stays = [row for row in undo["left"] if not row["namespace"] or picked.limits.allows(row["namespace"])]
+    stays = [row for row in undo["not_restored"] if not row["namespace"] or picked.limits.allows(row["namespace"])]
     return {
         "run_id": undo["run_id"] or "",
         "namespaces": [name for name in moved if name in allowed],
         "tags": [{"name": tag, "namespaces": [row["name"] for row in picked.following(tag)]} for tag in tags],
         # also what a rollback that was interrupted did not restart
-        "restarts": [name for name in dict.fromkeys([*moved, *undo["behind"]]) if name in allowed],
+        "restarts": [name for name in dict.fromkeys([*moved, *undo["stale_namespaces"]]) if name in allowed],
         "choosing": [name for name in dict.fromkeys(choosing) if name in allowed],
         "left": picked.left,
         "lines": [undo["summary"], *picked.said(), *(row["message"] for row in stays if not row["failed"])],

@@ -46,7 +46,7 @@ SPEC = ArgumentSpec(
     {
         "proxies": {"type": "bool", "default": True},
         "record": {"type": "bool", "default": False},
-        "brief": {"type": "bool", "default": False},
+        "stop_if_up_to_date": {"type": "bool", "default": False},
         "run_id": {"type": "str"},
         **LIMITS_SPEC,
         **PLANNED_SPEC,
@@ -95,9 +95,9 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
             {
                 "name": namespace.name,
                 "revision_label": name,
-                "via": "default" if name == DEFAULT else via,
+                "selected_by": "default" if name == DEFAULT else via,
                 "revision": snapshot.mesh.resolve(name) if name else None,
-                "follows": follows.get(namespace.name, []),
+                "followed_tags": follows.get(namespace.name, []),
                 "selected_per_workload": not {REV, INJECTION} & set(namespace.labels),
                 "gateways": namespace.name in gateways,
                 "proxies": proxies[namespace.name],
@@ -138,9 +138,9 @@ def check(params: Mapping[str, t.Any]) -> None:
     """
     if params["run_id"] and not params["record"]:
         raise ParameterError("Parameter run_id goes with record=true, which says what undoing that run would do.")
-    if params["brief"] and not (params["proxies"] and params["record"]):
+    if params["stop_if_up_to_date"] and not (params["proxies"] and params["record"]):
         raise ParameterError(
-            "Parameter brief is true, but without proxies and record nothing tells what is settled; set both to true."
+            "Parameter stop_if_up_to_date is true, but up_to_date can be proven only with proxies and record; set both to true."
         )
 
 
@@ -157,7 +157,7 @@ def run(task: TaskContext) -> TaskResult:
         task,
         pods=task.params["proxies"],
         meanwhile=memory.read if task.params["record"] else lambda: None,
-        enough=memory.unchanged if task.params["brief"] else None,
+        enough=memory.unchanged if task.params["stop_if_up_to_date"] else None,
     )
     require_named(task, snapshot)
     mesh = snapshot.mesh
@@ -170,19 +170,19 @@ def run(task: TaskContext) -> TaskResult:
             "revision": mesh.default_revision,
             "validator": mesh.default_validator,
             "service": mesh.default_service,
-            "elsewhere": mesh.owned_elsewhere(DEFAULT),
+            "other_mesh": mesh.owned_elsewhere(DEFAULT),
         },
     }
     if task.params["record"]:
         values["lock"] = memory.held.as_dict() if memory.held else None
         values["record"] = as_result(memory.record)
     if task.params["record"] and task.params["proxies"]:
-        values["settled"] = memory.settles(snapshot)
+        values["up_to_date"] = memory.settles(snapshot)
     if task.params["proxies"]:
         values["proxies"] = snapshot.proxies()
         values["unrestartable"] = [stuck.as_dict() for stuck in snapshot.stuck()]
         values["unreadable"] = [dataclasses.asdict(one) for one in snapshot.unreadable]
-    if task.params["proxies"] and not (task.params["brief"] and values["settled"]):
+    if task.params["proxies"] and not (task.params["stop_if_up_to_date"] and values["up_to_date"]):
         values["namespaces"] = namespaces(snapshot)
         if task.params["record"]:
             # what was not read is not told of

@@ -155,7 +155,7 @@ def run(task: TaskContext) -> TaskResult:
         "revision": revision,
         "namespaces": users(snapshot, name),
         "workloads": [],
-        "left": {"why": back.why, "failed": back.failed} if isinstance(back, Kept) else None,
+        "not_restored": {"reason": back.why, "failed": back.failed} if isinstance(back, Kept) else None,
     }
     if settled(snapshot.mesh, name, revision) or isinstance(back, Kept):
         kept = [f"Tag {name} stays at {revision}: {back.why}."] if isinstance(back, Kept) else []

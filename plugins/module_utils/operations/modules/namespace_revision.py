@@ -136,7 +136,7 @@ def _restore(task: TaskContext) -> TaskResult:
         kept |= {name: Kept(why, failed=True) for name, why in refused.items()}
         steps = [step for step in steps if step.namespace not in refused]
     outcome = _outcome(steps, None, kept, [*warnings, *(f"Namespace {name} is not there." for name in gone)])
-    outcome.values["gone"] = gone
+    outcome.values["missing"] = gone
     return outcome
 
 
@@ -167,7 +167,7 @@ def _undo_half(task: TaskContext, steps: list[Move], moved: Moved) -> None:
         f"Namespaces on cluster {task.client.connection.label} were not moved: "
         f"{'; '.join(f'{name}: {why}' for name, why in sorted(moved.refused.items()))}. Of the others {rest}; "
         "mend the cause or leave these namespaces out, and run again.",
-        {"refused": moved.refused, "put_back": sorted(back.namespaces), "moved": stay},
+        {"refused": moved.refused, "restored": sorted(back.namespaces), "moved": stay},
     )
 
 
@@ -179,7 +179,7 @@ def _outcome(steps: list[Move], revision: str | None, kept: Mapping[str, Kept], 
         values={
             "moved": [step.namespace for step in steps],
             "revision": revision,
-            "left": [
+            "not_restored": [
                 {"namespace": name, "message": f"Namespace {name}: {one.why}", "failed": one.failed}
                 for name, one in sorted(kept.items())
             ],

@@ -149,13 +149,13 @@ def test_the_end_of_a_run_is_what_the_next_one_reads() -> None:
             given = params(tool, host=api.url, run=RUN, **options)
             return execute(tool, given, check_mode=False, diff=False, controller=os.getpid())
 
-        assert not by_hand(ISTIO_INFO, record=True)["settled"]
+        assert not by_hand(ISTIO_INFO, record=True)["up_to_date"]
         assert by_hand(ModuleCore("writer", ArgumentSpec({}), writing))["changed"]
-        assert not by_hand(ISTIO_INFO, record=True)["settled"]
+        assert not by_hand(ISTIO_INFO, record=True)["up_to_date"]
         closed = by_hand(ISTIO_RUN)
         assert closed["closed"]
         assert not {"wanted", "fingerprint", "process"} & set(closed["record"])
-        assert by_hand(ISTIO_INFO, record=True)["settled"]
+        assert by_hand(ISTIO_INFO, record=True)["up_to_date"]
         assert by_hand(ISTIO_RUN, state="unlocked")["state"] == "unlocked"
 
 
@@ -188,8 +188,8 @@ def pin(objects: list[b.Json]) -> None:
 def test_a_brief_reading_says_the_same(change: Callable[[list[b.Json]], object], done: bool, saved: int) -> None:
     """What is above stale pods tells whether a run would mend them; of all other pods nobody needs to know."""
     with FakeApi(*changed(change), record_of(MESH)) as api:
-        whole, brief = (task(api, ISTIO_INFO, record=True, run=RUN, brief=brief) for brief in (False, True))
-    assert whole["settled"] is done
+        whole, brief = (task(api, ISTIO_INFO, record=True, run=RUN, stop_if_up_to_date=brief) for brief in (False, True))
+    assert whole["up_to_date"] is done
     assert whole.pop("requests")["reads"] - brief.pop("requests")["reads"] == saved
     if done:
         assert whole.pop("namespaces")
@@ -201,6 +201,6 @@ def test_a_brief_reading_says_the_same(change: Callable[[list[b.Json]], object],
 @pytest.mark.parametrize("missing", ["proxies", "record"])
 def test_a_brief_reading_needs_what_it_is_judged_by(missing: str) -> None:
     with FakeApi(*MESH) as api:
-        result = task(api, ISTIO_INFO, **{"brief": True, "proxies": True, "record": True, missing: False})
+        result = task(api, ISTIO_INFO, **{"stop_if_up_to_date": True, "proxies": True, "record": True, missing: False})
         assert not api.seen
-    assert result["msg"].startswith("Parameter brief is true, but without proxies and record")
+    assert result["msg"].startswith("Parameter stop_if_up_to_date is true, but")

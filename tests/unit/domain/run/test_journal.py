@@ -235,9 +235,9 @@ def test_what_the_older_format_remembers_goes_back_only_from_where_the_run_led(
 def test_a_rollback_restarts_what_is_behind_only_if_it_was_begun() -> None:
     stale = b.deployed("web", "shop", revision=b.NEW)
     snapshot = b.snapshot_of([*b.two_planes(), b.namespace("shop", B), *stale])
-    assert undoing(snapshot, "r1", b.NEW)["behind"] == []
-    assert undoing(snapshot, "r1", b.NEW, resumed=True)["behind"] == ["shop"]
-    assert undoing(snapshot, "r1", "1-29-2", resumed=True)["behind"] == []
+    assert undoing(snapshot, "r1", b.NEW)["stale_namespaces"] == []
+    assert undoing(snapshot, "r1", b.NEW, resumed=True)["stale_namespaces"] == ["shop"]
+    assert undoing(snapshot, "r1", "1-29-2", resumed=True)["stale_namespaces"] == []
     begun_record = {"strategy": "rollback", "state": "running", "undoes": "r1"}
     assert resumes(begun_record, "r1")
     assert not resumes({**begun_record, "state": "done"}, "r1")
@@ -268,7 +268,7 @@ def remembering(api: FakeApi) -> list[str]:
 
 def test_what_would_be_undone_is_told_for_every_kind_of_object(api: FakeApi) -> None:
     rows = task(api, INFO, record=True, run_id="r1")["undo"]
-    assert (rows["run_id"], rows["runs"], rows["left"]) == ("r1", {"r1": 3}, [])
+    assert (rows["run_id"], rows["recorded_runs"], rows["not_restored"]) == ("r1", {"r1": 3}, [])
     assert [row["name"] for row in rows["namespaces"]] == ["shop"]
     assert [(row["name"], row["before"], row["after"]) for row in rows["tags"]] == [("prod", b.OLD, b.NEW)]
     assert [(row["workload"], row["before"]) for row in rows["workloads"]] == [("Deployment tools/wiki", b.OLD)]

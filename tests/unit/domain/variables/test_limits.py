@@ -29,14 +29,14 @@ Json = dict[str, t.Any]
 OLD, NEW = "1-30-3", "1-31-0"
 
 
-def row(name: str, asks_for: str | None = None, via: str | None = "revision", **more: t.Any) -> Json:
+def row(name: str, asks_for: str | None = None, selected_by: str | None = "revision", **more: t.Any) -> Json:
     """A namespace as istio_info has it, on the old revision."""
-    empty: Json = {"follows": [], "selected_per_workload": asks_for is None, "moved_from": None, "moved_workloads": []}
+    empty: Json = {"followed_tags": [], "selected_per_workload": asks_for is None, "moved_from": None, "moved_workloads": []}
     counts: Json = {"gateways": False, "proxies": 2, "stale_proxies": 0, "target_revisions": []}
     where = {
         "name": name,
         "revision_label": asks_for,
-        "via": via if asks_for else None,
+        "selected_by": selected_by if asks_for else None,
         "revision": OLD if asks_for else None,
     }
     return {**empty, **counts, **where, **more}
@@ -46,9 +46,9 @@ def row(name: str, asks_for: str | None = None, via: str | None = "revision", **
 PATHS: dict[str, list[Json]] = {
     "the label of the revision": [row("kept", OLD), row("other", OLD)],
     "a tag": [row("kept", "prod", "tag"), row("other", "prod", "tag")],
-    "a tag by the labels of pods": [row("kept", follows=["prod"]), row("other", "prod", "tag")],
+    "a tag by the labels of pods": [row("kept", followed_tags=["prod"]), row("other", "prod", "tag")],
     "the default": [row("kept", "default", "default"), row("other", "default", "default")],
-    "the default by the labels of pods": [row("kept", follows=["default"]), row("other", follows=["default"])],
+    "the default by the labels of pods": [row("kept", followed_tags=["default"]), row("other", followed_tags=["default"])],
     "labels of pods": [row("kept"), row("other")],
     "gateways": [row("kept", OLD, gateways=True), row("other", OLD, gateways=True)],
     "moved before, and stale": [row("kept", NEW, revision=NEW, target_revisions=[NEW]), row("other", OLD)],
@@ -73,7 +73,7 @@ def mesh(rows: list[Json], **more: t.Any) -> Json:
 
 def with_tags(rows: list[Json], tags: list[str]) -> set[str]:
     """The namespaces that move along with tags."""
-    return {one["name"] for one in rows if one["revision_label"] in tags or set(one["follows"]) & set(tags)}
+    return {one["name"] for one in rows if one["revision_label"] in tags or set(one["followed_tags"]) & set(tags)}
 
 
 def taken(rows: list[Json], plan: Json) -> set[str]:
@@ -109,16 +109,16 @@ def test_a_limit_holds_at_the_end(rows: list[Json], limits: Json) -> None:
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 @pytest.mark.parametrize("rows", PATHS.values(), ids=PATHS)
 def test_a_limit_holds_on_the_way_back(rows: list[Json], limits: Json) -> None:
-    by_label = [one["name"] for one in rows if one["via"] == "revision"]
-    by_pods = [one["name"] for one in rows if one["via"] != "revision"]
+    by_label = [one["name"] for one in rows if one["selected_by"] == "revision"]
+    by_pods = [one["name"] for one in rows if one["selected_by"] != "revision"]
     undo = {
         "run_id": "r1",
         "summary": "a rollback would undo run r1",
         "namespaces": [{"name": name} for name in by_label],
         "workloads": [{"namespace": name} for name in by_pods],
         "tags": [{"name": "prod"}, {"name": "default"}],
-        "behind": ["kept"],
-        "left": [{"namespace": "kept", "message": "Namespace kept: it was changed since", "failed": True}],
+        "stale_namespaces": ["kept"],
+        "not_restored": [{"namespace": "kept", "message": "Namespace kept: it was changed since", "failed": True}],
     }
     plan = rollback(mesh(rows, undo=undo), limits)
     tags = [tag["name"] for tag in plan["tags"]]
@@ -166,13 +166,13 @@ def test_a_namespace_that_is_not_in_the_mesh_is_not_moved() -> None:
 
 
 def test_a_default_that_has_moved_takes_nobody_along() -> None:
-    rows = [row("kept", "default", "default", revision=NEW), row("tools", follows=["default"], stale_proxies=1)]
+    rows = [row("kept", "default", "default", revision=NEW), row("tools", followed_tags=["default"], stale_proxies=1)]
     there = mesh(rows, default={"revision": NEW})
     assert finalize(there, NEW, True, {"exclude": ["kept"]}) == {"refused": "", "restarts": ["tools"]}
 
 
 def test_the_refusal_of_a_default_is_one_sentence() -> None:
-    said = finalize(mesh([row("kept", follows=["default"])]), NEW, True, {"exclude": ["kept"]})["refused"]
+    said = finalize(mesh([row("kept", followed_tags=["default"])]), NEW, True, {"exclude": ["kept"]})["refused"]
     assert said == (
         "The default of cluster paris-1 stays where it is, because a move to 1-31-0 would take along kept "
         "(istio_exclude_namespaces names it). Let these move too, or give them the label of a revision that stays."
@@ -191,7 +191,7 @@ CLUSTER = [
 
 def test_a_reading_says_who_follows_a_tag_by_the_labels_of_pods() -> None:
     with FakeApi(*CLUSTER) as api:
-        rows = {one["name"]: one["follows"] for one in task(api, CORE)["namespaces"]}
+        rows = {one["name"]: one["followed_tags"] for one in task(api, CORE)["namespaces"]}
     assert rows == {"payments": [], "pay-a": [], "on": [], "tools": ["default", "prod"], "plain": ["prod"]}
 
 

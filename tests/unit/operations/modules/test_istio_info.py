@@ -73,7 +73,7 @@ def test_what_an_operator_keeps_is_said() -> None:
 )
 def test_namespaces(name: str, expected: tuple[t.Any, ...]) -> None:
     row = next(row for row in namespaces(b.snapshot_of(CLUSTER)) if row["name"] == name)
-    assert (row["revision_label"], row["via"], row["revision"], row["proxies"], row["stale_proxies"]) == expected
+    assert (row["revision_label"], row["selected_by"], row["revision"], row["proxies"], row["stale_proxies"]) == expected
     assert row["gateways"] is (name == "tagged")
 
 
@@ -86,7 +86,7 @@ def test_the_whole_result() -> None:
     assert result["changed"] is False
     assert result["kubernetes_version"] == b.KUBERNETES
     assert result["tags"] == {"default": b.OLD, "prod": b.OLD}
-    assert result["default"] == {"revision": b.OLD, "validator": b.OLD, "service": b.OLD, "elsewhere": None}
+    assert result["default"] == {"revision": b.OLD, "validator": b.OLD, "service": b.OLD, "other_mesh": None}
     assert result["proxies"] == {b.OLD: {"1.30.3": 4}}
     assert result["unrestartable"] == []
     assert result["cluster"]["id"] == b.CLUSTER_ID

@@ -181,7 +181,7 @@ def test_a_wave_of_which_a_part_is_refused_is_put_back(api: FakeApi, answers: li
     result = move(api, "shop", "orders")
     assert f"shop: {why}" in result["msg"] or why in result["failure"]["refused"]["shop"]
     assert "none has moved" in result["msg"]
-    assert (result["failure"]["put_back"], result["failure"]["moved"]) == (["orders"], [])
+    assert (result["failure"]["restored"], result["failure"]["moved"]) == (["orders"], [])
     after = labels(api, "orders"), api.get("Namespace", "orders")["metadata"].get("annotations")
     assert after == before or after == (before[0], {})
 
@@ -192,7 +192,7 @@ def test_s16_in_a_rollback_each_namespace_goes_for_itself(api: FakeApi) -> None:
     api.script("PATCH", "/api/v1/namespaces/orders", failure(403, "policy says no"))
     result = move(api, "shop", "orders", "on", revision=None, state="restored")
     assert result["moved"] == ["on"]
-    assert [(one["namespace"], one["failed"]) for one in result["left"]] == [("orders", True), ("shop", False)]
+    assert [(one["namespace"], one["failed"]) for one in result["not_restored"]] == [("orders", True), ("shop", False)]
     assert labels(api, "on") == {INJECTION: "enabled"}
     assert labels(api, "shop") == {REV: "prod"}
 
@@ -202,7 +202,7 @@ def test_s16_what_a_policy_keeps_from_going_back_still_remembers_the_way(api: Fa
     remembered = api.get("Namespace", "shop")["metadata"]["annotations"][JOURNAL]
     api.script("PATCH", SHOP, changed(api, **{REV: b.NEW}))
     result = move(api, "shop", revision=None, state="restored")
-    assert (result["left"][0]["failed"], labels(api, "shop")) == (True, {REV: b.NEW})
+    assert (result["not_restored"][0]["failed"], labels(api, "shop")) == (True, {REV: b.NEW})
     written = [seen.body["metadata"]["annotations"] for seen in api.writes() if seen.path == SHOP]
     assert [one.get(JOURNAL) for one in written] == [remembered, None, remembered]
 
@@ -210,7 +210,7 @@ def test_s16_what_a_policy_keeps_from_going_back_still_remembers_the_way(api: Fa
 def test_s16_a_namespace_that_was_deleted_keeps_no_other_from_going_back(api: FakeApi) -> None:
     move(api, "shop")
     result = move(api, "lost", "shop", revision=None, state="restored")
-    assert (result["moved"], result["gone"]) == (["shop"], ["lost"])
+    assert (result["moved"], result["missing"]) == (["shop"], ["lost"])
 
 
 def test_s3_s16_a_namespace_does_not_go_back_to_what_is_not_proven(api: FakeApi) -> None:
@@ -218,7 +218,7 @@ def test_s3_s16_a_namespace_does_not_go_back_to_what_is_not_proven(api: FakeApi)
     api.get("Deployment", f"istiod-{b.OLD}")["status"]["readyReplicas"] = 0
     result = move(api, "shop", revision=None, state="restored")
     assert (result["changed"], labels(api, "shop")) == (False, {REV: b.NEW})
-    assert "is not proven to take workloads" in result["left"][0]["message"]
+    assert "is not proven to take workloads" in result["not_restored"][0]["message"]
 
 
 def test_a_planned_revision_is_not_asked_in_check_mode() -> None:

@@ -82,7 +82,7 @@ def test_the_whole_gate_asks_and_judges_one_mesh() -> None:
     assert result["proxies"] == info["proxies"] == {b.OLD: {b.OLD_VERSION: 1}}
     assert [row["revision"] for row in info["control_planes"]] == [b.OLD]
     assert [row["name"] for row in info["namespaces"] if row["proxies"]] == ["shop"]
-    assert info["default"]["elsewhere"] is None
+    assert info["default"]["other_mesh"] is None
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def rescued(story: Story) -> None:
 
 CASES: dict[str, tuple[t.Callable[[Story], object], bool, int, str]] = {
     "all of a canary": (lambda story: story.canary(HOST), True, 0, "done"),
-    "settled": (lambda story: story.task(HOST, "istio_info", r.info() | {"settled": True}), True, 0, "unchanged"),
+    "settled": (lambda story: story.task(HOST, "istio_info", r.info() | {"up_to_date": True}), True, 0, "unchanged"),
     "held by the budget": (lambda story: held(story, installed), True, 0, "stopped"),
     "held by the budget before it changed anything": (lambda story: held(story, looked), True, 0, "untouched"),
     "nothing to do": (lambda story: story.task(HOST, "rollout_restart", r.restart()), True, 0, "unchanged"),

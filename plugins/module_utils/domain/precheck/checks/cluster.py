@@ -66,7 +66,7 @@ def _denied(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
 
 def _unreadable(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for one in snapshot.unreadable:
-        yield one.object, f"Its {one.field} cannot be read: {one.why}."
+        yield one.object, f"Its {one.field} cannot be read: {one.reason}."
 
 
 CHECKS = (
