@@ -31,8 +31,8 @@ options:
     default: false
   stop_if_up_to_date:
     description:
-      - Whether pods, control planes and the record are enough where they prove RV(up_to_date). Workloads, their owners and
-        PodDisruptionBudgets are then not read, and RV(namespaces) are left out.
+      - Whether to stop reading once pods, control planes and the record prove RV(up_to_date). Workloads, their owners
+        and PodDisruptionBudgets are then not read, and RV(namespaces) and RV(undo) are left out.
       - Needs O(proxies=true) and O(record=true).
     type: bool
     default: false

@@ -140,7 +140,8 @@ def check(params: Mapping[str, t.Any]) -> None:
         raise ParameterError("Parameter run_id goes with record=true, which says what undoing that run would do.")
     if params["stop_if_up_to_date"] and not (params["proxies"] and params["record"]):
         raise ParameterError(
-            "Parameter stop_if_up_to_date is true, but up_to_date can be proven only with proxies and record; set both to true."
+            "Parameter stop_if_up_to_date is true, but only proxies and record can prove that a cluster is up to date; "
+            "set both to true."
         )
 
 

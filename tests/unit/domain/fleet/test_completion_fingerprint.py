@@ -185,10 +185,12 @@ def pin(objects: list[b.Json]) -> None:
     ],
     ids=["nothing", "a stale pod alone", "a stale Job", "a pinned proxy", "a stale proxy", "istiod edited"],
 )
-def test_a_brief_reading_says_the_same(change: Callable[[list[b.Json]], object], done: bool, saved: int) -> None:
+def test_a_reading_that_stops_early_returns_the_same(
+    change: Callable[[list[b.Json]], object], done: bool, saved: int
+) -> None:
     """What is above stale pods tells whether a run would mend them; of all other pods nobody needs to know."""
     with FakeApi(*changed(change), record_of(MESH)) as api:
-        whole, brief = (task(api, ISTIO_INFO, record=True, run=RUN, stop_if_up_to_date=brief) for brief in (False, True))
+        whole, brief = (task(api, ISTIO_INFO, record=True, run=RUN, stop_if_up_to_date=stop) for stop in (False, True))
     assert whole["up_to_date"] is done
     assert whole.pop("requests")["reads"] - brief.pop("requests")["reads"] == saved
     if done:

@@ -31,7 +31,7 @@ OLD, NEW = "1-30-3", "1-31-0"
 
 def row(name: str, asks_for: str | None = None, selected_by: str | None = "revision", **more: t.Any) -> Json:
     """A namespace as istio_info has it, on the old revision."""
-    empty: Json = {"followed_tags": [], "selected_per_workload": asks_for is None, "moved_from": None, "moved_workloads": []}
+    empty: Json = {"followed_tags": [], "selected_per_workload": asks_for is None}
     counts: Json = {"gateways": False, "proxies": 2, "stale_proxies": 0, "target_revisions": []}
     where = {
         "name": name,
@@ -48,7 +48,7 @@ PATHS: dict[str, list[Json]] = {
     "a tag": [row("kept", "prod", "tag"), row("other", "prod", "tag")],
     "a tag by the labels of pods": [row("kept", followed_tags=["prod"]), row("other", "prod", "tag")],
     "the default": [row("kept", "default", "default"), row("other", "default", "default")],
-    "the default by the labels of pods": [row("kept", followed_tags=["default"]), row("other", followed_tags=["default"])],
+    "the default by the labels of pods": [row(name, followed_tags=["default"]) for name in ("kept", "other")],
     "labels of pods": [row("kept"), row("other")],
     "gateways": [row("kept", OLD, gateways=True), row("other", OLD, gateways=True)],
     "moved before, and stale": [row("kept", NEW, revision=NEW, target_revisions=[NEW]), row("other", OLD)],

@@ -73,7 +73,8 @@ def test_what_an_operator_keeps_is_said() -> None:
 )
 def test_namespaces(name: str, expected: tuple[t.Any, ...]) -> None:
     row = next(row for row in namespaces(b.snapshot_of(CLUSTER)) if row["name"] == name)
-    assert (row["revision_label"], row["selected_by"], row["revision"], row["proxies"], row["stale_proxies"]) == expected
+    keys = ("revision_label", "selected_by", "revision", "proxies", "stale_proxies")
+    assert tuple(row[key] for key in keys) == expected
     assert row["gateways"] is (name == "tagged")
 
 
