@@ -57,7 +57,7 @@ _value:
   description: A sentence for each fault.
   type: list
   elements: str
-  sample: ["Variable istio_finalise is none of this collection; istio_finalize is."]
+  sample: ["Unknown variable istio_finalise. Did you mean istio_finalize?"]
 """
 
 import typing as t
@@ -66,7 +66,7 @@ from collections.abc import Mapping
 from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inventory_check import faults
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inventory_check import find_problems
 
 Variables = Mapping[str, t.Any]
 
@@ -79,7 +79,7 @@ def of_this_run(
     playbook: str = "",
 ) -> list[str]:
     """Add what -e gives, which core has read once for the whole run."""
-    return faults(clusters, known, shared, played, playbook, load_extra_vars(DataLoader()))
+    return find_problems(clusters, known, shared, played, playbook, load_extra_vars(DataLoader()))
 
 
 class FilterModule:

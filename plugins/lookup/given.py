@@ -62,17 +62,16 @@ from collections.abc import Iterable
 from ansible.errors import AnsibleError
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import TYPED
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.cluster_options import (
-    ASKED,
+    INPUTS,
     cluster_options,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import VARIABLE
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import (
     FINALIZE_BY_DEFAULT,
-    TEXTS,
-    VARIABLES,
-    all_given,
-    one_given,
+    read_variable,
+    read_variables,
 )
 
 CLUSTER_OPTIONS = "cluster_options"
@@ -90,22 +89,21 @@ class LookupModule(LookupBase):
             return {name: self._templar.template(known[name]) for name in names if name in known}
 
         if not terms:
-            return [all_given(read((*VARIABLES, *TEXTS, FINALIZE_BY_DEFAULT)))]
+            return [read_variables(read((*TYPED, FINALIZE_BY_DEFAULT)))]
 
         def answer(term: str) -> t.Any:
             if term == CLUSTER_OPTIONS:
-                return cluster_options(read(ASKED))
+                return cluster_options(read(INPUTS))
             if term == LIMITS:
-                return {key: one_given(name, read((name,))) for key, name in VARIABLE.items()}
-            return one_given(_known(term), read((term, FINALIZE_BY_DEFAULT)))
+                return {key: read_variable(name, read((name,))) for key, name in VARIABLE.items()}
+            return read_variable(_known(term), read((term, FINALIZE_BY_DEFAULT)))
 
         return [answer(term) for term in terms]
 
 
 def _known(name: str) -> str:
-    if name not in VARIABLES and name not in TEXTS:
+    if name not in TYPED:
         raise AnsibleError(
-            f"There is no variable {name} to read; give {CLUSTER_OPTIONS}, {LIMITS} or one of "
-            f"{', '.join((*VARIABLES, *TEXTS))}."
+            f"There is no variable {name} to read; give {CLUSTER_OPTIONS}, {LIMITS} or one of {', '.join(TYPED)}."
         )
     return name

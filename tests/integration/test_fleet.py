@@ -272,9 +272,9 @@ def test_the_fleet_is_finalized_and_done(fleet: Fleet) -> None:
 @pytest.mark.parametrize(
     ("variables", "sentence"),
     [
-        ({"istio_finalise": True}, "Variable istio_finalise is none of this collection; istio_finalize is."),
+        ({"istio_finalise": True}, "Unknown variable istio_finalise. Did you mean istio_finalize?"),
         ({"istio_finalize": "maybe"}, "Variable istio_finalize is maybe; give true or false."),
-        ({"istio_context": "x", "istio_kubeconfig": "/x"}, "are one and the same (context x of /x)"),
+        ({"istio_context": "x", "istio_kubeconfig": "/x"}, "are the same cluster (context x of /x)"),
     ],
 )
 def test_a_bad_inventory_is_refused_before_any_request(fleet: Fleet, variables: Json, sentence: str) -> None:

@@ -98,7 +98,7 @@ def test_a_share_moves_after_the_waves_grows_and_goes_back(desk: Desk, cluster: 
     assert labels(cluster)[LABELLED][REV] == NEW_REVISION
 
     refused = canary(desk, cluster, 50, istio_finalize=True)
-    assert "Variable istio_percent is 50, so that workloads stay on the old revision" in refused.failure(cluster)
+    assert "istio_percent=50 keeps workloads on the old revision" in refused.failure(cluster)
     assert refused.of(cluster, "istio_precheck") == []
 
     desk.play([cluster], playbook=CANARY, istio_exclude_namespaces=[EXCLUDED]).require_success()

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.cluster_options import ASKED
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import KINDS, VARIABLES
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import TEXTS as PLAIN
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import CATALOGUE, TYPED
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.cluster_options import INPUTS
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import READERS
 from unit.playbooks.playing import ROOT, play
 
 PLAYBOOKS = ROOT / "playbooks"
@@ -24,14 +24,14 @@ GUIDES = ("canary", "in_place", "downgrade", "rollback", "precheck", "verify", "
 TEXTS = {
     "bool": ("true", True),
     "int": ("7", 7),
-    "share": ("7%", "7%"),
+    "amount": ("7%", "7%"),
     "list": ("a, b", ["a", "b"]),
     "lists": ("a, b\nc", [["a", "b"], ["c"]]),
     "dict": ("a: 1", {"a": 1}),
     "dicts": ("[{a: 1}]", [{"a": 1}]),
     "text": ("a", "a"),
 }
-TYPES = {**{name: kind for name, (kind, dummy) in VARIABLES.items()}, **dict.fromkeys(PLAIN, "text")}
+TYPES = {name: CATALOGUE[name].type for name in TYPED}
 
 
 def documented() -> set[str]:
@@ -150,8 +150,9 @@ def test_what_cannot_be_meant_is_no_default(answers: dict[str, list[str]]) -> No
 
 
 def test_a_default_is_of_its_kind() -> None:
-    for kind, default in VARIABLES.values():
-        assert default == "" or (default in kind if not isinstance(kind, str) else KINDS[kind][0](default) == default)
+    for variable in CATALOGUE.values():
+        kind, default = variable.type, variable.default
+        assert default == "" or (default in kind if not isinstance(kind, str) else READERS[kind][0](default) == default)
 
 
 @pytest.mark.parametrize("name", sorted(documented() - set(TYPES)))
@@ -163,7 +164,7 @@ def test_an_empty_text_is_no_text(name: str) -> None:
         for line in lines(path)
         if re.search(rf"(?<!')\b{name}\b(?! is defined)", line) and not line.lstrip().startswith(("fail_msg:", "- "))
     ]
-    assert uses or name in ASKED
+    assert uses or name in INPUTS
     as_text = rf"\b{name} \| default\((''|.+, true)\)"
     assert [line for line in uses if not re.search(as_text, line)] == []
 
@@ -171,7 +172,7 @@ def test_an_empty_text_is_no_text(name: str) -> None:
 def test_nothing_else_reads_what_was_given() -> None:
     """Where the playbooks read such a variable by themselves, a text would not become what is meant."""
     allowed = {"vars/cluster.yml", "vars/fleet.yml", "tasks/ring.yml"}
-    names = "|".join(name for name, (kind, dummy) in VARIABLES.items() if isinstance(kind, str))
+    names = "|".join(name for name, kind in TYPES.items() if kind != "text" and isinstance(kind, str))
     readers = {
         path.relative_to(PLAYBOOKS).as_posix()
         for path in PLAYBOOKS.rglob("*.yml")
@@ -184,13 +185,13 @@ def test_every_option_of_the_guides_is_used_by_a_playbook() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in PLAYBOOKS.rglob("*.yml"))
     read = {f"istio_{key or quoted}" for key, quoted in re.findall(r"istio_given(?:\.(\w+)|\['(\w+)'\])", text)}
     by_the_check_of_the_inventory = {"istio_other_variables"}
-    unread = {name for name in documented() - read - ASKED if not re.search(rf"\b{name}\b", text)}
+    unread = {name for name in documented() - read - INPUTS if not re.search(rf"\b{name}\b", text)}
     assert unread == by_the_check_of_the_inventory
     assert read <= set(TYPES)
 
 
 def test_a_guide_has_every_variable_with_a_type() -> None:
-    assert set(VARIABLES) - documented() == set()
+    assert {name for name, kind in TYPES.items() if kind != "text"} - documented() == set()
 
 
 def test_the_guides_are_there() -> None:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import CATALOGUE
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.own_variables import LEFT, SET
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import VARIABLES
 from unit.playbooks.playing import ROOT, start
 
 PLAYBOOKS = ROOT / "playbooks"
@@ -44,12 +44,15 @@ def refused(folder: Path, name: str, *extra: str, **variables: t.Any) -> str:
 def test_a_playbook_goes_the_way_of_its_name(tmp_path: Path, name: str) -> None:
     other = "canary" if name == "downgrade" else "downgrade"
     said = refused(tmp_path, name, f"istio_strategy={other}")
-    assert f"Variable istio_strategy is {other}, and this is playbook {name}; start the playbook that you mean" in said
+    assert (
+        f"istio_strategy={other} conflicts with playbook {name}. Run meshops.istio.{other} and remove the variable."
+        in said
+    )
 
 
 def test_an_empty_answer_is_another_strategy_too(tmp_path: Path) -> None:
     said = refused(tmp_path, "downgrade", "istio_strategy=")
-    assert "Variable istio_strategy is empty, and this is playbook downgrade;" in said
+    assert "istio_strategy= conflicts with playbook downgrade. Remove the variable." in said
 
 
 def test_a_strategy_that_changes_nothing_is_no_fault(tmp_path: Path) -> None:
@@ -105,14 +108,14 @@ def set_by_playbooks() -> set[str]:
 
 def test_the_table_has_all_that_they_set_and_nothing_else() -> None:
     assert set_by_playbooks() - {"istio_strategy"} == {*SET, *LEFT}
-    assert {*SET, *LEFT} & {*VARIABLES, *KNOWN["text"]} == set()
+    assert {*SET, *LEFT} & set(CATALOGUE) == set()
     assert set(LEFT) <= set(KNOWN["facts"])
 
 
 @pytest.mark.parametrize("name", sorted({*SET, *LEFT}))
 def test_what_to_give_instead_is_known(name: str) -> None:
     instead = set(re.findall(r"istio_\w+", {**SET, **LEFT}[name]))
-    assert instead <= {*VARIABLES, *KNOWN["text"]}
+    assert instead <= set(CATALOGUE)
 
 
 def test_what_is_handed_on_is_read_by_no_playbook() -> None:

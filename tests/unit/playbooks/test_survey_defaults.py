@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import TEXTS, VARIABLES
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import TYPED
 from unit.playbooks.playing import RESULT, ROOT, start
 
 Json = dict[str, t.Any]
@@ -177,17 +177,17 @@ REFUSED = {
         "istio_namespaces",
         "no",
     ): "Variable istio_namespaces is false; give a list, or texts with commas or line breaks between "
-    'them. Names such as no, on and yes stand in brackets and quotes: ["no"].',
+    'them. Write names such as no, on and yes in brackets and quotes: ["no"].',
     (
         "istio_namespaces",
         "[no]",
     ): "Variable istio_namespaces is another text; give a list, or texts with commas or line breaks "
-    'between them. Names such as no, on and yes stand in brackets and quotes: ["no"].',
+    'between them. Write names such as no, on and yes in brackets and quotes: ["no"].',
     (
         "istio_waves",
         "on",
     ): "Variable istio_waves is true; give a list of lists of names, or a line for each of them with commas "
-    'between the names. Names such as no, on and yes stand in brackets and quotes: [["no"]].',
+    'between the names. Write names such as no, on and yes in brackets and quotes: [["no"]].',
     ("istio_revision", "1.30"): "Variable istio_revision is the number 1.3; give a text.",
     ("istio_tag", "yes"): "Variable istio_tag is true; give a text.",
     ("istio_strategy", "no"): "Variable istio_strategy is false; give canary, in_place, downgrade or rollback.",
@@ -211,7 +211,7 @@ def test_an_answer_that_yaml_reads_in_its_own_way_is_meant_as_it_was_typed_or_re
 
 def test_playbooks_have_no_default_that_stands_for_a_missing_variable_alone() -> None:
     """An answer that nobody gave is there, and empty."""
-    given = "|".join({*TEXTS, *VARIABLES, "istio_hosts"})
+    given = "|".join({*TYPED, "istio_hosts"})
     lines = [
         line.strip()
         for path in sorted(PLAYBOOKS.rglob("*.yml"))

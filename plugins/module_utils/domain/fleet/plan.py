@@ -22,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status 
     summed,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import ERROR, WARNING
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inventory_check import same
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inventory_check import find_same_clusters
 
 
 def plan(
@@ -48,7 +48,13 @@ def plan(
     counts, total = summed(clusters)
     findings = summarize_fleet(gates)["findings"]
     lines += [finding_line(one) for one in findings if len(clusters) > 1 and one["severity"] not in (ERROR, WARNING)]
-    return {"clusters": clusters, "counts": counts, "findings": findings, "same": same(ids), "lines": [*lines, total]}
+    return {
+        "clusters": clusters,
+        "counts": counts,
+        "findings": findings,
+        "same": find_same_clusters(ids),
+        "lines": [*lines, total],
+    }
 
 
 def _row(name: str, reading: Mapping[str, t.Any], gate: Mapping[str, t.Any], version: str) -> Json:

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the variables of a host say to each task: which cluster it is, and what run this is.
+"""Turn the variables of a host into the options of the action group meshops.istio.istio: its cluster and its run.
 
-These are the options of the action group meshops.istio.istio. As a mapping of templates they would be compiled anew in
-the worker of each task, which took as long as a reading of the cluster.
+As a mapping of templates, these options would be compiled in the worker of each task, which took as long as reading the
+cluster.
 """
 
 from __future__ import annotations
@@ -14,16 +14,19 @@ import json
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import (
-    FINALIZE,
-    FINALIZE_BY_DEFAULT,
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import (
+    CATALOGUE,
     PERCENT,
     STRATEGY,
-    VARIABLES,
-    one_given,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import (
+    FINALIZE_BY_DEFAULT,
+    kind_of,
+    read_variable,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.variable import PREFIX
 
-#: Options of the action group, and the variables that give them: the first that has a value counts.
+#: Options of the action group, and the variables that give them; the first with a value counts.
 CLUSTER = {
     "kubeconfig": ("istio_kubeconfig",),
     "context": ("istio_context",),
@@ -35,86 +38,74 @@ CLUSTER = {
     "expected_cluster_id": ("istio_expected_cluster_id",),
     "istio_namespace": ("istio_namespace",),
 }
-#: The same for what is in the option ``run``.
+#: The playbooks compute it from the revision, the version and the strategy.
+TARGET_REVISION = "istio_target_revision"
+#: The same for the entries of the option `run`.
 RUN = {
     "who": ("istio_who", "awx_user_name", "tower_user_name"),
     "job": ("awx_job_id", "tower_job_id"),
     "strategy": (STRATEGY,),
     "version": ("istio_version",),
-    "revision": ("istio_target_revision",),
+    "revision": (TARGET_REVISION,),
     "phase": ("role_name",),
     "lock_seconds": ("istio_lock_seconds",),
     "break_lock": ("istio_break_lock",),
     "undoes": ("istio_run_id",),
 }
-TAGS, SKIPPED = "ansible_run_tags", "ansible_skip_tags"
-#: All that decides what a run leads to.
+RUN_TAGS, SKIPPED_TAGS = "ansible_run_tags", "ansible_skip_tags"
+#: Variables that affect the result only through the target revision, so that two ways to write it are one request.
+IN_TARGET_REVISION = {"istio_revision", "istio_downgrade_strategy"}
+#: The variables in the digest of a request.
 DECIDING = (
-    STRATEGY,
-    "istio_version",
-    "istio_target_revision",
-    "istio_source_revision",
-    "istio_installer",
-    "istio_profile",
-    "istio_components",
-    "istio_values",
-    "istio_tag",
-    "istio_charts",
-    "istio_allow_default_change",
-    "istio_namespaces",
-    "istio_waves",
-    "istio_exclude_namespaces",
-    "istio_tagged_namespaces",
-    PERCENT,
-    FINALIZE,
-    "istio_adopt_shared_components",
+    *(name for name, variable in CATALOGUE.items() if variable.affects_result and name not in IN_TARGET_REVISION),
+    TARGET_REVISION,
 )
-ASKED = frozenset(
+#: The variables of a host that `cluster_options` reads.
+INPUTS = frozenset(
     {name for names in (*CLUSTER.values(), *RUN.values()) for name in names}
-    | {*DECIDING, FINALIZE_BY_DEFAULT, TAGS, SKIPPED}
+    | {*DECIDING, FINALIZE_BY_DEFAULT, RUN_TAGS, SKIPPED_TAGS}
 )
 
 
 def cluster_options(variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Return the options that are given; an empty text is not.
+    """Return the options that have a value; an empty text counts as not set.
 
     Args:
-        variables: those of `ASKED` that a host has, templated.
+        variables: the INPUTS that a host has, templated.
 
     Raises:
-        ParameterError: what decides what the run leads to cannot be what it should be.
+        ParameterError: the value of a variable in the digest is not of its type.
     """
-    options, run = _first(CLUSTER, variables), _first(RUN, variables)
-    digest = wanted(variables)
+    options, run = _set_options(CLUSTER, variables), _set_options(RUN, variables)
+    digest = request_digest(variables)
     return {"istio_namespace": "istio-system", **options, "run": {**run, "wanted": digest} if digest else run}
 
 
-def _first(options: Mapping[str, tuple[str, ...]], variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
-    found = {option: [_read(name, variables) for name in names] for option, names in options.items()}
-    given = {option: [value for value in values if value not in (None, "")] for option, values in found.items()}
-    return {option: values[0] for option, values in given.items() if values}
+def _set_options(options: Mapping[str, tuple[str, ...]], variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
+    candidates = {option: [_read(name, variables) for name in names] for option, names in options.items()}
+    values = {option: [value for value in of if value not in (None, "")] for option, of in candidates.items()}
+    return {option: of[0] for option, of in values.items() if of}
 
 
 def _read(name: str, variables: Mapping[str, t.Any]) -> t.Any:
-    """Return a text of ours as a text, whatever YAML made of it; the modules read the rest."""
-    value = variables.get(name)
-    return value if name in VARIABLES or not name.startswith("istio_") else one_given(name, variables)
+    """Return a text as a text, whatever YAML made of it; the modules convert other types."""
+    is_text = name.startswith(PREFIX) and kind_of(name) == "text"
+    return read_variable(name, variables) if is_text else variables.get(name)
 
 
-def wanted(variables: Mapping[str, t.Any]) -> str:
-    """Return a digest of what a run leads to; empty where it leaves something to a later run, or leads back.
+def request_digest(variables: Mapping[str, t.Any]) -> str:
+    """Return a digest of everything that affects the result of a run.
+
+    It is empty for a run that leaves something to a later run, and for a rollback: such a run never makes a cluster up
+    to date.
 
     Raises:
-        ParameterError: a variable cannot be what it should be.
+        ParameterError: the value of a variable is not of its type.
     """
-    partly = list(variables.get(TAGS) or ["all"]) != ["all"] or bool(variables.get(SKIPPED))
-    if partly or (variables.get(STRATEGY) or "rollback") == "rollback":
+    is_partial = list(variables.get(RUN_TAGS) or ["all"]) != ["all"] or bool(variables.get(SKIPPED_TAGS))
+    if is_partial or (variables.get(STRATEGY) or "rollback") == "rollback":
         return ""
-    values = {name: _typed(name, variables) for name in DECIDING}
+    values = {name: read_variable(name, variables) for name in DECIDING}
     if values[PERCENT] not in ("", 100):
         return ""
     return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()
-
-
-def _typed(name: str, variables: Mapping[str, t.Any]) -> t.Any:
-    return one_given(name, variables)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with the variables of a fleet, told before any cluster is asked."""
+"""Check the variables of a fleet before the first request."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from collections.abc import Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import (
+    CATALOGUE,
+    FINALIZE,
+    OTHER_VARIABLES,
+    PERCENT,
+    VERSION,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.own_variables import own_faults
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import (
-    FINALIZE,
-    PARTS,
-    PERCENT,
-    VARIABLES,
-    WORDS,
-    one_given,
-    problem,
+    BOOLEANS,
+    FINALIZE_BY_DEFAULT,
+    STRUCTURED,
+    find_problem,
+    read_variable,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import (
-    FINALIZE_BY_DEFAULT as BY_DEFAULT,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.variable import PREFIX
 
 Variables = Mapping[str, t.Any]
-PREFIX = "istio_"
-#: Variables of somebody else that begin like ours.
-OTHERS = "istio_other_variables"
-#: What names a cluster; for a kubeconfig and a context only both together do.
-NAMES = ("kubeconfig", "context", "host")
-VERSION = "istio_version"
+#: The options that name a cluster; a kubeconfig and a context do so only together.
+CLUSTER_NAMES = ("kubeconfig", "context", "host")
 RELEASE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z][0-9A-Za-z.-]*)?")
+SINGLE_VALUES = sorted(name for name, variable in CATALOGUE.items() if variable.type not in STRUCTURED)
 
 
-def faults(
+def find_problems(
     clusters: Mapping[str, Variables],
     known: Mapping[str, t.Any],
     shared: Variables | None,
@@ -45,135 +45,133 @@ def faults(
     playbook: str = "",
     extra: Variables | None = None,
 ) -> list[str]:
-    """Return a sentence for each fault of the variables of a fleet; empty values count as not given.
+    """Return a sentence for each problem in the variables of a fleet; empty values count as not set.
 
     Args:
         clusters: the variables of each cluster.
-        known: names of our variables that are texts, and of facts, as playbooks/vars/known.yml has them.
-        shared: kubeconfig, context and host as the environment gives them to all clusters; None where something else
-            names them, so that their names are not looked at.
-        played: what the play of an upgrade gives to clusters that do not say otherwise; None for other playbooks, which
+        known: names of facts that the playbooks leave, as playbooks/vars/known.yml has them.
+        shared: kubeconfig, context and host that the environment sets for all clusters; None if a play names the
+            clusters, so that their names are not checked.
+        played: values that the play of an upgrade sets for clusters without their own; None for other playbooks, which
             need no version.
         playbook: the playbook whose strategy is its name; empty for one that takes any.
-        extra: what -e gives.
+        extra: the variables of -e.
     """
     own = list(own_faults(clusters, extra or {}, playbook))
     if own:
-        # they may be what all else would be judged by
+        # All other checks could depend on these variables.
         return own
-    found: dict[str, list[str]] = collections.defaultdict(list)
-    for name, variables in clusters.items():
-        # a view of both, as a copy would evaluate every variable of the host
-        given = collections.ChainMap(t.cast("t.Any", variables), t.cast("t.Any", played or {}))
-        mistakes = [] if played is None else _mistakes(given)
-        for sentence in [*_of_one(variables, known), *_padded(given, known), *mistakes]:
-            found[sentence].append(name)
-    sentences = [f"{sentence}{_where(names, len(clusters))}" for sentence, names in found.items()]
-    return sentences if shared is None else [*sentences, *_unnamed(clusters, shared), *_twice(clusters, shared)]
+    clusters_of: dict[str, list[str]] = collections.defaultdict(list)
+    for cluster, variables in clusters.items():
+        # A view of both, because a copy would evaluate every variable of the host.
+        values = collections.ChainMap(t.cast("t.Any", variables), t.cast("t.Any", played or {}))
+        conflicts = [] if played is None else _upgrade_problems(values)
+        for sentence in [*_name_and_type_problems(variables, known), *_padded_values(values), *conflicts]:
+            clusters_of[sentence].append(cluster)
+    sentences = [f"{sentence}{_affected(names, len(clusters))}" for sentence, names in clusters_of.items()]
+    if shared is None:
+        return sentences
+    return [*sentences, *_unnamed_clusters(clusters, shared), *_duplicate_names(clusters, shared)]
 
 
-def _where(names: list[str], count: int) -> str:
+def _affected(names: list[str], count: int) -> str:
+    """Return the clusters that have a problem, unless all have it."""
     if len(names) == count:
         return ""
-    return f" This is so for {'cluster' if len(names) == 1 else 'clusters'} {some(names)}."
+    return f" Affected {'cluster' if len(names) == 1 else 'clusters'}: {some(names)}."
 
 
-def _of_one(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
-    names = {*known["text"], *VARIABLES}
+def _name_and_type_problems(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
     try:
-        others = {*known["facts"], *one_given(OTHERS, variables)}
+        other_names = {*known["facts"], *read_variable(OTHER_VARIABLES, variables)}
     except ParameterError:
-        # said below, as of each variable
-        others = set(known["facts"])
-    for name in sorted(key for key in variables if key.startswith(PREFIX) and key not in others):
-        value = variables[name]
-        if name not in names:
-            yield _unknown(name, names)
-        else:
-            yield from filter(None, [problem(name, value)])
+        # The loop below reports it like that of any other variable.
+        other_names = set(known["facts"])
+    for name in sorted(key for key in variables if key.startswith(PREFIX) and key not in other_names):
+        if name not in CATALOGUE:
+            yield _unknown_variable(name)
+        elif problem := find_problem(name, variables[name]):
+            yield problem
 
 
-def _padded(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
-    """Spaces around a text stay unseen in a survey, and are right around the parts of a list or a mapping only."""
-    one_piece = {*known["text"], *(name for name, (kind, dummy) in VARIABLES.items() if kind not in PARTS)}
-    for name in sorted(one_piece):
+def _padded_values(variables: Variables) -> Iterator[str]:
+    """Yield values with spaces around them: a survey does not show them, and only lists and mappings may have them."""
+    for name in SINGLE_VALUES:
         value = variables.get(name)
         if isinstance(value, str) and value != value.strip():
-            yield f"Variable {name} begins or ends with a space or a line break; give it without."
+            yield f"Variable {name} begins or ends with a space or a line break. Remove it."
 
 
-def _mistakes(variables: Variables) -> Iterator[str]:
-    """What an upgrade cannot do without, and what it cannot do together."""
-    version, percent, finalize, by_default = map(variables.get, (VERSION, PERCENT, FINALIZE, BY_DEFAULT))
-    # of what is no text at all it is said already
-    if not problem(VERSION, version) and not RELEASE.fullmatch(str(version or "").strip()):
+def _upgrade_problems(variables: Variables) -> Iterator[str]:
+    """Yield missing and conflicting variables of an upgrade."""
+    version, percent, finalize = (variables.get(name) for name in (VERSION, PERCENT, FINALIZE))
+    # A version that is not a text has its sentence already.
+    if not find_problem(VERSION, version) and not RELEASE.fullmatch(str(version or "").strip()):
         yield f"Variable {VERSION} is {version or 'missing'}; give the target version, such as 1.31.0."
-    retires = by_default if finalize in (None, "") else finalize
-    if str(percent or "") not in ("", "100") and WORDS.get(str(retires).lower()):
+    retires = variables.get(FINALIZE_BY_DEFAULT) if finalize in (None, "") else finalize
+    if str(percent or "") not in ("", "100") and BOOLEANS.get(str(retires).lower()):
         yield (
-            f"Variable {PERCENT} is {percent}, so that workloads stay on the old revision, and this run would retire it"
-            f" ({FINALIZE}). Give {PERCENT}=100, or {FINALIZE}=false."
+            f"{PERCENT}={percent} keeps workloads on the old revision, and this run would retire it ({FINALIZE}). "
+            f"Give {PERCENT}=100, or {FINALIZE}=false."
         )
 
 
-def _unknown(name: str, names: set[str]) -> str:
-    near = difflib.get_close_matches(name, names, 1, 0.75)
-    return (
-        f"Variable {name} is none of this collection" + (f"; {near[0]} is." if near else ".") + " If it is somebody "
-        f"else's, name it in {OTHERS}."
-    )
+def _unknown_variable(name: str) -> str:
+    similar = difflib.get_close_matches(name, CATALOGUE, 1, 0.75)
+    question = f" Did you mean {similar[0]}?" if similar else ""
+    return f"Unknown variable {name}.{question} If it belongs to other code, add its name to {OTHER_VARIABLES}."
 
 
-def _named(variables: Variables, shared: Variables) -> dict[str, str]:
-    return {key: str(variables.get(PREFIX + key) or shared.get(key) or "") for key in NAMES}
+def _cluster_names(variables: Variables, shared: Variables) -> dict[str, str]:
+    return {key: str(variables.get(PREFIX + key) or shared.get(key) or "") for key in CLUSTER_NAMES}
 
 
-def _unnamed(clusters: Mapping[str, Variables], shared: Variables) -> Iterator[str]:
-    lacking: dict[str, list[str]] = collections.defaultdict(list)
-    for name, variables in clusters.items():
-        found = _named(variables, shared)
-        if not found["host"] and not (found["kubeconfig"] and found["context"]):
-            half = "istio_context" if found["kubeconfig"] else "istio_kubeconfig" if found["context"] else ""
-            lacking[half].append(name)
-    for half, names in lacking.items():
-        one = len(names) == 1
-        whom = f"{'Cluster' if one else 'Clusters'} {some(names)}"
-        if half:
-            yield f"{whom} {'has' if one else 'have'} no {half}; a cluster is named by kubeconfig and context together."
+def _unnamed_clusters(clusters: Mapping[str, Variables], shared: Variables) -> Iterator[str]:
+    clusters_of: dict[str, list[str]] = collections.defaultdict(list)
+    for cluster, variables in clusters.items():
+        names = _cluster_names(variables, shared)
+        if not names["host"] and not (names["kubeconfig"] and names["context"]):
+            missing = "istio_context" if names["kubeconfig"] else "istio_kubeconfig" if names["context"] else ""
+            clusters_of[missing].append(cluster)
+    for missing, affected in clusters_of.items():
+        subject = f"{'Cluster' if len(affected) == 1 else 'Clusters'} {some(affected)}"
+        verb = "has" if len(affected) == 1 else "have"
+        if missing:
+            yield f"{subject} {verb} no {missing}; a cluster needs both istio_kubeconfig and istio_context."
         else:
-            yield (
-                f"{whom} {'is' if one else 'are'} not named; give istio_kubeconfig with istio_context, or istio_host "
-                "with a login."
-            )
+            remedy = "Give istio_kubeconfig and istio_context, or istio_host with a login."
+            yield f"{subject} {verb} no connection. {remedy}"
 
 
-def _twice(clusters: Mapping[str, Variables], shared: Variables) -> Iterator[str]:
-    """Two names for one cluster would upgrade it twice at the same time."""
-    seen: dict[tuple[str, ...], str] = {}
-    for name, variables in clusters.items():
-        found, expected = _named(variables, shared), str(variables.get("istio_expected_cluster_id") or "")
-        path = found["kubeconfig"]
-        keys = [
-            ("context", found["context"], f"of {path}") if path and found["context"] else (),
-            ("host", found["host"].rstrip("/")) if found["host"] else (),
-            ("istio_expected_cluster_id", expected) if expected else (),
+def _duplicate_names(clusters: Mapping[str, Variables], shared: Variables) -> Iterator[str]:
+    """Yield clusters with two names: a run would upgrade them twice at the same time."""
+    first_of: dict[tuple[str, ...], str] = {}
+    for cluster, variables in clusters.items():
+        names, expected_id = _cluster_names(variables, shared), str(variables.get("istio_expected_cluster_id") or "")
+        path = names["kubeconfig"]
+        identities = [
+            ("context", names["context"], f"of {path}") if path and names["context"] else (),
+            ("host", names["host"].rstrip("/")) if names["host"] else (),
+            ("istio_expected_cluster_id", expected_id) if expected_id else (),
         ]
-        for key in filter(None, keys):
-            if key in seen:
-                yield f"Clusters {seen[key]} and {name} are one and the same ({' '.join(key)}); leave one of them out."
+        for identity in filter(None, identities):
+            if identity in first_of:
+                yield _same_cluster(first_of[identity], cluster, " ".join(identity))
                 break
-            seen[key] = name
+            first_of[identity] = cluster
 
 
-def same(ids: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each cluster that was read under two names; ``ids``: the identity of each that was read."""
-    seen: dict[str, str] = {}
-    found = []
-    for name, identity in ids.items():
-        if identity and identity in seen:
-            found.append(
-                f"Clusters {seen[identity]} and {name} are one and the same (its namespace kube-system has UID "
-                f"{identity}); leave one of them out."
-            )
-        seen.setdefault(identity, name)
-    return found
+def find_same_clusters(ids: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each cluster that was read under two names; `ids`: the identity of each cluster."""
+    first_of: dict[str, str] = {}
+    sentences = []
+    for cluster, identity in ids.items():
+        if identity and identity in first_of:
+            evidence = f"namespace kube-system has UID {identity}"
+            sentences.append(_same_cluster(first_of[identity], cluster, evidence))
+        first_of.setdefault(identity, cluster)
+    return sentences
+
+
+def _same_cluster(first: str, second: str, evidence: str) -> str:
+    return f"{first} and {second} are the same cluster ({evidence}). Remove one of them."

@@ -11,7 +11,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import STRATEGY
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import CATALOGUE, STRATEGY
 
 #: Variables of plays and tasks, and the documented one that leads to what somebody who gives them may want.
 SET: dict[str, str] = {
@@ -92,7 +92,5 @@ def own_faults(clusters: Mapping[str, Mapping[str, t.Any]], extra: Mapping[str, 
         )
     strategy = extra.get(STRATEGY, playbook)
     if playbook and strategy != playbook:
-        yield (
-            f"Variable {STRATEGY} is {strategy or 'empty'}, and this is playbook {playbook}; start the playbook that"
-            " you mean, and leave the variable out."
-        )
+        other = f"Run meshops.istio.{strategy} and remove" if strategy in CATALOGUE[STRATEGY].type else "Remove"
+        yield f"{STRATEGY}={strategy} conflicts with playbook {playbook}. {other} the variable."

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the variables of a host say to each task."""
+"""The variables of a host become options of each task."""
 
 from __future__ import annotations
 
@@ -10,12 +10,21 @@ from typing import Any
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import (
+    CATALOGUE,
+    PERCENT,
+    STRATEGY,
+    TYPED,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.cluster_options import (
-    ASKED,
     CLUSTER,
+    DECIDING,
+    IN_TARGET_REVISION,
+    INPUTS,
     RUN,
+    TARGET_REVISION,
     cluster_options,
-    wanted,
+    request_digest,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run_record import CORE
 
@@ -49,10 +58,10 @@ def test_what_is_given(variables: dict[str, Any], expected: dict[str, Any]) -> N
 def test_what_is_read_is_what_is_asked_for() -> None:
     class Noting(dict[str, Any]):
         def get(self, key: str, default: Any = None) -> Any:
-            assert key in ASKED
+            assert key in INPUTS
             return super().get(key, default)
 
-    assert cluster_options(Noting(CANARY))["run"]["wanted"] == wanted(CANARY)
+    assert cluster_options(Noting(CANARY))["run"]["wanted"] == request_digest(CANARY)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +79,7 @@ def test_what_is_read_is_what_is_asked_for() -> None:
     ],
 )
 def test_the_same_in_other_words_leads_to_the_same(other: dict[str, Any]) -> None:
-    assert wanted({"istio_percent": 100, **CANARY, **other}) == wanted({"istio_percent": 100, **CANARY})
+    assert request_digest({"istio_percent": 100, **CANARY, **other}) == request_digest({"istio_percent": 100, **CANARY})
 
 
 @pytest.mark.parametrize(
@@ -87,7 +96,7 @@ def test_the_same_in_other_words_leads_to_the_same(other: dict[str, Any]) -> Non
     ],
 )
 def test_something_else_is_something_else(other: dict[str, Any]) -> None:
-    assert wanted({**CANARY, **other}) not in ("", wanted(CANARY))
+    assert request_digest({**CANARY, **other}) not in ("", request_digest(CANARY))
 
 
 @pytest.mark.parametrize(
@@ -101,9 +110,34 @@ def test_something_else_is_something_else(other: dict[str, Any]) -> None:
     ],
 )
 def test_what_leaves_something_to_a_later_run_is_never_done(other: dict[str, Any]) -> None:
-    assert wanted({**CANARY, **other}) == ""
+    assert request_digest({**CANARY, **other}) == ""
+
+
+#: A value of each type that differs from every default.
+OTHER_VALUES: dict[str, Any] = {
+    "amount": "7%", "bool": True, "dict": {"a": 1}, "dicts": [{"a": 1}], "int": 7, "list": ["a"], "lists": [["a"]],
+    "text": "other",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted({*TYPED} - {STRATEGY, PERCENT}))
+def test_the_digest_depends_on_every_variable_that_affects_the_result(name: str) -> None:
+    variable = CATALOGUE[name]
+    if isinstance(variable.default, bool):
+        other = not variable.default
+    else:
+        other = variable.choices[-1] if variable.choices else OTHER_VALUES[str(variable.type)]
+    assert other != variable.default
+    changed = request_digest({**CANARY, name: other}) != request_digest(CANARY)
+    assert changed == (name in DECIDING)
+
+
+def test_variables_outside_of_the_digest_affect_the_result_by_the_target_revision_alone() -> None:
+    affecting = {name for name, variable in CATALOGUE.items() if variable.affects_result}
+    assert affecting - set(DECIDING) == IN_TARGET_REVISION
+    assert set(DECIDING) - affecting == {TARGET_REVISION}
 
 
 def test_what_cannot_be_meant_is_refused() -> None:
     with pytest.raises(ParameterError, match="Variable istio_percent is many; give a whole number"):
-        wanted({**CANARY, "istio_percent": "many"})
+        request_digest({**CANARY, "istio_percent": "many"})

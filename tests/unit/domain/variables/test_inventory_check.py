@@ -12,13 +12,17 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.cluster_options import ASKED
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inventory_check import faults, same
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import PARTS, VARIABLES
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import CATALOGUE
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.cluster_options import INPUTS
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inventory_check import (
+    find_problems,
+    find_same_clusters,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import STRUCTURED
 from unit.paths import ROOT
 
 KNOWN = yaml.safe_load((ROOT / "playbooks" / "vars" / "known.yml").read_text(encoding="utf-8"))["istio_known"]
-GIVEN = sorted({*KNOWN["text"], *VARIABLES})
+NAMES = sorted(CATALOGUE)
 A = {"istio_kubeconfig": "/fleet.yaml", "istio_context": "a"}
 B = {"istio_kubeconfig": "/fleet.yaml", "istio_context": "b"}
 
@@ -26,12 +30,12 @@ B = {"istio_kubeconfig": "/fleet.yaml", "istio_context": "b"}
 def test_a_sound_fleet_has_no_fault() -> None:
     given = {"istio_finalize": "yes", "istio_serial": "50%", "istio_batch_size": 5, "istio_pause": "0"}
     lists = {"istio_waves": [["shop"], ["blog"]], "istio_values": {"pilot": {}}, "istio_order": "smallest"}
-    assert faults({"a": A | given, "b": B | lists}, KNOWN, {}) == []
+    assert find_problems({"a": A | given, "b": B | lists}, KNOWN, {}) == []
 
 
-@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("name", NAMES)
 def test_an_empty_survey_value_is_not_given(name: str) -> None:
-    assert faults({"a": {**A, "istio_kubeconfig": "/a"} | ({} if name in A else {name: ""})}, KNOWN, {}) == []
+    assert find_problems({"a": {**A, "istio_kubeconfig": "/a"} | ({} if name in A else {name: ""})}, KNOWN, {}) == []
 
 
 class Lazy(collections.UserDict[str, Any]):
@@ -44,35 +48,35 @@ class Lazy(collections.UserDict[str, Any]):
 
 def test_a_variable_of_somebody_else_is_not_evaluated() -> None:
     clusters = {"a": Lazy({"istio_host": "https://x", "db_password": "{{ lookup('vault') }}"})}
-    assert faults(clusters, KNOWN, {}, {"istio_version": "1.31.0"}, "canary", {}) == []
+    assert find_problems(clusters, KNOWN, {}, {"istio_version": "1.31.0"}, "canary", {}) == []
 
 
 @pytest.mark.parametrize("space", [" ", "\n", "\t"])
-@pytest.mark.parametrize("name", [name for name in GIVEN if VARIABLES.get(name, ("text",))[0] not in PARTS])
+@pytest.mark.parametrize("name", [name for name in NAMES if CATALOGUE[name].type not in STRUCTURED])
 def test_a_space_around_a_text_is_refused(name: str, space: str) -> None:
     """A survey hands on what was pasted."""
-    kind = VARIABLES.get(name, ("text",))[0]
-    value = {"bool": "true", "int": "7", "share": "7%", "text": "1.31.0"}[kind] if isinstance(kind, str) else kind[0]
+    kind = CATALOGUE[name].type
+    value = {"bool": "true", "int": "7", "amount": "7%", "text": "1.31.0"}[kind] if isinstance(kind, str) else kind[0]
     clusters = {"a": {"istio_host": "https://x", name: value}}
-    assert faults(clusters, KNOWN, None) == []
+    assert find_problems(clusters, KNOWN, None) == []
     for padded in (value + space, space + value):
         clusters["a"][name] = padded
-        assert faults(clusters, KNOWN, None) == [
-            f"Variable {name} begins or ends with a space or a line break; give it without."
+        assert find_problems(clusters, KNOWN, None) == [
+            f"Variable {name} begins or ends with a space or a line break. Remove it."
         ]
 
 
-@pytest.mark.parametrize("name", [name for name in GIVEN if VARIABLES.get(name, ("text",))[0] in PARTS])
+@pytest.mark.parametrize("name", [name for name in NAMES if CATALOGUE[name].type in STRUCTURED])
 def test_a_line_break_after_the_parts_of_a_text_is_none_of_them(name: str) -> None:
-    text = {"list": "a, b\n", "lists": "a, b\nc\n", "dict": "{a: 1}\n", "dicts": "- a: 1\n"}[str(VARIABLES[name][0])]
-    assert faults({"a": {name: text}}, KNOWN, None) == []
+    text = {"list": "a, b\n", "lists": "a, b\nc\n", "dict": "{a: 1}\n", "dicts": "- a: 1\n"}[str(CATALOGUE[name].type)]
+    assert find_problems({"a": {name: text}}, KNOWN, None) == []
 
 
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"istio_finalise": True}, "Variable istio_finalise is none of this collection; istio_finalize is. If it"),
-        ({"istio_zzz": 1}, "Variable istio_zzz is none of this collection. If it is somebody else's, name it in"),
+        ({"istio_finalise": True}, "Unknown variable istio_finalise. Did you mean istio_finalize? If it belongs"),
+        ({"istio_zzz": 1}, "Unknown variable istio_zzz. If it belongs to other code, add its name to istio_other"),
         ({"istio_finalize": "yess"}, "Variable istio_finalize is yess; give true or false."),
         ({"istio_adopt_shared_components": 2}, "Variable istio_adopt_shared_components is 2; give true or false."),
         ({"istio_pause": "1m"}, "Variable istio_pause is 1m; give a whole number."),
@@ -95,19 +99,19 @@ def test_a_line_break_after_the_parts_of_a_text_is_none_of_them(name: str) -> No
     ],
 )
 def test_each_fault_is_one_sentence(given: dict[str, Any], sentence: str) -> None:
-    (found,) = faults({"a": A | given}, KNOWN, {})
+    (found,) = find_problems({"a": A | given}, KNOWN, {})
     assert found.startswith(sentence)
 
 
 def test_a_fault_of_some_clusters_names_them() -> None:
-    (one,) = faults({"a": A | {"istio_pause": "x"}, "b": B}, KNOWN, {})
-    assert one == "Variable istio_pause is x; give a whole number. This is so for cluster a."
-    (everywhere,) = faults({"a": A | {"istio_pause": "x"}, "b": B | {"istio_pause": "x"}}, KNOWN, {})
+    (one,) = find_problems({"a": A | {"istio_pause": "x"}, "b": B}, KNOWN, {})
+    assert one == "Variable istio_pause is x; give a whole number. Affected cluster: a."
+    (everywhere,) = find_problems({"a": A | {"istio_pause": "x"}, "b": B | {"istio_pause": "x"}}, KNOWN, {})
     assert everywhere == "Variable istio_pause is x; give a whole number."
 
 
 def test_variables_of_somebody_else_are_left_alone() -> None:
-    assert faults({"a": A | {"istio_ingress": 1, "istio_other_variables": ["istio_ingress"]}}, KNOWN, {}) == []
+    assert find_problems({"a": A | {"istio_ingress": 1, "istio_other_variables": ["istio_ingress"]}}, KNOWN, {}) == []
 
 
 @pytest.mark.parametrize(
@@ -116,35 +120,39 @@ def test_variables_of_somebody_else_are_left_alone() -> None:
         (
             {"a": {}},
             {},
-            "Cluster a is not named; give istio_kubeconfig with istio_context, or istio_host with a login.",
+            "Cluster a has no connection. Give istio_kubeconfig and istio_context, or istio_host with a login.",
         ),
-        ({"a": {}, "b": {}, "c": A}, {}, "Clusters a, b are not named;"),
-        ({"a": {"istio_kubeconfig": "/f"}}, {}, "Cluster a has no istio_context; a cluster is named by kubeconfig and"),
+        ({"a": {}, "b": {}, "c": A}, {}, "Clusters a, b have no connection."),
+        (
+            {"a": {"istio_kubeconfig": "/f"}},
+            {},
+            "Cluster a has no istio_context; a cluster needs both istio_kubeconfig and",
+        ),
         ({"a": {"istio_context": "a"}}, {}, "Cluster a has no istio_kubeconfig;"),
         (
             {"a": A, "b": A},
             {},
-            "Clusters a and b are one and the same (context a of /fleet.yaml); leave one of them out.",
+            "a and b are the same cluster (context a of /fleet.yaml). Remove one of them.",
         ),
         (
             {"a": {}, "b": {}},
             {"kubeconfig": "/f", "context": "x"},
-            "Clusters a and b are one and the same (context x of",
+            "a and b are the same cluster (context x of",
         ),
         (
             {"a": {"istio_host": "https://x"}, "b": {"istio_host": "https://x/"}},
             {},
-            "Clusters a and b are one and the same (host https://x); leave one of them out.",
+            "a and b are the same cluster (host https://x). Remove one of them.",
         ),
         (
             {"a": A | {"istio_expected_cluster_id": "7"}, "b": B | {"istio_expected_cluster_id": "7"}},
             {},
-            "Clusters a and b are one and the same (istio_expected_cluster_id 7); leave one of them out.",
+            "a and b are the same cluster (istio_expected_cluster_id 7). Remove one of them.",
         ),
     ],
 )
 def test_each_cluster_has_one_name(clusters: dict[str, Any], shared: dict[str, str], sentence: str) -> None:
-    (found,) = faults(clusters, KNOWN, shared)
+    (found,) = find_problems(clusters, KNOWN, shared)
     assert found.startswith(sentence)
 
 
@@ -155,38 +163,38 @@ def test_each_cluster_has_one_name(clusters: dict[str, Any], shared: dict[str, s
         ({"istio_version": "latest"}, {}, "Variable istio_version is latest; give the target version"),
         ({"istio_version": "1.31.0"}, {"istio_version": "x"}, ""),
         ({}, {"istio_version": "1.31.0"}, ""),
-        ({}, {"istio_version": "1.31.0 "}, "Variable istio_version begins or ends with a space or a line break;"),
+        ({}, {"istio_version": "1.31.0 "}, "Variable istio_version begins or ends with a space or a line break."),
         ({"istio_version": "1.31.0-distroless"}, {}, ""),
         ({"istio_version": "1.31.0 or so"}, {}, "Variable istio_version is 1.31.0 or so; give the target version"),
         (
             {"istio_version": "1.31.0", "istio_percent": "50", "istio_finalize": "yes"},
             {},
-            "Variable istio_percent is 50, so that workloads stay on the old revision, and this run would retire it",
+            "istio_percent=50 keeps workloads on the old revision, and this run would retire it (istio_finalize).",
         ),
         (
             {"istio_version": "1.31.0", "istio_percent": 50, "istio_finalize": ""},
             {"istio_finalize_by_default": True},
-            "Variable istio_percent is 50,",
+            "istio_percent=50 keeps",
         ),
         ({"istio_version": "1.31.0", "istio_percent": 100, "istio_finalize": True}, {}, ""),
         ({"istio_version": "1.31.0", "istio_percent": 50}, {"istio_finalize": False}, ""),
     ],
 )
 def test_what_an_upgrade_needs(given: dict[str, Any], played: dict[str, Any], sentence: str) -> None:
-    assert faults({"a": A | given}, KNOWN, {}) == []
-    found = faults({"a": A | given}, KNOWN, {}, played)
+    assert find_problems({"a": A | given}, KNOWN, {}) == []
+    found = find_problems({"a": A | given}, KNOWN, {}, played)
     assert [one[: len(sentence)] for one in found] == ([sentence] if sentence else [])
 
 
 def test_names_may_come_from_the_environment_or_from_a_play() -> None:
-    assert faults({"a": {"istio_context": "a"}}, KNOWN, {"kubeconfig": "/f"}) == []
-    assert faults({"a": {}, "b": {}}, KNOWN, None) == []
+    assert find_problems({"a": {"istio_context": "a"}}, KNOWN, {"kubeconfig": "/f"}) == []
+    assert find_problems({"a": {}, "b": {}}, KNOWN, None) == []
 
 
 def test_a_cluster_that_was_read_under_two_names_shows() -> None:
-    assert same({"a": "1", "b": "", "c": "2", "d": ""}) == []
-    (found,) = same({"a": "1", "b": "2", "c": "1"})
-    assert found.startswith("Clusters a and c are one and the same (its namespace kube-system has UID 1)")
+    assert find_same_clusters({"a": "1", "b": "", "c": "2", "d": ""}) == []
+    (found,) = find_same_clusters({"a": "1", "b": "2", "c": "1"})
+    assert found.startswith("a and c are the same cluster (namespace kube-system has UID 1)")
 
 
 def test_the_playbooks_use_what_is_known_and_nothing_else() -> None:
@@ -194,13 +202,13 @@ def test_the_playbooks_use_what_is_known_and_nothing_else() -> None:
     own = {name for text in texts.values() for name in re.findall(r"^ *(istio_[a-z_]+):", text, re.MULTILINE)}
     text = "".join(text for path, text in texts.items() if path.name != "known.yml")
     used = set(re.findall(r"\bistio_[a-z_]+(?=\b(?![.\w]))", re.sub(r"meshops\.istio\.\w+", "", text)))
-    used |= {name for name in ASKED if name.startswith("istio_")}
+    used |= {name for name in INPUTS if name.startswith("istio_")}
     used |= {f"istio_{key or quoted}" for key, quoted in re.findall(r"istio_given(?:\.(\w+)|\['(\w+)'\])", text)}
-    assert set(GIVEN) - used == {"istio_other_variables"}
-    assert used - set(GIVEN) - own - set(KNOWN["facts"]) == set()
+    assert set(NAMES) - used == {"istio_other_variables"}
+    assert used - set(NAMES) - own - set(KNOWN["facts"]) == set()
 
 
-@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("name", NAMES)
 def test_what_is_known_is_documented(name: str) -> None:
     docs = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
     assert f"`{name}`" in docs or f"`{name}=" in docs

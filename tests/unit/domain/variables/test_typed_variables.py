@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import KINDS, given
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import READERS, read_value
 
 ORDERS = ["name", "smallest"]
 
 
 @pytest.mark.parametrize("empty", ["", "  ", "\n", None])
-@pytest.mark.parametrize("kind", [*KINDS, ORDERS])
-def test_an_empty_text_is_not_given(kind: Any, empty: Any) -> None:
-    assert given(empty, "istio_x", kind, 7) == 7
+@pytest.mark.parametrize("kind", [*READERS, ORDERS])
+def test_an_empty_text_is_not_read_value(kind: Any, empty: Any) -> None:
+    assert read_value(empty, "istio_x", kind, 7) == 7
 
 
 @pytest.mark.parametrize(
@@ -33,9 +33,9 @@ def test_an_empty_text_is_not_given(kind: Any, empty: Any) -> None:
         ("int", "10", 10),
         ("int", " 10\n", 10),
         ("int", 0, 0),
-        ("share", "10%", "10%"),
-        ("share", 10, "10"),
-        ("share", "0", "0"),
+        ("amount", "10%", "10%"),
+        ("amount", 10, "10"),
+        ("amount", "0", "0"),
         ("list", "catalog", ["catalog"]),
         ("list", "catalog, shop ,", ["catalog", "shop"]),
         ("list", "catalog\r\nshop\n\n", ["catalog", "shop"]),
@@ -67,7 +67,7 @@ def test_an_empty_text_is_not_given(kind: Any, empty: Any) -> None:
     ],
 )
 def test_a_text_becomes_what_is_meant(kind: Any, value: Any, meant: Any) -> None:
-    found = given(value, "istio_x", kind)
+    found = read_value(value, "istio_x", kind)
     assert found == meant
     assert type(found) is type(meant)
 
@@ -81,19 +81,19 @@ def test_a_text_becomes_what_is_meant(kind: Any, value: Any, meant: Any) -> None
         ("int", "-1", "is -1; give a whole number."),
         ("int", 1.5, "is the number 1.5; give a whole number."),
         ("int", True, "is true; give a whole number."),
-        ("share", "10 %", "is 10 %; give a number or a percentage, such as 10 or 10%."),
-        ("share", True, "is true; give a number or a percentage"),
+        ("amount", "10 %", "is 10 %; give a number or a percentage, such as 10 or 10%."),
+        ("amount", True, "is true; give a number or a percentage"),
         ("list", {"a": 1}, "is a mapping; give a list, or texts"),
         ("list", "[catalog", "is another text; give a list, or texts"),
         ("list", [["catalog"]], "is a list; give a list, or texts"),
         ("lists", ["catalog", "shop"], "is a list; give a list of lists of names"),
         ("lists", "[catalog, shop]", "is another text; give a list of lists of names"),
         ("lists", 5.5, "is the number 5.5; give a list of lists of names"),
-        ("list", False, "is false; give a list, or texts with commas or line breaks between them. Names such as no,"),
+        ("list", False, "is false; give a list, or texts with commas or line breaks between them. Write names such"),
         (
             "list",
             ["shop", True],
-            "is a list; give a list, or texts with commas or line breaks between them. Names such",
+            "is a list; give a list, or texts with commas or line breaks between them. Write names",
         ),
         ("lists", "[[no]]", "is another text; give a list of lists of names, or a line for each of them with commas"),
         ("text", 1.3, "is the number 1.3; give a text."),
@@ -109,11 +109,11 @@ def test_a_text_becomes_what_is_meant(kind: Any, value: Any, meant: Any) -> None
 )
 def test_what_cannot_be_meant_is_refused_by_the_name_of_the_variable(kind: Any, value: Any, right: str) -> None:
     with pytest.raises(ParameterError) as refused:
-        given(value, "istio_x", kind)
+        read_value(value, "istio_x", kind)
     assert str(refused.value).startswith(f"Variable istio_x {right}")
 
 
 def test_a_secret_in_a_mapping_is_not_repeated() -> None:
     with pytest.raises(ParameterError) as refused:
-        given("token: [hunter2", "istio_gates", "dict")
+        read_value("token: [hunter2", "istio_gates", "dict")
     assert "hunter2" not in str(refused.value)
