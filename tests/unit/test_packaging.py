@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fnmatch
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,7 +23,6 @@ HEADER = (
 SOURCES = sorted(
     path.relative_to(ROOT).as_posix() for top in ("plugins", "tests") for path in (ROOT / top).rglob("*.py")
 )
-PRIVATE = [name for name in SOURCES if name.startswith(("plugins/module_utils/", "plugins/plugin_utils/"))]
 
 
 def load(name: str) -> Any:
@@ -39,13 +37,6 @@ def test_the_action_group_names_every_module_and_every_action_plugin() -> None:
     group = set(load("meta/runtime.yml")["action_groups"]["istio"])
     assert group == stems("plugins/modules")
     assert group == stems("plugins/action")
-
-
-@pytest.mark.parametrize("name", PRIVATE)
-def test_utils_are_private(name: str) -> None:
-    assert Path(name).name.startswith("_")
-    # Every task carries what its module imports: the size of these files is a matter of speed.
-    assert len((ROOT / name).read_text(encoding="utf-8").splitlines()) <= 320
 
 
 @pytest.mark.parametrize("name", SOURCES)

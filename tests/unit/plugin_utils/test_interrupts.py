@@ -23,7 +23,7 @@ from unit.paths import COLLECTIONS
 #: A worker that notes what happens to it; its handler of SIGTERM is the one that was there before the task.
 SCRIPT = """
 import os, signal, sys, time
-from ansible_collections.meshops.istio.plugins.plugin_utils import _ending
+from ansible_collections.meshops.istio.plugins.plugin_utils import interrupts
 
 def note(text):
     with open(sys.argv[1], "a") as file:
@@ -42,7 +42,7 @@ signal.signal(signal.SIGTERM, before)
 # a shell makes its jobs in the background deaf to it
 signal.signal(signal.SIGINT, signal.default_int_handler)
 _ending.WHEN_KILLED.append(lambda: note("orphaned"))
-with _ending.in_order(os.getppid()):
+with interrupts.in_order(os.getppid()):
     try:
         note(f"pid {os.getpid()}")
         time.sleep(float(sys.argv[3]))

@@ -79,5 +79,5 @@ def test_a_rollout_takes_as_many_rounds_as_its_strategy_makes(kind: str, spec: b
 def test_the_slowest_of_a_batch_counts_and_its_soak() -> None:
     snapshot = b.snapshot_of([b.workload(name=name, replicas=1) for name in "abc"])
     batch = list(snapshot.workloads.values())
-    assert batch_seconds(batch, {batch[0].key: 4.0, batch[1].key: 9.0}, 30) == 39.0
-    assert batch_seconds(batch[2:], {batch[0].key: 4.0}, 30) is None
+    assert batch_seconds(batch, {batch[0].ref: 4.0, batch[1].ref: 9.0}, 30) == 39.0
+    assert batch_seconds(batch[2:], {batch[0].ref: 4.0}, 30) is None
