@@ -41,7 +41,7 @@ os.setsid()
 signal.signal(signal.SIGTERM, before)
 # a shell makes its jobs in the background deaf to it
 signal.signal(signal.SIGINT, signal.default_int_handler)
-_ending.WHEN_KILLED.append(lambda: note("orphaned"))
+interrupts.WHEN_KILLED.append(lambda: note("orphaned"))
 with interrupts.in_order(os.getppid()):
     try:
         note(f"pid {os.getpid()}")
