@@ -16,7 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.auth import c
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, labels_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import load_yaml
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import read_revision
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import NAMESPACES
 from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.hub import (
@@ -120,7 +120,7 @@ def _look(cluster: Cluster, *, options: Options, warn: Callable[[str], None]) ->
         istiods = client.list(f"{apps}/deployments", doing="Reading istiod Deployments", labelSelector="app=istiod")
     except MeshError as exc:
         return Look(failed=exc.message)
-    found = ((labels_of(obj).get(REV) or DEFAULT, obj) for obj in istiods)
+    found = ((labels_of(obj).get(REVISION_LABEL) or DEFAULT, obj) for obj in istiods)
     read = (read_revision(name, options.istio_namespace, obj, {}, load_yaml) for name, obj in found)
     running = sorted((revision.name, revision.version) for revision in read)
     return Look(str(system.get("metadata", {}).get("uid") or ""), tuple(running))

@@ -16,7 +16,7 @@ import typing as t
 from collections.abc import Callable
 from pathlib import Path
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import PREVIOUS_LABELS
 from unit.paths import COLLECTIONS
 from unit.support import builders as b

@@ -10,7 +10,7 @@ import json
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from unit.support.planes import OLD, SYSTEM, Json, meta, proxy, version_of
 
 

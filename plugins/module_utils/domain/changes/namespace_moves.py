@@ -11,7 +11,11 @@ from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import dangling_name
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import CHOOSING, REV, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    REVISION_LABEL,
+    SELECTING_LABELS,
+    Mesh,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
     TARGET,
     Journal,
@@ -42,7 +46,7 @@ class Move:
         return {
             "metadata": {
                 "resourceVersion": self.resource_version,
-                "labels": {key: self.after.get(key) for key in CHOOSING},
+                "labels": {key: self.after.get(key) for key in SELECTING_LABELS},
                 "annotations": journal.annotations,
             }
         }
@@ -59,12 +63,12 @@ class Move:
 
 def injection_labels(labels: Mapping[str, str]) -> dict[str, str]:
     """Return the labels that choose an injector, as far as they are there."""
-    return {key: labels[key] for key in CHOOSING if key in labels}
+    return {key: labels[key] for key in SELECTING_LABELS if key in labels}
 
 
 def both(state: State) -> dict[str, str | None]:
     """Return a state as a diff shows it: None where a label is absent."""
-    return {key: state.get(key) for key in CHOOSING}
+    return {key: state.get(key) for key in SELECTING_LABELS}
 
 
 def owned_by(labels: Mapping[str, str]) -> str | None:
@@ -74,7 +78,7 @@ def owned_by(labels: Mapping[str, str]) -> str | None:
 
 def move(namespace: Namespace, target: str) -> Move | None:
     """Return the move of a namespace to a revision or tag, or None if it is there."""
-    before, after = injection_labels(namespace.labels), {REV: target}
+    before, after = injection_labels(namespace.labels), {REVISION_LABEL: target}
     if before == after:
         return None
     return Move(namespace.name, before, after, namespace.resource_version, namespace.journal)

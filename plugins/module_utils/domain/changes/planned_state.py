@@ -15,9 +15,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.names
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
     DEFAULT_VALIDATOR,
-    INJECT,
-    INJECTION,
-    REV,
+    INJECT_LABEL,
+    INJECTION_LABEL,
+    REVISION_LABEL,
     InjectionConfig,
     Injector,
     Mesh,
@@ -72,12 +72,18 @@ def _webhooks(name: str, service: tuple[str, str]) -> tuple[dict[str, t.Any], ..
         "failurePolicy": "Fail",
     }
     by_namespace = {
-        "namespaceSelector": {"matchExpressions": [need(REV, "In", name), need(INJECTION, "DoesNotExist")]},
-        "objectSelector": {"matchExpressions": [need(INJECT, "NotIn", "false")]},
+        "namespaceSelector": {
+            "matchExpressions": [need(REVISION_LABEL, "In", name), need(INJECTION_LABEL, "DoesNotExist")]
+        },
+        "objectSelector": {"matchExpressions": [need(INJECT_LABEL, "NotIn", "false")]},
     }
     by_object = {
-        "namespaceSelector": {"matchExpressions": [need(REV, "DoesNotExist"), need(INJECTION, "DoesNotExist")]},
-        "objectSelector": {"matchExpressions": [need(INJECT, "NotIn", "false"), need(REV, "In", name)]},
+        "namespaceSelector": {
+            "matchExpressions": [need(REVISION_LABEL, "DoesNotExist"), need(INJECTION_LABEL, "DoesNotExist")]
+        },
+        "objectSelector": {
+            "matchExpressions": [need(INJECT_LABEL, "NotIn", "false"), need(REVISION_LABEL, "In", name)]
+        },
     }
     return (
         {"name": "rev.namespace.sidecar-injector.istio.io", **shared, **by_namespace},
@@ -97,8 +103,8 @@ def with_tags(mesh: Mesh, tags: Iterable[str], revision: str) -> Mesh:
 
 def relabelled(labels: Mapping[str, str], revision: str | None) -> dict[str, str]:
     """Return the labels of a pod that asks for another revision or tag, or with None for none."""
-    others = {key: value for key, value in labels.items() if key != REV}
-    return others if revision is None else {**others, REV: revision}
+    others = {key: value for key, value in labels.items() if key != REVISION_LABEL}
+    return others if revision is None else {**others, REVISION_LABEL: revision}
 
 
 def with_labels(snapshot: Snapshot, labels: Mapping[ObjectRef, str | None]) -> Snapshot:
@@ -146,7 +152,9 @@ def planned(snapshot: Snapshot, plan: Mapping[str, t.Any] | None) -> Snapshot:
                 if isinstance(back, Move)
                 else found
             )
-        return dataclasses.replace(found, labels={**_unlabelled(found), REV: revision}) if revision else found
+        return (
+            dataclasses.replace(found, labels={**_unlabelled(found), REVISION_LABEL: revision}) if revision else found
+        )
 
     namespaces = {name: after(found) if name in moved else found for name, found in snapshot.namespaces.items()}
     asking = {(one.namespace, one.kind, one.name) for one in map(parse_ref, plan.get("workloads") or ())}
@@ -155,7 +163,7 @@ def planned(snapshot: Snapshot, plan: Mapping[str, t.Any] | None) -> Snapshot:
 
 
 def _unlabelled(namespace: Namespace) -> dict[str, str]:
-    return {key: value for key, value in namespace.labels.items() if key not in (INJECTION, REV)}
+    return {key: value for key, value in namespace.labels.items() if key not in (INJECTION_LABEL, REVISION_LABEL)}
 
 
 def pick_source(snapshot: Snapshot, target: str, wanted: str | None) -> str | None:

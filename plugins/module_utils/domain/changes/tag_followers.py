@@ -10,7 +10,12 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, INJECT, INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    DEFAULT,
+    INJECT_LABEL,
+    INJECTION_LABEL,
+    REVISION_LABEL,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 
@@ -38,9 +43,9 @@ def followers(snapshot: Snapshot, tag: str) -> list[ObjectRef]:
 
 def labels_select(tag: str, namespace: Mapping[str, str], pod: Mapping[str, str]) -> bool:
     """Return whether a pod's own labels ask for a tag, which may not be there yet."""
-    if {REV, INJECTION} & set(namespace) or pod.get(INJECT) == "false":
+    if {REVISION_LABEL, INJECTION_LABEL} & set(namespace) or pod.get(INJECT_LABEL) == "false":
         return False
-    return pod.get(REV, DEFAULT if pod.get(INJECT) == "true" else None) == tag
+    return pod.get(REVISION_LABEL, DEFAULT if pod.get(INJECT_LABEL) == "true" else None) == tag
 
 
 def followed(snapshot: Snapshot) -> dict[str, list[str]]:

@@ -9,7 +9,7 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, REV, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, REVISION_LABEL, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
     Journal,
     Kept,
@@ -51,18 +51,18 @@ class Choice:
 
 def state_of(label: str | None) -> State:
     """Return the state that the journal keeps of the label of a workload's pods."""
-    return {} if label is None else {REV: label}
+    return {} if label is None else {REVISION_LABEL: label}
 
 
 def label_words(label: str | None) -> str:
-    return f"no label {REV}" if label is None else f"{REV}={label}"
+    return f"no label {REVISION_LABEL}" if label is None else f"{REVISION_LABEL}={label}"
 
 
 def label_patch(workload: Workload, label: str | None, annotations: Mapping[str, str | None]) -> dict[str, t.Any]:
     """Return the merge patch that gives a workload's pods a label, and the workload its journal."""
     return {
         "metadata": {"uid": workload.uid, "annotations": dict(annotations)},
-        "spec": {"template": {"metadata": {"labels": {REV: label}}}},
+        "spec": {"template": {"metadata": {"labels": {REVISION_LABEL: label}}}},
     }
 
 
@@ -73,7 +73,7 @@ def workload_undo(workload: Workload, run: str | None, mesh: Mesh, led_to: str =
         run: id of the run, None for the newest change.
         led_to: the revision that the run led to, for changes that were remembered without a state after them.
     """
-    label = workload.template_labels.get(REV)
+    label = workload.template_labels.get(REVISION_LABEL)
     found = undo_of(workload.journal, state_of(label), run)
     if isinstance(found, Kept) and workload.journal.unreadable:
         # its owner may write anything there, and keeps nobody else from going

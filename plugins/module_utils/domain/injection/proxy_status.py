@@ -17,6 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.foreign impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import annotations_of, labels_of, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     PROXY_IMAGE,
+    PROXY_IMAGE_TYPE,
     PodShape,
     Verdict,
     expected_image,
@@ -28,7 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.re
     Need,
     need_of_pod,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL, REVISION_LABEL, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
 
 CURRENT = "current"
@@ -50,12 +51,12 @@ RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 PROXY_CONFIG = "PROXY_CONFIG"
 DISCOVERY = re.compile(r'"discoveryAddress":\s*"[^".:]+\.([a-z0-9-]+)\.svc[.:]')
 KEPT_ANNOTATIONS = (
-    REV,
+    REVISION_LABEL,
     STATUS,
     PROXY_IMAGE,
     RESTARTED_AT,
-    "sidecar.istio.io/inject",
-    "sidecar.istio.io/proxyImageType",
+    INJECT_LABEL,
+    PROXY_IMAGE_TYPE,
 )
 
 
@@ -104,13 +105,13 @@ class Pod:
             return None
         told = _told_revision(self.annotations, Reader("pod"))
         # a name that no revision can have is told of in one line
-        return shown(told) or self.labels.get(REV) or "default"
+        return shown(told) or self.labels.get(REVISION_LABEL) or "default"
 
 
 def _told_revision(annotations: Mapping[str, str], read: Reader) -> str:
     """Return what the annotations of a pod say of the revision that injected it; anybody may have written them."""
-    if annotations.get(REV):
-        return annotations[REV]
+    if annotations.get(REVISION_LABEL):
+        return annotations[REVISION_LABEL]
     status = f"annotation {STATUS}"
     return read.text(f"revision in {status}", read.json(status, annotations.get(STATUS)).get("revision"))
 
@@ -147,7 +148,7 @@ def read_pod(obj: Mapping[str, t.Any], *, need: bool = True) -> Pod:
     proxy = _proxy(spec)
     image = str(proxy.get("image") or "")
     unreadable: tuple[Unreadable, ...] = ()
-    if image and STATUS in kept and not kept.get(REV):
+    if image and STATUS in kept and not kept.get(REVISION_LABEL):
         read = Reader(f"Pod {meta.get('namespace', '')}/{name_of(obj)}")
         _told_revision(kept, read)
         unreadable = read.unreadable
@@ -195,7 +196,7 @@ class Judgement:
 
 def judge(mesh: Mesh, namespace_labels: Mapping[str, str], pod: Pod) -> Judgement:
     """Return whether a pod's proxy is the one it would get now."""
-    own = {key: value for key, value in pod.annotations.items() if key not in (REV, STATUS)}
+    own = {key: value for key, value in pod.annotations.items() if key not in (REVISION_LABEL, STATUS)}
     verdict = resolve(mesh, pod.namespace, namespace_labels, PodShape(pod.labels, own, pod.host_network))
     if MANAGED_GATEWAY in pod.labels:
         # istiod itself rolls these; they are never injected, so the webhooks say nothing about them

@@ -18,9 +18,9 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import Labels, matches
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
-    INJECT,
-    INJECTION,
-    REV,
+    INJECT_LABEL,
+    INJECTION_LABEL,
+    REVISION_LABEL,
     InjectionConfig,
     Injector,
     Mesh,
@@ -96,7 +96,7 @@ def called_hooks(injector: Injector, namespace_labels: Labels, pod_labels: Label
 
 def overlapping(mesh: Mesh, namespace_labels: Labels) -> list[Injector]:
     """Return the injectors of several revisions that are called for one pod of a namespace; the last one wins."""
-    for own in ({}, {INJECT: "true"}):
+    for own in ({}, {INJECT_LABEL: "true"}):
         callers = [injector for injector in mesh.all_injectors if called_hooks(injector, namespace_labels, own)]
         if len({(mesh.is_foreign(injector) and injector.home, injector.revision) for injector in callers}) > 1:
             return callers
@@ -125,11 +125,11 @@ def policy_refusal(config: InjectionConfig, namespace: str, pod: PodShape) -> Re
         return Why.HOST_NETWORK, "the pod uses the host network"
     if namespace in IGNORED_NAMESPACES:
         return Why.SYSTEM_NAMESPACE, f"namespace {namespace} is a system namespace"
-    wish = pod.labels.get(INJECT, pod.annotations.get(INJECT, ""))
+    wish = pod.labels.get(INJECT_LABEL, pod.annotations.get(INJECT_LABEL, ""))
     if wish == "true":
         return None
     if wish == "false":
-        return Why.OPTED_OUT, f"the pod says {INJECT}=false"
+        return Why.OPTED_OUT, f"the pod says {INJECT_LABEL}=false"
     if _any_selects(config.never, pod.labels):
         return Why.POLICY, "a neverInjectSelector of the injector matches"
     if config.policy == "enabled" or _any_selects(config.always, pod.labels):
@@ -191,37 +191,47 @@ def _cannot_answer(mesh: Mesh, injector: Injector) -> str:
 
 def _why(injector: Injector, namespace: Labels, pod: Labels) -> str:
     kind = f"tag {injector.tag}" if injector.tag else f"revision {injector.revision}"
-    if INJECTION in namespace:
-        return f"the namespace says {INJECTION}={namespace[INJECTION]}, which {kind} owns"
-    if REV in namespace:
-        return f"the namespace says {REV}={namespace[REV]}, which {kind} owns"
-    if REV in pod:
-        return f"the pod says {REV}={pod[REV]}, which {kind} owns"
-    return f"{kind} selects it by {INJECT}" if pod.get(INJECT) == "true" else f"{kind} injects namespaces by default"
+    if INJECTION_LABEL in namespace:
+        return f"the namespace says {INJECTION_LABEL}={namespace[INJECTION_LABEL]}, which {kind} owns"
+    if REVISION_LABEL in namespace:
+        return f"the namespace says {REVISION_LABEL}={namespace[REVISION_LABEL]}, which {kind} owns"
+    if REVISION_LABEL in pod:
+        return f"the pod says {REVISION_LABEL}={pod[REVISION_LABEL]}, which {kind} owns"
+    return (
+        f"{kind} selects it by {INJECT_LABEL}"
+        if pod.get(INJECT_LABEL) == "true"
+        else f"{kind} injects namespaces by default"
+    )
 
 
 def _why_none(mesh: Mesh, namespace: Labels, pod: Labels) -> Reason:
-    if INJECTION in namespace and namespace[INJECTION] != "enabled":
-        return Why.OPTED_OUT, f"the namespace says {INJECTION}={namespace[INJECTION]}, and only 'enabled' injects"
-    if pod.get(INJECT) == "false":
-        return Why.OPTED_OUT, f"the pod says {INJECT}=false"
-    if INJECTION in namespace and not mesh.owned_elsewhere(DEFAULT):
+    if INJECTION_LABEL in namespace and namespace[INJECTION_LABEL] != "enabled":
+        return (
+            Why.OPTED_OUT,
+            f"the namespace says {INJECTION_LABEL}={namespace[INJECTION_LABEL]}, and only 'enabled' injects",
+        )
+    if pod.get(INJECT_LABEL) == "false":
+        return Why.OPTED_OUT, f"the pod says {INJECT_LABEL}=false"
+    if INJECTION_LABEL in namespace and not mesh.owned_elsewhere(DEFAULT):
         return (
             Why.NO_ACTIVE_DEFAULT,
-            f"the namespace says {INJECTION}=enabled, but no default tag or injector is active",
+            f"the namespace says {INJECTION_LABEL}=enabled, but no default tag or injector is active",
         )
     for where, labels in (("namespace", namespace), ("pod", pod)):
-        if REV in labels and not _is_owned(mesh, labels[REV]):
-            return Why.DANGLING_LABEL, f"the {where} says {REV}={labels[REV]}, which no injector owns (dangling label)"
+        if REVISION_LABEL in labels and not _is_owned(mesh, labels[REVISION_LABEL]):
+            return (
+                Why.DANGLING_LABEL,
+                f"the {where} says {REVISION_LABEL}={labels[REVISION_LABEL]}, which no injector owns (dangling label)",
+            )
     return Why.NOT_SELECTED, "no injector selects it"
 
 
 def dangling_name(mesh: Mesh, namespace_labels: Labels) -> str | None:
     """Return the name in a namespace's label that no injector owns (its pods start without a proxy), or None."""
-    if INJECTION in namespace_labels:
+    if INJECTION_LABEL in namespace_labels:
         active = mesh.default_revision is not None or mesh.owned_elsewhere(DEFAULT) is not None
-        return None if namespace_labels[INJECTION] != "enabled" or active else f"{INJECTION}=enabled"
-    name = namespace_labels.get(REV)
+        return None if namespace_labels[INJECTION_LABEL] != "enabled" or active else f"{INJECTION_LABEL}=enabled"
+    name = namespace_labels.get(REVISION_LABEL)
     return name if name is not None and not _is_owned(mesh, name) else None
 
 

@@ -22,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installe
     manager_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    DEACTIVATED,
+    DEACTIVATED_LABEL,
     DEFAULT,
     PARKED,
     Mesh,
@@ -117,7 +117,7 @@ def dress(rendered: Json, live: Json) -> Json:
         there = hooks.get(hook["name"], {})
         if obj["kind"] == "ValidatingWebhookConfiguration" and "failurePolicy" in there:
             hook["failurePolicy"] = there["failurePolicy"]
-        if DEACTIVATED in (there.get("namespaceSelector", {}).get("matchLabels") or {}):
+        if DEACTIVATED_LABEL in (there.get("namespaceSelector", {}).get("matchLabels") or {}):
             hook.update(namespaceSelector=PARKED, objectSelector=PARKED)
     return obj
 

@@ -23,24 +23,24 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installe
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
 
-REV = "istio.io/rev"
-TAG = "istio.io/tag"
-INJECTION = "istio-injection"
-INJECT = "sidecar.istio.io/inject"
+REVISION_LABEL = "istio.io/rev"
+TAG_LABEL = "istio.io/tag"
+INJECTION_LABEL = "istio-injection"
+INJECT_LABEL = "sidecar.istio.io/inject"
 #: The labels of a namespace that choose an injector.
-CHOOSING = (INJECTION, REV)
+SELECTING_LABELS = (INJECTION_LABEL, REVISION_LABEL)
 DEFAULT = "default"
 DEFAULT_VALIDATOR = "istiod-default-validator"
 INJECTOR_SUFFIX = "sidecar-injector.istio.io"
-CRD_VERSION = "operator.istio.io/version"
-CHART_VERSION = "app.kubernetes.io/version"
-COMPONENT = "operator.istio.io/component"
+OPERATOR_VERSION_LABEL = "operator.istio.io/version"
+CHART_VERSION_LABEL = "app.kubernetes.io/version"
+COMPONENT_LABEL = "operator.istio.io/component"
 #: Whose mesh an object is: the namespace of its control plane, as istioctl writes it, or of its release, as Helm does.
-OWNER_NAMESPACE = "install.operator.istio.io/owning-resource-namespace"
-RELEASE_NAMESPACE = "meta.helm.sh/release-namespace"
+OWNER_NAMESPACE_LABEL = "install.operator.istio.io/owning-resource-namespace"
+RELEASE_NAMESPACE_ANNOTATION = "meta.helm.sh/release-namespace"
 #: Label that no pod and namespace has: selectors with it deactivate a webhook.
-DEACTIVATED = "istio.io/deactivated"
-PARKED = {"matchLabels": {DEACTIVATED: "never-match"}}
+DEACTIVATED_LABEL = "istio.io/deactivated"
+PARKED = {"matchLabels": {DEACTIVATED_LABEL: "never-match"}}
 
 
 def suffix(revision: str) -> str:
@@ -85,7 +85,8 @@ class Injector:
     def deactivated(self) -> bool:
         """Whether no pod can match: how Istio parks the webhooks of a non-revisioned install behind the default tag."""
         return bool(self.webhooks) and all(
-            DEACTIVATED in ((hook.get("namespaceSelector") or {}).get("matchLabels") or {}) for hook in self.webhooks
+            DEACTIVATED_LABEL in ((hook.get("namespaceSelector") or {}).get("matchLabels") or {})
+            for hook in self.webhooks
         )
 
 

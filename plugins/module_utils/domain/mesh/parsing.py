@@ -26,14 +26,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.sc
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM, manager_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    CHART_VERSION,
-    CRD_VERSION,
+    CHART_VERSION_LABEL,
     DEFAULT,
     INJECTOR_SUFFIX,
-    OWNER_NAMESPACE,
-    RELEASE_NAMESPACE,
-    REV,
-    TAG,
+    OPERATOR_VERSION_LABEL,
+    OWNER_NAMESPACE_LABEL,
+    RELEASE_NAMESPACE_ANNOTATION,
+    REVISION_LABEL,
+    TAG_LABEL,
     InjectionConfig,
     Injector,
     Mesh,
@@ -53,9 +53,9 @@ def written_by(obj: Mapping[str, t.Any]) -> str:
     Both installers leave the mark of the other, and the charts stamp theirs for istioctl too.
     """
     labels = labels_of(obj)
-    marks = [labels.get(CRD_VERSION, "")]
+    marks = [labels.get(OPERATOR_VERSION_LABEL, "")]
     if manager_of(obj).kind == HELM:
-        marks.append(labels.get(CHART_VERSION, ""))
+        marks.append(labels.get(CHART_VERSION_LABEL, ""))
     known = [version for mark in marks if (version := parse_version(mark))]
     return str(max(known)) if known else marks[0]
 
@@ -68,7 +68,7 @@ def read_injector(obj: Json) -> Injector | None:
         return None
     journal, read = read_tag_journal(annotations_of(obj)), Reader(f"MutatingWebhookConfiguration {name_of(obj)}")
     journal.report(read)
-    names = (name_of(obj), labels.get(REV) or DEFAULT, labels.get(TAG) or "")
+    names = (name_of(obj), labels.get(REVISION_LABEL) or DEFAULT, labels.get(TAG_LABEL) or "")
     return Injector(*names, hooks, journal, manager_of(obj), read.unreadable, home_of(obj))
 
 
@@ -81,8 +81,10 @@ def home_of(obj: Mapping[str, t.Any]) -> str:
     services = ((hook.get("clientConfig") or {}).get("service") for hook in hooks)
     called = next((str(service["namespace"]) for service in services if service), "")
     # a release of a gateway has a namespace of its own
-    release = "" if obj.get("metadata", {}).get("namespace") else annotations_of(obj).get(RELEASE_NAMESPACE, "")
-    return called or labels_of(obj).get(OWNER_NAMESPACE, "") or release
+    release = (
+        "" if obj.get("metadata", {}).get("namespace") else annotations_of(obj).get(RELEASE_NAMESPACE_ANNOTATION, "")
+    )
+    return called or labels_of(obj).get(OWNER_NAMESPACE_LABEL, "") or release
 
 
 def rejecting(obj: Json) -> tuple[str, str] | None:
@@ -221,11 +223,11 @@ def read_mesh(
     """Return the mesh that raw API objects describe (deployments and services: those labelled ``app=istiod``)."""
     found = sorted(filter(None, map(read_injector, mutating)), key=lambda i: i.name)
     injectors = tuple(injector for injector in found if injector.home in ("", namespace))
-    istiods = {labels_of(obj).get(REV) or DEFAULT: obj for obj in deployments}
+    istiods = {labels_of(obj).get(REVISION_LABEL) or DEFAULT: obj for obj in deployments}
     maps = {name_of(obj): obj for obj in config_maps}
     names = set(istiods) | {i.revision for i in injectors if not i.tag}
     services = list(services)
-    validating = [obj for obj in validating if REV in labels_of(obj) and home_of(obj) in ("", namespace)]
+    validating = [obj for obj in validating if REVISION_LABEL in labels_of(obj) and home_of(obj) in ("", namespace)]
     places = frozenset(map(place_of, services))
     gone = {name_of(obj): "/".join(place) for obj in validating if (place := rejecting(obj)) and place not in places}
     return Mesh(
@@ -235,11 +237,11 @@ def read_mesh(
         services=places,
         local_services=frozenset(place_of(obj) for obj in services if obj.get("spec", {}).get("selector")),
         tag_services={
-            labels_of(obj)[TAG]: labels_of(obj).get(REV) or DEFAULT
+            labels_of(obj)[TAG_LABEL]: labels_of(obj).get(REVISION_LABEL) or DEFAULT
             for obj in services
-            if TAG in labels_of(obj) and place_of(obj)[0] == namespace
+            if TAG_LABEL in labels_of(obj) and place_of(obj)[0] == namespace
         },
-        validators={name_of(obj): labels_of(obj)[REV] for obj in validating},
+        validators={name_of(obj): labels_of(obj)[REVISION_LABEL] for obj in validating},
         orphan_validators=gone,
         foreign=tuple(injector for injector in found if injector not in injectors),
     )

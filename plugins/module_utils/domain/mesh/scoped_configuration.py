@@ -15,7 +15,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, labels_of, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Mesh
 
 GATEWAY_API = "gateway.networking.k8s.io"
 #: API groups whose objects istiod reads.
@@ -54,7 +54,7 @@ class Labelled:
 def read_labelled(kind: str, group: str, obj: Mapping[str, t.Any]) -> Labelled:
     """Return what counts of an object with label istio.io/rev, of which the metadata is enough."""
     namespace = str(obj["metadata"].get("namespace") or "")
-    return Labelled(kind, group, namespace, name_of(obj), str(labels_of(obj).get(REV) or ""))
+    return Labelled(kind, group, namespace, name_of(obj), str(labels_of(obj).get(REVISION_LABEL) or ""))
 
 
 def root_of(mesh: Mesh, revision: str) -> str:
@@ -102,7 +102,7 @@ def refusal(lost: Sequence[Labelled], target: str) -> str:
     """Return in one sentence what stops to apply by a move, and what to do."""
     sources = ", ".join(sorted({one.revision for one in lost}))
     return (
-        f"{some(lost, between='; ')} would stop to apply to what moves to {target}, silently: by label {REV} only "
-        f"istiod of revision {sources} reads it. Remove the label, so that both revisions read it, or give it the "
-        f"value {target} once everything has moved"
+        f"{some(lost, between='; ')} would stop to apply to what moves to {target}, silently: by label "
+        f"{REVISION_LABEL} only istiod of revision {sources} reads it. Remove the label, so that both revisions read "
+        f"it, or give it the value {target} once everything has moved"
     )

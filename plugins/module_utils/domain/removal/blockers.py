@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pro
     Judgement,
     Pod,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import Belonging
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
@@ -139,7 +139,7 @@ def _replacing(snapshot: Snapshot, pod: Pod, judgement: Judgement) -> str:
     """Return how a person replaces a pod whose proxy is on a revision that has to go."""
     workload = snapshot.workload_of(pod)
     if MANAGED_GATEWAY in pod.labels:
-        return f"label its Gateway or its namespace {REV}=...; istiod then replaces it"
+        return f"label its Gateway or its namespace {REVISION_LABEL}=...; istiod then replaces it"
     if workload is None:
         return unrestartable_owner(top_owner(pod, snapshot.parents)).remedy
     why = snapshot.unrestartable(workload)
@@ -149,13 +149,13 @@ def _replacing(snapshot: Snapshot, pod: Pod, judgement: Judgement) -> str:
     if judgement.verdict.revision is None:
         return f"label its namespace again, or restart it without a proxy: {restart} only=all"
     if judgement.verdict.revision == pod.revision:
-        return f"move its namespace, tag or label {REV}, then restart it: {restart}"
+        return f"move its namespace, tag or label {REVISION_LABEL}, then restart it: {restart}"
     return f"restart it: {restart}"
 
 
 def _selects(what: str, text: str, labels: Mapping[str, str]) -> Blocker:
-    own = f"change the label {REV} of its pods, or label its namespace: namespace_revision enroll=true"
-    return Blocker("selects_revision", what, text, own if REV in labels else MOVE_DEFAULT)
+    own = f"change the label {REVISION_LABEL} of its pods, or label its namespace: namespace_revision enroll=true"
+    return Blocker("selects_revision", what, text, own if REVISION_LABEL in labels else MOVE_DEFAULT)
 
 
 def of_workloads(snapshot: Snapshot, revision: str) -> list[Blocker]:

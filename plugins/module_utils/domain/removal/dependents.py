@@ -20,7 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.identity import identity
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import Labelled
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import blockers
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import Blocker
@@ -122,8 +122,8 @@ def of_configuration(snapshot: Snapshot, revision: str, configuration: Iterable[
         if one.revision != revision or _home_of(snapshot, one.namespace) in namesakes:
             continue
         does = "keeps" if one.is_gateway else "reads"
-        text = f"{one} has label {REV}={revision}, so no other istiod {does} it"
-        remedy = f"remove its label {REV}, or give it the name of the revision that stays"
+        text = f"{one} has label {REVISION_LABEL}={revision}, so no other istiod {does} it"
+        remedy = f"remove its label {REVISION_LABEL}, or give it the name of the revision that stays"
         if namesakes and not _follows_us(snapshot, one.namespace):
             others = f"the mesh of namespace {' and '.join(sorted(namesakes))}"
             text += f" but that of {others}, which has a revision of this name too"

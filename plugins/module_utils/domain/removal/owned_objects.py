@@ -25,10 +25,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installe
     manager_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    COMPONENT,
+    COMPONENT_LABEL,
     DEFAULT,
     DEFAULT_VALIDATOR,
-    TAG,
+    TAG_LABEL,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import home_of
 
@@ -65,12 +65,12 @@ class Belonging:
 def read_belonging(kind: str, obj: Mapping[str, t.Any]) -> Belonging | None:
     """Return what an object with the label of a revision is to it, or None for an object of a user."""
     labels, meta = labels_of(obj), obj["metadata"]
-    component = labels.get(COMPONENT, "")
+    component = labels.get(COMPONENT_LABEL, "")
     hooks = obj.get("webhooks") or ()
     own = kind in WEBHOOKS and all(str(hook.get("name", "")).endswith("istio.io") for hook in hooks)
     if component not in COMPONENTS and labels.get("app") != "istiod" and not own:
         return None
-    tag = DEFAULT if name_of(obj) == DEFAULT_VALIDATOR else labels.get(TAG, "")
+    tag = DEFAULT if name_of(obj) == DEFAULT_VALIDATOR else labels.get(TAG_LABEL, "")
     version = str(meta.get("resourceVersion") or "")
     place = (kind, meta.get("namespace", ""), name_of(obj))
     return Belonging(*place, component, tag, version, "deletionTimestamp" in meta, manager_of(obj), home_of(obj))

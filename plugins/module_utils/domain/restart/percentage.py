@@ -28,9 +28,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workl
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import PodShape, Verdict, resolve
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
-    INJECT,
-    INJECTION,
-    REV,
+    INJECT_LABEL,
+    INJECTION_LABEL,
+    REVISION_LABEL,
     Mesh,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
@@ -126,7 +126,9 @@ def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
     choices = {key: choice for key, choice in choices.items() if key not in {one.ref for one, dummy in kept}}
     _refuse_loss(snapshot, choices.values())
     begun = _begun(snapshot, [workload for workload in movable if workload.ref not in choices])
-    labels = {w.ref: choices[w.ref].after if w.ref in choices else w.template_labels.get(REV) for w in movable}
+    labels = {
+        w.ref: choices[w.ref].after if w.ref in choices else w.template_labels.get(REVISION_LABEL) for w in movable
+    }
     return Plan(
         with_labels(snapshot, labels),
         frozenset({*asking, *choices, *begun}),
@@ -147,7 +149,7 @@ def plan(snapshot: Snapshot, selection: Selection, share: Share | None) -> Plan:
 def _refuse_labelled(snapshot: Snapshot, selection: Selection) -> None:
     for name in selection.namespaces:
         labels = snapshot.namespaces[name].labels
-        key = next((key for key in (INJECTION, REV) if key in labels), None)
+        key = next((key for key in (INJECTION_LABEL, REVISION_LABEL) if key in labels), None)
         if key is not None:
             raise SafetyError(
                 f"Nothing was restarted: namespace {name} chooses for its pods by label {key}={labels[key]}, so that "
@@ -159,13 +161,16 @@ def _refuse_labelled(snapshot: Snapshot, selection: Selection) -> None:
 def chooses(snapshot: Snapshot, workload: Workload, share: Share) -> bool:
     """Return whether the pods of a workload are in the mesh by labels of their own, or it was moved before."""
     labels = workload.template_labels
-    if workload.component or workload.host_network or labels.get(INJECT) == "false":
+    if workload.component or workload.host_network or labels.get(INJECT_LABEL) == "false":
         return False
     if not workload.journal.changes:
-        verdict = _verdict(snapshot, workload, labels.get(REV))
-        if not {REV, INJECT} & set(labels) or not (verdict.revision or verdict.rejected):
+        verdict = _verdict(snapshot, workload, labels.get(REVISION_LABEL))
+        if not {REVISION_LABEL, INJECT_LABEL} & set(labels) or not (verdict.revision or verdict.rejected):
             return False
-    asked = {labels.get(REV), *(change.before.get(REV) for change in workload.journal.changes[-1:])}
+    asked = {
+        labels.get(REVISION_LABEL),
+        *(change.before.get(REVISION_LABEL) for change in workload.journal.changes[-1:]),
+    }
     return share.source is None or share.source in {
         snapshot.mesh.resolve(DEFAULT if name is None else name) for name in asked
     }
@@ -189,7 +194,7 @@ def unmovable(workload: Workload) -> Unrestartable | None:
         return Unrestartable(
             "argo_rollout",
             "a change of its pod template is an update of the Argo Rollout with steps of its own",
-            f"change the label {REV} of its pods where the Rollout is kept, and promote the update",
+            f"change the label {REVISION_LABEL} of its pods where the Rollout is kept, and promote the update",
         )
     if workload.journal.unreadable:
         return Unrestartable(
@@ -198,11 +203,13 @@ def unmovable(workload: Workload) -> Unrestartable | None:
             "remove that annotation, and give its pods the label that they should have",
         )
     expressions = workload.selector.get("matchExpressions") or ()
-    if REV in (workload.selector.get("matchLabels") or {}) or any(one.get("key") == REV for one in expressions):
+    if REVISION_LABEL in (workload.selector.get("matchLabels") or {}) or any(
+        one.get("key") == REVISION_LABEL for one in expressions
+    ):
         return Unrestartable(
             "selector",
-            f"its selector asks for label {REV} of its pods, and nobody can change a selector",
-            f"create it again with a selector without {REV}",
+            f"its selector asks for label {REVISION_LABEL} of its pods, and nobody can change a selector",
+            f"create it again with a selector without {REVISION_LABEL}",
         )
     return unrestartable(workload)
 
@@ -232,12 +239,12 @@ def _choice(mesh: Mesh, workload: Workload, share: Share, *, asks: bool) -> Choi
 
     Who leaves the share of a revision goes back, not who was moved to another one, such as by the last upgrade.
     """
-    before = workload.template_labels.get(REV)
+    before = workload.template_labels.get(REVISION_LABEL)
     if asks:
         return None if before == share.revision else Choice(workload, before, share.revision)
     back = workload_undo(workload, share.run, mesh, share.led_to)
     if isinstance(back, Undo) and share.revision in ("", before):
-        return Choice(workload, before, back.state.get(REV), back.journal)
+        return Choice(workload, before, back.state.get(REVISION_LABEL), back.journal)
     return None
 
 
@@ -259,7 +266,7 @@ def _kept(
 
 def loss(snapshot: Snapshot, workload: Workload, back: Undo) -> str:
     """Return how the new pods of a workload would lose their proxy on the way back, or an empty text."""
-    return _loss(snapshot, workload, back.state.get(REV))
+    return _loss(snapshot, workload, back.state.get(REVISION_LABEL))
 
 
 def _loss(snapshot: Snapshot, workload: Workload, label: str | None) -> str:
@@ -285,11 +292,15 @@ def _begun(snapshot: Snapshot, workloads: Iterable[Workload]) -> dict[ObjectRef,
     found: dict[ObjectRef, dict[str, t.Any] | None] = {}
     for pod, dummy in snapshot.judgements:
         owner = snapshot.workload_of(pod)
-        if owner and owner.ref in wanted and pod.labels.get(REV) != owner.template_labels.get(REV):
+        if (
+            owner
+            and owner.ref in wanted
+            and pod.labels.get(REVISION_LABEL) != owner.template_labels.get(REVISION_LABEL)
+        ):
             found[owner.ref] = None
             back = workload_undo(owner, None, snapshot.mesh)
             if isinstance(back, Undo):
-                found[owner.ref] = label_patch(owner, back.state.get(REV), back.journal.annotations)
+                found[owner.ref] = label_patch(owner, back.state.get(REVISION_LABEL), back.journal.annotations)
     return found
 
 

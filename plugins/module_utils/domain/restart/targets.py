@@ -17,7 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pro
     Pod,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import Why
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import Plan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -112,4 +112,4 @@ def _remedy(why: Why) -> str:
         return "Set the default tag, or label the namespace with a revision or tag that exists."
     if why is Why.DANGLING_LABEL:
         return "Label the namespace with a revision or tag that exists."
-    return f"Mend that, or give it label {INJECT}=false if it is to leave the mesh."
+    return f"Mend that, or give it label {INJECT_LABEL}=false if it is to leave the mesh."

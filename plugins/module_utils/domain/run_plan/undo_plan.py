@@ -17,7 +17,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.names
     undo,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import workload_undo
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, INJECTION, REV, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    DEFAULT,
+    INJECTION_LABEL,
+    REVISION_LABEL,
+    Mesh,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import loss, unmovable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
     TARGET,
@@ -87,15 +92,19 @@ def _workloads(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
         namespace, why = snapshot.namespaces[workload.namespace], unmovable(workload)
         if isinstance(back, Undo) and why:
             back = Kept(f"{why.reason}; {why.remedy}", failed=True)
-        if isinstance(back, Undo) and {REV, INJECTION} & set(namespace.labels) and namespace.name not in free:
+        if (
+            isinstance(back, Undo)
+            and {REVISION_LABEL, INJECTION_LABEL} & set(namespace.labels)
+            and namespace.name not in free
+        ):
             back = Kept(f"namespace {namespace.name} chooses for its pods by a label of its own")
         if isinstance(back, Undo) and namespace.name not in free and (lost := loss(snapshot, workload, back)):
             back = Kept(lost, failed=True)
         if isinstance(back, Kept):
             rows["not_restored"].append(_left(str(workload), key[0], back))
         else:
-            row = {"namespace": key[0], "workload": str(workload), "before": back.state.get(REV)}
-            rows["workloads"].append({**row, "after": workload.template_labels.get(REV)})
+            row = {"namespace": key[0], "workload": str(workload), "before": back.state.get(REVISION_LABEL)}
+            rows["workloads"].append({**row, "after": workload.template_labels.get(REVISION_LABEL)})
 
 
 def _left(name: str, namespace: str, kept: Kept) -> Json:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, name_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import CHOOSING
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import SELECTING_LABELS
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Journal, read_label_journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Unrestartable
 
@@ -35,7 +35,7 @@ class Namespace:
     @property
     def journal(self) -> Journal:
         """What runs changed of its labels."""
-        return read_label_journal(self.annotations, CHOOSING)
+        return read_label_journal(self.annotations, SELECTING_LABELS)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -25,7 +25,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.re
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import Placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import Manager
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    DEFAULT,
+    INJECTION_LABEL,
+    REVISION_LABEL,
+    Mesh,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Budget, Namespace, Stuck
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Around
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
@@ -258,9 +263,9 @@ class Snapshot:
     @staticmethod
     def owned_name(namespace: Namespace) -> str | None:
         """Return the name that a namespace's labels ask for, or None if they ask for none."""
-        if "istio-injection" in namespace.labels:
-            return "default" if namespace.labels["istio-injection"] == "enabled" else None
-        return namespace.labels.get("istio.io/rev")
+        if INJECTION_LABEL in namespace.labels:
+            return DEFAULT if namespace.labels[INJECTION_LABEL] == "enabled" else None
+        return namespace.labels.get(REVISION_LABEL)
 
 
 def _place(item: tuple[tuple[str, str, str, Unrestartable], int]) -> tuple[str, str, str]:

@@ -26,7 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pro
     Owner,
     Pod,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT_LABEL, REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Journal, read_label_journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.argo_rollout import (
     checked_rollout,
@@ -129,7 +129,7 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
     """Return the facts of a raw workload; an Argo Rollout may have its template in a Deployment instead."""
     read = Reader(f"{kind} {obj['metadata']['namespace']}/{name_of(obj)}")
     obj = checked_rollout(obj, read) if kind == ROLLOUT else obj
-    journal = read_label_journal(annotations_of(obj), (REV,))
+    journal = read_label_journal(annotations_of(obj), (REVISION_LABEL,))
     journal.report(read)
     order = annotations_of(obj).get(RESTART_ORDER, "").strip()
     if order and not re.fullmatch("-?[0-9]{1,9}", order):
@@ -160,8 +160,8 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
         strategy=str(strategy.get("type") or "RollingUpdate"),
         partition=int(rolling.get("partition") or 0),
         selector=spec.get("selector") or {},
-        component=labels_of(obj).get(COMPONENT, ""),
-        revision=labels_of(obj).get(REV, ""),
+        component=labels_of(obj).get(COMPONENT_LABEL, ""),
+        revision=labels_of(obj).get(REVISION_LABEL, ""),
         image=next((str(c.get("image") or "") for c in containers), ""),
         host_network=bool(pod_spec.get("hostNetwork")),
         placeholder=own_proxy == PLACEHOLDER,

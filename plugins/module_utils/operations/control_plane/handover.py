@@ -16,7 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api import Cl
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError, RolloutError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, labels_of, name_of, ref_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT_LABEL, REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import home_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import SHARED_COMPONENTS
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -35,7 +35,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.t
 #: Components of which there are several, by name, in an IstioOperator; of the others there is one.
 GATEWAYS = {"IngressGateways": "ingressGateways", "EgressGateways": "egressGateways"}
 SINGLE = {"Cni": "cni", "Ztunnel": "ztunnel"}
-OWNER = f"metadata.labels.{REV}"
+OWNER = f"metadata.labels.{REVISION_LABEL}"
 #: Fields that users set, and that no change of revision or version touches by itself.
 OF_SERVICES = ("spec.", "metadata.annotations.")
 OF_PODS = tuple(
@@ -51,12 +51,12 @@ OF_USERS: dict[str, tuple[str, ...]] = {
 
 def components(client: Client, istio_namespace: str, revisions: Iterable[str]) -> Json:
     """Return the components of an IstioOperator that keep what these revisions own of the shared workloads."""
-    selector = f"{REV} in ({','.join(revisions)}),{COMPONENT} in ({','.join(SHARED_COMPONENTS)})"
+    selector = f"{REVISION_LABEL} in ({','.join(revisions)}),{COMPONENT_LABEL} in ({','.join(SHARED_COMPONENTS)})"
     found: Json = {}
     for resource in ("deployments", "daemonsets"):
         path, doing = f"/apis/apps/v1/{resource}", f"Reading shared {resource}"
         for obj in client.list(path, doing=doing, metadata=True, labelSelector=selector):
-            component, namespace = labels_of(obj)[COMPONENT], obj["metadata"]["namespace"]
+            component, namespace = labels_of(obj)[COMPONENT_LABEL], obj["metadata"]["namespace"]
             if home_of(obj) not in ("", istio_namespace):
                 continue  # of another mesh, whose revision has the same name
             one = {"enabled": True, **({"namespace": namespace} if namespace != istio_namespace else {})}
@@ -82,7 +82,7 @@ def laid_over(base: Mapping[str, t.Any], over: Mapping[str, t.Any]) -> Json:
 
 def taken_over(rendered: Iterable[Json], changes: Iterable[Change]) -> list[Change]:
     """Return the objects of shared components that an install would take from another revision."""
-    shared = {ref_of(obj) for obj in rendered if labels_of(obj).get(COMPONENT) in SHARED_COMPONENTS}
+    shared = {ref_of(obj) for obj in rendered if labels_of(obj).get(COMPONENT_LABEL) in SHARED_COMPONENTS}
     return [change for change in changes if change.ref in shared and change.fields.get(OWNER, (None, None))[0]]
 
 

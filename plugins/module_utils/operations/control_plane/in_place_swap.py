@@ -17,7 +17,12 @@ from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import NotFoundError, ProofError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, labels_of, name_of, ref_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT, Mesh, suffix
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    COMPONENT_LABEL,
+    REVISION_LABEL,
+    Mesh,
+    suffix,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import SHARED_COMPONENTS
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import pod_failure
@@ -60,7 +65,7 @@ def needed(mesh: Mesh, changes: Iterable[Change], revision: str, version: Versio
 def ahead(rendered: Iterable[Json], changes: Iterable[Change]) -> list[Json]:
     """Return the rendered objects that go first, in their order."""
     wanted = {change.ref for change in changes if change.kind in AHEAD}
-    own = (obj for obj in rendered if labels_of(obj).get(COMPONENT) not in SHARED_COMPONENTS)
+    own = (obj for obj in rendered if labels_of(obj).get(COMPONENT_LABEL) not in SHARED_COMPONENTS)
     found = [obj for obj in own if ref_of(obj) in wanted]
     return sorted(found, key=lambda obj: AHEAD.index(obj["kind"]))
 
@@ -118,7 +123,7 @@ def _apply(task: TaskContext, installation: Installation, obj: Json) -> None:
 
 
 def _pods(task: TaskContext, revision: str) -> list[Json]:
-    selector = f"app=istiod,istio.io/rev={revision}"
+    selector = f"app=istiod,{REVISION_LABEL}={revision}"
     path = f"{NAMESPACES}/{task.istio_namespace}/pods"
     return task.client.list(path, doing="Reading istiod pods", labelSelector=selector)
 

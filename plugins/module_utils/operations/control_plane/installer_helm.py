@@ -42,8 +42,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     DEFAULT,
     DEFAULT_VALIDATOR,
     PARKED,
-    REV,
-    TAG,
+    REVISION_LABEL,
+    TAG_LABEL,
     Mesh,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import (
@@ -232,7 +232,7 @@ class ByHelm:
         name = release_of(mesh, revision)
         release = self._settled(lambda found: found.name == name).get(name)
         for obj in parse_manifest(self.helm.manifest(release), with_crds=False) if release else ():
-            tag = labels_of(obj).get(TAG)
+            tag = labels_of(obj).get(TAG_LABEL)
             leads = mesh.tags.get(tag or "", revision)
             if release and leads != revision:
                 raise SafetyError(
@@ -265,9 +265,9 @@ def refuse_moved_tags(parts: Iterable[Part]) -> None:
     Raises:
         SafetyError: values revisionTags of the release name such a tag.
     """
-    rev = f"metadata.labels.{REV}"
+    rev = f"metadata.labels.{REVISION_LABEL}"
     for part in parts:
-        tags = {name_of(obj): labels_of(obj).get(TAG) for obj in part.rendered}
+        tags = {name_of(obj): labels_of(obj).get(TAG_LABEL) for obj in part.rendered}
         for change in part.changes:
             if tags.get(change.name) and rev in change.fields:
                 raise SafetyError(

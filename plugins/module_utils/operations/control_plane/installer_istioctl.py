@@ -29,13 +29,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import Wanted, operator_document
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import has_tag_service
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    COMPONENT,
-    CRD_VERSION,
+    COMPONENT_LABEL,
     DEFAULT,
     DEFAULT_VALIDATOR,
-    OWNER_NAMESPACE,
+    OPERATOR_VERSION_LABEL,
+    OWNER_NAMESPACE_LABEL,
     PARKED,
-    REV,
+    REVISION_LABEL,
     Mesh,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import (
@@ -96,9 +96,11 @@ def with_ownership(wanted: Wanted, rendered: Json, live: Json) -> Json:
     """Return a rendered object as the installer would apply it, without undoing istiod's own work."""
     obj = copy.deepcopy(rendered)
     labels = obj["metadata"].setdefault("labels", {})
-    labels.update({MANAGED: "Reconcile", CRD_VERSION: str(wanted.version), OWNER_NAMESPACE: wanted.namespace})
-    labels[REV] = wanted.revision
-    for key in (COMPONENT, OWNER):
+    labels.update(
+        {MANAGED: "Reconcile", OPERATOR_VERSION_LABEL: str(wanted.version), OWNER_NAMESPACE_LABEL: wanted.namespace}
+    )
+    labels[REVISION_LABEL] = wanted.revision
+    for key in (COMPONENT_LABEL, OWNER):
         if key in labels_of(live):
             labels.setdefault(key, labels_of(live)[key])
     if obj["kind"] == "ValidatingWebhookConfiguration":
@@ -144,8 +146,8 @@ def prunes(client: Client, rendered: Iterable[Json], wanted: Wanted) -> list[Cha
     """Return what an install would delete: objects of its owner, version and revision that it no longer renders."""
     kept = set(map(ref_of, rendered))
     selector = (
-        f"{MANAGED}=Reconcile,{CRD_VERSION}={wanted.version},{OWNER_NAMESPACE}={wanted.namespace},"
-        f"{REV}={wanted.revision},{COMPONENT}"
+        f"{MANAGED}=Reconcile,{OPERATOR_VERSION_LABEL}={wanted.version},{OWNER_NAMESPACE_LABEL}={wanted.namespace},"
+        f"{REVISION_LABEL}={wanted.revision},{COMPONENT_LABEL}"
     )
 
     def of_kind(kind: str) -> list[Change]:
@@ -181,7 +183,10 @@ def default_changes(client: Client, wanted: Wanted) -> list[Change]:
             if kind != "Service" or has_tag_service(wanted.version):
                 found.append(Change(kind, inside, name, "create"))
             continue
-        wished = {REV: wanted.revision, **({CRD_VERSION: version} if CRD_VERSION in labels else {})}
+        wished = {
+            REVISION_LABEL: wanted.revision,
+            **({OPERATOR_VERSION_LABEL: version} if OPERATOR_VERSION_LABEL in labels else {}),
+        }
         fields = {f"metadata.labels.{key}": (labels.get(key), value) for key, value in wished.items()}
         differing = {path: pair for path, pair in fields.items() if pair[0] != pair[1]}
         if differing:

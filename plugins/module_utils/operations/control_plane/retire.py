@@ -22,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.plann
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import restarted
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM, ISTIOCTL
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import blockers, owned_objects
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import Blocker
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import (
@@ -68,7 +68,7 @@ def belongings(task: TaskContext, mesh: Mesh, kinds: Iterable[str] = KINDS) -> t
                 f"{prefix}/{resource}",
                 doing=f"Reading {resource} of revision {revision}",
                 metadata=kind not in WEBHOOKS,
-                labelSelector=f"{REV}={revision}",
+                labelSelector=f"{REVISION_LABEL}={revision}",
             )
         except NotFoundError:
             return []  # an API that this cluster does not serve

@@ -17,7 +17,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.complet
     settled,
     unchanged,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, INJECTION, REV, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    DEFAULT,
+    INJECTION_LABEL,
+    REVISION_LABEL,
+    Mesh,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import Lease
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
     Record,
@@ -98,7 +103,7 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
                 "selected_by": "default" if name == DEFAULT else via,
                 "revision": snapshot.mesh.resolve(name) if name else None,
                 "followed_tags": follows.get(namespace.name, []),
-                "selected_per_workload": not {REV, INJECTION} & set(namespace.labels),
+                "selected_per_workload": not {REVISION_LABEL, INJECTION_LABEL} & set(namespace.labels),
                 "gateways": namespace.name in gateways,
                 "proxies": proxies[namespace.name],
                 "stale_proxies": stale[namespace.name],

@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.names
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import leaving
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import IGNORED_NAMESPACES
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Kept
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -82,7 +82,7 @@ def moves(snapshot: Snapshot, names: list[str], target: str, *, enroll: bool, cl
     found = [namespace for namespace in found if namespace.name not in lost]
     if outside:
         raise SafetyError(
-            f"Namespaces {', '.join(outside)} are not in the mesh (no {INJECTION}=enabled, no "
+            f"Namespaces {', '.join(outside)} are not in the mesh (no {INJECTION_LABEL}=enabled, no "
             "istio.io/rev, or opted out); "
             "moving them would inject their next pods. Set enroll=true if that is meant."
         )

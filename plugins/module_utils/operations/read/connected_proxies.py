@@ -26,7 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import annotations_of, labels_of, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import read_pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import (
     Connected,
     merged,
@@ -55,7 +55,7 @@ def _ask(client: Client, namespace: str, pod: Mapping[str, t.Any]) -> list[Conne
     known = re.fullmatch("[0-9]{1,5}", port) is not None and 0 < int(port) < 2**16
     body = get_from_pod(client, namespace, name, int(port) if known else MONITORING, SYNCZ, timeout=SECONDS)
     try:
-        return read_syncz(body, name, labels_of(pod).get(REV) or DEFAULT)
+        return read_syncz(body, name, labels_of(pod).get(REVISION_LABEL) or DEFAULT)
     except ValueError as exc:
         raise PodError(f"The answer of pod {namespace}/{name} to {SYNCZ} cannot be understood: {exc}.") from exc
 
@@ -90,7 +90,7 @@ def connected_to(client: Client, namespace: str, revision: str) -> tuple[Connect
     doing = f"Reading istiod pods in {namespace}"
     try:
         pods = client.list(f"/api/v1/namespaces/{namespace}/pods", doing=doing, labelSelector="app=istiod")
-        asked = [pod for pod in pods if (labels_of(pod).get(REV) or DEFAULT) == revision and _runs(pod)]
+        asked = [pod for pod in pods if (labels_of(pod).get(REVISION_LABEL) or DEFAULT) == revision and _runs(pod)]
         with concurrent.futures.ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
             return merged(pool.map(lambda pod: _ask(client, namespace, pod), asked))
     except (ApiError, ClusterError) as exc:

@@ -29,7 +29,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.res
     expected_image,
     without_image_type,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, INJECTION, REV, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    DEFAULT,
+    INJECTION_LABEL,
+    REVISION_LABEL,
+    Mesh,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_mesh
@@ -47,10 +52,11 @@ def probe_namespace(namespaces: Mapping[str, Namespace], preferred: str) -> str:
     order: Iterable[str] = (preferred, "default", *sorted(namespaces))
     for name in order:
         found = namespaces.get(name)
-        if found and name not in IGNORED_NAMESPACES and not {REV, INJECTION} & set(found.labels):
+        if found and name not in IGNORED_NAMESPACES and not {REVISION_LABEL, INJECTION_LABEL} & set(found.labels):
             return name
     raise ProofError(
-        f"No namespace is free of the labels {REV} and {INJECTION}, so a dry-run pod cannot be sent anywhere."
+        f"No namespace is free of the labels {REVISION_LABEL} and {INJECTION_LABEL}, so a dry-run pod cannot "
+        "be sent anywhere."
     )
 
 
@@ -110,7 +116,7 @@ def injection_problem(
         ClusterError: the API server does not answer.
     """
     try:
-        pod = dry_run_pod(client, namespace, {REV: revision})
+        pod = dry_run_pod(client, namespace, {REVISION_LABEL: revision})
     except (ForbiddenError, UnauthorizedError):
         raise
     except ApiError as exc:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ForbiddenError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import (
     GROUPS,
     Labelled,
@@ -87,9 +87,12 @@ def fetch_configuration(client: Client) -> Configuration:
         def read(obj: Json) -> Labelled:
             return read_labelled(one.kind, one.group, obj)
 
-        path, doing = f"/apis/{one.group}/{one.version}/{one.resource}", f"Reading {one.resource} with label {REV}"
+        path, doing = (
+            f"/apis/{one.group}/{one.version}/{one.resource}",
+            f"Reading {one.resource} with label {REVISION_LABEL}",
+        )
         try:
-            return client.collect(path, read, doing=doing, metadata=True, labelSelector=REV)[0]
+            return client.collect(path, read, doing=doing, metadata=True, labelSelector=REVISION_LABEL)[0]
         except NotFoundError:
             return []  # removed meanwhile
         except ForbiddenError as exc:

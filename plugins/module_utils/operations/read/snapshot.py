@@ -27,7 +27,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Owner, Pod, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import manager_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import CRD_VERSION, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    OPERATOR_VERSION_LABEL,
+    REVISION_LABEL,
+    Mesh,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import read_mesh, written_by
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Budget, Namespace, read_budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -46,7 +50,7 @@ ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 NAMESPACES = "/api/v1/namespaces"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 #: Selectors of Istio's CRDs: those that istioctl wrote, and those that Helm wrote alone.
-OF_ISTIO = (CRD_VERSION, f"app.kubernetes.io/part-of=istio,!{CRD_VERSION}")
+OF_ISTIO = (OPERATOR_VERSION_LABEL, f"app.kubernetes.io/part-of=istio,!{OPERATOR_VERSION_LABEL}")
 
 #: Owners of pods that have owners of their own, and which workloads those of ReplicaSets are.
 PARENTS = {"ReplicaSet": "/apis/apps/v1/replicasets", "Job": "/apis/batch/v1/jobs"}
@@ -67,7 +71,7 @@ def _submit_mesh(pool: concurrent.futures.Executor, client: Client, namespace: s
         "validating": (f"{ADMISSION}/validatingwebhookconfigurations", "validating webhooks", {}),
         "deployments": (f"{apps}/deployments", f"istiod Deployments in {namespace}", {"labelSelector": "app=istiod"}),
         "services": ("/api/v1/services", "istiod Services", {"labelSelector": "app=istiod"}),
-        "config_maps": (f"{core}/configmaps", f"ConfigMaps in {namespace}", {"labelSelector": "istio.io/rev"}),
+        "config_maps": (f"{core}/configmaps", f"ConfigMaps in {namespace}", {"labelSelector": REVISION_LABEL}),
     }
     return {
         name: pool.submit(client.list, path, doing=f"Reading {what}", **query)

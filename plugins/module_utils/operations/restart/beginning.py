@@ -23,7 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import Choice
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import RESTARTED_AT
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem, Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload, restart_patch
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.rollout_wait import Waiting
@@ -128,5 +128,5 @@ def same(workload: Workload, obj: Json | None) -> bool:
 def _is(workload: Workload, obj: Json, label: str | None, patch: Json) -> bool:
     """Whether a workload is still the one that was read, with this label of its pods and the journal of this patch."""
     journal = {key: annotations_of(obj).get(key) for key in patch["metadata"]["annotations"]}
-    own = (obj["metadata"].get("uid"), labels_of(obj["spec"]["template"]).get(REV), journal)
+    own = (obj["metadata"].get("uid"), labels_of(obj["spec"]["template"]).get(REVISION_LABEL), journal)
     return own == (workload.uid, label, patch["metadata"]["annotations"])

@@ -21,7 +21,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.plann
     source_of,
     with_revision,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
     JOURNAL,
     PREVIOUS_LABELS,

@@ -17,7 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.complet
     fingerprint,
     settled,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import NAME
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import KEY
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE as ISTIO_INFO

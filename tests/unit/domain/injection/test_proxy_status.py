@@ -23,7 +23,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pro
     proxy_version,
     read_pod,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT, INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from unit.support import builders as b
 
 MESH = b.mesh_of(b.two_planes())

@@ -18,9 +18,15 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.res
     without_image_type,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    INJECT,
-    INJECTION,
-    REV,
+    INJECT_LABEL as INJECT,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    INJECTION_LABEL as INJECTION,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    REVISION_LABEL as REV,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     InjectionConfig,
     Mesh,
 )

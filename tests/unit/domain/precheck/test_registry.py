@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck import registry
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     AFTER,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import (
     CODES,
     Blocker,

@@ -15,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT_LABEL as COMPONENT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import CODES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import OVERDUE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import dependents, retire

@@ -17,7 +17,9 @@ from hypothesis import strategies as st
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import planned
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT, INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import (
     Plan,
     Share,

@@ -13,7 +13,9 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import workload_undo
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT, INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
     JOURNAL,
     PREVIOUS_LABELS,

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from unit.support import builders as b
 
 PINNED = {"containers": [{"name": "istio-proxy", "image": b.proxy("1.30.2")}]}

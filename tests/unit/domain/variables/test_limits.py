@@ -11,7 +11,9 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT, INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import data_plane, finalize, rollback
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import Limits, expanded, unknown
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE

@@ -11,7 +11,8 @@ import dataclasses
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import RolloutError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT_LABEL as COMPONENT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import handover
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import Change
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE

@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT, INJECTION, REV, TAG
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT_LABEL as COMPONENT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import TAG_LABEL as TAG
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import read_belonging
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.retire import belongings
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE

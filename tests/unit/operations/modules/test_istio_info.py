@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import (
     CORE,
     control_planes,

@@ -16,7 +16,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import operator_document
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.install import guard, wanted

@@ -16,7 +16,10 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import tag_undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import followers, labels_select
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT, INJECTION, REV, TAG
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import TAG_LABEL as TAG
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL, PREVIOUS_REVISION
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_tag import (
     CORE,

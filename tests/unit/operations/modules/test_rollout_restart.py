@@ -18,7 +18,8 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import Why
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.budget_room import tight_budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import Plan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection

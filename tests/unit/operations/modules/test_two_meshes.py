@@ -15,11 +15,19 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    COMPONENT,
-    INJECTION,
-    OWNER_NAMESPACE,
-    RELEASE_NAMESPACE,
-    REV,
+    COMPONENT_LABEL as COMPONENT,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    INJECTION_LABEL as INJECTION,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    OWNER_NAMESPACE_LABEL as OWNER_NAMESPACE,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    RELEASE_NAMESPACE_ANNOTATION as RELEASE_NAMESPACE,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    REVISION_LABEL as REV,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import run_checks

@@ -13,7 +13,8 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import TRIES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ForbiddenError, ProofError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.readiness import (
     dry_run_pod,
     probe_namespace,

@@ -9,7 +9,7 @@ import collections
 import dataclasses
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,
     WARNING,
@@ -33,7 +33,7 @@ def _no_room(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     if source is None or not snapshot.around.nodes or goal.strategy == "in_place" or snapshot.mesh.runs(goal.revision):
         return
     copies = max(1, source.replicas)
-    labels = {**source.placement.labels, REV: goal.revision}
+    labels = {**source.placement.labels, REVISION_LABEL: goal.revision}
     placement = dataclasses.replace(source.placement, labels=labels)
     fitting = snapshot.fitting(source.need, copies, source.namespace, placement)
     if fitting < copies:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import (
     LOST,
     only_for,
@@ -32,14 +32,14 @@ def _only_the_source(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for one in only_for(snapshot.around.configuration, source):
         yield (
             str(one),
-            f"Its label {REV}={source} lets only istiod of revision {source} read it: {what} what moves to "
+            f"Its label {REVISION_LABEL}={source} lets only istiod of revision {source} read it: {what} what moves to "
             f"{goal.revision}.",
         )
 
 
 def _nobody(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for one, reason in unknown_to_all(snapshot.around.configuration, snapshot.mesh, goal.revision):
-        yield str(one), f"No istiod reads it by its label {REV}: {reason}."
+        yield str(one), f"No istiod reads it by its label {REVISION_LABEL}: {reason}."
 
 
 CHECKS = (

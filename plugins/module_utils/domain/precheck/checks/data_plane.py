@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pro
     proxy_version,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import PROXY_IMAGE
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     AFTER,
     BEFORE,
@@ -105,7 +105,7 @@ def _pin(snapshot: Snapshot, pod: Pod) -> str:
     Istiod writes the templates of its gateways, and an install those of the gateways that belong to it.
     """
     workload = snapshot.workload_of(pod)
-    if not pod.proxy_image or MANAGED_GATEWAY in pod.labels or COMPONENT in pod.labels:
+    if not pod.proxy_image or MANAGED_GATEWAY in pod.labels or COMPONENT_LABEL in pod.labels:
         return ""
     if PROXY_IMAGE in pod.annotations:
         return f"annotation {PROXY_IMAGE}"

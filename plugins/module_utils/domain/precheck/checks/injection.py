@@ -8,7 +8,11 @@ from __future__ import annotations
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import dangling_name, overlapping
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import default_problem
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, INJECTION, REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    DEFAULT,
+    INJECTION_LABEL,
+    REVISION_LABEL,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,
     WARNING,
@@ -71,7 +75,7 @@ def _overlapping(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
 def _several_labels(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     for namespace in snapshot.namespaces.values():
         labels = namespace.labels
-        asked = [f"{key}={labels[key]}" for key in (INJECTION, REV) if key in labels]
+        asked = [f"{key}={labels[key]}" for key in (INJECTION_LABEL, REVISION_LABEL) if key in labels]
         if labels.get(DATAPLANE_MODE) == "ambient" and asked:
             asked.append(f"{DATAPLANE_MODE}=ambient")
         if len(asked) > 1:
