@@ -64,7 +64,7 @@ def bare(options: Json) -> int:
             del wanted[item["metadata"]["uid"]]
             if not wanted:
                 break
-    return client.traffic.reads + client.traffic.writes
+    return client.request_counts.reads + client.request_counts.writes
 
 
 def done(item: Json, generation: int) -> bool:

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.api import PAGE, Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import PAGE_SIZE, Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import connection
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import proxies_of
 from benchmark.crowd import measure
@@ -42,7 +42,7 @@ def connected(cluster: Cluster) -> bool:
 def pages(cluster: Cluster) -> int:
     """How many pages the kinds have that a Deployment adds to."""
     paths = ("/api/v1/pods", "/apis/apps/v1/deployments", "/apis/apps/v1/replicasets")
-    return sum(max(1, math.ceil(len(cluster.items(path)) / PAGE)) for path in paths)
+    return sum(max(1, math.ceil(len(cluster.items(path)) / PAGE_SIZE)) for path in paths)
 
 
 def gate(desk: Desk, cluster: Cluster) -> Json:

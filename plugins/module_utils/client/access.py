@@ -71,7 +71,7 @@ class Access:
         return not self._entry.insecure
 
     @property
-    def warning(self) -> str:
+    def tls_warning(self) -> str:
         """What somebody between us and the server could do, in a sentence, or an empty one."""
         if self._entry.insecure:
             why = "validate_certs is off"

@@ -146,7 +146,7 @@ def entry(conn: Connection) -> Entry:
 
 @contextlib.contextmanager
 def kubeconfig_file(conn: Connection) -> Iterator[tuple[str, str]]:
-    """Yield (path, context) of a kubeconfig for a command that `output_of` runs.
+    """Yield (path, context) of a kubeconfig for a command that `run_command` runs.
 
     A host login gets a private file that is gone afterwards.
     """

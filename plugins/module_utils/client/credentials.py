@@ -20,9 +20,9 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.kubeconfig import Entry
 from ansible_collections.meshops.istio.plugins.module_utils.client.private_files import private_file
-from ansible_collections.meshops.istio.plugins.module_utils.client.process import output_of
+from ansible_collections.meshops.istio.plugins.module_utils.client.process import run_command
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError
-from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import decoded
+from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import parse_json_answer
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import (
     as_token,
     basic,
@@ -132,9 +132,9 @@ def _answer(entry: Entry, plugin: Mapping[str, t.Any], command: str, shown: str)
         info["spec"]["cluster"] = _cluster_info(entry)
     environment = {**os.environ, **given, "KUBERNETES_EXEC_INFO": json.dumps(info)}
     try:
-        return output_of(
+        return run_command(
             [command, *plugin["args"]],
-            shown=shown,
+            title=shown,
             environment=environment,
             timeout=PLUGIN_SECONDS,
             error=ClusterError,
@@ -169,7 +169,7 @@ def _content(pem: bytes | str) -> bytes:
 
 def _status(answer: str, plugin: Mapping[str, t.Any], shown: str) -> dict[str, t.Any]:
     try:
-        found = decoded(answer.encode())
+        found = parse_json_answer(answer.encode())
         status = found["status"]
         version = found["apiVersion"]
     except (ValueError, KeyError, TypeError):

@@ -22,10 +22,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.process impor
     VERSION_PLACEHOLDER,
     executable,
     impersonation,
-    output_of,
+    run_command,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import HelmError, ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import decoded
+from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import parse_json_answer
 from ansible_collections.meshops.istio.plugins.module_utils.common.safe_names import arguments, is_release_name
 
 CHARTS = ("base", "istiod")
@@ -83,11 +83,11 @@ class Helm:
 
     def _finish(self, command: str, values: Sequence[str], flags: Sequence[str], timeout: float) -> str:
         given = arguments(f"helm {command}", values, flags, HelmError)[1:]
-        shown = f"helm {' '.join([command, *values])} on cluster {self.connection.label}"
+        title = f"helm {' '.join([command, *values])} on cluster {self.connection.label}"
         environment = {key: value for key, value in os.environ.items() if not _FOREIGN.fullmatch(key)}
-        return output_of(
+        return run_command(
             [self.binary, *given],
-            shown=shown,
+            title=title,
             environment=environment,
             timeout=timeout,
             error=HelmError,
@@ -102,7 +102,7 @@ class Helm:
         """
         text = self.run(command, *values, flags=[*flags, "--output", "json"])
         try:
-            return decoded(text.encode())
+            return parse_json_answer(text.encode())
         except ValueError as exc:
             raise HelmError(
                 f"helm {command} on cluster {self.connection.label} gave no answer that can be read."

@@ -18,10 +18,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.process impor
     VERSION_PLACEHOLDER,
     executable,
     impersonation,
-    output_of,
+    run_command,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import IstioctlError, ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import decoded
+from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import parse_json_answer
 from ansible_collections.meshops.istio.plugins.module_utils.common.safe_names import arguments
 
 #: Settings of istioctl itself that could point it at another cluster or file.
@@ -59,11 +59,11 @@ class Istioctl:
 
     def _finish(self, command: str, values: Sequence[str], flags: Sequence[str], timeout: float, check: bool) -> str:
         given = arguments(f"istioctl {command}", values, flags, IstioctlError)[1:]
-        shown = f"istioctl {self.version} {' '.join([command, *values])} on cluster {self.connection.label}"
+        title = f"istioctl {self.version} {' '.join([command, *values])} on cluster {self.connection.label}"
         environment = {k: v for k, v in os.environ.items() if k not in _FOREIGN and not k.startswith("ISTIOCTL_")}
-        return output_of(
+        return run_command(
             [self.binary, *given],
-            shown=shown,
+            title=title,
             environment=environment,
             timeout=timeout,
             error=IstioctlError,
@@ -91,7 +91,7 @@ def find(template: str, version: str, connection: Connection, istio_namespace: s
     found = Istioctl(path, version, connection, istio_namespace)
     answer = found.render("version", flags=["--remote=false", "-o", "json"], timeout=20)
     try:
-        actual = str(decoded(answer.encode())["clientVersion"]["version"])
+        actual = str(parse_json_answer(answer.encode())["clientVersion"]["version"])
     except (ValueError, KeyError, TypeError) as exc:
         raise ParameterError(f"Parameter istioctl: {path} does not answer like istioctl.") from exc
     if actual != version:

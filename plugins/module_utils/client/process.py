@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs one command of an installer: a timeout, no prompt, errors as sentences."""
+"""Runs one command with a timeout and without a prompt; reports its errors as sentences."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 if t.TYPE_CHECKING:
     from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
 
-#: Stands for the version in paths of binaries and charts.
+#: Placeholder of the version in paths of binaries and charts.
 VERSION_PLACEHOLDER = "{version}"
-#: Files that stay open in what may write on a cluster, so that whoever holds the other end knows that it still runs.
-LEFT_OPEN: list[int] = []
+#: Descriptors that commands which may write to a cluster inherit, so that the keeper sees that they still run.
+INHERITED_FILES: list[int] = []
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
-def output_of(
+def run_command(
     command: Sequence[str],
     *,
-    shown: str,
+    title: str,
     environment: Mapping[str, str],
     timeout: float,
     error: type[MeshError],
@@ -43,18 +43,45 @@ def output_of(
     """Run a command and return its standard output.
 
     Args:
-        shown: how the command is named in an error.
-        folder: where it runs, if not where this process does.
-        secret: its standard output is in no error.
+        title: the name of the command in errors.
+        folder: its working directory, if not that of this process.
+        secret: its standard output must not appear in an error.
         writes: it may change a cluster, under the lock that this process holds.
 
     Raises:
-        MeshError: (as ``error``) it did not start or end in time, or failed by its exit code. Without ``check``
-            that counts only if it had nothing to say: some commands tell by their exit code that they found something.
+        MeshError: (as ``error``) it did not start or end in time, or its exit code is not 0. Without ``check`` such an
+            exit code only counts if there is no output: some commands report findings by their exit code.
     """
+    process = _start(command, title, environment, error, folder, inherited=INHERITED_FILES if writes else ())
     try:
-        # a core that runs in modules and in the controller alike has no AnsibleModule to run commands with
-        process = subprocess.Popen(  # pylint: disable=ansible-bad-function
+        out, err = process.communicate(timeout=timeout)
+    except subprocess.TimeoutExpired as exc:
+        _kill(process)
+        out, err = process.communicate()
+        last = last_lines(err or ("" if secret else out), 1)
+        more = f" Its last output was: {last}" if last else ""
+        raise error(f"{title} did not end within {timeout:.0f} s and was stopped.{more}") from exc
+    except KeyboardInterrupt:
+        # Otherwise the child process outlives this task.
+        _kill(process)
+        raise
+    if process.returncode != 0 and (check or not out.strip()):
+        reason = last_lines(err) or ("" if secret else last_lines(out))
+        raise error(f"{title} failed: {reason or f'exit code {process.returncode}'}")
+    return out
+
+
+def _start(
+    command: Sequence[str],
+    title: str,
+    environment: Mapping[str, str],
+    error: type[MeshError],
+    folder: str | None,
+    inherited: Sequence[int],
+) -> subprocess.Popen[str]:
+    try:
+        # A core that runs both in modules and in the controller has no AnsibleModule to run commands with.
+        return subprocess.Popen(  # pylint: disable=ansible-bad-function
             command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -63,43 +90,27 @@ def output_of(
             env=environment,
             cwd=folder,
             start_new_session=True,
-            pass_fds=[*open_files(command), *(LEFT_OPEN if writes else ())],
+            pass_fds=[*open_files(command), *inherited],
         )
     except (OSError, ValueError) as exc:
-        # such as a zero byte in what it is given
-        raise error(f"{shown} could not be started: {exc}") from exc
-    try:
-        out, err = process.communicate(timeout=timeout)
-    except subprocess.TimeoutExpired as exc:
-        _kill(process)
-        out, err = process.communicate()
-        said = last_lines(err or ("" if secret else out), 1)
-        more = f" It had said: {said}" if said else ""
-        raise error(f"{shown} did not end within {timeout:.0f} s and was stopped.{more}") from exc
-    except KeyboardInterrupt:
-        # it would go on alone
-        _kill(process)
-        raise
-    if process.returncode != 0 and (check or not out.strip()):
-        said = last_lines(err) or ("" if secret else last_lines(out))
-        raise error(f"{shown} failed: {said or f'exit code {process.returncode}'}")
-    return out
+        # A ValueError means, for example, a NUL byte in an argument.
+        raise error(f"{title} could not be started: {exc}") from exc
 
 
 def _kill(process: subprocess.Popen[str]) -> None:
-    """End a command with all its children, such as credential plugins."""
+    """Kill a command with all its children, such as credential plugins."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
 
 
 def impersonation(connection: Connection, user: str, group: str) -> list[str]:
-    """Return the flags, by their names, that make a tool act as whom the API requests act."""
-    whom = [user, connection.impersonate_user] if connection.impersonate_user else []
-    return whom + [part for name in connection.impersonate_groups for part in (group, name)]
+    """Return the flags, given their names, by which a tool impersonates the same user as the API requests."""
+    arguments = [user, connection.impersonate_user] if connection.impersonate_user else []
+    return arguments + [part for name in connection.impersonate_groups for part in (group, name)]
 
 
 def last_lines(text: str, count: int = 4) -> str:
-    """Return the last lines of a tool's output without colours, as one line."""
+    """Return the last lines of the output of a tool as one line, without colours."""
     lines = [line.strip() for line in _COLOUR.sub("", text).splitlines()]
     lines = [line for line in lines if line and not line.startswith("- Processing resources")]
     return " | ".join(lines[-count:])
@@ -115,6 +126,6 @@ def executable(path: str) -> str | None:
 
 @contextlib.contextmanager
 def json_file(document: Mapping[str, t.Any]) -> Iterator[str]:
-    """Yield the path of a private file with a document (JSON is YAML), for a command that `output_of` runs."""
+    """Yield the path of a private file with a document (JSON is YAML), for a command that `run_command` runs."""
     with private_file(json.dumps(document).encode(), "values.yaml") as path:
         yield path

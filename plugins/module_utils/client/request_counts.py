@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which requests change something, and how many of each kind a task sent."""
+"""Counts the requests of a task by kind: reads, writes and dry runs."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import threading
 import typing as t
 from collections.abc import Mapping
 
-#: Requests that only ask.
-QUESTIONS = "/apis/authorization.k8s.io/v1/selfsubject"
+#: POST requests that change nothing: they query the permissions of the user.
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubject"
 
 
-def changes(method: str, path: str, params: Mapping[str, t.Any]) -> bool:
-    """Return whether a request changes something, and does not only ask."""
-    return method != "GET" and not params.get("dryRun") and not path.startswith(QUESTIONS)
+def is_write(method: str, path: str, params: Mapping[str, t.Any]) -> bool:
+    """Return whether a request changes an object."""
+    return method != "GET" and not params.get("dryRun") and not path.startswith(REVIEWS)
 
 
 @dataclasses.dataclass
-class Traffic:
-    """How many requests were answered (writes: taken), by kind; shown in results as a measure of cost."""
+class RequestCounts:
+    """Numbers of answered requests (of writes: accepted ones) by kind. Results show them as a measure of cost."""
 
     reads: int = 0
     writes: int = 0
@@ -35,7 +35,7 @@ class Traffic:
         with self._lock:
             if method == "GET":
                 self.reads += 1
-            elif changes(method, path, params):
+            elif is_write(method, path, params):
                 self.writes += 1
             else:
                 self.dry_runs += 1

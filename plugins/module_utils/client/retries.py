@@ -1,42 +1,77 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which answers of an API server say only that it is busy, so that asking again is right."""
+"""Decides which requests are sent again: those whose answer only means that the API server is busy."""
 
 from __future__ import annotations
 
+import random
 import ssl
+import time
 import typing as t
 from collections.abc import Mapping
 
-#: The server, or something before it, turned the request away.
+#: The server, or a proxy before it, turned the request away.
 BUSY = (429, 503)
-#: Something went wrong behind who answers, which may have carried out the request.
+#: The server, or a proxy before it, failed, and may have carried out the request.
 UNCLEAR = (500, 502, 504)
-#: No request is sent again later than that after it was sent first.
-PATIENCE = 60.0
-#: How the API server begins to say that a webhook failed or refused, which is an answer (apiserver pkg/admission).
+#: No request is sent again later than this many seconds after its first try.
+RETRY_SECONDS = 60.0
+#: How the API server begins to report that a webhook failed or refused, which is an answer (apiserver pkg/admission).
 WEBHOOK = (b"failed calling webhook", b"admission webhook")
 
 
-def repeatable(method: str, params: Mapping[str, t.Any]) -> bool:
+class Retries:
+    """Limits the tries of one request by their number and by the time since the first one."""
+
+    def __init__(self, tries: int) -> None:
+        self._tries = tries
+        self._used = 0
+        self._began: float | None = None
+
+    def begin_try(self) -> None:
+        """Count a try that starts now."""
+        self._used += 1
+        if self._began is None:
+            self._began = time.monotonic()
+
+    def discount_try(self) -> None:
+        """Do not count the last try."""
+        self._used -= 1
+
+    def pause(self, retry_after: str | None = None) -> float | None:
+        """Return the seconds to wait before the next try, or None if there must be no other one."""
+        if self._used >= self._tries:
+            return None
+        seconds = backoff_seconds(self._used, retry_after)
+        began = time.monotonic() if self._began is None else self._began
+        return seconds if time.monotonic() - began + seconds <= RETRY_SECONDS else None
+
+
+def backoff_seconds(attempt: int, retry_after: str | None) -> float:
+    """Return the delay that the server asked for (at most 30 s), else an exponential one from 0.2 s with jitter."""
+    if retry_after and retry_after.isdigit():
+        return min(float(retry_after), 30.0)
+    return min(0.2 * 2.0**attempt, 5.0) * random.uniform(0.5, 1.0)
+
+
+def is_repeatable(method: str, params: Mapping[str, t.Any]) -> bool:
     """Return whether a request may be sent again although it may have been carried out."""
-    # what is deleted twice is not there the second time, which all who delete take for done
+    # An object that is deleted twice is missing the second time, which every caller of DELETE treats as success.
     return method in ("GET", "PATCH", "DELETE") or bool(params.get("dryRun"))
 
 
-def transient(status: int, again: bool, body: bytes) -> bool:
-    """Return whether the same request may be answered otherwise in a moment.
+def is_transient(status: int, repeatable: bool, body: bytes) -> bool:
+    """Return whether the same request may get another answer in a moment.
 
-    HTTP 500 is what requests get while etcd changes its leader (kubernetes/kubernetes#112152), 502 and 504 come from
-    what is before the server. They do not say whether a request was carried out, so only those are sent ``again`` for
-    which that makes no difference.
+    Requests get HTTP 500 while etcd changes its leader (kubernetes/kubernetes#112152); 502 and 504 come from a proxy
+    before the server. They do not show whether a request was carried out, so only ``repeatable`` ones are sent again.
     """
     if status in BUSY:
         return True
-    return status in UNCLEAR and again and not any(words in body for words in WEBHOOK)
+    return status in UNCLEAR and repeatable and not any(words in body for words in WEBHOOK)
 
 
-def hung_up(exc: Exception) -> bool:
-    """Return whether the other side closed the connection in the middle of TLS, which refuses nothing."""
+def is_connection_closed(exc: Exception) -> bool:
+    """Return whether the peer closed the connection during TLS, which is no refusal of the certificate."""
     return any(isinstance(cause, ssl.SSLEOFError) for cause in (*exc.args, exc.__cause__))

@@ -13,7 +13,7 @@ import typing as t
 from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError, api_error
-from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import decoded
+from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import parse_json_answer
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 
 #: How the API server begins an event; what begins otherwise is parsed at once.
@@ -61,13 +61,13 @@ class Event:
 
     def _read(self) -> Json:
         try:
-            found: Json = decoded(self._line)
+            found: Json = parse_json_answer(self._line)
         except ValueError as exc:
             raise ClusterError(f"{self._doing} broke off: it is not JSON that was answered.") from exc
         return found
 
 
-def events(response: t.Any, doing: str) -> Iterator[Event]:
+def read_events(response: t.Any, doing: str) -> Iterator[Event]:
     """Yield the events of an answer as they come in."""
     rest = b""
     for chunk in response.stream(65536, decode_content=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterable
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import decoded
+from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import parse_json_answer
 
 
 class MeshError(Exception):
@@ -126,7 +126,7 @@ def api_error(doing: str, status: int, body: dict[str, t.Any]) -> ApiError:
 def status_of(raw: bytes) -> dict[str, t.Any]:
     """Return the Kubernetes Status object of an error answer; of another one what it begins with."""
     try:
-        status = decoded(raw)
+        status = parse_json_answer(raw)
     except ValueError:
         return {"message": raw[:200].decode(errors="replace")}
     return status if isinstance(status, dict) else {}

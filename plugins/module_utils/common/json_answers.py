@@ -18,7 +18,7 @@ CUT = "nested too deep to be read"
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 
-def decoded(raw: bytes) -> t.Any:
+def parse_json_answer(raw: bytes) -> t.Any:
     """Return what a JSON text says; what is nested too deep is replaced by a text, so that all else is read.
 
     Raises:

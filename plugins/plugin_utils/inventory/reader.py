@@ -128,6 +128,6 @@ def _look(cluster: Cluster, *, options: Options, warn: Callable[[str], None]) ->
 
 def _client(kubeconfig: str, context: str, seconds: float, warn: Callable[[str], None]) -> Client:
     client = Client(connection({"kubeconfig": kubeconfig, "context": context}), timeout=seconds, tries=TRIES)
-    if client.warning:
-        warn(f"Context {context}: {client.warning}")
+    if client.tls_warning:
+        warn(f"Context {context}: {client.tls_warning}")
     return client

@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client import api as api_module
 from ansible_collections.meshops.istio.plugins.module_utils.client import credentials
+from ansible_collections.meshops.istio.plugins.module_utils.client import retries as retries_module
 from ansible_collections.meshops.istio.plugins.module_utils.client.access import Access
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection, connection, kubeconfig_file
@@ -43,7 +43,7 @@ SECRET = "s3cr3t-of-a-plugin"
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
     """A server with namespace shop; the waits between tries are left out."""
-    monkeypatch.setattr(api_module, "_backoff", lambda *dummy: 0.0)
+    monkeypatch.setattr(retries_module, "backoff_seconds", lambda *dummy: 0.0)
     with FakeApi(b.namespace("shop")) as found:
         yield found
 
@@ -363,7 +363,7 @@ def test_a_login_in_the_url_of_a_server_is_refused(tmp_path: Path, server: str, 
     ],
 )  # fmt: skip
 def test_what_somebody_on_the_way_could_do_is_said(given: b.Json, said: str) -> None:
-    warning = Client(connection(given)).warning
+    warning = Client(connection(given)).tls_warning
     assert said in warning
     assert bool(warning) is bool(said)
 

@@ -17,9 +17,18 @@ from collections.abc import Iterator
 import pytest
 from urllib3.exceptions import SSLError
 
-from ansible_collections.meshops.istio.plugins.module_utils.client import api as api_module
-from ansible_collections.meshops.istio.plugins.module_utils.client.api import PAGE, TRIES, Client, Traffic, _backoff
+from ansible_collections.meshops.istio.plugins.module_utils.client import retries as retries_module
+from ansible_collections.meshops.istio.plugins.module_utils.client import transport
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import (
+    APPLY_PATCH,
+    MERGE_PATCH,
+    METADATA_ONLY,
+    PAGE_SIZE,
+    Client,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
+from ansible_collections.meshops.istio.plugins.module_utils.client.request_counts import RequestCounts
+from ansible_collections.meshops.istio.plugins.module_utils.client.transport import TRIES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ApiError,
     ClusterError,
@@ -39,7 +48,7 @@ BUSY = failure(429, "too many", Retry_After="0")
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
     """A server with namespace shop; the waits between tries are left out."""
-    monkeypatch.setattr(api_module, "_backoff", lambda *dummy: 0.0)
+    monkeypatch.setattr(retries_module, "backoff_seconds", lambda *dummy: 0.0)
     with FakeApi(b.namespace("shop")) as found:
         yield found
 
@@ -73,7 +82,7 @@ def test_other_errors_are_not_sent_again(api: FakeApi, status: int) -> None:
     [(1, "7", 7, 7), (1, "900", 30, 30), (1, "0", 0, 0), (1, None, 0.2, 0.4), (1, "soon", 0.2, 0.4), (9, None, 2.5, 5)],
 )
 def test_retry_after_decides_how_long_to_wait(attempt: int, asked: str | None, low: float, high: float) -> None:
-    assert low <= _backoff(attempt, asked) <= high
+    assert low <= retries_module.backoff_seconds(attempt, asked) <= high
 
 
 def test_retry_after_is_read_from_the_answer(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,7 +92,7 @@ def test_retry_after_is_read_from_the_answer(api: FakeApi, monkeypatch: pytest.M
         asked.append(header)
         return 0.0
 
-    monkeypatch.setattr(api_module, "_backoff", backoff)
+    monkeypatch.setattr(retries_module, "backoff_seconds", backoff)
     api.script("GET", SHOP, failure(503, Retry_After="3"), failure(503))
     api.client().get(SHOP)
     assert asked == ["3", None]
@@ -196,7 +205,7 @@ def test_lists_come_page_by_page(api: FakeApi) -> None:
     api.script("GET", PODS, page("a", token="t1"), page("b", token="t2"), page("c"))
     assert names(api.client().list(PODS, labelSelector="x=y")) == ["a", "b", "c"]
     assert [seen.query.get("continue") for seen in api.seen] == [None, "t1", "t2"]
-    assert {(seen.query["limit"], seen.query["labelSelector"]) for seen in api.seen} == {(str(PAGE), "x=y")}
+    assert {(seen.query["limit"], seen.query["labelSelector"]) for seen in api.seen} == {(str(PAGE_SIZE), "x=y")}
 
 
 def test_410_makes_the_whole_list_start_again(api: FakeApi) -> None:
@@ -217,7 +226,7 @@ def test_an_empty_list_may_have_no_items(api: FakeApi) -> None:
     assert api.client().list(PODS) == []
 
 
-@pytest.mark.parametrize(("metadata", "accept"), [(False, "application/json"), (True, api_module.METADATA_ONLY)])
+@pytest.mark.parametrize(("metadata", "accept"), [(False, "application/json"), (True, METADATA_ONLY)])
 def test_only_metadata_is_asked_for_where_it_is_enough(api: FakeApi, metadata: bool, accept: str) -> None:
     api.client().list(PODS, metadata=metadata)
     assert api.seen[0].headers.get_all("Accept") == [accept]
@@ -280,7 +289,7 @@ def test_traffic_counts_what_was_done(api: FakeApi) -> None:
     client.merge(SHOP, {"metadata": {}}, dry_run=True)
     client.merge(SHOP, {"metadata": {}})
     client.apply(SHOP, {"metadata": {}}, manager="m")
-    assert client.traffic == Traffic(reads=1, writes=1, dry_runs=2)
+    assert client.request_counts == RequestCounts(reads=1, writes=1, dry_runs=2)
 
 
 @pytest.mark.parametrize("answer", [failure(403), failure(409), failure(422)])
@@ -289,7 +298,7 @@ def test_a_refused_write_is_no_write(api: FakeApi, answer: Answer) -> None:
     client = api.client()
     with pytest.raises(ApiError):
         client.merge(SHOP, {})
-    assert client.traffic.writes == 0
+    assert client.request_counts.writes == 0
 
 
 def test_writes_name_their_field_manager(api: FakeApi) -> None:
@@ -297,7 +306,7 @@ def test_writes_name_their_field_manager(api: FakeApi) -> None:
     client.merge(SHOP, {})
     client.apply(SHOP, {}, manager="istio-operator")
     assert [seen.query["fieldManager"] for seen in api.seen] == ["meshops.istio", "istio-operator"]
-    assert [seen.headers["Content-Type"] for seen in api.seen] == [api_module.MERGE_PATCH, api_module.APPLY_PATCH]
+    assert [seen.headers["Content-Type"] for seen in api.seen] == [MERGE_PATCH, APPLY_PATCH]
     assert api.seen[1].query["dryRun"] == "All"
 
 
@@ -309,12 +318,12 @@ def test_login_and_impersonation_are_sent_with_every_request(api: FakeApi) -> No
 
 
 def test_an_address_that_swallows_packets_is_given_up_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(api_module, "CONNECT_SECONDS", 0.1)
-    monkeypatch.setattr(api_module, "_backoff", lambda *dummy: 0)
+    monkeypatch.setattr(transport, "CONNECT_SECONDS", 0.1)
+    monkeypatch.setattr(retries_module, "backoff_seconds", lambda *dummy: 0)
     with contextlib.ExitStack() as stack:
         server = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
         for dummy in range(4):
-            # nobody accepts these, so that whoever comes after them hears nothing
+            # No thread accepts these, so a client that connects after them gets no answer.
             waiting = stack.enter_context(socket.socket())
             waiting.setblocking(False)
             waiting.connect_ex(server.getsockname())

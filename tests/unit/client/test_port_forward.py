@@ -57,8 +57,8 @@ def test_login_and_impersonation_are_sent_along() -> None:
         "Impersonate-Group: sre",
         "Impersonate-User: jane",
     ]
-    assert client.traffic.reads == 1
-    assert client.traffic.writes == 0
+    assert client.request_counts.reads == 1
+    assert client.request_counts.writes == 0
 
 
 def test_the_proxy_of_the_connection_is_used() -> None:

@@ -19,7 +19,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client import private_files
 from ansible_collections.meshops.istio.plugins.module_utils.client.private_files import open_files, private_file
-from ansible_collections.meshops.istio.plugins.module_utils.client.process import output_of
+from ansible_collections.meshops.istio.plugins.module_utils.client.process import run_command
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import InstallerError
 from unit.paths import ROOT
 
@@ -61,8 +61,8 @@ def test_a_private_file(place: str, tmp_path: Path) -> None:
 
 def test_a_command_reads_it_as_often_as_it_wants(place: str) -> None:
     with private_file(b"one\n") as path:
-        said = output_of(
-            ["cat", path, path], shown="cat", environment=dict(os.environ), timeout=10, error=InstallerError
+        said = run_command(
+            ["cat", path, path], title="cat", environment=dict(os.environ), timeout=10, error=InstallerError
         )
     assert said == "one\none\n"
 

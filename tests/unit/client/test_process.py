@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.process import json_file, output_of
+from ansible_collections.meshops.istio.plugins.module_utils.client.process import json_file, run_command
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import InstallerError
 
 
@@ -43,7 +43,7 @@ def test_a_command_does_not_outlive_a_task_that_is_interrupted(tmp_path: Path) -
         threading.Thread(target=interrupt, daemon=True).start()
         command = ["/bin/sh", "-c", f"sleep 60 & echo $$ $! > {note}; wait"]
         with pytest.raises(KeyboardInterrupt):
-            output_of(command, shown="sleep", environment=dict(os.environ), timeout=60, error=InstallerError)
+            run_command(command, title="sleep", environment=dict(os.environ), timeout=60, error=InstallerError)
     finally:
         signal.signal(signal.SIGUSR1, before)
     deadline = time.monotonic() + 10

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client import api as api_module
-from ansible_collections.meshops.istio.plugins.module_utils.client.api import TRIES, Client
+from ansible_collections.meshops.istio.plugins.module_utils.client import retries as retries_module
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.transport import TRIES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ApiError,
     LockedError,
@@ -59,7 +60,7 @@ TABLE = [
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
     """A server with namespace shop; the waits between tries are left out."""
-    monkeypatch.setattr(api_module, "_backoff", lambda *dummy: 0.0)
+    monkeypatch.setattr(retries_module, "backoff_seconds", lambda *dummy: 0.0)
     with FakeApi(b.namespace("shop")) as found:
         yield found
 
@@ -112,9 +113,9 @@ def test_each_try_of_a_write_is_allowed_anew(api: FakeApi, verb: str, trouble: A
 def test_retries_are_bounded_in_time(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """Six waits of thirty seconds are what a server may ask for by Retry-After."""
     now = [0.0]
-    monkeypatch.setattr(api_module, "_backoff", lambda *dummy: 30.0)
-    monkeypatch.setattr(api_module.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(api_module.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    monkeypatch.setattr(retries_module, "backoff_seconds", lambda *dummy: 30.0)
+    monkeypatch.setattr(retries_module.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(retries_module.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
     api.script("GET", SHOP, *[failure(503, "busy")] * TRIES)
     with pytest.raises(ApiError, match="busy"):
         api.client().get(SHOP)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client import api as api_module
+from ansible_collections.meshops.istio.plugins.module_utils.client import retries as retries_module
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
 from ansible_collections.meshops.istio.plugins.module_utils.client.http_get import fetch
@@ -36,7 +36,7 @@ BROKEN = [pytest.param(f"{SECRET}{char}X-Other: 1", id=repr(char)) for char in (
 @pytest.fixture
 def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
     """Two stale Deployments."""
-    monkeypatch.setattr(api_module, "_backoff", lambda *dummy: 0.0)
+    monkeypatch.setattr(retries_module, "backoff_seconds", lambda *dummy: 0.0)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with FakeApi(*b.two_planes(), *b.namespaces(shop=b.NEW), *b.deployed()) as found:

@@ -11,7 +11,7 @@ import json
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.watch_events import Event
-from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import CUT, DEPTH, decoded
+from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import CUT, DEPTH, parse_json_answer
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_snapshot
 from unit.support import builders as b
@@ -23,7 +23,7 @@ LISTS, MAPS = b"[" * LEVELS + b"]" * LEVELS, b'{"a":' * LEVELS + b"1" + b"}" * L
 
 @pytest.mark.parametrize("deep", [LISTS, MAPS], ids=["lists", "maps"])
 def test_only_what_is_deep_is_cut(deep: bytes) -> None:
-    found = decoded(b'{"items": [%s, {"b": "x\\"]}", "c": [1]}, %s]}' % (deep, deep))
+    found = parse_json_answer(b'{"items": [%s, {"b": "x\\"]}", "c": [1]}, %s]}' % (deep, deep))
     assert found["items"][1] == {"b": 'x"]}', "c": [1]}
     assert json.dumps(found).count(CUT) == 2
     depth = found["items"][2]
@@ -35,7 +35,7 @@ def test_only_what_is_deep_is_cut(deep: bytes) -> None:
 @pytest.mark.parametrize("raw", [b"", b"{", b"[" * LEVELS, LISTS + b"x", b'{"a": %s' % LISTS])
 def test_what_is_no_json_is_refused(raw: bytes) -> None:
     with pytest.raises(ValueError, match="."):
-        decoded(raw)
+        parse_json_answer(raw)
 
 
 def test_f18_a_custom_resource_that_is_nested_without_end_hides_no_other() -> None:

@@ -11,7 +11,7 @@ import typing as t
 from collections.abc import Callable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_map
-from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import decoded
+from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import parse_json_answer
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
@@ -32,7 +32,7 @@ def samples(status: int, body: bytes) -> list[tuple[str, float]]:
         ValueError: the answer is an error or none of a query.
     """
     try:
-        answer = decoded(body)
+        answer = parse_json_answer(body)
     except ValueError:
         raise ValueError(f"it answered with HTTP {status} and something that is not JSON") from None
     if not isinstance(answer, dict) or answer.get("status") != "success":

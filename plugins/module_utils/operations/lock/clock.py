@@ -17,7 +17,7 @@ def server_now(client: Client) -> datetime.datetime:
     """Return the time of the API server's last answer, else that of this machine."""
     here = datetime.datetime.now(datetime.UTC)
     try:
-        told = parsedate_to_datetime(client.date) if client.date else here
+        told = parsedate_to_datetime(client.server_date) if client.server_date else here
     except (ValueError, OverflowError):
         # what is before the server may write anything there
         return here

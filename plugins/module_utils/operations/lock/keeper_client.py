@@ -27,7 +27,7 @@ import typing as t
 import uuid
 from pathlib import Path
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.process import LEFT_OPEN
+from ansible_collections.meshops.istio.plugins.module_utils.client.process import INHERITED_FILES
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import holder
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper import ANSWER, MARK
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock_keeper import LockKeeper, RunLock
@@ -126,8 +126,8 @@ class KeeperClient(LockKeeper):
             os.truncate(_mark(lock), 0)
 
     def _pass_on(self, number: int) -> None:
-        LEFT_OPEN.append(number)
-        self._open.callback(LEFT_OPEN.remove, number)
+        INHERITED_FILES.append(number)
+        self._open.callback(INHERITED_FILES.remove, number)
 
     def close(self) -> None:
         """Tell the keeper that this worker writes no more."""

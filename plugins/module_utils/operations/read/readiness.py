@@ -14,7 +14,7 @@ import typing as t
 from collections.abc import Callable, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
-from ansible_collections.meshops.istio.plugins.module_utils.client.retries import transient
+from ansible_collections.meshops.istio.plugins.module_utils.client.retries import is_transient
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ApiError,
     ForbiddenError,
@@ -120,7 +120,7 @@ def injection_problem(
     except (ForbiddenError, UnauthorizedError):
         raise
     except ApiError as exc:
-        if transient(exc.status, again=True, body=exc.message.encode()):
+        if is_transient(exc.status, repeatable=True, body=exc.message.encode()):
             raise
         return f"a dry-run pod for it is rejected: {exc.message}"
     if not pod.proxy_image:

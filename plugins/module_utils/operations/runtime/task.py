@@ -244,7 +244,7 @@ def _with_warnings(result: Json, warnings: list[str]) -> Json:
 
 
 def _wrote(task: TaskContext | None) -> bool:
-    return task is not None and (task.installer_wrote or task.client.traffic.writes > 0)
+    return task is not None and (task.installer_wrote or task.client.request_counts.writes > 0)
 
 
 def _about(task: TaskContext | None) -> Json:
@@ -253,12 +253,12 @@ def _about(task: TaskContext | None) -> Json:
     client = task.client
     return {
         "cluster": {"id": task.cluster_id, "name": client.connection.label, "server": client.server},
-        "requests": dataclasses.asdict(client.traffic),
+        "requests": dataclasses.asdict(client.request_counts),
     }
 
 
 def _tls_warning(task: TaskContext | None) -> list[str]:
-    return [task.client.warning] if task and task.client.warning else []
+    return [task.client.tls_warning] if task and task.client.tls_warning else []
 
 
 def _hidden(params: Mapping[str, t.Any], task: TaskContext | None, value: t.Any) -> t.Any:

@@ -53,7 +53,7 @@ for line in sys.stdin:
                 print("wrote", *lock.warnings, flush=True)
                 if seconds == "installer":
                     # it lives longer than its worker
-                    subprocess.Popen(["sleep", "4"], pass_fds=process.LEFT_OPEN, stdout=subprocess.DEVNULL)
+                    subprocess.Popen(["sleep", "4"], pass_fds=process.INHERITED_FILES, stdout=subprocess.DEVNULL)
                 else:
                     time.sleep(float(seconds))
             lock.finish()

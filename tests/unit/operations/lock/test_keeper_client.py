@@ -62,7 +62,7 @@ def test_a_worker_that_hears_nothing_says_that_the_lock_is_not_kept(
     assert "not between two tasks" in lock.warnings[0]
     lock.finish()
     keeping.close()
-    assert not process.LEFT_OPEN
+    assert not process.INHERITED_FILES
     silent.close()
 
 
@@ -149,10 +149,10 @@ def test_after_the_run_nothing_is_renewed(api: FakeApi, tmp_path: Path) -> None:
 def test_only_what_may_write_keeps_the_lock(monkeypatch: pytest.MonkeyPatch, writes: bool) -> None:
     """A credential plugin may leave a process behind, such as an agent."""
     ours, theirs = os.pipe()
-    monkeypatch.setattr(process, "LEFT_OPEN", [theirs])
-    shown = process.output_of(
+    monkeypatch.setattr(process, "INHERITED_FILES", [theirs])
+    shown = process.run_command(
         ["sh", "-c", f"ls /proc/self/fd/{theirs} || echo none"],
-        shown="ls",
+        title="ls",
         environment=dict(os.environ),
         timeout=10,
         error=MeshError,

@@ -25,7 +25,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import api_error
-from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import decoded
+from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import parse_json_answer
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import NAME
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import KEY
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import istio_info as info
@@ -164,7 +164,7 @@ def direct(api: FakeApi, told: dict[Place, object] | None = None) -> Iterator[No
         answer = api.answer(seen)
         if answer.status >= 400:
             raise api_error(path, answer.status, answer.body)
-        found = decoded(json.dumps(answer.body).encode())
+        found = parse_json_answer(json.dumps(answer.body).encode())
         if told is None or not {"items", "kind"} & set(found):
             return found
         if "kind" in found:

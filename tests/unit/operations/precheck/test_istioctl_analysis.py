@@ -100,7 +100,7 @@ def test_findings_of_istioctl_are_allowed_and_waived_by_their_code(tmp_path: Pat
         ("exit 2", "istioctl 1.31.0 {} on cluster {} failed: exit code 2"),
         (
             "echo 'failed to list *v1.Node'; sleep 60",
-            "did not end within 1 s and was stopped. It had said: failed to list",
+            "did not end within 1 s and was stopped. Its last output was: failed to list",
         ),
     ],
 )

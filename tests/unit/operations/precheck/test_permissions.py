@@ -31,7 +31,7 @@ def test_who_may_do_anything_is_asked_once() -> None:
         client = api.client()
         assert missing_permissions(client, NEEDED["istioctl"], b.SYSTEM) == ()
         assert len(api.seen) == 1
-        assert (client.traffic.writes, client.traffic.dry_runs) == (0, 1)
+        assert (client.request_counts.writes, client.request_counts.dry_runs) == (0, 1)
 
 
 def test_each_permission_is_asked_where_it_is_needed() -> None:

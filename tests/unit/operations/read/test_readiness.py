@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.api import TRIES
+from ansible_collections.meshops.istio.plugins.module_utils.client.transport import TRIES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ForbiddenError, ProofError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV

@@ -57,7 +57,7 @@ def test_reading_writes_nothing() -> None:
         client = api.client()
         fetch_snapshot(client, b.SYSTEM, pods=True)
         assert api.writes() == []
-        assert (client.traffic.writes, client.traffic.dry_runs) == (0, 0)
+        assert (client.request_counts.writes, client.request_counts.dry_runs) == (0, 0)
 
 
 def crd(name: str, labels: dict[str, str] | None = None, release: str = "") -> b.Json:
