@@ -21,16 +21,16 @@ GIVEN = {
     "finalize_planned_namespaces": ["shop"],
     "finalize_planned_workloads": ["Deployment tools/wiki"],
     "finalize_planned_tags": ["prod"],
-    "finalize_plan": {"restarts": ["tools"], "refused": ""},
-    "finalize_mesh": {"operator_tags": {}, "default": {"revision": "1-30-3", "other_mesh": None}},
-    "finalize_shared": {"taken_over": ["Deployment istio-system/gateway"]},
+    "__finalize_plan": {"restarts": ["tools"], "refused": ""},
+    "__finalize_mesh": {"operator_tags": {}, "default": {"revision": "1-30-3", "other_mesh": None}},
+    "__finalize_shared": {"taken_over": ["Deployment istio-system/gateway"]},
 }
 TAKEN = ["Deployment istio-system/gateway"]
 
 
 def looks(folder: Path, *flags: str) -> dict[str, t.Any]:
     """What the first look for blockers is told of other steps."""
-    task = {"ansible.builtin.debug": {"msg": "{{ finalize_before | combine(finalize_freed) | to_json }}"}}
+    task = {"ansible.builtin.debug": {"msg": "{{ __finalize_before | combine(__finalize_freed) | to_json }}"}}
     files = [str(ROOT / "roles" / "finalize" / "vars" / "main.yml")]
     head = {"hosts": "all", "connection": "local", "gather_facts": False, "vars_files": files, "tasks": [task]}
     playbook = folder / "site.yml"

@@ -77,15 +77,15 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
             "mine": [["a"]],
             "istio_wave_size": "{{ mine | length }}",
         },
-        "by-default": {"istio_finalize_by_default": True, "istio_finalize": ""},
-        "not-by-default": {"istio_finalize_by_default": True, "istio_finalize": "false"},
+        "by-default": {"__istio_finalize_by_default": True, "istio_finalize": ""},
+        "not-by-default": {"__istio_finalize_by_default": True, "istio_finalize": "false"},
         "wrong": {"istio_wave_size": "five"},
     }
     terms = {"options": "cluster_options", "serial": "istio_serial", "finalize": "istio_finalize"}
     more = ", ".join(f"'{name}': lookup('meshops.istio.given', '{term}')" for name, term in terms.items())
     tasks = [
         {"name": "Check", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "given.yml")},
-        {"name": "Show", "ansible.builtin.debug": {"msg": "{{ istio_given | to_json }}"}},
+        {"name": "Show", "ansible.builtin.debug": {"msg": "{{ __istio_variables | to_json }}"}},
         {
             "name": "Show more",
             "ansible.builtin.debug": {"msg": f"{{{{ {{{more}}} | to_json }}}}"},
@@ -183,7 +183,7 @@ def test_nothing_else_reads_what_was_given() -> None:
 
 def test_every_option_of_the_guides_is_used_by_a_playbook() -> None:
     text = "".join(path.read_text(encoding="utf-8") for path in PLAYBOOKS.rglob("*.yml"))
-    read = {f"istio_{key or quoted}" for key, quoted in re.findall(r"istio_given(?:\.(\w+)|\['(\w+)'\])", text)}
+    read = {f"istio_{key or quoted}" for key, quoted in re.findall(r"__istio_variables(?:\.(\w+)|\['(\w+)'\])", text)}
     by_the_check_of_the_inventory = {"istio_other_variables"}
     unread = {name for name in documented() - read - INPUTS if not re.search(rf"\b{name}\b", text)}
     assert unread == by_the_check_of_the_inventory

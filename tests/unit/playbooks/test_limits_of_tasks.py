@@ -40,15 +40,15 @@ CHECKS_ONLY = dict.fromkeys(("gates", "on_failure", "on_workload_failure"), "not
 NO_WAY_BACK = dict.fromkeys(("on_failure", "on_workload_failure"), "its own rescue, or the next run, goes on from here")
 #: What a task may take the names of namespaces and tags from: all of it is picked by domain/_waves.
 PICKED = {
-    "data_plane": {"data_plane_wave", "data_plane_tag", "data_plane_tag_namespaces", "data_plane_choosing"},
-    "finalize": {"finalize_plan"},
+    "data_plane": {"data_plane_wave", "__data_plane_tag", "__data_plane_tag_namespaces", "__data_plane_choosing"},
+    "finalize": {"__finalize_plan"},
     "rollback": {
-        "rollback_plan",
-        "rollback_labels",
-        "rollback_index",
-        "rollback_moved",
-        "rollback_tag",
-        "rollback_choosing",
+        "__rollback_plan",
+        "__rollback_labels",
+        "__rollback_index",
+        "__rollback_moved",
+        "__rollback_tag",
+        "__rollback_choosing",
     },
 }
 ROLES = tuple(PICKED)
@@ -98,7 +98,7 @@ def test_every_restart_is_given_each_limit(role: str, name: str, options: Json, 
     if option in exempt(role, options, rescue):
         return
     given = str(options.get(option))
-    assert re.search(rf"\b{role}_({option}|pace\.{option})\b", given), f"{name}: {option} is {given}"
+    assert re.search(rf"\b({role}_{option}|__{role}_pace\.{option})\b", given), f"{name}: {option} is {given}"
 
 
 def test_all_restarts_are_looked_at() -> None:
@@ -109,9 +109,9 @@ def test_all_restarts_are_looked_at() -> None:
 def test_what_is_moved_and_restarted_is_picked_within_the_limits() -> None:
     for module, option in PICKS.items():
         for role, name, options, dummy in of_roles(module):
-            names = {*re.findall(r"\b[a-z]+_[a-z_]+\b", str(options[option]))}
-            own = {one for one in names if one.startswith(f"{role}_")}
-            assert own <= PICKED[role] | {"data_plane_following"}, f"{name}: {own}"
+            names = {*re.findall(r"\b[a-z_]+_[a-z_]+\b", str(options[option]))}
+            own = {one for one in names if one.startswith((f"{role}_", f"__{role}_"))}
+            assert own <= PICKED[role] | {"__data_plane_following"}, f"{name}: {own}"
             assert own or options[option] in ("default", []), f"{name}: {options[option]}"
 
 
@@ -119,7 +119,7 @@ def test_every_reading_that_is_picked_from_checks_the_names() -> None:
     readings = of_roles("meshops.istio.istio_info")
     assert {role for role, *dummy in readings} == {*ROLES}
     assert [
-        name for role, name, options, _rescue in readings if options.get("limits") != f"{{{{ {role}_limits }}}}"
+        name for role, name, options, _rescue in readings if options.get("limits") != f"{{{{ __{role}_limits }}}}"
     ] == []
 
 
@@ -164,9 +164,9 @@ def test_the_playbooks_hand_every_limit_to_every_role(role: str) -> None:
 def test_nothing_begins_once_the_time_is_over_or_the_fleet_is_held(role: str) -> None:
     """What moves looks at the window and the hold first; what has moved is restarted, as far as the window lets it."""
     known = yaml.safe_load((ROOT / "roles" / role / "vars" / "main.yml").read_text(encoding="utf-8"))
-    condition = known[f"{role}_open"]
+    condition = known[f"__{role}_open"]
     assert {f"{role}_hold", f"{role}_stopped"} <= {*re.findall(r"\w+", condition)}
-    assert f"{role}_pace.not_after" in condition
+    assert f"__{role}_pace.not_after" in condition
     for path in sorted((ROOT / "roles" / role / "tasks").glob("*.yml")):
         if path.name == "after_wave.yml":
             continue  # a part of its wave
@@ -177,7 +177,7 @@ def test_nothing_begins_once_the_time_is_over_or_the_fleet_is_held(role: str) ->
             condition = str(task.get("when"))
             if (writes and "rescue" in task) or (writes and "block" in task):
                 # a rescue goes by the condition of its block, which may not change while the block runs
-                assert condition == f"{role}_begins | bool", task["name"]
-                assert {f"{role}_begins": f"{{{{ {role}_open | bool }}}}"} in decided
+                assert condition == f"__{role}_begins | bool", task["name"]
+                assert {f"__{role}_begins": f"{{{{ __{role}_open | bool }}}}"} in decided
             elif writes:
-                assert f"{role}_open" in condition, task["name"]
+                assert f"__{role}_open" in condition, task["name"]

@@ -32,10 +32,10 @@ def test_a_spent_failure_budget_is_said_once(tmp_path: Path) -> None:
     ]
     fleet = {
         "name": "Go through the fleet",
-        "hosts": "{{ istio_rings.hosts }}",
-        "serial": "{{ istio_rings.sizes }}",
+        "hosts": "{{ __istio_rings.hosts }}",
+        "serial": "{{ __istio_rings.sizes }}",
         "vars_files": [str(PLAYBOOKS / "vars" / "fleet.yml")],
-        "vars": {"istio_serial": "2", "istio_failure_budget": "0", "istio_out": []},
+        "vars": {"istio_serial": "2", "istio_failure_budget": "0", "__istio_excluded": []},
         "tasks": tasks,
     }
     after = {"name": "After it", "tasks": [{"name": "Show", "ansible.builtin.debug": {"msg": "the next play"}}]}
@@ -52,10 +52,10 @@ def test_a_spent_failure_budget_is_said_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("names", "shown"), [("a", "info"), ("ab", "warning")])
 def test_what_is_good_to_know_is_said_by_a_single_cluster_only(tmp_path: Path, names: str, shown: str) -> None:
     """The gate hands it to the role, and the role to the module."""
-    show = {"name": "Show", "ansible.builtin.debug": {"msg": "{{ istio_shown }}"}}
+    show = {"name": "Show", "ansible.builtin.debug": {"msg": "{{ __istio_shown }}"}}
     plan = {"name": "Plan", "vars_files": [str(PLAYBOOKS / "vars" / "fleet.yml")], "tasks": [show]}
     assert play(tmp_path, {name: {} for name in names}, [plan]) == {name: [shown] for name in names}
     (role,) = [task for task in load(PLAYBOOKS / "tasks" / "gate.yml") if "vars" in task]
-    assert role["vars"]["precheck_show"] == "{{ istio_shown | default('info') }}"
+    assert role["vars"]["precheck_show"] == "{{ __istio_shown | default('info') }}"
     (task,) = load(ROOT / "roles" / "precheck" / "tasks" / "main.yml")
     assert task["meshops.istio.istio_precheck"]["show"] == "{{ precheck_show }}"

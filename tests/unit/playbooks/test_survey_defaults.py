@@ -24,9 +24,9 @@ VERSION = "1.31.0"
 LEFT: Json = {
     "precheck_result": {"findings": []},
     "control_plane_result": {"source_revision": "1-30-3"},
-    "data_plane_plan": {"waves": [], "gateway_waves": [], "tags": []},
+    "__data_plane_plan": {"waves": [], "gateway_waves": [], "tags": []},
     "verify_result": {"proxies": {}, "cluster": {"name": "paris"}},
-    "istio_mesh": {
+    "__istio_mesh": {
         "lock": None,
         "namespaces": [],
         "tags": {},
@@ -34,12 +34,12 @@ LEFT: Json = {
         "default": {"revision": None, "other_mesh": None},
         "cluster": {"name": "paris"},
     },
-    "data_plane_pace": {"not_after": ""},
-    "istio_out": [],
-    "data_plane_share": {"moved": []},
+    "__data_plane_pace": {"not_after": ""},
+    "__istio_excluded": [],
+    "__data_plane_share": {"moved": []},
 }
 #: Of the check of the inventory, which takes None as not given itself, and has tests of its own.
-ELSEWHERE = {"istio_faults", "istio_played", "istio_known"}
+ELSEWHERE = {"__istio_faults", "__istio_played", "__istio_known"}
 
 
 class Unsafe(yaml.SafeDumper):
@@ -94,7 +94,7 @@ def to_render(name: str) -> Json:
     }.get(name, ("tasks/gate.yml", "tasks/stages.yml", "tasks/ring.yml"))
     tasks = {key: value for path in files for key, value in of_tasks(load(PLAYBOOKS / path))}
     shared = [key for file in files_of(name) for key in load(PLAYBOOKS / "vars" / f"{file}.yml")]
-    upgrade = {"istio_left_revision", "istio_accepted_codes"} if name in ("status.yml", "rollback.yml") else set()
+    upgrade = {"__istio_source_revision", "__istio_accepted_codes"} if name in ("status.yml", "rollback.yml") else set()
     named = [key for key in [*shared, *of_plays(name)] if key not in ELSEWHERE | upgrade]
     return {**{f"shown_{key}": f"{{{{ {key} }}}}" for key in named}, **tasks}
 
@@ -155,8 +155,8 @@ def test_what_nobody_answered_is_as_if_nobody_had_been_asked(rendered: dict[str,
 def test_the_surveys_leave_something_unanswered_that_is_rendered(rendered: dict[str, Json]) -> None:
     (index,) = [at for at, name in enumerate(SURVEYS) if name == "Istio canary"]
     found = rendered[f"awx-{index}"]
-    assert (found["shown_istio_budget"], found["shown_istio_skips"], found["istio_soak"]) == ("100%", True, 0)
-    assert (found["shown_istio_target_revision"], found["control_plane_version"]) == ("1-31-0", VERSION)
+    assert (found["shown___istio_budget"], found["shown___istio_skips"], found["__istio_soak"]) == ("100%", True, 0)
+    assert (found["shown___istio_target_revision"], found["control_plane_version"]) == ("1-31-0", VERSION)
     assert found["data_plane_waves"] == []
 
 
@@ -199,7 +199,7 @@ def test_an_answer_that_yaml_reads_in_its_own_way_is_meant_as_it_was_typed_or_re
     hosts = {"read": {name: text for name, (text, dummy) in READ.items()}}
     hosts |= {f"refused-{at}": {name: text} for at, (name, text) in enumerate(REFUSED)}
     given = {"name": "Read", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "given.yml")}
-    show = {"name": "Show", "ansible.builtin.debug": {"msg": "{{ istio_given | to_json }}"}}
+    show = {"name": "Show", "ansible.builtin.debug": {"msg": "{{ __istio_variables | to_json }}"}}
     messages = run(tmp_path, {"hosts": hosts}, [{"hosts": "all", "tasks": [given, show]}])
     found = json.loads(messages.pop("read"))
     assert {name: found[name.removeprefix("istio_")] for name in READ} == {
@@ -264,10 +264,10 @@ def test_an_empty_soak_goes_from_ring_to_ring(tmp_path: Path) -> None:
         "hosts": "a,b",
         "serial": 1,
         "vars_files": [str(PLAYBOOKS / "vars" / "fleet.yml")],
-        "vars": {"istio_out": []},
+        "vars": {"__istio_excluded": []},
         "tasks": [
             {"name": "Begin", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "ring.yml")},
-            {"name": "Show", "ansible.builtin.debug": {"msg": "{{ istio_batch.begins_ring }} {{ istio_budget }}"}},
+            {"name": "Show", "ansible.builtin.debug": {"msg": "{{ __istio_batch.begins_ring }} {{ __istio_budget }}"}},
         ],
     }
     said = run(tmp_path, {"children": rings, "vars": answers}, [fleet])

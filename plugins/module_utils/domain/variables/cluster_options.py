@@ -39,7 +39,7 @@ CLUSTER = {
     "istio_namespace": ("istio_namespace",),
 }
 #: The playbooks compute it from the revision, the version and the strategy.
-TARGET_REVISION = "istio_target_revision"
+TARGET_REVISION = "__istio_target_revision"
 #: The same for the entries of the option `run`.
 RUN = {
     "who": ("istio_who", "awx_user_name", "tower_user_name"),

@@ -18,9 +18,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.cat
     FINALIZE,
     OTHER_VARIABLES,
     PERCENT,
+    STRATEGY,
     VERSION,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.own_variables import own_faults
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import (
     BOOLEANS,
     FINALIZE_BY_DEFAULT,
@@ -31,6 +31,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typ
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.variable import PREFIX
 
 Variables = Mapping[str, t.Any]
+#: Only the playbooks set these variables. -e overrides them, so such a run would not do what its name says.
+INTERNAL_PREFIX = "__istio_"
 #: The options that name a cluster; a kubeconfig and a context do so only together.
 CLUSTER_NAMES = ("kubeconfig", "context", "host")
 RELEASE = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+(-[0-9A-Za-z][0-9A-Za-z.-]*)?")
@@ -57,10 +59,10 @@ def find_problems(
         playbook: the playbook whose strategy is its name; empty for one that takes any.
         extra: the variables of -e.
     """
-    own = list(own_faults(clusters, extra or {}, playbook))
-    if own:
+    internal = list(_internal_variables(clusters, known, extra or {}, playbook))
+    if internal:
         # All other checks could depend on these variables.
-        return own
+        return internal
     clusters_of: dict[str, list[str]] = collections.defaultdict(list)
     for cluster, variables in clusters.items():
         # A view of both, because a copy would evaluate every variable of the host.
@@ -72,6 +74,24 @@ def find_problems(
     if shared is None:
         return sentences
     return [*sentences, *_unnamed_clusters(clusters, shared), *_duplicate_names(clusters, shared)]
+
+
+def _internal_variables(
+    clusters: Mapping[str, Variables], known: Mapping[str, t.Any], extra: Variables, playbook: str
+) -> Iterator[str]:
+    """Yield a sentence for each variable that only the playbooks may set.
+
+    Hosts keep the facts of an earlier playbook of the same run; they never have the variables of plays.
+    """
+    # -e may override even the list of facts.
+    facts = set(known.get("facts") or ())
+    of_hosts = {name for variables in clusters.values() for name in variables if name not in facts}
+    for name in sorted(name for name in {*of_hosts, *extra} if name.startswith(INTERNAL_PREFIX)):
+        yield f"Variable {name} is internal to the playbooks; remove it."
+    strategy = extra.get(STRATEGY, playbook)
+    if playbook and strategy != playbook:
+        remedy = f"Run meshops.istio.{strategy} and remove" if strategy in CATALOGUE[STRATEGY].type else "Remove"
+        yield f"{STRATEGY}={strategy} conflicts with playbook {playbook}. {remedy} the variable."
 
 
 def _affected(names: list[str], count: int) -> str:

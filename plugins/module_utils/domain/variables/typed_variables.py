@@ -32,7 +32,7 @@ BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "n
 #: A text that begins like this is YAML or JSON; any other is a list of plain names.
 YAML_BEGINNINGS = ("[", "{", "- ", "-\n")
 #: Whether a playbook finalizes by default; the playbook downgrade does.
-FINALIZE_BY_DEFAULT = "istio_finalize_by_default"
+FINALIZE_BY_DEFAULT = "__istio_finalize_by_default"
 
 
 def read_value(value: t.Any, name: str, kind: str | Sequence[str], default: t.Any = "") -> t.Any:

@@ -28,7 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.clu
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run_record import CORE
 
-CANARY = {"istio_strategy": "canary", "istio_version": "1.31.0", "istio_target_revision": "1-31-0"}
+CANARY = {"istio_strategy": "canary", "istio_version": "1.31.0", "__istio_target_revision": "1-31-0"}
 
 
 def test_they_are_options_of_the_action_group() -> None:
@@ -87,9 +87,9 @@ def test_the_same_in_other_words_leads_to_the_same(other: dict[str, Any]) -> Non
     [
         {"istio_strategy": "in_place"},
         {"istio_version": "1.31.1"},
-        {"istio_target_revision": "x"},
+        {"__istio_target_revision": "x"},
         {"istio_finalize": True},
-        {"istio_finalize_by_default": True},
+        {"__istio_finalize_by_default": True},
         {"istio_waves": "a\nb"},
         {"istio_values": {"a": 1}},
         {"istio_percent": 100},

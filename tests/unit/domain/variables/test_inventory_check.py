@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inv
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import STRUCTURED
 from unit.paths import ROOT
 
-KNOWN = yaml.safe_load((ROOT / "playbooks" / "vars" / "known.yml").read_text(encoding="utf-8"))["istio_known"]
+KNOWN = yaml.safe_load((ROOT / "playbooks" / "vars" / "known.yml").read_text(encoding="utf-8"))["__istio_known"]
 NAMES = sorted(CATALOGUE)
 A = {"istio_kubeconfig": "/fleet.yaml", "istio_context": "a"}
 B = {"istio_kubeconfig": "/fleet.yaml", "istio_context": "b"}
@@ -173,7 +173,7 @@ def test_each_cluster_has_one_name(clusters: dict[str, Any], shared: dict[str, s
         ),
         (
             {"istio_version": "1.31.0", "istio_percent": 50, "istio_finalize": ""},
-            {"istio_finalize_by_default": True},
+            {"__istio_finalize_by_default": True},
             "istio_percent=50 keeps",
         ),
         ({"istio_version": "1.31.0", "istio_percent": 100, "istio_finalize": True}, {}, ""),
@@ -203,7 +203,7 @@ def test_the_playbooks_use_what_is_known_and_nothing_else() -> None:
     text = "".join(text for path, text in texts.items() if path.name != "known.yml")
     used = set(re.findall(r"\bistio_[a-z_]+(?=\b(?![.\w]))", re.sub(r"meshops\.istio\.\w+", "", text)))
     used |= {name for name in INPUTS if name.startswith("istio_")}
-    used |= {f"istio_{key or quoted}" for key, quoted in re.findall(r"istio_given(?:\.(\w+)|\['(\w+)'\])", text)}
+    used |= {f"istio_{key or quoted}" for key, quoted in re.findall(r"__istio_variables(?:\.(\w+)|\['(\w+)'\])", text)}
     assert set(NAMES) - used == {"istio_other_variables"}
     assert used - set(NAMES) - own - set(KNOWN["facts"]) == set()
 
@@ -217,6 +217,6 @@ def test_what_is_known_is_documented(name: str) -> None:
 def test_a_fact_that_reaches_a_later_job_of_a_workflow_is_no_slip() -> None:
     """AWX gives what set_stats says to all later jobs, as variables that beat all others."""
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").rglob("*.yml")]
-    kept = re.compile(r"(?:(?:set_fact|set_stats):\n(?: +data:\n)? +|register: )(istio_\w+)")
+    kept = re.compile(r"(?:(?:set_fact|set_stats):\n(?: +data:\n)? +|register: )((?:__)?istio_\w+)")
     names = {name for text in texts for name in kept.findall(text)}
-    assert {"istio_fleet_plan", "istio_given", "istio_precheck_fleet"} <= names <= set(KNOWN["facts"])
+    assert {"istio_fleet_plan", "__istio_variables", "istio_precheck_fleet"} <= names <= set(KNOWN["facts"])
