@@ -7,14 +7,10 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import json
 import os
-import platform
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,50 +19,34 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from .go_command import about, clock, cores, run
+from .sources import (
+    CHARTS,
+    HELM,
+    HELM_VERSION,
+    HUB,
+    ISTIO,
+    ISTIO_VERSIONS,
+    KUBECTL,
+    KUBERNETES,
+    KUBERNETES_VERSION,
+    PROXIES,
+    STAMPS,
+    Source,
+    Step,
+    cache_folder,
+    charts_home,
+    helm_flags,
+    helm_home,
+    istio_flags,
+    istio_home,
+    key_of,
+    kubernetes_flags,
+    kubernetes_home,
+    proxies_flags,
+    proxies_home,
+)
 from .toolchain import BuildError, Report, find_go, go_environment, output_of
-
-ISTIO_VERSIONS: tuple[str, ...] = ("1.30.2", "1.30.3", "1.31.0", "1.31.1")
-KUBERNETES_VERSION = "1.36.3"
-HELM_VERSION = "4.2.4"
-HUB = "lab.invalid/istio"
-
-GO_FOLDER = Path(__file__).resolve().parent / "go"
-BUILD_FLAGS = ("-v", "-trimpath", "-buildvcs=false")
-ISTIO_TAGS = "-tags=vtprotobuf,disable_pgv"
-PROGRESS_SECONDS = 20.0
-OUTPUT_LINES = 12
-
-
-@dataclass(frozen=True)
-class Source:
-    """One folder with a go.mod, and what a first build of it costs on two idle cores after the sources before it."""
-
-    folder: str
-    commit: str
-    cold_seconds: int
-    warm_seconds: int
-    packages: int
-
-    @property
-    def path(self) -> Path:
-        return GO_FOLDER / self.folder
-
-
-KUBERNETES = Source("kubernetes", "", 300, 15, 2700)
-ISTIO = {
-    "1.30": Source("istio-1.30", "9739e10eb9d7", 240, 15, 1490),
-    "1.31": Source("istio-1.31", "eed52ebb66ad", 150, 15, 460),
-}
-HELM = Source("helm", "", 30, 15, 130)
-PROXIES = Source("proxies", "", 10, 3, 60)
-KUBECTL = Source("kubectl", "", 90, 10, 700)
-#: Charts of a release, by the folders of Istio's sources.
-CHARTS = {"base": "base", "istiod": "istio-control/istio-discovery"}
-#: What release-builder writes into the charts of a release, file by file.
-STAMPS = {
-    "Chart.yaml": (("version: 1.0.0", "version: {version}"), ("appVersion: 1.0.0", "appVersion: {version}")),
-    "values.yaml": (("hub: registry.istio.io/testing", "hub: {hub}"), ("tag: latest", "tag: {version}")),
-}
 
 
 @dataclass(frozen=True)
@@ -100,93 +80,10 @@ class Binaries:
         return str(self.charts / "{version}")
 
 
-@dataclass(frozen=True)
-class Step:
-    """One call of `go build`, or the charts of a version; its result appears at `target` as a whole or not at all."""
-
-    title: str
-    source: Source
-    packages: tuple[str, ...]
-    flags: tuple[str, ...]
-    target: Path
-    inner: str = "."
-
-
-def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
-    """The lab's part of the user's cache."""
-    base = (os.environ if environ is None else environ).get("XDG_CACHE_HOME", "")
-    return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "meshops-istio-lab"
-
-
-def kubernetes_flags() -> tuple[str, ...]:
-    major, minor = KUBERNETES_VERSION.split(".")[:2]
-    stamps = []
-    for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"):
-        stamps += [f"{package}.gitVersion=v{KUBERNETES_VERSION}", f"{package}.gitTreeState=clean"]
-        stamps += [f"{package}.gitMajor={major}", f"{package}.gitMinor={minor}"]
-    return (*BUILD_FLAGS, link_flags(stamps))
-
-
-def istio_flags(version: str, commit: str) -> tuple[str, ...]:
-    stamps = {"Version": version, "Tag": version, "Hub": HUB, "GitRevision": commit, "Status": "Clean"}
-    return (
-        *BUILD_FLAGS,
-        ISTIO_TAGS,
-        link_flags(f"istio.io/istio/pkg/version.build{name}={value}" for name, value in stamps.items()),
-    )
-
-
-def helm_flags() -> tuple[str, ...]:
-    return (*BUILD_FLAGS, link_flags([f"helm.sh/helm/v4/internal/version.version=v{HELM_VERSION}"]))
-
-
-def link_flags(stamps: Iterable[str]) -> str:
-    return "-ldflags=-s -w " + " ".join(f"-X {stamp}" for stamp in stamps)
-
-
-def key_of(folders: Iterable[Path], flags: Iterable[str]) -> str:
-    """A short hash over everything that decides what a build makes: sources, sums, flags, machine type."""
-    digest = hashlib.sha256(platform.machine().encode())
-    for folder in folders:
-        for path in sorted(p for p in folder.iterdir() if p.suffix in (".mod", ".sum", ".go")):
-            digest.update(f"\0{folder.name}/{path.name}\0".encode() + path.read_bytes())
-    for flag in flags:
-        digest.update(b"\0" + flag.encode())
-    return digest.hexdigest()[:16]
-
-
-def kubernetes_home(cache: Path) -> Path:
-    return cache / "bin" / f"kubernetes-{key_of([KUBERNETES.path], kubernetes_flags())}"
-
-
-def istio_home(cache: Path) -> Path:
-    """One folder for all versions, so that one path template finds every istioctl."""
-    flags = [flag for source in ISTIO.values() for flag in istio_flags("VERSION", source.commit)]
-    return cache / "bin" / f"istio-{key_of([source.path for source in ISTIO.values()], flags)}"
-
-
-def helm_home(cache: Path) -> Path:
-    return cache / "bin" / f"helm-{key_of([HELM.path], helm_flags())}"
-
-
-def proxies_flags() -> tuple[str, ...]:
-    """The tag of Istio, so that Go's cache has the generated code compiled."""
-    return (*BUILD_FLAGS, ISTIO_TAGS, link_flags([]))
-
-
-def proxies_home(cache: Path) -> Path:
-    return cache / "bin" / f"proxies-{key_of([PROXIES.path], proxies_flags())}"
-
-
 def kubectl_step(cache: Path) -> Step:
     """kubectl, at the version of the API server; no lab needs it."""
     home = cache / "bin" / f"kubectl-{key_of([KUBECTL.path], kubernetes_flags())}"
     return Step(f"kubectl {KUBERNETES_VERSION}", KUBECTL, (".",), kubernetes_flags(), home)
-
-
-def charts_home(cache: Path) -> Path:
-    """One folder for all versions, like the one of istioctl."""
-    return cache / "bin" / f"charts-{key_of([source.path for source in ISTIO.values()], [HUB, repr(STAMPS)])}"
 
 
 def steps_for(cache: Path, versions: Iterable[str]) -> list[Step]:
@@ -319,59 +216,6 @@ def build(step: Step, cache: Path, environ: Mapping[str, str], report: Report) -
         shutil.rmtree(work, ignore_errors=True)
 
 
-def run(command: Sequence[str], step: Step, environ: Mapping[str, str], log: Path, report: Report) -> None:
-    """Run one build, with a line about its progress now and then."""
-    started = time.monotonic()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command, cwd=step.source.path, env=environ, stdin=subprocess.DEVNULL, stdout=output, stderr=output
-        )
-        try:
-            while (code := wait(process, PROGRESS_SECONDS)) is None:
-                report(f"    {clock(time.monotonic() - started)}: {progress(read(log), step.source.packages)}")
-        finally:
-            if process.poll() is None:
-                process.send_signal(signal.SIGINT)
-                # who was started in the background of a shell may be deaf to it
-                if wait(process, 3) is None:
-                    process.kill()
-                    process.wait()
-    if code:
-        raise BuildError(failure(step.title, code, read(log), log))
-
-
-def wait(process: subprocess.Popen[bytes], seconds: float) -> int | None:
-    try:
-        return process.wait(timeout=seconds)
-    except subprocess.TimeoutExpired:
-        return None
-
-
-def read(log: Path) -> list[str]:
-    return log.read_text(encoding="utf-8", errors="replace").splitlines()
-
-
-def is_package(line: str) -> bool:
-    return bool(line) and " " not in line
-
-
-def progress(lines: Sequence[str], packages: int) -> str:
-    """How far a build is, from what `go build -v` printed until now."""
-    compiled = sum(is_package(line) for line in lines)
-    fetched = sum(line.startswith("go: downloading") for line in lines)
-    if compiled:
-        return f"{compiled} of about {packages} packages compiled"
-    return f"{fetched} modules fetched" if fetched else "linking what was compiled before"
-
-
-def failure(title: str, code: int, lines: Sequence[str], log: Path) -> str:
-    telling = [line for line in lines if line and not is_package(line) and not line.startswith("go: downloading")]
-    if any("no space left on device" in line for line in telling):
-        return f"The disk got full while building {title}; free some space and run it again, it goes on from there."
-    tail = "\n".join(f"    {line}" for line in telling[-OUTPUT_LINES:])
-    return f"Building {title} failed (go ended with {code}, its whole output is in {log}):\n{tail}"
-
-
 def copy_crds(target: Path, environ: Mapping[str, str]) -> None:
     """Copy the resource definitions that kwok wants on the cluster out of its module."""
     module = module_folder("sigs.k8s.io/kwok", KUBERNETES, environ)
@@ -426,16 +270,3 @@ def expected_seconds(done: Sequence[Source], step: Step, cache: Path) -> int:
         return 1
     warm = step.source in done or compiled_marker(cache, step.source).exists()
     return step.source.warm_seconds if warm else step.source.cold_seconds
-
-
-def cores() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def about(seconds_on_two_cores: float) -> str:
-    minutes = round(seconds_on_two_cores * 2 / max(2, cores()) / 60)
-    return f"about {minutes} minute{'s' * (minutes > 1)}" if minutes else "less than a minute"
-
-
-def clock(seconds: float) -> str:
-    return f"{int(seconds) // 60} min {int(seconds) % 60:02d} s"

