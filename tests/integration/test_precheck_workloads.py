@@ -231,7 +231,7 @@ def test_what_needs_attention_is_found_once_and_what_is_in_order_is_not(desk: De
         "MU051": {
             f"Deployment {PLACE}/gateway": (
                 "Image auto of its proxy is a placeholder that no injector replaces: "
-                "the pod says sidecar.istio.io/inject=false."
+                "the pod opts out by sidecar.istio.io/inject=false."
             )
         },
         "MU052": {
@@ -249,7 +249,7 @@ def test_what_needs_attention_is_found_once_and_what_is_in_order_is_not(desk: De
         "MU027": {
             f"Deployment {NOT_YET}/outside": (
                 f"2 pods lack a proxy, which revision {REVISION} would inject now: "
-                f"the namespace says {REV}={REVISION}, which revision {REVISION} owns."
+                f"the namespace has label {REV}={REVISION}, which revision {REVISION} owns."
             )
         },
         "MU028": {

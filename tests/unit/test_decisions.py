@@ -115,7 +115,7 @@ def test_nothing_is_allowed_that_is_not_there() -> None:
 @pytest.mark.parametrize(
     "expression",
     [
-        "'dangling' in judgement.verdict.reason",
+        "'dangling' in proxy_status.injection.reason",
         "place in mended",
         "place == f'webhook {name}'",
         "place.removeprefix('check ')",
@@ -130,6 +130,8 @@ def test_it_sees_what_it_is_for(expression: str) -> None:
     assert list(found_in(f"def decide():\n    return {expression}\n"))
 
 
-@pytest.mark.parametrize("expression", ["why is Why.DANGLING_LABEL", "reason is None", "one.about == other.about"])
+@pytest.mark.parametrize(
+    "expression", ["code is InjectionReason.DANGLING_LABEL", "reason is None", "one.about == other.about"]
+)
 def test_it_leaves_values_alone(expression: str) -> None:
     assert not list(found_in(f"def decide():\n    return {expression}\n"))

@@ -13,7 +13,10 @@ from typing import Any
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import judge, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
+    evaluate_proxy,
+    read_pod,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     PodShape,
     expected_image,
@@ -37,7 +40,7 @@ class Answer:
     revision: str | None = None
     image: str = ""
     rejected: str = ""
-    judged: str = "outside"
+    judged: str = "not_in_mesh"
     why: str = field(default="", compare=False)
     native: bool = False
 
@@ -78,19 +81,19 @@ class Tally:
 
 def predict(mesh: Mesh, labels: Labels, case: Case, native: bool) -> Answer:
     """What the resolver says; `native` is the form that istiod chooses when a pod does not ask for one."""
-    verdict = resolve(mesh, case.namespace, labels, PodShape(case.labels, case.annotations, case.host_network))
-    if verdict.rejected:
-        cause = GONE if "is gone" in verdict.rejected else SILENT
-        return Answer(rejected=cause, why=verdict.rejected)
-    if verdict.revision is None:
-        return Answer(why=verdict.reason)
-    revision = mesh.revisions.get(verdict.revision)
+    injection = resolve(mesh, case.namespace, labels, PodShape(case.labels, case.annotations, case.host_network))
+    if injection.rejected:
+        cause = GONE if "is gone" in injection.rejected else SILENT
+        return Answer(rejected=cause, why=injection.rejected)
+    if injection.revision is None:
+        return Answer(why=injection.reason)
+    revision = mesh.revisions.get(injection.revision)
     config = revision.config if revision else None
     return Answer(
-        verdict.revision,
+        injection.revision,
         expected_image(config, case.annotations) if config else "",
         judged="pinned" if PROXY_IMAGE in case.annotations else "current",
-        why=verdict.reason,
+        why=injection.reason,
         native=not case.gateway and case.annotations.get(NATIVE, str(native).lower()) == "true",
     )
 
@@ -105,7 +108,7 @@ def ask(client: Client, mesh: Mesh, labels: Labels, case: Case) -> Answer:
             raise
         return Answer(rejected=GONE if " not found" in error.message else SILENT, why=error.message)
     pod = read_pod(raw)
-    condition = judge(mesh, labels, pod).condition
+    condition = evaluate_proxy(mesh, labels, pod).condition.value
     if STATUS not in (raw["metadata"].get("annotations") or {}):
         return Answer(judged=condition, why="no status annotation")
     return Answer(pod.revision, pod.proxy_image, judged=condition, native=_is_native(raw))

@@ -338,14 +338,14 @@ class FakeApi:
         """A new pod as the webhooks and the istiods behind them make it."""
         mesh = b.mesh_of(self.objects)
         labels = self.get("Namespace", namespace)["metadata"].get("labels", {})
-        verdict = resolve(mesh, namespace, labels, b.shape(pod["metadata"].get("labels", {})))
-        if verdict.rejected:
-            raise PermissionError(f"failed calling webhook: {verdict.rejected}")
-        if verdict.revision is None:
+        injection = resolve(mesh, namespace, labels, b.shape(pod["metadata"].get("labels", {})))
+        if injection.rejected:
+            raise PermissionError(f"failed calling webhook: {injection.rejected}")
+        if injection.revision is None:
             return pod
-        config = mesh.revisions[verdict.revision].config
+        config = mesh.revisions[injection.revision].config
         sidecar = {"name": "istio-proxy", "image": expected_image(config, {}) if config else "unknown"}
-        annotations = {"istio.io/rev": verdict.revision}
+        annotations = {"istio.io/rev": injection.revision}
         made: b.Json = _merged(pod, {"metadata": {"annotations": annotations}, "spec": {"initContainers": [sidecar]}})
         return made
 

@@ -28,9 +28,9 @@ def followers(snapshot: Snapshot, tag: str) -> list[ObjectRef]:
     """Return what follows a tag by the labels of its pods, not by its namespace."""
     own = {injector.name for injector in snapshot.mesh.injectors if injector.tag == tag}
     found = set()
-    for pod, judgement in snapshot.judgements:
+    for pod, proxy_status in snapshot.proxy_statuses:
         namespace = snapshot.namespaces[pod.namespace]
-        by_webhook = judgement.verdict.injector in own and snapshot.owned_name(namespace) != tag
+        by_webhook = proxy_status.injection.injector in own and snapshot.owned_name(namespace) != tag
         if by_webhook or labels_select(tag, namespace.labels, pod.labels):
             owner = snapshot.owner_of(pod)
             found.add(ObjectRef(pod.namespace, owner.kind, owner.name))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What proxy a pod runs, and whether it is the one it would get now.
+"""Compares the proxy that a pod runs with the one that it would get now.
 
 Sources: istio/istio istioctl/pkg/describe/describe.go (where a pod's revision is written), pkg/kube/inject (images).
 """
@@ -9,6 +9,7 @@ Sources: istio/istio istioctl/pkg/describe/describe.go (where a pod's revision i
 from __future__ import annotations
 
 import dataclasses
+import enum
 import re
 import typing as t
 from collections.abc import Mapping
@@ -18,8 +19,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     PROXY_IMAGE,
     PROXY_IMAGE_TYPE,
+    InjectionResult,
     PodShape,
-    Verdict,
     expected_image,
     resolve,
     without_image_type,
@@ -32,22 +33,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.re
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL, REVISION_LABEL, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
 
-CURRENT = "current"
-STALE_REVISION = "stale_revision"
-STALE_IMAGE = "stale_image"
-MISSING = "missing"
-EXTRA = "extra"
-PINNED = "pinned"
-OUTSIDE = "outside"
-#: What a restart mends, for every module. EXTRA is only reported: a restart would take the pod out of the mesh.
-STALE = frozenset({STALE_REVISION, STALE_IMAGE, MISSING})
-
 STATUS = "sidecar.istio.io/status"
-#: Image that injection replaces in templates of gateways.
+#: Image in gateway templates that injection replaces.
 PLACEHOLDER = "auto"
 MANAGED_GATEWAY = "gateway.istio.io/managed"
 RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
-#: Where a proxy looks for its istiod, and in which namespace that is (istio/istio manifests/charts, configmap.yaml).
+#: Variable of the proxy container with the address of its istiod, and the namespace in that address
+#: (istio/istio manifests/charts, configmap.yaml).
 PROXY_CONFIG = "PROXY_CONFIG"
 DISCOVERY = re.compile(r'"discoveryAddress":\s*"[^".:]+\.([a-z0-9-]+)\.svc[.:]')
 KEPT_ANNOTATIONS = (
@@ -70,7 +62,7 @@ class Owner:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pod:
-    """What of a pod counts for an upgrade; small, so that a snapshot of a large cluster stays small."""
+    """The facts of a pod that an upgrade needs; few, so that the snapshot of a large cluster stays small."""
 
     namespace: str
     name: str
@@ -85,17 +77,17 @@ class Pod:
     owner: Owner | None
     node: str = ""
     need: Need = NOTHING
-    #: Seconds from its creation until it was ready, as it last got so; None while it is not.
+    #: Seconds from its creation until it last became ready; None while it is not ready.
     ready_after: float | None = None
     unreadable: tuple[Unreadable, ...] = ()
-    #: When a pod that is deleted has to be gone, as the API server says it; empty for all others.
+    #: deletionTimestamp of a pod that is being deleted, empty for all others.
     gone_at: str = ""
-    #: Namespace of the istiod that its proxy looks for, empty where that is not told.
+    #: Namespace of the istiod that its proxy connects to, empty if unknown.
     home: str = ""
 
     @property
     def live(self) -> bool:
-        """Whether the pod still runs or will run; finished pods carry no proxy that matters."""
+        """Whether the pod runs or will run; the proxy of a finished pod does not matter."""
         return self.phase not in ("Succeeded", "Failed")
 
     @property
@@ -103,13 +95,13 @@ class Pod:
         """Revision of the proxy: annotation, else the status of the injection, else (Istio before 1.11) the label."""
         if not self.proxy_image:
             return None
-        told = _told_revision(self.annotations, Reader("pod"))
-        # a name that no revision can have is told of in one line
-        return shown(told) or self.labels.get(REVISION_LABEL) or "default"
+        revision = _revision_from_annotations(self.annotations, Reader("pod"))
+        # Annotations are foreign input: keep the text printable and on one line.
+        return shown(revision) or self.labels.get(REVISION_LABEL) or "default"
 
 
-def _told_revision(annotations: Mapping[str, str], read: Reader) -> str:
-    """Return what the annotations of a pod say of the revision that injected it; anybody may have written them."""
+def _revision_from_annotations(annotations: Mapping[str, str], read: Reader) -> str:
+    """Return the revision that the annotations of a pod name, or an empty string; any user may have written them."""
     if annotations.get(REVISION_LABEL):
         return annotations[REVISION_LABEL]
     status = f"annotation {STATUS}"
@@ -117,30 +109,38 @@ def _told_revision(annotations: Mapping[str, str], read: Reader) -> str:
 
 
 def _proxy(spec: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
-    """Return the container of the sidecar or gateway proxy, native or not; ztunnel has a container of the same name."""
+    """Return the container of the sidecar or gateway proxy, native or not.
+
+    ztunnel has a container of the same name and is left out.
+    """
     for group in ("containers", "initContainers"):
         for container in spec.get(group) or ():
             image = str(container.get("image") or "")
             ztunnel = "ztunnel" in image.rsplit("/", 1)[-1]
-            # a gateway that was not injected keeps it
+            # A gateway that was not injected keeps the placeholder.
             if container.get("name") == "istio-proxy" and not ztunnel and image != PLACEHOLDER:
                 return t.cast("Mapping[str, t.Any]", container)
     return {}
 
 
 def proxy_image(spec: Mapping[str, t.Any]) -> str:
-    """Return the image of a pod's proxy, empty where it has none."""
+    """Return the image of a pod's proxy, empty if it has no proxy."""
     return str(_proxy(spec).get("image") or "")
 
 
 def _home(container: Mapping[str, t.Any]) -> str:
-    texts = (str(one.get("value") or "") for one in container.get("env") or () if one.get("name") == PROXY_CONFIG)
-    found = DISCOVERY.search(next(texts, ""))
-    return found[1] if found else ""
+    values = (str(env.get("value") or "") for env in container.get("env") or () if env.get("name") == PROXY_CONFIG)
+    address = DISCOVERY.search(next(values, ""))
+    return address[1] if address else ""
 
 
 def read_pod(obj: Mapping[str, t.Any], *, need: bool = True) -> Pod:
-    """Return the facts of a raw Pod; ``need`` is half of the work, and only a snapshot has use for it."""
+    """Return the facts of a raw Pod.
+
+    Args:
+        obj: the Pod as the API server returns it.
+        need: whether to read its resource requests: half of the work, and only a snapshot uses them.
+    """
     meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
     owners = [owner for owner in meta.get("ownerReferences") or () if owner.get("controller")]
     ready = next((c for c in status.get("conditions") or () if c["type"] == "Ready" and c["status"] == "True"), None)
@@ -150,9 +150,9 @@ def read_pod(obj: Mapping[str, t.Any], *, need: bool = True) -> Pod:
     unreadable: tuple[Unreadable, ...] = ()
     if image and STATUS in kept and not kept.get(REVISION_LABEL):
         read = Reader(f"Pod {meta.get('namespace', '')}/{name_of(obj)}")
-        _told_revision(kept, read)
+        _revision_from_annotations(kept, read)
         unreadable = read.unreadable
-        # what cannot be read is not kept, but that there was something
+        # Keep only the fact that the annotation exists, not its unreadable content.
         kept = {**kept, STATUS: ""} if unreadable else kept
     return Pod(
         namespace=meta.get("namespace", ""),
@@ -180,42 +180,64 @@ def _seconds(begin: object, end: object) -> float | None:
     return (last - first).total_seconds() if first and last else None
 
 
-@dataclasses.dataclass(frozen=True)
-class Judgement:
-    """A pod beside what it would be if it were created now."""
+class ProxyCondition(enum.Enum):
+    """A pod's proxy compared with the one that the pod would get if it were created now."""
 
-    condition: str
-    verdict: Verdict
-    wanted_image: str = ""
+    CURRENT = "current"
+    STALE_REVISION = "stale_revision"
+    STALE_IMAGE = "stale_image"
+    MISSING = "missing"
+    #: A restart would take the pod out of the mesh, so this is only reported.
+    WOULD_LOSE_PROXY = "would_lose_proxy"
+    PINNED = "pinned"
+    NOT_IN_MESH = "not_in_mesh"
+
+
+#: Conditions that a restart fixes, for every module.
+STALE = frozenset({ProxyCondition.STALE_REVISION, ProxyCondition.STALE_IMAGE, ProxyCondition.MISSING})
+
+
+@dataclasses.dataclass(frozen=True)
+class ProxyStatus:
+    """The condition of a pod's proxy, and the injection result and image that a new pod would get."""
+
+    condition: ProxyCondition
+    injection: InjectionResult
+    expected_image: str = ""
 
     @property
     def stale(self) -> bool:
-        """Whether only a new pod would be right."""
+        """Whether only a new pod would have the right proxy."""
         return self.condition in STALE
 
 
-def judge(mesh: Mesh, namespace_labels: Mapping[str, str], pod: Pod) -> Judgement:
-    """Return whether a pod's proxy is the one it would get now."""
-    own = {key: value for key, value in pod.annotations.items() if key not in (REVISION_LABEL, STATUS)}
-    verdict = resolve(mesh, pod.namespace, namespace_labels, PodShape(pod.labels, own, pod.host_network))
+def evaluate_proxy(mesh: Mesh, namespace_labels: Mapping[str, str], pod: Pod) -> ProxyStatus:
+    """Compare a pod's proxy with the one that it would get now."""
+    annotations = {key: value for key, value in pod.annotations.items() if key not in (REVISION_LABEL, STATUS)}
+    injection = resolve(mesh, pod.namespace, namespace_labels, PodShape(pod.labels, annotations, pod.host_network))
     if MANAGED_GATEWAY in pod.labels:
-        # istiod itself rolls these; they are never injected, so the webhooks say nothing about them
-        return Judgement(OUTSIDE, verdict)
-    if verdict.revision is None:
-        # a proxy that was not injected is of the template itself, and comes back with the pod
+        # istiod itself replaces these pods. They are never injected, so the webhooks do not apply to them.
+        return ProxyStatus(ProxyCondition.NOT_IN_MESH, injection)
+    if injection.revision is None:
+        # A proxy that was not injected is part of the template and comes back with the pod.
         injected = pod.proxy_image and STATUS in pod.annotations
-        lost = injected and not (verdict.rejected or verdict.elsewhere or pod.home in mesh.others)
-        return Judgement(EXTRA if lost else OUTSIDE, verdict)
-    revision = mesh.revisions.get(verdict.revision)
-    unpinned = {key: value for key, value in own.items() if key != PROXY_IMAGE}
-    wanted = expected_image(revision.config, unpinned) if revision and revision.config else ""
+        lost = injected and not (injection.rejected or injection.other_mesh or pod.home in mesh.others)
+        return ProxyStatus(ProxyCondition.WOULD_LOSE_PROXY if lost else ProxyCondition.NOT_IN_MESH, injection)
+    revision = mesh.revisions.get(injection.revision)
+    unpinned = {key: value for key, value in annotations.items() if key != PROXY_IMAGE}
+    image = expected_image(revision.config, unpinned) if revision and revision.config else ""
+    return ProxyStatus(_condition(mesh, pod, injection.revision, image), injection, image)
+
+
+def _condition(mesh: Mesh, pod: Pod, revision: str, image: str) -> ProxyCondition:
+    """Return the condition of a pod that would be injected by a revision with an image, empty if unknown."""
     if not pod.proxy_image:
-        return Judgement(MISSING, verdict, wanted)
-    if pod.revision != verdict.revision or pod.home in mesh.others:
-        return Judgement(STALE_REVISION, verdict, wanted)
-    if wanted and without_image_type(pod.proxy_image) != without_image_type(wanted):
-        return Judgement(PINNED if PROXY_IMAGE in own else STALE_IMAGE, verdict, wanted)
-    return Judgement(CURRENT, verdict, wanted)
+        return ProxyCondition.MISSING
+    if pod.revision != revision or pod.home in mesh.others:
+        return ProxyCondition.STALE_REVISION
+    if image and without_image_type(pod.proxy_image) != without_image_type(image):
+        return ProxyCondition.PINNED if PROXY_IMAGE in pod.annotations else ProxyCondition.STALE_IMAGE
+    return ProxyCondition.CURRENT
 
 
 def proxy_version(image: str) -> str:

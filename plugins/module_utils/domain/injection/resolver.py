@@ -1,10 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The injection resolver: which revision would this pod get now, and why.
+"""The injection resolver: predicts which revision injects a pod that is created now, and why.
 
-It evaluates the selectors of the webhooks that are installed, with the API server's semantics, then istiod's own
-policy; so it is right for any installer, tag, deactivated webhook or custom selector.
+It evaluates the selectors of the installed webhooks with the API server's semantics, then istiod's own policy, so it is
+correct for any installer, tag, deactivated webhook or custom selector.
 Source of the policy: istio/istio pkg/kube/inject/inject.go (injectRequired), initializer.go (IgnoredNamespaces).
 """
 
@@ -32,51 +32,51 @@ PROXY_IMAGE_TYPE = "sidecar.istio.io/proxyImageType"
 IMAGE_TYPES = ("distroless", "debug")
 
 
-class Why(enum.Enum):
-    """Why a pod gets a proxy, or none. Decisions are made by this, and never by the sentence beside it."""
+class InjectionReason(enum.Enum):
+    """Why a pod gets a proxy or gets none. Decisions compare these values, never the sentence beside them."""
 
     SELECTED = enum.auto()
-    #: The webhook cannot answer, and its failurePolicy is Fail: the API server refuses the pod.
+    #: The webhook cannot answer, and its failurePolicy is Fail: the API server rejects the pod.
     REJECTED = enum.auto()
     #: The webhook cannot answer, and its failurePolicy is Ignore.
     WEBHOOK_BROKEN = enum.auto()
     DANGLING_LABEL = enum.auto()
     NO_ACTIVE_DEFAULT = enum.auto()
-    #: The namespace or the pod says in a label or an annotation that it is to have none.
+    #: A label of the namespace, or a label or annotation of the pod, disables injection.
     OPTED_OUT = enum.auto()
     NOT_SELECTED = enum.auto()
     HOST_NETWORK = enum.auto()
     SYSTEM_NAMESPACE = enum.auto()
-    #: The settings of the injector leave it out.
+    #: The settings of the injector exclude the pod.
     POLICY = enum.auto()
-    #: Another mesh of the cluster injects it.
+    #: Another mesh of the cluster injects the pod.
     OTHER_MESH = enum.auto()
 
 
-#: A reason with the sentence that says it to people.
-Reason = tuple[Why, str]
+#: A reason and the sentence that explains it to people.
+Reason = tuple[InjectionReason, str]
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
-    """What happens to a pod that is created now.
+class InjectionResult:
+    """The revision that injects a pod created now, and why.
 
-    ``revision`` is None when no proxy of this mesh is injected; ``rejected`` says why the API server would refuse the
-    pod.
+    Without a proxy of this mesh, None stands for the revision. If the API server would reject the pod, ``rejected`` is
+    the cause, else it is empty.
     """
 
     revision: str | None
-    why: Why
+    code: InjectionReason
     reason: str
     injector: str = ""
     rejected: str = ""
     #: Namespace of another mesh that injects it.
-    elsewhere: str = ""
+    other_mesh: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class PodShape:
-    """What of a pod counts for injection."""
+    """The facts of a pod that injection depends on."""
 
     labels: Labels
     annotations: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -84,7 +84,7 @@ class PodShape:
 
 
 def called_hooks(injector: Injector, namespace_labels: Labels, pod_labels: Labels) -> list[Mapping[str, t.Any]]:
-    """Return the webhooks of an injector that are called for a pod that is created now."""
+    """Return the webhooks of an injector that the API server calls for a pod created now."""
     return [
         hook
         for hook in injector.webhooks
@@ -96,8 +96,8 @@ def called_hooks(injector: Injector, namespace_labels: Labels, pod_labels: Label
 
 def overlapping(mesh: Mesh, namespace_labels: Labels) -> list[Injector]:
     """Return the injectors of several revisions that are called for one pod of a namespace; the last one wins."""
-    for own in ({}, {INJECT_LABEL: "true"}):
-        callers = [injector for injector in mesh.all_injectors if called_hooks(injector, namespace_labels, own)]
+    for pod_labels in ({}, {INJECT_LABEL: "true"}):
+        callers = [injector for injector in mesh.all_injectors if called_hooks(injector, namespace_labels, pod_labels)]
         if len({(mesh.is_foreign(injector) and injector.home, injector.revision) for injector in callers}) > 1:
             return callers
     return []
@@ -111,7 +111,7 @@ def _on_pod_creation(hook: Mapping[str, t.Any]) -> bool:
 
 
 def _any_selects(selectors: tuple[t.Any, ...], labels: Labels) -> bool:
-    """Istio ignores empty selectors here, unlike the API server."""
+    """Whether any selector matches; Istio ignores empty selectors here, unlike the API server."""
     return any(
         matches(selector, labels)
         for selector in selectors
@@ -120,60 +120,62 @@ def _any_selects(selectors: tuple[t.Any, ...], labels: Labels) -> bool:
 
 
 def policy_refusal(config: InjectionConfig, namespace: str, pod: PodShape) -> Reason | None:
-    """Return why istiod leaves a pod alone that a webhook sent to it, or None."""
+    """Return why istiod does not inject a pod that a webhook sent to it, or None if it does."""
     if pod.host_network:
-        return Why.HOST_NETWORK, "the pod uses the host network"
+        return InjectionReason.HOST_NETWORK, "the pod uses the host network"
     if namespace in IGNORED_NAMESPACES:
-        return Why.SYSTEM_NAMESPACE, f"namespace {namespace} is a system namespace"
-    wish = pod.labels.get(INJECT_LABEL, pod.annotations.get(INJECT_LABEL, ""))
-    if wish == "true":
+        return InjectionReason.SYSTEM_NAMESPACE, f"namespace {namespace} is a system namespace"
+    inject = pod.labels.get(INJECT_LABEL, pod.annotations.get(INJECT_LABEL, ""))
+    if inject == "true":
         return None
-    if wish == "false":
-        return Why.OPTED_OUT, f"the pod says {INJECT_LABEL}=false"
+    if inject == "false":
+        return InjectionReason.OPTED_OUT, f"the pod opts out by {INJECT_LABEL}=false"
     if _any_selects(config.never, pod.labels):
-        return Why.POLICY, "a neverInjectSelector of the injector matches"
+        return InjectionReason.POLICY, "a neverInjectSelector of the injector matches"
     if config.policy == "enabled" or _any_selects(config.always, pod.labels):
         return None
-    return Why.POLICY, f"the injector's policy is {config.policy}"
+    return InjectionReason.POLICY, f"the injector's policy is {config.policy}"
 
 
-def resolve(mesh: Mesh, namespace: str, namespace_labels: Labels, pod: PodShape) -> Verdict:
-    """Return what the API server and istiod would do with a pod that is created now in a namespace."""
+def resolve(mesh: Mesh, namespace: str, namespace_labels: Labels, pod: PodShape) -> InjectionResult:
+    """Predict what the API server and istiod do with a pod that is created now in a namespace."""
     labels = {"kubernetes.io/metadata.name": namespace, **namespace_labels}
     answering: list[Injector] = []
-    why, reason = _why_none(mesh, labels, pod.labels)
+    code, reason = _no_selection(mesh, labels, pod.labels)
     for injector in mesh.all_injectors:
         hooks = called_hooks(injector, labels, pod.labels)
         silence = _cannot_answer(mesh, injector) if hooks else ""
         if silence and any(hook.get("failurePolicy") != "Ignore" for hook in hooks):
-            return Verdict(None, Why.REJECTED, "the pod is rejected", injector.name, silence)
+            return InjectionResult(None, InjectionReason.REJECTED, "the pod is rejected", injector.name, silence)
         if silence:
-            why, reason = Why.WEBHOOK_BROKEN, f"{silence}, and its failurePolicy is Ignore"
+            code, reason = InjectionReason.WEBHOOK_BROKEN, f"{silence}, and its failurePolicy is Ignore"
         elif hooks:
             answering.append(injector)
     if not answering:
-        return Verdict(None, why, reason)
-    # the API server calls configurations by name, and a later injection replaces an earlier one
+        return InjectionResult(None, code, reason)
+    # The API server calls webhook configurations in the order of their names; the last injection replaces the others.
     for last in reversed(answering):
         refusal = policy_refusal(_config(mesh, last), namespace, pod)
         if refusal is None and mesh.is_foreign(last):
-            told = f"the mesh of namespace {last.home} injects it: {_why(last, labels, pod.labels)}"
-            return Verdict(None, Why.OTHER_MESH, told, last.name, elsewhere=last.home)
+            reason = f"the mesh of namespace {last.home} injects it: {_selection(last, labels, pod.labels)}"
+            return InjectionResult(None, InjectionReason.OTHER_MESH, reason, last.name, other_mesh=last.home)
         if refusal is None:
-            return Verdict(last.revision, Why.SELECTED, _why(last, labels, pod.labels), last.name)
-        why, reason = refusal
-    return Verdict(None, why, reason, answering[0].name)
+            return InjectionResult(
+                last.revision, InjectionReason.SELECTED, _selection(last, labels, pod.labels), last.name
+            )
+        code, reason = refusal
+    return InjectionResult(None, code, reason, answering[0].name)
 
 
 def _config(mesh: Mesh, injector: Injector) -> InjectionConfig:
-    found = None if mesh.is_foreign(injector) else mesh.revisions.get(injector.revision)
-    return found.config if found and found.config else InjectionConfig()
+    revision = None if mesh.is_foreign(injector) else mesh.revisions.get(injector.revision)
+    return revision.config if revision and revision.config else InjectionConfig()
 
 
 def _cannot_answer(mesh: Mesh, injector: Injector) -> str:
-    """Return why the call of an injector must fail, or an empty string; only what the API objects show.
+    """Return why a call of the injector must fail as far as API objects show, or an empty string.
 
-    Of another mesh its control planes were not read.
+    The control planes of other meshes are not read, so their injectors count as answering.
     """
     if mesh.is_foreign(injector):
         return ""
@@ -181,62 +183,65 @@ def _cannot_answer(mesh: Mesh, injector: Injector) -> str:
         return f"Service {'/'.join(injector.service)} of webhook {injector.name} is gone"
     if injector.service is not None and not injector.has_ca_bundle:
         return f"webhook {injector.name} has no caBundle: istiod of revision {injector.revision} never came up"
-    behind = mesh.revisions.get(injector.revision)
-    if behind and behind.deployment and behind.ready == 0:
+    control_plane = mesh.revisions.get(injector.revision)
+    if control_plane and control_plane.deployment and control_plane.ready == 0:
         return f"no istiod of revision {injector.revision} is ready"
-    if injector.service in mesh.local_services and not (behind and behind.deployment):
+    if injector.service in mesh.local_services and not (control_plane and control_plane.deployment):
         return f"no istiod of revision {injector.revision} is installed"
     return ""
 
 
-def _why(injector: Injector, namespace: Labels, pod: Labels) -> str:
-    kind = f"tag {injector.tag}" if injector.tag else f"revision {injector.revision}"
+def _selection(injector: Injector, namespace: Labels, pod: Labels) -> str:
+    """Return in words by which label an injector selects a pod."""
+    owner = f"tag {injector.tag}" if injector.tag else f"revision {injector.revision}"
     if INJECTION_LABEL in namespace:
-        return f"the namespace says {INJECTION_LABEL}={namespace[INJECTION_LABEL]}, which {kind} owns"
+        return f"the namespace has label {INJECTION_LABEL}={namespace[INJECTION_LABEL]}, which {owner} owns"
     if REVISION_LABEL in namespace:
-        return f"the namespace says {REVISION_LABEL}={namespace[REVISION_LABEL]}, which {kind} owns"
+        return f"the namespace has label {REVISION_LABEL}={namespace[REVISION_LABEL]}, which {owner} owns"
     if REVISION_LABEL in pod:
-        return f"the pod says {REVISION_LABEL}={pod[REVISION_LABEL]}, which {kind} owns"
+        return f"the pod has label {REVISION_LABEL}={pod[REVISION_LABEL]}, which {owner} owns"
     return (
-        f"{kind} selects it by {INJECT_LABEL}"
+        f"{owner} selects it by {INJECT_LABEL}"
         if pod.get(INJECT_LABEL) == "true"
-        else f"{kind} injects namespaces by default"
+        else f"{owner} injects namespaces by default"
     )
 
 
-def _why_none(mesh: Mesh, namespace: Labels, pod: Labels) -> Reason:
+def _no_selection(mesh: Mesh, namespace: Labels, pod: Labels) -> Reason:
+    """Return why no injector selects a pod."""
     if INJECTION_LABEL in namespace and namespace[INJECTION_LABEL] != "enabled":
         return (
-            Why.OPTED_OUT,
-            f"the namespace says {INJECTION_LABEL}={namespace[INJECTION_LABEL]}, and only 'enabled' injects",
+            InjectionReason.OPTED_OUT,
+            f"the namespace has label {INJECTION_LABEL}={namespace[INJECTION_LABEL]}, and only 'enabled' injects",
         )
     if pod.get(INJECT_LABEL) == "false":
-        return Why.OPTED_OUT, f"the pod says {INJECT_LABEL}=false"
-    if INJECTION_LABEL in namespace and not mesh.owned_elsewhere(DEFAULT):
+        return InjectionReason.OPTED_OUT, f"the pod opts out by {INJECT_LABEL}=false"
+    if INJECTION_LABEL in namespace and not mesh.other_mesh_owning(DEFAULT):
         return (
-            Why.NO_ACTIVE_DEFAULT,
-            f"the namespace says {INJECTION_LABEL}=enabled, but no default tag or injector is active",
+            InjectionReason.NO_ACTIVE_DEFAULT,
+            f"the namespace has label {INJECTION_LABEL}=enabled, but no default tag or injector is active",
         )
     for where, labels in (("namespace", namespace), ("pod", pod)):
         if REVISION_LABEL in labels and not _is_owned(mesh, labels[REVISION_LABEL]):
             return (
-                Why.DANGLING_LABEL,
-                f"the {where} says {REVISION_LABEL}={labels[REVISION_LABEL]}, which no injector owns (dangling label)",
+                InjectionReason.DANGLING_LABEL,
+                f"the {where} has label {REVISION_LABEL}={labels[REVISION_LABEL]}, which no injector "
+                "owns (dangling label)",
             )
-    return Why.NOT_SELECTED, "no injector selects it"
+    return InjectionReason.NOT_SELECTED, "no injector selects it"
 
 
 def dangling_name(mesh: Mesh, namespace_labels: Labels) -> str | None:
     """Return the name in a namespace's label that no injector owns (its pods start without a proxy), or None."""
     if INJECTION_LABEL in namespace_labels:
-        active = mesh.default_revision is not None or mesh.owned_elsewhere(DEFAULT) is not None
+        active = mesh.default_revision is not None or mesh.other_mesh_owning(DEFAULT) is not None
         return None if namespace_labels[INJECTION_LABEL] != "enabled" or active else f"{INJECTION_LABEL}=enabled"
     name = namespace_labels.get(REVISION_LABEL)
     return name if name is not None and not _is_owned(mesh, name) else None
 
 
 def _is_owned(mesh: Mesh, name: str) -> bool:
-    return mesh.injector(name) is not None or mesh.owned_elsewhere(name) is not None
+    return mesh.injector(name) is not None or mesh.other_mesh_owning(name) is not None
 
 
 def expected_image(config: InjectionConfig, annotations: Mapping[str, str]) -> str:
@@ -254,7 +259,7 @@ def expected_image(config: InjectionConfig, annotations: Mapping[str, str]) -> s
 
 def without_image_type(tag: str) -> str:
     """Return an image tag (or a whole image reference) without the suffix of a known image type."""
-    for known in IMAGE_TYPES:
-        if tag.endswith(f"-{known}"):
-            return tag.removesuffix(f"-{known}")
+    for image_type in IMAGE_TYPES:
+        if tag.endswith(f"-{image_type}"):
+            return tag.removesuffix(f"-{image_type}")
     return tag

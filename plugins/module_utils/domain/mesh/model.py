@@ -176,7 +176,7 @@ class Mesh:
         """Whether an injector belongs to another mesh."""
         return injector.home in self.others
 
-    def owned_elsewhere(self, owned: str) -> str | None:
+    def other_mesh_owning(self, owned: str) -> str | None:
         """Return the namespace of another mesh that owns a name, whoever else does; None where none does."""
         return next((i.home for i in self.foreign if i.owns == owned and not i.deactivated), None)
 

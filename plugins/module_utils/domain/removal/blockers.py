@@ -15,8 +15,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
     MANAGED_GATEWAY,
-    Judgement,
     Pod,
+    ProxyStatus,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import Belonging
@@ -112,13 +112,13 @@ def of_pods(snapshot: Snapshot, revision: str, shared: Container[ObjectRef] = ()
     live: dict[tuple[str, str], int] = collections.Counter()
     wanted: dict[str, Mapping[str, str]] = {}
     asking = snapshot.namespaces_on(revision)
-    for pod, judgement in snapshot.judgements:
+    for pod, proxy_status in snapshot.proxy_statuses:
         owner, what = snapshot.owner_of(pod), snapshot.place_of(pod)
         if (pod.namespace, owner.kind, owner.name) in shared:
             continue
         if pod.proxy_image and pod.revision == revision and snapshot.is_ours(pod):
-            live[(what, _replacing(snapshot, pod, judgement))] += 1
-        elif judgement.verdict.revision == revision and pod.namespace not in asking:
+            live[(what, _replacing(snapshot, pod, proxy_status))] += 1
+        elif proxy_status.injection.revision == revision and pod.namespace not in asking:
             wanted[what] = pod.labels
     found = [
         Blocker(
@@ -135,7 +135,7 @@ def of_pods(snapshot: Snapshot, revision: str, shared: Container[ObjectRef] = ()
     ]
 
 
-def _replacing(snapshot: Snapshot, pod: Pod, judgement: Judgement) -> str:
+def _replacing(snapshot: Snapshot, pod: Pod, proxy_status: ProxyStatus) -> str:
     """Return how a person replaces a pod whose proxy is on a revision that has to go."""
     workload = snapshot.workload_of(pod)
     if MANAGED_GATEWAY in pod.labels:
@@ -146,9 +146,9 @@ def _replacing(snapshot: Snapshot, pod: Pod, judgement: Judgement) -> str:
     if why is not None:
         return why.remedy
     restart = f"rollout_restart namespaces={pod.namespace}"
-    if judgement.verdict.revision is None:
+    if proxy_status.injection.revision is None:
         return f"label its namespace again, or restart it without a proxy: {restart} only=all"
-    if judgement.verdict.revision == pod.revision:
+    if proxy_status.injection.revision == pod.revision:
         return f"move its namespace, tag or label {REVISION_LABEL}, then restart it: {restart}"
     return f"restart it: {restart}"
 
@@ -182,7 +182,7 @@ def _asks(snapshot: Snapshot, revision: str, namespace: str, labels: Mapping[str
     """Return whether pods ask for a revision by themselves, not because their namespace does."""
     if namespace not in snapshot.namespaces or namespace in snapshot.namespaces_on(revision):
         return False
-    return snapshot.verdict(namespace, labels).revision == revision
+    return snapshot.injection_of(namespace, labels).revision == revision
 
 
 def of_shared(owned: Iterable[Belonging], revision: str) -> list[Blocker]:

@@ -136,12 +136,12 @@ def _home_of(snapshot: Snapshot, namespace: str) -> str:
     """Return the namespace of the other mesh that a namespace belongs to, or an empty text."""
     if namespace in snapshot.mesh.others:
         return namespace
-    return snapshot.verdict(namespace).elsewhere or "" if namespace in snapshot.namespaces else ""
+    return snapshot.injection_of(namespace).other_mesh or "" if namespace in snapshot.namespaces else ""
 
 
 def _follows_us(snapshot: Snapshot, namespace: str) -> bool:
     """Whether a namespace is known to belong to this mesh; objects of the whole cluster are about all meshes."""
-    return namespace in snapshot.namespaces and snapshot.verdict(namespace).revision is not None
+    return namespace in snapshot.namespaces and snapshot.injection_of(namespace).revision is not None
 
 
 def strangers(snapshot: Snapshot, revision: str, known: Known) -> list[Connected]:

@@ -25,7 +25,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workl
     label_words,
     workload_undo,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import PodShape, Verdict, resolve
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
+    InjectionResult,
+    PodShape,
+    resolve,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
     INJECT_LABEL,
@@ -164,8 +168,8 @@ def chooses(snapshot: Snapshot, workload: Workload, share: Share) -> bool:
     if workload.component or workload.host_network or labels.get(INJECT_LABEL) == "false":
         return False
     if not workload.journal.changes:
-        verdict = _verdict(snapshot, workload, labels.get(REVISION_LABEL))
-        if not {REVISION_LABEL, INJECT_LABEL} & set(labels) or not (verdict.revision or verdict.rejected):
+        injection = _injection_of(snapshot, workload, labels.get(REVISION_LABEL))
+        if not {REVISION_LABEL, INJECT_LABEL} & set(labels) or not (injection.revision or injection.rejected):
             return False
     asked = {
         labels.get(REVISION_LABEL),
@@ -180,7 +184,7 @@ def _was_moved(mesh: Mesh, workload: Workload, share: Share) -> bool:
     return isinstance(workload_undo(workload, share.run, mesh, share.led_to), Undo)
 
 
-def _verdict(snapshot: Snapshot, workload: Workload, label: str | None) -> Verdict:
+def _injection_of(snapshot: Snapshot, workload: Workload, label: str | None) -> InjectionResult:
     """Return what pods of a workload would get with another label."""
     labels = relabelled(workload.template_labels, label)
     namespace = snapshot.namespaces[workload.namespace]
@@ -270,10 +274,10 @@ def loss(snapshot: Snapshot, workload: Workload, back: Undo) -> str:
 
 
 def _loss(snapshot: Snapshot, workload: Workload, label: str | None) -> str:
-    verdict = _verdict(snapshot, workload, label)
-    if verdict.revision is not None:
+    injection = _injection_of(snapshot, workload, label)
+    if injection.revision is not None:
         return ""
-    why = verdict.rejected or verdict.reason
+    why = injection.rejected or injection.reason
     return f"with {label_words(label)} new pods of {workload} would get no proxy, because {why}"
 
 
@@ -290,7 +294,7 @@ def _begun(snapshot: Snapshot, workloads: Iterable[Workload]) -> dict[ObjectRef,
     """
     wanted = {workload.ref: workload for workload in workloads if not workload.stalled}
     found: dict[ObjectRef, dict[str, t.Any] | None] = {}
-    for pod, dummy in snapshot.judgements:
+    for pod, dummy in snapshot.proxy_statuses:
         owner = snapshot.workload_of(pod)
         if (
             owner
@@ -305,7 +309,7 @@ def _begun(snapshot: Snapshot, workloads: Iterable[Workload]) -> dict[ObjectRef,
 
 
 def _stuck(snapshot: Snapshot, workload: Workload, why: Unrestartable) -> Stuck:
-    pods = sum(snapshot.workload_of(pod) is workload for pod, dummy in snapshot.judgements)
+    pods = sum(snapshot.workload_of(pod) is workload for pod, dummy in snapshot.proxy_statuses)
     return Stuck(workload.namespace, workload.kind, workload.name, pods, why)
 
 

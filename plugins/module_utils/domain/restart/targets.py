@@ -12,11 +12,11 @@ from collections.abc import Container, Iterable
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
-    EXTRA,
     RESTARTED_AT,
     Pod,
+    ProxyCondition,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import Why
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import InjectionReason
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import Plan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
@@ -29,7 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 )
 
 #: The owner asked for a proxy, by a name that leads nowhere.
-NAMED_AMISS = (Why.DANGLING_LABEL, Why.NO_ACTIVE_DEFAULT)
+NAMED_AMISS = (InjectionReason.DANGLING_LABEL, InjectionReason.NO_ACTIVE_DEFAULT)
 
 
 def targets(snapshot: Snapshot, selection: Selection, only: str, share: Plan) -> dict[Workload, int]:
@@ -86,30 +86,30 @@ def refuse_harm(snapshot: Snapshot, selection: Selection, forced: Container[Work
     Raises:
         SafetyError: new pods of a namespace would be rejected, or would lose their proxy.
     """
-    for pod, judgement in snapshot.judgements:
+    for pod, proxy_status in snapshot.proxy_statuses:
         workload = snapshot.workload_of(pod)
         if pod.namespace not in selection.namespaces or (workload and not selection.selects(workload)):
             continue
-        if judgement.verdict.rejected:
+        if proxy_status.injection.rejected:
             raise SafetyError(
                 f"Nothing was restarted: new pods of namespace {pod.namespace} would be rejected "
-                f"({judgement.verdict.rejected})."
+                f"({proxy_status.injection.rejected})."
             )
-        why = judgement.verdict.why
-        if judgement.condition != EXTRA or why is Why.OPTED_OUT:
+        why = proxy_status.injection.code
+        if proxy_status.condition != ProxyCondition.WOULD_LOSE_PROXY or why is InjectionReason.OPTED_OUT:
             continue
         if why in NAMED_AMISS or workload in forced:
             raise SafetyError(
                 f"Nothing was restarted: pod {pod.namespace}/{pod.name} would come back without a proxy, because "
-                f"{judgement.verdict.reason}. {_remedy(why)}"
+                f"{proxy_status.injection.reason}. {_remedy(why)}"
             )
 
 
-def _remedy(why: Why) -> str:
-    if why is Why.WEBHOOK_BROKEN:
+def _remedy(why: InjectionReason) -> str:
+    if why is InjectionReason.WEBHOOK_BROKEN:
         return "Bring istiod up first."
-    if why is Why.NO_ACTIVE_DEFAULT:
+    if why is InjectionReason.NO_ACTIVE_DEFAULT:
         return "Set the default tag, or label the namespace with a revision or tag that exists."
-    if why is Why.DANGLING_LABEL:
+    if why is InjectionReason.DANGLING_LABEL:
         return "Label the namespace with a revision or tag that exists."
     return f"Mend that, or give it label {INJECT_LABEL}=false if it is to leave the mesh."

@@ -113,7 +113,7 @@ def _left(name: str, namespace: str, kept: Kept) -> Json:
 
 def _behind(snapshot: Snapshot, led_to: str) -> list[str]:
     """Return the namespaces with stale pods on a revision: what a rollback that was interrupted did not restart."""
-    stale = (pod for pod, found in snapshot.judgements if found.stale)
+    stale = (pod for pod, found in snapshot.proxy_statuses if found.stale)
     return sorted({pod.namespace for pod in stale if pod.revision == led_to or not led_to})
 
 

@@ -13,14 +13,18 @@ from collections.abc import Iterable, Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
-    PINNED,
-    Judgement,
     Owner,
     Pod,
-    judge,
+    ProxyCondition,
+    ProxyStatus,
+    evaluate_proxy,
     proxy_version,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import PodShape, Verdict, resolve
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
+    InjectionResult,
+    PodShape,
+    resolve,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import Need, placed, room
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import Placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
@@ -80,10 +84,10 @@ class Snapshot:
         return sorted(set(found), key=lambda one: (one.object, one.field))
 
     @functools.cached_property
-    def judgements(self) -> list[tuple[Pod, Judgement]]:
+    def proxy_statuses(self) -> list[tuple[Pod, ProxyStatus]]:
         """Every live pod with the verdict on its proxy; what belongs to another mesh, and stays there, is none."""
-        found = ((pod, self.judgement_of(pod)) for pod in self._live())
-        return [(pod, judgement) for pod, judgement in found if judgement.stale or self.is_ours(pod)]
+        found = ((pod, self.proxy_status_of(pod)) for pod in self._live())
+        return [(pod, proxy_status) for pod, proxy_status in found if proxy_status.stale or self.is_ours(pod)]
 
     @functools.cached_property
     def pods_by_place(self) -> Mapping[tuple[str, str], Pod]:
@@ -106,9 +110,9 @@ class Snapshot:
         """The newest Istio version that wrote a CRD of this cluster."""
         return max(filter(None, map(parse_version, self.crd_versions.values())), default=None)
 
-    def judgement_of(self, pod: Pod) -> Judgement:
+    def proxy_status_of(self, pod: Pod) -> ProxyStatus:
         """Return the verdict on one pod's proxy."""
-        return judge(self.mesh, self.namespaces[pod.namespace].labels, pod)
+        return evaluate_proxy(self.mesh, self.namespaces[pod.namespace].labels, pod)
 
     def is_ours(self, pod: Pod) -> bool:
         """Whether a pod's proxy, if it has one, is not of another mesh in this cluster: names may be the same."""
@@ -121,7 +125,7 @@ class Snapshot:
     def _live(self) -> Iterable[Pod]:
         return (pod for pod in self.pods if pod.live and not pod.deleting and pod.namespace in self.namespaces)
 
-    def verdict(self, namespace: str, labels: Mapping[str, str] | None = None) -> Verdict:
+    def injection_of(self, namespace: str, labels: Mapping[str, str] | None = None) -> InjectionResult:
         """Return what a pod with the given labels (default: none) would get in a namespace now."""
         return resolve(self.mesh, namespace, self.namespaces[namespace].labels, PodShape(labels or {}))
 
@@ -135,13 +139,17 @@ class Snapshot:
         """Return the same with what is above the pods; what was said of their proxies stays said."""
         found = dataclasses.replace(self, workloads=workloads, parents=parents, budgets=budgets, lost=lost)
         if "judgements" in self.__dict__:
-            found.__dict__["judgements"] = self.judgements
+            found.__dict__["judgements"] = self.proxy_statuses
         return found
 
     @property
     def owners_in_question(self) -> set[str]:
         """Kinds of the owners of stale and pinned pods: of all other pods nobody needs to know what is above them."""
-        found = (pod.owner for pod, judgement in self.judgements if judgement.stale or judgement.condition == PINNED)
+        found = (
+            pod.owner
+            for pod, proxy_status in self.proxy_statuses
+            if proxy_status.stale or proxy_status.condition == ProxyCondition.PINNED
+        )
         return {owner.kind for owner in found if owner}
 
     def workload_of(self, pod: Pod) -> Workload | None:
@@ -162,11 +170,11 @@ class Snapshot:
         """Return the workloads with at least one stale pod, and these pods."""
         wanted = None if namespaces is None else set(namespaces)
         found: dict[ObjectRef, list[Pod]] = collections.defaultdict(list)
-        for pod, judgement in self.judgements:
+        for pod, proxy_status in self.proxy_statuses:
             workload = self.workload_of(pod)
-            if workload is None or not judgement.stale or (wanted is not None and pod.namespace not in wanted):
+            if workload is None or not proxy_status.stale or (wanted is not None and pod.namespace not in wanted):
                 continue
-            if not (workload.pinned_image and judgement.condition == "stale_image"):
+            if not (workload.pinned_image and proxy_status.condition == ProxyCondition.STALE_IMAGE):
                 found[workload.ref].append(pod)
         return dict(found)
 
@@ -177,8 +185,8 @@ class Snapshot:
         """
         wanted = None if namespaces is None else set(namespaces)
         groups: dict[tuple[str, str, str, Unrestartable], int] = collections.Counter()
-        for pod, judgement in self.judgements:
-            why = self._why_stuck(pod, judgement, everything)
+        for pod, proxy_status in self.proxy_statuses:
+            why = self._why_stuck(pod, proxy_status, everything)
             if why is None or (wanted is not None and pod.namespace not in wanted):
                 continue
             owner = self.owner_of(pod)
@@ -191,18 +199,18 @@ class Snapshot:
         """Return the workloads that have no pods now, and whose pods would have a proxy."""
         wanted = set(namespaces)
         found = [w for w in self.workloads.values() if w.namespace in wanted and w.replicas == 0]
-        meshed = [w for w in found if self.verdict(w.namespace, w.template_labels).revision]
+        meshed = [w for w in found if self.injection_of(w.namespace, w.template_labels).revision]
         return [Stuck(w.namespace, w.kind, w.name, 0, SCALED_TO_ZERO) for w in sorted(meshed, key=lambda w: w.ref)]
 
-    def _why_stuck(self, pod: Pod, judgement: Judgement, everything: bool) -> Unrestartable | None:
+    def _why_stuck(self, pod: Pod, proxy_status: ProxyStatus, everything: bool) -> Unrestartable | None:
         workload = self.workload_of(pod)
-        if judgement.condition == PINNED or (
-            workload and workload.pinned_image and judgement.condition == "stale_image"
+        if proxy_status.condition == ProxyCondition.PINNED or (
+            workload and workload.pinned_image and proxy_status.condition == ProxyCondition.STALE_IMAGE
         ):
             return Unrestartable(
                 PINNED_IMAGE, f"its proxy image is pinned to {pod.proxy_image}", "remove the pin when it may follow"
             )
-        if not judgement.stale and not (everything and pod.proxy_image):
+        if not proxy_status.stale and not (everything and pod.proxy_image):
             return None
         return self.unrestartable(workload) if workload else unrestartable_owner(top_owner(pod, self.parents))
 
@@ -233,7 +241,7 @@ class Snapshot:
 
     def tight_budgets(self) -> list[tuple[Workload, Budget]]:
         """Return the workloads whose rollout takes down more pods than a budget allows now."""
-        with_proxy = {self.workload_of(pod) for pod, dummy in self.judgements if pod.proxy_image}
+        with_proxy = {self.workload_of(pod) for pod, dummy in self.proxy_statuses if pod.proxy_image}
         found = [(w, b) for w in with_proxy if w for b in self.budgets_of(w) if w.takes_down > b.allowed]
         return sorted(found, key=lambda pair: pair[0].ref)
 
@@ -258,7 +266,7 @@ class Snapshot:
 
     def _follows_another(self, namespace: Namespace, name: str) -> bool:
         """Whether a name that two meshes own leads to the other one; the API server decides that."""
-        return self.mesh.owned_elsewhere(name) is not None and bool(self.verdict(namespace.name).elsewhere)
+        return self.mesh.other_mesh_owning(name) is not None and bool(self.injection_of(namespace.name).other_mesh)
 
     @staticmethod
     def owned_name(namespace: Namespace) -> str | None:

@@ -81,11 +81,11 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
     proxies: dict[str, int] = collections.Counter()
     stale: dict[str, int] = collections.Counter()
     leads: dict[str, set[str]] = collections.defaultdict(set)
-    for pod, judgement in snapshot.judgements:
+    for pod, proxy_status in snapshot.proxy_statuses:
         proxies[pod.namespace] += bool(pod.proxy_image)
-        stale[pod.namespace] += judgement.stale
-        if judgement.stale and judgement.verdict.revision:
-            leads[pod.namespace].add(judgement.verdict.revision)
+        stale[pod.namespace] += proxy_status.stale
+        if proxy_status.stale and proxy_status.injection.revision:
+            leads[pod.namespace].add(proxy_status.injection.revision)
     moved = {workload.namespace for workload in snapshot.workloads.values() if workload.journal.changes}
     gateways = {workload.namespace for workload in snapshot.workloads.values() if workload.gateway}
     follows = followed(snapshot)
@@ -176,7 +176,7 @@ def run(task: TaskContext) -> TaskResult:
             "revision": mesh.default_revision,
             "validator": mesh.default_validator,
             "service": mesh.default_service,
-            "other_mesh": mesh.owned_elsewhere(DEFAULT),
+            "other_mesh": mesh.other_mesh_owning(DEFAULT),
         },
     }
     if task.params["record"]:

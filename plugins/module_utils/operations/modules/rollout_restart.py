@@ -112,8 +112,10 @@ def check(params: Mapping[str, t.Any]) -> None:
 
 def _prove_targets(task: TaskContext, snapshot: Snapshot, found: Mapping[Workload, int]) -> None:
     """A restart leads to the revision that a workload resolves to: that one must be proven (safety rule S3)."""
-    revisions = {j.verdict.revision for p, j in snapshot.judgements if (w := snapshot.workload_of(p)) and w in found}
-    revisions |= {snapshot.verdict(w.namespace, w.template_labels).revision for w in found if w.replicas == 0}
+    revisions = {
+        j.injection.revision for p, j in snapshot.proxy_statuses if (w := snapshot.workload_of(p)) and w in found
+    }
+    revisions |= {snapshot.injection_of(w.namespace, w.template_labels).revision for w in found if w.replicas == 0}
     for revision in sorted(filter(None, revisions)):
         if not is_planned(task, revision):
             readiness.require(task.client, snapshot.mesh, snapshot.namespaces, revision)
@@ -121,7 +123,7 @@ def _prove_targets(task: TaskContext, snapshot: Snapshot, found: Mapping[Workloa
         return
 
     def prove(workload: Workload) -> None:
-        wanted = snapshot.verdict(workload.namespace, workload.template_labels).revision
+        wanted = snapshot.injection_of(workload.namespace, workload.template_labels).revision
         readiness.require_injection(task.client, workload.namespace, workload.template_labels, wanted)
 
     first = {workload.namespace: workload for workload in sorted(found, key=lambda w: w.ref, reverse=True)}

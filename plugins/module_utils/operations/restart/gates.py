@@ -91,7 +91,7 @@ class Gates:
             (workload, state, revision)
             for workload, state in found
             if state.stays and state.pod.proxy_image
-            if (revision := self.snapshot.judgement_of(state.pod).verdict.revision)
+            if (revision := self.snapshot.proxy_status_of(state.pod).injection.revision)
         ]
 
     def _until_passed(self, label: str, name: str, ask: Callable[[], list[Problem]], timeout: float) -> None:
@@ -216,9 +216,11 @@ class Gates:
         """Return the pods that stay and do not run the proxy that they would get now."""
         found = []
         for state in states:
-            judgement = self.snapshot.judgement_of(state.pod) if state.stays else None
-            if judgement and judgement.stale:
-                wanted = judgement.wanted_image or "a proxy"
-                said = f"it runs {state.pod.proxy_image or 'no proxy'}, not {wanted} of {judgement.verdict.revision}"
-                found.append(Problem(workload, Trouble(judgement.condition, said), state.pod.name))
+            proxy_status = self.snapshot.proxy_status_of(state.pod) if state.stays else None
+            if proxy_status and proxy_status.stale:
+                wanted = proxy_status.expected_image or "a proxy"
+                said = (
+                    f"it runs {state.pod.proxy_image or 'no proxy'}, not {wanted} of {proxy_status.injection.revision}"
+                )
+                found.append(Problem(workload, Trouble(proxy_status.condition.value, said), state.pod.name))
         return found

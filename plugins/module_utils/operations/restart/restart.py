@@ -71,7 +71,7 @@ class Restarter:
         return Waiting(self.task, self.tracker, progress, self._stale, steps)
 
     def _stale(self, pod: Pod) -> bool:
-        return self.snapshot.judgement_of(pod).stale
+        return self.snapshot.proxy_status_of(pod).stale
 
     @functools.cached_property
     def losses(self) -> Losses:

@@ -160,9 +160,9 @@ def test_without_a_plan_the_cluster_is_as_it_is(nothing: b.Json | None) -> None:
 
 def test_a_planned_revision_injects_what_is_moved_to_it() -> None:
     found = planned(start(shop=b.OLD, orders=b.OLD), plan(namespaces=["shop"]))
-    assert found.verdict("shop").revision == b.NEW
-    assert found.verdict("orders").revision == b.OLD
-    assert found.verdict(b.SYSTEM, {REV: b.NEW}).revision == b.NEW
+    assert found.injection_of("shop").revision == b.NEW
+    assert found.injection_of("orders").revision == b.OLD
+    assert found.injection_of(b.SYSTEM, {REV: b.NEW}).revision == b.NEW
     config = found.mesh.revisions[b.NEW].config
     assert config is not None
     assert config.tag == b.NEW_VERSION
@@ -175,12 +175,12 @@ def test_planned_moves_drop_istio_injection() -> None:
 
 def test_planned_tags_move() -> None:
     found = planned(start(shop="prod"), plan(tags=["prod", "default"]))
-    assert found.verdict("shop").revision == b.NEW
+    assert found.injection_of("shop").revision == b.NEW
     assert found.mesh.default_revision == b.NEW
 
 
 def test_planned_tags_leave_the_others_alone() -> None:
-    assert planned(start(shop="prod"), plan(tags=["default"])).verdict("shop").revision == b.OLD
+    assert planned(start(shop="prod"), plan(tags=["default"])).injection_of("shop").revision == b.OLD
 
 
 def test_a_plan_that_names_nothing_changes_nothing() -> None:
@@ -213,7 +213,7 @@ def test_a_planned_rollback_gives_labels_back() -> None:
     moved = raw({REV: b.NEW, "team": "shop"}, {PREVIOUS_LABELS: json.dumps({INJECTION: "enabled"})})
     found = planned(b.snapshot_of([*b.two_planes(), moved]), {"namespaces": ["shop"], "restored": True})
     assert found.namespaces["shop"].labels == {INJECTION: "enabled", "team": "shop"}
-    assert found.verdict("shop").revision == b.OLD
+    assert found.injection_of("shop").revision == b.OLD
 
 
 def test_a_planned_rollback_leaves_alone_what_was_never_moved() -> None:
@@ -233,7 +233,7 @@ def test_a_planned_rollback_moves_tags_back(previous: str | None, expected: str)
     objects = [*b.plane(b.OLD), *b.plane(b.NEW), *tagged("prod", previous), *b.namespaces(shop="prod")]
     found = planned(b.snapshot_of(objects), {"restored_tags": ["prod"]})
     assert found.mesh.tags == {"prod": expected}
-    assert found.verdict("shop").revision == expected
+    assert found.injection_of("shop").revision == expected
 
 
 def test_a_planned_rollback_of_the_default_takes_its_owners_along() -> None:

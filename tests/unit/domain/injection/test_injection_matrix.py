@@ -14,8 +14,8 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
+    InjectionReason,
     PodShape,
-    Why,
     expected_image,
     resolve,
 )
@@ -45,13 +45,13 @@ def rows(mesh: str) -> Iterator[tuple[dict[str, str], PodShape, Outcome]]:
 
 
 def resolved(mesh: Mesh, namespace: dict[str, str], pod: PodShape) -> Outcome:
-    verdict = resolve(mesh, "app", namespace, pod)
-    assert not verdict.rejected
-    if verdict.revision is None:
+    injection = resolve(mesh, "app", namespace, pod)
+    assert not injection.rejected
+    if injection.revision is None:
         return None, None
-    config = mesh.revisions[verdict.revision].config
+    config = mesh.revisions[injection.revision].config
     assert config is not None
-    return verdict.revision, expected_image(config, pod.annotations).rpartition("/")[2]
+    return injection.revision, expected_image(config, pod.annotations).rpartition("/")[2]
 
 
 def test_the_recording_is_whole() -> None:
@@ -77,7 +77,9 @@ def test_the_resolver_agrees_with_every_recorded_answer(name: str) -> None:
 @pytest.mark.parametrize("name", INJECTED)
 def test_the_reason_is_never_empty(name: str) -> None:
     mesh = recorded_mesh(name)
-    verdicts = [resolve(mesh, "app", namespace, pod) for namespace, pod, dummy in rows(name)]
-    assert all(verdict.reason for verdict in verdicts)
-    assert all((verdict.why is Why.SELECTED) == (verdict.revision is not None) for verdict in verdicts)
-    assert all((verdict.why is Why.REJECTED) == bool(verdict.rejected) for verdict in verdicts)
+    injections = [resolve(mesh, "app", namespace, pod) for namespace, pod, dummy in rows(name)]
+    assert all(injection.reason for injection in injections)
+    assert all(
+        (injection.code is InjectionReason.SELECTED) == (injection.revision is not None) for injection in injections
+    )
+    assert all((injection.code is InjectionReason.REJECTED) == bool(injection.rejected) for injection in injections)

@@ -11,14 +11,8 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
-    CURRENT,
-    EXTRA,
-    MISSING,
-    OUTSIDE,
-    PINNED,
-    STALE_IMAGE,
-    STALE_REVISION,
-    judge,
+    ProxyCondition,
+    evaluate_proxy,
     proxy_image,
     proxy_version,
     read_pod,
@@ -105,77 +99,99 @@ def test_domain_14_finished_pods_are_not_live(phase: str, live: bool) -> None:
 @pytest.mark.parametrize(
     ("labels", "pod", "condition"),
     [
-        pytest.param({REV: b.OLD}, b.pod(), CURRENT, id="revision and image are right"),
-        pytest.param({REV: "prod"}, b.pod(), CURRENT, id="domain 5: by a tag; the pod carries the revision"),
-        pytest.param({INJECTION: "enabled"}, b.pod(), CURRENT, id="by the default tag"),
-        pytest.param({REV: b.OLD}, b.pod(native=False), CURRENT, id="not native"),
-        pytest.param({REV: b.NEW}, b.pod(), STALE_REVISION, id="domain 6: the namespace has moved"),
+        pytest.param({REV: b.OLD}, b.pod(), ProxyCondition.CURRENT, id="revision and image are right"),
         pytest.param(
-            {}, b.pod(labels={REV: b.NEW}), STALE_REVISION, id="domain 6: the pod's own label has another revision"
+            {REV: "prod"}, b.pod(), ProxyCondition.CURRENT, id="domain 5: by a tag; the pod carries the revision"
+        ),
+        pytest.param({INJECTION: "enabled"}, b.pod(), ProxyCondition.CURRENT, id="by the default tag"),
+        pytest.param({REV: b.OLD}, b.pod(native=False), ProxyCondition.CURRENT, id="not native"),
+        pytest.param({REV: b.NEW}, b.pod(), ProxyCondition.STALE_REVISION, id="domain 6: the namespace has moved"),
+        pytest.param(
+            {},
+            b.pod(labels={REV: b.NEW}),
+            ProxyCondition.STALE_REVISION,
+            id="domain 6: the pod's own label has another revision",
         ),
         pytest.param(
-            {REV: b.OLD}, b.pod(image=b.proxy("1.30.2")), STALE_IMAGE, id="domain 6: in place, same revision, old image"
+            {REV: b.OLD},
+            b.pod(image=b.proxy("1.30.2")),
+            ProxyCondition.STALE_IMAGE,
+            id="domain 6: in place, same revision, old image",
         ),
-        pytest.param({REV: b.OLD}, b.pod(image="other/proxyv2:1.30.3"), STALE_IMAGE, id="another hub"),
+        pytest.param({REV: b.OLD}, b.pod(image="other/proxyv2:1.30.3"), ProxyCondition.STALE_IMAGE, id="another hub"),
         pytest.param(
             {REV: b.OLD},
             b.pod(image=b.proxy("1.30.3-distroless")),
-            CURRENT,
+            ProxyCondition.CURRENT,
             id="domain 6: an image type is no difference",
         ),
-        pytest.param({REV: b.OLD}, b.pod(revision=None), MISSING, id="domain 6: would be injected, has no proxy"),
-        pytest.param({}, b.pod(), EXTRA, id="domain 6: has a proxy, would get none"),
-        pytest.param({REV: "gone"}, b.pod(), EXTRA, id="domain 3: a dangling label"),
-        pytest.param({REV: b.OLD}, b.pod(labels={INJECT: "false"}), EXTRA, id="opted out since"),
-        pytest.param({}, b.pod(revision=None), OUTSIDE, id="not in the mesh"),
-        pytest.param({REV: b.OLD}, b.pod(revision=None, host_network=True), OUTSIDE, id="domain 3: host network"),
+        pytest.param(
+            {REV: b.OLD}, b.pod(revision=None), ProxyCondition.MISSING, id="domain 6: would be injected, has no proxy"
+        ),
+        pytest.param({}, b.pod(), ProxyCondition.WOULD_LOSE_PROXY, id="domain 6: has a proxy, would get none"),
+        pytest.param({REV: "gone"}, b.pod(), ProxyCondition.WOULD_LOSE_PROXY, id="domain 3: a dangling label"),
+        pytest.param(
+            {REV: b.OLD}, b.pod(labels={INJECT: "false"}), ProxyCondition.WOULD_LOSE_PROXY, id="opted out since"
+        ),
+        pytest.param({}, b.pod(revision=None), ProxyCondition.NOT_IN_MESH, id="not in the mesh"),
+        pytest.param(
+            {REV: b.OLD},
+            b.pod(revision=None, host_network=True),
+            ProxyCondition.NOT_IN_MESH,
+            id="domain 3: host network",
+        ),
         pytest.param(
             {REV: b.OLD},
             b.pod(annotations={PIN: b.proxy("1.30.3")}),
-            CURRENT,
+            ProxyCondition.CURRENT,
             id="pinned to what it would get anyway",
         ),
         pytest.param(
-            {REV: b.OLD}, b.pod(image="own:1", annotations={PIN: "own:1"}), PINNED, id="domain 6: pinned by the user"
+            {REV: b.OLD},
+            b.pod(image="own:1", annotations={PIN: "own:1"}),
+            ProxyCondition.PINNED,
+            id="domain 6: pinned by the user",
         ),
         pytest.param(
             {REV: b.NEW},
             b.pod(image="own:1", annotations={PIN: "own:1"}),
-            STALE_REVISION,
+            ProxyCondition.STALE_REVISION,
             id="a pinned image still has a revision",
         ),
         pytest.param(
             {REV: b.NEW},
             b.pod(labels={"gateway.istio.io/managed": "istio.io-gateway-controller"}),
-            OUTSIDE,
+            ProxyCondition.NOT_IN_MESH,
             id="domain 5: istiod rolls managed gateways itself",
         ),
     ],
 )
 def test_judge(labels: dict[str, str], pod: b.Json, condition: str) -> None:
-    found = judge(MESH, labels, read_pod(pod))
+    found = evaluate_proxy(MESH, labels, read_pod(pod))
     assert found.condition == condition
-    assert found.stale is (condition in (STALE_REVISION, STALE_IMAGE, MISSING))
+    assert found.stale is (
+        condition in (ProxyCondition.STALE_REVISION, ProxyCondition.STALE_IMAGE, ProxyCondition.MISSING)
+    )
 
 
 def test_domain_6_a_full_image_in_the_injector_is_what_is_wanted() -> None:
     mesh = b.mesh_of(
         [b.istiod(), b.istiod_service(), b.injector(), b.injector_map(proxy={"image": "own.example.com/p:9"})]
     )
-    assert judge(mesh, {REV: b.OLD}, read_pod(b.pod())).wanted_image == "own.example.com/p:9"
+    assert evaluate_proxy(mesh, {REV: b.OLD}, read_pod(b.pod())).expected_image == "own.example.com/p:9"
 
 
 def test_without_an_injector_map_only_the_revision_is_judged() -> None:
     """An image that cannot be known makes nothing stale."""
     mesh = b.mesh_of([b.istiod(), b.istiod_service(), b.injector()])
-    assert judge(mesh, {REV: b.OLD}, read_pod(b.pod(image="any:1"))).condition == CURRENT
+    assert evaluate_proxy(mesh, {REV: b.OLD}, read_pod(b.pod(image="any:1"))).condition == ProxyCondition.CURRENT
 
 
 def test_a_pod_that_would_be_rejected_is_not_extra() -> None:
     """A restart would not take it out of the mesh but down; a check of its own says so."""
     mesh = b.mesh_of([b.istiod(), b.injector()])
-    found = judge(mesh, {REV: b.OLD}, read_pod(b.pod()))
-    assert (found.condition, bool(found.verdict.rejected)) == (OUTSIDE, True)
+    found = evaluate_proxy(mesh, {REV: b.OLD}, read_pod(b.pod()))
+    assert (found.condition, bool(found.injection.rejected)) == (ProxyCondition.NOT_IN_MESH, True)
 
 
 @pytest.mark.parametrize(

@@ -78,10 +78,10 @@ DEFAULT, OLD, NEW, PROD, MISSING, EMPTY = ({REV: name} for name in ("default", b
     ],
 )
 def test_domain_3_precedence(namespace: dict[str, str], pod: dict[str, str], expected: str | None) -> None:
-    verdict = resolve(MESH, "shop", namespace, b.shape(pod))
-    assert verdict.revision == expected
-    assert verdict.reason
-    assert not verdict.rejected
+    injection = resolve(MESH, "shop", namespace, b.shape(pod))
+    assert injection.revision == expected
+    assert injection.reason
+    assert not injection.rejected
 
 
 @pytest.mark.parametrize(
@@ -154,9 +154,9 @@ ALWAYS = "policy: disabled\nalwaysInjectSelector:\n- matchExpressions: [{key: me
     ],
 )
 def test_domain_3_istiods_policy(text: str, name: str, pod: t.Any, injected: bool) -> None:
-    verdict = resolve(policy(text), name, OLD, pod)
-    assert (verdict.revision == b.OLD) is injected
-    assert verdict.injector == "istio-sidecar-injector-1-30-3"
+    injection = resolve(policy(text), name, OLD, pod)
+    assert (injection.revision == b.OLD) is injected
+    assert injection.injector == "istio-sidecar-injector-1-30-3"
 
 
 def test_domain_3_the_annotation_true_alone_never_injects() -> None:
@@ -175,10 +175,10 @@ def test_domain_3_the_annotation_true_alone_never_injects() -> None:
     ],
 )
 def test_domain_3_rejected_pods(objects: list[b.Json], why: str) -> None:
-    verdict = resolve(b.mesh_of(objects), "shop", OLD, b.shape())
-    assert verdict.revision is None
-    assert re.search(why, verdict.rejected)
-    assert verdict.injector == "istio-sidecar-injector-1-30-3"
+    injection = resolve(b.mesh_of(objects), "shop", OLD, b.shape())
+    assert injection.revision is None
+    assert re.search(why, injection.rejected)
+    assert injection.injector == "istio-sidecar-injector-1-30-3"
 
 
 def test_a_remote_control_plane_answers_although_no_istiod_is_here() -> None:

@@ -34,13 +34,13 @@ def test_stale_workloads_of_some_namespaces(names: list[str] | None, found: bool
 
 @pytest.mark.parametrize("phase", ["Succeeded", "Failed"])
 def test_domain_14_finished_pods_block_nothing(phase: str) -> None:
-    assert b.snapshot_of(cluster(b.workload(), b.pod(owner=("Deployment", "web"), phase=phase))).judgements == []
+    assert b.snapshot_of(cluster(b.workload(), b.pod(owner=("Deployment", "web"), phase=phase))).proxy_statuses == []
 
 
 def test_deleted_pods_and_pods_of_unread_namespaces_are_not_judged() -> None:
     going = b.pod("going")
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
-    assert b.snapshot_of(cluster(going, b.pod("new", "made-meanwhile"))).judgements == []
+    assert b.snapshot_of(cluster(going, b.pod("new", "made-meanwhile"))).proxy_statuses == []
 
 
 def test_s6_everything_that_no_rollout_mends_is_listed_with_its_remedy() -> None:
@@ -145,5 +145,5 @@ def test_a_workload_without_proxy_has_no_tight_budget() -> None:
 
 def test_a_verdict_for_a_namespace_takes_labels() -> None:
     snapshot = b.snapshot_of([*b.two_planes(), *b.namespaces(plain=None)])
-    assert snapshot.verdict("plain").revision is None
-    assert snapshot.verdict("plain", {REV: "prod"}).revision == b.OLD
+    assert snapshot.injection_of("plain").revision is None
+    assert snapshot.injection_of("plain", {REV: "prod"}).revision == b.OLD

@@ -17,7 +17,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import Why
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import InjectionReason
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.budget_room import tight_budget
@@ -130,22 +130,22 @@ def test_harm_is_refused_before_the_first_restart(objects: list[b.Json], message
 
 
 #: Labels of a namespace whose pods have a proxy, and would get none now.
-LOSSES: dict[Why, dict[str, str]] = {
-    Why.DANGLING_LABEL: {REV: "gone"},
-    Why.NO_ACTIVE_DEFAULT: {INJECTION: "enabled"},
-    Why.NOT_SELECTED: {},
-    Why.OPTED_OUT: {INJECTION: "disabled"},
+LOSSES: dict[InjectionReason, dict[str, str]] = {
+    InjectionReason.DANGLING_LABEL: {REV: "gone"},
+    InjectionReason.NO_ACTIVE_DEFAULT: {INJECTION: "enabled"},
+    InjectionReason.NOT_SELECTED: {},
+    InjectionReason.OPTED_OUT: {INJECTION: "disabled"},
 }
 
 
 @pytest.mark.parametrize("why", LOSSES)
-def test_only_all_takes_no_pod_out_of_the_mesh_that_does_not_ask_for_it(why: Why, quick: None) -> None:
+def test_only_all_takes_no_pod_out_of_the_mesh_that_does_not_ask_for_it(why: InjectionReason, quick: None) -> None:
     objects = [*NO_DEFAULT, b.namespace("shop", LOSSES[why]), *b.deployed()]
-    assert {judgement.verdict.why for dummy, judgement in b.snapshot_of(objects).judgements} == {why}
+    assert {proxy_status.injection.code for dummy, proxy_status in b.snapshot_of(objects).proxy_statuses} == {why}
     with FakeApi(*objects) as api:
         result = restart(api, only="all")
         refused = result.get("failure", {}).get("kind") == "SafetyError"
-        assert (refused, restarted(api)) == ((False, ["web"]) if why is Why.OPTED_OUT else (True, []))
+        assert (refused, restarted(api)) == ((False, ["web"]) if why is InjectionReason.OPTED_OUT else (True, []))
 
 
 def test_a_namespace_that_is_not_there_is_refused() -> None:

@@ -201,9 +201,9 @@ def test_pods_of_the_other_mesh_are_neither_stale_nor_restarted() -> None:
     """The last webhook by name injects, here that of mesh two."""
     snapshot = b.snapshot_of([*MOVED, *b.deployed(revision=b.NEW), *NAMESAKES])
     assert snapshot.namespaces_on(b.OLD) == {}
-    assert snapshot.verdict("theirs").elsewhere == TWO
+    assert snapshot.injection_of("theirs").other_mesh == TWO
     assert snapshot.proxies() == {b.NEW: {b.NEW_VERSION: 1}}
-    assert not [pod for pod, judgement in snapshot.judgements if pod.namespace == "theirs"]
+    assert not [pod for pod, proxy_status in snapshot.proxy_statuses if pod.namespace == "theirs"]
     with FakeApi(*MOVED, *NAMESAKES) as api:
         result = task(api, rollout_restart.CORE, namespaces=["theirs"], check_mode=True)
     assert result["restarted"] == []
@@ -211,8 +211,8 @@ def test_pods_of_the_other_mesh_are_neither_stale_nor_restarted() -> None:
 
 def test_a_pod_that_comes_over_from_the_other_mesh_is_stale_whatever_the_names() -> None:
     moved = [*MOVED, *b.in_mesh(TWO, b.plane("two")), b.pod("old", revision=b.NEW, home=TWO, owner=None)]
-    [(dummy, judgement)] = b.snapshot_of(moved).judgements
-    assert judgement.condition == "stale_revision"
+    [(dummy, proxy_status)] = b.snapshot_of(moved).proxy_statuses
+    assert proxy_status.condition.value == "stale_revision"
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,10 @@ from collections.abc import Callable, Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
-    CURRENT,
-    EXTRA,
     MANAGED_GATEWAY,
-    MISSING,
-    Judgement,
     Pod,
+    ProxyCondition,
+    ProxyStatus,
     proxy_version,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import PROXY_IMAGE
@@ -39,51 +37,59 @@ def _pods(count: int, verb: str) -> str:
     return f"1 pod {verb}s" if count == 1 else f"{count} pods {verb}"
 
 
-def _of_this_run(judgement: Judgement, goal: Upgrade) -> bool:
-    return goal.stage == BEFORE or judgement.verdict.revision == goal.revision
+def _of_this_run(proxy_status: ProxyStatus, goal: Upgrade) -> bool:
+    return goal.stage == BEFORE or proxy_status.injection.revision == goal.revision
 
 
 def _stale(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    yield from _stale_of(snapshot, goal, lambda found: found.condition != MISSING and _of_this_run(found, goal))
+    yield from _stale_of(
+        snapshot, goal, lambda found: found.condition != ProxyCondition.MISSING and _of_this_run(found, goal)
+    )
 
 
 def _stale_elsewhere(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     if goal.stage == AFTER:
-        yield from _stale_of(snapshot, goal, lambda found: found.verdict.revision != goal.revision)
+        yield from _stale_of(snapshot, goal, lambda found: found.injection.revision != goal.revision)
 
 
 def _missing(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    yield from _stale_of(snapshot, goal, lambda found: found.condition == MISSING and _of_this_run(found, goal))
+    yield from _stale_of(
+        snapshot, goal, lambda found: found.condition == ProxyCondition.MISSING and _of_this_run(found, goal)
+    )
     if goal.stage == BEFORE:
-        alone = ((p, j) for p, j in snapshot.judgements if j.condition == MISSING and not snapshot.workload_of(p))
+        alone = (
+            (p, j)
+            for p, j in snapshot.proxy_statuses
+            if j.condition == ProxyCondition.MISSING and not snapshot.workload_of(p)
+        )
         yield from _by_owner(snapshot, alone, _change)
 
 
-def _stale_of(snapshot: Snapshot, goal: Upgrade, counts: Callable[[Judgement], bool]) -> CheckResults:
+def _stale_of(snapshot: Snapshot, goal: Upgrade, counts: Callable[[ProxyStatus], bool]) -> CheckResults:
     for key, pods in snapshot.stale_workloads().items():
         # a run cannot have restarted these: MU021 tells what a person can do
         if goal.stage == AFTER and snapshot.unrestartable(snapshot.workloads[key]):
             continue
-        judged = ((pod, snapshot.judgement_of(pod)) for pod in pods)
+        judged = ((pod, snapshot.proxy_status_of(pod)) for pod in pods)
         yield from _by_owner(snapshot, (pair for pair in judged if counts(pair[1])), _change)
 
 
 def _by_owner(
-    snapshot: Snapshot, judged: Iterable[tuple[Pod, Judgement]], tell: Callable[[Pod, Judgement], tuple[str, str]]
+    snapshot: Snapshot, judged: Iterable[tuple[Pod, ProxyStatus]], tell: Callable[[Pod, ProxyStatus], tuple[str, str]]
 ) -> CheckResults:
     """Yield one row for each owner: how many of its pods do what; ``tell`` returns a verb and the rest."""
     found: dict[str, collections.Counter[tuple[str, str]]] = collections.defaultdict(collections.Counter)
-    for pod, judgement in judged:
-        found[snapshot.place_of(pod)][tell(pod, judgement)] += 1
+    for pod, proxy_status in judged:
+        found[snapshot.place_of(pod)][tell(pod, proxy_status)] += 1
     for place, told in sorted(found.items()):
         yield place, "; ".join(f"{_pods(count, verb)} {rest}" for (verb, rest), count in told.items()) + "."
 
 
-def _change(pod: Pod, judgement: Judgement) -> tuple[str, str]:
+def _change(pod: Pod, proxy_status: ProxyStatus) -> tuple[str, str]:
     """Return what a pod runs, and what it would get now."""
-    revision, wanted = judgement.verdict.revision, judgement.wanted_image
-    if judgement.condition == MISSING:
-        return "lack", f"a proxy, which revision {revision} would inject now: {judgement.verdict.reason}"
+    revision, wanted = proxy_status.injection.revision, proxy_status.expected_image
+    if proxy_status.condition == ProxyCondition.MISSING:
+        return "lack", f"a proxy, which revision {revision} would inject now: {proxy_status.injection.reason}"
     have, want = proxy_version(pod.proxy_image), proxy_version(wanted) if wanted else ""
     if have == want and pod.revision == revision:
         have, want = pod.proxy_image, wanted
@@ -94,7 +100,11 @@ def _change(pod: Pod, judgement: Judgement) -> tuple[str, str]:
 def _pinned(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     yield from _by_owner(
         snapshot,
-        ((pod, found) for pod, found in snapshot.judgements if _pin(snapshot, pod) and not _there(pod, found, goal)),
+        (
+            (pod, found)
+            for pod, found in snapshot.proxy_statuses
+            if _pin(snapshot, pod) and not _there(pod, found, goal)
+        ),
         lambda pod, found: ("keep", f"proxy image {pod.proxy_image}, which {_pin(snapshot, pod)} pins"),
     )
 
@@ -112,19 +122,19 @@ def _pin(snapshot: Snapshot, pod: Pod) -> str:
     return "the pod template" if workload and workload.pinned_image else ""
 
 
-def _there(pod: Pod, judgement: Judgement, goal: Upgrade) -> bool:
+def _there(pod: Pod, proxy_status: ProxyStatus, goal: Upgrade) -> bool:
     """Whether a pinned proxy is already what the run is to bring."""
     version = parse_version(proxy_version(pod.proxy_image))
     reached = version is not None and goal.version is not None and version.release == goal.version.release
-    return reached or (goal.stage == AFTER and judgement.condition == CURRENT)
+    return reached or (goal.stage == AFTER and proxy_status.condition == ProxyCondition.CURRENT)
 
 
 def _extra(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    for pod, judgement in snapshot.judgements:
-        if judgement.condition == EXTRA:
+    for pod, proxy_status in snapshot.proxy_statuses:
+        if proxy_status.condition == ProxyCondition.WOULD_LOSE_PROXY:
             yield (
                 f"pod {pod.namespace}/{pod.name}",
-                f"It has a proxy, but would get none now: {judgement.verdict.reason}.",
+                f"It has a proxy, but would get none now: {proxy_status.injection.reason}.",
             )
 
 
@@ -157,7 +167,7 @@ def _no_budget_room(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
 def _carriers(snapshot: Snapshot) -> dict[ObjectRef, list[Pod]]:
     """Return the workloads that carry proxies, with the pods that do."""
     found: dict[ObjectRef, list[Pod]] = collections.defaultdict(list)
-    for pod, dummy in snapshot.judgements:
+    for pod, dummy in snapshot.proxy_statuses:
         workload = snapshot.workload_of(pod)
         if workload and pod.proxy_image:
             found[workload.ref].append(pod)

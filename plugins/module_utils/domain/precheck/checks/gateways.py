@@ -93,11 +93,11 @@ def _placeholders(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
         if namespace is None or not workload.placeholder or not workload.replicas:
             continue
         shape = PodShape(workload.template_labels, workload.template_annotations, workload.host_network)
-        verdict = resolve(snapshot.mesh, namespace.name, namespace.labels, shape)
-        if verdict.revision is None and not verdict.rejected:
+        injection = resolve(snapshot.mesh, namespace.name, namespace.labels, shape)
+        if injection.revision is None and not injection.rejected:
             yield (
                 str(workload),
-                f"Image auto of its proxy is a placeholder that no injector replaces: {verdict.reason}.",
+                f"Image auto of its proxy is a placeholder that no injector replaces: {injection.reason}.",
             )
 
 

@@ -56,7 +56,9 @@ def _parked_default(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
 
 
 def _rejected(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    seen = {pod.namespace: found.verdict.rejected for pod, found in snapshot.judgements if found.verdict.rejected}
+    seen = {
+        pod.namespace: found.injection.rejected for pod, found in snapshot.proxy_statuses if found.injection.rejected
+    }
     for namespace, reason in sorted(seen.items()):
         yield f"namespace {namespace}", f"New pods are rejected: {reason}."
 
@@ -79,7 +81,7 @@ def _several_labels(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
         if labels.get(DATAPLANE_MODE) == "ambient" and asked:
             asked.append(f"{DATAPLANE_MODE}=ambient")
         if len(asked) > 1:
-            got = snapshot.verdict(namespace.name).revision
+            got = snapshot.injection_of(namespace.name).revision
             wins = f"its pods get revision {got}" if got else "its pods get no sidecar"
             yield cluster_object("namespace", namespace.name), f"It has {' and '.join(asked)}: {wins}."
 

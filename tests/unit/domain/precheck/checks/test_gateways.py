@@ -87,12 +87,12 @@ def test_mu050_is_not_about_gateways_of_users() -> None:
         pytest.param([gateway()], "no injector selects it", id="an unlabelled namespace"),
         pytest.param(
             [gateway(labels={"istio.io/rev": "gone"})],
-            "the pod says istio.io/rev=gone, which no injector owns (dangling label)",
+            "the pod has label istio.io/rev=gone, which no injector owns (dangling label)",
             id="a dangling label of the pod",
         ),
         pytest.param(
             [gateway("shop", labels={"sidecar.istio.io/inject": "false"})],
-            "the pod says sidecar.istio.io/inject=false",
+            "the pod opts out by sidecar.istio.io/inject=false",
             id="opted out",
         ),
     ],
