@@ -73,8 +73,8 @@ def test_mu027_is_one_finding_for_each_owner_and_not_a_stale_proxy() -> None:
         b.pod("alone", revision=None, owner=None),
         b.pod("once-1", revision=None, owner=("Job", "once")),
     ]
-    reason = "which revision 1-30-3 would inject now: the namespace has label istio.io/rev=1-30-3, "
-        "which revision 1-30-3 owns."
+    label = "istio.io/rev=1-30-3, which revision 1-30-3 owns"
+    reason = f"which revision 1-30-3 would inject now: the namespace has label {label}."
     assert {row.object: row.message for row in of("MU027", objects)} == {
         "Deployment shop/two": f"2 pods lack a proxy, {reason}",
         "Job shop/once": f"1 pod lacks a proxy, {reason}",
