@@ -1,14 +1,14 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the pages of docs/ that are made from tables of the code, so that the two cannot differ."""
+"""Write the files that are generated from tables of the code, so that the two cannot differ."""
 
 from __future__ import annotations
 
 import collections
+import functools
 import sys
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import yaml
@@ -28,8 +28,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.
     NEEDED,
     READING,
 )
+from tools import variable_tables
+from tools.variable_tables import ROLE_NAMES, ROOT
 
-DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
 FINDINGS = """# Findings
 
 What `istio_precheck` looks for. Codes are stable: name one in `allow` to go on in spite of it, or
@@ -162,13 +163,24 @@ def permissions() -> str:
     return text
 
 
-PAGES = {"findings.md": findings, "permissions.md": permissions}
+GUIDES = variable_tables.guides()
+#: Argument specs come before the READMEs, which are generated from them.
+PAGES: dict[str, Callable[[], str]] = {
+    "docs/findings.md": findings,
+    "docs/permissions.md": permissions,
+    **{f"docs/{name}": functools.partial(variable_tables.guide, path) for name, path in GUIDES.items()},
+    **{
+        f"roles/{role}/meta/argument_specs.yml": functools.partial(variable_tables.argument_specs, role)
+        for role in ROLE_NAMES
+    },
+    **{f"roles/{role}/README.md": functools.partial(variable_tables.readme, role) for role in ROLE_NAMES},
+}
 
 
 def main() -> int:
-    """Write the pages."""
+    """Write the files."""
     for name, page in PAGES.items():
-        (DOCS / name).write_text(page(), encoding="utf-8")
+        (ROOT / name).write_text(page(), encoding="utf-8")
     return 0
 
 

@@ -16,6 +16,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from jinja2 import StrictUndefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import CATALOGUE
 from unit.awx.described import APPLY, AWX, LISTS
 from unit.playbooks.playing import ROOT
 
@@ -24,11 +25,6 @@ OPTIONS = json.loads((ROOT / "tests" / "unit" / "fixtures" / "awx-options.json")
 PROJECT = AWX / "project"
 TEMPLATES = ("precheck", "plan", "canary", "in place", "downgrade", "rollback", "finalize", "verify", "status")
 WRITING = ("canary", "in place", "downgrade", "rollback", "finalize")
-#: What may differ between rings and clusters; an answer would beat the inventory of all of them.
-OF_A_CLUSTER = re.compile(
-    "istio_(context|kubeconfig|host|expected_cluster_id|istioctl|values|components|waves|wave_size|batch_size|max_.*|order|pause"
-    "|not_after|gates|hooks|exclude_namespaces|percent|.*timeout|on_failure|waivers|allow|tagged_namespaces)"
-)
 
 
 def named(configuration: Json, template: str) -> Json:
@@ -145,7 +141,7 @@ def test_surveys_ask_what_the_playbook_knows_and_no_cluster_decides(configuratio
         assert len(asked) == len(set(asked))
         for name in asked:
             assert f"`{name}`" in known, (one["name"], name)
-            assert not OF_A_CLUSTER.fullmatch(name), (one["name"], name)
+            assert CATALOGUE[name].in_survey, (one["name"], name)
 
 
 def test_questions_are_as_awx_takes_them(configuration: Json) -> None:

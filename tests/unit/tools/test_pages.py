@@ -16,7 +16,7 @@ from tools import pages
 
 @pytest.mark.parametrize("name", pages.PAGES)
 def test_the_page_is_in_step(name: str) -> None:
-    assert (pages.DOCS / name).read_text(encoding="utf-8") == pages.PAGES[name](), "run: make pages"
+    assert (pages.ROOT / name).read_text(encoding="utf-8") == pages.PAGES[name](), "run: make pages"
 
 
 def test_codes_are_unique_and_rows_are_complete() -> None:

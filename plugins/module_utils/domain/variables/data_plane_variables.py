@@ -73,7 +73,7 @@ NAMESPACE_VARIABLES = (
         options=("rollout_restart.percent",), roles=same_help("data_plane"),
         guide="canary.md#a-share-inside-a-namespace",
         help="Percentage of the workloads that select the source revision by labels of their own pods to move, after "
-        "waves and tags. Unset, they keep their labels.",
+        "waves and tags. Empty moves none of them.",
     ),
     Variable(
         name="istio_run_id", type="text", default="", unset="the last run that was not a rollback",
@@ -92,14 +92,14 @@ RESTART_VARIABLES = (
     Variable(
         name="istio_max_pods", type="int", default="", playbooks=WRITERS, affects_result=False,
         options=("rollout_restart.max_pods",), roles=RESTARTING,
-        help="Maximum number of pods in the workloads of one batch. A larger workload is restarted alone. Unset, there "
-        "is no limit.",
+        help="Maximum number of pods in the workloads of one batch. A larger workload is restarted alone. Empty "
+        "means no limit.",
     ),
     Variable(
         name="istio_max_unavailable", type="amount", default="", playbooks=WRITERS, affects_result=False,
         options=("rollout_restart.max_unavailable",), roles=RESTARTING,
         help="Maximum number of pods of a namespace that may be unavailable at the same time, or a percentage, such as "
-        "`20%`. A workload that exceeds it is restarted without others of its namespace. Unset, there is no limit.",
+        "`20%`. A workload that exceeds it is restarted without others of its namespace. Empty means no limit.",
     ),
     Variable(
         name="istio_order", type=("name", "smallest", "annotation"), default="name", playbooks=WRITERS,
@@ -116,7 +116,7 @@ RESTART_VARIABLES = (
         options=("rollout_restart.not_after",), roles=RESTARTING, guide="canary.md#maintenance-window",
         help="End of the maintenance window: a time of day in UTC, such as `04:00`, or a timestamp, such as "
         "`2026-03-01T04:00:00Z`. After it, nothing more is moved, restarted or removed, and the run ends without a "
-        "failure. Unset, there is no end.",
+        "failure. Empty means no end.",
     ),
     Variable(
         name="istio_batch_timeout", type="int", default=300, playbooks=WRITERS, affects_result=False,

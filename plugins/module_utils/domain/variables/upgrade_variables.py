@@ -49,7 +49,7 @@ TARGET_VARIABLES = (
     ),
     Variable(
         name="istio_source_revision", type="text", default="", playbooks=CHECKED, affects_result=True,
-        unset="the default revision, or the only other one",
+        unset="the default revision, or the only other one; none in verify",
         options=("istio_precheck.source_revision", "istio_revision.source_revision", "rollout_restart.source_revision"),
         roles={
             "control_plane": "Revision whose settings are carried over. Empty means the default revision, or the only "
@@ -165,7 +165,7 @@ GATE_VARIABLES = (
     Variable(
         name="istio_fail_on", type=("error", "warning", "never"), default="error", playbooks=CHECKED,
         affects_result=False, options=("istio_precheck.fail_on",), roles=same_help("precheck", "verify"),
-        help="Lowest severity of a finding that fails the cluster. With `never`, findings are only reported.",
+        help="Lowest severity of a finding that counts as a failure. With `never`, findings are only reported.",
     ),
     Variable(
         name="istio_allow", type="list", default=[], playbooks=CHECKED, affects_result=False,
@@ -177,10 +177,10 @@ GATE_VARIABLES = (
             "control_plane": "Codes of findings that do not stop the installation.",
             "data_plane": "Codes of findings despite which namespaces, tags and workloads are moved, such as `MU053`.",
             "finalize": "Codes of findings that stop neither the handover nor the move of the default.",
-            "precheck": "Codes of findings that do not fail the role.",
-            "verify": "Codes of findings that do not fail the role.",
+            "precheck": "",
+            "verify": "",
         },
-        help="Codes of findings that do not fail the cluster.", guide="findings.md",
+        help="Codes of findings that do not count as a failure.", guide="findings.md",
     ),
     Variable(
         name="istio_waivers", type="dicts", default=[], playbooks=CHECKED, affects_result=False,
