@@ -12,13 +12,13 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import connection
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, labels_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import read_revision
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import NAMESPACES
 from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.hub import (
     from_hub,
     hub_context,

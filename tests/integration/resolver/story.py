@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_mesh
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 from lab import Cluster
 
 from .cases import INJECTION, REV, Case, Labels, matrix, namespace_name

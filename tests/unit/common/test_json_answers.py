@@ -48,7 +48,7 @@ def test_f18_a_custom_resource_that_is_nested_without_end_hides_no_other() -> No
     with FakeApi(*b.two_planes(), *b.namespaces(shop=b.OLD)) as api:
         path = "/apis/networking.istio.io/v1alpha3/envoyfilters"
         api.script("GET", path, Answer(b'{"metadata": {}, "items": [%s]}' % b",".join(items)))
-        found = fetch_snapshot(api.client(), b.SYSTEM, pods=True, surroundings=True)
+        found = fetch_snapshot(api.client(), b.SYSTEM, pods=True, precheck_inputs=True)
     assert {one.name: one.proxy_versions for one in found.around.extensions} == {"odd": (), "good": ("1.30",)}
 
 

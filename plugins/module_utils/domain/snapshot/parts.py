@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parts of a snapshot without a file of their own: namespaces, budgets, what is stuck."""
+"""Parts of a snapshot without a file of their own: namespaces, budgets, owners, and pods that no restart replaces."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, name_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Owner
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import SELECTING_LABELS
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Journal, read_label_journal
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Unrestartable
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Unrestartable, Workload
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,6 +67,15 @@ def read_budget(obj: Mapping[str, t.Any]) -> Budget:
         int(status.get("disruptionsAllowed") or 0),
         max(0, expected - int(status.get("desiredHealthy") or 0)) if told else None,
     )
+
+
+@dataclasses.dataclass(frozen=True)
+class Owners:
+    """Owners of pods: workloads, the owners of their other direct owners (parents), and budgets of workloads."""
+
+    workloads: Mapping[ObjectRef, Workload] = dataclasses.field(default_factory=dict)
+    parents: Mapping[ObjectRef, Owner] = dataclasses.field(default_factory=dict)
+    budgets: tuple[Budget, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

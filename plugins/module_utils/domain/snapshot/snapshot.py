@@ -35,8 +35,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     REVISION_LABEL,
     Mesh,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Budget, Namespace, Stuck
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import (
+    Budget,
+    Namespace,
+    Owners,
+    Stuck,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Around
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.result_cache import ResultCache
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     NO_ROOM,
@@ -69,6 +75,9 @@ class Snapshot:
     around: Around = dataclasses.field(default_factory=Around)
     #: Objects of which nothing could be read.
     lost: tuple[Unreadable, ...] = ()
+    proxy_status_cache: ResultCache[list[tuple[Pod, ProxyStatus]]] = dataclasses.field(
+        default_factory=ResultCache, repr=False, compare=False
+    )
 
     @property
     def unreadable(self) -> list[Unreadable]:
@@ -83,11 +92,14 @@ class Snapshot:
         found = [*self.lost, *(one for group in told for obj in group for one in obj.unreadable)]
         return sorted(set(found), key=lambda one: (one.object, one.field))
 
-    @functools.cached_property
+    @property
     def proxy_statuses(self) -> list[tuple[Pod, ProxyStatus]]:
-        """Every live pod with the verdict on its proxy; what belongs to another mesh, and stays there, is none."""
-        found = ((pod, self.proxy_status_of(pod)) for pod in self._live())
-        return [(pod, proxy_status) for pod, proxy_status in found if proxy_status.stale or self.is_ours(pod)]
+        """Every live pod with the status of its proxy, except pods that belong to another mesh and stay there."""
+        return self.proxy_status_cache.get((self.mesh, self.namespaces, self.pods), self._read_proxy_statuses)
+
+    def _read_proxy_statuses(self) -> list[tuple[Pod, ProxyStatus]]:
+        statuses = ((pod, self.proxy_status_of(pod)) for pod in self._live())
+        return [(pod, status) for pod, status in statuses if status.stale or self.is_ours(pod)]
 
     @functools.cached_property
     def pods_by_place(self) -> Mapping[tuple[str, str], Pod]:
@@ -129,28 +141,21 @@ class Snapshot:
         """Return what a pod with the given labels (default: none) would get in a namespace now."""
         return resolve(self.mesh, namespace, self.namespaces[namespace].labels, PodShape(labels or {}))
 
-    def under(
-        self,
-        workloads: Mapping[ObjectRef, Workload],
-        parents: Mapping[ObjectRef, Owner],
-        budgets: tuple[Budget, ...],
-        lost: tuple[Unreadable, ...] = (),
-    ) -> Snapshot:
-        """Return the same with what is above the pods; what was said of their proxies stays said."""
-        found = dataclasses.replace(self, workloads=workloads, parents=parents, budgets=budgets, lost=lost)
-        if "judgements" in self.__dict__:
-            found.__dict__["judgements"] = self.proxy_statuses
-        return found
+    def with_owners(self, owners: Owners, lost: Iterable[Unreadable] = ()) -> Snapshot:
+        """Return a copy with owners of pods added; cached proxy statuses are kept."""
+        return dataclasses.replace(
+            self, workloads=owners.workloads, parents=owners.parents, budgets=owners.budgets, lost=tuple(lost)
+        )
 
     @property
-    def owners_in_question(self) -> set[str]:
-        """Kinds of the owners of stale and pinned pods: of all other pods nobody needs to know what is above them."""
-        found = (
+    def owner_kinds_to_read(self) -> set[str]:
+        """Kinds of the owners of stale and pinned pods: the owners of all other pods are irrelevant."""
+        owners = (
             pod.owner
-            for pod, proxy_status in self.proxy_statuses
-            if proxy_status.stale or proxy_status.condition == ProxyCondition.PINNED
+            for pod, status in self.proxy_statuses
+            if status.stale or status.condition == ProxyCondition.PINNED
         )
-        return {owner.kind for owner in found if owner}
+        return {owner.kind for owner in owners if owner}
 
     def workload_of(self, pod: Pod) -> Workload | None:
         """Return the Deployment, StatefulSet or DaemonSet that a pod belongs to."""

@@ -9,16 +9,13 @@ import concurrent.futures
 import functools
 from collections.abc import Iterator
 
+from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import ADMISSION, NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import over
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import (
-    ADMISSION,
-    NAMESPACES,
-    fetch_mesh,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 PATCHES_AT_ONCE = 8

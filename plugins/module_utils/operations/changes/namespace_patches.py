@@ -9,6 +9,7 @@ import concurrent.futures
 import dataclasses
 from collections.abc import Sequence
 
+from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, ConflictError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, annotations_of, labels_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import (
@@ -18,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.names
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL, words
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import NAMESPACES, read_namespace
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import read_namespace
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 MOVES_AT_ONCE = 8

@@ -15,6 +15,7 @@ import functools
 import time
 from collections.abc import Iterable
 
+from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import NotFoundError, ProofError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, labels_of, name_of, ref_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
@@ -31,8 +32,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
     Installation,
     object_path,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.patience import patiently
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import NAMESPACES, fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 #: What a newer istiod needs before it starts, in this order; the installer applies the rest.

@@ -45,7 +45,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
     Installation,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_mesh
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 
 #: Checks that an install repeats itself: nobody has to run the precheck first to be safe (rule S7).

@@ -14,6 +14,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.client.helm import Helm, Release
 from ansible_collections.meshops.istio.plugins.module_utils.client.process import json_file
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import HelmError, NotFoundError, SafetyError
@@ -57,7 +58,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
     OurHelm,
     wait,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 MANAGER = "helm"

@@ -163,7 +163,7 @@ def run(task: TaskContext) -> TaskResult:
         task,
         pods=task.params["proxies"],
         meanwhile=memory.read if task.params["record"] else lambda: None,
-        enough=memory.unchanged if task.params["stop_if_up_to_date"] else None,
+        pods_suffice=memory.unchanged if task.params["stop_if_up_to_date"] else None,
     )
     require_named(task, snapshot)
     mesh = snapshot.mesh

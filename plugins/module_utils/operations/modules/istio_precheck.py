@@ -87,7 +87,7 @@ def run(task: TaskContext) -> TaskResult:
     """Read the cluster once, run every check of the stage, and say what was found."""
     params = task.params
     theirs = prepare_analysis(task)
-    snapshot = task.snapshot(pods=True, surroundings=True, meanwhile=theirs.start)
+    snapshot = task.snapshot(pods=True, precheck_inputs=True, meanwhile=theirs.start)
     require_named(task, snapshot)
     snapshot = with_proxies(task.client, snapshot)
     if params["installer"] and params["stage"] == BEFORE:

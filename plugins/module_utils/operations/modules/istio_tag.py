@@ -10,6 +10,7 @@ import re
 import typing as t
 from collections.abc import Collection, Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import ADMISSION
 from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
@@ -32,7 +33,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.changes i
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.undone_run import undone_run
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import object_path
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import ADMISSION, fetch_mesh
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import (
     PLANNED_SPEC,
     is_planned,

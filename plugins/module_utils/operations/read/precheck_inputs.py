@@ -77,15 +77,15 @@ READERS: Mapping[str, Callable[[Client, str], list[t.Any] | Configuration]] = {
     "remote_clusters": remote_clusters,
     "configuration": lambda client, dummy: fetch_configuration(client),
 }
-Jobs = Mapping[str, concurrent.futures.Future[list[t.Any] | Configuration]]
+InputLists = Mapping[str, concurrent.futures.Future[list[t.Any] | Configuration]]
 
 
-def submit_surroundings(pool: concurrent.futures.Executor, client: Client, istio_namespace: str) -> Jobs:
+def submit_precheck_inputs(pool: concurrent.futures.Executor, client: Client, istio_namespace: str) -> InputLists:
     """Start all readings side by side."""
     return {field: pool.submit(reader, client, istio_namespace) for field, reader in READERS.items()}
 
 
-def around_from(jobs: Jobs) -> Around:
+def precheck_inputs_from(jobs: InputLists) -> Around:
     """Return what was read; what this user may not read is left out and named."""
     found: dict[str, t.Any] = {}
     unread: dict[str, str] = {}

@@ -37,7 +37,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_mesh
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 
 SETTLE_TRIES = 20
 SETTLE_SECONDS = 0.25

@@ -13,6 +13,7 @@ import typing as t
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ApiError,
     ClusterError,
@@ -22,7 +23,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import NAMESPACES
 
 #: How many problems a sentence names, and how many are looked into.
 SHOWN = 5

@@ -33,7 +33,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import proxies_of
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_mesh
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 Found = list[Problem]

@@ -11,6 +11,7 @@ import time
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.client.http_get import shown
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, ClusterError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
@@ -22,7 +23,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload, read_workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.patience import patiently
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import external_gates
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.rollout_wait import Judge, Waiting
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import (

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import Choice
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import RESTARTED_AT, Pod
@@ -24,7 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.clock import stamp
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.patience import patiently
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import NAMESPACES, fetch_budgets
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.pods_and_owners import fetch_budgets
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.beginning import Beginning
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.gates import Gates
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.losses import ROLLBACK, Losses

@@ -11,6 +11,7 @@ import dataclasses
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ConflictError, MeshError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
@@ -21,7 +22,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
     restart_patch,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.clock import stamp
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.beginning import read, same, took
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.progress import Progress
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.rollout_wait import Waiting

@@ -36,14 +36,14 @@ def planned_snapshot(
     *,
     pods: bool,
     meanwhile: Callable[[], None] = lambda: None,
-    enough: Callable[[Snapshot], bool] | None = None,
+    pods_suffice: Callable[[Snapshot], bool] | None = None,
 ) -> Snapshot:
     """Return the cluster as it is; in check mode as the steps in ``planned`` would have left it.
 
-    For ``meanwhile`` and ``enough`` see `TaskContext.snapshot`; what is only planned needs more than pods.
+    For ``meanwhile`` and ``pods_suffice`` see `TaskContext.snapshot`; what is only planned needs more than pods.
     """
     steps = task.params.get("planned") if task.check_mode else None
-    snapshot = task.snapshot(pods=pods, meanwhile=meanwhile, enough=None if steps else enough)
+    snapshot = task.snapshot(pods=pods, meanwhile=meanwhile, pods_suffice=None if steps else pods_suffice)
     return planned(snapshot, steps)
 
 

@@ -65,13 +65,13 @@ class TaskContext:
         self,
         *,
         pods: bool = False,
-        surroundings: bool = False,
+        precheck_inputs: bool = False,
         meanwhile: Callable[[], None] = lambda: None,
-        enough: Callable[[Snapshot], bool] | None = None,
+        pods_suffice: Callable[[Snapshot], bool] | None = None,
     ) -> Snapshot:
         """Read the cluster; the first reading proves that it is the expected one (safety rule S1).
 
-        Once that is proven, ``meanwhile`` is called while the rest is still being read. For ``enough`` see
+        Once that is proven, ``meanwhile`` is called while the rest is still being read. For ``pods_suffice`` see
         `fetch_snapshot`.
 
         Raises:
@@ -79,7 +79,7 @@ class TaskContext:
             LockedError: this task may write, and somebody else works on the cluster (safety rule S8).
         """
 
-        def identified(cluster_id: str) -> None:
+        def on_identified(cluster_id: str) -> None:
             if not self.cluster_id:
                 self._require_expected(cluster_id)
                 self.require_free()
@@ -89,9 +89,9 @@ class TaskContext:
             self.client,
             self.istio_namespace,
             pods=pods,
-            surroundings=surroundings,
-            identified=identified,
-            enough=enough,
+            precheck_inputs=precheck_inputs,
+            on_identified=on_identified,
+            pods_suffice=pods_suffice,
         )
 
     def _require_expected(self, cluster_id: str) -> None:

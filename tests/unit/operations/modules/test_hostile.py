@@ -222,7 +222,7 @@ def kinds(objects: list[b.Json]) -> dict[str, int]:
     """How many objects of each kind a snapshot keeps."""
     with FakeApi() as api, direct(api):
         api.objects = objects
-        found = fetch_snapshot(api.client(), b.SYSTEM, pods=True, surroundings=True)
+        found = fetch_snapshot(api.client(), b.SYSTEM, pods=True, precheck_inputs=True)
     assert not found.lost, found.lost
     around = found.around
     return {

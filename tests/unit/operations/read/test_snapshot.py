@@ -10,14 +10,14 @@ import dataclasses
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import CRDS
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, ClusterError, ForbiddenError
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import (
-    CRDS,
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.pods_and_owners import (
     fetch_budgets,
-    fetch_mesh,
     fetch_pods,
-    fetch_snapshot,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_snapshot
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure
 
@@ -36,9 +36,9 @@ CLUSTER = [
 
 def test_a_snapshot_holds_everything() -> None:
     with FakeApi(*CLUSTER) as api:
-        found = fetch_snapshot(api.client(), b.SYSTEM, pods=True, surroundings=True)
+        found = fetch_snapshot(api.client(), b.SYSTEM, pods=True, precheck_inputs=True)
     expected = b.snapshot_of(CLUSTER)
-    same = [field.name for field in dataclasses.fields(expected) if field.name != "workloads"]
+    same = [field.name for field in dataclasses.fields(expected) if field.compare and field.name != "workloads"]
     assert {name: getattr(found, name) for name in same} == {name: getattr(expected, name) for name in same}
     assert set(found.workloads) - {(b.SYSTEM, "Deployment", f"istiod-{rev}") for rev in (b.OLD, b.NEW)} == set(
         expected.workloads
@@ -134,10 +134,10 @@ def test_a_budget_without_status_allows_nothing() -> None:
 
 def test_surroundings_that_may_not_be_read_are_named() -> None:
     with FakeApi(*b.two_planes(), *b.namespaces(), b.node("a")) as api:
-        found = fetch_snapshot(api.client(), b.SYSTEM, pods=False, surroundings=True)
+        found = fetch_snapshot(api.client(), b.SYSTEM, pods=False, precheck_inputs=True)
         assert ([node.name for node in found.around.nodes], found.around.unread) == (["a"], {})
         api.script("GET", "/api/v1/nodes", failure(403, "nodes is forbidden"))
-        found = fetch_snapshot(api.client(), b.SYSTEM, pods=False, surroundings=True)
+        found = fetch_snapshot(api.client(), b.SYSTEM, pods=False, precheck_inputs=True)
     assert found.around.nodes == ()
     assert "nodes is forbidden" in found.around.unread["nodes"]
 
@@ -146,5 +146,5 @@ def test_a_cluster_that_does_not_answer_is_asked_for_one_thing() -> None:
     with FakeApi(*CLUSTER) as api:
         api.script("GET", "/version", failure(400, "not now"))
         with pytest.raises(ApiError, match="not now"):
-            fetch_snapshot(api.client(), b.SYSTEM, pods=True, surroundings=True)
+            fetch_snapshot(api.client(), b.SYSTEM, pods=True, precheck_inputs=True)
         assert [seen.path for seen in api.seen] == ["/version"]

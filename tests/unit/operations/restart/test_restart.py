@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads imp
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT, Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import clock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_pods
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.pods_and_owners import fetch_pods
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import rollout_wait
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.restart import Restarter
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import Tracker
