@@ -14,7 +14,7 @@ description:
   - Restarts Deployments, StatefulSets, DaemonSets and Argo Rollouts whose pods do not run the Istio proxy that they
     would get now.
   - Such a pod is stale. Its proxy has another revision or another image, or it has no proxy and would get one.
-    With O(only=all) workloads without a stale pod are restarted too.
+    With O(scope=all) workloads without a stale pod are restarted too.
   - Restarts as C(kubectl rollout restart) does, by the annotation C(kubectl.kubernetes.io/restartedAt) on the pod
     template. An Argo Rollout is restarted as C(kubectl argo rollouts restart) does, by its C(spec.restartAt), if it is
     V(Healthy) and may be read.
@@ -39,7 +39,8 @@ description:
     the batch has failed.
   - A crash loop, or an image that cannot be pulled, counts when it lasts for 15 seconds or after three restarts, and a
     refused pod after 3 seconds, because a database may come up later and a registry may be busy.
-  - A workload that is deleted or replaced by somebody else meanwhile is waited for no more, and is named in RV(gone).
+  - A workload that another client deletes or replaces meanwhile is waited for no longer, and is named in
+    RV(deleted_meanwhile).
   - Pods that were not ready before the restart of their workload, such as one of a DaemonSet on a dead node, are waited
     for 15 seconds longer than the others. If they are down as before then, they are named in
     RV(still_unavailable) and in a warning. A proxy that is not ready is never taken as down before.
@@ -57,7 +58,7 @@ options:
     type: list
     elements: str
     required: true
-  only:
+  scope:
     description:
       - V(stale) restarts workloads with at least one stale pod.
       - V(all) restarts every workload that has replicas, stale or not. With this choice every run restarts again.
@@ -209,7 +210,7 @@ options:
       - V(rollback) gives that workload its earlier pod template back. Labels of its namespace stay, so that it is
         restarted by the next run.
       - V(hold) leaves it as it is.
-      - With both the others go on, what succeeded stays, and the task fails at its end, with RV(failure.whose)
+      - With both the others go on, what succeeded stays, and the task fails at its end, with RV(failure.caused_by)
         V(workloads).
       - V(stop) takes it as a failed batch, so that O(on_failure) decides about all of them.
       - Without it the workload goes the way of O(on_failure). One application that is broken for itself is no reason to
@@ -353,12 +354,12 @@ attributes:
     details: Shows the number of stale pods of each workload, and what the moved ones ask for, before and after.
   idempotent:
     support: partial
-    details: With O(only=stale), a second run finds nothing stale and writes nothing. With O(only=all) every run
+    details: With O(scope=stale), a second run finds nothing stale and writes nothing. With O(scope=all) every run
       restarts.
 notes:
   - Nothing is restarted if a new pod would be rejected, or would lose its proxy because its namespace names a
     revision or tag that does not exist, or C(istio-injection=enabled) while no default is active.
-  - With O(only=all) nothing is restarted either if a pod would lose its proxy for any other reason, but that its
+  - With O(scope=all) nothing is restarted either if a pod would lose its proxy for any other reason, but that its
     namespace has C(istio-injection=disabled) or it has C(sidecar.istio.io/inject=false) itself.
   - Nothing is restarted either if the revision that the pods would get is not proven. Its Deployment C(istiod) must
     be rolled out, its webhook must have a C(caBundle), and a pod created as a server-side dry run must come back with
@@ -371,7 +372,7 @@ notes:
     right to read events and logs, refused pods of a StatefulSet or DaemonSet are found only by O(batch_timeout), and
     the evidence is shorter.
   - After a run that was stopped or failed, run it again. It restarts what is still stale and was not begun. With
-    O(only=all) it cannot know what the earlier run had finished, and restarts that again.
+    O(scope=all) it cannot know what the earlier run had finished, and restarts that again.
   - A restart is taken as begun if the template was stamped by one, and none of the stale pods carries that stamp.
   - What is told about Argo Rollouts was proven with recorded and acted objects, not with their controller.
   - It changes no label of a namespace, unless O(restore_labels) is set and a batch failed, and no label of pods
@@ -553,7 +554,7 @@ moved:
       type: str
       sample: 1-31-0
   sample: []
-share:
+movable_workloads:
   description: With O(percent), the namespaces with workloads that choose for themselves and can be moved.
   returned: success
   type: list
@@ -567,7 +568,7 @@ share:
       description: How many there are.
       type: int
       sample: 11
-    asking:
+    selected:
       description: Those that the share consists of.
       type: list
       elements: str
@@ -655,7 +656,7 @@ changed_meanwhile:
   type: list
   elements: str
   sample: ["Deployment shop/web, by kubectl-edit"]
-gone:
+deleted_meanwhile:
   description: Workloads that somebody else deleted or replaced meanwhile. They were waited for no more, and are not
     among those in RV(restarted).
   returned: success
@@ -778,7 +779,7 @@ failure:
       returned: when the API server answered with an error
       type: str
       sample: Forbidden
-    whose:
+    caused_by:
       description: Whose trouble ended the task. V(revision) is a failed batch, V(workloads) is workloads that failed by
         themselves, while all others succeeded or with O(on_workload_failure=stop), V(cluster) is a cluster that could
         not be asked or written any more, and V(time) the deadline.
@@ -791,7 +792,7 @@ failure:
       type: list
       elements: str
       sample: ["Deployment shop/cart"]
-    gone:
+    deleted_meanwhile:
       description: Workloads that somebody else deleted or replaced meanwhile.
       returned: when restarts had begun
       type: list

@@ -21,7 +21,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import connection
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import restart
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import workload_patches
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import execute
 
 Json = dict[str, Any]
@@ -53,7 +53,7 @@ def bare(options: Json) -> int:
     note = {
         "spec": {"template": {"metadata": {"annotations": {"kubectl.kubernetes.io/restartedAt": str(time.time())}}}}
     }
-    with concurrent.futures.ThreadPoolExecutor(restart.PATCHES_AT_ONCE) as pool:
+    with concurrent.futures.ThreadPoolExecutor(workload_patches.PATCHES_AT_ONCE) as pool:
         wanted = {
             item["metadata"]["uid"]: item["metadata"]["generation"]
             for item in pool.map(lambda path: client.merge(path, note), paths)
@@ -90,7 +90,7 @@ def kubectl(options: Json, *, one_by_one: bool = True) -> int:
 
 def ours(options: Json) -> int:
     """The module: it reads, judges, proves the revision, restarts in one batch, and proves every new pod."""
-    given = {**options, "only": "all", "batch_size": "100%"}
+    given = {**options, "scope": "all", "batch_size": "100%"}
     result = execute(CORE, given, check_mode=False, diff=False)
     if result.get("failed"):
         raise RuntimeError(result["msg"])

@@ -110,7 +110,7 @@ def memory(deployments: int) -> float:
             "context": cluster.context,
             "namespaces": spaces(),
             "names": [f"Deployment/app-{at}" for at in range(10)],
-            "only": "all",
+            "scope": "all",
         }
         play = {"hosts": "all", "gather_facts": False, "connection": "local"}
         with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:

@@ -132,14 +132,17 @@ def test_room_is_waited_for_in_public_and_not_for_ever(desk: Desk, cluster: Clus
     with no_write(cluster):
         result = go(budget_timeout=1, said=said)
     message = refusal(result, "RolloutError")
-    assert (result["failure"]["whose"], result["failure"]["failed_workloads"]) == (
+    assert (result["failure"]["caused_by"], result["failure"]["failed_workloads"]) == (
         "workloads",
         [f"Deployment {PLACE}/tight"],
     )
     assert time.monotonic() - began < 5
-    assert f"Deployment {PLACE}/tight: NoRoom: budget {PLACE}/shared allows 0 pods down, it takes down 1" in message
+    assert (
+        f"Deployment {PLACE}/tight: NoRoom: budget {PLACE}/shared allows 0 pods down, the workload takes down 1"
+        in message
+    )
     assert said[0] == f"batch 1 of 1: {wait}"
-    assert said[1].startswith("batch 1 of 1: no room within 1 s, going on without: ")
+    assert said[1].startswith("batch 1 of 1: no room within 1 s, continuing without: ")
     kept = {key: one for key, one in before.items() if key[1].startswith("tight-")}
     assert {key: pods(cluster, [PLACE]).get(key) for key in kept} == kept
     said.clear()

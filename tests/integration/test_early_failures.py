@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import rollout_wait
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import rollout_checks
 from integration.meshes import MERGE
 from integration.objects import REV, labels, pods, read_pod
 from integration.restarts import (
@@ -82,7 +82,7 @@ def test_a_pod_that_cannot_start(
     desk: Desk, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, fault: str, reason: str, container: str
 ) -> None:
     """Nobody gives the logs of these pods, which takes nothing away from the rest of the evidence."""
-    monkeypatch.setattr(rollout_wait, "LASTS_SECONDS", 1.0)
+    monkeypatch.setattr(rollout_checks, "LASTS_SECONDS", 1.0)
     place(cluster, *one_of_each(fault=fault))
     move(desk, cluster)
     clocks = clocked_by_kind(desk, cluster, lambda kind: waiting(cluster, kind, reason))
@@ -92,7 +92,7 @@ def test_a_pod_that_cannot_start(
         assert (found["container"], found["log"]) == (container, [])
         assert found["pod"] in clock.result["msg"]
         whose = "workloads" if container == "app" else "revision"
-        assert clock.result["failure"]["whose"] == whose
+        assert clock.result["failure"]["caused_by"] == whose
         assert clock.seconds < 1 + EARLY, kind
 
 
@@ -103,8 +103,8 @@ def test_an_application_that_crashes_takes_back_itself_alone(desk: Desk, cluster
     play = data_plane(desk, cluster)
     assert play.returncode == 2
     message = play.failure(cluster)
-    assert f"1 workload failed by itself: Deployment {PLACE}/c: pod c-" in message
-    assert "was taken back; what succeeded stays." in message
+    assert f"1 workload failed independently of the revision: Deployment {PLACE}/c: pod c-" in message
+    assert "Restarts that failed were undone; successful restarts are kept." in message
     assert labels(cluster)[PLACE][REV] == NEW_REVISION
     assert template(cluster, "Deployment", "c") == before
     found = {key[1].partition("-")[0]: set[str]() for key in pods(cluster, [PLACE])}
@@ -175,7 +175,10 @@ def test_a_workload_that_is_deleted_meanwhile(desk: Desk, cluster: Cluster) -> N
 
     for kind, clock in clocked_by_kind(desk, cluster, meddle).items():
         assert not clock.result.get("failed"), clock.result
-        assert (clock.result["gone"], clock.result["restarted"]) == ([f"{kind} {PLACE}/{kind.lower()}"], [])
+        assert (clock.result["deleted_meanwhile"], clock.result["restarted"]) == (
+            [f"{kind} {PLACE}/{kind.lower()}"],
+            [],
+        )
         assert clock.seconds < EARLY, kind
 
 

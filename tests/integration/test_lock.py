@@ -40,7 +40,7 @@ RING = """
     - block:
         - &restart
           name: Restart
-          meshops.istio.rollout_restart: {namespaces: [shop], names: [cart], only: all}
+          meshops.istio.rollout_restart: {namespaces: [shop], names: [cart], scope: all}
           when: inventory_hostname == quick
         - name: Be slow
           ansible.builtin.command: {cmd: sleep %d}

@@ -110,7 +110,7 @@ def flat(batches: list[list[str]]) -> list[list[str]]:
 )
 def test_check_mode_tells_the_batches(desk: Desk, place: Cluster, options: Json, expected: list[list[str]]) -> None:
     with no_write(place):
-        found = desk.tool(place, "rollout_restart", check=True, namespaces=[PLACE], only="all", **options)
+        found = desk.tool(place, "rollout_restart", check=True, namespaces=[PLACE], scope="all", **options)
     assert flat([batch["workloads"] for batch in found["plan"]]) == expected, found
     assert flat(found["batches"]) == expected
 
@@ -142,9 +142,9 @@ class Watcher:
 
 def test_a_real_run_keeps_the_order_and_the_limits(desk: Desk, place: Cluster) -> None:
     options: Json = {"order": "smallest", "max_unavailable": 3, "batch_size": 3, "pause": 1}
-    planned = desk.tool(place, "rollout_restart", check=True, namespaces=[PLACE], only="all", **options)
+    planned = desk.tool(place, "rollout_restart", check=True, namespaces=[PLACE], scope="all", **options)
     with patched(place) as names, Watcher(place) as seen:
-        found = desk.tool(place, "rollout_restart", namespaces=[PLACE], only="all", **options)
+        found = desk.tool(place, "rollout_restart", namespaces=[PLACE], scope="all", **options)
     assert found["batches"] == planned["batches"], found
     assert flat(found["batches"]) == [["small", "down-1"], ["down-2", "big"], ["a-gateway"]]
     done = [sorted(names[:2]), sorted(names[2:4]), names[4:]]
@@ -164,7 +164,7 @@ def test_a_deadline_leaves_what_is_done_and_names_the_rest(desk: Desk, place: Cl
     }
     before = pods(place, [PLACE])
     with patched(place) as names:
-        found = desk.tool(place, "rollout_restart", namespaces=[PLACE], only="all", **options)
+        found = desk.tool(place, "rollout_restart", namespaces=[PLACE], scope="all", **options)
     message = refusal(found, "RolloutError")
     assert "Batch 2 of 4 would not start within the deadline of 300 s: 3 workloads were not restarted" in message
     assert names == ["big"]

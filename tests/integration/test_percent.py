@@ -106,7 +106,10 @@ def of_place(cluster: Cluster) -> dict[Any, Json]:
 def steps(result: Json) -> Json:
     """What a plan and the run of it must have in common."""
     assert not result.get("failed"), result["msg"]
-    return {name: result[name] for name in ("actions", "diff", "moved", "share", "batches", "plan", "unrestartable")}
+    return {
+        name: result[name]
+        for name in ("actions", "diff", "moved", "movable_workloads", "batches", "plan", "unrestartable")
+    }
 
 
 def test_the_share_grows_and_shrinks_and_is_put_back_exactly(desk: Desk, place: Cluster) -> None:
@@ -118,8 +121,8 @@ def test_the_share_grows_and_shrinks_and_is_put_back_exactly(desk: Desk, place: 
         assert steps(planned) == steps(result)
         assert {row["workload"].rpartition("/")[2] for row in result["moved"]} == set(ORDER[:count]) ^ had
         assert on_new(place) == set(ORDER[:count])
-        assert result["share"][0]["workloads"] == 10
-        assert len(result["share"][0]["asking"]) == count
+        assert result["movable_workloads"][0]["workloads"] == 10
+        assert len(result["movable_workloads"][0]["selected"]) == count
         expected = STUCK if percent else {}
         assert {row["name"]: row["code"] for row in result["unrestartable"]} == expected
         mark = place.audit_mark()
@@ -145,7 +148,7 @@ def test_the_memory_tells_what_was_there(desk: Desk, place: Cluster) -> None:
 @pytest.mark.parametrize(
     ("labels", "options", "sentence"),
     [
-        ({REV: REVISION}, {}, f"namespace {PLACE} chooses for its pods by label {REV}={REVISION}"),
+        ({REV: REVISION}, {}, f"label {REV}={REVISION} of namespace {PLACE} selects the revision"),
         ({"istio-injection": "disabled"}, {}, "by label istio-injection=disabled"),
         ({}, {"revision": "1-99-0"}, "No injector owns the name '1-99-0'"),
     ],

@@ -68,7 +68,7 @@ def shares(play: Play, cluster: Cluster) -> list[Json]:
     """The results of the task that moves the share."""
     assert play.returncode == 0, play.output[-5000:]
     return [
-        {name: one.result[name] for name in ("changed", "actions", "moved", "share", "plan")}
+        {name: one.result[name] for name in ("changed", "actions", "moved", "movable_workloads", "plan")}
         for one in play.ours(cluster)
         if "Move a share of the workloads that choose for themselves" in one.task
     ]

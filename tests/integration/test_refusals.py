@@ -201,7 +201,7 @@ def test_no_pod_is_taken_out_of_the_mesh_whose_default_is_gone(desk: Desk, clust
     desk.tool(cluster, "istio_tag", name="default", state="absent")
     try:
         cluster.request("PATCH", f"/api/v1/namespaces/{PLACE}", labelled, content_type=MERGE)
-        result = restart(desk, cluster, only="all")
+        result = restart(desk, cluster, scope="all")
     finally:
         desk.tool(cluster, "istio_tag", name="default", revision=REVISION)
     assert result["failure"]["kind"] == "SafetyError"

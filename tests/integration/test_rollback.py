@@ -203,7 +203,7 @@ def held(desk: Desk, second: list[Attempt]) -> list[Attempt]:
 def test_hold_leaves_everything_for_a_person_to_look_at(held: list[Attempt], index: int) -> None:
     one = held[index]
     message = one.play.failure(one.cluster)
-    assert "Everything is held as it is; later batches were not started." in message
+    assert "Everything is left as it is (on_failure=hold); later batches were not started." in message
     assert "CrashLoopBackOff" in message
     assert one.labels_after[one.victim.namespace][REV] == NEW_REVISION
     dummy, after = one.of(one.victim.namespace)

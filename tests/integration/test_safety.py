@@ -59,7 +59,7 @@ def test_another_cluster_than_the_expected_one_is_left_alone(desk: Desk, calm: C
     ("module", "parameters"),
     [
         ("namespace_revision", {"namespaces": ["shop"], "revision": "prod"}),
-        ("rollout_restart", {"namespaces": ["shop"], "only": "all"}),
+        ("rollout_restart", {"namespaces": ["shop"], "scope": "all"}),
         ("istio_tag", {"name": "default", "state": "absent"}),
         ("istio_revision", {"revision": REVISION, "state": "absent"}),
         ("istio_revision", {"revision": NEW_REVISION, "version": NEW_VERSION}),
@@ -176,13 +176,13 @@ def test_a_budget_that_never_has_room_is_known_before_and_one_that_has_lets_it_g
     calm.wait_ready(["tight"])
     before = pods(calm, ["tight"])
     with no_write(calm):
-        told = desk.tool(calm, "rollout_restart", namespaces=["tight"], only="all", budget_timeout=60)
+        told = desk.tool(calm, "rollout_restart", namespaces=["tight"], scope="all", budget_timeout=60)
     assert (told["restarted"], [row["code"] for row in told["unrestartable"]]) == ([], ["no_room"]), told
     assert told["seconds"] < 30
     assert pods(calm, ["tight"]) == before
     calm.apply([budget(1)])
     path = "/apis/policy/v1/namespaces/tight/poddisruptionbudgets/tight"
     until(lambda: calm.request("GET", path)["status"]["desiredHealthy"] == 1, "the budget is not looked at")
-    result = desk.tool(calm, "rollout_restart", namespaces=["tight"], only="all", budget_timeout=30)
+    result = desk.tool(calm, "rollout_restart", namespaces=["tight"], scope="all", budget_timeout=30)
     assert result["restarted"] == ["Deployment tight/tight"], result
     assert not {one.uid for one in pods(calm, ["tight"]).values()} & {one.uid for one in before.values()}

@@ -11,7 +11,7 @@ import time
 import pytest
 from hypothesis import HealthCheck, settings
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import gates, rollout_wait
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import proxy_check, rollout_checks
 
 # No deadlines, as the machine may be busy, and no folder of its own.
 settings.register_profile(
@@ -23,8 +23,8 @@ settings.load_profile("unit")
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Waits between two looks are short, and nothing has to last."""
-    monkeypatch.setattr(rollout_wait, "PATIENCE_SECONDS", 0.0)
-    monkeypatch.setattr(rollout_wait, "LASTS_SECONDS", 0.0)
-    monkeypatch.setattr(gates, "SETTLE_SECONDS", 0.2)
+    monkeypatch.setattr(rollout_checks, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(rollout_checks, "LASTS_SECONDS", 0.0)
+    monkeypatch.setattr(proxy_check, "SETTLE_SECONDS", 0.2)
     sleep = time.sleep
     monkeypatch.setattr(time, "sleep", lambda seconds: sleep(min(seconds, 0.02)))

@@ -59,7 +59,10 @@ ALLOWED = {
         "operations/control_plane/handover.py",
         "refuse_harm",
     ): "names of objects that the user gives in allow_setting_changes",
-    ("operations/restart/rollout_wait.py", "_failed"): "the reason of a condition is a word of the API of Kubernetes",
+    (
+        "operations/restart/rollout_checks.py",
+        "failure_of",
+    ): "the reason of a condition is a word of the API of Kubernetes",
 }
 
 

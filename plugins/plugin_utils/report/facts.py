@@ -257,7 +257,7 @@ def _stage_of(result: Mapping[str, t.Any]) -> str:
 
 def _goes_on(event: Event) -> bool:
     """Whether workloads of a restart failed by themselves, and the role goes on with the others."""
-    return not event.bad and mapping(event.result.get("failure")).get("whose") == "workloads"
+    return not event.bad and mapping(event.result.get("failure")).get("caused_by") == "workloads"
 
 
 def _failure(event: Event) -> Json:

@@ -26,7 +26,7 @@ LIMITS = (
     "on_failure", "on_workload_failure", "gates", "log_lines",
 )  # fmt: skip
 ABOUT = {
-    "namespaces", "only", "kinds", "names", "label_selector", "field_selector", "revision", "percent",
+    "namespaces", "scope", "kinds", "names", "label_selector", "field_selector", "revision", "percent",
     "source_revision", "deadline", "restore_labels", "planned", "run_id", "allow",
 }  # fmt: skip
 #: Where an option is left out or fixed, by the kind of the task.

@@ -40,11 +40,11 @@ def failed_when(register: str) -> str:
     [
         ({"failed": False}, "stop", False),
         ({"failed": True}, "", True),
-        ({"failed": True, "failure": {"whose": "revision"}}, "", True),
-        ({"failed": True, "failure": {"whose": "cluster"}}, "hold", True),
-        ({"failed": True, "failure": {"whose": "workloads"}}, "", False),
-        ({"failed": True, "failure": {"whose": "workloads"}}, "rollback", False),
-        ({"failed": True, "failure": {"whose": "workloads"}}, "stop", True),
+        ({"failed": True, "failure": {"caused_by": "revision"}}, "", True),
+        ({"failed": True, "failure": {"caused_by": "cluster"}}, "hold", True),
+        ({"failed": True, "failure": {"caused_by": "workloads"}}, "", False),
+        ({"failed": True, "failure": {"caused_by": "workloads"}}, "rollback", False),
+        ({"failed": True, "failure": {"caused_by": "workloads"}}, "stop", True),
     ],
 )
 def test_workloads_that_fail_by_themselves_end_a_run_only_where_they_are_to_stop_it(

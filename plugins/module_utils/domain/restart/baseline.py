@@ -1,10 +1,11 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was down before a restart: it is no fault of the restart that it still is.
+"""Recognizes pods that were down before a restart, so that the restart is not blamed for them.
 
-A pod is down as before if it is on the node that one of a DaemonSet was down on, or if the container is not ready that
-was not before; a proxy never is. What is down as before is told apart from what is done.
+A new pod is down as before if a DaemonSet had a pod down on the same node, or if the same container was not ready
+before the restart; this never holds for a proxy container. Pods that are down as before are reported apart from
+workloads that are complete.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ class Down:
 
 
 def read_down(state: PodState) -> Down | None:
-    """Return what keeps a pod from being ready before the restart, or None if it is; one that leaves is down too."""
+    """Return why a pod is not ready before the restart, or None if it is; a terminating pod is down too."""
     trouble = state.broken or state.unready or (Trouble("Terminating") if state.pod.deleting else None)
     return Down(state.pod.name, state.pod.node, trouble) if trouble and state.pod.live else None
 
 
-def excused(kind: str, state: PodState, before: Sequence[Down]) -> bool:
-    """Return whether what is wrong with a pod was wrong before the restart."""
+def down_as_before(kind: str, state: PodState, before: Sequence[Down]) -> bool:
+    """Return whether a pod has the same trouble as a pod that was down before the restart."""
     return any(_alike(kind, state, down) for down in before)
 
 
@@ -47,45 +48,45 @@ def _alike(kind: str, state: PodState, down: Down) -> bool:
         return False
     if kind == "DaemonSet":
         return bool(down.node) and state.pod.node == down.node
-    return trouble is not None and trouble.own and _sign(trouble) == _sign(down.trouble)
+    return trouble is not None and trouble.own and _signature(trouble) == _signature(down.trouble)
 
 
-def _sign(trouble: Trouble) -> tuple[str, str]:
-    """A container that crashes is now and then only not ready."""
+def _signature(trouble: Trouble) -> tuple[str, str]:
+    """Return what two troubles must share; without the reason for a container, as one that crashes is at times up."""
     return ("" if trouble.container else trouble.reason, trouble.container)
 
 
 def still_down(
     kind: str, obj: Mapping[str, t.Any], pods: Sequence[tuple[PodState, bool]], before: Sequence[Down]
 ) -> list[str]:
-    """Return the pods that are down as before, in words, if a rollout is complete but for them; else nothing.
+    """Return phrases on the pods that are down as before, if a rollout is complete except for them; else nothing.
 
-    ``pods`` are those of the workload, and whether the rollout made them.
+    ``pods`` are the pods of the workload, each with whether the rollout created it.
     """
     status = obj.get("status") or {}
     if kind == ROLLOUT or (status.get("observedGeneration") or 0) < obj["metadata"].get("generation", 0):
         return []
-    daemon = kind == "DaemonSet"
-    desired = status.get("desiredNumberScheduled") or 0 if daemon else obj["spec"].get("replicas", 1)
-    places = {down.node for down in before}
-    made = [state for state, new in pods if new and state.stays]
-    left = [s for s, new in pods if not new and s.stays and not (daemon and s.pod.node in places)]
-    waiting, found = list(before), list[str]()
-    for state in made:
+    daemon_set = kind == "DaemonSet"
+    desired = status.get("desiredNumberScheduled") or 0 if daemon_set else obj["spec"].get("replicas", 1)
+    nodes_down = {down.node for down in before}
+    created = [state for state, new in pods if new and state.stays]
+    old = [s for s, new in pods if not new and s.stays and not (daemon_set and s.pod.node in nodes_down)]
+    unmatched, phrases = list(before), list[str]()
+    for state in created:
         if state.pod.ready:
             continue
-        down = next((one for one in waiting if _alike(kind, state, one)), None)
-        if down is None:
+        match = next((down for down in unmatched if _alike(kind, state, down)), None)
+        if match is None:
             return []
-        waiting.remove(down)
-        found.append(_said(state.pod.name, state.pod.node, state.broken or state.unready or down.trouble))
-    served = {state.pod.node for state in made}
-    # the pod of a dead node does not go, so that no other takes its place
-    missing = [down for down in waiting if daemon and down.node and down.node not in served]
-    if left or len(made) + len(missing) < desired:
+        unmatched.remove(match)
+        phrases.append(_phrase(state.pod.name, state.pod.node, state.broken or state.unready or match.trouble))
+    served = {state.pod.node for state in created}
+    # The pod of a dead node is never removed, so that no new pod replaces it there.
+    missing = [down for down in unmatched if daemon_set and down.node and down.node not in served]
+    if old or len(created) + len(missing) < desired:
         return []
-    return [*found, *(_said(down.pod, down.node, down.trouble) for down in missing)]
+    return [*phrases, *(_phrase(down.pod, down.node, down.trouble) for down in missing)]
 
 
-def _said(pod: str, node: str, trouble: Trouble) -> str:
+def _phrase(pod: str, node: str, trouble: Trouble) -> str:
     return f"pod {pod}{f' on node {node}' if node else ''}, {trouble}"

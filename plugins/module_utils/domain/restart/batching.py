@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pace of a restart: in which batches workloads go, and when the time for it is over."""
+"""Plans the batches of a restart within their limits, and reads when its maintenance window ends."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import dataclasses
 import datetime
 import re
 import typing as t
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTART_ORDER, Workload
 
 ORDERS = ("name", "smallest", "annotation")
-#: How far ahead a time of the day may lie, before it is taken as one that has passed.
+#: How far ahead a time of the day may be; a later one is taken as the same time of the day before.
 AHEAD = datetime.timedelta(hours=12)
 
 
@@ -35,13 +35,13 @@ class Amount:
 
 
 def read_amount(option: str, given: str) -> Amount:
-    """Return what an option says.
+    """Return the amount that an option gives.
 
     Raises:
         ParameterError: it is neither a number above 0 nor a percentage up to 100.
     """
-    found = re.fullmatch(r"([0-9]+)(%?)", given.strip())
-    amount = Amount(int(found[1]), bool(found[2])) if found else Amount(0)
+    parts = re.fullmatch(r"([0-9]+)(%?)", given.strip())
+    amount = Amount(int(parts[1]), bool(parts[2])) if parts else Amount(0)
     if amount.number < 1 or (amount.percent and amount.number > 100):
         raise ParameterError(
             f"Parameter {option}: {given!r} is neither a number above 0 nor a percentage from 1% to 100%."
@@ -50,76 +50,105 @@ def read_amount(option: str, given: str) -> Amount:
 
 
 @dataclasses.dataclass(frozen=True)
-class Pace:
-    """How much may be restarted at once, and in which order."""
+class BatchLimits:
+    """How much one batch may restart, and in which order workloads are restarted."""
 
     batch_size: Amount = Amount(10)
     max_pods: int | None = None
     max_unavailable: Amount | None = None
     order: str = "name"
 
+    @classmethod
+    def from_params(cls, params: Mapping[str, t.Any]) -> BatchLimits:
+        """Return the limits of a task.
 
-def read_pace(params: Mapping[str, t.Any]) -> Pace:
-    """Return the pace that the options ask for.
+        Raises:
+            ParameterError: a number can never be right.
+        """
+        if params["max_pods"] is not None and params["max_pods"] < 1:
+            raise ParameterError(f"Parameter max_pods: {params['max_pods']} is not a number above 0.")
+        unavailable = params["max_unavailable"]
+        return cls(
+            read_amount("batch_size", params["batch_size"]),
+            params["max_pods"],
+            None if unavailable is None else read_amount("max_unavailable", unavailable),
+            params["order"],
+        )
 
-    Raises:
-        ParameterError: a number can never be right.
-    """
-    if params["max_pods"] is not None and params["max_pods"] < 1:
-        raise ParameterError(f"Parameter max_pods: {params['max_pods']} is not a number above 0.")
-    unavailable = params["max_unavailable"]
-    return Pace(
-        read_amount("batch_size", params["batch_size"]),
-        params["max_pods"],
-        None if unavailable is None else read_amount("max_unavailable", unavailable),
-        params["order"],
-    )
+
+class BudgetRow(t.TypedDict):
+    """A PodDisruptionBudget that a batch touches: how many pods it allows down, and how many the batch takes down."""
+
+    name: str
+    allowed: int
+    takes_down: int
+
+
+class BatchRow(t.TypedDict):
+    """One batch of the return value ``plan``; ``expected_seconds`` is None where no pod shows its start time."""
+
+    workloads: list[str]
+    gateways: bool
+    pods: int
+    takes_down: int
+    budgets: list[BudgetRow]
+    expected_seconds: int | None
 
 
 @dataclasses.dataclass
 class _Batch:
-    """Workloads that go together, with what they come to."""
+    """Workloads that are restarted together, and what that adds up to."""
 
     workloads: list[Workload]
     pods: int = 0
-    down: collections.Counter[tuple[str, str]] = dataclasses.field(default_factory=collections.Counter)
-    unavailable: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    #: Pods that it takes down, for each budget (namespace, name) and for each namespace.
+    budget_down: collections.Counter[tuple[str, str]] = dataclasses.field(default_factory=collections.Counter)
+    namespace_down: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+
+    def add(self, workload: Workload, budgets: Iterable[tuple[str, str]]) -> None:
+        """Take in a workload that counts for some budgets."""
+        self.workloads.append(workload)
+        self.pods += workload.replicas
+        self.budget_down.update(dict.fromkeys(budgets, workload.takes_down))
+        self.namespace_down[workload.namespace] += workload.takes_down
 
 
-def batches(workloads: Iterable[Workload], pace: Pace, snapshot: Snapshot) -> list[list[Workload]]:
-    """Return the order of a restart: gateways last and in batches of their own, the others as the pace says.
+def plan_batches(workloads: Iterable[Workload], limits: BatchLimits, snapshot: Snapshot) -> list[list[Workload]]:
+    """Return the batches of a restart in their order: gateways come last and in separate batches.
 
-    Workloads that share a disruption budget go into one batch only as far as the budget has room for them together.
-    A workload that is too large for a limit by itself goes without others that count for that limit.
+    Workloads that share a disruption budget are in one batch only as far as the budget allows it for all together.
+    A workload that alone exceeds a limit is in a batch without others that count for that limit.
 
     Raises:
-        SafetyError: the order of a workload is not a number.
+        SafetyError: the restart order of a workload is not a number.
     """
-    rank = {workload: _rank(workload, pace.order) for workload in workloads}
+    rank = {workload: _rank(workload, limits.order) for workload in workloads}
     ordered = sorted(rank, key=lambda workload: (workload.gateway, rank[workload], *workload.ref))
-    size = pace.batch_size.of(len(ordered))
-    limits = _limits(pace, snapshot)
-    found: list[_Batch] = []
+    size = limits.batch_size.of(len(ordered))
+    unavailable_limits = _unavailable_limits(limits, snapshot)
+    batches: list[_Batch] = []
     for workload in ordered:
-        room = {(b.namespace, b.name): b.allowed for b in snapshot.budgets_of(workload)} if workload.takes_down else {}
-        last = found[-1] if found else None
+        allowed = (
+            {(b.namespace, b.name): b.allowed for b in snapshot.budgets_of(workload)} if workload.takes_down else {}
+        )
+        last = batches[-1] if batches else None
         if (
             last is None
             or len(last.workloads) == size
             or last.workloads[0].gateway != workload.gateway
-            # what is ordered by hand is done before the next begins
-            or (pace.order == "annotation" and rank[last.workloads[0]] != rank[workload])
-            or (pace.max_pods is not None and last.pods + workload.replicas > pace.max_pods)
-            or any(key in last.down and last.down[key] + workload.takes_down > free for key, free in room.items())
-            or _crowded(last.unavailable[workload.namespace], workload, limits)
+            # With an order by annotation, one rank is complete before the next rank begins.
+            or (limits.order == "annotation" and rank[last.workloads[0]] != rank[workload])
+            or (limits.max_pods is not None and last.pods + workload.replicas > limits.max_pods)
+            or any(
+                budget in last.budget_down and last.budget_down[budget] + workload.takes_down > count
+                for budget, count in allowed.items()
+            )
+            or _exceeds_unavailable(last.namespace_down[workload.namespace], workload, unavailable_limits)
         ):
             last = _Batch([])
-            found.append(last)
-        last.workloads.append(workload)
-        last.pods += workload.replicas
-        last.down.update(dict.fromkeys(room, workload.takes_down))
-        last.unavailable[workload.namespace] += workload.takes_down
-    return [batch.workloads for batch in found]
+            batches.append(last)
+        last.add(workload, allowed)
+    return [batch.workloads for batch in batches]
 
 
 def _rank(workload: Workload, order: str) -> int:
@@ -134,38 +163,40 @@ def _rank(workload: Workload, order: str) -> int:
     return workload.replicas if order == "smallest" else 0
 
 
-def _limits(pace: Pace, snapshot: Snapshot) -> dict[str, int]:
-    """Return how many pods of a namespace may be down, for namespaces with a limit."""
-    if pace.max_unavailable is None:
+def _unavailable_limits(limits: BatchLimits, snapshot: Snapshot) -> dict[str, int]:
+    """Return how many pods of each namespace may be down, or nothing without ``max_unavailable``."""
+    if limits.max_unavailable is None:
         return {}
     pods = collections.Counter[str]()
     for workload in snapshot.workloads.values():
         pods[workload.namespace] += workload.replicas
-    return {namespace: pace.max_unavailable.of(count) for namespace, count in pods.items()}
+    return {namespace: limits.max_unavailable.of(count) for namespace, count in pods.items()}
 
 
-def _crowded(down: int, workload: Workload, limits: Mapping[str, int]) -> bool:
-    limit = limits.get(workload.namespace)
+def _exceeds_unavailable(down: int, workload: Workload, unavailable_limits: Mapping[str, int]) -> bool:
+    limit = unavailable_limits.get(workload.namespace)
     return limit is not None and bool(down and workload.takes_down) and down + workload.takes_down > limit
 
 
-def oversized(workloads: Iterable[Workload], pace: Pace, snapshot: Snapshot) -> list[str]:
-    """Return the workloads that are larger than a limit by themselves, in sentences."""
-    limits, found = _limits(pace, snapshot), []
+def oversized_warnings(workloads: Iterable[Workload], limits: BatchLimits, snapshot: Snapshot) -> list[str]:
+    """Return a sentence for each workload that alone exceeds a limit."""
+    unavailable_limits, warnings = _unavailable_limits(limits, snapshot), list[str]()
     for workload in workloads:
-        if pace.max_pods is not None and workload.replicas > pace.max_pods:
-            found.append(f"{workload} goes alone: it has {workload.replicas} pods, max_pods is {pace.max_pods}.")
-        limit = limits.get(workload.namespace)
+        if limits.max_pods is not None and workload.replicas > limits.max_pods:
+            warnings.append(
+                f"{workload} is restarted alone: it has {workload.replicas} pods, max_pods is {limits.max_pods}."
+            )
+        limit = unavailable_limits.get(workload.namespace)
         if limit is not None and workload.takes_down > limit:
-            found.append(
-                f"{workload} takes down {workload.takes_down} pods at once by its own update strategy, "
+            warnings.append(
+                f"The update strategy of {workload} takes down {workload.takes_down} pods at once, "
                 f"max_unavailable allows {limit} in namespace {workload.namespace}."
             )
-    return found
+    return warnings
 
 
-def described(batch: list[Workload], snapshot: Snapshot, seconds: float | None = None) -> dict[str, t.Any]:
-    """Return the JSON-ready form of a batch in a plan: its sizes, the budgets it touches with their room, its time."""
+def batch_row(batch: Sequence[Workload], snapshot: Snapshot, seconds: float | None = None) -> BatchRow:
+    """Return a batch as the plan lists it: its sizes, the budgets that it touches, and how long it may take."""
     allowed: dict[str, int] = {}
     down = collections.Counter[str]()
     for workload in batch:
@@ -177,12 +208,12 @@ def described(batch: list[Workload], snapshot: Snapshot, seconds: float | None =
         "gateways": batch[0].gateway,
         "pods": sum(workload.replicas for workload in batch),
         "takes_down": sum(workload.takes_down for workload in batch),
-        "budgets": [{"name": name, "allowed": room, "takes_down": down[name]} for name, room in allowed.items()],
+        "budgets": [{"name": name, "allowed": count, "takes_down": down[name]} for name, count in allowed.items()],
         "expected_seconds": None if seconds is None else round(seconds),
     }
 
 
-def planned(rows: list[dict[str, t.Any]], pause: float) -> Iterator[str]:
+def describe_batches(rows: Sequence[BatchRow], pause: float) -> Iterator[str]:
     """Yield a line for each batch of a plan, and the time of all with the pauses between them, if it is known."""
     for number, row in enumerate(rows, 1):
         budgets = (f"budget {b['name']} allows {b['allowed']} down and loses {b['takes_down']}" for b in row["budgets"])
@@ -190,13 +221,13 @@ def planned(rows: list[dict[str, t.Any]], pause: float) -> Iterator[str]:
         if row["expected_seconds"] is not None:
             sizes.append(f"about {row['expected_seconds']} s")
         yield f"batch {number} of {len(rows)}: {some(row['workloads'])} ({', '.join(sizes)})"
-    times = [row["expected_seconds"] for row in rows]
-    if len(rows) > 1 and None not in times:
-        yield f"all {len(rows)} batches: about {sum(times) + pause * (len(rows) - 1):.0f} s"
+    seconds = [row["expected_seconds"] for row in rows if row["expected_seconds"] is not None]
+    if len(rows) > 1 and len(seconds) == len(rows):
+        yield f"all {len(rows)} batches: about {sum(seconds) + pause * (len(rows) - 1):.0f} s"
 
 
 def window_end(given: str, now: datetime.datetime) -> datetime.datetime:
-    """Return when a maintenance window ends; a time of the day is the nearest one, before or after now.
+    """Return when a maintenance window ends; for a time of the day, the nearest such time before or after now.
 
     Raises:
         ParameterError: it is neither a time of the day nor a timestamp with its offset from UTC.
@@ -207,12 +238,12 @@ def window_end(given: str, now: datetime.datetime) -> datetime.datetime:
         days = (today + datetime.timedelta(days=shift) for shift in (1, 0, -1))
         return next(day for day in days if day - now <= AHEAD)
     try:
-        found = datetime.datetime.fromisoformat(given.strip())
+        end = datetime.datetime.fromisoformat(given.strip())
     except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
+        end = None
+    if end is None or end.tzinfo is None:
         raise ParameterError(
             f"Parameter not_after: {given!r} is neither a time of the day in UTC, such as '02:30' (in quotes: YAML "
-            "makes a number of 22:30), nor a timestamp such as 2026-03-01T02:30:00Z."
+            "reads 22:30 as a number), nor a timestamp such as 2026-03-01T02:30:00Z."
         )
-    return found
+    return end

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a Prometheus server answers, and whether that is as it should be."""
+"""Reads the answer of a Prometheus server to a query, and compares its samples."""
 
 from __future__ import annotations
 
@@ -29,15 +29,15 @@ def samples(status: int, body: bytes) -> list[tuple[str, float]]:
     Source: Prometheus documentation, HTTP API, Instant queries and Expression query result formats.
 
     Raises:
-        ValueError: the answer is an error or none of a query.
+        ValueError: the answer is an error or not the answer to a query.
     """
     try:
         answer = parse_json_answer(body)
     except ValueError:
         raise ValueError(f"it answered with HTTP {status} and something that is not JSON") from None
     if not isinstance(answer, dict) or answer.get("status") != "success":
-        said = answer.get("error") if isinstance(answer, dict) else ""
-        raise ValueError(f"it answered with HTTP {status}: {said or 'no explanation given'}")
+        error = answer.get("error") if isinstance(answer, dict) else ""
+        raise ValueError(f"it answered with HTTP {status}: {error or 'no explanation given'}")
     data = as_map(answer.get("data"))
     kind: t.Any = data.get("resultType")
     result: t.Any = data.get("result")
@@ -45,9 +45,9 @@ def samples(status: int, body: bytes) -> list[tuple[str, float]]:
         if kind == "scalar":
             return [("", float(result[1]))]
         if kind == "vector":
-            return [(_labels(one.get("metric") or {}), float(one["value"][1])) for one in result]
+            return [(_labels(sample.get("metric") or {}), float(sample["value"][1])) for sample in result]
     except (AttributeError, LookupError, TypeError):
-        raise ValueError(f"it answered with HTTP {status} and a {kind} that is none") from None
+        raise ValueError(f"it answered with HTTP {status} and a {kind} that is not valid") from None
     raise ValueError(f"the query gives a {kind}; only a scalar or an instant vector can be compared")
 
 
@@ -55,11 +55,11 @@ def _labels(metric: dict[str, str]) -> str:
     return "{" + ", ".join(f'{key}="{value}"' for key, value in sorted(metric.items())) + "}" if metric else ""
 
 
-def measured_problem(found: list[tuple[str, float]], compare: str, limit: float) -> str | None:
-    """Return why not every sample is as it should be, or None. Nothing measured proves nothing."""
-    if not found:
+def measured_problem(measured: list[tuple[str, float]], compare: str, limit: float) -> str | None:
+    """Return why not every sample compares as required, or None; an empty result is a problem too."""
+    if not measured:
         return "its result is empty: nothing was measured"
-    for labels, value in found:
+    for labels, value in measured:
         where = f" of {labels}" if labels else ""
         if math.isnan(value):
             return f"the value{where} is NaN: nothing was measured"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which workloads of some namespaces are meant: by kind, by name, by label and field."""
+"""Selects workloads of some namespaces by kind, name, labels and fields."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Field:
     equal: bool
 
     def matches(self, workload: Workload) -> bool:
-        """Return whether a workload has the value, or has not."""
+        """Return whether the field of a workload has the value, or with ``!=`` another one."""
         return (getattr(workload, self.name.removeprefix("metadata.")) == self.value) is self.equal
 
 
@@ -37,23 +37,23 @@ def read_fields(text: str) -> tuple[Field, ...]:
     """Return the terms of a field selector.
 
     Raises:
-        ParameterError: it is none, or names a field that workloads are not selected by.
+        ParameterError: the text is not a field selector, or names a field that selects no workloads.
     """
     fields = []
     for term in filter(None, map(str.strip, text.split(","))):
-        found = TERM.fullmatch(term)
-        if found is None or found[1].strip() not in FIELDS:
+        parts = TERM.fullmatch(term)
+        if parts is None or parts[1].strip() not in FIELDS:
             raise ParameterError(
                 f"Parameter field_selector: {term!r} is not FIELD=VALUE or FIELD!=VALUE with one of the fields "
-                f"{' and '.join(FIELDS)}, which are those that the API server knows for workloads."
+                f"{' and '.join(FIELDS)}, which the API server supports for workloads."
             )
-        fields.append(Field(found[1].strip(), found[3].strip(), found[2] != "!="))
+        fields.append(Field(parts[1].strip(), parts[3].strip(), parts[2] != "!="))
     return tuple(fields)
 
 
 @dataclasses.dataclass(frozen=True)
 class Selection:
-    """What a task may restart; what is empty selects everything."""
+    """The workloads that a task may restart; an empty criterion selects everything."""
 
     namespaces: tuple[str, ...]
     kinds: tuple[str, ...] = ()
@@ -61,8 +61,30 @@ class Selection:
     labels: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     fields: tuple[Field, ...] = ()
 
+    @classmethod
+    def from_params(cls, params: Mapping[str, t.Any]) -> Selection:
+        """Return the selection of a task; its namespaces may still be patterns.
+
+        Raises:
+            ParameterError: a kind is unknown, or a selector is not valid.
+        """
+        for name in params["names"]:
+            kind, slash, pattern = name.rpartition("/")
+            if (slash and kind not in COLLECTIONS) or not pattern:
+                raise ParameterError(
+                    f"Parameter names: {name!r} is neither the name of a workload nor KIND/NAME with one of the kinds "
+                    f"{', '.join(COLLECTIONS)}."
+                )
+        try:
+            labels = parse_selector(params["label_selector"] or "")
+        except ValueError as exc:
+            raise ParameterError(f"Parameter label_selector: {exc}.") from exc
+        fields = read_fields(params["field_selector"] or "")
+        namespaces = tuple(dict.fromkeys(params["namespaces"]))
+        return cls(namespaces, tuple(params["kinds"]), tuple(params["names"]), labels, fields)
+
     def selects(self, workload: Workload) -> bool:
-        """Return whether a workload is meant."""
+        """Return whether a workload is selected."""
         return (
             self._of_kind(workload)
             and matches(self.labels, workload.labels)
@@ -74,13 +96,13 @@ class Selection:
         return workload.namespace in self.namespaces and (not self.kinds or workload.kind in self.kinds)
 
     def require_names(self, workloads: Iterable[Workload]) -> None:
-        """Refuse a name that no workload has, stale or not: it is a typing error, or belongs elsewhere.
+        """Refuse a name that no workload has, stale or not: it is a typing error, or of another namespace.
 
         Raises:
             ParameterError: with the names.
         """
-        there = [workload for workload in workloads if self._of_kind(workload)]
-        unknown = [name for name in self.names if not any(_named(workload, name) for workload in there)]
+        candidates = [workload for workload in workloads if self._of_kind(workload)]
+        unknown = [name for name in self.names if not any(_named(workload, name) for workload in candidates)]
         if unknown:
             kinds = " or ".join(self.kinds) or "workload"
             raise ParameterError(
@@ -91,24 +113,3 @@ class Selection:
 def _named(workload: Workload, name: str) -> bool:
     kind, dummy, pattern = name.rpartition("/")
     return kind in ("", workload.kind) and fnmatch.fnmatchcase(workload.name, pattern)
-
-
-def read_selection(params: Mapping[str, t.Any]) -> Selection:
-    """Return what the options select.
-
-    Raises:
-        ParameterError: a kind is unknown, or a selector is broken.
-    """
-    for name in params["names"]:
-        kind, slash, pattern = name.rpartition("/")
-        if (slash and kind not in COLLECTIONS) or not pattern:
-            raise ParameterError(
-                f"Parameter names: {name!r} is neither the name of a workload nor KIND/NAME with one of the kinds "
-                f"{', '.join(COLLECTIONS)}."
-            )
-    try:
-        labels = parse_selector(params["label_selector"] or "")
-    except ValueError as exc:
-        raise ParameterError(f"Parameter label_selector: {exc}.") from exc
-    kinds, names, fields = tuple(params["kinds"]), tuple(params["names"]), read_fields(params["field_selector"] or "")
-    return Selection(tuple(dict.fromkeys(params["namespaces"])), kinds, names, labels, fields)

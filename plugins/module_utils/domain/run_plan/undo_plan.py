@@ -23,7 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     REVISION_LABEL,
     Mesh,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import loss, unmovable
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.movable import undo_loss, unmovable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
     TARGET,
     Change,
@@ -98,7 +98,7 @@ def _workloads(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
             and namespace.name not in free
         ):
             back = Kept(f"namespace {namespace.name} chooses for its pods by a label of its own")
-        if isinstance(back, Undo) and namespace.name not in free and (lost := loss(snapshot, workload, back)):
+        if isinstance(back, Undo) and namespace.name not in free and (lost := undo_loss(snapshot, workload, back)):
             back = Kept(lost, failed=True)
         if isinstance(back, Kept):
             rows["not_restored"].append(_left(str(workload), key[0], back))

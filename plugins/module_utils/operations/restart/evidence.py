@@ -1,16 +1,16 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a failed batch leaves behind for a person: pods, reasons, last log lines, warnings.
+"""Collects the evidence of failed workloads for a person: pods, reasons, last log lines, warning events.
 
-All of it is best effort: that a log cannot be read must not hide why it was looked at.
+All reads are best effort: a log that cannot be read must not hide the failure.
 """
 
 from __future__ import annotations
 
 import concurrent.futures
 import typing as t
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
@@ -24,38 +24,58 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem
 
-#: How many problems a sentence names, and how many are looked into.
+#: How many problems a sentence names, and for how many logs and events are read.
 SHOWN = 5
 EVENTS = 3
 LOG_CHARACTERS = 2000
 
 
-def rollout_error(client: Client, sentence: str, problems: Iterable[Problem], log_lines: int) -> RolloutError:
+def rollout_error(client: Client, sentence: str, problems: Sequence[Problem], log_lines: int) -> RolloutError:
     """Return the failure of a batch: a sentence that names the first problems, and the evidence for all."""
-    found = list(problems)
-    # what a cluster says may end like a sentence
-    named = some(found, SHOWN, "; ").rstrip(".")
-    return RolloutError(f"{sentence}: {named}.", {"evidence": collect(client, found, log_lines)})
+    # A message of the cluster may end with a full stop.
+    named = some(problems, SHOWN, "; ").rstrip(".")
+    return RolloutError(f"{sentence}: {named}.", {"evidence": collect_evidence(client, problems, log_lines)})
 
 
-def collect(client: Client, problems: list[Problem], log_lines: int) -> list[Json]:
-    """Return the evidence for some problems, one entry each."""
+class LogAndEvents(t.TypedDict):
+    """The last log lines of a container, and the newest warning events of its pod."""
+
+    log: list[str]
+    events: list[str]
+
+
+class EvidenceRow(LogAndEvents):
+    """The evidence for one problem; ``workload``, ``pod`` and ``container`` are empty where it is not about one."""
+
+    workload: str
+    pod: str
+    container: str
+    reason: str
+    message: str
+
+
+def collect_evidence(client: Client, problems: Sequence[Problem], log_lines: int) -> list[Json]:
+    """Return one row of evidence for each problem; logs and events only for the first ones."""
     with concurrent.futures.ThreadPoolExecutor(max_workers=SHOWN) as pool:
-        looked = [pool.submit(_look, client, one, log_lines) for one in problems[:SHOWN]]
-        return [
-            {
-                "workload": str(one.workload or ""),
-                "pod": one.pod,
-                "container": one.trouble.container,
-                "reason": one.trouble.reason,
-                "message": one.trouble.message,
-                **(looked[at].result() if at < SHOWN else {"log": [], "events": []}),
-            }
-            for at, one in enumerate(problems)
-        ]
+        reads = [pool.submit(_read_log_and_events, client, problem, log_lines) for problem in problems[:SHOWN]]
+        details = [read.result() for read in reads]
+    details += [{"log": [], "events": []}] * (len(problems) - len(details))
+    return [{**_row(problem, read)} for problem, read in zip(problems, details, strict=True)]
 
 
-def _look(client: Client, problem: Problem, log_lines: int) -> Json:
+def _row(problem: Problem, details: LogAndEvents) -> EvidenceRow:
+    return {
+        "workload": str(problem.workload or ""),
+        "pod": problem.pod,
+        "container": problem.trouble.container,
+        "reason": problem.trouble.reason,
+        "message": problem.trouble.message,
+        "log": details["log"],
+        "events": details["events"],
+    }
+
+
+def _read_log_and_events(client: Client, problem: Problem, log_lines: int) -> LogAndEvents:
     if problem.workload is None:
         return {"log": [], "events": []}
     namespace, name = problem.workload.namespace, problem.pod or problem.workload.name
@@ -63,7 +83,7 @@ def _look(client: Client, problem: Problem, log_lines: int) -> Json:
 
 
 def _log(client: Client, namespace: str, problem: Problem, lines: int) -> list[str]:
-    """Return the last lines of a broken container; of a crash loop those of the run that ended."""
+    """Return the last lines of a broken container; for a crash loop, those of the execution that ended."""
     if not (lines and problem.pod and problem.trouble.container):
         return []
     path = f"{NAMESPACES}/{namespace}/pods/{problem.pod}/log"
@@ -81,12 +101,12 @@ def _log(client: Client, namespace: str, problem: Problem, lines: int) -> list[s
 
 def _events(client: Client, namespace: str, name: str) -> list[str]:
     path = f"{NAMESPACES}/{namespace}/events"
-    about = f"type=Warning,involvedObject.name={name}"
+    selector = f"type=Warning,involvedObject.name={name}"
     try:
-        found = client.list(path, doing=f"Reading events of {name}", fieldSelector=about)
+        events = client.list(path, doing=f"Reading events of {name}", fieldSelector=selector)
     except MeshError:
         return []
-    newest = sorted(found, key=_time, reverse=True)[:EVENTS]
+    newest = sorted(events, key=_time, reverse=True)[:EVENTS]
     return [f"{event.get('reason')}: {event.get('message')}" for event in newest]
 
 

@@ -1,16 +1,15 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The gates that ask somebody: istiod itself, its connections, an URL, a Prometheus server.
+"""Gates that query other services: istiod, the connections of its proxies, a URL, a Prometheus server.
 
-Each function returns problems, or nothing when the gate is passed. Who cannot ask because of the API server or the own
-login knows nothing against the revision: that is raised.
+Each function returns problems, or an empty list when the gate is passed. An error of the API server, or of the login
+of this task, proves nothing about the revision, so it is raised.
 """
 
 from __future__ import annotations
 
-import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from urllib.parse import urlencode
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.http_get import fetch, shown
@@ -23,6 +22,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     UnansweredError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import as_login, as_token, basic
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import (
+    Endpoint,
+    HttpGate,
+    PrometheusGate,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.prometheus import measured_problem, samples
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import (
@@ -36,96 +40,97 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.read.conn
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
-Found = list[Problem]
 #: The container of a proxy, whose log is evidence too.
 PROXY = "istio-proxy"
 
 
-def istiod(task: TaskContext, snapshot: Snapshot, revisions: Iterable[str]) -> Found:
-    """The control planes that the batch went to are rolled out and inject, now that they have more to do.
+def check_istiod(task: TaskContext, snapshot: Snapshot, revisions: Iterable[str]) -> list[Problem]:
+    """Check that the control planes of a batch are rolled out and inject, now that they serve more proxies.
 
     Raises:
-        ApiError: the API server does not let us look.
+        ApiError: the API server refuses a request.
         ClusterError: it does not answer.
     """
     try:
         mesh = fetch_mesh(task.client, task.istio_namespace)
-        place = readiness.probe_namespace(snapshot.namespaces, task.istio_namespace)
+        namespace = readiness.probe_namespace(snapshot.namespaces, task.istio_namespace)
         for revision in sorted(revisions):
-            if reason := readiness.problem(task.client, mesh, place, revision, None):
+            if reason := readiness.problem(task.client, mesh, namespace, revision, None):
                 return [Problem(None, Trouble("istiod", f"revision {revision}: {reason}"))]
     except ProofError as exc:
         return [Problem(None, Trouble("istiod", exc.message.rstrip(".")))]
     return []
 
 
-def _raise_trouble_of_reader(exc: UnansweredError) -> None:
-    """Raise what the API server answered, or that it did not; a pod that does not answer is no such trouble."""
-    causes = [one for one in (exc.__cause__,) if isinstance(one, (ApiError, ClusterError))]
+def _raise_api_error(exc: UnansweredError) -> None:
+    """Raise the error of the API server that kept an istiod from being queried, but not the error of a pod."""
+    causes = [cause for cause in (exc.__cause__,) if isinstance(cause, (ApiError, ClusterError))]
     for cause in causes:
         if not isinstance(cause, PodError):
             raise cause from exc
 
 
-def connected(task: TaskContext, pods: Iterable[tuple[Workload, PodState, str]]) -> Found:
-    """Every new proxy is connected to the revision that it is to have, and rejects nothing that it is sent.
+def check_connections(task: TaskContext, pods: Iterable[tuple[Workload, PodState, str]]) -> list[Problem]:
+    """Check that every new proxy is connected to its revision, and accepts the configuration that it receives.
 
     Raises:
-        ApiError: the API server does not let us ask.
+        ApiError: the API server refuses a request.
         ClusterError: it does not answer.
     """
     try:
-        found = {(one.namespace, one.name, one.revision): one for one in proxies_of(task.client, task.istio_namespace)}
+        proxies = {(p.namespace, p.name, p.revision): p for p in proxies_of(task.client, task.istio_namespace)}
     except UnansweredError as exc:
-        _raise_trouble_of_reader(exc)
+        _raise_api_error(exc)
         return [Problem(None, Trouble("connected", exc.message.rstrip(".")))]
     problems = []
     for workload, state, revision in pods:
-        proxy = found.get((state.pod.namespace, state.pod.name, revision))
+        proxy = proxies.get((state.pod.namespace, state.pod.name, revision))
         if proxy is None:
             trouble = Trouble("NotConnected", f"its proxy is not connected to revision {revision}", PROXY)
             problems.append(Problem(workload, trouble, state.pod.name))
         elif proxy.rejected:
-            said = "; ".join(f"{kind}: {why}" for kind, why in proxy.rejected.items())
-            trouble = Trouble("Rejected", f"its proxy rejects {said}", PROXY)
+            rejections = "; ".join(f"{kind}: {reason}" for kind, reason in proxy.rejected.items())
+            trouble = Trouble("Rejected", f"its proxy rejects {rejections}", PROXY)
             problems.append(Problem(workload, trouble, state.pod.name))
     return problems
 
 
-def http(options: Mapping[str, t.Any]) -> Found:
-    """A URL answers with an expected status."""
+def check_http(gate: HttpGate) -> list[Problem]:
+    """Check that a URL answers with an expected status."""
+    endpoint = gate.endpoint
     try:
         status = fetch(
-            as_login(options["url"]),
-            timeout=options["timeout"],
-            ca_path=options["ca_path"],
-            headers=_login(options),
+            as_login(endpoint.url),
+            timeout=endpoint.timeout,
+            ca_path=endpoint.ca_path,
+            headers=_login_headers(endpoint),
             most=0,
         )[0]
     except ProbeError as exc:
         return [Problem(None, Trouble("http", exc.message))]
-    if status in options["status"]:
+    if status in gate.statuses:
         return []
-    wanted = " or ".join(map(str, options["status"]))
-    return [Problem(None, Trouble("http", f"{shown(options['url'])} answers with HTTP {status}, not {wanted}"))]
+    expected = " or ".join(map(str, gate.statuses))
+    return [Problem(None, Trouble("http", f"{shown(endpoint.url)} answers with HTTP {status}, not {expected}"))]
 
 
-def prometheus(options: Mapping[str, t.Any]) -> Found:
-    """Every sample of a query is as it should be."""
-    url = f"{as_login(options['url']).rstrip('/')}/api/v1/query?{urlencode({'query': options['query']})}"
+def check_prometheus(gate: PrometheusGate) -> list[Problem]:
+    """Check that every sample of a query compares as required."""
+    endpoint = gate.endpoint
+    url = f"{as_login(endpoint.url).rstrip('/')}/api/v1/query?{urlencode({'query': gate.query})}"
     try:
-        answer = fetch(url, timeout=options["timeout"], ca_path=options["ca_path"], headers=_login(options))
-        reason = measured_problem(samples(*answer), options["compare"], options["value"])
+        answer = fetch(url, timeout=endpoint.timeout, ca_path=endpoint.ca_path, headers=_login_headers(endpoint))
+        reason = measured_problem(samples(*answer), gate.compare, gate.value)
     except ProbeError as exc:
         reason = exc.message
     except ValueError as exc:
-        reason = f"{shown(options['url'])}: {exc}"
-    return [Problem(None, Trouble("prometheus", f"query {options['query']}: {reason}"))] if reason else []
+        reason = f"{shown(endpoint.url)}: {exc}"
+    return [Problem(None, Trouble("prometheus", f"query {gate.query}: {reason}"))] if reason else []
 
 
-def _login(options: Mapping[str, t.Any]) -> dict[str, str]:
-    if options.get("token"):
-        return {"Authorization": f"Bearer {as_token(options['token'])}"}
-    if options.get("username"):
-        return {"Authorization": basic(as_login(options["username"]), as_login(options["password"]))}
+def _login_headers(endpoint: Endpoint) -> dict[str, str]:
+    if endpoint.token:
+        return {"Authorization": f"Bearer {as_token(endpoint.token)}"}
+    if endpoint.username:
+        return {"Authorization": basic(as_login(endpoint.username), as_login(endpoint.password or ""))}
     return {}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One watch in a thread: resumes where it broke off, and lists again when that is too old."""
+"""Watches a collection in a thread: resumes a broken watch, and lists again if the version is too old."""
 
 from __future__ import annotations
 
@@ -25,59 +25,59 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 WATCH_SECONDS = 60
 #: Without the right to watch, the right to list is enough, only slower.
 LIST_SECONDS = 3.0
-#: How long events are let gather: being woken by each costs more than reading it, and nobody looks more often.
+#: How long events gather: waking up for each costs more than reading it, and the checks run less often anyway.
 GATHER_SECONDS = 0.1
-#: An event that comes sooner was there already.
+#: An event that arrives sooner was waiting already.
 AT_ONCE_SECONDS = 0.001
-#: Events that wait to be looked at, at most: of pods of 12 kB each.
+#: The most events that wait to be read; events of pods have 12 kB each.
 MOST = 500
 
 
-class Backlog:
-    """What happened to objects that nobody has looked at yet: of each object only what is newest is ever parsed."""
+class PendingEvents:
+    """Events that were not read yet; of each object only the newest state is ever parsed."""
 
     def __init__(self) -> None:
-        self._waiting: dict[str, tuple[str, Event]] = {}
+        self._pending: dict[str, tuple[str, Event]] = {}
 
     def put(self, event: Event) -> bool:
-        """Keep an event; returns whether so many wait that they must be looked at."""
-        before, dummy = self._waiting.get(event.uid, ("", event))
+        """Keep an event; returns whether so many are pending that they must be read."""
+        before, dummy = self._pending.get(event.uid, ("", event))
         change = "ADDED" if before == "ADDED" and event.change == "MODIFIED" else event.change
-        self._waiting[event.uid] = change, event
-        return len(self._waiting) >= MOST
+        self._pending[event.uid] = change, event
+        return len(self._pending) >= MOST
 
     def take(self) -> list[tuple[str, Event]]:
-        """Return what happened to each object since the last call, and what it is now."""
-        found, self._waiting = list(self._waiting.values()), {}
-        return found
+        """Return the change of each object since the last call, and its newest event."""
+        events, self._pending = list(self._pending.values()), {}
+        return events
 
 
 @dataclasses.dataclass
-class Feed:
-    """Takes in every change of a collection.
+class ResourceWatch:
+    """Passes every change of a collection on to a function.
 
-    ``relist`` reads the collection anew and returns its resource version; without it the feed ends where nothing may
-    be watched.
+    ``relist`` reads the collection again and returns its resource version; without it the thread ends if the collection
+    may not be watched.
     """
 
     client: Client
     path: str
-    take: Callable[[Event], None]
+    receive: Callable[[Event], None]
     relist: Callable[[], str] | None
     query: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     _version: str = ""
-    _stop: bool = False
+    _stopped: bool = False
 
     def start(self, version: str) -> None:
-        """Follow what happens after a resource version."""
+        """Watch the changes after a resource version."""
         threading.Thread(target=self._follow, args=(version,), daemon=True, name=f"watch {self.path}").start()
 
     def stop(self) -> None:
-        """End with the next event, or with the watch."""
-        self._stop = True
+        """End with the next event, or with the current request."""
+        self._stopped = True
 
-    def newest(self) -> str:
-        """Return the resource version that the collection has now, without reading it."""
+    def current_version(self) -> str:
+        """Return the resource version that the collection has now, without reading its items."""
         query = {"limit": 1, **self.query}
         page = self.client.request("GET", self.path, doing=f"Reading {self.path}", params=query)
         return str(page["metadata"].get("resourceVersion", ""))
@@ -85,17 +85,17 @@ class Feed:
     def _follow(self, version: str) -> None:
         self._version = version
         failures = 0
-        while not self._stop:
+        while not self._stopped:
             began, before = time.monotonic(), self._version
             try:
                 self._watch()
             except GoneError:
-                self._again()
+                self._list_again()
             except ForbiddenError:
                 if self.relist is None:
                     return
                 time.sleep(LIST_SECONDS)
-                self._again()
+                self._list_again()
             except (ClusterError, ApiError):
                 pass
             useful = self._version != before or time.monotonic() - began > 1.0
@@ -103,22 +103,22 @@ class Feed:
             if failures:
                 time.sleep(0.1 * 2.0**failures * random.uniform(0.5, 1.0))
 
-    def _again(self) -> None:
+    def _list_again(self) -> None:
         with contextlib.suppress(ClusterError, ApiError):
-            self._version = self.relist() if self.relist else self.newest()
+            self._version = self.relist() if self.relist else self.current_version()
 
     def _watch(self) -> None:
         query = {"resource_version": self._version, "seconds": WATCH_SECONDS, **self.query}
-        asked: float | None = None
+        waiting_since: float | None = None
         for event in self.client.watch(self.path, **query):
-            # what happened before the watch began is there with the first one
-            waited = asked is not None and time.monotonic() - asked >= AT_ONCE_SECONDS
-            if self._stop:
+            # The first event of a watch may be older than the watch, so it was not waited for.
+            waited = waiting_since is not None and time.monotonic() - waiting_since >= AT_ONCE_SECONDS
+            if self._stopped:
                 return
             if event.change != "BOOKMARK":
-                self.take(event)
-            # last, so that what could not be read comes again
+                self.receive(event)
+            # The version is set last, so that an event that cannot be read arrives again.
             self._version = event.version or self._version
             if waited:
                 time.sleep(GATHER_SECONDS)
-            asked = time.monotonic()
+            waiting_since = time.monotonic()

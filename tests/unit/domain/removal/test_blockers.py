@@ -130,7 +130,7 @@ def test_the_message_counts_the_proxies() -> None:
             "move its namespace, tag or label",
             id="its namespace is still there",
         ),
-        pytest.param([*b.namespaces(shop=None), *b.deployed()], "only=all", id="out of the mesh"),
+        pytest.param([*b.namespaces(shop=None), *b.deployed()], "scope=all", id="out of the mesh"),
         pytest.param([*b.namespaces(shop=b.NEW), *b.deployed(paused=True)], "kubectl rollout resume", id="paused"),
         pytest.param([*b.namespaces(shop=b.NEW), b.pod(owner=("Job", "x"))], "wait until it ends", id="a Job"),
         pytest.param(

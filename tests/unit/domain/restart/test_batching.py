@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The pace of a restart: batches, caps, order, gateways last, and when its time is over (S5)."""
+"""The limits of a restart: batches, caps, order, gateways last, and when its time is over (S5)."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import (
     ORDERS,
     Amount,
-    Pace,
-    batches,
-    described,
-    oversized,
-    planned,
+    BatchLimits,
+    batch_row,
+    describe_batches,
+    oversized_warnings,
+    plan_batches,
     read_amount,
     window_end,
 )
@@ -33,10 +33,10 @@ RECREATE = {"type": "Recreate"}
 GATEWAY = {"inject.istio.io/templates": "gateway"}
 
 
-def names(pace: Pace, *found: b.Json) -> list[list[str]]:
+def names(limits: BatchLimits, *found: b.Json) -> list[list[str]]:
     """Names of the workloads, batch by batch."""
     snapshot = b.snapshot_of(found)
-    return [[w.name for w in batch] for batch in batches(snapshot.workloads.values(), pace, snapshot)]
+    return [[w.name for w in batch] for batch in plan_batches(snapshot.workloads.values(), limits, snapshot)]
 
 
 def placed(name: str, order: str) -> b.Json:
@@ -69,18 +69,18 @@ def test_an_amount_that_can_never_be_right_is_a_sentence(given: str) -> None:
 
 def test_s5_batches_are_bounded_and_in_a_stable_order() -> None:
     found = [b.workload(name=name) for name in ("e", "c", "a", "d", "b")]
-    two = Pace(Amount(2))
+    two = BatchLimits(Amount(2))
     assert names(two, *found) == names(two, *reversed(found)) == [["a", "b"], ["c", "d"], ["e"]]
 
 
 def test_a_batch_may_be_a_share_of_all_workloads() -> None:
     found = [b.workload(name=name) for name in "abcde"]
-    assert names(Pace(Amount(50, percent=True)), *found) == [["a", "b"], ["c", "d"], ["e"]]
+    assert names(BatchLimits(Amount(50, percent=True)), *found) == [["a", "b"], ["c", "d"], ["e"]]
 
 
 def test_gateways_go_last_and_in_batches_of_their_own() -> None:
     gateway = b.workload(name="a-gateway", annotations=GATEWAY)
-    assert names(Pace(), gateway, b.workload(name="b"), b.workload(name="c")) == [["b", "c"], ["a-gateway"]]
+    assert names(BatchLimits(), gateway, b.workload(name="b"), b.workload(name="c")) == [["b", "c"], ["a-gateway"]]
 
 
 @pytest.mark.parametrize(
@@ -96,16 +96,16 @@ def test_s5_workloads_that_share_a_budget_go_together_only_as_far_as_it_has_room
     allowed: int, expected: list[list[str]]
 ) -> None:
     found = [b.workload(name=name, strategy=RECREATE) for name in "abc"]
-    assert names(Pace(), *found, b.budget("all", {}, allowed)) == expected
+    assert names(BatchLimits(), *found, b.budget("all", {}, allowed)) == expected
 
 
 def test_a_rollout_that_takes_down_nothing_needs_no_room() -> None:
     found = [b.workload(name=name, strategy={"rollingUpdate": {"maxUnavailable": 0}}) for name in "abc"]
-    assert names(Pace(max_unavailable=Amount(1)), *found, b.budget("all", {}, 0)) == [["a", "b", "c"]]
+    assert names(BatchLimits(max_unavailable=Amount(1)), *found, b.budget("all", {}, 0)) == [["a", "b", "c"]]
 
 
 def test_nothing_to_restart_is_no_batch() -> None:
-    assert names(Pace()) == []
+    assert names(BatchLimits()) == []
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_max_pods_bounds_the_pods_of_a_batch_over_all_namespaces(cap: int, expec
     found = [b.workload(name="a", replicas=2), b.workload(name="b", replicas=5), b.workload(name="c", replicas=2)]
     found[1]["metadata"]["namespace"] = "shop2"
     found[2]["metadata"]["namespace"] = "shop3"
-    assert names(Pace(max_pods=cap), *found) == expected
+    assert names(BatchLimits(max_pods=cap), *found) == expected
 
 
 @pytest.mark.parametrize(
@@ -138,43 +138,43 @@ def test_max_unavailable_bounds_what_is_down_in_a_namespace(limit: Amount, expec
     # it takes down nothing, but is one of the pods of its namespace
     calm = b.workload(name="calm", strategy={"rollingUpdate": {"maxUnavailable": 0}})
     assert [
-        [name for name in batch if name != "calm"] for batch in names(Pace(max_unavailable=limit), *found, calm)
+        [name for name in batch if name != "calm"] for batch in names(BatchLimits(max_unavailable=limit), *found, calm)
     ] == expected
 
 
 def test_smallest_first() -> None:
     found = [b.workload(name=name, replicas=count) for name, count in (("a", 3), ("b", 1), ("c", 3), ("d", 2))]
-    assert names(Pace(order="smallest"), *found) == [["b", "d", "a", "c"]]
+    assert names(BatchLimits(order="smallest"), *found) == [["b", "d", "a", "c"]]
 
 
 def test_an_order_by_hand_begins_a_batch_for_each_place() -> None:
     found = [placed("a", "10"), placed("b", "-1"), b.workload(name="c"), placed("d", "10"), placed("e", " 0 ")]
-    assert names(Pace(order="annotation"), *found) == [["b"], ["c", "e"], ["a", "d"]]
-    assert names(Pace(), *found) == [["a", "b", "c", "d", "e"]]
+    assert names(BatchLimits(order="annotation"), *found) == [["b"], ["c", "e"], ["a", "d"]]
+    assert names(BatchLimits(), *found) == [["a", "b", "c", "d", "e"]]
 
 
 def test_an_order_that_is_no_number_is_a_sentence() -> None:
     with pytest.raises(SafetyError, match=f"{RESTART_ORDER} of Deployment shop/web is 'first', which is not a whole"):
-        names(Pace(order="annotation"), placed("web", "first"))
+        names(BatchLimits(order="annotation"), placed("web", "first"))
 
 
 def test_what_is_larger_than_a_limit_by_itself_is_told() -> None:
     snapshot = b.snapshot_of([b.workload(replicas=4, strategy=RECREATE), b.workload(name="small")])
     found = snapshot.workloads.values()
-    assert oversized(found, Pace(max_pods=3, max_unavailable=Amount(50, percent=True)), snapshot) == [
-        "Deployment shop/web goes alone: it has 4 pods, max_pods is 3.",
-        "Deployment shop/web takes down 4 pods at once by its own update strategy, max_unavailable allows 2 in "
-        "namespace shop.",
+    assert oversized_warnings(found, BatchLimits(max_pods=3, max_unavailable=Amount(50, percent=True)), snapshot) == [
+        "Deployment shop/web is restarted alone: it has 4 pods, max_pods is 3.",
+        "The update strategy of Deployment shop/web takes down 4 pods at once, max_unavailable allows 2 in namespace "
+        "shop.",
     ]
-    assert oversized(found, Pace(max_pods=4, max_unavailable=Amount(4)), snapshot) == []
-    assert oversized(found, Pace(), snapshot) == []
+    assert oversized_warnings(found, BatchLimits(max_pods=4, max_unavailable=Amount(4)), snapshot) == []
+    assert oversized_warnings(found, BatchLimits(), snapshot) == []
 
 
 def test_a_plan_tells_the_sizes_of_a_batch_and_the_room_of_the_budgets_it_touches() -> None:
     down = b.workload(replicas=3, strategy=RECREATE)
     other = b.budget("other", {"matchLabels": {"app": "other"}}, 0)
     snapshot = b.snapshot_of([down, b.workload(name="small"), b.budget("all", {}, 2), other])
-    row = described(list(snapshot.workloads.values()), snapshot, 12.4)
+    row = batch_row(list(snapshot.workloads.values()), snapshot, 12.4)
     assert row == {
         "workloads": ["Deployment shop/web", "Deployment shop/small"],
         "gateways": False,
@@ -185,18 +185,18 @@ def test_a_plan_tells_the_sizes_of_a_batch_and_the_room_of_the_budgets_it_touche
     }
     both = "Deployment shop/web, Deployment shop/small"
     sizes = "4 pods, 3 down at once, budget shop/all allows 2 down and loses 3"
-    assert list(planned([row], 0)) == [f"batch 1 of 1: {both} ({sizes}, about 12 s)"]
+    assert list(describe_batches([row], 0)) == [f"batch 1 of 1: {both} ({sizes}, about 12 s)"]
 
 
 def test_the_time_of_all_batches_is_told_if_each_is_known() -> None:
     snapshot = b.snapshot_of([b.workload()])
-    known, unknown = (described(list(snapshot.workloads.values()), snapshot, seconds) for seconds in (20.0, None))
+    known, unknown = (batch_row(list(snapshot.workloads.values()), snapshot, seconds) for seconds in (20.0, None))
     web = "Deployment shop/web (1 pod, 0 down at once"
-    assert list(planned([known, known, known], 5)) == [
+    assert list(describe_batches([known, known, known], 5)) == [
         *(f"batch {number} of 3: {web}, about 20 s)" for number in (1, 2, 3)),
         "all 3 batches: about 70 s",
     ]
-    assert list(planned([known, unknown], 5)) == [f"batch 1 of 2: {web}, about 20 s)", f"batch 2 of 2: {web})"]
+    assert list(describe_batches([known, unknown], 5)) == [f"batch 1 of 2: {web}, about 20 s)", f"batch 2 of 2: {web})"]
 
 
 WORKLOAD = st.tuples(
@@ -209,7 +209,7 @@ WORKLOAD = st.tuples(
 AMOUNT = st.one_of(
     st.builds(Amount, st.integers(1, 5)), st.builds(Amount, st.integers(1, 100), percent=st.just(value=True))
 )
-PACE = st.builds(Pace, AMOUNT, st.none() | st.integers(1, 9), st.none() | AMOUNT, st.sampled_from(ORDERS))
+LIMITS = st.builds(BatchLimits, AMOUNT, st.none() | st.integers(1, 9), st.none() | AMOUNT, st.sampled_from(ORDERS))
 
 
 def cluster(rows: list[tuple[int, int, str, bool, bool]], room: int) -> Snapshot:
@@ -224,24 +224,24 @@ def cluster(rows: list[tuple[int, int, str, bool, bool]], room: int) -> Snapshot
     return b.snapshot_of(objects)
 
 
-@given(rows=st.lists(WORKLOAD, max_size=12), pace=PACE, room=st.integers(0, 4))
+@given(rows=st.lists(WORKLOAD, max_size=12), limits=LIMITS, room=st.integers(0, 4))
 def test_every_workload_goes_once_within_all_limits_and_gateways_last(
-    rows: list[tuple[int, int, str, bool, bool]], pace: Pace, room: int
+    rows: list[tuple[int, int, str, bool, bool]], limits: BatchLimits, room: int
 ) -> None:
     snapshot = cluster(rows, room)
-    found = batches(snapshot.workloads.values(), pace, snapshot)
+    found = plan_batches(snapshot.workloads.values(), limits, snapshot)
     flat = [workload for batch in found for workload in batch]
     assert sorted(w.ref for w in flat) == sorted(snapshot.workloads)
     assert [w.gateway for w in flat] == sorted(w.gateway for w in flat)
     assert all(found)
     for batch in found:
         assert len({w.gateway for w in batch}) == 1
-        assert len(batch) <= pace.batch_size.of(len(rows))
-        assert pace.max_pods is None or len(batch) == 1 or sum(w.replicas for w in batch) <= pace.max_pods
+        assert len(batch) <= limits.batch_size.of(len(rows))
+        assert limits.max_pods is None or len(batch) == 1 or sum(w.replicas for w in batch) <= limits.max_pods
         for place in ("shop", "pay"):
             down = [w.takes_down for w in batch if w.namespace == place and w.takes_down]
             pods = sum(w.replicas for w in snapshot.workloads.values() if w.namespace == place)
-            assert pace.max_unavailable is None or len(down) < 2 or sum(down) <= pace.max_unavailable.of(pods)
+            assert limits.max_unavailable is None or len(down) < 2 or sum(down) <= limits.max_unavailable.of(pods)
             assert place == "pay" or len(down) < 2 or sum(down) <= room
 
 

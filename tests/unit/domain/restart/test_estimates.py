@@ -10,7 +10,7 @@ import datetime
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.estimates import batch_seconds, starts
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.estimates import batch_seconds, ready_seconds
 from unit.support import builders as b
 
 CREATED = datetime.datetime(2026, 3, 1, 2, 0, tzinfo=datetime.UTC)
@@ -33,7 +33,9 @@ def stamp(seconds: float) -> str:
 
 def known(*pods: b.Json) -> dict[tuple[str, str, str], float]:
     """What the pods of a Deployment tell."""
-    return starts(b.snapshot_of([b.workload(), b.replica_set("web-abc", "web"), *b.namespaces(shop=b.OLD), *pods]))
+    return ready_seconds(
+        b.snapshot_of([b.workload(), b.replica_set("web-abc", "web"), *b.namespaces(shop=b.OLD), *pods])
+    )
 
 
 @pytest.mark.parametrize(

@@ -21,11 +21,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import (
-    Plan,
-    Share,
-    chosen,
-    plan,
-    read_share,
+    CanaryPercentage,
+    CanaryPlan,
+    plan_canary,
+    select_percentage,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL, PREVIOUS_LABELS
@@ -64,30 +63,33 @@ RANKED = ["app-5", "app-1", "app-9", "app-3", "app-6", "app-0", "app-2", "app-7"
     ("percent", "count"), [(0, 0), (1, 1), (10, 1), (11, 2), (50, 5), (55, 6), (90, 9), (91, 10), (100, 10)]
 )
 def test_the_choice_is_the_same_for_ever(percent: int, count: int) -> None:
-    assert names(chosen(TEN, percent)) == set(RANKED[:count])
+    assert names(select_percentage(TEN, percent)) == set(RANKED[:count])
 
 
 def test_the_kind_counts_and_gateways_come_last() -> None:
     gateways = read(
         b.workload("Deployment", "in", **GATEWAY), *(b.workload("Deployment", f"app-{n}") for n in range(3))
     )
-    assert [names(chosen(gateways, percent)) for percent in (75, 76)] == [
+    assert [names(select_percentage(gateways, percent)) for percent in (75, 76)] == [
         {"app-0", "app-1", "app-2"},
         {"app-0", "app-1", "app-2", "in"},
     ]
     kinds = read(b.workload("Deployment", "a"), b.workload("StatefulSet", "a"))
-    assert len(chosen(kinds, 50)) == 1
+    assert len(select_percentage(kinds, 50)) == 1
 
 
 def test_each_namespace_has_its_own_share() -> None:
     both = [*TEN, *read(b.workload("Deployment", "one", "other"))]
-    assert chosen(both, 10) == {("shop", "Deployment", RANKED[0]), ("other", "Deployment", "one")}
+    assert select_percentage(both, 10) == {("shop", "Deployment", RANKED[0]), ("other", "Deployment", "one")}
 
 
 @given(st.sets(st.text("abcdef0-", min_size=1, max_size=8), max_size=30), st.integers(0, 100), st.integers(0, 100))
 def test_a_larger_share_has_all_of_a_smaller_one(found: set[str], one: int, other: int) -> None:
     workloads = read(*(b.workload("Deployment", name) for name in sorted(found)))
-    small, large = chosen(workloads, min(one, other)), chosen(list(reversed(workloads)), max(one, other))
+    small, large = (
+        select_percentage(workloads, min(one, other)),
+        select_percentage(list(reversed(workloads)), max(one, other)),
+    )
     assert small <= large
     assert len(small) == -(-len(found) * min(one, other) // 100)
 
@@ -95,13 +97,13 @@ def test_a_larger_share_has_all_of_a_smaller_one(found: set[str], one: int, othe
 @given(st.sets(st.text("abcdef0-", min_size=1, max_size=8), min_size=1, max_size=30), st.integers(0, 100))
 def test_one_more_workload_shifts_at_most_one(found: set[str], percent: int) -> None:
     workloads = read(*(b.workload("Deployment", name) for name in sorted(found)))
-    before, after = chosen(workloads[1:], percent), chosen(workloads, percent)
+    before, after = select_percentage(workloads[1:], percent), select_percentage(workloads, percent)
     assert len(before - after) <= 1
 
 
-def shared(percent: int, *objects: b.Json, source: str | None = None, base: t.Any = FREE) -> Plan:
+def shared(percent: int, *objects: b.Json, source: str | None = None, base: t.Any = FREE) -> CanaryPlan:
     """What a share of namespace shop comes to."""
-    return plan(b.snapshot_of([*base, *objects]), SHOP, Share(percent, b.NEW, source))
+    return plan_canary(b.snapshot_of([*base, *objects]), SHOP, CanaryPercentage(percent, b.NEW, source))
 
 
 def moved(made: list[b.Json], label: str | None, previous: str | None) -> list[b.Json]:
@@ -134,7 +136,7 @@ def moved(made: list[b.Json], label: str | None, previous: str | None) -> list[b
     ],
 )
 def test_who_chooses(objects: list[b.Json], chooses: bool) -> None:
-    assert list(shared(100, *objects).choices) == [("shop", "Deployment", "web")] * chooses
+    assert list(shared(100, *objects).label_changes) == [("shop", "Deployment", "web")] * chooses
 
 
 def change(run: str, before: str | None, after: str | None) -> b.Json:
@@ -174,7 +176,7 @@ def test_the_patch_and_its_undo(made: tuple[b.Json, str | None], percent: int, p
     objects = b.deployed(pod_labels=made[0])
     if made[1] is not None:
         objects[0]["metadata"]["annotations"] = {PREVIOUS_LABELS: made[1]}
-    found = list(shared(percent, *objects).choices.values())
+    found = list(shared(percent, *objects).label_changes.values())
     if patch is None:
         assert found == []
         return
@@ -193,8 +195,8 @@ def test_the_patch_and_its_undo(made: tuple[b.Json, str | None], percent: int, p
 @pytest.mark.parametrize("label", ["1-31-0", "prod", "1-30-3", None])
 def test_without_a_revision_everything_goes_back(label: str | None) -> None:
     made = moved(b.deployed(), label, WAS_OLD)
-    found = plan(b.snapshot_of([*FREE, *made]), SHOP, Share(0))
-    back = [(one.after, one.undone.changes) for one in found.choices.values() if one.undone]
+    found = plan_canary(b.snapshot_of([*FREE, *made]), SHOP, CanaryPercentage(0))
+    back = [(one.after, one.undone.changes) for one in found.label_changes.values() if one.undone]
     assert back == ([] if label == b.OLD else [(b.OLD, ())])
 
 
@@ -217,15 +219,15 @@ def test_s16_only_what_the_run_left_goes_back(
 ) -> None:
     made = moved(b.deployed(), label, None)
     made[0]["metadata"]["annotations"] = {JOURNAL: written(*RUNS)}
-    found = plan(b.snapshot_of([*FREE, *made]), SHOP, Share(0, run=run))
-    assert [one.after for one in found.choices.values()] == ([after] if after else [])
-    assert [one.why.reason.startswith(str(stays)) for one in found.stuck] == ([True] if stays else [])
+    found = plan_canary(b.snapshot_of([*FREE, *made]), SHOP, CanaryPercentage(0, run=run))
+    assert [one.after for one in found.label_changes.values()] == ([after] if after else [])
+    assert [one.why.reason.startswith(str(stays)) for one in found.unmovable] == ([True] if stays else [])
 
 
 def test_the_cluster_as_it_will_be() -> None:
     found = shared(100, *b.deployed(pod_labels=OLD, pods=2))
     assert {key[2]: len(stale) for key, stale in found.snapshot.stale_workloads().items()} == {"web": 2}
-    assert found.rows == [{"namespace": "shop", "workloads": 1, "asking": ["Deployment shop/web"]}]
+    assert found.movable_workloads == [{"namespace": "shop", "workloads": 1, "selected": ["Deployment shop/web"]}]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +244,7 @@ def test_the_cluster_as_it_will_be() -> None:
 )
 def test_only_what_asks_for_the_source_counts(label: str, previous: str | None, source: str, counts: bool) -> None:
     found = shared(0, *moved(b.deployed(), label, previous), source=source)
-    assert len(found.rows) == counts
+    assert len(found.movable_workloads) == counts
 
 
 @pytest.mark.parametrize(
@@ -258,8 +260,8 @@ def test_only_what_asks_for_the_source_counts(label: str, previous: str | None, 
 )
 def test_what_cannot_be_moved_is_reported(made: b.Json, code: str) -> None:
     found = shared(100, made)
-    assert (found.choices, [one.why.code for one in found.stuck]) == ({}, [code])
-    assert shared(0, made).stuck == []
+    assert (found.label_changes, [one.why.code for one in found.unmovable]) == ({}, [code])
+    assert shared(0, made).unmovable == []
 
 
 @pytest.mark.parametrize("text", ["[]", "[" * 150_000, '{"istio.io/rev": 7}', '{"istio.io/rev": "a b"}', "null"])
@@ -267,8 +269,8 @@ def test_what_cannot_be_moved_is_reported(made: b.Json, code: str) -> None:
 def test_f18_a_memory_that_cannot_be_read_holds_nobody_else_up(text: str, percent: int) -> None:
     odd = moved(b.deployed("odd", pod_labels={REV: b.NEW}), b.NEW, text)
     found = shared(percent, *odd, *b.deployed("good", pod_labels=OLD))
-    assert [(one.name, one.why.code) for one in found.stuck] == [("odd", "unreadable")]
-    assert [choice.workload.name for choice in found.choices.values()] == (["good"] if percent else [])
+    assert [(one.name, one.why.code) for one in found.unmovable] == [("odd", "unreadable")]
+    assert [choice.workload.name for choice in found.label_changes.values()] == (["good"] if percent else [])
 
 
 @pytest.mark.parametrize(
@@ -285,31 +287,41 @@ def test_f18_a_memory_that_cannot_be_read_holds_nobody_else_up(text: str, percen
 def test_s16_what_cannot_go_back_keeps_nothing_else_from_going(previous: str, code: str, reason: str) -> None:
     stays = moved(b.deployed("cart", revision=b.NEW), b.NEW, previous)
     goes = moved(b.deployed(revision=b.NEW), b.NEW, WAS_OLD)
-    found = plan(b.snapshot_of([*FREE, *stays, *goes]), SHOP, Share(0))
-    assert names(found.choices) == {"web"}
-    assert [(one.name, one.why.code) for one in found.stuck] == [("cart", code)]
-    assert found.stuck[0].why.reason.startswith(reason.replace("shop/web", "shop/cart"))
+    found = plan_canary(b.snapshot_of([*FREE, *stays, *goes]), SHOP, CanaryPercentage(0))
+    assert names(found.label_changes) == {"web"}
+    assert [(one.name, one.why.code) for one in found.unmovable] == [("cart", code)]
+    assert found.unmovable[0].why.reason.startswith(reason.replace("shop/web", "shop/cart"))
 
 
 @pytest.mark.parametrize(
     ("labels", "share", "objects", "sentence"),
     [
-        ({REV: b.OLD}, Share(10, b.NEW), [], "namespace shop chooses for its pods by label istio.io/rev=1-30-3"),
-        ({REV: ""}, Share(0), [], "by label istio.io/rev=, so"),
-        ({INJECTION: "disabled"}, Share(10, b.NEW), [], "by label istio-injection=disabled"),
-        ({}, Share(10, "gone"), [], "No injector owns the name 'gone'"),
+        (
+            {REV: b.OLD},
+            CanaryPercentage(10, b.NEW),
+            [],
+            "label istio.io/rev=1-30-3 of namespace shop selects the",
+        ),
+        ({REV: ""}, CanaryPercentage(0), [], "label istio.io/rev= of namespace shop selects"),
+        (
+            {INJECTION: "disabled"},
+            CanaryPercentage(10, b.NEW),
+            [],
+            "label istio-injection=disabled of namespace",
+        ),
+        ({}, CanaryPercentage(10, "gone"), [], "No injector owns the name 'gone'"),
     ],
 )
-def test_s2_refused(labels: b.Json, share: Share, objects: list[b.Json], sentence: str) -> None:
+def test_s2_refused(labels: b.Json, share: CanaryPercentage, objects: list[b.Json], sentence: str) -> None:
     with pytest.raises(SafetyError, match=sentence):
-        plan(b.snapshot_of([*PLANES, b.namespace("shop", labels), *objects]), SHOP, share)
+        plan_canary(b.snapshot_of([*PLANES, b.namespace("shop", labels), *objects]), SHOP, share)
 
 
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ({"revision": b.NEW}, "Parameter revision goes with percent"),
-        ({"source_revision": b.OLD}, "Parameter source_revision goes with percent"),
+        ({"revision": b.NEW}, "Parameter revision requires percent"),
+        ({"source_revision": b.OLD}, "Parameter source_revision requires percent"),
         ({"percent": 101, "revision": b.NEW}, "Parameter percent: 101 is not a number from 0 to 100"),
         ({"percent": -1, "revision": b.NEW}, "Parameter percent: -1 is not"),
         ({"percent": 1}, "Parameter revision is missing"),
@@ -317,7 +329,9 @@ def test_s2_refused(labels: b.Json, share: Share, objects: list[b.Json], sentenc
 )
 def test_options_that_do_not_go_together(options: b.Json, sentence: str) -> None:
     with pytest.raises(ParameterError, match=sentence):
-        read_share({"percent": None, "revision": None, "source_revision": None, "run_id": None, **options})
+        CanaryPercentage.from_params(
+            {"percent": None, "revision": None, "source_revision": None, "run_id": None, **options}
+        )
 
 
 def test_what_was_begun_is_known_by_the_label_of_the_pods() -> None:
@@ -328,7 +342,7 @@ def test_what_was_begun_is_known_by_the_label_of_the_pods() -> None:
     assert back is not None
     assert back["spec"]["template"]["metadata"]["labels"] == {REV: b.OLD}
     assert back["metadata"]["annotations"] == {PREVIOUS_LABELS: None, JOURNAL: None}
-    assert found.choices == {}
+    assert found.label_changes == {}
     moving[0]["status"]["conditions"] = [{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}]
     assert shared(100, *moving).begun == {}
     coming_back = moved(b.deployed(), b.OLD, None)
@@ -373,8 +387,8 @@ def test_there_and_back_with_a_plan(api: FakeApi) -> None:
     before = workloads(api)
     planned = share(api, 100, check_mode=True)
     result = share(api, 100)
-    assert [planned[name] for name in ("actions", "diff", "share")] == [
-        result[name] for name in ("actions", "diff", "share")
+    assert [planned[name] for name in ("actions", "diff", "movable_workloads")] == [
+        result[name] for name in ("actions", "diff", "movable_workloads")
     ]
     assert result["actions"] == [
         "move Deployment shop/cart: no label istio.io/rev -> istio.io/rev=1-31-0 (1 pod)",
@@ -408,7 +422,7 @@ def test_what_somebody_else_changed_is_not_overwritten(api: FakeApi) -> None:
     api.script("PATCH", WEB, failure(409, "modified", "Conflict"))
     api.script("GET", WEB, Answer(theirs))
     result = share(api, 100)
-    assert "Deployment shop/web: Changed: it was changed by somebody else meanwhile" in result["msg"]
+    assert "Deployment shop/web: Changed: another client changed it meanwhile" in result["msg"]
     assert result["failure"]["failed_workloads"] == ["Deployment shop/web"]
     assert {name for name, (notes, dummy) in workloads(api).items() if notes} == {"cart"}
 
@@ -421,7 +435,7 @@ def test_an_answer_that_was_lost_is_no_change_of_somebody_else(api: FakeApi, mon
     monkeypatch.setattr(Lock, "run_id", property(lambda self: "r1", lambda self, value: None), raising=False)
     api.script("PATCH", WEB, failure(409, "modified", "Conflict"))
     api.script("GET", WEB, Answer(ours))
-    result = share(api, 100, only="stale")
+    result = share(api, 100, scope="stale")
     assert "changed or deleted by somebody else" not in str(result.get("msg"))
 
 

@@ -12,7 +12,7 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection, read_selection
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
 from unit.support import builders as b
 
 
@@ -37,7 +37,7 @@ FOUND = b.snapshot_of(
 def read(**options: t.Any) -> Selection:
     """What options select."""
     nothing = {"kinds": [], "names": [], "label_selector": None, "field_selector": None}
-    return read_selection({"namespaces": ["shop"], **nothing, **options})
+    return Selection.from_params({"namespaces": ["shop"], **nothing, **options})
 
 
 @pytest.mark.parametrize(

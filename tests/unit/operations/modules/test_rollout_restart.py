@@ -21,9 +21,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.res
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.budget_room import tight_budget
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import Plan
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import CanaryPlan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.targets import known, refuse_harm, targets
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.targets import (
+    refuse_harm,
+    resolve_selection,
+    select_targets,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import PREVIOUS_LABELS
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE, check
@@ -80,15 +84,15 @@ def test_what_can_never_be_right(option: str, value: object, message: str) -> No
         check(params(CORE, namespaces=["shop"], **{option: value}))
 
 
-def names(objects: list[b.Json], only: str = "stale") -> dict[str, int]:
+def names(objects: list[b.Json], scope: str = "stale") -> dict[str, int]:
     """Workloads of namespace shop that would be restarted, with the number of their stale pods."""
     snapshot = b.snapshot_of([*MOVED, *objects])
-    found = targets(snapshot, Selection(("shop",)), only, Plan(snapshot))
+    found = select_targets(snapshot, Selection(("shop",)), scope, CanaryPlan(snapshot))
     return {workload.name: count for workload, count in found.items()}
 
 
 @pytest.mark.parametrize(
-    ("objects", "only", "expected"),
+    ("objects", "scope", "expected"),
     [
         pytest.param(b.deployed(pods=2), "stale", {"web": 2}, id="stale"),
         pytest.param(b.deployed(revision=b.NEW), "stale", {}, id="current"),
@@ -100,8 +104,8 @@ def names(objects: list[b.Json], only: str = "stale") -> dict[str, int]:
         pytest.param(b.deployed(revision=None), "stale", {"web": 1}, id="domain 6: a proxy is missing"),
     ],
 )
-def test_targets(objects: list[b.Json], only: str, expected: dict[str, int]) -> None:
-    assert names(objects, only) == expected
+def test_targets(objects: list[b.Json], scope: str, expected: dict[str, int]) -> None:
+    assert names(objects, scope) == expected
 
 
 @pytest.mark.parametrize(
@@ -143,14 +147,14 @@ def test_only_all_takes_no_pod_out_of_the_mesh_that_does_not_ask_for_it(why: Inj
     objects = [*NO_DEFAULT, b.namespace("shop", LOSSES[why]), *b.deployed()]
     assert {proxy_status.injection.code for dummy, proxy_status in b.snapshot_of(objects).proxy_statuses} == {why}
     with FakeApi(*objects) as api:
-        result = restart(api, only="all")
+        result = restart(api, scope="all")
         refused = result.get("failure", {}).get("kind") == "SafetyError"
         assert (refused, restarted(api)) == ((False, ["web"]) if why is InjectionReason.OPTED_OUT else (True, []))
 
 
 def test_a_namespace_that_is_not_there_is_refused() -> None:
     with pytest.raises(ParameterError, match="there is no namespace shop"):
-        known(b.snapshot_of(PLANES), Selection(("shop",)), "paris-1")
+        resolve_selection(b.snapshot_of(PLANES), Selection(("shop",)), "paris-1")
 
 
 def test_harm_elsewhere_does_not_count() -> None:
@@ -237,7 +241,7 @@ def test_nothing_starts_after_the_maintenance_window(api: FakeApi, check_mode: b
     result = restart(api, not_after="2026-01-01T00:00:00Z", check_mode=check_mode)
     assert (restarted(api), result["restarted"], result["changed"], result["stopped_early"]) == ([], [], False, True)
     assert result["remaining"] == [f"Deployment shop/{name}" for name in ("cart", "web", "a-gateway")]
-    assert "ended at 2026-01-01T00:00:00Z: 3 of 3 were not restarted" in result["warnings"][0]
+    assert "ended at 2026-01-01T00:00:00Z: 3 of 3 workloads were not restarted" in result["warnings"][0]
 
 
 def test_a_window_that_ends_between_two_batches_is_no_failure(api: FakeApi) -> None:
@@ -279,7 +283,9 @@ def test_a_pause_lies_between_two_batches(api: FakeApi) -> None:
 
 
 def test_what_is_larger_than_a_cap_is_a_warning(api: FakeApi) -> None:
-    assert restart(api, max_pods=1)["warnings"] == ["Deployment shop/web goes alone: it has 2 pods, max_pods is 1."]
+    assert restart(api, max_pods=1)["warnings"] == [
+        "Deployment shop/web is restarted alone: it has 2 pods, max_pods is 1."
+    ]
 
 
 def test_s5_each_batch_is_stamped_after_the_gate_of_the_one_before(api: FakeApi) -> None:
@@ -366,7 +372,7 @@ def test_s5_labels_that_cannot_be_restored_do_not_keep_workloads_from_going_back
     api.on_patch = stays_old(api, "FailedCreate")
     api.script("PATCH", "/api/v1/namespaces/shop", failure(403, "may not patch namespaces"))
     result = restart(api, batch_size=1, restore_labels=True)
-    assert "Rolling back met problems: namespace shop keeps its labels: Labelling namespace shop" in result["msg"]
+    assert "The rollback is incomplete: namespace shop keeps its labels: Labelling namespace shop" in result["msg"]
     assert (result["failure"]["rolled_back"], restarted(api)) == (False, ["cart", "shop", "cart"])
 
 
@@ -388,11 +394,11 @@ def test_s5_a_namespace_that_is_gone_does_not_keep_workloads_from_going_back(api
 def test_a_patch_that_is_refused_is_trouble_of_that_workload(api: FakeApi, status: int) -> None:
     api.script("PATCH", "/apis/apps/v1/namespaces/shop/deployments/web", failure(status, "may not patch web"))
     result = restart(api, batch_size=1)
-    assert "1 workload failed by itself: Deployment shop/web: Refused: " in result["msg"]
+    assert "1 workload failed independently of the revision: Deployment shop/web: Refused: " in result["msg"]
     assert "may not patch web" in result["msg"]
     assert restarted(api) == ["cart", "web", "a-gateway"]
     found = result["failure"]
-    assert (found["whose"], found["failed_workloads"]) == ("workloads", ["Deployment shop/web"])
+    assert (found["caused_by"], found["failed_workloads"]) == ("workloads", ["Deployment shop/web"])
     assert found["completed_before"] == ["Deployment shop/cart", "Deployment shop/a-gateway"]
 
 
@@ -402,20 +408,20 @@ def test_a_patch_that_is_refused_is_a_failed_batch_where_one_workload_is_to_stop
     assert "may not patch web" in result["msg"]
     assert (restarted(api), result["failure"]["rolled_back"]) == (["cart", "web", "cart"], True)
     found = result["failure"]
-    assert (found["whose"], found["failed_workloads"]) == ("workloads", ["Deployment shop/web"])
+    assert (found["caused_by"], found["failed_workloads"]) == ("workloads", ["Deployment shop/web"])
 
 
 def test_s5_hold_leaves_everything_as_it_is(api: FakeApi) -> None:
     api.on_patch = stays_old(api, "FailedCreate")
     result = restart(api, batch_size=1, on_failure="hold")
-    assert "Everything is held as it is; later batches were not started" in result["msg"]
+    assert "Everything is left as it is (on_failure=hold); later batches were not started" in result["msg"]
     assert (restarted(api), result["failure"]["rolled_back"]) == (["cart"], False)
 
 
 def test_s5_a_batch_has_a_timeout(api: FakeApi) -> None:
     api.on_patch = stays_old(api)
     result = restart(api, on_failure="hold")
-    assert "batch 1 of 2 did not get on for 1 s: Deployment shop/cart" in result["msg"]
+    assert "batch 1 of 2 made no progress for 1 s: Deployment shop/cart" in result["msg"]
     assert [(one["workload"], one["reason"]) for one in result["failure"]["evidence"]] == [
         (f"Deployment shop/{name}", "Incomplete") for name in ("cart", "web")
     ]
@@ -445,14 +451,14 @@ def test_a_workload_that_was_replaced_meanwhile_is_gone(api: FakeApi) -> None:
     api.script("PATCH", CART, failure(409))
     api.script("GET", CART, Answer(other))
     result = restart(api)
-    assert (result.get("failed"), result["gone"]) == (None, ["Deployment shop/cart"]), result
+    assert (result.get("failed"), result["deleted_meanwhile"]) == (None, ["Deployment shop/cart"]), result
     assert result["restarted"] == ["Deployment shop/web", "Deployment shop/a-gateway"]
 
 
 def test_a_workload_that_others_write_at_the_same_time_is_patched_again(api: FakeApi) -> None:
     api.script("PATCH", CART, failure(409))
     result = restart(api)
-    assert (result.get("failed"), result["gone"]) == (None, [])
+    assert (result.get("failed"), result["deleted_meanwhile"]) == (None, [])
     assert restarted(api).count("cart") == 2
 
 
@@ -460,7 +466,7 @@ def test_a_workload_that_was_deleted_before_its_batch_is_gone(api: FakeApi) -> N
     api.script("PATCH", CART, failure(404))
     api.script("GET", CART, failure(404))
     result = restart(api)
-    assert (result.get("failed"), result["gone"]) == (None, ["Deployment shop/cart"])
+    assert (result.get("failed"), result["deleted_meanwhile"]) == (None, ["Deployment shop/cart"])
 
 
 @pytest.mark.parametrize(
@@ -504,7 +510,7 @@ def test_s5_room_is_looked_at_again_before_each_batch(api: FakeApi) -> None:
 
     api.on_patch = on_patch
     result = restart(api, batch_size=1)
-    assert "Deployment shop/web: NoRoom: budget shop/web allows 0 pods down, it takes down 2" in result["msg"]
+    assert "Deployment shop/web: NoRoom: budget shop/web allows 0 pods down, the workload takes down 2" in result["msg"]
     assert restarted(api) == ["cart", "a-gateway"]
 
 
@@ -527,7 +533,7 @@ def test_s6_a_workload_without_pods_is_reported_where_its_pods_would_have_a_prox
     asleep = [b.workload("Deployment", name, replicas=0) for name in ("asleep", "outside")]
     asleep[1]["spec"]["template"]["metadata"].setdefault("labels", {})["sidecar.istio.io/inject"] = "false"
     api.objects += asleep
-    result = restart(api, only="all")
+    result = restart(api, scope="all")
     assert [(row["name"], row["pods"], row["code"]) for row in result["unrestartable"]] == [
         ("asleep", 0, "scaled_to_zero")
     ]

@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem, Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.evidence import (
     LOG_CHARACTERS,
-    collect,
+    collect_evidence,
     rollout_error,
 )
 from unit.support import builders as b
@@ -34,7 +34,7 @@ def api() -> Iterator[FakeApi]:
 
 def test_a_crash_loop_shows_the_log_of_the_run_that_ended(api: FakeApi) -> None:
     api.script("GET", LOG, Answer(b"one\ntwo\n"))
-    assert collect(api.client(), [CRASH], 10) == [
+    assert collect_evidence(api.client(), [CRASH], 10) == [
         {
             "workload": "Deployment shop/web",
             "pod": "web-1",
@@ -51,29 +51,32 @@ def test_a_crash_loop_shows_the_log_of_the_run_that_ended(api: FakeApi) -> None:
 
 def test_without_an_ended_run_the_log_is_that_of_now(api: FakeApi) -> None:
     api.script("GET", LOG, failure(400, "previous terminated container not found"), Answer(b"one"))
-    assert collect(api.client(), [CRASH], 10)[0]["log"] == ["one"]
+    assert collect_evidence(api.client(), [CRASH], 10)[0]["log"] == ["one"]
 
 
 def test_a_log_is_cut(api: FakeApi) -> None:
     api.script("GET", LOG, Answer(b"x" * 5000))
-    assert collect(api.client(), [CRASH], 10)[0]["log"] == ["x" * LOG_CHARACTERS]
+    assert collect_evidence(api.client(), [CRASH], 10)[0]["log"] == ["x" * LOG_CHARACTERS]
 
 
 def test_logs_can_be_left_out(api: FakeApi) -> None:
-    assert collect(api.client(), [CRASH], 0)[0]["log"] == []
+    assert collect_evidence(api.client(), [CRASH], 0)[0]["log"] == []
     assert LOG not in {seen.path for seen in api.seen}
 
 
 def test_what_may_not_be_read_is_left_out(api: FakeApi) -> None:
     api.script("GET", LOG, failure(403), failure(403))
     api.script("GET", EVENTS, failure(403))
-    assert (collect(api.client(), [CRASH], 10)[0]["log"], collect(api.client(), [CRASH], 0)[0]["events"]) == ([], [])
+    assert (
+        collect_evidence(api.client(), [CRASH], 10)[0]["log"],
+        collect_evidence(api.client(), [CRASH], 0)[0]["events"],
+    ) == ([], [])
 
 
 def test_the_newest_warnings_are_kept(api: FakeApi) -> None:
     items = [{"metadata": {}, "reason": "R", "message": str(at), "lastTimestamp": str(at)} for at in (2, 4, 1, 3)]
     api.script("GET", EVENTS, Answer({"metadata": {}, "items": items}))
-    assert collect(api.client(), [CRASH], 0)[0]["events"] == ["R: 4", "R: 3", "R: 2"]
+    assert collect_evidence(api.client(), [CRASH], 0)[0]["events"] == ["R: 4", "R: 3", "R: 2"]
     assert api.seen[-1].query["fieldSelector"] == "type=Warning,involvedObject.name=web-1"
 
 
@@ -98,5 +101,5 @@ def test_a_sentence_has_one_end(api: FakeApi) -> None:
 def test_a_node_that_gives_no_log_is_not_waited_for(api: FakeApi, answer: Answer, asked: int) -> None:
     """The way back begins after the evidence."""
     api.script("GET", LOG, *[answer] * 9)
-    assert collect(api.client(), [CRASH], 10)[0]["log"] == []
+    assert collect_evidence(api.client(), [CRASH], 10)[0]["log"] == []
     assert [seen.path for seen in api.seen].count(LOG) == asked

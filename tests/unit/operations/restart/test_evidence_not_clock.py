@@ -16,7 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.basel
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Trouble, read_pod_state
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import patience
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.stall import Stall
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.stall_clock import StallClock
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi, failure
 from unit.support.running import task
@@ -77,7 +77,7 @@ def test_a_rollout_that_gets_on_has_the_time_that_it_needs(api: FakeApi, until: 
     api.on_patch = one_by_one(api, 0.3, until)
     result = restart(api, on_failure="hold")
     assert result.get("failed") is failed, result
-    assert not failed or "batch 1 of 1 did not get on for 1 s: StatefulSet shop/ledger" in result["msg"]
+    assert not failed or "batch 1 of 1 made no progress for 1 s: StatefulSet shop/ledger" in result["msg"]
 
 
 def test_a_pod_may_take_as_long_as_before_and_as_long_again(api: FakeApi) -> None:
@@ -101,13 +101,13 @@ def test_a_pod_may_take_as_long_as_before_and_as_long_again(api: FakeApi) -> Non
 def test_progress_is_what_never_was_so_far() -> None:
     """Pods that come and go do not keep a rollout alive: it has as many steps as pods, so an end."""
     now, key = [0.0], ("shop", "Deployment", "web")
-    stall = Stall(lambda: now[0])
+    stall = StallClock(lambda: now[0])
     told = []
     for marks in [(0, 0), (0, 0), (1, 0), (0, 1), (1, 1), (0, 0), (1, 1), (2, 0), (2, 0)]:
         told.append(stall.seconds(key, marks))
         now[0] += 1.0
     assert told == [0, 1, 0, 0, 1, 2, 3, 0, 1]
-    stall.renew(key)
+    stall.restart(key)
     assert stall.seconds(key, (0, 0)) == 0
     now[0] += 1.0
     stall.forget(key)
@@ -158,7 +158,7 @@ def test_a_daemon_set_with_a_pod_on_a_dead_node(api: FakeApi, dead: list[b.Json]
     [row] = result["still_unavailable"]
     assert row["workload"] == "DaemonSet shop/agent"
     assert [text.startswith(f"pod {pod} on node n3, ") for text in row["pods"]] == [True]
-    assert any("had not been up before" in line for line in result["warnings"])
+    assert any("are not ready, as before" in line for line in result["warnings"])
 
 
 def state(name: str, *, node: str = "a", ready: bool = False, app: str = "", proxy: bool = True) -> t.Any:
@@ -248,14 +248,14 @@ def test_trouble_of_the_reader_is_none_of_the_rollout(
     writes = [seen.path.rpartition("/")[2] for seen in api.writes() if seen.method == "PATCH"]
     if passes and how.get("silent"):
         # it can be read again, and does stand still
-        assert "batch 2 of 2 did not get on for 1 s: Deployment shop/web" in result["msg"]
-        assert result["failure"]["whose"] == "revision"
+        assert "batch 2 of 2 made no progress for 1 s: Deployment shop/web" in result["msg"]
+        assert result["failure"]["caused_by"] == "revision"
         return
     if passes:
         assert (result.get("failed"), writes) == (None, ["cart", "web"]), result
         return
-    assert (result["failure"]["whose"], result["failure"]["rolled_back"]) == ("cluster", False), result
-    assert "Nothing is known to be wrong with what was restarted" in result["msg"]
+    assert (result["failure"]["caused_by"], result["failure"]["rolled_back"]) == ("cluster", False), result
+    assert "No problem of the restarted workloads is known" in result["msg"]
     assert writes == (["cart", "web"] if how.get("silent") else ["cart"])
 
 

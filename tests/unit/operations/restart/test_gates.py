@@ -25,11 +25,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     ProbeError,
     UnansweredError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import Endpoint, HttpGate
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import Connected
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE, check
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import external_gates
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import external_gates, pod_reads
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import gates as gates_module
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import Tracker
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure
 from unit.support.running import params, task
@@ -40,7 +41,7 @@ QUERY = {"query": "errors", "compare": "<", "value": 0.01}
 @pytest.fixture
 def api(quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
     """Two stale Deployments."""
-    monkeypatch.setattr(gates_module, "ASK_SECONDS", 0.02)
+    monkeypatch.setattr(gates_module, "RETRY_SECONDS", 0.02)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     with FakeApi(*b.two_planes(), *b.namespaces(shop=b.NEW), *b.deployed(), *b.deployed("xeno")) as found:
@@ -101,11 +102,11 @@ def vector(*values: str) -> b.Json:
     [
         ({"soak": -1}, "gates.soak: -1 is below 0"),
         ({"timeout": -1}, "gates.timeout: -1 is below 0"),
-        ({"http": [{"url": "file:///etc/passwd"}]}, r"gates.http\[0\].url is no URL"),
-        ({"http": [{"url": "https://"}]}, r"gates.http\[0\].url is no URL"),
-        ({"http": [{"url": "http://[1"}]}, r"gates.http\[0\].url is no URL"),
+        ({"http": [{"url": "file:///etc/passwd"}]}, r"gates.http\[0\].url is not an http or https URL"),
+        ({"http": [{"url": "https://"}]}, r"gates.http\[0\].url is not an http or https URL"),
+        ({"http": [{"url": "http://[1"}]}, r"gates.http\[0\].url is not an http or https URL"),
         ({"http": [{"url": "http://a", "timeout": 0}]}, r"gates.http\[0\].timeout: 0 is not"),
-        ({"prometheus": [{"url": "a", **QUERY}]}, r"gates.prometheus\[0\].url is no URL"),
+        ({"prometheus": [{"url": "a", **QUERY}]}, r"gates.prometheus\[0\].url is not an http or https URL"),
         ({"prometheus": [{"url": "http://a", **QUERY, "value": "nan"}]}, r"gates.prometheus\[0\].value"),
     ],
 )
@@ -242,9 +243,9 @@ def test_trouble_of_the_api_server_is_none_of_the_revision(
 ) -> None:
     once_restarted(api, method, path, *[failure(status, "not now")] * 50)
     result = restart(api, on_failure="rollback", **{gate: True})
-    assert (result["failure"]["whose"], result["failure"]["rolled_back"]) == ("cluster", False)
+    assert (result["failure"]["caused_by"], result["failure"]["rolled_back"]) == ("cluster", False)
     assert "not now" in result["msg"]
-    assert "so it stays as it is; run again to go on" in result["msg"]
+    assert "so they keep their new pods; run again to continue" in result["msg"]
     assert len(api.writes()) == 1
 
 
@@ -267,7 +268,7 @@ def test_an_istiod_that_answers_otherwise_is_trouble_of_the_revision(
 ) -> None:
     once_restarted(api, method, path, answer)
     result = restart(api, on_failure="rollback", **{gate: True})
-    assert (result["failure"]["whose"], result["failure"]["rolled_back"]) == ("revision", True)
+    assert (result["failure"]["caused_by"], result["failure"]["rolled_back"]) == ("revision", True)
 
 
 def test_a_pod_that_went_before_it_could_be_watched_is_asked_for_by_no_gate(
@@ -335,7 +336,7 @@ def replaced(pod: b.Json) -> None:
             restarts, "batch 1 of 2 did not stay ready for 1 s: Deployment shop/web: pod web-abc-0, Restarted"
         ),
         pytest.param(unready, "batch 1 of 2 did not stay ready for 1 s: Deployment shop/web: pod web-abc-0, NotReady"),
-        pytest.param(replaced, "batch 1 of 2 did not get on for 1 s: Deployment shop/web: Incomplete"),
+        pytest.param(replaced, "batch 1 of 2 made no progress for 1 s: Deployment shop/web: Incomplete"),
     ],
     ids=["a restart", "unready", "replaced"],
 )
@@ -347,8 +348,8 @@ def test_a_soak_does_not_end_on_what_a_broken_watch_told(
     def deaf(heard: Callable[..., None]) -> Callable[..., None]:
         return lambda *given: None if broken.is_set() else heard(*given)
 
-    for name in ("_put_pod", "_take"):
-        monkeypatch.setattr(Tracker, name, deaf(getattr(Tracker, name)))
+    for name in ("_receive_pod", "_take"):
+        monkeypatch.setattr(WorkloadTracker, name, deaf(getattr(WorkloadTracker, name)))
 
     def unseen(pod: b.Json) -> None:
         broken.set()
@@ -363,10 +364,10 @@ def test_a_soak_does_not_end_where_nobody_may_look(api: FakeApi, monkeypatch: py
     def list_states(*dummy: t.Any) -> t.Any:
         raise ForbiddenError("May not list pods.", 403)
 
-    monkeypatch.setattr(gates_module, "list_states", list_states)
+    monkeypatch.setattr(pod_reads, "list_states", list_states)
     result = restart(api, on_failure="rollback", soak=1)
-    assert (result["failure"]["whose"], result["failure"]["rolled_back"]) == ("cluster", False)
-    assert "May not list pods. Nothing is known to be wrong" in result["msg"]
+    assert (result["failure"]["caused_by"], result["failure"]["rolled_back"]) == ("cluster", False)
+    assert "May not list pods. No problem of the restarted workloads is known" in result["msg"]
 
 
 def test_an_application_that_restarts_beside_a_proxy_that_does_not_is_left_alone(api: FakeApi) -> None:
@@ -378,7 +379,10 @@ def test_an_application_that_restarts_beside_a_proxy_that_does_not_is_left_alone
 
     api.on_patch = later(api, change)
     result = restart(api, soak=1)
-    assert "1 workload failed by itself: Deployment shop/web: pod web-abc-0, Restarted: 1 times" in result["msg"]
+    assert (
+        "1 workload failed independently of the revision: Deployment shop/web: pod web-abc-0, Restarted: 1 times"
+        in result["msg"]
+    )
     assert result["failure"]["completed_before"] == ["Deployment shop/xeno"]
 
 
@@ -426,10 +430,7 @@ def test_the_timeout_is_that_of_the_whole_answer(first: bytes) -> None:
 
 def test_where_the_status_is_enough_no_body_is_waited_for() -> None:
     with dribbling(STATUS + b"Content-Type: text/event-stream\r\n\r\n") as url:
-        assert external_gates.http({**GATE, "url": url}) == []
-
-
-GATE = {"timeout": 5, "ca_path": None, "status": [200], "username": None, "password": None}
+        assert external_gates.check_http(HttpGate(Endpoint(url, 5))) == []
 
 
 @pytest.mark.parametrize(
@@ -443,9 +444,9 @@ GATE = {"timeout": 5, "ca_path": None, "status": [200], "username": None, "passw
 )
 def test_a_login_is_sent_as_it_is_meant(given: b.Json, sent: str) -> None:
     seen: list[t.Any] = []
-    options = {**GATE, **given}
+    login, options = given.get("login", ""), {name: given[name] for name in given if name != "login"}
     with serving((200, {}), seen=seen) as url:
-        assert external_gates.http({**options, "url": url.replace("//", "//" + options.pop("login", ""))}) == []
+        assert external_gates.check_http(HttpGate(Endpoint(url.replace("//", f"//{login}"), 5, **options))) == []
     headers = {name.lower(): value for name, value in seen[0][1].items()}
     assert headers["authorization"] == "Basic " + base64.b64encode(sent.encode()).decode()
 

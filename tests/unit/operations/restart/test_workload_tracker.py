@@ -16,15 +16,16 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.watch_events import Event
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import watch_thread, workload_tracker
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import Tracker
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure, stream
 
 PATH = "/apis/apps/v1/deployments"
-KEY = ("shop", "Deployment", "web")
-OTHER = ("shop", "Deployment", "other")
+KEY = ObjectRef("shop", "Deployment", "web")
+OTHER = ObjectRef("shop", "Deployment", "other")
 pytestmark = pytest.mark.usefixtures("quick")
 
 
@@ -42,13 +43,13 @@ def version(number: int, change: str = "MODIFIED", uid: str = "uid-shop-web") ->
     return {"type": change, "object": obj}
 
 
-def generation(tracker: Tracker) -> int | None:
+def generation(tracker: WorkloadTracker) -> int | None:
     """Generation of Deployment web as it is known."""
     found = tracker.get(KEY)
     return found["metadata"]["generation"] if found else None
 
 
-def soon(tracker: Tracker, holds: Callable[[], bool]) -> bool:
+def soon(tracker: WorkloadTracker, holds: Callable[[], bool]) -> bool:
     """Whether something becomes true within a minute."""
     end = time.monotonic() + 60
     while not holds() and time.monotonic() < end:
@@ -56,17 +57,17 @@ def soon(tracker: Tracker, holds: Callable[[], bool]) -> bool:
     return holds()
 
 
-def follow(api: FakeApi, *answers: Answer) -> Tracker:
+def follow(api: FakeApi, *answers: Answer) -> WorkloadTracker:
     """A tracker whose first list is followed by some watch answers."""
     listed = {"metadata": {"resourceVersion": "1"}, "items": list(api.objects)}
     api.script("GET", PATH, Answer(listed), *answers)
-    return Tracker(api.client(), {KEY}, "1")
+    return WorkloadTracker(api.client(), {KEY}, "1")
 
 
 def test_it_starts_with_what_is_there(api: FakeApi) -> None:
-    with Tracker(api.client(), {KEY}, "1") as tracker:
+    with WorkloadTracker(api.client(), {KEY}, "1") as tracker:
         assert generation(tracker) == 1
-        assert tracker.get(("shop", "Deployment", "other")) is None
+        assert tracker.get(ObjectRef("shop", "Deployment", "other")) is None
 
 
 def test_events_are_taken_in(api: FakeApi) -> None:
@@ -123,7 +124,7 @@ def test_an_event_from_before_our_own_write_does_not_hide_it(api: FakeApi) -> No
 
 def test_a_list_from_before_our_own_write_does_not_hide_it(api: FakeApi) -> None:
     """Else the rollout of before, which is complete, would pass for ours."""
-    tracker = Tracker(api.client(), {KEY}, "1")
+    tracker = WorkloadTracker(api.client(), {KEY}, "1")
     tracker.put(KEY, version(5)["object"])
     items = [[version(4)["object"]], []]
     api.script("GET", PATH, *(Answer({"metadata": {"resourceVersion": "6"}, "items": found}) for found in items))
@@ -158,15 +159,15 @@ def event_of(event: b.Json) -> Event:
     return Event(json.dumps(event).encode(), "Watching")
 
 
-def known(tracker: Tracker) -> dict[str, bool]:
+def known(tracker: WorkloadTracker) -> dict[str, bool]:
     """The pods of Deployment web, and whether they are new."""
     return {one.state.pod.name: one.new for one in tracker.pods_of(KEY)}
 
 
-def following(api: FakeApi, *answers: Answer, before: tuple[str, ...] = ()) -> Tracker:
+def following(api: FakeApi, *answers: Answer, before: tuple[str, ...] = ()) -> WorkloadTracker:
     """A tracker of the pods of Deployment web; its watch of pods gets some answers."""
     api.script("GET", PODS, *answers)
-    tracker = Tracker(api.client(), {KEY}, "1")
+    tracker = WorkloadTracker(api.client(), {KEY}, "1")
     tracker.follow([KEY], [(KEY, read_pod(b.pod(name))) for name in before])
     return tracker
 
@@ -195,7 +196,7 @@ def test_only_the_newest_of_a_pod_is_looked_at(api: FakeApi, monkeypatch: pytest
     ]  # fmt: skip
     it = following(api, before=("web-1", "web-2"))
     for at, (name, change) in enumerate(changes):
-        it._put_pod(event_of(pod_event(name, change, at=at)))
+        it._receive_pod(event_of(pod_event(name, change, at=at)))
     assert known(it) == {"web-1": False, "web-8": True}
     assert looked == ["web-1", "web-8"]
 
@@ -206,8 +207,8 @@ def test_events_that_nobody_looks_at_do_not_pile_up(api: FakeApi, monkeypatch: p
     it = following(api)
     waiting = []
     for at in range(7):
-        it._put_pod(event_of(pod_event(f"web-{at}")))
-        waiting.append(len(it._backlog._waiting))
+        it._receive_pod(event_of(pod_event(f"web-{at}")))
+        waiting.append(len(it._pending._pending))
     assert waiting == [1, 2, 0, 1, 2, 0, 1]
     assert len(known(it)) == 7
 
@@ -215,9 +216,9 @@ def test_events_that_nobody_looks_at_do_not_pile_up(api: FakeApi, monkeypatch: p
 def test_what_happened_before_a_batch_is_no_work_of_it(api: FakeApi) -> None:
     it = following(api)
     it.follow([OTHER])
-    it._put_pod(event_of(pod_event("web-8")))
+    it._receive_pod(event_of(pod_event("web-8")))
     it.follow([KEY])
-    it._put_pod(event_of(pod_event("web-9")))
+    it._receive_pod(event_of(pod_event("web-9")))
     assert known(it) == {"web-9": True}
 
 
@@ -254,7 +255,7 @@ def test_events_gather_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     taken = list[Event]()
-    feed = watch_thread.Feed(t.cast("t.Any", Quiet()), PODS, taken.append, None)
+    feed = watch_thread.ResourceWatch(t.cast("t.Any", Quiet()), PODS, taken.append, None)
     monkeypatch.setattr(time, "sleep", lambda seconds: slept.append((len(taken), seconds)))
     feed._watch()
     assert slept == [(3, watch_thread.GATHER_SECONDS), (6, watch_thread.GATHER_SECONDS)]
@@ -262,7 +263,7 @@ def test_events_gather_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_the_pods_of_the_batch_before_are_forgotten(api: FakeApi) -> None:
     with following(api, before=("web-1",)) as it:
-        it.follow([("shop", "Deployment", "other")])
+        it.follow([ObjectRef("shop", "Deployment", "other")])
         assert known(it) == {}
 
 
@@ -271,7 +272,7 @@ def test_pods_that_went_before_their_batch_began_are_no_part_of_it(api: FakeApi)
     events = stream(pod_event("x", "DELETED", owner="other-abc"), pod_event("web-9"))
     before = [(OTHER, read_pod(b.pod(name, owner=("ReplicaSet", "other-abc")))) for name in ("x", "y")]
     api.script("GET", PODS, events)
-    tracker = Tracker(api.client(), {KEY, OTHER}, "1")
+    tracker = WorkloadTracker(api.client(), {KEY, OTHER}, "1")
     tracker.follow([KEY])
     with tracker as it:
         assert soon(it, lambda: known(it) == {"web-9": True})
@@ -283,7 +284,7 @@ def test_pods_that_went_while_nothing_could_be_watched_are_no_part_of_a_batch(ap
     before = [(OTHER, read_pod(b.pod(name, owner=("ReplicaSet", "other-abc")))) for name in ("x", "y")]
     api.objects += [b.pod("y", owner=("ReplicaSet", "other-abc")), b.pod("web-9")]
     api.script("GET", PODS, failure(410))
-    tracker = Tracker(api.client(), {KEY, OTHER}, "1")
+    tracker = WorkloadTracker(api.client(), {KEY, OTHER}, "1")
     tracker.follow([KEY])
     with tracker as it:
         assert soon(it, lambda: known(it) == {"web-9": True})
@@ -330,7 +331,7 @@ def test_pods_of_several_namespaces_have_one_watch(api: FakeApi) -> None:
     def asked() -> set[str]:
         return {seen.path for seen in api.seen if seen.path.endswith("pods")}
 
-    with Tracker(api.client(), {KEY, ("other", "Deployment", "web")}, "1") as tracker:
+    with WorkloadTracker(api.client(), {KEY, ObjectRef("other", "Deployment", "web")}, "1") as tracker:
         assert soon(tracker, lambda: bool(asked()))
     assert asked() == {"/api/v1/pods"}
 
@@ -350,15 +351,15 @@ def test_only_what_began_to_leave_after_the_batch_can_be_late(
         api.objects.append(event["object"])
         it._list_pods()
     else:
-        it._put_pod(event_of(event))
+        it._receive_pod(event_of(event))
     [found] = it.pods_of(KEY)
     assert (bool(found.leaving_since), found.left_before) == (counts, not counts)
 
 
 def test_what_was_on_its_way_out_in_the_snapshot_left_before(api: FakeApi) -> None:
     pod = pod_event("web-1", deletionTimestamp="2026-01-01T00:00:00Z")["object"]
-    it = Tracker(api.client(), {KEY}, "1")
+    it = WorkloadTracker(api.client(), {KEY}, "1")
     it.follow([KEY], [(KEY, read_pod(pod))])
-    it._put_pod(event_of({"type": "MODIFIED", "object": pod}))
+    it._receive_pod(event_of({"type": "MODIFIED", "object": pod}))
     [found] = it.pods_of(KEY)
     assert (found.leaving_since, found.left_before) == (0.0, True)

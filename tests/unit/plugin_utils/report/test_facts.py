@@ -220,13 +220,13 @@ def test_a_failure_keeps_its_evidence() -> None:
 def test_what_fails_by_itself_keeps_its_evidence_although_the_role_goes_on() -> None:
     """A later task fails for it, which has no evidence."""
     story = Story(HOST)
-    story.task(HOST, "rollout_restart", {**r.broken(whose="workloads"), "failed": False})
-    story.task(HOST, "", {"failed": True, "msg": "1 workload failed by itself."})
+    story.task(HOST, "rollout_restart", {**r.broken(caused_by="workloads"), "failed": False})
+    story.task(HOST, "", {"failed": True, "msg": "1 workload failed independently of the revision."})
     story.end(**{HOST: 2})
     found = story.cluster()
     assert found["failures"][0]["evidence"][0]["log"] == ["cannot connect to the database"]
     assert [one["outcome"] for one in found["waves"]] == ["failed"]
-    assert found["detail"] == "1 workload failed by itself."
+    assert found["detail"] == "1 workload failed independently of the revision."
 
 
 def test_blockers_of_a_removal() -> None:

@@ -84,7 +84,7 @@ CHECKS = (
     Check("MU070", WARNING, "proxies that no istiod knows",
           "They keep the configuration that they got last, and their certificates end within a day.",
           "read the log of their container istio-proxy; if it cannot come back, restart them with rollout_restart and "
-          "only=all", _unknown, WARNING, NEEDS),
+          "scope=all", _unknown, WARNING, NEEDS),
     Check("MU071", WARNING, "configuration rejected", "The proxy goes on with what it had, and misses every change.",
           "mend what the error names, mostly an EnvoyFilter or a WasmPlugin", _rejecting, ERROR, NEEDS),
     Check("MU072", WARNING, "proxies of one revision connected to another",

@@ -15,14 +15,19 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import RolloutError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import RestartOptions
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan import plan_restart
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads import pod_status
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT, Workload
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import clock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.pods_and_owners import fetch_pods
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import rollout_wait
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.restart import Restarter
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import Tracker
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import rollout_checks
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.engine import restart_batch
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.progress import Progress
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.undo import undo_restart
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure, stream
 from unit.support.running import run_of
@@ -43,24 +48,39 @@ def api(quick: None) -> Iterator[FakeApi]:
 class Batch:
     """A restart of some workloads."""
 
-    def __init__(self, api: FakeApi, *names: str, timeout: float = 0.1) -> None:
-        run = run_of(api, CORE, namespaces=["shop"], on_workload_failure="stop")
-        run.params = {**run.params, "batch_timeout": timeout}
-        snapshot = b.snapshot_of(CLUSTER)
-        self.workloads: list[Workload] = [found for found in snapshot.workloads.values() if found.name in names]
-        self.tracker = Tracker(run.client, {w.ref for w in self.workloads}, fetch_pods(run.client)[1])
-        self.restarter = Restarter(run, snapshot, self.tracker)
+    def __init__(self, api: FakeApi, *names: str, timeout: float = 0.1, restarted_at: str | None = None) -> None:
+        task = run_of(api, CORE, namespaces=["shop"], names=list(names), on_workload_failure="stop")
+        now = datetime.datetime.now(datetime.UTC)
+        options = dataclasses.replace(
+            RestartOptions.from_params(task.params, now), batch_timeout=t.cast("int", timeout)
+        )
+        plan = plan_restart(b.snapshot_of(CLUSTER), options, now)
+        [workloads] = plan.batches
+        if restarted_at:
+            annotations = {RESTARTED_AT: restarted_at}
+            workloads = [dataclasses.replace(w, template_annotations=annotations) for w in workloads]
+            plan = dataclasses.replace(plan, batches=[workloads])
+        self.workloads = workloads
+        self.tracker = WorkloadTracker(task.client, {w.ref for w in workloads}, fetch_pods(task.client)[1])
+        progress = Progress(task.progress, plan.replaced_pods)
+        self.context = RestartContext(task, options, plan, self.tracker, progress)
+        self.state = self.context.state
+
+    def restart(self) -> None:
+        """Restart the batch, which succeeds."""
+        with self.tracker:
+            restart_batch(self.context, "batch 1 of 1", self.workloads)
 
     def fails(self) -> RolloutError:
         """The failure of the batch."""
         with self.tracker, pytest.raises(RolloutError) as failed:
-            self.restarter.batch("batch 1 of 1", self.workloads)
+            restart_batch(self.context, "batch 1 of 1", self.workloads)
         return failed.value
 
     def back(self) -> list[str]:
-        """Roll back; returns problems."""
+        """Undo the restart; returns problems."""
         with self.tracker:
-            return self.restarter.way_back.roll_back(self.workloads)
+            return undo_restart(self.context)
 
 
 def brings(api: FakeApi, *pods: b.Json, **status: t.Any) -> Callable[[b.Json], None]:
@@ -99,17 +119,16 @@ def test_s5_a_broken_new_pod_ends_the_batch_before_its_timeout(api: FakeApi) -> 
 )
 def test_other_pods_are_no_evidence(api: FakeApi, pod: b.Json) -> None:
     api.on_patch = brings(api, pod)
-    assert "did not get on for 0 s" in Batch(api, "web", "ledger").fails().message
+    assert "made no progress for 0 s" in Batch(api, "web", "ledger").fails().message
 
 
 def test_a_workload_that_is_deleted_meanwhile_is_waited_for_no_more(api: FakeApi) -> None:
     event = {"type": "DELETED", "object": api.get("Deployment", "web")}
     batch = Batch(api, "web", timeout=60)
     api.on_patch = lambda dummy: api.script("GET", "/apis/apps/v1/deployments", stream(event))
-    with batch.tracker:
-        batch.restarter.batch("batch 1 of 1", batch.workloads)
-    assert list(batch.restarter.waiting.gone) == [("shop", "Deployment", "web")]
-    assert (batch.restarter.losses.done, batch.restarter.losses.problems) == ([], [])
+    batch.restart()
+    assert list(batch.state.deleted) == [("shop", "Deployment", "web")]
+    assert (batch.state.completed, batch.state.problems) == ([], [])
 
 
 def terminating(name: str, owner: tuple[str, str], grace: int) -> b.Json:
@@ -146,21 +165,21 @@ def test_a_stateful_set_whose_pods_are_refused_says_so_in_events_only(api: FakeA
 def test_events_of_others_and_of_before_do_not_count(api: FakeApi) -> None:
     api.objects.append(warning("StatefulSet", "ledger"))
     api.on_patch = brings(api, warning("StatefulSet", "other"))
-    assert "did not get on for 0 s" in Batch(api, "ledger").fails().message
+    assert "made no progress for 0 s" in Batch(api, "ledger").fails().message
 
 
 def test_who_may_not_read_events_waits_for_the_timeout(api: FakeApi) -> None:
     api.script("GET", "/api/v1/namespaces/shop/events", failure(403))
     api.on_patch = brings(api, warning("StatefulSet", "ledger"))
-    assert "did not get on for 0 s" in Batch(api, "ledger").fails().message
+    assert "made no progress for 0 s" in Batch(api, "ledger").fails().message
 
 
 def test_a_refusal_has_to_last(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """A webhook may be away for a moment."""
-    monkeypatch.setattr(rollout_wait, "PATIENCE_SECONDS", 60.0)
+    monkeypatch.setattr(rollout_checks, "PATIENCE_SECONDS", 60.0)
     refused = {"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "no webhook"}
     api.on_patch = brings(api, conditions=[refused])
-    assert "did not get on for 0 s" in Batch(api, "web").fails().message
+    assert "made no progress for 0 s" in Batch(api, "web").fails().message
 
 
 def edit(obj: b.Json) -> None:
@@ -179,9 +198,8 @@ def test_a_change_by_somebody_else_is_waited_for_and_named(api: FakeApi) -> None
 
     api.on_patch = on_patch
     batch = Batch(api, "web", timeout=60)
-    with batch.tracker:
-        batch.restarter.batch("batch 1 of 1", batch.workloads)
-    assert batch.restarter.changed_meanwhile == ["Deployment shop/web, by kubectl-set"]
+    batch.restart()
+    assert batch.state.foreign_change_phrases == ["Deployment shop/web, by kubectl-set"]
 
 
 def test_a_change_by_somebody_else_is_not_rolled_back(api: FakeApi) -> None:
@@ -205,9 +223,8 @@ def test_a_change_of_the_number_of_replicas_is_no_change_of_the_template(api: Fa
 
     api.on_patch = on_patch
     batch = Batch(api, "web", timeout=60)
-    with batch.tracker:
-        batch.restarter.batch("batch 1 of 1", batch.workloads)
-    assert batch.restarter.changed_meanwhile == []
+    batch.restart()
+    assert batch.state.foreign_change_phrases == []
 
 
 def test_a_rollout_that_somebody_pauses_is_evidence(api: FakeApi) -> None:
@@ -219,8 +236,7 @@ def test_a_rollout_that_somebody_pauses_is_evidence(api: FakeApi) -> None:
 
 def test_s5_going_back_restores_the_template_of_before(api: FakeApi) -> None:
     before = {RESTARTED_AT: "yesterday"}
-    batch = Batch(api, "web")
-    batch.workloads = [dataclasses.replace(workload, template_annotations=before) for workload in batch.workloads]
+    batch = Batch(api, "web", restarted_at="yesterday")
     batch.fails()
     api.on_patch = api.roll_out
     assert batch.back() == []
@@ -231,9 +247,7 @@ def test_two_restarts_within_a_second_are_two(api: FakeApi, monkeypatch: pytest.
     """The second one, as of a wave that goes back at once, would change nothing with the stamp of the first."""
     now = datetime.datetime(2026, 3, 1, 2, 0, 1, tzinfo=datetime.UTC)
     monkeypatch.setattr(clock, "server_now", lambda dummy: now)
-    batch = Batch(api, "web")
-    stamped = {RESTARTED_AT: "2026-03-01T02:00:01Z"}
-    batch.workloads = [dataclasses.replace(w, template_annotations=stamped) for w in batch.workloads]
+    batch = Batch(api, "web", restarted_at="2026-03-01T02:00:01Z")
     batch.fails()
     found = api.get("Deployment", "web")["spec"]["template"]["metadata"]["annotations"]
     assert found == {RESTARTED_AT: "2026-03-01T02:00:02Z"}

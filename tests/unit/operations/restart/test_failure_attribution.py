@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.blame import too_many
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.failure_attribution import too_many
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import (
     BROKEN,
     RAN,
@@ -25,7 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import rollout_wait
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import rollout_checks
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure
 from unit.support.running import task
@@ -181,12 +181,12 @@ def test_whose_trouble_it_is(api: FakeApi, change: Change, whose: str) -> None:
     result = restart(api, change)
     others = {*NAMES} - {"cart"}
     if whose in (GONE, FINE):
-        assert (result.get("failed"), result["gone"]) == (None, [SICK] if whose == GONE else []), result
+        assert (result.get("failed"), result["deleted_meanwhile"]) == (None, [SICK] if whose == GONE else []), result
         assert (SICK in result["restarted"]) is (whose == FINE)
         assert stamped(api) >= others
         return
     found = result["failure"]
-    assert (result["failed"], found["whose"]) == (True, whose), result
+    assert (result["failed"], found["caused_by"]) == (True, whose), result
     assert found["evidence"][0]["workload"] == SICK
     assert (found["rolled_back"], found["rollback_problems"]) == (True, []), result
     assert stamped(api) == (others if whose == OWN else set())
@@ -217,11 +217,13 @@ def test_what_happens_to_a_workload_that_fails_by_itself(api: FakeApi, options: 
 def test_later_batches_go_on_and_the_task_fails_at_its_end(api: FakeApi) -> None:
     said: list[str] = []
     result = restart(api, of_pod(container("app", "CrashLoopBackOff")), batch_size="2", progress=said.append)
-    assert "batch 1 of 3 failed, going on without: Deployment shop/cart: pod cart-abc-0, container app" in "\n".join(
+    assert "batch 1 of 3 failed, continuing without: Deployment shop/cart: pod cart-abc-0, container app" in "\n".join(
         said
     )
-    assert result["msg"].startswith("1 workload failed by itself: Deployment shop/cart: pod cart-abc-0, container app")
-    assert "was taken back; what succeeded stays." in result["msg"]
+    assert result["msg"].startswith(
+        "1 workload failed independently of the revision: Deployment shop/cart: pod cart-abc-0, "
+    )
+    assert "Restarts that failed were undone; successful restarts are kept." in result["msg"]
     assert stamped(api) == {*NAMES} - {"cart"}
     assert (result["failure"]["stopped_early"], result["failure"]["remaining"]) == (False, [])
 
@@ -246,8 +248,8 @@ def of_each(reason: str) -> Change:
 def test_many_that_fail_by_themselves_at_once_are_trouble_of_the_revision(api: FakeApi, size: str) -> None:
     """A proxy can break applications too, as by their probes."""
     result = restart(api, of_each("CrashLoopBackOff"), sick=("api", "cart"), batch_size=size)
-    assert (result["failure"]["whose"], result["failure"]["rolled_back"]) == ("revision", True), result
-    assert "are no chance" in result["msg"]
+    assert (result["failure"]["caused_by"], result["failure"]["rolled_back"]) == ("revision", True), result
+    assert "are too many to be a coincidence" in result["msg"]
     assert stamped(api) == set()
 
 
@@ -278,7 +280,7 @@ def test_every_reason_is_somebodys(name: str, reason: str) -> None:
 @pytest.mark.parametrize("name", ["app", "istio-proxy"])
 def test_what_passes_is_no_trouble(api: FakeApi, monkeypatch: pytest.MonkeyPatch, name: str, reason: str) -> None:
     """An application that starts before its database, or a registry that is busy for a moment."""
-    monkeypatch.setattr(rollout_wait, "LASTS_SECONDS", 30.0)
+    monkeypatch.setattr(rollout_checks, "LASTS_SECONDS", 30.0)
     first = container(name, reason, restarts=1)
 
     def change(api: FakeApi, obj: b.Json) -> None:
@@ -292,7 +294,7 @@ def test_what_passes_is_no_trouble(api: FakeApi, monkeypatch: pytest.MonkeyPatch
 def test_what_lasts_or_was_tried_often_is_trouble(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch, lasts: float, restarts: int
 ) -> None:
-    monkeypatch.setattr(rollout_wait, "LASTS_SECONDS", lasts)
+    monkeypatch.setattr(rollout_checks, "LASTS_SECONDS", lasts)
     change = of_pod(container("app", "CrashLoopBackOff", restarts=restarts))
     assert restart(api, change, batch_timeout=60)["failure"]["failed_workloads"] == [SICK]
 
@@ -317,4 +319,4 @@ def test_a_namesake_is_left_alone(api: FakeApi) -> None:
     other["spec"]["template"]["metadata"]["labels"][REV] = "x"
     api.script("PATCH", PATH, failure(409, "another uid"))
     api.script("GET", PATH, Answer(other))
-    assert restart(api)["gone"] == [SICK]
+    assert restart(api)["deleted_meanwhile"] == [SICK]

@@ -1,0 +1,107 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Restarts the batches of a plan one after the other (safety rule S5); begin to read here.
+
+Each batch: wait for the budgets, patch, wait for the rollouts, pass the gates, record. A failed batch ends the restart.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections.abc import Sequence
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import RestartOptions
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan import RestartPlan
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.budget_wait import wait_for_budgets
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failure import (
+    end_restart,
+    failed_workloads_error,
+    require_deadline,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.gates import pass_gates
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.observation import observe_batch
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.progress import Progress
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.rollout_wait import wait_for_rollouts
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import RestartState, workloads_of
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.undo import (
+    finish_undo_of_failed,
+    start_undo_of_failed,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_patches import patch_batch
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
+
+
+def execute(task: TaskContext, plan: RestartPlan, options: RestartOptions, began: float) -> RestartState:
+    """Restart the batches of a plan, and return what happened.
+
+    Args:
+        began: when the task began, by ``time.monotonic``.
+
+    Raises:
+        RolloutError: a batch has failed, some workloads have failed, or the deadline does not allow the next batch.
+        MeshError: the cluster cannot be read before the first batch.
+    """
+    if not plan.startable:
+        return RestartState()
+    refs = {workload.ref for workload in plan.stale_pods}
+    with WorkloadTracker(task.client, refs, plan.snapshot.pods_version) as tracker:
+        progress = Progress(task.progress, plan.replaced_pods, task.watched)
+        context = RestartContext(task, options, plan, tracker, progress)
+        for number, batch in enumerate(plan.batches, 1):
+            pause = options.pause if number > 1 else 0
+            if options.window_ends_by(datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=pause)):
+                break
+            require_deadline(context, number, time.monotonic() + pause - began)
+            pause_before(context, number, pause)
+            context.state.batches_started = number
+            try:
+                restart_batch(context, f"batch {number} of {len(plan.batches)}", batch)
+            except MeshError as exc:
+                raise end_restart(context, exc) from exc
+    if context.state.problems:
+        raise failed_workloads_error(context)
+    return context.state
+
+
+def restart_batch(context: RestartContext, label: str, batch: Sequence[Workload]) -> None:
+    """Restart one batch, and return when its workloads have passed all gates, except those that failed alone.
+
+    Raises:
+        RolloutError: the batch has failed; the error has the evidence of every workload that did.
+        MeshError: the cluster cannot be read.
+    """
+    state, resumed = context.state, context.plan.resumed
+    # A restart that was begun before has taken down its pods already, so it needs no room in a budget.
+    allowed = wait_for_budgets(context, label, [w for w in batch if w.ref not in resumed])
+    started = [w for w in batch if w in allowed or w.ref in resumed]
+    observe_batch(context, started)
+    refused = patch_batch(context, label, allowed)
+    failed = workloads_of(wait_for_rollouts(context, label, state.present(started, without=refused)))
+    start_undo_of_failed(context, failed)
+    complete = state.present(started, without=[*refused, *failed])
+    unsteady = workloads_of(pass_gates(context, label, complete))
+    start_undo_of_failed(context, unsteady)
+    finish_undo_of_failed(context, [*failed, *unsteady])
+    record_completed(context, state.present(complete, without=unsteady))
+
+
+def pause_before(context: RestartContext, number: int, pause: float) -> None:
+    """Pause before a batch, and tell the progress lines how many seconds of pauses and soaks are still to come."""
+    batches, options = len(context.plan.batches), context.options
+    if pause:
+        context.task.progress(f"pausing for {pause} s before batch {number} of {batches}")
+        time.sleep(pause)
+    later_batches = batches - number
+    context.progress.later = (later_batches + 1) * options.gates.soak + later_batches * options.pause
+
+
+def record_completed(context: RestartContext, workloads: list[Workload]) -> None:
+    """Record the workloads of a batch whose restart succeeded."""
+    context.state.completed += workloads
+    context.progress.finished(sum(workload.replicas for workload in workloads))

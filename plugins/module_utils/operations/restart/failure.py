@@ -1,0 +1,139 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Ends a restart that failed: undoes it if that is asked for, and builds the error with its details."""
+
+from __future__ import annotations
+
+import itertools
+import typing as t
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
+    ApiError,
+    ClusterError,
+    LockedError,
+    MeshError,
+    RolloutError,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import undos
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import HOLD, ROLLBACK
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import matching
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.namespace_patches import apply_moves
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.undone_run import own_run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failed_workloads import (
+    WORKLOADS,
+    failed_workloads_summary,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.undo import undo_restart
+
+#: Values of ``failure.caused_by`` beside WORKLOADS; a cluster that cannot be read or written proves nothing else.
+REVISION, CLUSTER, TIME = "revision", "cluster", "time"
+
+
+class FailureDetails(t.TypedDict):
+    """What a failure lists about the whole restart; workloads by their display names."""
+
+    caused_by: str
+    evidence: list[Json]
+    failed_workloads: list[str]
+    completed_before: list[str]
+    remaining: list[str]
+    deleted_meanwhile: list[str]
+    changed_meanwhile: list[str]
+    rolled_back: bool
+    rollback_problems: list[str]
+
+
+def failure_details(context: RestartContext, *, caused_by: str, rolled_back: bool = False) -> FailureDetails:
+    """Return the details of a failure after the batches that were started."""
+    state, batches = context.state, context.plan.batches
+    remaining = itertools.chain.from_iterable(batches[state.batches_started :])
+    return {
+        "caused_by": caused_by,
+        "evidence": state.evidence,
+        "failed_workloads": [str(workload) for workload in state.failed_workloads],
+        "completed_before": [str(workload) for workload in state.completed],
+        "remaining": [str(workload) for workload in remaining],
+        "deleted_meanwhile": [str(workload) for workload in state.deleted.values()],
+        "changed_meanwhile": state.foreign_change_phrases,
+        "rolled_back": rolled_back,
+        "rollback_problems": state.undo_problems,
+    }
+
+
+def failed_workloads_error(context: RestartContext) -> RolloutError:
+    """Return the failure of a restart whose batches were passed, but without some workloads."""
+    state = context.state
+    undone = context.options.on_workload_failure == ROLLBACK and not state.undo_problems
+    details = failure_details(context, caused_by=WORKLOADS, rolled_back=undone)
+    stopped_early = state.batches_started < len(context.plan.batches)
+    return RolloutError(failed_workloads_summary(context), {**details, "stopped_early": stopped_early})
+
+
+def require_deadline(context: RestartContext, number: int, seconds: float) -> None:
+    """Fail before a batch that would start after the deadline; nothing is undone, as no restart has a problem.
+
+    Raises:
+        RolloutError: with the workloads that remain.
+    """
+    deadline, state = context.options.deadline, context.state
+    if deadline is None or seconds < deadline:
+        return
+    details = failure_details(context, caused_by=TIME)
+    remaining = details["remaining"]
+    summary = f" {failed_workloads_summary(context)}" if state.problems else ""
+    raise RolloutError(
+        f"Batch {number} of {len(context.plan.batches)} would not start within the deadline of {deadline} s: "
+        f"{len(remaining)} workloads were not restarted; {len(state.completed)} were restarted and keep their new "
+        f"pods. Run again to continue with {', '.join(remaining[:3])}{', ...' if len(remaining) > 3 else ''}.{summary}",
+        {**details},
+    )
+
+
+def end_restart(context: RestartContext, exc: MeshError) -> MeshError:
+    """Return the failure of a restart after a failed batch, once it is undone if that is asked for."""
+    details: Json = {
+        **failure_details(context, caused_by=REVISION),
+        **exc.details,
+        "evidence": [*exc.details.get("evidence", ()), *context.state.evidence],
+    }
+    if isinstance(exc, (ApiError, ClusterError, LockedError)):
+        # A client that cannot read or may not write knows no problem of the new pods, so it undoes nothing.
+        kept = "No problem of the restarted workloads is known, so they keep their new pods; run again to continue."
+        return RolloutError(f"{exc.message.rstrip('.')}. {kept}", {**details, "caused_by": CLUSTER})
+    if context.options.on_failure == HOLD:
+        kept = "Everything is left as it is (on_failure=hold); later batches were not started."
+        return RolloutError(f"{exc.message} {kept}", details)
+    context.task.progress(f"rolling back: {exc.message}")
+    problems = restore_labels(context) if context.options.restore_labels else []
+    problems += undo_restart(context)
+    if problems:
+        outcome = f"The rollback is incomplete: {'; '.join(problems)}."
+    elif context.options.restore_labels:
+        outcome = "Labels and restarted workloads were rolled back."
+    else:
+        outcome = "The restarted workloads have their previous template again."
+    details.update(rolled_back=not problems, rollback_problems=problems)
+    return RolloutError(f"{exc.message} {outcome}", details)
+
+
+def restore_labels(context: RestartContext) -> list[str]:
+    """Undo the moves that this run made of the restarted namespaces; return which ones keep their labels, and why."""
+    task, options = context.task, context.options
+    try:
+        snapshot = task.snapshot()
+        run = own_run(task)
+        # Without a run, only the plan of the task itself shows which namespaces this run moved.
+        listed = options.planned_namespaces if run is None else ()
+        patterns = listed or options.namespace_patterns
+        names = [name for pattern in patterns for name in matching(pattern, snapshot.namespaces)]
+        steps, kept = undos(snapshot, names, run)
+        for step in steps:
+            task.progress(str(step))
+        refused = apply_moves(task, steps).refused
+    except MeshError as exc:
+        return [exc.message]
+    reasons = {**{name: undo.why for name, undo in kept.items()}, **refused}
+    return [f"namespace {name} keeps its labels: {reason}" for name, reason in sorted(reasons.items())]
