@@ -118,7 +118,7 @@ options:
         goes on with a warning. It too refuses to write to a cluster that is locked by others.
     type: dict
     suboptions:
-      who:
+      started_by:
         description:
           - Who runs. By default the user and the name of the machine.
         type: str
@@ -138,7 +138,7 @@ options:
         description:
           - Revision that the run leads to.
         type: str
-      wanted:
+      request_digest:
         description:
           - A digest of all that decides what the run leads to. A later run with the same one is told by
             RV(meshops.istio.istio_info#module:up_to_date) whether it would find nothing to do.

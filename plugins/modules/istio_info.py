@@ -370,7 +370,7 @@ record:
   returned: with O(record=true)
   type: dict
   contains:
-    who:
+    started_by:
       description: Who ran, and from where.
       type: str
       sample: anna@deploy-1

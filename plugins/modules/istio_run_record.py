@@ -86,7 +86,7 @@ record:
   returned: success
   type: dict
   contains:
-    who:
+    started_by:
       description: Who ran, and from where.
       type: str
       sample: anna@deploy-1

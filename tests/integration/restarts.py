@@ -95,7 +95,7 @@ def clear(cluster: Cluster) -> None:
 
 
 #: Several restarts at once are tasks of one run, as two tasks outside of any run refuse each other.
-TOGETHER: Json = {"run": {"who": "tests", "strategy": "tests"}, "controller": os.getpid()}
+TOGETHER: Json = {"run": {"started_by": "tests", "strategy": "tests"}, "controller": os.getpid()}
 
 
 def restart(desk: Desk, cluster: Cluster, **options: Any) -> Json:

@@ -35,7 +35,7 @@ RING = """
     group/meshops.istio.istio:
       kubeconfig: "{{ istio_kubeconfig }}"
       context: "{{ istio_context }}"
-      run: {who: anna, strategy: restart, lock_seconds: %d}
+      run: {started_by: anna, strategy: restart, lock_seconds: %d}
   tasks:
     - block:
         - &restart
@@ -106,7 +106,7 @@ def test_a_second_run_is_refused_at_any_moment_of_the_first_one(desk: Desk, clus
     kept: set[int] = set()
     for moment in sorted(chance.uniform(0, SLOW_SECONDS - 1) for dummy in range(10)):
         time.sleep(max(0.0, began + moment - time.monotonic()))
-        second = desk.tool(cluster, "istio_run_record", state="unlocked", run={"who": "bert"})
+        second = desk.tool(cluster, "istio_run_record", state="unlocked", run={"started_by": "bert"})
         assert second["failure"]["kind"] == "LockedError", moment
         assert "is being worked on by anna since" in second["msg"]
         kept |= set(keepers([first.process.pid, *descendants(first.process.pid)]))
@@ -119,7 +119,7 @@ def test_a_second_run_is_refused_at_any_moment_of_the_first_one(desk: Desk, clus
 
 def test_the_second_run_fails_at_once_and_names_the_first(desk: Desk, cluster: Cluster) -> None:
     assert said_of(desk, cluster).startswith("not begun: ")
-    first = holding(desk, cluster, istio_who="anna")
+    first = holding(desk, cluster, istio_started_by="anna")
     lease = read(cluster, LEASE)
     assert lease is not None
     assert lease["spec"]["holderIdentity"] == "anna"
@@ -131,7 +131,7 @@ def test_the_second_run_fails_at_once_and_names_the_first(desk: Desk, cluster: C
     first.end().require_success()
     assert read(cluster, LEASE) is None
     done = record(cluster)
-    assert (done["who"], done["state"], done["version"]) == ("anna", "done", NEW_VERSION)
+    assert (done["started_by"], done["state"], done["version"]) == ("anna", "done", NEW_VERSION)
     assert list(done["phases"]) == ["control_plane", "data_plane"]
     assert said_of(desk, cluster).startswith(f"done: {cluster.name}")
 

@@ -179,7 +179,7 @@ def test_a_cancelled_job_gives_its_lock_back(awx: Awx) -> None:
     assert_live(job)
     until(lambda: read(cluster, LEASE) is None, "the lock stays", timeout=15)
     left = record(cluster)
-    assert (left["state"], left["phase"], left["who"]) == ("stopped", "data_plane", "admin, job 43")
+    assert (left["state"], left["phase"], left["started_by"]) == ("stopped", "data_plane", "admin, job 43")
     assert left["previous"]["state"] == "running"
 
     def interrupted() -> bool:

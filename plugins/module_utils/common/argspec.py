@@ -38,7 +38,10 @@ AUTH_SPEC: Spec = {
     "run": {
         "type": "dict",
         "options": {
-            **{name: {"type": "str"} for name in ("who", "job", "strategy", "version", "revision", "wanted", "phase")},
+            **{
+                name: {"type": "str"}
+                for name in ("started_by", "job", "strategy", "version", "revision", "request_digest", "phase")
+            },
             "lock_seconds": {"type": "int", "default": 300},
             "break_lock": {"type": "str"},
             "undoes": {"type": "str"},

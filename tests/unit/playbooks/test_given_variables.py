@@ -66,8 +66,8 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
     """Each host is a run with other answers."""
     hosts: dict[str, dict[str, t.Any]] = {
         "nothing": {},
-        "empty": dict.fromkeys((*TYPES, "istio_context", "istio_who"), ""),
-        "none": dict.fromkeys((*TYPES, "istio_context", "istio_who")),
+        "empty": dict.fromkeys((*TYPES, "istio_context", "istio_started_by"), ""),
+        "none": dict.fromkeys((*TYPES, "istio_context", "istio_started_by")),
         "texts": {name: text(name) for name in TYPES},
         "types": {name: meant(name) for name in TYPES},
         "marked": {"istio_waves": {"__ansible_unsafe": "a, b\nc"}, "istio_gates": {"__ansible_unsafe": "{soak: 5}"}},
@@ -138,7 +138,7 @@ def test_one_variable_is_read_by_its_name(answers: dict[str, list[str]]) -> None
 
 def test_options_of_the_cluster_have_no_empty_answer(answers: dict[str, list[str]]) -> None:
     """What a host does not say is no option at all, so that a default of the module counts."""
-    assert read(answers, "nothing")["options"] == {"istio_namespace": "istio-system", "run": {"who": "ada"}}
+    assert read(answers, "nothing")["options"] == {"istio_namespace": "istio-system", "run": {"started_by": "ada"}}
     assert read(answers, "empty")["options"] == read(answers, "nothing")["options"]
     assert read(answers, "none")["options"] == read(answers, "nothing")["options"]
     assert read(answers, "templates")["options"]["context"] == "paris-1"

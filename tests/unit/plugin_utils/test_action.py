@@ -36,7 +36,7 @@ HOST, SECRET = "http://127.0.0.1:1", "s3cr3t-t0ken"
 HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
 VARIABLE = "MESHOPS_TEST_VARIABLE"
 SPEC = ArgumentSpec({"names": {"type": "list", "elements": "str", "default": []}, "count": {"type": "int"}})
-OF_RUN = {"host": HOST, "run": {"who": "anna"}}
+OF_RUN = {"host": HOST, "run": {"started_by": "anna"}}
 Core = Callable[[TaskContext], TaskResult]
 
 

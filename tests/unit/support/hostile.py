@@ -35,7 +35,7 @@ TEXTS = (
     '{"a":' * DEEP,
     "[" * 900 + "]" * 900,
     '{"revision": {"a": ["b"]}, "istio.io/rev": 7, "global": [], "phases": 7, "previous": "x", "record": NaN}',
-    '{"revision": "\\ud800", "istio.io/rev": "\\ud800", "who": "\\ud800", "global": {"hub": "\\ud800"}}',
+    '{"revision": "\\ud800", "istio.io/rev": "\\ud800", "started_by": "\\ud800", "global": {"hub": "\\ud800"}}',
     '{"istio.io/rev": "gone\\n--x", "revision": "gone\\n--x"}',
     "9" * 5000,
     "1." + "9" * 5000,

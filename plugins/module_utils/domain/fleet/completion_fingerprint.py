@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
     DONE,
     FINGERPRINT,
-    WANTED,
+    REQUEST_DIGEST,
     Record,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -55,9 +55,9 @@ def unchanged(snapshot: Snapshot, record: Record | None, wanted: str) -> bool:
     """Return whether the last run was the wanted one, came to its end, and all is as it left it, but for the pods.
 
     Args:
-        wanted: what the run that is asked for leads to, as ``run.wanted`` says it. Empty is never settled.
+        wanted: what the run that is asked for leads to, as ``run.request_digest`` says it. Empty is never settled.
     """
-    if not record or not wanted or record.get("state") != DONE or record.get(WANTED) != wanted:
+    if not record or not wanted or record.get("state") != DONE or record.get(REQUEST_DIGEST) != wanted:
         return False
     revision = str(record.get("revision"))
     plane = snapshot.mesh.revisions.get(revision)

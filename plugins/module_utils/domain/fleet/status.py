@@ -52,7 +52,7 @@ def _state(result: Mapping[str, t.Any], version: str) -> tuple[str, str]:
     lock, record = result.get("lock"), result.get("record") or {}
     if lock:
         return LOCKED, f"{lock['holder']} works on it since {lock['since']}"
-    about = f"the {record.get('strategy') or 'run'} by {record.get('who')}"
+    about = f"the {record.get('strategy') or 'run'} by {record.get('started_by')}"
     if record.get("state") == FAILED:
         return BROKEN, f"{about} failed in {record.get('phase') or 'its first phase'}: {record.get('message')}"
     if record.get("state") in (RUNNING, STOPPED):

@@ -16,9 +16,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
 KEY = "record.json"
 RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
 #: What the run leads to, and what it left, both as digests (see _settled).
-WANTED, FINGERPRINT = "wanted", "fingerprint"
+REQUEST_DIGEST, FINGERPRINT = "request_digest", "fingerprint"
 #: What the options of a run say of it.
-TOLD = ("job", "strategy", "version", "revision", WANTED)
+TOLD = ("job", "strategy", "version", "revision", REQUEST_DIGEST)
 #: A run that goes on with what another one did, or left unfinished, has the same of these, and its id.
 SAME = ("strategy", "version", "revision")
 ROLLBACK = "rollback"
@@ -28,7 +28,7 @@ IDS = ("id", "undoes", "undoes_revision", "undoable", "undoable_revision")
 FAILURE, FAILED_IN = "failure", "failed_in"
 #: What is text in it.
 TEXTS = (
-    "who",
+    "started_by",
     "process",
     *IDS,
     *TOLD,
@@ -42,7 +42,7 @@ TEXTS = (
     FINGERPRINT,
 )
 #: What is of no use to people.
-HIDDEN = ("process", WANTED, FINGERPRINT, FAILURE, FAILED_IN, *IDS[2:])
+HIDDEN = ("process", REQUEST_DIGEST, FINGERPRINT, FAILURE, FAILED_IN, *IDS[2:])
 
 Record = dict[str, t.Any]
 
@@ -73,7 +73,7 @@ def run_id(process: str, told: Mapping[str, str] | None = None) -> str:
     return f"r{hashlib.sha256('/'.join(parts).encode()).hexdigest()[:9]}"
 
 
-def begun(before: Record | None, run: Mapping[str, t.Any], who: str, process: str, now: str) -> Record:
+def begun(before: Record | None, run: Mapping[str, t.Any], started_by: str, process: str, now: str) -> Record:
     """Return the record when a run is about to write: a new one, or the next phase of its own."""
     phase = str(run.get("phase") or "")
     told = {name: str(run.get(name) or "") for name in TOLD}
@@ -81,7 +81,7 @@ def begun(before: Record | None, run: Mapping[str, t.Any], who: str, process: st
         previous = {key: value for key, value in (before or {}).items() if key not in ("previous", *HIDDEN)}
         ids = _ids(before or {}, told, str(run.get("undoes") or ""), process)
         before = {
-            "who": who,
+            "started_by": started_by,
             "process": process,
             **ids,
             **told,

@@ -42,7 +42,7 @@ CLUSTER = {
 TARGET_REVISION = "__istio_target_revision"
 #: The same for the entries of the option `run`.
 RUN = {
-    "who": ("istio_who", "awx_user_name", "tower_user_name"),
+    "started_by": ("istio_started_by", "awx_user_name", "tower_user_name"),
     "job": ("awx_job_id", "tower_job_id"),
     "strategy": (STRATEGY,),
     "version": ("istio_version",),
@@ -78,7 +78,7 @@ def cluster_options(variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
     """
     options, run = _set_options(CLUSTER, variables), _set_options(RUN, variables)
     digest = request_digest(variables)
-    return {"istio_namespace": "istio-system", **options, "run": {**run, "wanted": digest} if digest else run}
+    return {"istio_namespace": "istio-system", **options, "run": {**run, "request_digest": digest} if digest else run}
 
 
 def _set_options(options: Mapping[str, tuple[str, ...]], variables: Mapping[str, t.Any]) -> dict[str, t.Any]:

@@ -47,7 +47,7 @@ CLUSTER_VARIABLES = (
 )  # fmt: skip
 RUN_VARIABLES = (
     Variable(
-        name="istio_who", type="text", default="", playbooks=WRITERS, affects_result=False, in_fact=False,
+        name="istio_started_by", type="text", default="", playbooks=WRITERS, affects_result=False, in_fact=False,
         unset="the user of AWX, else `user@machine`", help="Name of the lock holder.",
     ),
     Variable(

@@ -112,10 +112,10 @@ class Lock:
         return self._namespace
 
     @property
-    def who(self) -> str:
+    def started_by(self) -> str:
         """Who runs, for people."""
         run = self._run or {}
-        user = run.get("who") or f"{user_name()}@{socket.gethostname()}"
+        user = run.get("started_by") or f"{user_name()}@{socket.gethostname()}"
         return f"{user}, job {run['job']}" if run.get("job") else str(user)
 
     def lease(self) -> Lease | None:
@@ -150,7 +150,7 @@ class Lock:
         """Return the id of the run that the task belongs to, also before its first write."""
         if self._run is None:
             return self.run_id
-        return str(begun(self.record(), self._run, self.who, self.process, "")["id"])
+        return str(begun(self.record(), self._run, self.started_by, self.process, "")["id"])
 
     def require_free(self) -> Lease | None:
         """Return the lock as it is, if nobody else works on the cluster.
@@ -213,7 +213,7 @@ class Lock:
             self._keeper.mark_taken(self)
         self._renewal.begin(since)
         if self._run is not None:
-            record = begun(self.record(), self._run, self.who, self.process, stamp(self._renewal.now()))
+            record = begun(self.record(), self._run, self.started_by, self.process, stamp(self._renewal.now()))
             self.run_id = record["id"]
             self._keep(record)
 
@@ -307,7 +307,7 @@ class Lock:
 
     def _send(self, before: Lease | None) -> None:
         writer = process_of(os.getpid())
-        who = before.holder if before and self._ours(before) else self.who
+        who = before.holder if before and self._ours(before) else self.started_by
         body = lease_body(self._namespace, who, self.process, self.seconds, self._renewal.now(), before, writer)
         doing, path = "Locking the cluster", self._renewal.path
         if before:

@@ -118,7 +118,7 @@ class Memory:
 
     def __init__(self, task: TaskContext) -> None:
         self._lock = Lock(task.client, task.istio_namespace, None, task.controller)
-        self._wanted = str((task.params["run"] or {}).get("wanted") or "")
+        self._wanted = str((task.params["run"] or {}).get("request_digest") or "")
         self.held: Lease | None = None
         self.record: Record | None = None
 

@@ -23,7 +23,7 @@ SPEC = ArgumentSpec({"state": {"type": "str", "choices": [DONE, STOPPED, UNLOCKE
 def _left(task: TaskContext) -> str:
     """Return what the run left; nothing where that cannot be told, and then the next run looks at everything."""
     told = task.params.get("run") or {}
-    if task.params["state"] != DONE or not told.get("wanted") or not told.get("revision"):
+    if task.params["state"] != DONE or not told.get("request_digest") or not told.get("revision"):
         return ""
     try:
         return fingerprint(task.snapshot(), told["revision"])

@@ -33,7 +33,7 @@ from unit.support.fake_api import FakeApi
 from unit.support.running import params, task
 
 MESH = [*b.two_planes(), *b.namespaces(shop=b.NEW, old=b.OLD), *b.deployed(revision=b.NEW)]
-RUN = {"wanted": "w", "revision": b.NEW, "version": b.NEW_VERSION, "strategy": "canary"}
+RUN = {"request_digest": "w", "revision": b.NEW, "version": b.NEW_VERSION, "strategy": "canary"}
 
 
 def find(objects: list[b.Json], kind: str, name: str) -> b.Json:
@@ -128,14 +128,16 @@ def test_what_somebody_changed_since_the_run(change: Callable[[list[b.Json]], ob
     assert settled(b.snapshot_of(changed(change)), left(MESH), "w") is expected
 
 
-@pytest.mark.parametrize("over", [{"state": "failed"}, {"wanted": "x"}, {"fingerprint": ""}, {"revision": "gone"}])
+@pytest.mark.parametrize(
+    "over", [{"state": "failed"}, {"request_digest": "x"}, {"fingerprint": ""}, {"revision": "gone"}]
+)
 def test_another_run_or_one_that_did_not_end_proves_nothing(over: b.Json) -> None:
     assert not settled(b.snapshot_of(MESH), {**left(MESH), **over}, "w")
 
 
 def test_without_a_record_or_a_wish_nothing_is_settled() -> None:
     assert not settled(b.snapshot_of(MESH), None, "w")
-    assert not settled(b.snapshot_of(MESH), {**left(MESH), "wanted": ""}, "")
+    assert not settled(b.snapshot_of(MESH), {**left(MESH), "request_digest": ""}, "")
 
 
 def test_the_end_of_a_run_is_what_the_next_one_reads() -> None:
@@ -154,7 +156,7 @@ def test_the_end_of_a_run_is_what_the_next_one_reads() -> None:
         assert not by_hand(ISTIO_INFO, record=True)["up_to_date"]
         closed = by_hand(ISTIO_RUN)
         assert closed["closed"]
-        assert not {"wanted", "fingerprint", "process"} & set(closed["record"])
+        assert not {"request_digest", "fingerprint", "process"} & set(closed["record"])
         assert by_hand(ISTIO_INFO, record=True)["up_to_date"]
         assert by_hand(ISTIO_RUN, state="unlocked")["state"] == "unlocked"
 
@@ -162,7 +164,7 @@ def test_the_end_of_a_run_is_what_the_next_one_reads() -> None:
 def record_of(objects: list[b.Json]) -> b.Json:
     """The same as an object of the cluster."""
     metadata = {"name": NAME, "namespace": b.SYSTEM}
-    data = {KEY: json.dumps({**left(objects), "process": "gone", "who": "ada"})}
+    data = {KEY: json.dumps({**left(objects), "process": "gone", "started_by": "ada"})}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 

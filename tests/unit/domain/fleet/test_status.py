@@ -29,7 +29,13 @@ def reading(*versions: str, stale: int = 0, lock: b.Json | None = None, **proxie
 
 def record(state: str) -> b.Json:
     """What the last run left."""
-    told = {"who": "anna@desk", "strategy": "canary", "phase": "data_plane", "message": "no room", "updated": "then"}
+    told = {
+        "started_by": "anna@desk",
+        "strategy": "canary",
+        "phase": "data_plane",
+        "message": "no room",
+        "updated": "then",
+    }
     return {**reading("1.30.3", v1_30_3=2), "record": {"state": state, **told}}
 
 

@@ -34,7 +34,7 @@ CANARY = {"istio_strategy": "canary", "istio_version": "1.31.0", "__istio_target
 def test_they_are_options_of_the_action_group() -> None:
     options = CORE.spec.as_keywords()["argument_spec"]
     assert set(CLUSTER) | {"run"} <= set(options)
-    assert {*RUN, "wanted"} == set(options["run"]["options"])
+    assert {*RUN, "request_digest"} == set(options["run"]["options"])
 
 
 @pytest.mark.parametrize(
@@ -45,8 +45,8 @@ def test_they_are_options_of_the_action_group() -> None:
         ({"istio_context": "", "istio_host": None, "istio_namespace": ""}, {}),
         ({"istio_namespace": "mesh"}, {"istio_namespace": "mesh"}),
         ({"istio_validate_certs": False}, {"validate_certs": False}),
-        ({"istio_who": "", "awx_user_name": "ada", "tower_user_name": "old"}, {"run": {"who": "ada"}}),
-        ({"istio_who": "me", "awx_user_name": "ada"}, {"run": {"who": "me"}}),
+        ({"istio_started_by": "", "awx_user_name": "ada", "tower_user_name": "old"}, {"run": {"started_by": "ada"}}),
+        ({"istio_started_by": "me", "awx_user_name": "ada"}, {"run": {"started_by": "me"}}),
         ({"tower_job_id": 7}, {"run": {"job": 7}}),
         ({"istio_lock_seconds": 60, "role_name": "verify"}, {"run": {"lock_seconds": 60, "phase": "verify"}}),
     ],
@@ -61,7 +61,7 @@ def test_what_is_read_is_what_is_asked_for() -> None:
             assert key in INPUTS
             return super().get(key, default)
 
-    assert cluster_options(Noting(CANARY))["run"]["wanted"] == request_digest(CANARY)
+    assert cluster_options(Noting(CANARY))["run"]["request_digest"] == request_digest(CANARY)
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,7 @@ from unit.support.running import params
 
 NOW = datetime.datetime(2026, 3, 1, 2, 0, tzinfo=datetime.UTC)
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/istio-system/leases"
-CANARY = {"who": "anna@desk", "job": "42", "strategy": "canary", "version": "1.31.0", "phase": "data_plane"}
+CANARY = {"started_by": "anna@desk", "job": "42", "strategy": "canary", "version": "1.31.0", "phase": "data_plane"}
 NAMESPACE = "/api/v1/namespaces/shop"
 
 
@@ -412,20 +412,20 @@ def test_f18_a_time_that_nobody_can_calculate_with_holds_no_lock(time: str) -> N
     assert not in_the_way(found, "mine", NOW, dead=False)
 
 
-@pytest.mark.parametrize("text", ["[" * 150_000, "7", "[]", '{"a": NaN}', "", '{"who": "\\ud800"}'])
+@pytest.mark.parametrize("text", ["[" * 150_000, "7", "[]", '{"a": NaN}', "", '{"started_by": "\\ud800"}'])
 def test_f18_a_record_that_cannot_be_read_is_none(text: str) -> None:
     assert read_record({"data": {KEY: text}}) is None
 
 
 def test_f18_a_record_has_the_form_in_which_it_was_written() -> None:
     raw = {
-        "who": 7,
+        "started_by": 7,
         "state": [],
         "phases": {"a": 1, "b": "t"},
-        "previous": {"previous": {}, "who": {}},
+        "previous": {"previous": {}, "started_by": {}},
         "message": None,
     }
     found = read_record({"data": {KEY: json.dumps(raw)}})
-    assert found == {"who": "", "state": "", "phases": {"b": "t"}, "previous": {"who": ""}, "message": ""}
-    assert begun(found, CANARY, "anna", "p", "t")["previous"]["who"] == ""
+    assert found == {"started_by": "", "state": "", "phases": {"b": "t"}, "previous": {"started_by": ""}, "message": ""}
+    assert begun(found, CANARY, "anna", "p", "t")["previous"]["started_by"] == ""
     assert ended(found, "done", "t")["state"] == "done"

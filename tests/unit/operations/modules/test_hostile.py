@@ -52,7 +52,7 @@ def annotated(obj: b.Json, **texts: str) -> b.Json:
 
 def record() -> b.Json:
     """What a run has left."""
-    told = {"who": "a", "process": "p", "state": "failed", "phase": "x", "phases": {"x": "t"}, "message": "m"}
+    told = {"started_by": "a", "process": "p", "state": "failed", "phase": "x", "phases": {"x": "t"}, "message": "m"}
     data = {KEY: json.dumps({**told, "previous": told})}
     return {"kind": "ConfigMap", "metadata": b.meta(NAME, b.SYSTEM, resourceVersion="1"), "data": data}
 
