@@ -46,7 +46,7 @@ TOGETHER = {
     "test_safety_installs.py": "test_safety.py",
     "test_safety_removal.py": "test_safety.py",
 }
-#: What takes longest begins first, so that the processes end at about the same time.
+#: The longest modules begin first, so that the processes end at about the same time.
 LONGEST = (
     "test_fleet.py",
     "test_safety.py",
@@ -103,7 +103,7 @@ def story(desk: Desk) -> Story:
     """Two fresh clusters: check mode, the upgrade, and the same run again, with readings between."""
     desk.state = ""
     meshes_of(desk.lab.clusters, SOURCES)
-    told = Story.tell(desk)
+    told = Story.run_story(desk)
     for cluster, source in zip(desk.lab.clusters, SOURCES, strict=True):
         assert_sound(cluster, NEW_VERSION, NEW_REVISION, default=source)
     return told

@@ -50,7 +50,7 @@ def mesh(cluster: Cluster, revision: str, profile: str = "minimal", *, sets: Ite
 
 
 def suffix(revision: str) -> str:
-    """What the names of a revision's objects end with."""
+    """The suffix of the names of a revision's objects."""
     return "" if revision == UNREVISIONED else f"-{revision}"
 
 
@@ -81,7 +81,7 @@ def virtual_service(**spec: Any) -> Json:
 
 
 def assert_sound(cluster: Cluster, version: str, revision: str, *, default: str | None = None) -> None:
-    """What holds after every run: pods get the expected proxy, Istio config is validated, and nothing dangles."""
+    """Assert the state after every run: pods get the expected proxy, Istio config is validated, and nothing dangles."""
     labelled = labels(cluster)
     for name in MESH:
         found = injected(cluster, name)

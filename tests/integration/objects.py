@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is on a cluster: every object that somebody chose, and what every pod runs."""
+"""The objects of a cluster that a user chose, and the proxy that every pod runs."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ DERIVED = frozenset(
     {"Pod", "ReplicaSet", "ControllerRevision", "EndpointSlice", "Endpoints", "Event", "Lease", "Node", "APIService"}
     | {"IPAddress", "PortForward", "Logs", "ComponentStatus"}
 )
-#: What istiod writes once it runs: its own certificate authority, copies of its root certificate, and its elections.
+#: Objects that a running istiod writes: its certificate authority, copies of its root certificate, and its elections.
 OF_ISTIOD = ("istio-ca-secret", "istio-ca-root-cert", "istio-ca-crl")
-#: What each new namespace gets a moment later.
+#: Objects that each new namespace gets a moment later.
 OF_KUBERNETES = "kube-root-ca.crt"
 ELECTION = "control-plane.alpha.kubernetes.io/leader"
-#: What a run keeps about itself is none of the mesh.
+#: Objects that a run keeps about itself; they are not a part of the mesh.
 RECORD = "meshops-istio-run"
 OF_SERVER = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "deletionTimestamp")
 ROLLOUT_NUMBER = "deployment.kubernetes.io/revision"
@@ -140,7 +140,7 @@ def resource_versions(cluster: Cluster, path: str) -> dict[str, str]:
 
 
 def injected(cluster: Cluster, namespace: str, **pod_labels: str) -> Pod:
-    """What the API server would make of a pod there now; nothing is stored."""
+    """The pod that the API server would create there now; nothing is stored."""
     spec = {"containers": [{"name": "app", "image": "registry.example/app:1"}]}
     body = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "asked", "labels": pod_labels}, "spec": spec}
     return read_pod(cluster.request("POST", f"/api/v1/namespaces/{namespace}/pods", body, {"dryRun": "All"}))

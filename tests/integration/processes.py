@@ -29,7 +29,7 @@ def descendants(pid: int) -> list[int]:
 
 
 def keepers(pids: list[int]) -> list[int]:
-    """The processes that renew the locks of some ansible-playbooks; they are nobody's children."""
+    """The processes that renew the locks of some ansible-playbooks; they have no parent."""
     found = []
     for entry in Path("/proc").glob("[0-9]*"):
         try:

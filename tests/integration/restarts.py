@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of restarts share: workloads that fail with the new proxy only, clocks and monitors."""
+"""Shared by the tests of restarts: workloads that fail with the new proxy only, clocks and monitors."""
 
 from __future__ import annotations
 

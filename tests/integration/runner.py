@@ -35,7 +35,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 LIVE = re.compile(r"^  \[([^\]]+)\] +(\d+\.\d)s  (.*)$")
 #: ansible-runner looks for a cancel each time that this is over; its own default is 5.
 LOOK_SECONDS = 1
-#: What AWX tells the playbook of the job, whatever the template says.
+#: Extra variables that AWX passes to every playbook, for any template.
 META = ("job_launch_type", "job_template_name", "user_id", "user_name", "user_email", "inventory_id")
 
 
@@ -98,7 +98,7 @@ class Job:
         return self
 
     def cancel(self) -> Job:
-        """End it as receptor does when somebody cancels the job."""
+        """End it as receptor does when a user cancels the job."""
         self.worker.send_signal(signal.SIGINT)
         return self.end()
 
@@ -109,7 +109,7 @@ class Job:
 
     @property
     def output(self) -> str:
-        """What AWX shows, without colours."""
+        """The output that AWX shows, without colours."""
         return COLOUR.sub("", "\n".join(one["stdout"] for one in list(self.events) if one.get("stdout")))
 
     def live(self) -> Iterator[tuple[Json, str, str]]:
@@ -130,12 +130,12 @@ class Job:
                 all(word in text for word in words) for _event, _host, text in self.live()
             )
 
-        until(said, f"nothing said {words}")
+        until(said, f"the output never contained {words}")
         assert self.worker.poll() is None, self.output[-3000:]
 
     @property
     def stats(self) -> Json:
-        """What `set_stats` handed on: AWX gives it to the next job of a workflow."""
+        """The data of `set_stats`, which AWX passes to the next job of a workflow."""
         (found,) = self.of("playbook_on_stats")
         return dict(found["event_data"].get("artifact_data", {}))
 
@@ -152,7 +152,7 @@ class Job:
 
 @dataclass
 class Awx:
-    """What fills private data directories and starts workers."""
+    """Fills private data directories and starts workers."""
 
     desk: Desk
     folder: Path
@@ -265,7 +265,7 @@ class Awx:
 
 
 def secrets_of(kubeconfig: str) -> list[str]:
-    """What of a kubeconfig nobody may see."""
+    """The secret values of a kubeconfig."""
     users = [one["user"] for one in yaml.safe_load(kubeconfig)["users"]]
     return [str(value) for user in users for key, value in user.items() if key in ("client-key-data", "token")]
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the tests of refusals share."""
+"""Shared by the tests of refusals."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 @contextlib.contextmanager
 def no_write(cluster: Cluster) -> Iterator[None]:
-    """Nobody writes to the API server meanwhile."""
+    """Assert that no client writes to the API server meanwhile."""
     mark = cluster.audit_mark()
     yield
     assert cluster.writes_since(mark) == []

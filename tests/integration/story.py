@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One upgrade of two clusters, told once: what it did is recorded, so that many tests can look at it."""
+"""One upgrade of two clusters, run once and recorded, so that many tests can look at it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Chapter:
     after: dict[str, Reading]
 
     @classmethod
-    def tell(cls, desk: Desk, *flags: str, **variables: Any) -> Chapter:
+    def run_story(cls, desk: Desk, *flags: str, **variables: Any) -> Chapter:
         clusters = desk.lab.clusters
         marks = {one.name: one.audit_mark() for one in clusters}
         play = desk.play(clusters, *flags, **variables)
@@ -59,9 +59,9 @@ class Story:
     left: Chapter
 
     @classmethod
-    def tell(cls, desk: Desk) -> Story:
+    def run_story(cls, desk: Desk) -> Story:
         before = {one.name: Reading.of(one) for one in desk.lab.clusters}
-        checked = Chapter.tell(desk, "--check", "--diff")
-        upgraded = Chapter.tell(desk, "--diff")
-        again = Chapter.tell(desk)
-        return cls(before, checked, upgraded, again, Chapter.tell(desk, istio_skip_up_to_date=True))
+        checked = Chapter.run_story(desk, "--check", "--diff")
+        upgraded = Chapter.run_story(desk, "--diff")
+        again = Chapter.run_story(desk)
+        return cls(before, checked, upgraded, again, Chapter.run_story(desk, istio_skip_up_to_date=True))

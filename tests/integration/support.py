@@ -97,7 +97,7 @@ class Running:
     record: Path
 
     def output(self) -> str:
-        """What it has said up to now."""
+        """Its output up to now."""
         return self.log.read_text(encoding="utf-8")
 
     def end(self, timeout: float = PLAY_SECONDS) -> Play:
@@ -117,7 +117,7 @@ class Running:
             lines = self.output().splitlines()
             return self.process.poll() is not None or any(all(word in line for word in words) for line in lines)
 
-        until(said, f"nothing said {words}")
+        until(said, f"the output never contained {words}")
         assert self.process.poll() is None, self.output()[-3000:]
 
     def kill(self) -> None:
@@ -127,7 +127,7 @@ class Running:
 
 
 def read_record(path: Path) -> tuple[list[Result], dict[str, dict[str, int]]]:
-    """What the callback wrote."""
+    """The report that the callback wrote."""
     results: list[Result] = []
     recap: dict[str, dict[str, int]] = {}
     for text in path.read_text(encoding="utf-8").splitlines() if path.exists() else []:
@@ -141,12 +141,12 @@ def read_record(path: Path) -> tuple[list[Result], dict[str, dict[str, int]]]:
 
 @dataclass
 class Desk:
-    """What an engineer works with: a lab of clusters, and a folder for inventories and logs."""
+    """The workplace of an engineer: a lab of clusters, and a folder for inventories and logs."""
 
     lab: Lab
     folder: Path
     numbers: Iterator[int] = field(default_factory=itertools.count)
-    #: What the clusters were prepared for last, for tests that share what they start from.
+    #: The state that the clusters were prepared for last, for tests that start from the same state.
     state: str = ""
 
     def fresh(self, clusters: Iterable[Cluster], *, pod_start: str | None = None) -> None:
@@ -176,7 +176,7 @@ class Desk:
     ) -> Json:
         """Run the core of a module as the action plugin does; without a cluster the test names it, or does not.
 
-        What it says while it works is added to ``said``. Tasks with the option ``run`` and the same process of
+        Its live progress lines are added to ``said``. Tasks with the option ``run`` and the same process of
         ansible-playbook share the lock of the cluster, until istio_run_record gives it back.
         """
         tool: ModuleCore = importlib.import_module(

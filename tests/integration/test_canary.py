@@ -26,7 +26,7 @@ DEFAULT_OBJECTS = (
     ("ValidatingWebhookConfiguration", "", "istiod-default-validator"),
     ("Service", "istio-system", "istiod-revision-tag-default"),
 )
-#: Questions of a survey that nobody answered.
+#: Unanswered questions of a survey.
 EMPTY = dict.fromkeys(("istio_revision", "istio_waves", "istio_allow", "istio_gates", "istio_failure_budget"), "")
 LATECOMER = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "late", "labels": {INJECTION: "enabled"}}}
 

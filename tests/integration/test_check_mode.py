@@ -16,7 +16,7 @@ from lab import Cluster
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
-#: What a tag consists of; the Service came with Istio 1.26.
+#: The objects of a tag; the Service came with Istio 1.26.
 TAG_OBJECTS = (
     ("MutatingWebhookConfiguration", "", "istio-revision-tag-{}"),
     ("Service", "istio-system", "istiod-revision-tag-{}"),

@@ -20,10 +20,10 @@ Json = dict[str, Any]
 pytestmark = pytest.mark.lab
 ELSEWHERE = {"ansible_connection": "elsewhere"}
 LIVE_LINE = "  [{}] "
-#: What differs from run to run, or says how the task was called.
+#: Values that differ between runs, or show how the task was called.
 VARYING = {"requests", "seconds", "invocation", "ansible_job_id", "results_file", "started", "finished", "stdout"}
 VARYING |= {"stdout_lines", "stderr", "stderr_lines"}
-#: What modules say no to, each in its own way; what they say yes to is in the check mode of the whole upgrade.
+#: Tasks that each module refuses; the check mode of the whole upgrade has tasks that they accept.
 TASKS: list[tuple[str, Json]] = [
     ("istio_precheck", {"version": "1.33.0", "revision": "1-33-0"}),
     ("istio_revision", {"revision": REVISION, "state": "absent", "istioctl": "{{ istio_istioctl }}"}),
@@ -59,7 +59,7 @@ def playbook(desk: Desk, tasks: list[Json], login: Json | None = None) -> str:
 
 
 def said(play: Play, cluster: Cluster) -> list[tuple[str, str, Json]]:
-    """What the tasks of the collection answered, without what varies."""
+    """The results of the collection's tasks, without the values that vary."""
     return [
         (one.action, one.status, {key: value for key, value in one.result.items() if key not in VARYING})
         for one in play.ours(cluster)
@@ -114,7 +114,7 @@ def test_a_module_moves_a_namespace_and_takes_it_back(desk: Desk, cluster: Clust
 
 @pytest.fixture(scope="module")
 def login(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Json:
-    """What logs in as a ServiceAccount that may do everything."""
+    """The token of a ServiceAccount that may do everything."""
     account = {"name": "engineer", "namespace": "default"}
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin"}
     binding = {

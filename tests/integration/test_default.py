@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The owners of the default are read, reported and mended as one thing, by the real istioctl."""
+"""The owners of the default are read, reported and fixed together, by the real istioctl."""
 
 from __future__ import annotations
 
@@ -120,8 +120,8 @@ def test_each_state_is_found_shown_and_mended_as_one(desk: Desk, whole: Cluster,
     assert findings(desk, whole) == set(state.codes)
     with no_write(whole):
         planned = tag(desk, whole, UNREVISIONED, check=True)
-    mended = tag(desk, whole, UNREVISIONED)
-    assert (mended["actions"], mended["diff"]) == (planned["actions"], planned["diff"])
+    fixed = tag(desk, whole, UNREVISIONED)
+    assert (fixed["actions"], fixed["diff"]) == (planned["actions"], planned["diff"])
     owners = [planned["diff"]["before"][owner] for owner in ("revision", "service", "validator")]
     assert owners == list(state.shown)
     assert_whole(desk, whole, UNREVISIONED, VERSION)
@@ -175,8 +175,8 @@ def test_an_active_webhook_beside_the_tag_is_parked_again(desk: Desk, whole: Clu
         hook.update({key: of_tag[hook["name"]][key] for key in ("namespaceSelector", "objectSelector")})
     whole.request("PUT", OWN_WEBHOOK, own)
     assert findings(desk, whole) == {"MU012"}
-    mended = tag(desk, whole, NEW_REVISION)
-    assert [mended["diff"][side]["webhook_without_revision"] for side in ("before", "after")] == ["active", "parked"]
+    fixed = tag(desk, whole, NEW_REVISION)
+    assert [fixed["diff"][side]["webhook_without_revision"] for side in ("before", "after")] == ["active", "parked"]
     assert_whole(desk, whole, NEW_REVISION, NEW_VERSION)
 
 

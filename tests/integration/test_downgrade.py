@@ -117,7 +117,7 @@ def story(desk: Desk) -> Down:
 
 @pytest.fixture(params=[0, 1], ids=["in-place", "canary"])
 def cluster(request: pytest.FixtureRequest, desk: Desk) -> Cluster:
-    """Each cluster of the lab, by the way that it came up."""
+    """Each cluster of the lab, by its path of upgrade."""
     return desk.lab.clusters[request.param]
 
 

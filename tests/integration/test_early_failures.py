@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What cannot come up is seen within seconds, with evidence; what somebody else does meanwhile is respected (S5)."""
+"""A failing rollout is seen within seconds, with evidence; changes by another client are respected (S5)."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def only(result: Json) -> Json:
 def test_a_pod_that_cannot_start(
     desk: Desk, cluster: Cluster, monkeypatch: pytest.MonkeyPatch, fault: str, reason: str, container: str
 ) -> None:
-    """Nobody gives the logs of these pods, which takes nothing away from the rest of the evidence."""
+    """The logs of these pods cannot be read, and the rest of the evidence is complete."""
     monkeypatch.setattr(rollout_checks, "LASTS_SECONDS", 1.0)
     place(cluster, *one_of_each(fault=fault))
     move(desk, cluster)
@@ -97,7 +97,7 @@ def test_a_pod_that_cannot_start(
 
 
 def test_an_application_that_crashes_takes_back_itself_alone(desk: Desk, cluster: Cluster) -> None:
-    """By the role: the others are moved and stay, the run fails at its end; what lasts is told from what passes."""
+    """By the role: the others are moved and stay, and the run fails at its end; only lasting failures count."""
     place(cluster, *(workload("Deployment", name, fault="crash-loop" if name == "c" else "") for name in "abcde"))
     before = template(cluster, "Deployment", "c")
     play = data_plane(desk, cluster)
@@ -208,13 +208,13 @@ def test_two_workloads_that_somebody_else_changes_meanwhile(desk: Desk, cluster:
         if not all(any(read_pod(pod).version == NEW_VERSION for pod in pods_of(cluster, kind)) for kind in edited):
             return False
         for kind in edited:
-            path = f"{APPS}/{COLLECTIONS[kind]}/{kind.lower()}?fieldManager=somebody"
+            path = f"{APPS}/{COLLECTIONS[kind]}/{kind.lower()}?fieldManager=editor"
             cluster.request("PATCH", path, image, content_type="application/strategic-merge-patch+json")
         return True
 
     result = clocked(lambda: restart(desk, cluster), meddle).result
     assert not result.get("failed"), result
-    assert result["changed_meanwhile"] == [f"{kind} {PLACE}/{kind.lower()}, by somebody" for kind in edited]
+    assert result["changed_meanwhile"] == [f"{kind} {PLACE}/{kind.lower()}, by editor" for kind in edited]
     for kind in edited:
         assert template(cluster, kind, kind.lower())["spec"]["containers"][0]["image"].endswith(":2")
     assert {found.version for found in pods(cluster, [PLACE]).values()} == {NEW_VERSION}

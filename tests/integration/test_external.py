@@ -143,7 +143,7 @@ def operator(desk: Desk, cluster: Cluster) -> Iterator[Operator]:
 
 @pytest.fixture(scope="module")
 def story(desk: Desk, cluster: Cluster, operator: Operator) -> Story:
-    """What happens, in order."""
+    """The events, in order."""
     late = step(desk, cluster, istio_timeout=2)
     running = desk.start([cluster], **EXTERNAL, istio_timeout=120)
     running.until_it_says(f"waiting until revision {NEW_REVISION}")

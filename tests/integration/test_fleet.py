@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Five clusters in three rings: what breaks where, what stays untouched then, and how the next run goes on.
 
-The tests tell one story and follow each other. After each run its report is compared with the API servers.
+The tests are one story and follow each other. After each run its report is compared with the API servers.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from lab import Cluster, Lab
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
-#: Nobody answers there.
+#: No server listens there.
 LOST = {"istio_host": "https://127.0.0.1:1", "istio_api_key": "none"}
 SPACES = ("frail", "shop")
 FRAIL = "/apis/apps/v1/namespaces/frail/deployments/web"
-#: Version, mesh (5), namespaces, CRDs (2), pods, lock and record; and what is above Jobs, which nobody restarts.
+#: Version, mesh (5), namespaces, CRDs (2), pods, lock and record; and the owners of Jobs, which are never restarted.
 BRIEF = 13
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/istio-system/leases"
 
@@ -82,7 +82,7 @@ class Fleet:
         return self.start(*flags, **variables).end()
 
     def untouched(self, *clusters: Cluster) -> bool:
-        """Whether nobody wrote to clusters since the last run began."""
+        """Whether no client wrote to clusters since the last run began."""
         return not [write for one in clusters for write in one.writes_since(self.marks[one.name])]
 
     def versions(self) -> list[set[str]]:
@@ -90,7 +90,7 @@ class Fleet:
         return [set(counted(one)) for one in self.clusters]
 
     def states(self, play: Play) -> dict[str, str]:
-        """What the report says became of the clusters, which is what the API servers say."""
+        """The states of the clusters in the report, which are those that the API servers have."""
         report = play.report()
         for one in self.clusters:
             (row,) = [row for row in report["clusters"] if row["host"] == one.name]
@@ -124,7 +124,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fleet]:
 
 @contextlib.contextmanager
 def locked(cluster: Cluster) -> Iterator[None]:
-    """Somebody else works on a cluster."""
+    """Another run works on a cluster."""
     spec = {"holderIdentity": "carl@nowhere", "leaseDurationSeconds": 300, "renewTime": "2126-01-01T00:00:00.000000Z"}
     lease = {"metadata": {"name": "meshops-istio-run", "namespace": "istio-system"}, "spec": spec}
     cluster.request("POST", LEASES, {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", **lease})
@@ -245,14 +245,14 @@ def test_what_is_done_costs_one_reading(fleet: Fleet) -> None:
 
 
 def test_a_change_by_somebody_else_is_found(fleet: Fleet) -> None:
-    patch = {"spec": {"template": {"metadata": {"annotations": {"somebody": "else"}}}}}
+    patch = {"spec": {"template": {"metadata": {"annotations": {"edited": "by hand"}}}}}
     path = f"/apis/apps/v1/namespaces/istio-system/deployments/istiod-{NEW_REVISION}"
     fleet.a.request("PATCH", path, patch, content_type="application/merge-patch+json")
     fleet.a.wait_ready(["istio-system"])
     with locked(fleet.a):
         play = fleet.play()
     assert play.returncode != 0
-    assert "5 clusters: 1 locked, 4 done" in play.output, "the plan is shown although nobody is left"
+    assert "5 clusters: 1 locked, 4 done" in play.output, "the plan is shown although no cluster is left"
     play = fleet.play("--limit", fleet.a.name).require_success()
     assert f"{COLLECTION}rollout_restart" in {one.action for one in play.ours(fleet.a)}
 

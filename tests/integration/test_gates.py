@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Each gate passes and fails on a real cluster; a failure stops, goes back exactly, and loses nobody's pods (S5)."""
+"""Each gate passes and fails on a real cluster; a failure stops, goes back exactly, and loses no pods (S5)."""
 
 from __future__ import annotations
 
@@ -97,12 +97,12 @@ def stopped(cluster: Cluster, result: Json) -> str:
 
 
 def answer(value: str) -> Json:
-    """What Prometheus answers."""
+    """The answer of Prometheus."""
     return {"status": "success", "data": {"resultType": "vector", "result": [{"metric": {}, "value": [0, value]}]}}
 
 
 def test_all_gates_are_passed(desk: Desk, cluster: Cluster) -> None:
-    """Also where a pod went by itself before its batch began: nobody waits for its proxy."""
+    """Also where a pod went by itself before its batch began: its proxy is not waited for."""
     two(cluster, desk)
 
     def goes() -> bool:

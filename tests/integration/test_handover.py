@@ -83,7 +83,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(desk: Desk, mesh: Cluster) -> Story:
-    """Tell it."""
+    """Run the story."""
     mark = mesh.audit_mark()
     checked = desk.play([mesh], "--check", "--diff", istio_finalize=True, istio_adopt_shared_components=True)
     writes = mesh.writes_since(mark)

@@ -94,7 +94,7 @@ def releases(cluster: Cluster) -> dict[str, tuple[str, str]]:
 
 
 def values(cluster: Cluster, revision: str) -> Json:
-    """What a revision was given."""
+    """The settings that a revision was installed with."""
     suffix = "" if revision == UNREVISIONED else f"-{revision}"
     found = cluster.request("GET", f"/api/v1/namespaces/istio-system/configmaps/values{suffix}")
     given: Json = json.loads(found["data"]["original-values"])
@@ -212,7 +212,7 @@ def kill_half_way(cluster: Cluster, desk: Desk, version: str) -> None:
     command = [str(desk.lab.helm), "upgrade", "istiod", chart, *access]
     process = subprocess.Popen(command, env=clean_environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     while not cluster.items(SECRETS, {"labelSelector": "owner=helm,status=pending-upgrade"}):
-        assert process.poll() is None, "it was too quick to be killed"
+        assert process.poll() is None, "it ended before it could be killed"
         time.sleep(0.01)
     process.kill()
     process.wait(10)
@@ -225,7 +225,7 @@ def test_a_release_that_somebody_elses_helm_left_pending_is_finished_once_its_na
     assert releases(plain)["istiod"] == (f"istiod-{PATCH_VERSION}", "pending-upgrade")
     planned = helm(desk, plain, PATCH_VERSION, check=True)
     assert [one["name"] for one in planned["changes"] if one["kind"] == "Release"] == ["istiod"]
-    # who works on it is given that many seconds; then nobody can see whether it is dead
+    # A helm that works on it has that many seconds; after that it cannot be known whether it is dead.
     with no_write(plain):
         refused = helm(desk, plain, PATCH_VERSION, timeout=3)
     assert refused["failure"]["release"]["name"] == "istiod"

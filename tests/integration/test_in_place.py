@@ -34,7 +34,7 @@ Json = dict[str, Any]
 pytestmark = pytest.mark.lab
 REVISIONS = (UNREVISIONED, "stable")
 PROFILES = ("default", "minimal")
-#: What profile default brings.
+#: Components of profile default.
 GATEWAY = "istio-ingressgateway-"
 WRONG_TAG = "9.9.9"
 
@@ -72,7 +72,7 @@ class Hop:
     again: Step
 
     @classmethod
-    def tell(cls, desk: Desk, version: str, **options: Any) -> Hop:
+    def run_story(cls, desk: Desk, version: str, **options: Any) -> Hop:
         checked = step(desk, "--check", "--diff", istio_version=version, **options)
         done = step(desk, istio_version=version, **options)
         if done.play.returncode == 0:
@@ -96,13 +96,13 @@ def story(desk: Desk) -> InPlace:
     desk.state = ""
     meshes(desk.lab.clusters, REVISIONS, PROFILES, sets=TWO_REPLICAS)
     wrong = step(desk, istio_version=NEW_VERSION, istio_tag=WRONG_TAG, istio_timeout=5)
-    minor = Hop.tell(desk, NEW_VERSION)
+    minor = Hop.run_story(desk, NEW_VERSION)
     begin_patch(desk)
-    return InPlace(wrong, minor, Hop.tell(desk, PATCH_VERSION))
+    return InPlace(wrong, minor, Hop.run_story(desk, PATCH_VERSION))
 
 
 def begin_patch(desk: Desk) -> None:
-    """Somebody upgrades the first control plane and restarts one namespace."""
+    """Another client upgrades the first control plane and restarts one namespace."""
     cluster = desk.lab.clusters[0]
     options: Json = {"version": PATCH_VERSION, "strategy": "in_place", "timeout": 120}
     assert "failed" not in desk.tool(cluster, "istio_revision", revision=UNREVISIONED, **options)
@@ -118,7 +118,7 @@ def down(desk: Desk, story: InPlace) -> Hop:
     story.patch.again.play.require_success()
     options: Json = {"version": VERSION, "strategy": "downgrade", "timeout": 120}
     assert "failed" not in desk.tool(desk.lab.clusters[0], "istio_revision", revision=UNREVISIONED, **options)
-    return Hop.tell(desk, VERSION, playbook=DOWNGRADE, istio_downgrade_strategy="in_place")
+    return Hop.run_story(desk, VERSION, playbook=DOWNGRADE, istio_downgrade_strategy="in_place")
 
 
 @pytest.fixture(params=["minor", "patch", "down"])
@@ -178,7 +178,7 @@ def test_a_wrong_image_tag_fails_and_leaves_a_mesh_that_works(story: InPlace, cl
     assert followers(before.pods) == followers(after.pods)
     prechecks = story.minor.checked.play.of(cluster, "istio_precheck")
     codes = {found["code"]: found["severity"] for found in prechecks[0]["findings"]}
-    assert codes["MU004"] == "warning", "it is what the next run mends"
+    assert codes["MU004"] == "warning", "the next run fixes it"
 
 
 def test_settings_of_the_user_stay(desk: Desk, story: InPlace, cluster: Cluster) -> None:

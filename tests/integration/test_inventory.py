@@ -68,7 +68,7 @@ def secret(name: str, server: str, **labels: str) -> Json:
 
 @pytest.fixture(scope="module")
 def crd(desk: Desk) -> Iterator[None]:
-    """What a hub of Open Cluster Management serves; made once, as one that was just deleted is served for a moment."""
+    """The API of a hub of Open Cluster Management; made once, as one that was just deleted is served for a moment."""
     hub = desk.lab.clusters[0]
     hub.apply([MANAGED_CLUSTERS])
     # a CRD is served a moment after it was taken
@@ -131,7 +131,7 @@ def listed(desk: Desk, path: Path) -> tuple[dict[str, list[str]], dict[str, Json
 
 
 def plain(value: Any) -> Any:
-    """A value without the mark that it is no template."""
+    """A value without the mark that it is not a template."""
     return value.get("__ansible_unsafe", value) if isinstance(value, dict) else value
 
 

@@ -35,7 +35,7 @@ def kill_when(running: Running, holds: Callable[[], object]) -> None:
 
 
 def kill_at(desk: Desk, cluster: Cluster, namespace: str, name: str) -> None:
-    """Kill a run that waits for a Deployment whose new pods do not get ready, and mend that."""
+    """Kill a run that waits for a Deployment whose new pods do not get ready, and fix that."""
     path = f"{APPS}/{namespace}/deployments/{name}"
     break_it(cluster, path, "never-ready")
     cluster.wait_ready()

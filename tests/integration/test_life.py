@@ -41,7 +41,7 @@ class Mesh:
     planes: frozenset[str]
     #: The version of the proxies of each namespace that has pods.
     proxies: Mapping[str, str]
-    #: What remembers a change by a run.
+    #: The annotations that record a change by a run.
     remembering: frozenset[str] = frozenset()
 
     def but(self, **changes: Any) -> Mesh:
@@ -91,7 +91,7 @@ TABLE = {
 
 
 def read(cluster: Cluster) -> Mesh:
-    """What the API server says, read without the collection."""
+    """The state of the API server, read without the collection."""
     spaces = cluster.items("/api/v1/namespaces")
     hooks = cluster.items(f"{ADMISSION}/mutatingwebhookconfigurations")
     deployments = cluster.items("/apis/apps/v1/deployments")
@@ -155,7 +155,7 @@ class Life:
 
 
 def live(desk: Desk, cluster: Cluster) -> Iterator[Life]:
-    """Tell the life of a cluster, step by step."""
+    """Run the life of a cluster, step by step."""
     life = Life(desk, cluster)
     cluster.reset()
     cluster.install_istio("1.30.2", "1-30-2")
@@ -196,7 +196,7 @@ def live(desk: Desk, cluster: Cluster) -> Iterator[Life]:
 
 @pytest.fixture(scope="module")
 def life(desk: Desk) -> Life:
-    """The whole of it, told once."""
+    """The whole story, run once."""
     desk.state = ""
     told = list(live(desk, desk.lab.clusters[0]))
     return told[0]

@@ -64,7 +64,7 @@ def read(cluster: Cluster, path: str) -> Json | None:
 
 
 def record(cluster: Cluster) -> Json:
-    """What the cluster remembers."""
+    """The record in the cluster."""
     found = read(cluster, RECORD)
     assert found is not None
     return dict(json.loads(found["data"]["record.json"]))
@@ -89,7 +89,7 @@ def cluster(desk: Desk) -> Cluster:
 
 
 def said_of(desk: Desk, cluster: Cluster) -> str:
-    """What the status playbook says of a cluster; it writes nothing."""
+    """The line of the status playbook for a cluster; it writes nothing."""
     mark = cluster.audit_mark()
     play = desk.play([cluster], playbook=STATUS, istio_version=NEW_VERSION).require_success()
     assert cluster.writes_since(mark) == []

@@ -149,7 +149,7 @@ def test_a_real_run_keeps_the_order_and_the_limits(desk: Desk, place: Cluster) -
     assert flat(found["batches"]) == [["small", "down-1"], ["down-2", "big"], ["a-gateway"]]
     done = [sorted(names[:2]), sorted(names[2:4]), names[4:]]
     assert done == [sorted(batch) for batch in flat(found["batches"])]
-    # both at once would leave none; how many of one were down when somebody looked is chance
+    # both at once would leave none; how many pods of one workload were down at a sample is chance
     assert 0 < seen.least < 4
     assert found["seconds"] >= 2
 

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.lab
 INJECT, JOURNAL = "sidecar.istio.io/inject", "meshops.istio/journal"
 #: By the names' hashes, the lowest first, then the gateway.
 ORDER = ["f", "e", "d", "h", "g", "c", "j", "a", "b", "in"]
-#: What asks by no name of a revision follows the default.
+#: Workloads that name no revision follow the default.
 BY_DEFAULT = ("g", "h", "in")
 STUCK = {"paused": "paused", "ondelete": "on_delete", "fixed": "selector"}
 
@@ -104,7 +104,7 @@ def of_place(cluster: Cluster) -> dict[Any, Json]:
 
 
 def steps(result: Json) -> Json:
-    """What a plan and the run of it must have in common."""
+    """The values that check mode and the real run must share."""
     assert not result.get("failed"), result["msg"]
     return {
         name: result[name]

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.lab
 INJECT, JOURNAL = "sidecar.istio.io/inject", "meshops.istio/journal"
 #: By the names' hashes.
 FIRST, LAST = ("x", "v"), ("u", "w")
-#: A namespace that chooses for its pods, one in which they choose, and one that nobody reads.
+#: A namespace that selects for its pods, one whose pods select themselves, and one that is not in the mesh.
 LABELLED, EXCLUDED = "labelled", "excluded"
 
 
@@ -102,7 +102,7 @@ def test_a_share_moves_after_the_waves_grows_and_goes_back(desk: Desk, cluster: 
     assert refused.of(cluster, "istio_precheck") == []
 
     desk.play([cluster], playbook=CANARY, istio_exclude_namespaces=[EXCLUDED]).require_success()
-    assert on_new(cluster) == {*FIRST, "all"}, "without the variable nobody chooses for them"
+    assert on_new(cluster) == {*FIRST, "all"}, "without the variable they stay where they are"
     assert [len(one["moved"]) for one in shares(canary(desk, cluster, 100), cluster)] == [len(LAST)]
     assert on_new(cluster) == {*FIRST, *LAST, "all"}
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What istio_precheck finds around a mesh, and what it says when it may not look."""
+"""Findings of istio_precheck around a mesh, and its result without permission to look."""
 
 from __future__ import annotations
 

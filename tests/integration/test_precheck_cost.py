@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one gate costs: time, memory and requests, on the lab and on a generated mesh of ten thousand pods."""
+"""The cost of one precheck: time, memory and requests, on the lab and on a generated mesh of ten thousand pods."""
 
 from __future__ import annotations
 

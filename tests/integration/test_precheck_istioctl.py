@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What istioctl adds to the gate, what both find, and what becomes of an istioctl that does not answer."""
+"""Findings that istioctl adds, findings of both, and an istioctl that does not answer."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ READER = "everything-reader"
 
 
 def found(desk: Desk, cluster: Cluster, **options: Any) -> list[Json]:
-    """What is found before a canary, with istioctl of the target."""
+    """The findings before a canary, with istioctl of the target."""
     given = {"version": NEW_VERSION, "revision": NEW_REVISION, "istioctl": desk.lab.istioctl_template, **options}
     with no_write(cluster):
         result = desk.tool(cluster, "istio_precheck", fail_on="never", **given)
@@ -106,7 +106,7 @@ def test_webhooks_of_any_revision_are_looked_at(desk: Desk, calm: Cluster) -> No
             calm.delete(f"{path}/{name}")
     orphan = next(row for row in rows if (row["code"], row["object"]) == ("MU011", "webhook gone"))
     assert orphan["message"].endswith(" (istioctl: IST0139)")
-    # both call the same revision, which is no matter to us
+    # Both call the same revision, which is not a finding of ours.
     overlapping = {row["object"] for row in rows if row["code"] == "IST0139"}
     assert overlapping >= {"webhook twin", f"webhook istio-sidecar-injector-{REVISION}"}
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What istio_precheck finds on a cluster of a mesh of two, with a canary that got another name for its cluster."""
+"""Findings of istio_precheck on a cluster of a mesh of two, with a canary that got another name for its cluster."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CODES = ("MU060", "MU061", "MU062")
 
 
 def controlled_elsewhere(cluster: Cluster) -> list[Json]:
-    """What is here of a control plane elsewhere: an injector, and a Service without selector."""
+    """The local objects of a remote control plane: an injector, and a Service without selector."""
     injector = cluster.request("GET", INJECTOR)
     kept = {key: injector[key] for key in ("apiVersion", "kind", "webhooks")}
     metadata = {"name": injector["metadata"]["name"], "labels": {"istio.io/rev": REVISION}}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What istio_precheck finds about control planes and about the hop itself, and its data against Istio's own charts."""
+"""Findings of istio_precheck about control planes and the hop, and its data against Istio's own charts."""
 
 from __future__ import annotations
 
@@ -151,8 +151,8 @@ def test_what_is_out_of_support_is_told(desk: Desk, calm: Cluster) -> None:
 def test_an_injector_whose_service_selects_nothing_is_an_error(desk: Desk, calm: Cluster) -> None:
     path = f"{OF_SYSTEM}/services/istiod-{REVISION}"
 
-    def select(nobody: str | None) -> None:
-        calm.request("PATCH", path, {"spec": {"selector": {"nobody": nobody}}}, content_type=MERGE)
+    def select(value: str | None) -> None:
+        calm.request("PATCH", path, {"spec": {"selector": {"unmatched": value}}}, content_type=MERGE)
 
     def silent() -> set[str]:
         return found(desk, calm).get("MU047", set())
@@ -199,7 +199,7 @@ def test_a_quota_that_is_taken_leaves_no_second_control_plane(desk: Desk, calm: 
     }
     calm.apply([quota])
     try:
-        until(lambda: calm.request("GET", calm.path(quota)).get("status", {}).get("used"), "nobody counts")
+        until(lambda: calm.request("GET", calm.path(quota)).get("status", {}).get("used"), "the quota is not counted")
         assert found(desk, calm)["MU046"] == {f"ResourceQuota {SYSTEM}/tight"}
         calm.apply([{**quota, "spec": {"hard": {"pods": "9", "requests.cpu": "9"}}}])
         until(lambda: "MU046" not in found(desk, calm), "the quota is still tight")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The playbook precheck over a fleet: a mesh in order, one with faults, and a cluster that nobody reaches."""
+"""The playbook precheck over a fleet: a mesh in order, one with faults, and an unreachable cluster."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def fleet(desk: Desk, broken: Cluster, gated: Cluster, tmp_path: Path) -> Any:
 
 
 def handed_on(play: Play) -> Json:
-    """What a workflow gets."""
+    """The data that a workflow gets."""
     (stats,) = [one.result["ansible_stats"]["data"] for one in play.results if one.action.endswith("set_stats")]
     found: Json = stats["istio_precheck_fleet"]
     return found

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What istio_precheck learns from istiods about the proxies that are connected to them, during a canary."""
+"""Findings of istio_precheck from istiods about the proxies that are connected to them, during a canary."""
 
 from __future__ import annotations
 
@@ -183,16 +183,16 @@ def read_by(cluster: Cluster, revision: str) -> set[str]:
 
 def test_f4_a_move_is_refused_by_which_a_policy_would_stop_to_apply(desk: Desk, canary: Cluster) -> None:
     policies = "/apis/security.istio.io/v1/namespaces/shop/authorizationpolicies"
-    names = {"by-revision": REVISION, "by-tag": "prod", "by-target": NEW_REVISION, "by-nobody": None}
+    names = {"by-revision": REVISION, "by-tag": "prod", "by-target": NEW_REVISION, "by-all": None}
     for name, revision in names.items():
         labels = {} if revision is None else {REV: revision}
         meta = {"name": name, "namespace": "shop", "labels": labels}
         body = {"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": meta, "spec": {}}
         canary.request("POST", policies, body)
     try:
-        until(lambda: "by-nobody" in read_by(canary, REVISION) & read_by(canary, NEW_REVISION), "istiod does not read")
-        assert read_by(canary, REVISION) == {"by-revision", "by-nobody"}
-        assert read_by(canary, NEW_REVISION) == {"by-target", "by-nobody"}
+        until(lambda: "by-all" in read_by(canary, REVISION) & read_by(canary, NEW_REVISION), "istiod does not read")
+        assert read_by(canary, REVISION) == {"by-revision", "by-all"}
+        assert read_by(canary, NEW_REVISION) == {"by-target", "by-all"}
         with no_write(canary):
             gate = desk.tool(
                 canary, "istio_precheck", version=NEW_VERSION, revision=NEW_REVISION, source_revision=REVISION

@@ -29,7 +29,7 @@ OLDER = "1.30.2"
 
 @contextmanager
 def nothing(cluster: Cluster) -> Iterator[None]:
-    """What a clean cluster is asked shows it already."""
+    """The readings of a clean cluster show it already."""
     yield
 
 
@@ -79,7 +79,7 @@ def spaces(cluster: Cluster) -> set[str]:
 
 @contextmanager
 def copied_injector(cluster: Cluster) -> Iterator[None]:
-    """Somebody's copy of the injector, for a revision of its own."""
+    """A user's copy of the injector, for another revision."""
     path = f"{ADMISSION}/mutatingwebhookconfigurations"
     other = copy.deepcopy(cluster.request("GET", f"{path}/istio-sidecar-injector-{REVISION}"))
     other["metadata"] = {"name": "a-copy", "labels": {**other["metadata"]["labels"], REV: "other"}}
@@ -92,7 +92,7 @@ def copied_injector(cluster: Cluster) -> Iterator[None]:
 
 @contextmanager
 def foreign_injector(cluster: Cluster) -> Iterator[None]:
-    """The injector of a mesh in another namespace, which nobody asks for."""
+    """The injector of a mesh in another namespace, which no namespace selects."""
     path = f"{ADMISSION}/mutatingwebhookconfigurations"
     other = copy.deepcopy(cluster.request("GET", f"{path}/istio-sidecar-injector-{REVISION}"))
     other["metadata"] = {"name": "istio-sidecar-injector-two", "labels": {REV: "two"}}
@@ -225,7 +225,7 @@ def old_proxy(cluster: Cluster) -> Iterator[None]:
         pytest.param("MU020", f"Deployment {SCRATCH}/web", old_proxy, CANARY, id="MU020: an older image"),
         pytest.param("MU022", SCRATCH, unlabelled, CANARY, id="MU022: the label is gone"),
         pytest.param("MU024", f"Deployment {SCRATCH}/web", old_proxy, AFTER, id="MU024: stale on the old revision"),
-        pytest.param("MU039", f"Pod {SCRATCH}/tenant", unreadable, CANARY, id="MU039 F18: what nobody can read"),
+        pytest.param("MU039", f"Pod {SCRATCH}/tenant", unreadable, CANARY, id="MU039 F18: an unreadable annotation"),
         pytest.param(
             "MU025",
             f"Deployment {SCRATCH}/web",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What istio_precheck finds about workloads and their proxies, each on a cluster where it is so."""
+"""Findings of istio_precheck about workloads and their proxies, each on a cluster that has the fault."""
 
 from __future__ import annotations
 

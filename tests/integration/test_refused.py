@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is not supported, and a mesh that is not in order, stop a run with the right finding and without a write."""
+"""An unsupported hop and a broken mesh stop a run with the right finding and without a write."""
 
 from __future__ import annotations
 

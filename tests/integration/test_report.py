@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the report says of a check, an upgrade and the same run again is what the API servers say."""
+"""The report of a check, an upgrade and a repeated run agrees with the API servers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def cluster(request: pytest.FixtureRequest, desk: Desk) -> Cluster:
 
 
 def of(report: Json, cluster: Cluster) -> Json:
-    """What a report, which is as its schema says, tells of a cluster."""
+    """The part of a report about one cluster; the report matches its schema."""
     jsonschema.Draft202012Validator(SCHEMA).validate(report)
     return next(one for one in report["clusters"] if one["host"] == cluster.name)
 

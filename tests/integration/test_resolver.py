@@ -73,7 +73,7 @@ def test_the_resolver_agrees_with_the_api_server(state: str, story: Callable[[st
     say(f"{state}: {tally} ({there - begin:.1f} s + {time.monotonic() - there:.1f} s)")
     shown = "\n".join(tally.disagreements[:20])
     assert not tally.disagreements, f"{len(tally.disagreements)} of {len(cases)}, seed {SEED}:\n{shown}"
-    assert set(tally.kinds) == reached.kinds, "the pods that were tried do not tell a resolver from a constant"
+    assert set(tally.kinds) == reached.kinds, "the pods that were tried do not distinguish a resolver from a constant"
     if state in RECORDED:
         assert recorded_differences(state, tally) == []
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A wave whose workloads do not come up with the new proxy is stopped, undone and told about (safety rule S5)."""
+"""A wave whose workloads do not come up with the new proxy is stopped, undone and reported (safety rule S5)."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def attempt(
     return [Attempt(one, victim, fault, play, *was, *now) for one, victim, was, now in rows]
 
 
-def mend(desk: Desk, *victims: Victim) -> None:
+def fix(desk: Desk, *victims: Victim) -> None:
     """Take the faults away, on both clusters; a StatefulSet never replaces its own broken pod, a person has to."""
     for cluster in desk.lab.clusters:
         for victim in victims:
@@ -112,14 +112,14 @@ def mend(desk: Desk, *victims: Victim) -> None:
 
 @pytest.fixture(scope="module")
 def first(desk: Desk) -> list[Attempt]:
-    """What never gets ready."""
+    """Workloads that never get ready."""
     desk.fresh(desk.lab.clusters)
     return attempt(desk, NEVER_READY, (ENABLED, SET))
 
 
 @pytest.fixture(scope="module")
 def second(desk: Desk, first: list[Attempt]) -> list[Attempt]:
-    """What crashes."""
+    """Workloads that crash."""
     assert first
     return attempt(desk, CRASH_LOOP, (ENABLED, DAEMON))
 
@@ -195,7 +195,7 @@ def test_earlier_waves_stay_and_later_ones_are_untouched(failed: Attempt) -> Non
 def held(desk: Desk, second: list[Attempt]) -> list[Attempt]:
     """Another failure, of which nothing is undone."""
     assert second
-    mend(desk, DAEMON)
+    fix(desk, DAEMON)
     return attempt(desk, CRASH_LOOP, (ENABLED, SET), istio_on_failure="hold")
 
 
@@ -215,9 +215,9 @@ def test_hold_leaves_everything_for_a_person_to_look_at(held: list[Attempt], ind
 
 @pytest.fixture(scope="module")
 def last(desk: Desk, held: list[Attempt]) -> list[Attempt]:
-    """The faults are mended, but now a workload behind the tag does not come up, on the other cluster a gateway."""
+    """The faults are fixed, but now a workload behind the tag does not come up, on the other cluster a gateway."""
     assert held
-    mend(desk, ENABLED, SET)
+    fix(desk, ENABLED, SET)
     return attempt(desk, CRASH_LOOP, (TAGGED, GATEWAY), waves=False)
 
 
@@ -257,13 +257,13 @@ def test_a_tag_is_held_when_that_is_asked_for(desk: Desk, last: list[Attempt]) -
 
 @pytest.fixture(scope="module")
 def finished(desk: Desk, last: list[Attempt]) -> Play:
-    """All faults are mended, and nothing else is done."""
+    """All faults are fixed, and nothing else is done."""
     assert last
-    mend(desk, TAGGED, GATEWAY)
+    fix(desk, TAGGED, GATEWAY)
     return desk.play(desk.lab.clusters)
 
 
-def test_after_mending_a_new_run_completes(desk: Desk, finished: Play) -> None:
+def test_after_the_fix_a_new_run_completes(desk: Desk, finished: Play) -> None:
     finished.require_success()
     for cluster in desk.lab.clusters:
         info = desk.tool(cluster, "istio_info")
@@ -294,9 +294,9 @@ def test_a_downgrade_stops_and_goes_back_in_the_same_way(down: list[Attempt], in
     assert_untouched(one, NOT_REACHED, "orders", "logging", "reports", "batch", "ingress", "legacy")
 
 
-def test_after_mending_the_downgrade_completes(desk: Desk, down: list[Attempt]) -> None:
+def test_after_the_fix_the_downgrade_completes(desk: Desk, down: list[Attempt]) -> None:
     assert down
-    mend(desk, ENABLED, SET)
+    fix(desk, ENABLED, SET)
     desk.play(desk.lab.clusters, playbook=DOWNGRADE, istio_version=VERSION).require_success()
     for cluster in desk.lab.clusters:
         assert_sound(cluster, VERSION, REVISION)

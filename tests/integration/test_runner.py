@@ -22,13 +22,13 @@ from lab import Cluster
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
-#: What does not get ready with the new proxy, until it is mended.
+#: Workloads that do not get ready with the new proxy until they are fixed.
 INTAKE, IMAGES = (
     f"/apis/apps/v1/namespaces/{name}" for name in ("orders/deployments/intake", "catalog/deployments/images")
 )
 WAVES = [["shop"], ["orders"], ["catalog"]]
 OTHERS = ["batch", "ingress", "logging", "payments", "reports", "search"]
-#: What a survey of AWX sends where nobody answered; no playbook asks for the soak, but a survey of one's own may.
+#: Values of unanswered questions of an AWX survey; ours does not ask for the soak, but a user's survey may.
 UNANSWERED = dict.fromkeys(
     (
         "istio_revision",
@@ -95,10 +95,10 @@ def stuck(awx: Awx, ident: int, workload: str, **survey: Any) -> Job:
 
 
 def upgraded(cluster: Cluster) -> set[str]:
-    """The pods of the waves that have the new proxy, but for those of the workloads that get mended."""
+    """The pods of the waves that have the new proxy, except those of the workloads that are fixed later."""
     found = pods(cluster, [name for wave in WAVES for name in wave])
-    mended = ("intake", "images")
-    return {pod.uid for key, pod in found.items() if pod.version == NEW_VERSION and not key[1].startswith(mended)}
+    fixed = ("intake", "images")
+    return {pod.uid for key, pod in found.items() if pod.version == NEW_VERSION and not key[1].startswith(fixed)}
 
 
 def assert_live(job: Job) -> None:
@@ -144,7 +144,7 @@ def test_of_a_job_whose_container_is_gone_the_lock_runs_out(awx: Awx) -> None:
     job = stuck(awx, 41, "orders/intake", istio_lock_seconds=str(LOCK_SECONDS))
     job.vanish()
     assert record(cluster)["state"] == "running"
-    # nobody is left to write the report, so it says what it knows, and no more
+    # No process is left to write the report, so it has what was known before.
     told = job.report(job.root / "artifacts" / "41")["run"]
     assert (told["verdict"], told["ended"]) == ("running", None)
     assert told["headline"].startswith("At work when this was written. What came later is not known")
@@ -186,7 +186,7 @@ def test_a_cancelled_job_gives_its_lock_back(awx: Awx) -> None:
         run = job.report(job.root / "artifacts" / "43")["run"]
         return (run["verdict"], run["signal"]) == ("interrupted", "SIGKILL")
 
-    until(interrupted, "the report does not tell", timeout=15)
+    until(interrupted, "the report does not show it", timeout=15)
 
 
 def test_the_next_job_comes_to_the_end_and_restarts_nothing_twice(awx: Awx) -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What must not happen stops with a sentence, and what worked before works on."""
+"""An unsafe step stops with a sentence, and the mesh works as before."""
 
 from __future__ import annotations
 
@@ -139,9 +139,9 @@ def test_an_image_that_does_not_exist_gets_no_workloads(desk: Desk, calm: Cluste
     with no_write(calm):
         moved = desk.tool(calm, "namespace_revision", namespaces=["shop"], revision=bad)
     assert f"Revision {bad} on cluster {calm.name} is not proven" in refusal(moved, "ProofError")
-    mended = desk.tool(calm, "istio_revision", revision=bad, version=NEW_VERSION)
-    assert mended["changed"], mended
-    assert not mended.get("failed"), mended
+    fixed = desk.tool(calm, "istio_revision", revision=bad, version=NEW_VERSION)
+    assert fixed["changed"], fixed
+    assert not fixed.get("failed"), fixed
     removed = desk.tool(calm, "istio_revision", revision=bad, state="absent")
     assert removed["changed"], removed
 

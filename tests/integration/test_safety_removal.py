@@ -292,7 +292,7 @@ def without_journal(item: Json) -> Json:
 
 
 def gone(before: dict[Key, Json], after: dict[Key, Json]) -> set[str]:
-    """What was deleted between two readings, as results name it; else only a past may be forgotten that is gone."""
+    """The objects that were deleted between two readings; only journals of the removed revision may change beside."""
     found = changed(*({key: without_journal(item) for key, item in each.items()} for each in (before, after)))
     assert set(found.values()) <= {"delete"}, found
     return {f"{kind} {namespace}/{name}" if namespace else f"{kind} {name}" for kind, namespace, name in found}

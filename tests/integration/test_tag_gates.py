@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows a tag passes the same gates as a wave; if it does not, the tag goes back with all that followed it."""
+"""Followers of a tag pass the same gates as a wave; if they fail, the tag and its followers go back."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from lab import Cluster
 
 pytestmark = pytest.mark.lab
 TAG = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations/istio-revision-tag-prod"
-#: Nobody listens there.
-NOBODY = "http://127.0.0.1:9/healthz"
+#: No server listens there.
+NO_SERVER = "http://127.0.0.1:9/healthz"
 
 
 @pytest.fixture
@@ -38,16 +38,16 @@ def leads(cluster: Cluster) -> str:
 
 
 def versions(cluster: Cluster) -> set[str]:
-    """What the pods run."""
+    """The proxy versions that the pods run."""
     return {pod.version for pod in pods(cluster, [PLACE]).values()}
 
 
 def test_a_gate_that_is_not_passed_takes_the_tag_back(desk: Desk, cluster: Cluster) -> None:
-    gates = {"http": [{"url": NOBODY, "timeout": 1}], "timeout": 1}
+    gates = {"http": [{"url": NO_SERVER, "timeout": 1}], "timeout": 1}
     play = desk.play([cluster], istio_gates=gates, istio_batch_size="1")
     assert play.returncode != 0
     assert f"Tag prod was moved back to {REVISION}, because its workloads did not follow" in play.failure(cluster)
-    assert f"did not pass gate http {NOBODY}" in play.failure(cluster)
+    assert f"did not pass gate http {NO_SERVER}" in play.failure(cluster)
     assert (leads(cluster), versions(cluster)) == (REVISION, {VERSION})
     first, back = play.of(cluster, "rollout_restart")[-2:]
     assert first["failure"]["completed_before"] == [], "the second batch is not begun"

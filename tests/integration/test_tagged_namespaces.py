@@ -43,7 +43,7 @@ class Story:
 
 @pytest.fixture(scope="module")
 def story(desk: Desk) -> Story:
-    """Tell it."""
+    """Run the story."""
     cluster, desk.state = desk.lab.clusters[1], ""
     mesh(cluster, REVISION)
     before = labels(cluster)

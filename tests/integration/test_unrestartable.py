@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run of the data plane cannot restart is named with its reason and remedy, and not touched (S6)."""
+"""Workloads that cannot be restarted are reported with reason and remedy, and not touched (S6)."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ EXPECTED = {
 
 
 def widgets() -> Json:
-    """A kind of somebody else, whose controller makes pods itself."""
+    """A custom kind whose controller creates pods itself."""
     group = {"group": "example.com", "names": {"kind": "Widget", "plural": "widgets", "singular": "widget"}}
     spec = {**group, "scope": "Namespaced", "versions": ROLLOUTS["spec"]["versions"]}
     return {**ROLLOUTS, "metadata": {"name": WIDGETS}, "spec": spec}

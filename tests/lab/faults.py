@@ -39,7 +39,7 @@ class Fault:
     @classmethod
     def of(cls, kind: str, delay: str | float | None = None) -> Fault:
         if kind not in KINDS:
-            raise LabError(f"{kind!r} is no fault of istiod; there are {', '.join(KINDS)}.")
+            raise LabError(f"{kind!r} is not a fault of istiod; there are {', '.join(KINDS)}.")
         return cls(kind, DEFAULT_DELAY[kind] if delay is None else seconds(delay))
 
 
@@ -47,7 +47,7 @@ def seconds(delay: str | float) -> float:
     """Read "500ms", "5s", "2m", or a bare number of seconds."""
     match = re.fullmatch(r"([0-9.]+)(ms|s|m|h)?", str(delay))
     if match is None:
-        raise LabError(f"{delay!r} is no duration; write it like 500ms, 5s or 2m.")
+        raise LabError(f"{delay!r} is not a duration; write it like 500ms, 5s or 2m.")
     return float(match[1]) * _UNITS[match[2] or "s"]
 
 

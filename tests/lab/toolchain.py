@@ -80,6 +80,6 @@ def output_of(command: Sequence[str], environ: Mapping[str, str], cwd: Path | No
         command, cwd=cwd, env=environ, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
     if done.returncode:
-        last = ((done.stderr or done.stdout).strip().splitlines() or ["it said nothing"])[-1]
-        raise BuildError(f"`{' '.join(command)}` failed: {last}")
+        last = ((done.stderr or done.stdout).strip().splitlines() or [""])[-1]
+        raise BuildError(f"`{' '.join(command)}` failed{f': {last}' if last else ' without output'}")
     return done.stdout.strip()

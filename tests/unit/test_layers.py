@@ -16,11 +16,11 @@ import pytest
 from unit.paths import PLUGINS
 
 PREFIX = "ansible_collections.meshops.istio.plugins."
-#: Lowest first. What a room of a layer may import lies in its own layer or below it.
+#: Lowest first. A room imports from its own layer or from a lower one.
 LAYERS = ["common", "client", "domain", "operations", "plugin_utils"]
 LONGEST_FILE, LONGEST_FUNCTION = 300, 50
 
-#: What a pure file has no use for.
+#: Libraries that a pure file does not need.
 INPUT_OUTPUT = {
     "ansible", "asyncio", "concurrent", "http", "kubernetes", "os", "pathlib", "random", "shutil", "socket", "ssl",
     "subprocess", "tempfile", "threading", "time", "urllib", "urllib3", "websocket",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the collection promises about its files: names, headers, the action group, sizes, pins."""
+"""The rules for the collection's files: names, headers, the action group, pinned requirements."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a pattern allows is allowed as a whole: `$` lets a line break at the end pass, and `match` anything behind."""
+"""A pattern must match the whole text: `$` lets a line break at the end pass, and `match` anything after it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sends pods as dry runs through the API server and istiod, and holds the resolver's answers against theirs."""
+"""Sends pods as dry runs through the API server and istiod, and compares the resolver's answers with the real ones."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ Json = dict[str, Any]
 THREADS = 8
 STATUS = "sidecar.istio.io/status"
 INJECTED, UNTOUCHED, REJECTED = "injected", "untouched", "rejected"
-GONE, SILENT = "the Service is gone", "nobody answers"
+GONE, SILENT = "the Service is gone", "no answer"
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What becomes of a pod; `rejected` is the kind of cause, `why` a sentence for the reader."""
+    """The result for a pod; `rejected` is the kind of cause, `why` a sentence for the reader."""
 
     revision: str | None = None
     image: str = ""
@@ -58,7 +58,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Tally:
-    """What a comparison found."""
+    """The result of a comparison."""
 
     answers: tuple[Answer, ...]
     disagreements: tuple[str, ...]
@@ -80,7 +80,7 @@ class Tally:
 
 
 def predict(mesh: Mesh, labels: Labels, case: Case, native: bool) -> Answer:
-    """What the resolver says; `native` is the form that istiod chooses when a pod does not ask for one."""
+    """The result of the resolver; `native` is the form that istiod chooses when a pod does not ask for one."""
     injection = resolve(mesh, case.namespace, labels, PodShape(case.labels, case.annotations, case.host_network))
     if injection.rejected:
         cause = GONE if "is gone" in injection.rejected else SILENT
@@ -99,7 +99,7 @@ def predict(mesh: Mesh, labels: Labels, case: Case, native: bool) -> Answer:
 
 
 def ask(client: Client, mesh: Mesh, labels: Labels, case: Case) -> Answer:
-    """What the API server and istiod say, as the collection reads it."""
+    """The result of the API server and istiod, as the collection reads it."""
     path = f"/api/v1/namespaces/{case.namespace}/pods"
     try:
         raw = client.request("POST", path, body=case.body(), params={"dryRun": "All"})

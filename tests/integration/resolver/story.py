@@ -70,7 +70,7 @@ class Story:
             mesh = fetch_mesh(self.client, NAMESPACE)
             answers = [(known, *self._both(mesh, known, state.native)) for known in state.known]
             wrong = [(known, real) for known, real, dummy in answers if not _is(real, known)]
-            # The objects may tell a little later than the webhooks, or never: then the comparison shows it.
+            # The objects may change a little later than the webhooks, or never: then the comparison shows it.
             told = all(predicted == real for dummy, real, predicted in answers)
             late = time.monotonic() > deadline
             if not wrong and (told or late):

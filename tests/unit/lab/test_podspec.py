@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the lab reads from an istiod pod."""
+"""The lab's reading of an istiod pod."""
 
 from __future__ import annotations
 
@@ -95,9 +95,9 @@ def test_durations(text: str | float, expected: float) -> None:
 
 
 def test_wrong_durations_and_kinds() -> None:
-    with pytest.raises(LabError, match="is no duration"):
+    with pytest.raises(LabError, match="is not a duration"):
         faults.seconds("soon")
-    with pytest.raises(LabError, match="is no fault"):
+    with pytest.raises(LabError, match="is not a fault"):
         Fault.of("sleepy")
 
 

@@ -149,7 +149,7 @@ def _here(objects: Iterable[Json], kind: str) -> list[Json]:
 
 
 def mesh_of(objects: Iterable[Json]) -> Mesh:
-    """What the core reads from the objects of control planes."""
+    """The mesh that the code reads from the objects of control planes."""
     objects = list(objects)
     return read_mesh(
         SYSTEM,
@@ -178,7 +178,7 @@ def connected(pods: Iterable[Json]) -> tuple[Connected, ...]:
 
 
 def snapshot_of(objects: Iterable[Json], **over: t.Any) -> Snapshot:
-    """What the core reads from all objects of a cluster."""
+    """The snapshot that the code reads from all objects of a cluster."""
     objects = list(objects)
     rolled = [read_workload(obj["kind"], obj) for obj in of_kind(objects, *COLLECTIONS) if "selector" in obj["spec"]]
     parents = {
@@ -211,7 +211,7 @@ def snapshot_of(objects: Iterable[Json], **over: t.Any) -> Snapshot:
 
 
 def labelled(objects: Iterable[Json]) -> tuple[Labelled, ...]:
-    """What of the configuration names a revision."""
+    """The configuration objects that name a revision."""
     found = [obj for obj in of_kind(objects, *READ_BY_ISTIOD) if "istio.io/rev" in obj["metadata"].get("labels", {})]
     return tuple(read_labelled(obj["kind"], READ_BY_ISTIOD[obj["kind"]], obj) for obj in found)
 
@@ -219,5 +219,5 @@ def labelled(objects: Iterable[Json]) -> tuple[Labelled, ...]:
 def shape(
     labels: Mapping[str, str] | None = None, annotations: Mapping[str, str] | None = None, host_network: bool = False
 ) -> PodShape:
-    """What of a pod counts for injection."""
+    """The parts of a pod that count for injection."""
     return PodShape(labels or {}, annotations or {}, host_network)

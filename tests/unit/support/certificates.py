@@ -41,8 +41,8 @@ def bundle(*ends: datetime.date) -> str:
 
 
 def at_home() -> tuple[bytes, bytes]:
-    """Certificate and key in PEM of somebody at 127.0.0.1, who vouches for himself as server and as client."""
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"somebody {x509.random_serial_number()}")])
+    """A self-signed certificate and its key in PEM, for 127.0.0.1 as server and as client."""
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, f"self-signed {x509.random_serial_number()}")])
     key = ec.generate_private_key(ec.SECP256R1())
     usage = {"digital_signature": True, "key_cert_sign": True, "crl_sign": True}
     others = ("content_commitment", "key_encipherment", "data_encipherment", "key_agreement", "encipher_only")

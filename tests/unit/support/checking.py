@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the tests of checks share: a healthy cluster, and what the checks find in one."""
+"""Shared by the tests of checks: a healthy cluster, and the findings of the checks in one."""
 
 from __future__ import annotations
 
@@ -38,5 +38,5 @@ def fired(objects: list[b.Json], goal: Upgrade = GOAL, **over: t.Any) -> dict[st
 
 
 def of(code: str, objects: list[b.Json], goal: Upgrade = GOAL, **over: t.Any) -> list[Finding]:
-    """What one check finds."""
+    """The findings of one check."""
     return [found for found in run_checks(b.snapshot_of(objects, **over), goal) if found.code == code]

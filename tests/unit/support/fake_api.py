@@ -93,7 +93,7 @@ class Answer:
     headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
     chunks: tuple[bytes, ...] = ()
     broken: bool = False
-    #: What a pod answers through a port-forward.
+    #: The answer of a pod through a port-forward.
     forwarded: bytes | None = None
 
 
@@ -109,7 +109,7 @@ def stream(*events: b.Json) -> Answer:
 
 
 def discovery(not_served: Collection[str] = ()) -> b.Json:
-    """What an API server tells about all kinds at once."""
+    """The discovery document of an API server, with all kinds."""
     groups: dict[str, dict[str, list[b.Json]]] = {}
     for kind, (prefix, resource) in KINDS.items():
         if prefix.startswith("/apis/") and kind not in not_served:
@@ -183,7 +183,7 @@ class FakeApi:
         self.scripts[(method, path)] = list(answers)
 
     def writes(self, *, lock: bool = False) -> list[Seen]:
-        """The requests that would have changed something; the lock of the cluster is no part of the mesh."""
+        """The requests that would have changed something; the lock of the cluster is not a part of the mesh."""
         return [seen for seen in self.seen if seen.writes and (lock or "/leases" not in seen.path)]
 
     def get(self, kind: str, name: str) -> b.Json:
@@ -219,7 +219,7 @@ class FakeApi:
             return self._serve(seen)
 
     def syncz(self, istiod: str) -> bytes:
-        """What an istiod says about its proxies: those of all pods of its revision are connected."""
+        """The answer of an istiod about its proxies: those of all pods of its revision are connected."""
         revision = istiod.removesuffix("-0").removeprefix("istiod").removeprefix("-") or DEFAULT
         rows = [one for one in b.connected(b.of_kind(self.objects, "Pod")) if one.revision == revision]
         return json.dumps(
@@ -272,13 +272,13 @@ class FakeApi:
         return self._patch(obj, seen) if seen.method == "PATCH" else Answer(obj)
 
     def _listed(self, kind: str, namespace: str | None) -> dict[str, str] | None:
-        """What a list of all namespaces showed of one, if there was such a list."""
+        """The part about one namespace in the list of all namespaces, if there was such a list."""
         shown = self._shown.get("/".join(KINDS[kind]))
         inside = f"{namespace}/" if namespace else ""
         return None if shown is None else {key: text for key, text in shown.items() if key.startswith(inside)}
 
     def _news(self, path: str, inside: list[b.Json], listed: dict[str, str] | None = None) -> list[b.Json]:
-        """What happened in a collection since it was last listed or watched: one event for each object."""
+        """The events of a collection since it was last listed or watched: one for each object."""
         now = {_identity(obj): json.dumps(obj) for obj in inside}
         # what a test scripted a list for is known
         before = self._shown.get(path, now if listed is None else listed)

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
 
-#: What every websocket server adds to the client's key (RFC 6455).
+#: The suffix that every websocket server adds to the client's key (RFC 6455).
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 DATA, ERRORS = 0, 1
 GREETINGS = ((DATA, struct.pack("<H", 15014)), (ERRORS, struct.pack("<H", 15014)))

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Finds by itself which parts of objects are read, and what an API server would let anybody write there.
+"""Finds which parts of objects are read, and which values an API server would accept there from any user.
 
 The objects that a client returns are replaced by ones that note each path that is asked for, there or not.
 """
@@ -61,7 +61,7 @@ def deep(levels: int) -> t.Any:
 
 ANYTHING = (None, True, 7, -1, 1.5, 2**63, "", "many", "1.5%", "9" * 5000, "a\nb\x1b", [], [7], [None], {}, {"a": 7})
 ANYTHING += ([[]], [{"a": None}], {"": {"": []}}, "x" * 2**15, "2026-13-45", deep(200))
-#: Custom resources, whose schema leaves most open or is anybody's.
+#: Custom resources, whose schema leaves most fields open or is unknown.
 CUSTOM = ("EnvoyFilter", "WasmPlugin", "Rollout")
 #: Texts that the API server only asks to be there.
 LOOSE = ("image", "reason", "message", "phase", "kubeletVersion", "holderIdentity")
@@ -69,7 +69,7 @@ OF_TIME = ("creationTimestamp", "lastTransitionTime", "renewTime", "acquireTime"
 
 
 def values_at(place: Place, now: object) -> tuple[t.Any, ...]:
-    """Return what an API server would let somebody write at a place, beside what is there; nothing where it checks."""
+    """Return the other values that an API server would accept at a place; none where it checks the value."""
     kind, path = place
     if path[:2] == ("metadata", "annotations"):
         return TEXTS if len(path) == 3 else ()

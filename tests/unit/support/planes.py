@@ -133,7 +133,7 @@ def istiod(
     observed: int | None = None,
     image: str = "",
 ) -> Json:
-    """Deployment of istiod; healthy unless told otherwise."""
+    """Deployment of istiod; healthy by default."""
     ready = replicas if ready is None else ready
     container = {"name": "discovery", "image": image or f"{HUB}/pilot:{version or version_of(revision)}"}
     return {
@@ -201,7 +201,7 @@ def endpoint_slice(revision: str = OLD, ready: int = 1, unready: int = 0) -> Jso
 
 
 def endpoint_slices(objects: Iterable[Json]) -> list[Json]:
-    """What the controller of Services makes, unless some are given: one ready endpoint where an istiod is ready."""
+    """The EndpointSlices that the controller of Services makes: one ready endpoint where an istiod is ready."""
     objects = list(objects)
     if any(obj["kind"] == "EndpointSlice" for obj in objects):
         return []
