@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The roles in docs/permissions.md are enough for a whole upgrade; a missing permission is reported before it starts."""
+"""The roles in docs/permissions.md are enough for a whole upgrade, and a missing one is reported before it starts."""
 
 from __future__ import annotations
 
