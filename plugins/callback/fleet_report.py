@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Callback meshops.istio.fleet_report: documentation, and what core tells; the core of it is in plugin_utils."""
+"""Callback meshops.istio.fleet_report: its documentation, and the events of ansible-core that the report needs."""
 
 from __future__ import annotations
 
@@ -10,26 +10,27 @@ name: fleet_report
 type: aggregate
 version_added: 1.0.0
 author: Meshops maintainers (@meshops)
-short_description: Write a report of the whole run over all clusters
+short_description: Write a report of a run over all clusters
 description:
   - Writes what a run did to each cluster as JSON for programs, as one HTML page for people, and as a short Markdown
     text for a pull request or a chat.
-  - It says first how the run ended. Then for each cluster what it was, what it is, how many proxies run which version,
-    the waves with their times, the findings, the failures with their evidence, and what cannot be restarted.
-  - Clusters that the run did not come to are in it too.
-  - It is written while the run goes on, so that it is there after the run was interrupted or killed.
-  - It changes nothing in the output of a run. A report that cannot be written is a warning, and never fails a run.
+  - The report starts with the result of the run. Each cluster follows with its state before and after the run, the
+    number of proxies of each version, the waves with their times, the findings, the failures with their evidence, and
+    the pods that cannot be restarted.
+  - It includes clusters that the run did not reach.
+  - It is updated during the run, so that it also exists after the run was interrupted or killed.
+  - It does not change the output of a run. A report that cannot be written is a warning, and never fails a run.
   - Rings are the inventory groups C(istio_ring_0), C(istio_ring_1) and so on.
-  - What tasks with C(no_log) return is not in it, and no arguments of tasks are.
+  - It contains neither results of tasks with C(no_log) nor arguments of tasks.
 requirements:
   - Enable it in the configuration, with C(callbacks_enabled = meshops.istio.fleet_report).
 options:
   folder:
     description:
-      - Folder to write to, which is made if it is missing. The files in it are called C(report.json), C(report.html)
-        and C(report.md), and are replaced by the next run.
-      - Variables of the environment in it are filled in, such as C(${AWX_ISOLATED_DATA_DIR}) under ansible-runner.
-      - An empty text stands for the default.
+      - Folder for the files, which is created if it is missing. The files are called C(report.json), C(report.html)
+        and C(report.md), and the next run replaces them.
+      - Environment variables in it are expanded, such as C(${AWX_ISOLATED_DATA_DIR}) under ansible-runner.
+      - An empty string selects the default.
     type: str
     default: istio-report
     env:
@@ -39,8 +40,8 @@ options:
         key: folder
   formats:
     description:
-      - What to write. Any of V(json), V(html) and V(markdown).
-      - Nothing, or an empty text, stands for the default.
+      - Formats to write. Any of V(json), V(html) and V(markdown).
+      - An empty list or string selects the default.
     type: list
     elements: str
     default: [json, html, markdown]
@@ -50,9 +51,7 @@ options:
       - section: istio_report
         key: formats
   title:
-    description:
-      - Heading of the report.
-      - An empty text stands for the default.
+    description: Heading of the report. An empty string selects the default.
     type: str
     default: Istio fleet
     env:
@@ -76,238 +75,225 @@ from ansible.errors import AnsibleError
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
-from ansible_collections.meshops.istio.plugins.plugin_utils.interrupts import WHEN_KILLED
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.document import document
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.facts import CHANGING, Event
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.files import FORMATS, write
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.interrupted import tell
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.playbook import about_meshes, action_of
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.run import (
+from ansible_collections.meshops.istio.plugins.plugin_utils.interrupts import CONTROLLER_KILLED_HOOKS
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.document import build_document
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.files import FORMATS
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.killed_run import record_kill
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.playbook import module_of, uses_collection
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.report_writer import ReportWriter
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import (
     ABORTED,
     FINISHED,
     INTERRUPTED,
     RUNNING,
-    Play,
-    Run,
+    ReportedPlay,
+    ReportedRun,
 )
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.task_event import CHANGING_MODULES, TaskEvent
 
-RING = "istio_ring_"
+RING_GROUP = "istio_ring_"
 META = ("meta", "ansible.builtin.meta")
-#: Writing takes at most this share of the time, and before that so many seconds at once.
-SHARE = 0.05
-BURST = 0.5
 
 
 class CallbackModule(CallbackBase):
-    """Hands what core tells to the report, and writes it from time to time."""
+    """Passes the events of ansible-core to the report, and writes its files during and after the run."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
     CALLBACK_NAME = "meshops.istio.fleet_report"
     CALLBACK_NEEDS_ENABLED = True
 
-    def __init__(self, **more: t.Any) -> None:
-        super().__init__(**more)
-        self._report: Run | None = None
+    def __init__(self, **options: t.Any) -> None:
+        super().__init__(**options)
+        self._report: ReportedRun | None = None
+        self._writer = ReportWriter(Path(), [], self._display.warning)
         self._process = os.getpid()
-        self._folder = Path()
-        self._formats: list[str] = []
-        #: When the task that a host is at began.
-        self._began: dict[str, float] = {}
-        #: The texts of the plays; the place of a play among them is its key.
-        self._texts: list[t.Any] = []
+        #: Host -> time at which its current task started.
+        self._started: dict[str, float] = {}
+        #: The data of each play as YAML; the index of a play is its key.
+        self._play_data: list[t.Any] = []
         self._play: t.Any = None
         self._batch: set[str] = set()
-        self._left: set[str] = set()
-        self._sending: set[str] = set()
-        self._debt = self._written = 0.0
-        self._warned = False
+        #: Hosts for which the play ended by end_host.
+        self._ended_early: set[str] = set()
+        #: UUIDs of the end_host tasks of this batch.
+        self._end_host_tasks: set[str] = set()
 
-    # What core tells.
+    # Callbacks of ansible-core.
 
     def v2_playbook_on_start(self, playbook: t.Any) -> None:
-        """Note the plays that are about clusters, also those that the run may never come to."""
+        """Add the plays of the playbook that use this collection, also those that the run may never reach."""
         run = self._run
         run.state, run.ended = RUNNING, 0.0
         run.playbooks.append(os.path.basename(str(getattr(playbook, "_file_name", ""))))
         for play in playbook.get_plays():
-            if about_meshes(play):
-                # core does the same as the play begins
+            if uses_collection(play):
+                # ansible-core does the same when the play starts.
                 play.get_loader().set_basedir(play._included_path or playbook._basedir)
                 with contextlib.suppress(AnsibleError):
                     variables = play.get_variable_manager().get_vars(play=play)
                     hosts = Templar(loader=play.get_loader(), variables=variables).template(play.hosts)
-                    self._announce(play, hosts)
+                    self._add_play(play, hosts)
 
     def v2_playbook_on_play_start(self, play: t.Any) -> None:
-        """End the batch before, and begin one."""
+        """End the previous batch and start one."""
         self._end_batch()
         inventory = play.get_variable_manager()._inventory
         self._play = play
         self._batch = {host.name for host in inventory.get_hosts(play.hosts)}
         key = self._key(play)
-        known = any(key == one.key for one in self._run.plays)
-        if not known and about_meshes(play):
-            self._announce(play, play.hosts)
-        self._write(soon=True)
+        if uses_collection(play) and all(key != other.key for other in self._run.plays):
+            self._add_play(play, play.hosts)
+        self._writer.write(self._run, force=True)
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
-        """Note what is being done, and that it sends hosts home: all but those that core says skip it."""
+        """Record the current task. end_host ends the play for all hosts, except those that skip it."""
         if task.action in META:
-            # awx_display of ansible-runner appends counters to what repeats
-            key = str(task._uuid).partition("_")[0]
-            if task.args.get("_raw_params") == "end_host" and key not in self._sending:
-                self._sending.add(key)
-                self._left |= self._batch
+            # awx_display of ansible-runner appends a counter to the UUID of a task that starts again.
+            uuid = str(task._uuid).partition("_")[0]
+            if task.args.get("_raw_params") == "end_host" and uuid not in self._end_host_tasks:
+                self._end_host_tasks.add(uuid)
+                self._ended_early |= self._batch
             return
-        self._run.during = task.get_name()
-        self._run.at_work.clear()
-        # what follows may take long, or be the end
-        self._write(soon=True)
+        self._run.last_task = task.get_name()
+        self._run.changing.clear()
+        # The task may take long, or be the last one.
+        self._writer.write(self._run, force=True)
 
     def v2_runner_on_start(self, host: t.Any, task: t.Any) -> None:
-        """Note when a task begins on a host."""
-        self._began[host.name] = time.time()
-        if action_of(task) in CHANGING and not self._is_dry(task):
-            self._run.at_work.add(host.name)
+        """Record when a task starts on a host."""
+        self._started[host.name] = time.time()
+        if module_of(task) in CHANGING_MODULES and not self._is_dry_run(task):
+            self._run.changing.add(host.name)
 
     def v2_runner_on_ok(self, result: t.Any) -> None:
-        """Keep what a module returned."""
-        self._take(result, "ok")
+        """Record the result of a task."""
+        self._record(result, "ok")
 
     def v2_runner_on_failed(self, result: t.Any, ignore_errors: bool = False) -> None:
-        """Keep a failure with its evidence."""
-        self._take(result, "ignored" if ignore_errors else "failed")
+        """Record a failure with its evidence."""
+        self._record(result, "ignored" if ignore_errors else "failed")
 
     def v2_runner_on_unreachable(self, result: t.Any) -> None:
-        """Keep that a host was not reached."""
-        self._take(result, "unreachable")
+        """Record that a host was not reached."""
+        self._record(result, "unreachable")
 
     def v2_runner_on_skipped(self, result: t.Any) -> None:
-        """Note that a host goes on."""
-        self._left.discard(result.host.name)
-        self._take(result, "skipped")
+        """Record that a host skips a task: an end_host that it skips does not end the play for it."""
+        self._ended_early.discard(result.host.name)
+        self._record(result, "skipped")
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
-        """End the report of a run that came to its end, well or not."""
+        """Finish the report of a run that reached its end, with or without failures."""
         self._end_batch()
-        counted = {host: stats.failures.get(host, 0) + stats.dark.get(host, 0) for host in stats.processed}
-        self._finish(FINISHED, counted)
-        if self._run.clusters and not self._warned and self._formats:
-            found = document(self._run, time.time())
-            self._display.display(f"{found['run']['headline']} Report: {self._folder}")
+        failures = {host: stats.failures.get(host, 0) + stats.dark.get(host, 0) for host in stats.processed}
+        self._finish(FINISHED, failures)
+        if self._run.clusters and not self._writer.failed:
+            report = build_document(self._run, time.time())
+            self._display.display(f"{report['run']['headline']} Report: {self._writer.folder}")
 
-    # What becomes of it.
+    # The report.
 
     @property
-    def _run(self) -> Run:
+    def _run(self) -> ReportedRun:
         if self._report is None:
-            self._begin()
-        return t.cast("Run", self._report)
+            self._start_report()
+        return t.cast("ReportedRun", self._report)
 
-    def _begin(self) -> None:
+    def _start_report(self) -> None:
         folder = os.path.expandvars(os.path.expanduser(self.get_option("folder") or "istio-report"))
-        self._folder = Path(folder).absolute()
-        self._formats = [one for one in self.get_option("formats") or [] if one] or [*FORMATS]
-        unknown = sorted(set(self._formats) - set(FORMATS))
+        formats = [name for name in self.get_option("formats") or [] if name] or [*FORMATS]
+        self._writer.folder, self._writer.formats = Path(folder).absolute(), formats
+        unknown = sorted(set(formats) - set(FORMATS))
         if unknown:
             self._display.warning(
-                f"fleet_report: option formats names {', '.join(unknown)}, which is none of {', '.join(FORMATS)}."
+                f"fleet_report: option formats has unknown values {', '.join(unknown)}. Use {', '.join(FORMATS)}."
             )
-        self._report = Run(self.get_option("title") or "Istio fleet", began=time.time())
+        self._report = ReportedRun(self.get_option("title") or "Istio fleet", started=time.time())
         self._report.check_mode = bool(context.CLIARGS.get("check"))
         self._process = os.getpid()
-        atexit.register(self._at_exit)
-        WHEN_KILLED.append(lambda: tell(self._folder, self._formats, self._run, time.time()))
+        atexit.register(self._finish_at_exit)
+        CONTROLLER_KILLED_HOOKS.append(
+            lambda: record_kill(self._writer.folder, self._writer.formats, self._run, time.time())
+        )
         if threading.current_thread() is threading.main_thread():
             for number in (signal.SIGINT, signal.SIGTERM):
-                self._listen(number)
+                self._finish_on_signal(number)
 
-    def _listen(self, number: signal.Signals) -> None:
-        """Finish the report when a signal ends the run: core calls no callback then, and SIGTERM not even atexit."""
-        before = signal.getsignal(number)
-        if not callable(before):
+    def _finish_on_signal(self, number: signal.Signals) -> None:
+        """Finish the report when a signal ends the run: ansible-core calls no callback, and SIGTERM skips atexit."""
+        previous_handler = signal.getsignal(number)
+        if not callable(previous_handler):
             return
 
-        def on_signal(caught: int, frame: t.Any) -> None:
+        def on_signal(received: int, frame: t.Any) -> None:
             if os.getpid() == self._process:
                 self._run.signal = self._run.signal or number.name
                 if number == signal.SIGTERM:
-                    self._at_exit()
-            before(caught, frame)
+                    self._finish_at_exit()
+            previous_handler(received, frame)
 
         signal.signal(number, on_signal)
 
-    def _at_exit(self) -> None:
-        """Finish the report of a run that did not come to its end; workers are copies of this process."""
+    def _finish_at_exit(self) -> None:
+        """Finish the report of a run that did not reach its end. Workers, which are forks of this process, do not."""
         if os.getpid() == self._process and self._run.state == RUNNING:
             self._finish(INTERRUPTED if self._run.signal else ABORTED)
 
     def _finish(self, state: str, failures: dict[str, int] | None = None) -> None:
         if state == FINISHED or self._play is not None:
             self._run.finish(state, time.time(), failures)
-            self._write(soon=True)
+            self._writer.write(self._run, force=True)
 
-    def _announce(self, play: t.Any, pattern: t.Any) -> None:
+    def _add_play(self, play: t.Any, pattern: t.Any) -> None:
         hosts = play.get_variable_manager()._inventory.get_hosts(pattern, ignore_restrictions=True)
         for host in hosts:
-            rings = [name.removeprefix(RING) for group in host.get_groups() if (name := group.name).startswith(RING)]
-            self._run.rings[host.name] = min((int(one) for one in rings if one.isdecimal()), default=None)
-        self._run.announce(Play(self._key(play), tuple(host.name for host in hosts)))
+            names = [group.name for group in host.get_groups() if group.name.startswith(RING_GROUP)]
+            numbers = [name.removeprefix(RING_GROUP) for name in names]
+            self._run.rings[host.name] = min((int(number) for number in numbers if number.isdecimal()), default=None)
+        self._run.add_play(ReportedPlay(self._key(play), tuple(host.name for host in hosts)))
 
     def _key(self, play: t.Any) -> str:
-        """Return which play of the run this is: each batch has a copy of it, and other callbacks change their UUIDs."""
-        text = play.get_ds()
-        place = next((place for place, known in enumerate(self._texts) if known is text), len(self._texts))
-        if place == len(self._texts):
-            self._texts.append(text)
-        return str(place)
+        """Return the index of a play in the run.
+
+        Each batch has a copy of its play, and other callbacks change their UUIDs; only the data is the same object.
+        """
+        data = play.get_ds()
+        index = next((index for index, other in enumerate(self._play_data) if other is data), len(self._play_data))
+        if index == len(self._play_data):
+            self._play_data.append(data)
+        return str(index)
 
     def _end_batch(self) -> None:
         play, self._play = self._play, None
         if play is not None:
-            alive = play.get_variable_manager().get_vars(play=play)["ansible_play_hosts"]
-            self._run.batch_ended(self._key(play), self._batch, alive, self._left)
-        self._batch, self._left, self._sending = set(), set(), set()
+            active = play.get_variable_manager().get_vars(play=play)["ansible_play_hosts"]
+            self._run.end_batch(self._key(play), self._batch, active, self._ended_early)
+        self._batch, self._ended_early, self._end_host_tasks = set(), set(), set()
 
-    def _take(self, result: t.Any, outcome: str) -> None:
+    def _record(self, result: t.Any, outcome: str) -> None:
         task, host, now = result.task, result.host.name, time.time()
-        action = action_of(task)
-        began = self._began.pop(host, now)
+        module = module_of(task)
+        started = self._started.pop(host, now)
         if outcome in ("failed", "unreachable"):
-            self._left.discard(host)
-        if action and self._play is not None and host not in self._run.clusters:
-            self._announce(self._play, self._play.hosts)
-        role = task._role.get_name().rpartition(".")[2] if task._role else ""
-        event = Event(
+            self._ended_early.discard(host)
+        if module and self._play is not None and host not in self._run.clusters:
+            self._add_play(self._play, self._play.hosts)
+        event = TaskEvent(
             host=host,
             task=task.get_name(),
-            action=action,
-            stage=role,
-            began=began,
+            module=module,
+            stage=task._role.get_name().rpartition(".")[2] if task._role else "",
+            started=started,
             ended=now,
             outcome=outcome,
-            once=bool(task.run_once),
-            dry_run=self._is_dry(task),
+            run_once=bool(task.run_once),
+            dry_run=self._is_dry_run(task),
             result=result.result,
         )
-        self._run.take(event)
-        if action or event.bad:
-            self._write()
+        self._run.record(event)
+        if module or event.failed:
+            self._writer.write(self._run)
 
-    def _is_dry(self, task: t.Any) -> bool:
+    def _is_dry_run(self, task: t.Any) -> bool:
         return task.check_mode if isinstance(task.check_mode, bool) else self._run.check_mode
-
-    def _write(self, *, soon: bool = False) -> None:
-        began = time.monotonic()
-        self._debt = max(0.0, self._debt - SHARE * (began - self._written))
-        self._written = began
-        if not self._run.clusters or (self._debt > BURST and not soon):
-            return
-        try:
-            write(self._folder, self._formats, document(self._run, time.time()))
-        except OSError as exc:
-            if not self._warned:
-                self._display.warning(f"fleet_report: the report cannot be written to {self._folder}: {exc}")
-            self._warned = True
-        self._debt += time.monotonic() - began

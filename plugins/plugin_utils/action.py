@@ -1,10 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The base of the action plugins: the module's own core, run inside the controller.
+"""Base class of the action plugins: it runs the core of a module inside the controller.
 
-A module costs 0.3 to 0.7 s of CPU per host before it does anything and cannot show progress; inside the controller the
-same core costs 0.03 s and prints live lines.
+A module needs 0.3 to 0.7 s of CPU time per host before it starts and cannot show progress; inside the controller the
+same core needs 0.03 s and prints progress lines.
 """
 
 from __future__ import annotations
@@ -28,17 +28,18 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.auth import K
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import secrets_in
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper_client import KeeperClient
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import ModuleCore, execute
-from ansible_collections.meshops.istio.plugins.plugin_utils.interrupts import in_order
+from ansible_collections.meshops.istio.plugins.plugin_utils.interrupts import interrupt_on_signal
 
 display = Display()
-#: Asked while ansible-playbook loads the plugin, as its workers have no terminal. Under ansible-runner it has one.
+#: Whether a person watches the run. It is read while ansible-playbook loads the plugin, as workers have no terminal.
+#: Under ansible-runner, ansible-playbook has one.
 WATCHED = sys.stdout.isatty()
-#: The process of ansible-playbook. A worker whose parent is another one has outlived it.
+#: Process ID of ansible-playbook. If a worker has another parent, ansible-playbook has ended.
 LOADED_BY = os.getpid()
 
 
 class ModuleAction(ActionBase):
-    """Runs a core in the controller for a local connection; over any other one hands over to the module."""
+    """Runs a core in the controller for a local connection, and its module for any other connection."""
 
     CORE: ModuleCore
     _requires_connection = True
@@ -49,22 +50,26 @@ class ModuleAction(ActionBase):
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """Return the result of the task."""
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        if self._belongs_elsewhere():
+        if self._needs_module():
             name = f"meshops.istio.{self.CORE.name}"
             if self.CORE.writes and self._task.args.get("run") and not self._task.check_mode:
                 display.warning(
-                    f"{name} runs as a module, over another connection, as another user or with async, so the lock of "
-                    "its cluster is held while this task works, but not between two tasks. Another run may come there."
+                    f"{name} runs as a module, because of its connection, user or async. The lock of its "
+                    "cluster is held during this task, but not between two tasks, so another run can start there."
                 )
             result.update(
                 self._execute_module(module_name=name, task_vars=task_vars, wrap_async=bool(self._task.async_val))
             )
             return result
         controller = os.getppid() if os.getpid() == LOADED_BY else LOADED_BY
-        with in_order(controller), self._environment(), contextlib.closing(KeeperClient(controller)) as keeper:
+        with (
+            interrupt_on_signal(controller),
+            self._environment(),
+            contextlib.closing(KeeperClient(controller)) as keeper,
+        ):
             params, secrets = self._validated()
             host = str((task_vars or {}).get("inventory_hostname") or "")
-            found = execute(
+            outcome = execute(
                 self.CORE,
                 params,
                 check_mode=bool(self._task.check_mode),
@@ -74,18 +79,18 @@ class ModuleAction(ActionBase):
                 controller=controller,
                 keeper=keeper,
             )
-        result.update(t.cast("dict[str, t.Any]", remove_values(found, secrets)))
+        result.update(t.cast("dict[str, t.Any]", remove_values(outcome, secrets)))
         if not self._task.no_log:
             result["invocation"] = {"module_args": remove_values(self._shown(params), secrets)}
         return result
 
-    def _belongs_elsewhere(self) -> bool:
-        """A remote connection, another user, async and a controller without the library need the module."""
+    def _needs_module(self) -> bool:
+        """Return whether the task needs the module: it is remote, async or for another user, or lacks a library."""
         local = self._connection.transport == "local" and not self._play_context.become
         return not local or bool(self._task.async_val) or KUBERNETES_IMPORT_ERROR is not None
 
     def _validated(self) -> tuple[dict[str, t.Any], set[str]]:
-        # values from variables are tagged subclasses of str, int and so on; the core wants plain ones
+        # Values from variables are tagged subclasses of str, int and so on; the core needs plain ones.
         arguments = json.loads(json.dumps(self._task.args, default=_as_text))
         spec = self.CORE.spec.as_keywords()
         options = spec.pop("argument_spec")
@@ -93,9 +98,9 @@ class ModuleAction(ActionBase):
         params = checked.validated_parameters
         secrets = {*checked._no_log_values, *secrets_in(arguments), *secrets_in(params)}
         if checked.error_messages:
-            # what was given in the wrong form is repeated in them
-            said = remove_values("; ".join(checked.error_messages), secrets)
-            raise AnsibleActionFail(f"{self.CORE.name}: {said}")
+            # The messages repeat invalid values.
+            message = remove_values("; ".join(checked.error_messages), secrets)
+            raise AnsibleActionFail(f"{self.CORE.name}: {message}")
         return params, secrets
 
     def _shown(self, params: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -105,14 +110,14 @@ class ModuleAction(ActionBase):
 
     @contextlib.contextmanager
     def _environment(self) -> Iterator[None]:
-        """Apply the task's own environment, which the worker's process does not have."""
-        wanted: dict[str, str] = {}
+        """Set the environment variables of the task for the block, as the worker does not have them."""
+        variables: dict[str, str] = {}
         for entry in self._task.environment or []:
             templated = self._templar.template(entry)
             if isinstance(templated, Mapping):
-                wanted.update({str(key): str(value) for key, value in templated.items()})
-        before = {key: os.environ.get(key) for key in wanted}
-        os.environ.update(wanted)
+                variables.update({str(key): str(value) for key, value in templated.items()})
+        before = {key: os.environ.get(key) for key in variables}
+        os.environ.update(variables)
         try:
             yield
         finally:
@@ -124,20 +129,20 @@ class ModuleAction(ActionBase):
 
 
 def _as_text(value: object) -> str:
-    """Return a date of YAML as a module over a connection gets it."""
+    """Return a date of YAML as a module would receive it: as text."""
     if isinstance(value, datetime.date):
         return value.isoformat()
-    raise TypeError(f"{type(value).__name__} has no form in JSON")
+    raise TypeError(f"{type(value).__name__} cannot be represented in JSON")
 
 
 def progress_line(host: str, secrets: Set[str] = frozenset()) -> t.Callable[[str], None]:
-    """Return a function that prints one live line without secrets, with the seconds since the task began."""
-    began = time.monotonic()
+    """Return a function that prints one progress line without secrets, with the seconds since its creation."""
+    started = time.monotonic()
 
-    def say(text: str) -> None:
-        # what a cluster says may have control characters and several lines
+    def print_line(text: str) -> None:
+        # Texts of a cluster may have control characters and several lines.
         shown = remove_values(text, secrets) if secrets else text
-        plain = "".join(sign if sign.isprintable() else " " for sign in shown)
-        display.display(f"  [{host}] {time.monotonic() - began:5.1f}s  {plain.rstrip()}", color="bright gray")
+        plain = "".join(character if character.isprintable() else " " for character in shown)
+        display.display(f"  [{host}] {time.monotonic() - started:5.1f}s  {plain.rstrip()}", color="bright gray")
 
-    return say
+    return print_line

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.html import html
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.html import render_html
 from browser.chromium import Browser, browser, find
 from unit.callback import results as r
 from unit.callback.results import Story
@@ -44,7 +44,7 @@ def two() -> str:
     """A page of two clusters, one with what nobody should trust."""
     story = Story("paris-1", "paris-2", rings={"paris-1": 0, "paris-2": 1}).canary("paris-1")
     failing(story, "paris-2", EVIL)
-    return html(story.end(**{"paris-2": 1}))
+    return render_html(story.end(**{"paris-2": 1}))
 
 
 def many() -> str:
@@ -65,7 +65,7 @@ def many() -> str:
         else:
             story.canary(host)
         failures[host] = int(chance < 0.1)
-    return html(story.end(**failures))
+    return render_html(story.end(**failures))
 
 
 @pytest.fixture(scope="session")

@@ -105,7 +105,7 @@ PARSERS = {
     ("waivers.py", "datetime.date.fromisoformat"),
     ("batching.py", "datetime.datetime.fromisoformat"),
     ("action.py", "json.loads"),
-    ("interrupted.py", "json.loads"),
+    ("killed_run.py", "json.loads"),
 }
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report as a document: what docs/report.schema.json describes."""
+"""Build the report as a document, in the form that docs/report.schema.json describes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ import typing as t
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.facts import Facts, Reading, Stage
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.run import (
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.cluster_facts import ClusterFacts, Stage
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.cluster_reading import Reading
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import (
     ABORTED,
-    BAD,
+    FAILED_STATES,
+    FINISHED,
+    INCOMPLETE_STATES,
     INTERRUPTED,
-    OPEN,
     RUNNING,
     STATES,
-    Run,
+    ReportedRun,
 )
 
 VERSION = 1
 SCHEMA = "https://github.com/meshops/istio/blob/main/docs/report.schema.json"
-#: How a headline counts clusters.
+#: State -> its name after the number of clusters, as in "3 done".
 COUNTED = {
     "done": "done",
     "unchanged": "with nothing to do",
@@ -41,11 +43,11 @@ COUNTED = {
 }
 
 
-def document(run: Run, now: float) -> Json:
+def build_document(run: ReportedRun, now: float) -> Json:
     """Return the whole report."""
     clusters = [_cluster(run, facts) for facts in run.clusters.values()]
-    clusters.sort(key=lambda one: (one["ring"] is None, one["ring"] or 0))
-    counts = counts_of(clusters)
+    clusters.sort(key=lambda cluster: (cluster["ring"] is None, cluster["ring"] or 0))
+    counts = count_states(clusters)
     return {
         "schema": SCHEMA,
         "version": VERSION,
@@ -56,51 +58,52 @@ def document(run: Run, now: float) -> Json:
             "state": run.state,
             "check_mode": run.check_mode,
             "playbooks": run.playbooks,
-            "began": moment(run.began),
-            "ended": moment(run.ended),
-            "written": moment(now),
-            "seconds": round((run.ended or now) - run.began, 1),
+            "started": timestamp(run.started),
+            "ended": timestamp(run.ended),
+            "written": timestamp(now),
+            "seconds": round((run.ended or now) - run.started, 1),
             "signal": run.signal or None,
-            "during": run.during if run.state != "finished" else "",
-            "problems": [{**one, "at": moment(one["at"])} for one in run.problems],
+            "last_task": "" if run.state == FINISHED else run.last_task,
+            "problems": [{**problem, "at": timestamp(problem["at"])} for problem in run.problems],
         },
         "counts": counts,
-        "proxies": all_proxies(clusters),
-        "rings": rings_of(clusters),
+        "proxies": count_proxies(clusters),
+        "rings": ring_rows(clusters),
         "clusters": clusters,
         "codes": dict(sorted(run.codes.items())),
     }
 
 
-def headline(run: Run, counts: dict[str, int]) -> str:
+def headline(run: ReportedRun, counts: dict[str, int]) -> str:
     """Return the verdict in one sentence."""
     total = sum(counts.values())
-    told = ", ".join(f"{counts[state]} {COUNTED[state]}" for state in COUNTED if counts.get(state))
-    text = f"{total} clusters: {told}." if total != 1 else f"1 cluster: {told.removeprefix('1 ')}."
+    states = ", ".join(f"{counts[state]} {COUNTED[state]}" for state in COUNTED if counts.get(state))
+    text = f"{total} clusters: {states}." if total != 1 else f"1 cluster: {states.removeprefix('1 ')}."
     if run.state == RUNNING:
         return f"At work when this was written. What came later is not known: it goes on, or it was killed. {text}"
     if run.state == INTERRUPTED:
-        return f"Interrupted by {run.signal} during {run.during or 'its start'}. {text}"
+        return f"Interrupted by {run.signal} during {run.last_task or 'its start'}. {text}"
     if run.state == ABORTED:
-        return f"The run broke off during {run.during or 'its start'}, with an error of its own. {text}"
+        return f"The run broke off during {run.last_task or 'its start'}, with an error of its own. {text}"
     return text
 
 
-def moment(seconds: float) -> str | None:
-    """Return a time as people and programs read it, in UTC."""
+def timestamp(seconds: float) -> str | None:
+    """Return seconds since the epoch as an ISO 8601 text in UTC, and None for 0."""
     if not seconds:
         return None
     return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def counts_of(clusters: Iterable[Json]) -> dict[str, int]:
-    found = collections.Counter(one["state"] for one in clusters)
-    return {state: found[state] for state in STATES if found[state]}
+def count_states(clusters: Iterable[Json]) -> dict[str, int]:
+    """Return the number of clusters in each state, without states that no cluster is in."""
+    counts = collections.Counter(cluster["state"] for cluster in clusters)
+    return {state: counts[state] for state in STATES if counts[state]}
 
 
-def _cluster(run: Run, facts: Facts) -> Json:
+def _cluster(run: ReportedRun, facts: ClusterFacts) -> Json:
     state = run.state_of(facts)
-    began = min((stage.began for stage in facts.stages.values()), default=0.0)
+    started = min((stage.started for stage in facts.stages.values()), default=0.0)
     ended = max((stage.ended for stage in facts.stages.values()), default=0.0)
     after = None if run.check_mode else _reading(facts, facts.after)
     return {
@@ -110,16 +113,16 @@ def _cluster(run: Run, facts: Facts) -> Json:
         "detail": _detail(run, facts, state),
         "cluster": facts.cluster,
         "changed": bool(facts.changed_at),
-        "began": moment(began),
-        "ended": moment(ended),
-        "seconds": round(ended - began, 1),
-        "source": facts.source or None,
-        "target": facts.target or None,
+        "started": timestamp(started),
+        "ended": timestamp(ended),
+        "seconds": round(ended - started, 1),
+        "source": facts.source,
+        "target": facts.target,
         "before": _reading(facts, facts.before, first=True),
         "after": after,
         "stages": [_stage(name, stage) for name, stage in facts.stages.items()],
         "actions": facts.actions,
-        "waves": [_timed(wave) for wave in facts.waves],
+        "waves": [_wave(wave) for wave in facts.waves],
         "remaining": facts.remaining,
         "summary": facts.summary,
         "findings": facts.findings,
@@ -127,103 +130,94 @@ def _cluster(run: Run, facts: Facts) -> Json:
         "failures": [_failure(facts, number) for number in range(len(facts.failures))],
         "warnings": facts.warnings,
         "requests": facts.requests,
-        "left_out": facts.left_out,
+        "omitted": facts.omitted,
     }
 
 
 def _stage(name: str, stage: Stage) -> Json:
     return {
         "stage": name,
-        "began": moment(stage.began),
-        "seconds": round(stage.ended - stage.began, 1),
+        "started": timestamp(stage.started),
+        "seconds": round(stage.ended - stage.started, 1),
         "changed": stage.changed,
-        "failed": stage.bad,
+        "failed": stage.failed,
     }
 
 
-def _timed(wave: Json) -> Json:
-    seconds = round(wave["ended"] - wave["began"], 1)
-    return {**wave, "began": moment(wave["began"]), "ended": moment(wave["ended"]), "seconds": seconds}
+def _wave(wave: Json) -> Json:
+    seconds = round(wave["ended"] - wave["started"], 1)
+    return {**wave, "started": timestamp(wave["started"]), "ended": timestamp(wave["ended"]), "seconds": seconds}
 
 
-def _failure(facts: Facts, number: int) -> Json:
-    """Return a failure; those that a rescue followed and mended are told all the same, and marked."""
+def _failure(facts: ClusterFacts, number: int) -> Json:
+    """Return a failure. One that a rescue followed stays in the report, and is not final."""
     row = facts.failures[number]
-    kept = {key: value for key, value in row.items() if key not in ("action", "once")}
-    return {**kept, "at": moment(row["at"]), "final": facts.failing and number == len(facts.failures) - 1}
+    columns = {key: value for key, value in row.items() if key != "module"}
+    return {**columns, "at": timestamp(row["at"]), "final": facts.failing and number == len(facts.failures) - 1}
 
 
-def _reading(facts: Facts, reading: Reading | None, *, first: bool = False) -> Json | None:
+def _reading(facts: ClusterFacts, reading: Reading | None, *, first: bool = False) -> Json | None:
     if reading is None:
         return None
     return {
-        "at": moment(reading.at),
+        "at": timestamp(reading.at),
         "current": not first and reading.at >= facts.changed_at,
         "revisions": reading.revisions,
         "proxies": reading.proxies,
-        "versions": _versions(reading.proxies),
+        "versions": reading.proxies_by_version(),
         "tags": reading.tags,
         "default": reading.default,
     }
 
 
-def _versions(proxies: dict[str, dict[str, int]] | None) -> dict[str, int] | None:
-    if proxies is None:
-        return None
-    total: dict[str, int] = collections.Counter()
-    for row in proxies.values():
-        for version, number in row.items():
-            total[version] += number
-    return dict(sorted(total.items()))
-
-
-def _detail(run: Run, facts: Facts, state: str) -> str:
+def _detail(run: ReportedRun, facts: ClusterFacts, state: str) -> str:
     """Return the state of a cluster as a sentence."""
-    if state in BAD:
+    if state in FAILED_STATES:
         return str(facts.failures[-1]["message"]) if facts.failures else STATES[state]
     if state == "stopped" and facts.remaining:
-        return f"The time to restart workloads ended at {facts.window}: {facts.remaining} remain for the next run."
-    last = next(reversed(facts.stages), "")
-    if state in OPEN:
-        return left_at(state, last, begun=bool(facts.stages))
-    if state == "running" and last:
-        return f"At work: the last stage was {last}."
+        return f"The time to restart workloads ended at {facts.window_end}: {facts.remaining} remain for the next run."
+    last_stage = next(reversed(facts.stages), "")
+    if state in INCOMPLETE_STATES:
+        return incomplete_detail(state, last_stage, started=bool(facts.stages))
+    if state == "running" and last_stage:
+        return f"At work: the last stage was {last_stage}."
     return f"{STATES[state][0].upper()}{STATES[state][1:]}."
 
 
-def left_at(state: str, stage: str, *, begun: bool) -> str:
-    """Return where a run left a cluster at which it did not come to its end."""
+def incomplete_detail(state: str, last_stage: str, *, started: bool) -> str:
+    """Return the sentence for a cluster at which the run did not reach its end."""
     if state == "stopped":
-        return f"Changed, and not at its end: the last stage was {stage or 'a task of the playbook'}."
-    return "It was looked at, and nothing was changed." if begun else "Nothing was begun here."
+        return f"Changed, and not at its end: the last stage was {last_stage or 'a task of the playbook'}."
+    return "It was looked at, and nothing was changed." if started else "Nothing was begun here."
 
 
-def all_proxies(clusters: list[Json]) -> Json:
-    """Return the proxies of clusters by version, before and after; what was not read again is as it was."""
-    total: Json = {"not_read_since": sum(bool(one["after"]) and not one["after"]["current"] for one in clusters)}
-    for when, others in (("before", "after"), ("after", "before")):
-        found: dict[str, int] = collections.Counter()
-        for one in clusters:
-            reading = one[when] or one[others] or {}
+def count_proxies(clusters: list[Json]) -> Json:
+    """Return the proxies of clusters by version, before and after. A single reading counts for both."""
+    changed = [cluster for cluster in clusters if cluster["after"] and not cluster["after"]["current"]]
+    totals: Json = {"changed_since_reading": len(changed)}
+    for side, other_side in (("before", "after"), ("after", "before")):
+        versions: dict[str, int] = collections.Counter()
+        for cluster in clusters:
+            reading = cluster[side] or cluster[other_side] or {}
             for version, number in (reading.get("versions") or {}).items():
-                found[version] += number
-        total[when] = dict(sorted(found.items()))
-    return total
+                versions[version] += number
+        totals[side] = dict(sorted(versions.items()))
+    return totals
 
 
-def rings_of(clusters: list[Json]) -> list[Json]:
-    """Return a row for each ring, in their order; clusters without one stand together at the end."""
+def ring_rows(clusters: list[Json]) -> list[Json]:
+    """Return a row for each ring, in their order; the clusters without a ring form the last row."""
     rows = []
-    for ring in dict.fromkeys(one["ring"] for one in clusters):
-        members = [one for one in clusters if one["ring"] == ring]
-        times = [one for one in members if one["began"]]
+    for ring in dict.fromkeys(cluster["ring"] for cluster in clusters):
+        members = [cluster for cluster in clusters if cluster["ring"] == ring]
+        started = [cluster for cluster in members if cluster["started"]]
         row: dict[str, t.Any] = {
             "ring": ring,
             "clusters": len(members),
-            "counts": counts_of(members),
-            "began": min((one["began"] for one in times), default=None),
-            "ended": max((one["ended"] for one in times), default=None),
-            "proxies": all_proxies(members),
+            "counts": count_states(members),
+            "started": min((cluster["started"] for cluster in started), default=None),
+            "ended": max((cluster["ended"] for cluster in started), default=None),
+            "proxies": count_proxies(members),
         }
         rows.append(row)
     return rows

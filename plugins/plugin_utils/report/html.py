@@ -1,13 +1,14 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report as one HTML page that asks for nothing more and trusts no value of a cluster."""
+"""Render the report as one HTML page that loads nothing else and treats no value of a cluster as markup."""
 
 from __future__ import annotations
 
 import base64
 import functools
 import hashlib
+import typing as t
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,61 +16,83 @@ import jinja2
 from markupsafe import Markup
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.markdown import duration
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.run import BAD, STATES
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.markdown import format_duration
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import FAILED_STATES, STATES
 
 #: Templates, style sheet and script of the page. They are read from the installed collection.
 ASSETS = Path(__file__).with_name("assets")
-#: State -> tone, sign and words: colour alone says nothing.
-SHOWN = {
-    "failed": ("bad", "✕", "failed"),
-    "unreachable": ("bad", "!", "not reached"),
-    "refused": ("bad", "⊘", "refused"),
-    "locked": ("bad", "⊗", "locked"),
-    "stopped": ("warn", "◐", "stopped half-way"),
-    "untouched": ("idle", "○", "untouched"),
-    "running": ("calm", "▸", "at work"),
-    "waiting": ("idle", "·", "waiting"),
-    "dry_run": ("calm", "◇", "check mode"),
-    "passed": ("good", "✓", "ready"),
-    "unchanged": ("good", "=", "nothing to do"),
-    "done": ("good", "✓", "done"),
+
+
+class StateStyle(t.NamedTuple):
+    """How the page shows a state: the tone is a CSS class; the symbol and the label make it readable without color."""
+
+    tone: str
+    symbol: str
+    label: str
+
+
+STATE_STYLES = {
+    "failed": StateStyle("bad", "✕", "failed"),
+    "unreachable": StateStyle("bad", "!", "not reached"),
+    "refused": StateStyle("bad", "⊘", "refused"),
+    "locked": StateStyle("bad", "⊗", "locked"),
+    "stopped": StateStyle("warn", "◐", "stopped half-way"),
+    "untouched": StateStyle("idle", "○", "untouched"),
+    "running": StateStyle("calm", "▸", "at work"),
+    "waiting": StateStyle("idle", "·", "waiting"),
+    "dry_run": StateStyle("calm", "◇", "check mode"),
+    "passed": StateStyle("good", "✓", "ready"),
+    "unchanged": StateStyle("good", "=", "nothing to do"),
+    "done": StateStyle("good", "✓", "done"),
 }
-VERDICTS = {"success": "good", "failed": "bad", "stopped": "warn", "interrupted": "warn", "aborted": "bad"}
-WEIGHTS = {"error": "bad", "warning": "warn", "info": "calm", "waived": "idle"}
-OUTCOMES = {"ok": "good", "stopped": "warn", "failed": "bad", "rolled_back": "bad", "dry_run": "calm"}
-#: Clusters that stand in full at the top, and how many may be open from the start.
-FIRST, OPENED = 12, 5
+VERDICT_TONES = {"success": "good", "failed": "bad", "stopped": "warn", "interrupted": "warn", "aborted": "bad"}
+SEVERITY_TONES = {"error": "bad", "warning": "warn", "info": "calm", "waived": "idle"}
+OUTCOME_TONES = {"ok": "good", "stopped": "warn", "failed": "bad", "rolled_back": "bad", "dry_run": "calm"}
+#: Severities of the summary of a precheck, worst first.
+SEVERITIES = ("error", "warning", "info")
+#: Maximum number of clusters in the list at the top, and of failed clusters whose details are open at first.
+MAX_ATTENTION, MAX_OPEN = 12, 5
+#: Number of CSS classes v0, v1 and so on, which give each version its color.
 VERSION_TONES = 6
-#: Columns that stand to the right and are sorted by value.
-NUMBERS = ("Ring", "Proxies up to date", "Findings", "Stuck", "Time", "Clusters", "Pods", "Workloads", "Batches")
+#: Columns that are aligned to the right and sorted by number.
+NUMBER_COLUMNS = (
+    "Ring",
+    "Proxies up to date",
+    "Findings",
+    "Stuck",
+    "Time",
+    "Clusters",
+    "Pods",
+    "Workloads",
+    "Batches",
+)
 
 
-def html(report: Json) -> str:
+def render_html(report: Json) -> str:
     """Return the page."""
-    clusters = report["clusters"]
-    ids = {one["host"]: f"c{number}" for number, one in enumerate(clusters, 1)}
-    attention = [one for one in clusters if one["state"] in (*BAD, "stopped")]
-    bad = [one for one in attention if one["state"] in BAD]
+    run, clusters = report["run"], report["clusters"]
+    ids = {cluster["host"]: f"c{number}" for number, cluster in enumerate(clusters, 1)}
+    attention = [cluster for cluster in clusters if cluster["state"] in (*FAILED_STATES, "stopped")]
+    failed = [cluster for cluster in attention if cluster["state"] in FAILED_STATES]
     versions = sorted({*report["proxies"]["before"], *report["proxies"]["after"]})
-    run = report["run"]
-    whens = ("Before",) if run["check_mode"] else ("Before", "After")
-    tones = {name: f"v{number % VERSION_TONES}" for number, name in enumerate(versions)}
+    sides = ("Before",) if run["check_mode"] else ("Before", "After")
+    version_tones = {version: f"v{number % VERSION_TONES}" for number, version in enumerate(versions)}
+    state_tones = {state: style.tone for state, style in STATE_STYLES.items()}
     return _template().render(
         report=report,
         run=run,
-        verdict_tone=VERDICTS.get(run["verdict"], "calm"),
+        verdict_tone=VERDICT_TONES.get(run["verdict"], "calm"),
         ids=ids,
-        rows=[_row(one, ids[one["host"]]) for one in clusters],
-        attention=sorted(attention, key=lambda one: [*STATES].index(one["state"])),
-        untouched=[one for one in clusters if one["state"] == "untouched"],
-        first=FIRST,
-        opened=BAD if len(bad) <= OPENED else (),
-        state_parts=_parts(report["counts"], {name: tone for name, (tone, *dummy) in SHOWN.items()}),
+        rows=[_row(cluster, ids[cluster["host"]]) for cluster in clusters],
+        attention=sorted(attention, key=lambda cluster: [*STATES].index(cluster["state"])),
+        untouched=[cluster for cluster in clusters if cluster["state"] == "untouched"],
+        max_attention=MAX_ATTENTION,
+        open_states=FAILED_STATES if len(failed) <= MAX_OPEN else (),
+        state_parts=_bar_parts(report["counts"], state_tones),
         versions=versions,
-        version_parts={when: _parts(report["proxies"][when.lower()], tones) for when in whens},
+        version_parts={side: _bar_parts(report["proxies"][side.lower()], version_tones) for side in sides},
         codes=_codes(report),
-        **_words(),
+        **_constants(),
     )
 
 
@@ -82,26 +105,27 @@ def _template() -> jinja2.Template:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    environment.filters.update(duration=duration, at=_moment, time=_time)
+    environment.filters.update(duration=format_duration, date_and_time=_date_and_time, time=_time)
     return environment.get_template("page.html.j2")
 
 
 @functools.cache
-def _words() -> Json:
-    """Return what is the same on every page; script and style are ours, and the only ones that may run or apply."""
+def _constants() -> Json:
+    """Return the variables that are the same for every page.
+
+    The script and the style sheet are the only values without escaping, and the only ones that the content security
+    policy allows.
+    """
     script, style = ((ASSETS / name).read_text(encoding="utf-8") for name in ("report.js", "report.css"))
     sources = f"script-src {_hash(script)}; style-src {_hash(style)}"
-    policy = f"default-src 'none'; img-src data:; {sources}; base-uri 'none'"
     return {
-        "policy": f"{policy}; form-action 'none'",
+        "policy": f"default-src 'none'; img-src data:; {sources}; base-uri 'none'; form-action 'none'",
         "script": Markup(script),
         "style": Markup(style),
-        "tones": {name: tone for name, (tone, dummy, more) in SHOWN.items()},
-        "glyphs": {name: glyph for name, (dummy, glyph, more) in SHOWN.items()},
-        "labels": {name: label for name, (dummy, more, label) in SHOWN.items()},
-        "weights": WEIGHTS,
-        "outcomes": OUTCOMES,
-        "numbers": NUMBERS,
+        "state_styles": STATE_STYLES,
+        "severity_tones": SEVERITY_TONES,
+        "outcome_tones": OUTCOME_TONES,
+        "number_columns": NUMBER_COLUMNS,
     }
 
 
@@ -109,78 +133,86 @@ def _hash(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
 
 
-def _moment(text: str | None) -> str:
-    return (text or "").replace("T", " ").removesuffix("Z")
+def _date_and_time(timestamp: str | None) -> str:
+    return (timestamp or "").replace("T", " ").removesuffix("Z")
 
 
-def _time(text: str | None) -> str:
-    return _moment(text).partition(" ")[2]
+def _time(timestamp: str | None) -> str:
+    return _date_and_time(timestamp).partition(" ")[2]
 
 
-def _parts(counts: Mapping[str, int], tones: Mapping[str, str]) -> list[Json]:
-    """Return the parts of a bar of 100 units."""
-    total, at, parts = sum(counts.values()), 0.0, []
+def _bar_parts(counts: Mapping[str, int], tones: Mapping[str, str]) -> list[Json]:
+    """Return the parts of a bar that is 100 units wide."""
+    total, left, parts = sum(counts.values()), 0.0, []
     for name, count in counts.items():
         width = 100 * count / total if total else 0.0
-        parts.append({"name": name, "count": count, "tone": tones[name], "x": round(at, 3), "width": round(width, 3)})
-        at += width
+        parts.append({"name": name, "count": count, "tone": tones[name], "x": round(left, 3), "width": round(width, 3)})
+        left += width
     return parts
 
 
-def _row(one: Json, key: str) -> Json:
-    """Return what the table says about a cluster, and by what it is found and sorted."""
-    reading = one["after"] or one["before"] or {}
+def _row(cluster: Json, row_id: str) -> Json:
+    """Return the row of a cluster in the table, with the values for search and sorting."""
+    reading = cluster["after"] or cluster["before"] or {}
     versions: Mapping[str, int] = reading.get("versions") or {}
-    total, wanted = sum(versions.values()), (one["target"] or {}).get("version")
-    right = versions.get(wanted, 0) if wanted else 0
-    summary = one["summary"].get("after") or one["summary"].get("before") or {}
-    told = [f"{summary[weight]} {weight}" for weight in ("error", "warning", "info") if summary.get(weight)]
-    sides = [side for side in (one["source"], one["target"]) if side]
-    codes = {finding["code"] for found in one["findings"].values() for finding in found}
-    texts = [one["host"], one["detail"], SHOWN[one["state"]][2], *versions, *sorted(codes), *map(_plane, sides)]
-    texts += [str(value) for value in (one["cluster"] or {}).values()]
-    texts += [failure["message"] for failure in one["failures"]]
-    weights = [summary.get(weight, 0) for weight in ("error", "warning", "info")]
+    total, target_version = sum(versions.values()), (cluster["target"] or {}).get("version")
+    up_to_date = versions.get(target_version, 0) if target_version else 0
+    summary = cluster["summary"].get("after") or cluster["summary"].get("before") or {}
+    counts = {severity: summary.get(severity, 0) for severity in SEVERITIES}
     return {
-        "id": key,
-        "host": one["host"],
-        "state": one["state"],
-        "order": f"{[*STATES].index(one['state']):02}",
-        "ring": "none" if one["ring"] is None else str(one["ring"]),
-        "ring_order": 1_000_000 if one["ring"] is None else one["ring"],
-        "planes": " → ".join(map(_plane, sides)),
-        "proxies": f"{right} of {total}" if wanted and total else str(total or ""),
-        "share": round(right / total, 4) if total else -1,
-        "stale": "before the last change" if one["after"] and not one["after"]["current"] else "",
-        "findings": ", ".join(told),
-        "weight": weights[0] * 1_000_000 + weights[1] * 1_000 + weights[2],
-        "stuck": len(one["unrestartable"]),
-        "seconds": one["seconds"],
-        "text": " ".join(texts).lower(),
+        "id": row_id,
+        "host": cluster["host"],
+        "state": cluster["state"],
+        "order": f"{[*STATES].index(cluster['state']):02}",
+        "ring": "none" if cluster["ring"] is None else str(cluster["ring"]),
+        "ring_order": 1_000_000 if cluster["ring"] is None else cluster["ring"],
+        "planes": " → ".join(_plane_names(cluster)),
+        "proxies": f"{up_to_date} of {total}" if target_version and total else str(total or ""),
+        "proxies_order": round(up_to_date / total, 4) if total else -1,
+        "reading_note": "before the last change" if cluster["after"] and not cluster["after"]["current"] else "",
+        "findings": ", ".join(f"{count} {severity}" for severity, count in counts.items() if count),
+        "findings_order": counts["error"] * 1_000_000 + counts["warning"] * 1_000 + counts["info"],
+        "unrestartable": len(cluster["unrestartable"]),
+        "seconds": cluster["seconds"],
+        "search_text": _search_text(cluster, versions),
     }
 
 
-def _plane(side: Json) -> str:
-    return str(side["version"] or side["revision"])
+def _search_text(cluster: Json, versions: Mapping[str, int]) -> str:
+    """Return the text that the search field of the page is compared with."""
+    codes = {finding["code"] for findings in cluster["findings"].values() for finding in findings}
+    texts = [cluster["host"], cluster["detail"], STATE_STYLES[cluster["state"]].label, *versions, *sorted(codes)]
+    texts += _plane_names(cluster)
+    texts += [str(value) for value in (cluster["cluster"] or {}).values()]
+    texts += [failure["message"] for failure in cluster["failures"]]
+    return " ".join(texts).lower()
+
+
+def _plane_names(cluster: Json) -> list[str]:
+    """Return the versions of the source and target control planes, or their revisions if the version is unknown."""
+    return [str(plane["version"] or plane["revision"]) for plane in (cluster["source"], cluster["target"]) if plane]
 
 
 def _codes(report: Json) -> list[Json]:
     """Return the findings by code, worst first, with the number of their clusters."""
-    rows: dict[tuple[str, str], set[str]] = {}
-    for one in report["clusters"]:
-        for finding in one["findings"].get("after", one["findings"].get("before", [])):
-            weight = "waived" if finding["waived"] else finding["severity"]
-            rows.setdefault((weight, finding["code"]), set()).add(one["host"])
-    weights = [*WEIGHTS, *(weight for weight, dummy in rows)]
-    order = sorted(rows, key=lambda key: (weights.index(key[0]), -len(rows[key]), key[1]))
-    return [
-        {
-            "code": code,
-            "weight": weight,
-            "clusters": len(rows[weight, code]),
-            "title": (about := report["codes"].get(code, {})).get("title", ""),
-            "why": about.get("why", ""),
-            "link": link if (link := about.get("docs", "")).startswith("https://") else "",
-        }
-        for weight, code in order
-    ]
+    hosts: dict[tuple[str, str], set[str]] = {}
+    for cluster in report["clusters"]:
+        for finding in cluster["findings"].get("after", cluster["findings"].get("before", [])):
+            severity = "waived" if finding["waived"] else finding["severity"]
+            hosts.setdefault((severity, finding["code"]), set()).add(cluster["host"])
+    severities = [*SEVERITY_TONES, *(severity for severity, dummy in hosts)]
+    order = sorted(hosts, key=lambda key: (severities.index(key[0]), -len(hosts[key]), key[1]))
+    return [_code_row(code, severity, len(hosts[severity, code]), report["codes"]) for severity, code in order]
+
+
+def _code_row(code: str, severity: str, clusters: int, texts: Mapping[str, Json]) -> Json:
+    check = texts.get(code, {})
+    link = check.get("docs", "")
+    return {
+        "code": code,
+        "severity": severity,
+        "clusters": clusters,
+        "title": check.get("title", ""),
+        "why": check.get("why", ""),
+        "link": link if link.startswith("https://") else "",
+    }

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The report in a few lines of Markdown, for a pull request or a chat."""
+"""Render the report as a short Markdown text, for a pull request or a chat."""
 
 from __future__ import annotations
 
@@ -10,42 +10,37 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import printable
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.bounded_values import as_text
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.document import COUNTED
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.run import BAD, OPEN
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.values import short
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import FAILED_STATES, INCOMPLETE_STATES
 
-#: Clusters that are named one by one, and how much of a message is told.
-SHOWN, MESSAGE = 20, 240
-SPECIAL = re.compile(r"([\\`*_{}\[\]()#+!|~>$])")
-#: A space of no width, so that a name from a cluster notifies nobody.
-QUIET = "\u200b"
+#: Maximum number of clusters that are named, and of characters of each message.
+MAX_CLUSTERS, MAX_MESSAGE = 20, 240
+MARKDOWN_CHARACTERS = re.compile(r"([\\`*_{}\[\]()#+!|~>$])")
+#: Follows each @, so that a name from a cluster does not mention a user of the chat.
+ZERO_WIDTH_SPACE = "\u200b"
 
 
-def markdown(report: Json) -> str:
+def render_markdown(report: Json) -> str:
     """Return the summary of a report."""
     run = report["run"]
-    lines = [f"## {escaped(report['title'])}: {run['verdict']}", "", f"**{escaped(run['headline'])}**", ""]
-    told = [
-        f"Playbook {', '.join(map(escaped, run['playbooks'])) or 'unknown'}",
-        f"began {run['began']}",
-        f"took {duration(run['seconds'])}" if run["ended"] else f"written {run['written']}",
+    lines = [f"## {escape(report['title'])}: {run['verdict']}", "", f"**{escape(run['headline'])}**", ""]
+    facts = [
+        f"Playbook {', '.join(map(escape, run['playbooks'])) or 'unknown'}",
+        f"began {run['started']}",
+        f"took {format_duration(run['seconds'])}" if run["ended"] else f"written {run['written']}",
     ]
-    lines += [", ".join([*told, *(["check mode"] if run["check_mode"] else [])]) + ".", ""]
-    lines += [
-        f"- {escaped(one['host'])}, {escaped(one['task'])}: {_message(one['message'])}" for one in run["problems"]
-    ]
+    lines += [", ".join([*facts, *(["check mode"] if run["check_mode"] else [])]) + ".", ""]
+    for problem in run["problems"]:
+        lines.append(f"- {escape(problem['host'])}, {escape(problem['task'])}: {_message(problem['message'])}")
     lines += [""] if run["problems"] else []
-    lines += _table(report)
-    versions = report["proxies"]
-    if versions["before"] or versions["after"]:
-        since = versions["not_read_since"]
-        more = f" ({since} of the clusters changed after they were last read)" if since else ""
-        lines += [f"Proxies: {counted(versions['before'])} before, {counted(versions['after'])} now{more}.", ""]
+    lines += _ring_table(report)
+    lines += _proxies(report["proxies"])
     lines += _attention(report)
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _table(report: Json) -> list[str]:
+def _ring_table(report: Json) -> list[str]:
     states = list(report["counts"])
     if not states:
         return []
@@ -58,30 +53,42 @@ def _table(report: Json) -> list[str]:
     return [f"| {' | '.join(cells)} |" for cells in (head, ["---"] * len(head), *rows)] + [""]
 
 
+def _proxies(proxies: Json) -> list[str]:
+    if not (proxies["before"] or proxies["after"]):
+        return []
+    changed = proxies["changed_since_reading"]
+    note = f" ({changed} of the clusters changed after they were last read)" if changed else ""
+    return [f"Proxies: {_versions(proxies['before'])} before, {_versions(proxies['after'])} now{note}.", ""]
+
+
 def _attention(report: Json) -> list[str]:
-    found = [one for one in report["clusters"] if one["state"] in (*BAD, *OPEN)]
-    lines = [f"- **{escaped(one['host'])}** ({COUNTED[one['state']]}): {_message(one['detail'])}" for one in found]
-    more = [f"- and {len(lines) - SHOWN} more, all of them are in the report"] if len(lines) > SHOWN else []
-    return [*lines[:SHOWN], *more]
+    states = (*FAILED_STATES, *INCOMPLETE_STATES)
+    clusters = [cluster for cluster in report["clusters"] if cluster["state"] in states]
+    lines = [
+        f"- **{escape(cluster['host'])}** ({COUNTED[cluster['state']]}): {_message(cluster['detail'])}"
+        for cluster in clusters[:MAX_CLUSTERS]
+    ]
+    rest = len(clusters) - MAX_CLUSTERS
+    return [*lines, *([f"- and {rest} more, all of them are in the report"] if rest > 0 else [])]
 
 
 def _message(text: str) -> str:
-    return escaped(short(" ".join(text.split()), MESSAGE))
+    return escape(as_text(" ".join(text.split()), MAX_MESSAGE))
 
 
-def escaped(text: str) -> str:
-    """Return text of a cluster so that Markdown shows it as it is: no markup, no HTML, no mention."""
+def escape(text: str) -> str:
+    """Return text of a cluster so that Markdown shows it unchanged: no markup, no HTML, no mention of a user."""
     plain = " ".join(printable(text).split()).replace("&", "&amp;").replace("<", "&lt;")
-    return SPECIAL.sub(r"\\\1", plain).replace("@", f"@{QUIET}")
+    return MARKDOWN_CHARACTERS.sub(r"\\\1", plain).replace("@", f"@{ZERO_WIDTH_SPACE}")
 
 
-def counted(versions: Mapping[str, int]) -> str:
-    """Return proxies by version."""
-    return ", ".join(f"{number} x {escaped(version or 'unknown')}" for version, number in versions.items()) or "none"
+def _versions(versions: Mapping[str, int]) -> str:
+    """Return the number of proxies of each version."""
+    return ", ".join(f"{number} x {escape(version or 'unknown')}" for version, number in versions.items()) or "none"
 
 
-def duration(seconds: float) -> str:
-    """Return a time as people say it."""
+def format_duration(seconds: float) -> str:
+    """Return a duration in hours, minutes and seconds, such as 1 min 30 s."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:

@@ -1,31 +1,31 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which plays and tasks of a playbook are about clusters, as far as their text tells."""
+"""Find the plays and tasks that use this collection, from the text of a playbook."""
 
 from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.facts import COLLECTION
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.task_event import COLLECTION
 
-INCLUDES = ("include_role", "import_role", "ansible.builtin.include_role", "ansible.builtin.import_role")
+ROLE_ACTIONS = ("include_role", "import_role", "ansible.builtin.include_role", "ansible.builtin.import_role")
 
 
-def action_of(task: t.Any) -> str:
-    """Return the short name of a task's module if it is one of ours."""
+def module_of(task: t.Any) -> str:
+    """Return the short name of a task's module, or an empty text if it is not one of this collection."""
     name = str(task.action)
     if "." not in name:
         name = str(task.resolved_action or name)
     return name.removeprefix(COLLECTION) if name.startswith(COLLECTION) else ""
 
 
-def about_meshes(play: t.Any) -> bool:
+def uses_collection(play: t.Any) -> bool:
     """Return whether a play uses a module or a role of this collection."""
-    return any(_task_about_meshes(task) for block in play.compile() for task in block.get_tasks())
+    return any(_task_uses_collection(task) for block in play.compile() for task in block.get_tasks())
 
 
-def _task_about_meshes(task: t.Any) -> bool:
+def _task_uses_collection(task: t.Any) -> bool:
     if str(task.action).startswith(COLLECTION):
         return True
-    return task.action in INCLUDES and str(task.args.get("name", "")).startswith(COLLECTION)
+    return task.action in ROLE_ACTIONS and str(task.args.get("name", "")).startswith(COLLECTION)

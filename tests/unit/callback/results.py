@@ -11,9 +11,13 @@ import typing as t
 
 import jsonschema
 
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.document import document
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.facts import Event
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.run import FINISHED, Play, Run
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.document import build_document
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import (
+    FINISHED,
+    ReportedPlay,
+    ReportedRun,
+)
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.task_event import TaskEvent
 from unit.paths import ROOT
 
 Json = dict[str, t.Any]
@@ -128,9 +132,9 @@ class Story:
     """A run that is told task by task; each takes ten seconds."""
 
     def __init__(self, *hosts: str, rings: dict[str, int] | None = None, check_mode: bool = False) -> None:
-        self.run = Run("Istio fleet", check_mode=check_mode, playbooks=["canary.yml"], began=NOON)
+        self.run = ReportedRun("Istio fleet", check_mode=check_mode, playbooks=["canary.yml"], started=NOON)
         self.run.rings.update(rings or {})
-        self.run.announce(Play("play", hosts))
+        self.run.add_play(ReportedPlay("play", hosts))
         self.now = NOON
 
     def task(self, host: str, action: str, result: Json, **event: t.Any) -> Story:
@@ -139,8 +143,8 @@ class Story:
         if result.get("cluster") == about()["cluster"]:
             result = {**result, "cluster": about(host)["cluster"]}
         outcome = "failed" if result.get("failed") else "ok"
-        given = {"outcome": outcome, "stage": "data_plane", "began": self.now - 10, "ended": self.now, **event}
-        self.run.take(Event(host, f"Task of {action}", action, result=result, **given))
+        given = {"outcome": outcome, "stage": "data_plane", "started": self.now - 10, "ended": self.now, **event}
+        self.run.record(TaskEvent(host, f"Task of {action}", action, result=result, **given))
         return self
 
     def canary(self, host: str) -> Story:
@@ -156,7 +160,7 @@ class Story:
 
     def at_end(self, *hosts: str) -> Story:
         """These came to the end of the play."""
-        self.run.batch_ended("play", hosts, hosts, ())
+        self.run.end_batch("play", hosts, hosts, ())
         return self
 
     def end(self, state: str = FINISHED, **failures: int) -> Json:
@@ -166,7 +170,7 @@ class Story:
 
     def report(self) -> Json:
         """The report as it is now, which is what its schema says."""
-        found = document(self.run, self.now)
+        found = build_document(self.run, self.now)
         jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(json.dumps(found)))
         return found
 

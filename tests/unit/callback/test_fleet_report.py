@@ -19,9 +19,9 @@ import ansible_runner
 import jsonschema
 import pytest
 
-from ansible_collections.meshops.istio.plugins.callback import fleet_report
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.facts import Facts
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.run import Run
+from ansible_collections.meshops.istio.plugins.plugin_utils.report import report_writer
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.cluster_facts import ClusterFacts
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import ReportedRun
 from unit.callback.playing import LOOK, LOOK_AGAIN, RESTART, STALE, Json, Playing, play
 from unit.callback.results import SCHEMA
 from unit.support import builders as b
@@ -128,7 +128,7 @@ def test_a_run_that_is_ended_from_outside(
     number: signal.Signals, verdict: str, state: str, clusters: dict[str, FakeApi], tmp_path: Path
 ) -> None:
     run = Playing(tmp_path, clusters, [play("all", LOOK, RESTART, WAIT, serial=1)])
-    run.until(lambda report: report["run"]["during"] == WAIT["name"])
+    run.until(lambda report: report["run"]["last_task"] == WAIT["name"])
     # core waits for a worker that it forks just then, and does not end it
     while len(children := descendants(run.process.pid)) < 2:
         assert run.process.poll() is None
@@ -137,7 +137,7 @@ def test_a_run_that_is_ended_from_outside(
     for child in children:
         end(child)
     assert report["run"]["verdict"] == verdict
-    assert report["run"]["during"] == "Wait for the test"
+    assert report["run"]["last_task"] == "Wait for the test"
     assert states(report) == {
         "paris": state,
         "berlin": "waiting" if state == "running" else "untouched",
@@ -229,24 +229,24 @@ def end(pid: int) -> None:
 
 
 def test_the_time_of_writing_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    """200 clusters that end a task together are not 200 reports; the next task writes what was held back."""
+    """200 clusters that end a task together do not write 200 reports; the next task writes what was held back."""
     now, written = [100.0], []
 
     def slow(*dummy: object) -> None:
         now[0] += 0.1
         written.append(now[0])
 
-    monkeypatch.setattr(fleet_report, "write", slow)
-    monkeypatch.setattr(fleet_report.time, "monotonic", lambda: now[0])
-    callback = fleet_report.CallbackModule(options={})
-    callback._report = Run("Istio fleet", clusters={"paris": Facts("paris")})
+    monkeypatch.setattr(report_writer, "write_report", slow)
+    monkeypatch.setattr(report_writer.time, "monotonic", lambda: now[0])
+    writer = report_writer.ReportWriter(Path(), [], pytest.fail)
+    run = ReportedRun("Istio fleet", clusters={"paris": ClusterFacts("paris")})
     for dummy in range(200):
         now[0] += 0.01
-        callback._write()
+        writer.write(run)
     of_results = len(written)
     assert 5 <= of_results <= 8
-    callback._write(soon=True)
+    writer.write(run, force=True)
     assert len(written) == of_results + 1
     now[0] += 60
-    callback._write()
+    writer.write(run)
     assert len(written) == of_results + 2

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A task ends in order, whatever ends its run: each case is a controller and its worker, as processes of their own."""
+"""A task ends cleanly, whatever ends its run: each case has a controller and its worker as separate processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.plugin_utils import interrupts
 from unit.paths import COLLECTIONS
 
-#: A worker that notes what happens to it; its handler of SIGTERM is the one that was there before the task.
+#: A worker that notes what happens to it; its handler of SIGTERM was set before the task.
 SCRIPT = """
 import os, signal, sys, time
 from ansible_collections.meshops.istio.plugins.plugin_utils import interrupts
@@ -39,10 +39,10 @@ if os.fork():
     signal.pause()
 os.setsid()
 signal.signal(signal.SIGTERM, before)
-# a shell makes its jobs in the background deaf to it
+# A shell makes its background jobs ignore SIGINT.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-interrupts.WHEN_KILLED.append(lambda: note("orphaned"))
-with interrupts.in_order(os.getppid()):
+interrupts.CONTROLLER_KILLED_HOOKS.append(lambda: note("orphaned"))
+with interrupts.interrupt_on_signal(os.getppid()):
     try:
         note(f"pid {os.getpid()}")
         time.sleep(float(sys.argv[3]))
@@ -50,13 +50,13 @@ with interrupts.in_order(os.getppid()):
     except KeyboardInterrupt:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.2)
-        note("tidied up")
+        note("cleaned up")
 note("over")
 """
 
 
 class Worker:
-    """A controller with a worker that is at work for so many seconds."""
+    """A controller with a worker whose task takes some seconds."""
 
     def __init__(self, folder: Path, system: str = "new", seconds: float = 60) -> None:
         self.notes = folder / "notes"
@@ -67,11 +67,11 @@ class Worker:
 
     @property
     def lines(self) -> list[str]:
-        """What it noted."""
+        """Its notes."""
         return self.notes.read_text(encoding="utf-8").splitlines() if self.notes.exists() else []
 
     def until(self, holds: Callable[[], object]) -> None:
-        """Wait for what happens soon."""
+        """Wait until a condition holds."""
         deadline = time.monotonic() + 20
         while not holds():
             assert time.monotonic() < deadline, self.lines
@@ -81,53 +81,53 @@ class Worker:
 @pytest.fixture
 def started() -> Iterator[list[Worker]]:
     """Workers that do not outlive the test."""
-    found: list[Worker] = []
-    yield found
-    for one in found:
-        one.controller.kill()
-        one.controller.wait()
+    workers: list[Worker] = []
+    yield workers
+    for worker in workers:
+        worker.controller.kill()
+        worker.controller.wait()
 
 
 @pytest.mark.parametrize("system", ["new", "old"])
-def test_a_worker_whose_controller_is_killed_tidies_up_and_ends(
+def test_a_worker_whose_controller_is_killed_cleans_up_and_ends(
     tmp_path: Path, started: list[Worker], system: str
 ) -> None:
     worker = Worker(tmp_path, system)
     started.append(worker)
     worker.controller.kill()
     worker.until(lambda: "died of SIGTERM" in worker.lines)
-    # a second signal does not disturb
-    assert sorted(worker.lines[1:]) == ["died of SIGTERM", "orphaned", "tidied up"]
+    # A second signal does not interrupt the cleanup.
+    assert sorted(worker.lines[1:]) == ["cleaned up", "died of SIGTERM", "orphaned"]
     assert worker.lines[-1] == "died of SIGTERM"
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda one: one.name)
-def test_a_signal_lets_it_tidy_up_and_is_not_lost(
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_a_signal_lets_it_clean_up_and_is_not_lost(
     tmp_path: Path, started: list[Worker], number: signal.Signals
 ) -> None:
     worker = Worker(tmp_path)
     started.append(worker)
     os.kill(worker.pid, number)
-    worker.until(lambda: "tidied up" in worker.lines)
+    worker.until(lambda: "cleaned up" in worker.lines)
     assert "orphaned" not in worker.lines
     if number == signal.SIGTERM:
         worker.until(lambda: "died of SIGTERM" in worker.lines)
     assert "over" not in worker.lines
 
 
-def test_the_number_of_a_controller_that_ended_before_is_not_watched_in_its_place() -> None:
-    # some living process that is not our parent has it by now
+def test_a_process_with_the_id_of_a_dead_controller_is_not_watched() -> None:
+    # Another living process, which is not our parent, has the ID now.
     other = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
-    over = threading.Event()
-    waiting = threading.Timer(5, over.set)
+    task_ended = threading.Event()
+    waiting = threading.Timer(5, task_ended.set)
     waiting.start()
-    assert interrupts._outlives(other.pid, over)
+    assert interrupts._wait_for_death(other.pid, task_ended)
     waiting.cancel()
     other.kill()
     other.communicate()
 
 
-def test_what_was_before_is_so_again_after_the_task(tmp_path: Path, started: list[Worker]) -> None:
+def test_the_previous_handlers_are_restored_after_the_task(tmp_path: Path, started: list[Worker]) -> None:
     worker = Worker(tmp_path, seconds=0)
     started.append(worker)
     worker.until(lambda: "over" in worker.lines)

@@ -14,11 +14,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.document import document
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.facts import COLLECTION, NAMES
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.html import html
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.markdown import markdown
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.values import ROWS, TEXT
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.bounded_values import MAX_CHARACTERS, MAX_ROWS
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.document import build_document
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.html import render_html
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.markdown import render_markdown
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.result_rows import MAX_NAMES
 from unit.callback import results as r
 from unit.callback.results import SCHEMA, Story
 
@@ -152,7 +152,7 @@ def test_what_was_and_what_is() -> None:
     )
     assert found["after"]["current"]
     assert report["proxies"] == {
-        "not_read_since": 0,
+        "changed_since_reading": 0,
         "before": {"1.30.3": 28},
         "after": {"1.30.3": 2, "1.31.0": 26},
     }
@@ -169,7 +169,7 @@ def test_a_reading_from_before_the_last_change_says_so() -> None:
     story.task(HOST, "rollout_restart", r.broken())
     report = story.end(**{HOST: 1})
     assert not story.cluster()["after"]["current"]
-    assert report["proxies"]["not_read_since"] == 1
+    assert report["proxies"]["changed_since_reading"] == 1
 
 
 def test_what_a_module_proved_since_the_last_reading_is_in_it() -> None:
@@ -240,7 +240,7 @@ def test_blockers_of_a_removal() -> None:
 def test_a_task_for_all_fails_none() -> None:
     story = Story("paris-1", "paris-2")
     story.task("paris-1", "istio_revision", r.install())
-    story.task("paris-1", "", {"failed": True, "msg": "The budget is used up."}, once=True)
+    story.task("paris-1", "", {"failed": True, "msg": "The budget is used up."}, run_once=True)
     report = story.end(**{"paris-1": 1})
     assert report["counts"] == {"stopped": 1, "untouched": 1}
     assert [one["message"] for one in report["run"]["problems"]] == ["The budget is used up."]
@@ -277,7 +277,7 @@ def test_what_tidies_up_after_a_failure_mends_nothing() -> None:
 def test_interrupted() -> None:
     story = Story("done", "busy", "later").canary("done")
     story.task("busy", "istio_revision", r.install())
-    story.run.signal, story.run.during = "SIGINT", "Restart"
+    story.run.signal, story.run.last_task = "SIGINT", "Restart"
     report = story.end("interrupted")
     assert report["counts"] == {"stopped": 1, "untouched": 1, "done": 1}
     assert report["run"]["headline"] == (
@@ -314,16 +314,16 @@ def test_loops_are_taken_item_by_item() -> None:
 
 def test_however_much_a_cluster_has_to_say() -> None:
     story = Story(HOST)
-    many = [r.finding(f"MU{number:03}", place="x" * (2 * TEXT)) for number in range(3 * ROWS)]
+    many = [r.finding(f"MU{number:03}", place="x" * (2 * MAX_CHARACTERS)) for number in range(3 * MAX_ROWS)]
     story.task(HOST, "istio_precheck", r.precheck(*many))
-    workloads = [f"Deployment shop/web-{number}" for number in range(3 * ROWS)]
+    workloads = [f"Deployment shop/web-{number}" for number in range(3 * MAX_ROWS)]
     story.task(HOST, "rollout_restart", r.restart(*workloads))
     found = story.cluster()
-    assert (len(found["findings"]["before"]), len(found["actions"])) == (ROWS, ROWS)
-    assert len(found["findings"]["before"][0]["object"]) == TEXT + 1
-    assert found["left_out"] == {"findings before": 2 * ROWS, "actions": 2 * ROWS}
-    assert found["waves"][0]["restarted"] == 3 * ROWS
-    assert len(found["waves"][0]["workloads"]) == NAMES
+    assert (len(found["findings"]["before"]), len(found["actions"])) == (MAX_ROWS, MAX_ROWS)
+    assert len(found["findings"]["before"][0]["object"]) == MAX_CHARACTERS + 1
+    assert found["omitted"] == {"findings before": 2 * MAX_ROWS, "actions": 2 * MAX_ROWS}
+    assert found["waves"][0]["restarted"] == 3 * MAX_ROWS
+    assert len(found["waves"][0]["workloads"]) == MAX_NAMES
 
 
 def test_a_module_of_the_run_changes_no_mesh() -> None:
@@ -354,9 +354,9 @@ def test_whatever_a_module_of_another_version_returns(result: r.Json, action: st
     story = Story(HOST)
     for outcome in ("ok", "failed"):
         story.task(HOST, action, result, outcome=outcome)
-    found = document(story.run, story.now)
-    assert markdown(found)
-    assert html(found)
+    found = build_document(story.run, story.now)
+    assert render_markdown(found)
+    assert render_html(found)
     assert json.dumps(found)
 
 
@@ -366,4 +366,3 @@ def test_the_schema_is_one_and_says_no() -> None:
     report["clusters"][0]["state"] = "fine"
     with pytest.raises(jsonschema.ValidationError, match="'fine' is not one of"):
         jsonschema.Draft202012Validator(SCHEMA).validate(report)
-    assert COLLECTION == "meshops.istio."

@@ -16,8 +16,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.html import SHOWN, html
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.run import STATES
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.html import STATE_STYLES, render_html
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import STATES
 from unit.callback import results as r
 from unit.callback.results import Json, Story
 
@@ -86,21 +86,21 @@ def everywhere(value: str) -> Json:
     looked |= {"source_revision": value, "source_version": value, "proxies": {value: {value: 3}}}
     planes = r.info() | {"control_planes": [{"revision": value, "version": value}], "tags": {value: value}}
     story = Story(value)
-    story.run.title = story.run.during = value
+    story.run.title = story.run.last_task = value
     story.run.playbooks = [value]
     story.task(value, "istio_precheck", looked, stage=value)
     story.task(value, "istio_info", planes, stage=value)
     story.task(value, "istio_revision", r.install(revision=value, version=value, actions=[value]), stage=value)
     story.task(value, "namespace_revision", r.move(value), stage=value)
     story.task(value, "rollout_restart", r.restart(f"Deployment {value}/{value}"), stage=value)
-    story.task(value, "", {"failed": True, "msg": value}, once=True)
+    story.task(value, "", {"failed": True, "msg": value}, run_once=True)
     story.task(value, "rollout_restart", r.broken(value) | {"failure": failure}, stage=value)
     return story.end(**{value: 2})
 
 
 @pytest.mark.parametrize("evil", EVIL, ids=[one[:20].encode("ascii", "replace").decode() for one in EVIL])
 def test_no_value_of_a_cluster_is_markup(evil: str) -> None:
-    plain, found = Page(html(everywhere(PLAIN))), Page(html(everywhere(evil)))
+    plain, found = Page(render_html(everywhere(PLAIN))), Page(render_html(everywhere(evil)))
     assert found.elements == plain.elements
     assert [(tag, name) for tag, name, dummy in found.attributes] == [(a, b) for a, b, dummy in plain.attributes]
     assert not found.inside
@@ -110,7 +110,7 @@ def test_no_value_of_a_cluster_is_markup(evil: str) -> None:
 
 
 def test_it_asks_for_nothing_and_runs_nothing_but_its_own() -> None:
-    text = html(everywhere("https://evil.example.com/"))
+    text = render_html(everywhere("https://evil.example.com/"))
     page = Page(text)
     targets = [(tag, value) for tag, name, value in page.attributes if name in ("href", "src", "action", "style")]
     assert {value for tag, value in targets if tag == "link"} == {"data:,"}
@@ -127,14 +127,14 @@ def test_it_asks_for_nothing_and_runs_nothing_but_its_own() -> None:
 @pytest.mark.parametrize(("docs", "links"), [("https://example.com/x", 1), ("javascript:alert(1)", 0), ("http://x", 0)])
 def test_only_a_page_of_the_documentation_is_a_link(docs: str, links: int) -> None:
     story = Story("paris-1").task("paris-1", "istio_precheck", r.precheck(r.finding(docs=docs)))
-    page = Page(html(story.end()))
+    page = Page(render_html(story.end()))
     assert len([value for tag, name, value in page.attributes if name == "href" and value == docs]) == links
 
 
 def test_verdict_first_then_what_needs_attention() -> None:
     story = Story("paris-1", "paris-2", "paris-3", rings={"paris-1": 0, "paris-2": 1}).canary("paris-1")
     story.task("paris-2", "rollout_restart", r.broken())
-    text = Page(html(story.end(**{"paris-2": 1}))).text
+    text = Page(render_html(story.end(**{"paris-2": 1}))).text
     order = [
         "failed 3 clusters: 1 done, 1 failed, 1 left untouched.",
         "What needs attention",
@@ -153,7 +153,7 @@ def test_however_many_clusters(count: int) -> None:
     story = Story(*hosts, rings={host: number // 50 for number, host in enumerate(hosts)})
     for host in hosts:
         story.canary(host)
-    text = html(story.end())
+    text = render_html(story.end())
     page = Page(text)
     assert page.elements["details"] == count
     ids = [value for dummy, name, value in page.attributes if name == "id"]
@@ -175,9 +175,9 @@ def aborted(story: Story) -> Json:
 def test_a_run_that_has_no_end(ended: t.Callable[[Story], Json]) -> None:
     story = Story("paris-1", "paris-2")
     story.task("paris-1", "istio_info", r.info())
-    assert ended(story)["run"]["headline"] in Page(html(ended(story))).text
+    assert ended(story)["run"]["headline"] in Page(render_html(ended(story))).text
 
 
 def test_every_state_has_a_look() -> None:
-    assert [*SHOWN] == [*STATES]
-    json.dumps(SHOWN)
+    assert [*STATE_STYLES] == [*STATES]
+    json.dumps(STATE_STYLES)

@@ -9,7 +9,11 @@ from __future__ import annotations
 import markdown_it
 import pytest
 
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.markdown import duration, escaped, markdown
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.markdown import (
+    escape,
+    format_duration,
+    render_markdown,
+)
 from unit.callback import results as r
 from unit.callback.results import Story
 
@@ -30,7 +34,7 @@ EVIL = [
 def test_two_clusters() -> None:
     story = Story("paris-1", "paris-2", rings={"paris-1": 0, "paris-2": 1}).canary("paris-1")
     story.task("paris-2", "rollout_restart", r.broken())
-    text = markdown(story.end(**{"paris-2": 1}))
+    text = render_markdown(story.end(**{"paris-2": 1}))
     assert text.splitlines()[:3] == [
         "## Istio fleet: failed",
         "",
@@ -47,20 +51,20 @@ def test_two_hundred_clusters_fit_a_comment() -> None:
     story = Story(*hosts, rings={host: int(host[-3:]) // 50 for host in hosts})
     for host in hosts:
         story.task(host, "rollout_restart", r.broken("x" * 5000))
-    text = markdown(story.end(**dict.fromkeys(hosts, 1)))
+    text = render_markdown(story.end(**dict.fromkeys(hosts, 1)))
     assert len(text) < 10_000
     assert "- and 180 more, all of them are in the report" in text
 
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_no_value_of_a_cluster_is_markup(evil: str) -> None:
-    html = markdown_it.MarkdownIt("commonmark").enable("table").enable("strikethrough").render(f"x {escaped(evil)} y")
+    html = markdown_it.MarkdownIt("commonmark").enable("table").enable("strikethrough").render(f"x {escape(evil)} y")
     assert html.count("<") == len(["<p>", "</p>"])
     assert html.count("\n") == 1
 
 
 def test_no_value_of_a_cluster_notifies_anybody() -> None:
-    assert "@everyone" not in escaped("@everyone")
+    assert "@everyone" not in escape("@everyone")
 
 
 @pytest.mark.parametrize("evil", EVIL)
@@ -69,7 +73,7 @@ def test_the_whole_summary_keeps_its_form(evil: str) -> None:
     story.task(evil, "istio_info", r.info())
     story.task(evil, "rollout_restart", r.broken(evil))
     renderer = markdown_it.MarkdownIt("commonmark", {"html": True}).enable("table")
-    html = renderer.render(markdown(story.end(**{evil: 1})))
+    html = renderer.render(render_markdown(story.end(**{evil: 1})))
     for markup in ("<script", "<img", "<a ", "<h1", "<code"):
         assert markup not in html
     assert (html.count("<h2>"), html.count("<li>"), html.count("<table>")) == (1, 1, 1)
@@ -79,4 +83,4 @@ def test_the_whole_summary_keeps_its_form(evil: str) -> None:
     ("seconds", "text"), [(0.4, "0 s"), (59.6, "1 min 0 s"), (61, "1 min 1 s"), (3700, "1 h 1 min")]
 )
 def test_times(seconds: float, text: str) -> None:
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
