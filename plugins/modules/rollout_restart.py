@@ -2,7 +2,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module meshops.istio.rollout_restart: documentation and start; the core is in module_utils."""
+"""Module meshops.istio.rollout_restart: its documentation and entry point; the core is in module_utils."""
 
 from __future__ import annotations
 
@@ -11,63 +11,62 @@ module: rollout_restart
 version_added: 1.0.0
 short_description: Restart workloads with a stale Istio proxy, in batches
 description:
-  - Restarts Deployments, StatefulSets, DaemonSets and Argo Rollouts whose pods do not run the Istio proxy that they
-    would get now.
-  - Such a pod is stale. Its proxy has another revision or another image, or it has no proxy and would get one.
-    With O(scope=all) workloads without a stale pod are restarted too.
-  - Restarts as C(kubectl rollout restart) does, by the annotation C(kubectl.kubernetes.io/restartedAt) on the pod
+  - Restarts Deployments, StatefulSets, DaemonSets and Argo Rollouts whose pods do not run the Istio proxy that
+    injection would add to them now.
+  - Such a pod is stale. Its proxy has another revision or another image, or it has no proxy although injection would
+    add one. With O(scope=all) workloads without a stale pod are restarted too.
+  - Works as C(kubectl rollout restart) does, by the annotation C(kubectl.kubernetes.io/restartedAt) on the pod
     template. An Argo Rollout is restarted as C(kubectl argo rollouts restart) does, by its C(spec.restartAt), if it is
-    V(Healthy) and may be read.
-  - A workload whose restart was begun by an earlier run is waited for, and not restarted again.
-  - Workloads go in batches of O(batch_size), in the O(order) that is asked for. Gateways go last, in batches of their
-    own.
+    V(Healthy) and can be read.
+  - If an earlier run began to restart a workload, the task waits for that restart and does not repeat it.
+  - Workloads are restarted in batches of O(batch_size) in the given O(order). Gateways come last, in separate batches.
   - A batch starts only when each PodDisruptionBudget has room for the pods that the batch takes down at once.
-    Kubernetes does not look at budgets during a rollout, so this module does.
-  - The next batch starts only when the gates are passed. All rollouts of the batch are complete, and none of their pods
-    runs another proxy than the expected one, or none. O(gates) adds more.
-  - The first failed batch stops the task, and what happens then is up to O(on_failure). A batch fails by evidence of
-    trouble with the proxy or its revision. The proxy of a new pod does not start or does not get ready, pods are
-    refused by a webhook or a quota, a rollout completes with another proxy than the expected one, a gate is not passed,
-    or a rollout stands still and nothing proves that this is the workload's own trouble.
-  - A workload that fails by itself does not take back the others. That is so when its own container crashes beside a
-    proxy that is ready, when its image cannot be pulled or its configuration is missing, when no node takes its pods,
-    when an old pod does not go long after its grace period, when it is paused or changed by somebody else meanwhile,
-    when the API server refuses its change, and when a budget gets no room for it. What happens to it is up to
-    O(on_workload_failure). The other workloads go on, and the task fails at its end.
-  - Several workloads that fail by themselves are no chance, because a proxy can break applications too. If more than
-    one and more than a quarter of those in a batch, or of all so far, have failed by themselves after their restart,
-    the batch has failed.
+    Kubernetes does not check budgets during a rollout, so this module does.
+  - The next batch starts only when the previous one has passed its gates. All its rollouts are complete, and all its
+    pods run the expected proxy. O(gates) adds more checks.
+  - The first failed batch stops the task, and O(on_failure) decides what happens then. A batch fails if the cluster
+    shows a problem of the proxy or its revision. The proxy of a new pod does not start or does not become ready, a
+    webhook or a quota refuses pods, a rollout completes with another proxy than the expected one, a gate is not passed,
+    or a rollout makes no progress and nothing proves that the workload itself is the cause.
+  - A workload that fails independently of the revision does not fail its batch. This is the case when its container
+    crashes beside a proxy that is ready, when its image cannot be pulled or its configuration is missing, when no node
+    can run its pods, when an old pod still exists long after its grace period, when another client pauses or changes
+    the workload meanwhile, when the API server refuses its change, and when its budget has no room.
+    O(on_workload_failure) decides what happens to it. The other workloads continue, and the task fails at its end.
+  - If many workloads fail like this at the same time, it is not a coincidence, because a proxy can break applications
+    too. The batch has failed if more than one workload and more than a quarter of those in the batch, or of all so far,
+    have failed after their restart.
   - A crash loop, or an image that cannot be pulled, counts when it lasts for 15 seconds or after three restarts, and a
-    refused pod after 3 seconds, because a database may come up later and a registry may be busy.
-  - A workload that another client deletes or replaces meanwhile is waited for no longer, and is named in
+    refused pod after 3 seconds, because a database may start later and a registry may be busy.
+  - If another client deletes or replaces a workload meanwhile, the task waits for it no longer and names it in
     RV(deleted_meanwhile).
-  - Pods that were not ready before the restart of their workload, such as one of a DaemonSet on a dead node, are waited
-    for 15 seconds longer than the others. If they are down as before then, they are named in
-    RV(still_unavailable) and in a warning. A proxy that is not ready is never taken as down before.
-  - What cannot be read while a batch runs is read again. If that lasts, the task fails, but takes nothing back, because
-    nothing is known to be wrong with what was restarted.
-  - Pods that no rollout replaces are returned in RV(unrestartable), each with a remedy. They are left alone.
-  - With O(percent) a share of the workloads that choose a revision by the labels of their own pods is moved to
-    O(revision) too. The change of the label is their restart, in the same batches and with the same gates.
+  - For pods that were not ready before the restart of their workload, such as a pod of a DaemonSet on a dead node, the
+    task waits 15 seconds longer than for the others. If they are down as before then, RV(still_unavailable) and a
+    warning name them. A proxy that is not ready never counts as down before.
+  - Objects that cannot be read while a batch runs are read again. If they still cannot be read, the task fails but
+    undoes nothing, because no problem of the restarted workloads is known.
+  - Pods that no rollout replaces are returned in RV(unrestartable), each with a remedy, and are left alone.
+  - With O(percent) a percentage of the workloads that select a revision by labels of their pods is moved to O(revision)
+    too. The change of the label restarts them, in the same batches and with the same gates.
 options:
   namespaces:
     description:
-      - Namespaces whose workloads are looked at, as names or patterns such as V(pay-*). Nothing outside of them is
+      - Namespaces to restart workloads in, as names or patterns such as V(pay-*). Nothing in other namespaces is
         restarted.
-      - With an empty list nothing is read. Only the options are checked.
+      - With an empty list the task only checks the options and reads nothing.
     type: list
     elements: str
     required: true
   scope:
     description:
       - V(stale) restarts workloads with at least one stale pod.
-      - V(all) restarts every workload that has replicas, stale or not. With this choice every run restarts again.
+      - V(all) restarts every workload that has replicas, stale or not. Every run then restarts them again.
     type: str
     choices: [stale, all]
     default: stale
   kinds:
     description:
-      - Restart only workloads of these kinds. Without it all kinds are meant.
+      - Restart only workloads of these kinds. The default is all kinds.
     type: list
     elements: str
     choices: [Deployment, StatefulSet, DaemonSet, Rollout]
@@ -76,15 +75,14 @@ options:
     description:
       - Restart only workloads with one of these names. An entry is C(NAME) or C(KIND/NAME). In C(NAME), V(*) stands for
         any characters and V(?) for one.
-      - An entry that no workload of the O(namespaces) is called by, stale or not, fails the task before anything is
-        restarted.
+      - If an entry matches no workload of the O(namespaces), stale or not, the task fails before it restarts anything.
     type: list
     elements: str
     default: []
   label_selector:
     description:
       - Restart only workloads whose own labels match, in the syntax of C(kubectl --selector), such as
-        V(app=web,tier in (front,back),!legacy). The labels of their pods do not count.
+        V(app=web,tier in (front,back),!legacy). Labels of their pods do not count.
     type: str
   field_selector:
     description:
@@ -93,66 +91,68 @@ options:
     type: str
   percent:
     description:
-      - This share of the selected workloads that choose for themselves asks for O(revision), by the label
-        C(istio.io/rev) of its pods. The others ask for what they asked for before. V(0) puts everything back. Nothing
-        but the share and what leaves it is restarted then.
-      - A workload chooses for itself if its namespace has neither the label C(istio.io/rev) nor C(istio-injection), and
-        its pods have a proxy by their own label C(istio.io/rev) or C(sidecar.istio.io/inject=true). Any other workload
-        is not counted and not moved. A namespace with one of the two labels fails the task before anything is
-        written, because labels of pods count for nothing there. Move it with M(meshops.istio.namespace_revision).
-      - The share is taken in each namespace by itself, rounded up, so that V(10) moves one of two workloads and two of
-        eleven. Those with the lowest SHA-256 of C(NAMESPACE/KIND/NAME) are moved, gateways after all others. It is the
-        same choice in each run and on each cluster, and a larger share has all of a smaller one. A workload that is new
-        may take the place of one other.
-      - The label before and after, and the run that changed it, are kept in the annotation C(meshops.istio/journal) of
-        the workload. A smaller share puts the label back exactly and forgets the change. A workload whose label
-        somebody changed since stays, and is returned in RV(unrestartable).
+      - Percentage of the selected workloads that are to select O(revision), by the label C(istio.io/rev) of their pods.
+        The others get back the label that they had before. V(0) moves all of them back. Only workloads that are moved
+        to the revision or back are restarted then.
+      - The percentage counts workloads that select their revision themselves. Their namespace has neither the label
+        C(istio.io/rev) nor C(istio-injection), and their pods have a proxy because of the pod label C(istio.io/rev) or
+        C(sidecar.istio.io/inject=true). Other workloads are not counted and not moved. If a namespace has one of the
+        two labels, the task fails before it writes anything, because Istio ignores the labels of pods there. Move such
+        a namespace with M(meshops.istio.namespace_revision).
+      - The percentage applies to each namespace separately and is rounded up, so that V(10) moves one of two workloads
+        and two of eleven. The workloads with the lowest SHA-256 of C(NAMESPACE/KIND/NAME) are moved, gateways after all
+        others. So each run and each cluster selects the same workloads, and a larger percentage contains every smaller
+        one. A new workload may take the place of one other workload.
+      - The annotation C(meshops.istio/journal) of the workload keeps the label before and after, and the run that
+        changed it. A smaller percentage restores the label exactly and removes the entry. A workload whose label was
+        changed since keeps it, and is returned in RV(unrestartable).
       - Workloads that cannot be moved are not counted and are returned in RV(unrestartable). These are Argo Rollouts,
-        as a change of their template is an update with steps of its own, workloads whose selector asks for
-        C(istio.io/rev), and those that are paused, have a partition or V(OnDelete).
+        because a change of their template is an update with separate steps, workloads whose selector contains
+        C(istio.io/rev), and workloads that are paused, have a partition or use V(OnDelete).
     type: int
   revision:
     description:
-      - Revision or tag for O(percent) to move to. Needed if that is above V(0).
-      - What leaves the share goes back from this revision only. Without it V(0) puts back whatever was moved.
+      - Revision or tag that O(percent) moves workloads to. Required if O(percent) is above V(0).
+      - Only workloads that select this revision are moved back. Without it V(0) moves back all workloads that were
+        moved.
     type: str
   source_revision:
     description:
-      - With O(percent), only workloads count that ask for this revision, by its name, a tag or as the default, or
-        asked for it before they were moved.
+      - With O(percent), only count workloads that select this revision, by its name, a tag or as the default, or that
+        did before they were moved.
     type: str
   run_id:
     description:
-      - With O(percent=0), only what this run of a playbook changed goes back. V(current) is the run that the task
-        itself belongs to. Without it the newest change goes back, whoever made it.
+      - With O(percent=0), only undo the changes of this run of a playbook. V(current) is the run that the task belongs
+        to. Without it the newest change of each workload is undone, whichever run made it.
     type: str
   batch_size:
     description:
-      - Number of workloads that are restarted together, such as V(10), or a percentage of those to restart, such as
-        V(10%). Percentages round down, but not below one.
+      - Number of workloads that are restarted together, such as V(10), or a percentage of the workloads to restart,
+        such as V(10%). Percentages are rounded down, but not below one.
     type: str
     default: "10"
   max_pods:
     description:
-      - At most so many pods belong to the workloads of one batch, over the whole cluster.
-      - A workload with more pods goes alone, and a warning names it.
+      - Maximum number of pods in the workloads of one batch, over the whole cluster.
+      - A workload with more pods is restarted alone, and a warning names it.
     type: int
   max_unavailable:
     description:
-      - At most so many pods of one namespace are taken down at the same time, or such a percentage of the pods that
-        all workloads of the namespace together want. Percentages round down, but not below one.
-      - What counts is what the rollouts of a batch take down by their own update strategies before the new pods are
-        ready, as for a PodDisruptionBudget. Pods that are down for another reason do not count.
-      - A single workload that takes down more, such as a Deployment with strategy V(Recreate), goes without others of
-        its namespace that take down pods, and a warning names it.
+      - Maximum number of pods of one namespace that a batch takes down at the same time, or a percentage of the pods
+        that all workloads of the namespace should have. Percentages are rounded down, but not below one.
+      - Only pods count that the rollouts of a batch take down by their update strategies before the new pods are ready,
+        as for a PodDisruptionBudget. Pods that are down for another reason do not count.
+      - A single workload that takes down more pods, such as a Deployment with strategy V(Recreate), is restarted
+        without other workloads of its namespace that take down pods, and a warning names it.
     type: str
   order:
     description:
-      - What goes first. V(name) goes by namespace, kind and name.
-      - V(smallest) begins with the workloads that have the fewest replicas.
-      - V(annotation) goes by the annotation C(meshops.istio/restart-order) of the workloads, a whole number, lowest
-        first. Without it a workload has V(0). A batch then holds only workloads with the same number.
-      - Gateways go last in any order.
+      - Order of the workloads. V(name) sorts by namespace, kind and name.
+      - V(smallest) starts with the workloads that have the fewest replicas.
+      - V(annotation) sorts by the annotation C(meshops.istio/restart-order) of the workloads, a whole number, lowest
+        first. Without the annotation a workload has V(0). A batch then contains only workloads with the same number.
+      - Gateways come last in any order.
     type: str
     choices: [name, smallest, annotation]
     default: name
@@ -163,95 +163,96 @@ options:
     default: 0
   not_after:
     description:
-      - End of the maintenance window. After it no batch is started. A batch that runs already is waited for.
-      - A time of the day in UTC, such as V("22:30"), in quotes because YAML makes a number of it. It is the nearest
-        such time. If it is more than twelve hours ahead, it has passed.
+      - End of the maintenance window. No batch starts after it. The task still waits for a batch that has started.
+      - A time of the day in UTC, such as V("22:30"), in quotes because YAML reads it as a number otherwise. The nearest
+        such time is used. If it is more than twelve hours ahead, it has passed.
       - Or a timestamp with its offset, such as V(2026-03-01T02:30:00Z).
-      - A task that stops for this does not fail. RV(stopped_early) is set, RV(remaining) lists the rest, a warning says
-        so, and the next run goes on.
+      - A task that stops at the end of the window does not fail. RV(stopped_early) is set, RV(remaining) lists the
+        remaining workloads, a warning names the reason, and the next run continues.
     type: str
   deadline:
     description:
-      - Seconds that the whole task may take. A batch that would start later does not start, and the task fails.
-      - What was restarted stays restarted then, whatever O(on_failure) says, because nothing is wrong with it.
+      - Maximum seconds for the whole task. A batch that would start later does not start, and the task fails.
+      - Restarted workloads keep their new pods then, with any O(on_failure), because they have no problem.
     type: int
   batch_timeout:
     description:
-      - Seconds for which the rollout of a workload may stand still, as C(progressDeadlineSeconds) counts them. A pod of
-        the new template, a new pod that gets ready and an old pod that goes are progress, each once. After that the
-        workload has failed.
-      - So a rollout has as many times this time as it has pods, and no more. A workload whose pods took more than half
-        of it to get ready before has twice the time that they took. An old pod in its grace period is waited for.
+      - Maximum seconds for which the rollout of a workload makes no progress, as C(progressDeadlineSeconds) counts
+        them. A pod of the new template, a new pod that becomes ready and an old pod that ends are progress, each once.
+        After this time the workload has failed.
+      - So a rollout may take this time once for each of its pods, and no longer. If the pods of a workload took more
+        than half of it to become ready before, the workload has twice the time that they took. The grace period of an
+        old pod does not count.
     type: int
     default: 300
   budget_timeout:
     description:
-      - Seconds to wait, before each batch, until the PodDisruptionBudgets have room. After that the workloads without
-        room have failed by themselves.
-      - A workload that its budget never has room for, because too few pods may be down even while all are healthy, is
-        not waited for. It is left out, and returned in RV(unrestartable) with code V(no_room), in check mode too.
-      - Finding V(MU023) of M(meshops.istio.istio_precheck) names the workloads without room beforehand.
+      - Maximum seconds to wait before each batch until the PodDisruptionBudgets have room. After this time the
+        workloads without room have failed, independently of the revision.
+      - If a budget can never have room for a workload, because it allows too few pods down even while all are healthy,
+        the task does not wait. The workload is left out, and returned in RV(unrestartable) with code V(no_room), in
+        check mode too.
+      - Finding V(MU023) of M(meshops.istio.istio_precheck) lists the workloads without room beforehand.
     type: int
     default: 120
   on_failure:
     description:
-      - What to do after a failed batch.
-      - V(rollback) gives all workloads that this task restarted or moved their earlier pod template back, and waits for
-        them.
-        For an Argo Rollout there is no such way back. It is restarted once more, so that its pods get their proxy by
-        the labels that are there then.
-      - V(hold) leaves everything as it is, so that somebody can look at it.
+      - Action after a failed batch.
+      - V(rollback) restores the earlier pod template of all workloads that this task restarted or moved, and waits for
+        their rollouts. The template of an Argo Rollout does not change by a restart. It is restarted once more, so that
+        its pods get the proxy that the labels select by then.
+      - V(hold) leaves everything as it is for inspection.
     type: str
     choices: [rollback, hold]
     default: rollback
   on_workload_failure:
     description:
-      - What to do with a workload that fails by itself.
-      - V(rollback) gives that workload its earlier pod template back. Labels of its namespace stay, so that it is
-        restarted by the next run.
-      - V(hold) leaves it as it is.
-      - With both the others go on, what succeeded stays, and the task fails at its end, with RV(failure.caused_by)
-        V(workloads).
-      - V(stop) takes it as a failed batch, so that O(on_failure) decides about all of them.
-      - Without it the workload goes the way of O(on_failure). One application that is broken for itself is no reason to
-        restart healthy ones twice more, on each run.
+      - Action for a workload that fails independently of the revision.
+      - V(rollback) restores the earlier pod template of that workload. Labels of its namespace stay, so that the next
+        run restarts it again.
+      - V(hold) leaves the workload as it is.
+      - With both the others continue, successful restarts are kept, and the task fails at its end with
+        RV(failure.caused_by) V(workloads).
+      - V(stop) counts the workload as a failed batch, so that O(on_failure) decides about all of them.
+      - The default is the value of O(on_failure). A single broken application does not justify to restart healthy ones
+        twice more on each run.
     type: str
     choices: [rollback, hold, stop]
   restore_labels:
     description:
-      - With O(on_failure=rollback), also put the labels of the O(namespaces) back that were there before the run of
-        this task moved them by M(meshops.istio.namespace_revision). Without O(run) it is the newest move of those that
-        O(planned.namespaces) names, or of all where it names none.
+      - With O(on_failure=rollback), also restore the labels that the O(namespaces) had before the run of this task
+        moved them by M(meshops.istio.namespace_revision). Without O(run) this undoes the newest move of
+        O(planned.namespaces), or of all namespaces if it is empty.
       - Set it if the namespaces were moved for this restart. Otherwise pods that are created during the rollback
         get their proxy from the new revision again.
     type: bool
     default: false
   gates:
     description:
-      - What each batch has to pass in addition before the next one starts. A gate that is not passed is a failed batch.
+      - Further checks that each batch has to pass before the next one starts. A gate that is not passed fails the
+        batch.
     type: dict
     suboptions:
       soak:
         description:
-          - Seconds for which all pods of the batch must stay ready. One that restarts or is no longer ready fails the
-            batch at once.
+          - Seconds for which all pods of the batch must stay ready. A pod that restarts or is no longer ready fails the
+            batch immediately.
         type: int
         default: 0
       istiod:
         description:
-          - The control plane that the batch went to must be rolled out and inject what it should, which is proved by a
-            dry run.
+          - The control plane of the new pods must be rolled out and inject the expected proxy, which a dry run proves.
         type: bool
         default: false
       connected:
         description:
-          - Every new proxy must be connected to the expected revision, and reject no configuration. All istiods in the
-            cluster are asked, through a port-forward.
+          - Every new proxy must be connected to the expected revision, and reject no configuration. The task
+            queries all istiods in the cluster through a port-forward.
         type: bool
         default: false
       http:
         description:
-          - URLs that must answer as expected. They are asked from where this task runs, with the proxies of the
+          - URLs that must answer as expected. The requests come from the host of this task and use the proxies of its
             environment. Redirects are not followed.
         type: list
         elements: dict
@@ -260,17 +261,17 @@ options:
           url:
             description:
               - The URL. A user and password in it are sent as basic authentication, special characters written with
-                percent signs. They are hidden in results, as values of its query are whose name or form is that of a
-                secret; O(gates.http[].password) is the better place.
+                percent signs. Results hide them, and also values of the query string whose name or form is that of a
+                secret. O(gates.http[].password) is the better place.
             type: str
             required: true
           status:
-            description: The HTTP statuses that are right.
+            description: The expected HTTP statuses.
             type: list
             elements: int
             default: [200]
           timeout:
-            description: Seconds until the whole answer must be there.
+            description: Maximum seconds until the whole answer has arrived.
             type: int
             default: 10
           ca_path:
@@ -284,18 +285,18 @@ options:
             type: str
       prometheus:
         description:
-          - Instant queries whose samples must all be as expected. An empty result, and C(NaN), prove nothing and are
-            not passed.
+          - Instant queries whose samples must all compare as given. An empty result or C(NaN) proves nothing and does
+            not pass.
         type: list
         elements: dict
         default: []
         suboptions:
           url:
-            description: Base URL of the Prometheus server or of what answers like one. C(/api/v1/query) is added.
+            description: Base URL of the Prometheus server or of a compatible service. C(/api/v1/query) is added.
             type: str
             required: true
           query:
-            description: The query, in PromQL. It must give a scalar or an instant vector.
+            description: The query, in PromQL. Its result must be a scalar or an instant vector.
             type: str
             required: true
           compare:
@@ -304,14 +305,14 @@ options:
             choices: ['<', '<=', '==', '!=', '>=', '>']
             required: true
           value:
-            description: What a sample is compared with.
+            description: The value that a sample is compared with.
             type: float
             required: true
           token:
             description: Bearer token.
             type: str
           timeout:
-            description: Seconds until the whole answer must be there.
+            description: Maximum seconds until the whole answer has arrived.
             type: int
             default: 10
           ca_path:
@@ -325,22 +326,22 @@ options:
             type: str
       timeout:
         description:
-          - Seconds until the gates O(gates.istiod), O(gates.connected), O(gates.http) and O(gates.prometheus) must be
-            passed, each. They are asked every second, because a proxy needs a moment to connect and a metric to be
-            collected.
+          - Maximum seconds until each of the gates O(gates.istiod), O(gates.connected), O(gates.http) and
+            O(gates.prometheus) must be passed. They are queried every second, because a proxy needs a moment to connect
+            and a metric to be collected.
         type: int
         default: 60
   log_lines:
     description:
-      - How many of the last lines of a broken container's log are returned as evidence of a failed batch, in
-        RV(failure). They are never printed as progress nor part of C(msg).
-      - A log may contain anything, so V(0) leaves them out. With C(no_log) on the task nothing of the result is shown.
+      - Number of last lines of a broken container's log that RV(failure) returns as evidence of a failed batch. They
+        are never printed as progress and never part of C(msg).
+      - A log may contain secrets. V(0) leaves the lines out, and C(no_log) on the task hides the whole result.
     type: int
     default: 10
   allow:
     description:
-      - Codes of findings that shall not refuse a move by O(percent). Checked is V(MU053), configuration that would
-        stop to apply, because its label C(istio.io/rev) names the revision that is left.
+      - Codes of findings that do not refuse a move by O(percent). The only one is V(MU053), configuration that would
+        stop applying because its label C(istio.io/rev) names the previous revision.
       - See M(meshops.istio.istio_precheck) for the codes.
     type: list
     elements: str
@@ -351,35 +352,36 @@ attributes:
     details: Returns the same workloads and batches that a real run would restart now.
   diff_mode:
     support: full
-    details: Shows the number of stale pods of each workload, and what the moved ones ask for, before and after.
+    details: Shows the number of stale pods of each workload, and the revision label of moved workloads, before and
+      after.
   idempotent:
     support: partial
-    details: With O(scope=stale), a second run finds nothing stale and writes nothing. With O(scope=all) every run
-      restarts.
+    details: With O(scope=stale), a second run finds no stale pods and writes nothing. With O(scope=all) every run
+      restarts the workloads.
 notes:
   - Nothing is restarted if a new pod would be rejected, or would lose its proxy because its namespace names a
     revision or tag that does not exist, or C(istio-injection=enabled) while no default is active.
-  - With O(scope=all) nothing is restarted either if a pod would lose its proxy for any other reason, but that its
-    namespace has C(istio-injection=disabled) or it has C(sidecar.istio.io/inject=false) itself.
-  - Nothing is restarted either if the revision that the pods would get is not proven. Its Deployment C(istiod) must
-    be rolled out, its webhook must have a C(caBundle), and a pod created as a server-side dry run must come back with
-    the expected image.
-  - Before the first restart, each namespace is asked in the same way. A pod with the labels of one of its workloads
+  - With O(scope=all) nothing is restarted either if a pod would lose its proxy for any other reason, except that its
+    namespace has C(istio-injection=disabled) or the pod itself has C(sidecar.istio.io/inject=false).
+  - Nothing is restarted either if the revision that the pods would get is not proven to work. Its Deployment C(istiod)
+    must be rolled out, its webhook must have a C(caBundle), and a pod created as a server-side dry run must come back
+    with the expected image.
+  - Before the first restart, each namespace is checked in the same way. A pod with the labels of one of its workloads
     must come back with a proxy of the expected revision.
-  - If somebody else changes a pod template after its restart, their rollout replaces that of this task. It is waited
-    for, has to pass the gates too, is named in RV(changed_meanwhile), and is never rolled back.
-  - Pods are followed by one watch. Without the right to watch pods they are listed every few seconds. Without the
+  - If another client changes a pod template after its restart, that rollout replaces the rollout of this task. The task
+    waits for it, and it has to pass the gates too. It is named in RV(changed_meanwhile), and is never rolled back.
+  - Pods are observed by one watch. Without the right to watch pods they are listed every few seconds. Without the
     right to read events and logs, refused pods of a StatefulSet or DaemonSet are found only by O(batch_timeout), and
     the evidence is shorter.
-  - After a run that was stopped or failed, run it again. It restarts what is still stale and was not begun. With
-    O(scope=all) it cannot know what the earlier run had finished, and restarts that again.
-  - A restart is taken as begun if the template was stamped by one, and none of the stale pods carries that stamp.
-  - What is told about Argo Rollouts was proven with recorded and acted objects, not with their controller.
-  - It changes no label of a namespace, unless O(restore_labels) is set and a batch failed, and no label of pods
+  - After a run that was stopped or failed, run it again. It restarts workloads that are still stale and were not begun.
+    With O(scope=all) it cannot know which workloads the earlier run had finished, and restarts them again.
+  - A restart counts as begun if the template has the stamp of a restart, and none of the stale pods has it.
+  - The support of Argo Rollouts was tested with recorded and simulated objects, not with their controller.
+  - The module changes no label of a namespace, unless O(restore_labels) is set and a batch failed, and no label of pods
     without O(percent).
-  - Whatever else writes a pod template, such as a GitOps controller, takes the label of O(percent) away again.
-  - It deletes a pod in one case only. When a StatefulSet is rolled back, its new pods that are not ready are deleted,
-    because Kubernetes does not replace them by itself.
+  - Another client that writes the pod template, such as a GitOps controller, removes the label of O(percent) again.
+  - The module deletes a pod in one case only. When a StatefulSet is rolled back, its new pods that are not ready are
+    deleted, because Kubernetes does not replace them.
 extends_documentation_fragment:
   - meshops.istio.attributes
   - meshops.istio.attributes.action
@@ -391,7 +393,7 @@ seealso:
   - module: meshops.istio.istio_info
   - module: meshops.istio.istio_precheck
   - name: Disruptions
-    description: What a PodDisruptionBudget limits, and what it does not.
+    description: The disruptions that a PodDisruptionBudget limits, and those that it does not.
     link: https://kubernetes.io/docs/concepts/workloads/pods/disruptions/
   - name: Canary upgrades
     description: Why workloads are restarted after a new revision is installed.
@@ -411,7 +413,7 @@ EXAMPLES = r"""
       context: "{{ inventory_hostname }}"
       expected_cluster_id: "{{ cluster_id }}"
   tasks:
-    - name: Restart what is stale, at most five workloads at a time
+    - name: Restart stale workloads, at most five at a time
       meshops.istio.rollout_restart:
         namespaces:
           - shop
@@ -419,7 +421,7 @@ EXAMPLES = r"""
         batch_size: 5
       register: restarted
 
-    - name: Show what nobody restarts
+    - name: Show pods that cannot be restarted
       ansible.builtin.debug:
         msg: "{{ item.kind }} {{ item.namespace }}/{{ item.name }}: {{ item.reason }}; {{ item.remedy }}"
       loop: "{{ restarted.unrestartable }}"
@@ -466,7 +468,7 @@ EXAMPLES = r"""
               value: 0.01
               token: "{{ prometheus_token }}"
 
-    - name: Let a tenth of the workloads that choose for themselves ask for the new revision
+    - name: Move a tenth of the workloads that select their revision by pod labels
       meshops.istio.rollout_restart:
         namespaces:
           - tools
@@ -475,14 +477,14 @@ EXAMPLES = r"""
         gates:
           soak: 60
 
-    - name: Later give all of them back what they asked for before
+    - name: Later move all of them back to their previous revision
       meshops.istio.rollout_restart:
         namespaces:
           - tools
         percent: 0
 
 # Run this with --check --diff first: it lists the workloads and batches, and changes nothing.
-- name: Move one namespace and restart it, or put everything back
+- name: Move one namespace and restart it, or undo both
   hosts: clusters
   connection: local
   gather_facts: false
@@ -491,7 +493,7 @@ EXAMPLES = r"""
       kubeconfig: ~/.kube/fleet.yaml
       context: "{{ inventory_hostname }}"
   tasks:
-    - name: Let new pods of the namespace get the new proxy
+    - name: Select the new revision for new pods of the namespace
       meshops.istio.namespace_revision:
         namespaces:
           - search
@@ -502,7 +504,7 @@ EXAMPLES = r"""
         namespaces:
           - search
         restore_labels: true
-        # In check mode the task before has moved nothing, so say what it would have done.
+        # In check mode the previous task has moved nothing, so list the changes that it would have made.
         planned:
           revision: 1-31-0
           namespaces:
@@ -511,8 +513,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, one sentence for each step. In check mode what would be done. Empty if nothing was to
-    do.
+  description: The changes, one phrase for each. In check mode the changes that the task would make. Empty if there are
+    none.
   returned: success
   type: list
   elements: str
@@ -520,7 +522,7 @@ actions:
     - "restart Deployment shop/cart (2 stale pods)"
     - "restart Deployment shop/web (3 stale pods)"
 restarted:
-  description: Workloads that were restarted, in their order. In check mode those that would be.
+  description: Workloads that were restarted, in their order. In check mode those that the task would restart.
   returned: success
   type: list
   elements: str
@@ -529,14 +531,14 @@ restarted:
     - Deployment shop/cart
     - Deployment shop/web
 resumed:
-  description: Workloads whose restart was under way already. It was waited for, and passed the same gates.
+  description: Workloads whose restart an earlier run had begun. The task waited for it, and it passed the same gates.
   returned: success
   type: list
   elements: str
   sample: []
 moved:
-  description: Workloads that were moved, with what they asked for before and ask for now. They are among those in
-    RV(restarted).
+  description: Workloads that were moved, with the revision label of their pods before and after. RV(restarted) lists
+    them too.
   returned: success
   type: list
   elements: dict
@@ -546,16 +548,16 @@ moved:
       type: str
       sample: Deployment tools/wiki
     before:
-      description: Label C(istio.io/rev) of its pods before, or nothing if they had none.
+      description: Label C(istio.io/rev) of its pods before, or null if they had none.
       type: str
       sample: 1-30-3
     after:
-      description: The label now, or nothing if it was removed.
+      description: The label now, or null if it was removed.
       type: str
       sample: 1-31-0
   sample: []
 movable_workloads:
-  description: With O(percent), the namespaces with workloads that choose for themselves and can be moved.
+  description: With O(percent), the namespaces with workloads that select their revision by pod labels and can be moved.
   returned: success
   type: list
   elements: dict
@@ -565,11 +567,11 @@ movable_workloads:
       type: str
       sample: tools
     workloads:
-      description: How many there are.
+      description: Number of such workloads.
       type: int
       sample: 11
     selected:
-      description: Those that the share consists of.
+      description: Workloads that O(percent) selects.
       type: list
       elements: str
       sample: [Deployment tools/forum, Deployment tools/wiki]
@@ -584,8 +586,8 @@ batches:
     - [Deployment shop/web]
 plan:
   description:
-    - All batches as they were planned before the first one, with those that were not started.
-    - In check mode they are shown as live lines too, with what cannot be restarted.
+    - All batches as planned before the first one, also those that were not started.
+    - Check mode also shows them as live lines, with the workloads that cannot be restarted.
   returned: success
   type: list
   elements: dict
@@ -600,11 +602,11 @@ plan:
       type: bool
       sample: false
     pods:
-      description: How many pods they have together.
+      description: Number of pods that they have together.
       type: int
       sample: 5
     takes_down:
-      description: How many of them are down at once by the update strategies.
+      description: Number of these pods that the update strategies take down at once.
       type: int
       sample: 2
     budgets:
@@ -617,55 +619,56 @@ plan:
           type: str
           sample: shop/web
         allowed:
-          description: How many pods more than now may be down.
+          description: Number of pods that may be down in addition to those that are down now.
           type: int
           sample: 1
         takes_down:
-          description: How many the batch takes down. If that is more, the batch waits up to O(budget_timeout).
+          description: Number of pods that the batch takes down. If it is more than allowed, the batch waits up to
+            O(budget_timeout).
           type: int
           sample: 1
     expected_seconds:
       description:
-        - About how long the batch takes, from how long the pods that run now took to get ready, how many at a time
-          the update strategies replace, C(minReadySeconds) and the soak time of O(gates).
-        - It takes longer where pods take long to end before their successors start, where an image has to be pulled,
-          and on a busy cluster; none of these is known before.
-        - Nothing where no pod of the batch tells, because none is ready.
+        - Approximate duration of the batch. It is computed from how long the running pods took to become ready, how
+          many pods the update strategies replace at a time, C(minReadySeconds) and the soak time of O(gates).
+        - The batch takes longer if pods take long to end before their successors start, if an image has to be pulled,
+          and on a busy cluster. None of these is known before.
+        - Null if no pod of the batch is ready, so that no duration is known.
       type: int
       sample: 12
 not_after:
-  description: When the maintenance window ends, in UTC, or nothing without O(not_after).
+  description: End of the maintenance window in UTC, or an empty string without O(not_after).
   returned: success
   type: str
   sample: "2026-03-01T02:30:00Z"
 stopped_early:
-  description: Whether O(not_after) came before the last batch.
+  description: Whether the maintenance window ended before the last batch.
   returned: success
   type: bool
   sample: false
 remaining:
-  description: Workloads that were not restarted for that reason. The next run goes on with them.
+  description: Workloads that were not restarted for that reason. The next run continues with them.
   returned: success
   type: list
   elements: str
   sample: []
 changed_meanwhile:
-  description: Workloads whose pod template somebody else changed after the restart, and who. Their rollout was waited
-    for and had to pass the same gates.
+  description: Workloads whose pod template another client changed after the restart, and that client. The task waited
+    for their rollout, which had to pass the same gates.
   returned: success
   type: list
   elements: str
   sample: ["Deployment shop/web, by kubectl-edit"]
 deleted_meanwhile:
-  description: Workloads that somebody else deleted or replaced meanwhile. They were waited for no more, and are not
-    among those in RV(restarted).
+  description: Workloads that another client deleted or replaced meanwhile. The task waited for them no longer, and
+    RV(restarted) does not list them.
   returned: success
   type: list
   elements: str
   sample: []
 still_unavailable:
-  description: Workloads that were restarted, and some of whose pods did not come up and had not been up before. Nothing
-    is known of these pods.
+  description: Workloads that were restarted, and some of whose pods are not ready and were not ready before. Whether
+    these pods would work is not known.
   returned: success
   type: list
   elements: dict
@@ -675,14 +678,14 @@ still_unavailable:
       type: str
       sample: DaemonSet shop/agent
     pods:
-      description: Its pods that are down as before, with what keeps them from being ready.
+      description: Its pods that are down as before, with the reason.
       type: list
       elements: str
       sample: ["pod agent-x2x8k on node n7, Terminating"]
 unrestartable:
-  description: Pods that are stale, or whose image is pinned, and that a rollout does not mend, and workloads that have
-    no pods now. With O(percent) also workloads that choose for themselves and cannot be moved. One entry for each
-    owner and reason.
+  description: Pods that are stale, or whose image is pinned, and that a rollout does not update, and workloads that
+    have no pods now. With O(percent) also workloads that select their revision by pod labels and cannot be moved. One
+    entry for each owner and reason.
   returned: success
   type: list
   elements: dict
@@ -692,7 +695,7 @@ unrestartable:
       type: str
       sample: batch
     kind:
-      description: Kind of the topmost owner, or V(Pod) if there is none.
+      description: Kind of the topmost owner, or V(Pod) for a pod without owner.
       type: str
       sample: Job
     name:
@@ -700,27 +703,27 @@ unrestartable:
       type: str
       sample: reindex
     pods:
-      description: How many of its pods are concerned.
+      description: Number of its pods that are affected.
       type: int
       sample: 1
     code:
       description:
-        - Why no rollout helps. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(argo_rollout),
-          V(custom_owner), V(paused), V(on_delete), V(partition), V(pinned_image), V(scaled_to_zero), V(no_room),
-          a budget that never lets so many pods be down, and, with O(percent), V(selector), V(unreadable),
+        - Why a rollout does not update the pods. One of V(bare_pod), V(job), V(cron_job), V(replica_set),
+          V(argo_rollout), V(custom_owner), V(paused), V(on_delete), V(partition), V(pinned_image), V(scaled_to_zero),
+          V(no_room) (a budget that never allows so many pods down), and with O(percent), V(selector), V(unreadable),
           V(changed_since) and V(previous_revision_gone).
       type: str
       sample: job
     reason:
-      description: The reason in words.
+      description: The reason as a sentence.
       type: str
       sample: a Job never replaces a running pod
     remedy:
-      description: What a person can do.
+      description: The remedy.
       type: str
       sample: wait until it ends, or delete and create the Job
 seconds:
-  description: How long the task took.
+  description: Duration of the task.
   returned: success
   type: float
   sample: 41.8
@@ -759,7 +762,7 @@ requests:
       type: int
       sample: 1
 failure:
-  description: The failure, for programs. In C(msg) it is a sentence for people.
+  description: The failure as data. C(msg) has it as sentences.
   returned: failure
   type: dict
   contains:
@@ -780,31 +783,31 @@ failure:
       type: str
       sample: Forbidden
     caused_by:
-      description: Whose trouble ended the task. V(revision) is a failed batch, V(workloads) is workloads that failed by
-        themselves, while all others succeeded or with O(on_workload_failure=stop), V(cluster) is a cluster that could
-        not be asked or written any more, and V(time) the deadline.
+      description: The cause of the failure. V(revision) is a failed batch. V(workloads) are workloads that failed
+        independently of the revision, while all others succeeded or with O(on_workload_failure=stop). V(cluster) is a
+        cluster that could not be read or written any more, and V(time) the deadline.
       returned: when restarts had begun
       type: str
       sample: workloads
     failed_workloads:
-      description: Workloads that failed by themselves, with their evidence in RV(failure.evidence).
+      description: Workloads that failed independently of the revision, with their evidence in RV(failure.evidence).
       returned: when restarts had begun
       type: list
       elements: str
       sample: ["Deployment shop/cart"]
     deleted_meanwhile:
-      description: Workloads that somebody else deleted or replaced meanwhile.
+      description: Workloads that another client deleted or replaced meanwhile.
       returned: when restarts had begun
       type: list
       elements: str
       sample: []
     stopped_early:
-      description: Whether the end of the maintenance window left something.
-      returned: when workloads failed by themselves
+      description: Whether the maintenance window ended before the last batch.
+      returned: when workloads failed and all batches were passed
       type: bool
       sample: false
     evidence:
-      description: What is wrong, one entry for each workload or pod. What may not be read is left out.
+      description: The problems, one entry for each workload or pod. Logs and events that cannot be read are left out.
       returned: when a batch failed
       type: list
       elements: dict
@@ -814,35 +817,35 @@ failure:
           type: str
           sample: Deployment shop/web
         pod:
-          description: The pod. Empty if it is about the workload.
+          description: The pod. Empty if the problem concerns the workload.
           type: str
           sample: web-6d9c7b5f4-x2x8k
         container:
-          description: The container, if it is about one.
+          description: The container, if the problem concerns one.
           type: str
           sample: web
         reason:
-          description: The reason in one word, mostly that of Kubernetes.
+          description: The reason in one word, mostly the reason that Kubernetes reports.
           type: str
           sample: CrashLoopBackOff
         message:
-          description: What the cluster says about it.
+          description: The message of the cluster.
           type: str
           sample: back-off 10s restarting failed container
         log:
-          description: The last O(log_lines) lines of the container's log, of the first five entries. After a crash
-            those of the run that crashed.
+          description: The last O(log_lines) lines of the container's log, for the first five entries. After a crash
+            these are lines of the execution that crashed.
           type: list
           elements: str
           sample: ["cannot connect to the database"]
         events:
-          description: The newest warnings about the pod or workload, of the first five entries.
+          description: The newest warnings about the pod or workload, for the first five entries.
           type: list
           elements: str
           sample: ["BackOff: Back-off restarting failed container web"]
     changed_meanwhile:
-      description: Workloads whose pod template somebody else changed after the restart, and who. They are not rolled
-        back.
+      description: Workloads whose pod template another client changed after the restart, and that client. They are not
+        rolled back.
       returned: when a batch failed
       type: list
       elements: str
@@ -855,7 +858,7 @@ failure:
       sample:
         - Deployment shop/web
     completed_before:
-      description: Workloads of the batches that had passed the gate.
+      description: Workloads that had passed all gates before.
       returned: when a batch failed
       type: list
       elements: str
@@ -863,12 +866,12 @@ failure:
         - Deployment catalog/browse
         - Deployment shop/cart
     rolled_back:
-      description: Whether everything was put back. V(false) with O(on_failure=hold).
+      description: Whether all restarts were undone that had to be. V(false) with O(on_failure=hold).
       returned: when a batch failed
       type: bool
       sample: true
     rollback_problems:
-      description: What could not be put back.
+      description: Why restarts or labels could not be undone.
       returned: when a batch failed and O(on_failure=rollback)
       type: list
       elements: str

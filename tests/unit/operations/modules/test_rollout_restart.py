@@ -592,7 +592,7 @@ def test_the_time_of_a_restart_is_that_of_the_api_server(
 
     def told(self: Client, *given: t.Any, **more: t.Any) -> b.Json:
         found = answer(self, *given, **more)
-        self.date = format_datetime(there, usegmt=True)
+        self.server_date = format_datetime(there, usegmt=True)
         return found
 
     monkeypatch.setattr(Client, "request", told)
