@@ -15,14 +15,10 @@ description:
     knows, values that can never be right, and what the playbooks set themselves, before any cluster is asked.
   - Variables that C(-e) gives are those of the command line of the run.
   - Empty values, as surveys of AWX send them, count as not given.
-positional: _input, known, shared, played, playbook
+positional: _input, shared, played, playbook
 options:
   _input:
     description: Name of each cluster, with its variables.
-    type: dict
-    required: true
-  known:
-    description: Names of the variables that are texts, and of facts, as C(playbooks/vars/known.yml) of the collection.
     type: dict
     required: true
   shared:
@@ -48,7 +44,7 @@ EXAMPLES = r"""
     fail_msg: "{{ faults | join(' ') }}"
   vars:
     clusters: "{{ dict(ansible_play_hosts_all | zip(ansible_play_hosts_all | map('extract', hostvars))) }}"
-    faults: "{{ clusters | meshops.istio.inventory_faults(known, {}) }}"
+    faults: "{{ clusters | meshops.istio.inventory_faults({}) }}"
   run_once: true
 """
 
@@ -73,13 +69,12 @@ Variables = Mapping[str, t.Any]
 
 def of_this_run(
     clusters: Mapping[str, Variables],
-    known: Variables,
     shared: Variables | None = None,
     played: Variables | None = None,
     playbook: str = "",
 ) -> list[str]:
     """Add what -e gives, which core has read once for the whole run."""
-    return find_problems(clusters, known, shared, played, playbook, load_extra_vars(DataLoader()))
+    return find_problems(clusters, shared, played, playbook, load_extra_vars(DataLoader()))
 
 
 class FilterModule:

@@ -13,13 +13,13 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import INTERNAL_FACTS
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inventory_check import (
     INTERNAL_PREFIX,
 )
 from unit.playbooks.playing import ROOT, start
 
 PLAYBOOKS = ROOT / "playbooks"
-KNOWN = yaml.safe_load((PLAYBOOKS / "vars" / "known.yml").read_text(encoding="utf-8"))["__istio_known"]
 WRITING = ("canary", "in_place", "downgrade", "rollback")
 #: No server listens there.
 LOST = {"istio_host": "https://127.0.0.1:1", "istio_api_key": "none"}
@@ -109,7 +109,7 @@ def test_what_the_playbooks_set_has_the_prefix_of_internal_variables() -> None:
 
 
 def test_the_facts_that_may_be_left_at_a_host_are_set_by_the_playbooks() -> None:
-    assert {name for name in KNOWN["facts"] if name.startswith(INTERNAL_PREFIX)} <= set_by_playbooks()
+    assert set(INTERNAL_FACTS) <= set_by_playbooks()
 
 
 def test_what_is_handed_on_is_read_by_no_playbook() -> None:

@@ -39,7 +39,7 @@ LEFT: Json = {
     "__data_plane_share": {"moved": []},
 }
 #: Of the check of the inventory, which takes None as not given itself, and has tests of its own.
-ELSEWHERE = {"__istio_faults", "__istio_played", "__istio_known"}
+ELSEWHERE = {"__istio_faults", "__istio_played"}
 
 
 class Unsafe(yaml.SafeDumper):
@@ -116,8 +116,8 @@ def run(folder: Path, inventory: Json, plays: list[Json], *flags: str) -> dict[s
 def files_of(name: str) -> tuple[str, ...]:
     """The files of variables of a playbook."""
     if name == "status.yml":
-        return ("cluster", "known")
-    return ("cluster", "known", "target" if name in ("precheck.yml", "verify.yml") else "fleet")
+        return ("cluster",)
+    return ("cluster", "target" if name in ("precheck.yml", "verify.yml") else "fleet")
 
 
 @pytest.fixture(scope="module")

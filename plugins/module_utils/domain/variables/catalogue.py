@@ -40,3 +40,15 @@ CATALOGUE: dict[str, Variable] = {
 TYPED = tuple(name for name, variable in CATALOGUE.items() if variable.in_fact)
 FINALIZE, STRATEGY, PERCENT, VERSION = "istio_finalize", "istio_strategy", "istio_percent", "istio_version"
 OTHER_VARIABLES = "istio_other_variables"
+#: Variables with the prefix that hosts have without a user: from the inventory plugin, and from set_stats of an earlier
+#: job of a workflow.
+FACTS = (
+    "istio_cluster_id", "istio_cluster_labels", "istio_cluster_name", "istio_cluster_server", "istio_cluster_source",
+    "istio_running", "istio_unreachable", "istio_versions",
+    "istio_fleet_plan", "istio_fleet_run", "istio_fleet_status", "istio_precheck_fleet",
+)  # fmt: skip
+#: Facts that an earlier playbook of the same ansible-playbook leaves at hosts.
+INTERNAL_FACTS = (
+    "__istio_completed", "__istio_ended", "__istio_excluded", "__istio_mesh", "__istio_plan", "__istio_up_to_date",
+    "__istio_variables",
+)  # fmt: skip

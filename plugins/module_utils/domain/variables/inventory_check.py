@@ -15,7 +15,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import (
     CATALOGUE,
+    FACTS,
     FINALIZE,
+    INTERNAL_FACTS,
     OTHER_VARIABLES,
     PERCENT,
     STRATEGY,
@@ -41,7 +43,6 @@ SINGLE_VALUES = sorted(name for name, variable in CATALOGUE.items() if variable.
 
 def find_problems(
     clusters: Mapping[str, Variables],
-    known: Mapping[str, t.Any],
     shared: Variables | None,
     played: Variables | None = None,
     playbook: str = "",
@@ -51,7 +52,6 @@ def find_problems(
 
     Args:
         clusters: the variables of each cluster.
-        known: names of facts that the playbooks leave, as playbooks/vars/known.yml has them.
         shared: kubeconfig, context and host that the environment sets for all clusters; None if a play names the
             clusters, so that their names are not checked.
         played: values that the play of an upgrade sets for clusters without their own; None for other playbooks, which
@@ -59,7 +59,7 @@ def find_problems(
         playbook: the playbook whose strategy is its name; empty for one that takes any.
         extra: the variables of -e.
     """
-    internal = list(_internal_variables(clusters, known, extra or {}, playbook))
+    internal = list(_internal_variables(clusters, extra or {}, playbook))
     if internal:
         # All other checks could depend on these variables.
         return internal
@@ -68,7 +68,7 @@ def find_problems(
         # A view of both, because a copy would evaluate every variable of the host.
         values = collections.ChainMap(t.cast("t.Any", variables), t.cast("t.Any", played or {}))
         conflicts = [] if played is None else _upgrade_problems(values)
-        for sentence in [*_name_and_type_problems(variables, known), *_padded_values(values), *conflicts]:
+        for sentence in [*_name_and_type_problems(variables), *_padded_values(values), *conflicts]:
             clusters_of[sentence].append(cluster)
     sentences = [f"{sentence}{_affected(names, len(clusters))}" for sentence, names in clusters_of.items()]
     if shared is None:
@@ -76,16 +76,12 @@ def find_problems(
     return [*sentences, *_unnamed_clusters(clusters, shared), *_duplicate_names(clusters, shared)]
 
 
-def _internal_variables(
-    clusters: Mapping[str, Variables], known: Mapping[str, t.Any], extra: Variables, playbook: str
-) -> Iterator[str]:
+def _internal_variables(clusters: Mapping[str, Variables], extra: Variables, playbook: str) -> Iterator[str]:
     """Yield a sentence for each variable that only the playbooks may set.
 
     Hosts keep the facts of an earlier playbook of the same run; they never have the variables of plays.
     """
-    # -e may override even the list of facts.
-    facts = set(known.get("facts") or ())
-    of_hosts = {name for variables in clusters.values() for name in variables if name not in facts}
+    of_hosts = {name for variables in clusters.values() for name in variables if name not in INTERNAL_FACTS}
     for name in sorted(name for name in {*of_hosts, *extra} if name.startswith(INTERNAL_PREFIX)):
         yield f"Variable {name} is internal to the playbooks; remove it."
     strategy = extra.get(STRATEGY, playbook)
@@ -101,12 +97,12 @@ def _affected(names: list[str], count: int) -> str:
     return f" Affected {'cluster' if len(names) == 1 else 'clusters'}: {some(names)}."
 
 
-def _name_and_type_problems(variables: Variables, known: Mapping[str, t.Any]) -> Iterator[str]:
+def _name_and_type_problems(variables: Variables) -> Iterator[str]:
     try:
-        other_names = {*known["facts"], *read_variable(OTHER_VARIABLES, variables)}
+        other_names = {*FACTS, *read_variable(OTHER_VARIABLES, variables)}
     except ParameterError:
         # The loop below reports it like that of any other variable.
-        other_names = set(known["facts"])
+        other_names = set(FACTS)
     for name in sorted(key for key in variables if key.startswith(PREFIX) and key not in other_names):
         if name not in CATALOGUE:
             yield _unknown_variable(name)

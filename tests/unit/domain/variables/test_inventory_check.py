@@ -10,9 +10,12 @@ import re
 from typing import Any
 
 import pytest
-import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import CATALOGUE
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import (
+    CATALOGUE,
+    FACTS,
+    INTERNAL_FACTS,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.cluster_options import INPUTS
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inventory_check import (
     find_problems,
@@ -21,7 +24,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inv
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import STRUCTURED
 from unit.paths import ROOT
 
-KNOWN = yaml.safe_load((ROOT / "playbooks" / "vars" / "known.yml").read_text(encoding="utf-8"))["__istio_known"]
 NAMES = sorted(CATALOGUE)
 A = {"istio_kubeconfig": "/fleet.yaml", "istio_context": "a"}
 B = {"istio_kubeconfig": "/fleet.yaml", "istio_context": "b"}
@@ -30,12 +32,12 @@ B = {"istio_kubeconfig": "/fleet.yaml", "istio_context": "b"}
 def test_a_sound_fleet_has_no_fault() -> None:
     given = {"istio_finalize": "yes", "istio_serial": "50%", "istio_batch_size": 5, "istio_pause": "0"}
     lists = {"istio_waves": [["shop"], ["blog"]], "istio_values": {"pilot": {}}, "istio_order": "smallest"}
-    assert find_problems({"a": A | given, "b": B | lists}, KNOWN, {}) == []
+    assert find_problems({"a": A | given, "b": B | lists}, {}) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_empty_survey_value_is_not_given(name: str) -> None:
-    assert find_problems({"a": {**A, "istio_kubeconfig": "/a"} | ({} if name in A else {name: ""})}, KNOWN, {}) == []
+    assert find_problems({"a": {**A, "istio_kubeconfig": "/a"} | ({} if name in A else {name: ""})}, {}) == []
 
 
 class Lazy(collections.UserDict[str, Any]):
@@ -48,7 +50,7 @@ class Lazy(collections.UserDict[str, Any]):
 
 def test_a_variable_of_somebody_else_is_not_evaluated() -> None:
     clusters = {"a": Lazy({"istio_host": "https://x", "db_password": "{{ lookup('vault') }}"})}
-    assert find_problems(clusters, KNOWN, {}, {"istio_version": "1.31.0"}, "canary", {}) == []
+    assert find_problems(clusters, {}, {"istio_version": "1.31.0"}, "canary", {}) == []
 
 
 @pytest.mark.parametrize("space", [" ", "\n", "\t"])
@@ -58,10 +60,10 @@ def test_a_space_around_a_text_is_refused(name: str, space: str) -> None:
     kind = CATALOGUE[name].type
     value = {"bool": "true", "int": "7", "amount": "7%", "text": "1.31.0"}[kind] if isinstance(kind, str) else kind[0]
     clusters = {"a": {"istio_host": "https://x", name: value}}
-    assert find_problems(clusters, KNOWN, None) == []
+    assert find_problems(clusters, None) == []
     for padded in (value + space, space + value):
         clusters["a"][name] = padded
-        assert find_problems(clusters, KNOWN, None) == [
+        assert find_problems(clusters, None) == [
             f"Variable {name} begins or ends with a space or a line break. Remove it."
         ]
 
@@ -69,7 +71,7 @@ def test_a_space_around_a_text_is_refused(name: str, space: str) -> None:
 @pytest.mark.parametrize("name", [name for name in NAMES if CATALOGUE[name].type in STRUCTURED])
 def test_a_line_break_after_the_parts_of_a_text_is_none_of_them(name: str) -> None:
     text = {"list": "a, b\n", "lists": "a, b\nc\n", "dict": "{a: 1}\n", "dicts": "- a: 1\n"}[str(CATALOGUE[name].type)]
-    assert find_problems({"a": {name: text}}, KNOWN, None) == []
+    assert find_problems({"a": {name: text}}, None) == []
 
 
 @pytest.mark.parametrize(
@@ -99,19 +101,19 @@ def test_a_line_break_after_the_parts_of_a_text_is_none_of_them(name: str) -> No
     ],
 )
 def test_each_fault_is_one_sentence(given: dict[str, Any], sentence: str) -> None:
-    (found,) = find_problems({"a": A | given}, KNOWN, {})
+    (found,) = find_problems({"a": A | given}, {})
     assert found.startswith(sentence)
 
 
 def test_a_fault_of_some_clusters_names_them() -> None:
-    (one,) = find_problems({"a": A | {"istio_pause": "x"}, "b": B}, KNOWN, {})
+    (one,) = find_problems({"a": A | {"istio_pause": "x"}, "b": B}, {})
     assert one == "Variable istio_pause is x; give a whole number. Affected cluster: a."
-    (everywhere,) = find_problems({"a": A | {"istio_pause": "x"}, "b": B | {"istio_pause": "x"}}, KNOWN, {})
+    (everywhere,) = find_problems({"a": A | {"istio_pause": "x"}, "b": B | {"istio_pause": "x"}}, {})
     assert everywhere == "Variable istio_pause is x; give a whole number."
 
 
 def test_variables_of_somebody_else_are_left_alone() -> None:
-    assert find_problems({"a": A | {"istio_ingress": 1, "istio_other_variables": ["istio_ingress"]}}, KNOWN, {}) == []
+    assert find_problems({"a": A | {"istio_ingress": 1, "istio_other_variables": ["istio_ingress"]}}, {}) == []
 
 
 @pytest.mark.parametrize(
@@ -152,7 +154,7 @@ def test_variables_of_somebody_else_are_left_alone() -> None:
     ],
 )
 def test_each_cluster_has_one_name(clusters: dict[str, Any], shared: dict[str, str], sentence: str) -> None:
-    (found,) = find_problems(clusters, KNOWN, shared)
+    (found,) = find_problems(clusters, shared)
     assert found.startswith(sentence)
 
 
@@ -181,14 +183,14 @@ def test_each_cluster_has_one_name(clusters: dict[str, Any], shared: dict[str, s
     ],
 )
 def test_what_an_upgrade_needs(given: dict[str, Any], played: dict[str, Any], sentence: str) -> None:
-    assert find_problems({"a": A | given}, KNOWN, {}) == []
-    found = find_problems({"a": A | given}, KNOWN, {}, played)
+    assert find_problems({"a": A | given}, {}) == []
+    found = find_problems({"a": A | given}, {}, played)
     assert [one[: len(sentence)] for one in found] == ([sentence] if sentence else [])
 
 
 def test_names_may_come_from_the_environment_or_from_a_play() -> None:
-    assert find_problems({"a": {"istio_context": "a"}}, KNOWN, {"kubeconfig": "/f"}) == []
-    assert find_problems({"a": {}, "b": {}}, KNOWN, None) == []
+    assert find_problems({"a": {"istio_context": "a"}}, {"kubeconfig": "/f"}) == []
+    assert find_problems({"a": {}, "b": {}}, None) == []
 
 
 def test_a_cluster_that_was_read_under_two_names_shows() -> None:
@@ -200,12 +202,12 @@ def test_a_cluster_that_was_read_under_two_names_shows() -> None:
 def test_the_playbooks_use_what_is_known_and_nothing_else() -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").rglob("*.yml")}
     own = {name for text in texts.values() for name in re.findall(r"^ *(istio_[a-z_]+):", text, re.MULTILINE)}
-    text = "".join(text for path, text in texts.items() if path.name != "known.yml")
+    text = "".join(texts.values())
     used = set(re.findall(r"\bistio_[a-z_]+(?=\b(?![.\w]))", re.sub(r"meshops\.istio\.\w+", "", text)))
     used |= {name for name in INPUTS if name.startswith("istio_")}
     used |= {f"istio_{key or quoted}" for key, quoted in re.findall(r"__istio_variables(?:\.(\w+)|\['(\w+)'\])", text)}
     assert set(NAMES) - used == {"istio_other_variables"}
-    assert used - set(NAMES) - own - set(KNOWN["facts"]) == set()
+    assert used - set(NAMES) - own - {*FACTS, *INTERNAL_FACTS} == set()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -219,4 +221,4 @@ def test_a_fact_that_reaches_a_later_job_of_a_workflow_is_no_slip() -> None:
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").rglob("*.yml")]
     kept = re.compile(r"(?:(?:set_fact|set_stats):\n(?: +data:\n)? +|register: )((?:__)?istio_\w+)")
     names = {name for text in texts for name in kept.findall(text)}
-    assert {"istio_fleet_plan", "__istio_variables", "istio_precheck_fleet"} <= names <= set(KNOWN["facts"])
+    assert {"istio_fleet_plan", "__istio_variables", "istio_precheck_fleet"} <= names <= {*FACTS, *INTERNAL_FACTS}
