@@ -49,7 +49,7 @@ def test_f18_a_custom_resource_that_is_nested_without_end_hides_no_other() -> No
         path = "/apis/networking.istio.io/v1alpha3/envoyfilters"
         api.script("GET", path, Answer(b'{"metadata": {}, "items": [%s]}' % b",".join(items)))
         found = fetch_snapshot(api.client(), b.SYSTEM, pods=True, precheck_inputs=True)
-    assert {one.name: one.proxy_versions for one in found.around.extensions} == {"odd": (), "good": ("1.30",)}
+    assert {one.name: one.proxy_versions for one in found.precheck_inputs.extensions} == {"odd": (), "good": ("1.30",)}
 
 
 def test_an_event_about_such_an_object_is_one() -> None:

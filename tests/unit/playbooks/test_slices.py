@@ -80,6 +80,6 @@ def tasks_of(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("name", ["canary", "in_place", "downgrade", "rollback"])
 def test_every_playbook_that_writes_looks_first(name: str) -> None:
-    around = {"upgrade.yml", "plan.yml", "read.yml"}
-    looked = [task for task in tasks_of(ROOT / "playbooks" / f"{name}.yml") if task not in around]
+    precheck_inputs = {"upgrade.yml", "plan.yml", "read.yml"}
+    looked = [task for task in tasks_of(ROOT / "playbooks" / f"{name}.yml") if task not in precheck_inputs]
     assert looked[:2] == ["slices.yml", "inventory.yml"]

@@ -36,7 +36,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.isti
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace, read_budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import (
-    Around,
+    PrecheckInputs,
     read_extension,
     read_remote_cluster,
 )
@@ -206,8 +206,10 @@ def snapshot_of(objects: Iterable[Json], **over: t.Any) -> Snapshot:
         "configuration": labelled(objects),
         **over,
     }
-    around = {field.name: given.pop(field.name) for field in dataclasses.fields(Around) if field.name in given}
-    return Snapshot(around=Around(**around), **given)
+    precheck_inputs = {
+        field.name: given.pop(field.name) for field in dataclasses.fields(PrecheckInputs) if field.name in given
+    }
+    return Snapshot(precheck_inputs=PrecheckInputs(**precheck_inputs), **given)
 
 
 def labelled(objects: Iterable[Json]) -> tuple[Labelled, ...]:

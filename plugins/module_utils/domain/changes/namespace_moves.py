@@ -25,7 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
     undo_of,
     words,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace, selected_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 
@@ -71,11 +71,6 @@ def both(state: State) -> dict[str, str | None]:
     return {key: state.get(key) for key in SELECTING_LABELS}
 
 
-def owned_by(labels: Mapping[str, str]) -> str | None:
-    """Return the name that the labels of a namespace ask for, or None if they ask for none."""
-    return Snapshot.owned_name(Namespace("", labels, {}))
-
-
 def move(namespace: Namespace, target: str) -> Move | None:
     """Return the move of a namespace to a revision or tag, or None if it is there."""
     before, after = injection_labels(namespace.labels), {REVISION_LABEL: target}
@@ -109,7 +104,7 @@ def undo(mesh: Mesh, namespace: Namespace, run: str | None, led_to: str = "") ->
     found = undo_of(namespace.journal, now, run)
     if not isinstance(found, Undo):
         return found
-    leads = mesh.resolve(name) if (name := owned_by(now)) else None
+    leads = mesh.resolve(name) if (name := selected_name(now)) else None
     if found.unproven and led_to and leads != led_to:
         return Kept(f"it was changed since: the last run led to {led_to}, now it has {words(now)}")
     gone = dangling_name(mesh, found.state)

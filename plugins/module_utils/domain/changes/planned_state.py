@@ -184,7 +184,7 @@ def pick_source(snapshot: Snapshot, target: str, wanted: str | None) -> str | No
             known = ", ".join(others) or "none"
             raise SafetyError(f"There is no revision {wanted} to start from; installed are: {known}.")
         return wanted
-    followed = [name for name in others if snapshot.namespaces_on(name)]
+    followed = [name for name in others if snapshot.namespaces_selecting(name)]
     if len(followed) > 1:
         raise SafetyError(
             f"Namespaces follow several revisions ({', '.join(followed)}); give parameter source_revision "

@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 
 def users(snapshot: Snapshot, tag: str) -> list[str]:
     """Return the namespaces whose labels ask for a tag."""
-    return sorted(n.name for n in snapshot.namespaces.values() if snapshot.owned_name(n) == tag)
+    return sorted(n.name for n in snapshot.namespaces.values() if n.revision_label == tag)
 
 
 def followers(snapshot: Snapshot, tag: str) -> list[ObjectRef]:
@@ -30,7 +30,7 @@ def followers(snapshot: Snapshot, tag: str) -> list[ObjectRef]:
     found = set()
     for pod, proxy_status in snapshot.proxy_statuses:
         namespace = snapshot.namespaces[pod.namespace]
-        by_webhook = proxy_status.injection.injector in own and snapshot.owned_name(namespace) != tag
+        by_webhook = proxy_status.injection.injector in own and namespace.revision_label != tag
         if by_webhook or labels_select(tag, namespace.labels, pod.labels):
             owner = snapshot.owner_of(pod)
             found.add(ObjectRef(pod.namespace, owner.kind, owner.name))
@@ -61,7 +61,7 @@ def leaving(snapshot: Snapshot, names: Iterable[str], target: str | None) -> dic
     """Return revision -> which of these namespaces leave it when they ask for another one."""
     found: dict[str, set[str]] = collections.defaultdict(set)
     for name in names:
-        owned = snapshot.owned_name(snapshot.namespaces[name])
+        owned = snapshot.namespaces[name].revision_label
         revision = snapshot.mesh.resolve(owned) if owned is not None else None
         if revision not in (None, target):
             found[str(revision)].add(name)

@@ -39,7 +39,7 @@ def fingerprint(snapshot: Snapshot, revision: str) -> str:
         "elsewhere": {
             namespace.name: name
             for namespace in snapshot.namespaces.values()
-            if (name := snapshot.owned_name(namespace)) and mesh.resolve(name) != revision
+            if (name := namespace.revision_label) and mesh.resolve(name) != revision
         },
     }
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

@@ -149,7 +149,7 @@ def _callers(snapshot: Snapshot, finding: Finding) -> list[ObjectRef]:
 
 def _same_permission(theirs: Finding, ours: list[Finding], snapshot: Snapshot) -> list[Finding]:
     found = _RESOURCE.search(theirs.message)
-    denied = {one.resource for one in snapshot.around.denied if one.verb == "create"}
+    denied = {one.resource for one in snapshot.precheck_inputs.denied if one.verb == "create"}
     return ours if found and found[1] in denied else []
 
 

@@ -50,8 +50,8 @@ CHECK = "check"
 def _not_made(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     made = (check for check in CHECKS if check.severity_at(goal.stage))
     for check in made:
-        for need in sorted(set(check.needs) & set(snapshot.around.unread)):
-            yield cluster_object(CHECK, check.code), f"It looks at {need}: {snapshot.around.unread[need]}"
+        for need in sorted(set(check.needs) & set(snapshot.precheck_inputs.unread)):
+            yield cluster_object(CHECK, check.code), f"It looks at {need}: {snapshot.precheck_inputs.unread[need]}"
 
 
 CHECK_FAILED = Check(
@@ -173,6 +173,6 @@ def run_checks(snapshot: Snapshot, goal: Upgrade) -> list[Finding]:
     found: list[Finding] = []
     for check in CHECKS:
         severity = check.severity_at(goal.stage)
-        if severity is not None and not any(snapshot.around.lacks(need) for need in check.needs):
+        if severity is not None and not any(snapshot.precheck_inputs.lacks(need) for need in check.needs):
             found += _made(check, severity, snapshot, goal)
     return sort_by_severity(found)

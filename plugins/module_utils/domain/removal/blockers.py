@@ -89,7 +89,7 @@ def of_names(snapshot: Snapshot, revision: str) -> list[Blocker]:
             if tag in mesh.operator_tags:
                 move = f"move it at {mesh.operator_tags[tag]}"
             found.append(Blocker("tag", f"tag {tag}", f"tag {tag} points at revision {revision}", move))
-    for name, asked in snapshot.namespaces_on(revision).items():
+    for name, asked in snapshot.namespaces_selecting(revision).items():
         text = f"namespace {name} asks for {asked}, which is revision {revision}"
         move = f"move it: namespace_revision namespaces={name} revision=..."
         if asked in mesh.tags:
@@ -111,12 +111,12 @@ def of_pods(snapshot: Snapshot, revision: str, shared: Container[ObjectRef] = ()
     """
     live: dict[tuple[str, str], int] = collections.Counter()
     wanted: dict[str, Mapping[str, str]] = {}
-    asking = snapshot.namespaces_on(revision)
+    asking = snapshot.namespaces_selecting(revision)
     for pod, proxy_status in snapshot.proxy_statuses:
-        owner, what = snapshot.owner_of(pod), snapshot.place_of(pod)
+        owner, what = snapshot.owner_of(pod), str(snapshot.owner_ref(pod))
         if (pod.namespace, owner.kind, owner.name) in shared:
             continue
-        if pod.proxy_image and pod.revision == revision and snapshot.is_ours(pod):
+        if pod.proxy_image and pod.revision == revision and snapshot.in_this_mesh(pod):
             live[(what, _replacing(snapshot, pod, proxy_status))] += 1
         elif proxy_status.injection.revision == revision and pod.namespace not in asking:
             wanted[what] = pod.labels
@@ -142,7 +142,7 @@ def _replacing(snapshot: Snapshot, pod: Pod, proxy_status: ProxyStatus) -> str:
         return f"label its Gateway or its namespace {REVISION_LABEL}=...; istiod then replaces it"
     if workload is None:
         return unrestartable_owner(top_owner(pod, snapshot.parents)).remedy
-    why = snapshot.unrestartable(workload)
+    why = snapshot.unrestartable_reason(workload)
     if why is not None:
         return why.remedy
     restart = f"rollout_restart namespaces={pod.namespace}"
@@ -180,7 +180,7 @@ def of_cron_jobs(snapshot: Snapshot, revision: str, cron_jobs: Iterable[Mapping[
 
 def _asks(snapshot: Snapshot, revision: str, namespace: str, labels: Mapping[str, str]) -> bool:
     """Return whether pods ask for a revision by themselves, not because their namespace does."""
-    if namespace not in snapshot.namespaces or namespace in snapshot.namespaces_on(revision):
+    if namespace not in snapshot.namespaces or namespace in snapshot.namespaces_selecting(revision):
         return False
     return snapshot.injection_of(namespace, labels).revision == revision
 

@@ -68,9 +68,14 @@ def dependents(snapshot: Snapshot, revision: str, known: Known) -> list[Blocker]
     ]
 
 
+def carriers(snapshot: Snapshot, revision: str) -> Iterable[Pod]:
+    """Return the pods that carry a revision of this mesh, terminating ones too: they need its istiod until they end."""
+    return (p for p in snapshot.pods if p.live and p.revision == revision and snapshot.in_this_mesh(p))
+
+
 def leaving(snapshot: Snapshot, revision: str, shared: Container[ObjectRef] = ()) -> list[Pod]:
     """Return the pods on their way out that carry a revision: until they are gone they need their istiod."""
-    found = (pod for pod in snapshot.carriers(revision) if pod.deleting)
+    found = (pod for pod in carriers(snapshot, revision) if pod.deleting)
     return [pod for pod in found if _owner(snapshot, pod) not in shared]
 
 
@@ -146,12 +151,12 @@ def _follows_us(snapshot: Snapshot, namespace: str) -> bool:
 
 def strangers(snapshot: Snapshot, revision: str, known: Known) -> list[Connected]:
     """Return the connected proxies of which no pod of this revision tells: these are blockers already."""
-    carriers = {(pod.namespace, pod.name) for pod in snapshot.carriers(revision)}
+    known_pods = {(pod.namespace, pod.name) for pod in carriers(snapshot, revision)}
     found = []
     for one in known.connected:
         pod = snapshot.pods_by_place.get((one.namespace, one.name))
         shared = pod is not None and _owner(snapshot, pod) in known.shared
-        if one.revision == revision and (one.namespace, one.name) not in carriers and not shared:
+        if one.revision == revision and (one.namespace, one.name) not in known_pods and not shared:
             found.append(one)
     return found
 
@@ -163,7 +168,7 @@ def of_connected(snapshot: Snapshot, revision: str, known: Known) -> list[Blocke
     for one in strangers(snapshot, revision, known):
         pod = snapshot.pods_by_place.get((one.namespace, one.name))
         if pod is not None:
-            strayed[snapshot.place_of(pod), pod.revision or ""] += 1
+            strayed[str(snapshot.owner_ref(pod)), pod.revision or ""] += 1
         else:
             found.append(_from_outside(snapshot, revision, one, known.hints))
     for (place, own), count in sorted(strayed.items()):

@@ -33,7 +33,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.movab
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Kept, Undo
-from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Stuck
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartablePods
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Unrestartable, Workload
 
@@ -98,13 +98,13 @@ class CanaryPlan:
     restartable: frozenset[ObjectRef] | None = None
     label_changes: Mapping[ObjectRef, Choice] = dataclasses.field(default_factory=dict)
     begun: Mapping[ObjectRef, Json | None] = dataclasses.field(default_factory=dict)
-    unmovable: Sequence[Stuck] = ()
+    unmovable: Sequence[UnrestartablePods] = ()
     movable_workloads: Sequence[MovableWorkloads] = ()
 
-    def with_unmovable(self, unrestartable: Iterable[Stuck]) -> list[Stuck]:
+    def with_unmovable(self, unrestartable: Iterable[UnrestartablePods]) -> list[UnrestartablePods]:
         """Return the unmovable and the unrestartable workloads; each workload only once for the same reason."""
-        listed = {(stuck.namespace, stuck.kind, stuck.name, stuck.why.code) for stuck in self.unmovable}
-        others = (s for s in unrestartable if (s.namespace, s.kind, s.name, s.why.code) not in listed)
+        listed = {(stuck.namespace, stuck.kind, stuck.name, stuck.cause.code) for stuck in self.unmovable}
+        others = (s for s in unrestartable if (s.namespace, s.kind, s.name, s.cause.code) not in listed)
         return [*self.unmovable, *others]
 
 
@@ -122,7 +122,7 @@ def plan_canary(snapshot: Snapshot, selection: Selection, canary: CanaryPercenta
     candidates = [
         w for w in snapshot.workloads.values() if selection.selects(w) and selects_revision(snapshot, w, canary.source)
     ]
-    fixed = {w: reason for w in candidates if (reason := unmovable(w) or snapshot.unrestartable(w))}
+    fixed = {w: reason for w in candidates if (reason := unmovable(w) or snapshot.unrestartable_reason(w))}
     movable = [workload for workload in candidates if workload not in fixed]
     selected = select_percentage(movable, canary.percent)
     changes = (_label_change(snapshot.mesh, w, canary, selected=w.ref in selected) for w in movable)
@@ -245,9 +245,9 @@ def _begun(snapshot: Snapshot, workloads: Iterable[Workload]) -> dict[ObjectRef,
     return begun
 
 
-def _stuck(snapshot: Snapshot, workload: Workload, reason: Unrestartable) -> Stuck:
+def _stuck(snapshot: Snapshot, workload: Workload, reason: Unrestartable) -> UnrestartablePods:
     pods = sum(snapshot.workload_of(pod) is workload for pod, dummy in snapshot.proxy_statuses)
-    return Stuck(workload.namespace, workload.kind, workload.name, pods, reason)
+    return UnrestartablePods(workload.namespace, workload.kind, workload.name, pods, reason)
 
 
 def _movable_workloads(workloads: Iterable[Workload], selected: set[ObjectRef]) -> list[MovableWorkloads]:

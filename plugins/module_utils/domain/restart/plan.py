@@ -30,7 +30,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.targe
     resumable_restarts,
     select_targets,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Stuck
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartablePods
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 
@@ -51,7 +51,7 @@ class RestartPlan:
     #: Changes of the revision label of pods, which restart their workloads too.
     label_changes: Mapping[ObjectRef, Choice]
     movable_workloads: Sequence[MovableWorkloads]
-    unrestartable: Sequence[Stuck]
+    unrestartable: Sequence[UnrestartablePods]
     #: A sentence for each workload that alone exceeds a limit.
     oversized: Sequence[str]
     #: How many batches may start: all of them, or none where the maintenance window had ended before.
@@ -87,8 +87,8 @@ def plan_restart(snapshot: Snapshot, options: RestartOptions, now: datetime.date
         label_changes=canary.label_changes,
         movable_workloads=canary.movable_workloads,
         unrestartable=[
-            *canary.with_unmovable(snapshot.stuck(selection.namespaces, everything=restart_all)),
-            *snapshot.asleep(selection.namespaces),
+            *canary.with_unmovable(snapshot.unrestartable(selection.namespaces, everything=restart_all)),
+            *snapshot.scaled_to_zero(selection.namespaces),
         ],
         oversized=oversized_warnings(stale_pods, options.limits, snapshot),
         startable=0 if options.window_ends_by(now) else len(batches),

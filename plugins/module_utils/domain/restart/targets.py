@@ -39,7 +39,9 @@ def select_targets(snapshot: Snapshot, selection: Selection, scope: str, canary:
     """
     stale = snapshot.stale_workloads(selection.namespaces)
     due = {*stale, *canary.label_changes, *canary.begun}
-    restartable = [w for w in snapshot.workloads.values() if selection.selects(w) and snapshot.unrestartable(w) is None]
+    restartable = [
+        w for w in snapshot.workloads.values() if selection.selects(w) and snapshot.unrestartable_reason(w) is None
+    ]
     return {
         workload: len(stale.get(workload.ref, ()))
         for workload in restartable

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import (
     Move,
-    owned_by,
     tag_undo,
     undo,
 )
@@ -31,6 +30,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
     Kept,
     Undo,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import selected_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 
@@ -154,8 +154,8 @@ def over(mesh: Mesh, change: Change, *, of_pods: bool = False) -> bool:
     """
     if TARGET in change.before or TARGET in (change.after or {}):
         return not mesh.runs(change.before.get(TARGET, ""))
-    name = owned_by(change.before) or (DEFAULT if of_pods and not change.before else None)
-    after = owned_by(change.after or {})
+    name = selected_name(change.before) or (DEFAULT if of_pods and not change.before else None)
+    after = selected_name(change.after or {})
     gone = after is not None and mesh.resolve(after) is None
     if name is None:
         # it was outside the mesh, and that is always there

@@ -12,9 +12,21 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Owner
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import SELECTING_LABELS
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    DEFAULT,
+    INJECTION_LABEL,
+    REVISION_LABEL,
+    SELECTING_LABELS,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Journal, read_label_journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Unrestartable, Workload
+
+
+def selected_name(labels: Mapping[str, str]) -> str | None:
+    """Return the revision or tag that the labels of a namespace select, or None if they select none."""
+    if INJECTION_LABEL in labels:
+        return DEFAULT if labels[INJECTION_LABEL] == "enabled" else None
+    return labels.get(REVISION_LABEL)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,23 +40,28 @@ class Namespace:
 
     @property
     def unreadable(self) -> tuple[Unreadable, ...]:
-        """What of it cannot be read: the memory of a move may have been written by anybody."""
+        """The parts of it that cannot be read: any user may have written its journal."""
         read = Reader(f"namespace {self.name}")
         self.journal.report(read)
         return read.unreadable
 
     @property
+    def revision_label(self) -> str | None:
+        """The revision or tag that its labels select, ``default`` for istio-injection=enabled, else None."""
+        return selected_name(self.labels)
+
+    @property
     def journal(self) -> Journal:
-        """What runs changed of its labels."""
+        """The changes of its labels by runs."""
         return read_label_journal(self.annotations, SELECTING_LABELS)
 
 
 @dataclasses.dataclass(frozen=True)
 class Budget:
-    """A PodDisruptionBudget: which pods (None: of none), and how many may be down more than are now.
+    """A PodDisruptionBudget: its selector (None selects no pod), and how many more pods may be down now.
 
-    ``most`` is how many may be down while all its pods are healthy, so never more than that; None while its controller
-    has not told.
+    ``most`` is how many may be down while all its pods are healthy, the upper limit; None until its controller has
+    reported it.
     """
 
     namespace: str
@@ -58,14 +75,14 @@ def read_budget(obj: Mapping[str, t.Any]) -> Budget:
     """Return the facts of a raw PodDisruptionBudget: no selector is for no pod, an empty one for all (policy/v1)."""
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     expected = int(status.get("expectedPods") or 0)
-    # what it says of another generation, or of no pods, says nothing of what it will allow
-    told = expected > 0 and status.get("observedGeneration") == obj["metadata"].get("generation")
+    # A status of another generation, or of no pods, does not show how many pods it will allow to be down.
+    reported = expected > 0 and status.get("observedGeneration") == obj["metadata"].get("generation")
     return Budget(
         obj["metadata"]["namespace"],
         name_of(obj),
         spec.get("selector"),
         int(status.get("disruptionsAllowed") or 0),
-        max(0, expected - int(status.get("desiredHealthy") or 0)) if told else None,
+        max(0, expected - int(status.get("desiredHealthy") or 0)) if reported else None,
     )
 
 
@@ -79,14 +96,14 @@ class Owners:
 
 
 @dataclasses.dataclass(frozen=True)
-class Stuck:
-    """Pods with a stale proxy that no rollout replaces, with the reason and the remedy (safety rule S6)."""
+class UnrestartablePods:
+    """Pods with a stale proxy that no rollout replaces, with the cause and the remedy (safety rule S6)."""
 
     namespace: str
     kind: str
     name: str
     pods: int
-    why: Unrestartable
+    cause: Unrestartable
 
     def as_dict(self) -> dict[str, object]:
         """Return the JSON-ready form that results carry."""
@@ -95,11 +112,11 @@ class Stuck:
             "kind": self.kind,
             "name": self.name,
             "pods": self.pods,
-            "code": self.why.code,
-            "reason": self.why.reason,
-            "remedy": self.why.remedy,
+            "code": self.cause.code,
+            "reason": self.cause.reason,
+            "remedy": self.cause.remedy,
         }
 
     def __str__(self) -> str:
         place = str(ObjectRef(self.namespace, self.kind, self.name))
-        return f"cannot be restarted: {place}: {self.why.reason}; {self.why.remedy}"
+        return f"cannot be restarted: {place}: {self.cause.reason}; {self.cause.remedy}"

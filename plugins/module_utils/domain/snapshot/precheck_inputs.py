@@ -54,7 +54,7 @@ class Permission:
 
 
 @dataclasses.dataclass(frozen=True)
-class Around:
+class PrecheckInputs:
     """What was read beside the mesh; ``unread`` maps a field to why it could not be read.
 
     Endpoints, autoscalers and quotas are those of Istio's namespace.

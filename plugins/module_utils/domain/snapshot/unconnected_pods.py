@@ -18,7 +18,7 @@ def expected_pods(snapshot: Snapshot) -> dict[str, list[Pod]]:
     """
     found: dict[str, list[Pod]] = collections.defaultdict(list)
     for pod in snapshot.pods:
-        revision = pod.revision if snapshot.is_ours(pod) else None
+        revision = pod.revision if snapshot.in_this_mesh(pod) else None
         if revision and pod.live and pod.ready and not pod.deleting and not snapshot.mesh.is_remote(revision):
             found[revision].append(pod)
     return dict(sorted(found.items()))
@@ -26,9 +26,9 @@ def expected_pods(snapshot: Snapshot) -> dict[str, list[Pod]]:
 
 def unconnected_pods(snapshot: Snapshot) -> dict[str, list[Pod]]:
     """Return revision -> those of its pods whose proxy is connected to no istiod; nothing where none was asked."""
-    if snapshot.around.proxies is None:
+    if snapshot.precheck_inputs.proxies is None:
         return {}
-    known = {(one.namespace, one.name) for one in snapshot.around.proxies}
+    known = {(one.namespace, one.name) for one in snapshot.precheck_inputs.proxies}
     lost = {
         revision: [pod for pod in pods if (pod.namespace, pod.name) not in known]
         for revision, pods in expected_pods(snapshot).items()

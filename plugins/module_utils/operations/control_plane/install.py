@@ -124,7 +124,7 @@ def wanted(task: TaskContext, snapshot: Snapshot, source: str | None, version: V
 
 def _crds_newer(snapshot: Snapshot, version: Version) -> bool:
     """CRDs never go back (rule S10)."""
-    return snapshot.newest_crds is not None and snapshot.newest_crds > version
+    return snapshot.newest_crd_version is not None and snapshot.newest_crd_version > version
 
 
 def plan(task: TaskContext, snapshot: Snapshot, installer: Installer, source: str | None, version: Version) -> Plan:

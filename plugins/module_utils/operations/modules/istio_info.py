@@ -91,7 +91,7 @@ def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
     follows = followed(snapshot)
     rows = []
     for namespace in sorted(snapshot.namespaces.values(), key=lambda found: found.name):
-        name = snapshot.owned_name(namespace)
+        name = namespace.revision_label
         own = {*moved, *follows}
         if name is None and not (proxies[namespace.name] or stale[namespace.name] or namespace.name in own):
             continue
@@ -185,8 +185,8 @@ def run(task: TaskContext) -> TaskResult:
     if task.params["record"] and task.params["proxies"]:
         values["up_to_date"] = memory.settles(snapshot)
     if task.params["proxies"]:
-        values["proxies"] = snapshot.proxies()
-        values["unrestartable"] = [stuck.as_dict() for stuck in snapshot.stuck()]
+        values["proxies"] = snapshot.count_proxies()
+        values["unrestartable"] = [stuck.as_dict() for stuck in snapshot.unrestartable()]
         values["unreadable"] = [dataclasses.asdict(one) for one in snapshot.unreadable]
     if task.params["proxies"] and not (task.params["stop_if_up_to_date"] and values["up_to_date"]):
         values["namespaces"] = namespaces(snapshot)

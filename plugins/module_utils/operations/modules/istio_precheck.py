@@ -92,7 +92,9 @@ def run(task: TaskContext) -> TaskResult:
     snapshot = with_proxies(task.client, snapshot)
     if params["installer"] and params["stage"] == BEFORE:
         lacking = missing_permissions(task.client, NEEDED[params["installer"]], task.istio_namespace)
-        snapshot = dataclasses.replace(snapshot, around=dataclasses.replace(snapshot.around, denied=lacking))
+        snapshot = dataclasses.replace(
+            snapshot, precheck_inputs=dataclasses.replace(snapshot.precheck_inputs, denied=lacking)
+        )
     version = parse_version(params["version"]) if params["version"] else None
     revision = params["revision"] or ""
     source = params["source_revision"]
@@ -113,9 +115,9 @@ def run(task: TaskContext) -> TaskResult:
         "summary": count_by_severity(found),
         "source_revision": source,
         "source_version": running.version if running else None,
-        "proxies": snapshot.proxies(),
+        "proxies": snapshot.count_proxies(),
         "identities": {name: identity(one) for name, one in sorted(snapshot.mesh.revisions.items())},
-        "unrestartable": [stuck.as_dict() for stuck in snapshot.stuck()],
+        "unrestartable": [stuck.as_dict() for stuck in snapshot.unrestartable()],
     }
     failed = failure_message(params["stage"], task.client.connection.label, bad) if bad else ""
     return TaskResult(values=values, failed=failed)

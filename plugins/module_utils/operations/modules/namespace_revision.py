@@ -15,7 +15,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.names
     Move,
     both,
     move,
-    owned_by,
     require_owner,
     undos,
 )
@@ -24,6 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.res
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Kept
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import selected_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import expanded, is_pattern
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import kept_configuration
@@ -77,7 +77,7 @@ def moves(snapshot: Snapshot, names: list[str], target: str, *, enroll: bool, cl
     found = [snapshot.namespaces[name] for name in named_in(snapshot, names, cluster)]
     require_owner(snapshot.mesh, target)
     # a pattern means those that are in the mesh, where only these may be moved
-    lost = [] if enroll else [n.name for n in found if snapshot.owned_name(n) is None]
+    lost = [] if enroll else [n.name for n in found if n.revision_label is None]
     outside = [name for name in lost if name in names]
     found = [namespace for namespace in found if namespace.name not in lost]
     if outside:
@@ -142,7 +142,7 @@ def _restore(task: TaskContext) -> TaskResult:
 
 def _unproven(task: TaskContext, snapshot: Snapshot, steps: list[Move]) -> dict[str, Kept]:
     """Return the namespaces whose revision from before is not proven to take workloads (safety rule S3), and why."""
-    leads = {step.namespace: snapshot.mesh.resolve(name) for step in steps if (name := owned_by(step.after))}
+    leads = {step.namespace: snapshot.mesh.resolve(name) for step in steps if (name := selected_name(step.after))}
     problems: dict[str, str] = {}
     for revision in sorted(set(filter(None, leads.values()))):
         try:
@@ -193,7 +193,7 @@ def _kept(task: TaskContext, snapshot: Snapshot, steps: list[Move], revision: st
     mesh, by_target = snapshot.mesh, collections.defaultdict(list)
     for step in steps:
         # on the way back each namespace has a target of its own
-        name = owned_by(step.after)
+        name = selected_name(step.after)
         by_target[revision or (mesh.resolve(name) if name else None)].append(step.namespace)
     back = task.params["state"] == "restored"
     return [

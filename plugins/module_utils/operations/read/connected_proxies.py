@@ -111,7 +111,7 @@ def with_proxies(client: Client, snapshot: Snapshot) -> Snapshot:
     """
     if not any(pod.proxy_image for pod in snapshot.pods):
         return snapshot
-    around = snapshot.around
+    precheck_inputs = snapshot.precheck_inputs
     found: tuple[Connected, ...] = ()
     for attempt in range(LOOKS):
         if attempt:
@@ -119,9 +119,9 @@ def with_proxies(client: Client, snapshot: Snapshot) -> Snapshot:
         try:
             found = merged([found, proxies_of(client, snapshot.mesh.namespace)])
         except UnansweredError as exc:
-            unread = {**around.unread, "proxies": exc.message}
-            return dataclasses.replace(snapshot, around=dataclasses.replace(around, unread=unread))
-        snapshot = dataclasses.replace(snapshot, around=dataclasses.replace(around, proxies=found))
+            unread = {**precheck_inputs.unread, "proxies": exc.message}
+            return dataclasses.replace(snapshot, precheck_inputs=dataclasses.replace(precheck_inputs, unread=unread))
+        snapshot = dataclasses.replace(snapshot, precheck_inputs=dataclasses.replace(precheck_inputs, proxies=found))
         if not unconnected_pods(snapshot):
             break
     return snapshot

@@ -20,8 +20,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.isti
     read_quota,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import (
-    Around,
     Extension,
+    PrecheckInputs,
     read_extension,
     read_remote_cluster,
 )
@@ -85,7 +85,7 @@ def submit_precheck_inputs(pool: concurrent.futures.Executor, client: Client, is
     return {field: pool.submit(reader, client, istio_namespace) for field, reader in READERS.items()}
 
 
-def precheck_inputs_from(jobs: InputLists) -> Around:
+def precheck_inputs_from(jobs: InputLists) -> PrecheckInputs:
     """Return what was read; what this user may not read is left out and named."""
     found: dict[str, t.Any] = {}
     unread: dict[str, str] = {}
@@ -100,4 +100,4 @@ def precheck_inputs_from(jobs: InputLists) -> Around:
             unread.update({field: read.unread} if read.unread else {})
             read = read.found
         found[field] = tuple(read)
-    return Around(unread=unread, **found)
+    return PrecheckInputs(unread=unread, **found)

@@ -142,7 +142,7 @@ def _snapshot_from(first: FirstLists, istio_namespace: str, cluster_id: str, kub
         crd_managers={name_of(obj): manager_of(obj) for job in first.crds for obj in job.result()},
         pods=pods,
         pods_version=pods_version,
-        around=precheck_inputs_from(first.precheck_inputs),
+        precheck_inputs=precheck_inputs_from(first.precheck_inputs),
     )
 
 

@@ -221,7 +221,7 @@ def test_s16_only_what_the_run_left_goes_back(
     made[0]["metadata"]["annotations"] = {JOURNAL: written(*RUNS)}
     found = plan_canary(b.snapshot_of([*FREE, *made]), SHOP, CanaryPercentage(0, run=run))
     assert [one.after for one in found.label_changes.values()] == ([after] if after else [])
-    assert [one.why.reason.startswith(str(stays)) for one in found.unmovable] == ([True] if stays else [])
+    assert [one.cause.reason.startswith(str(stays)) for one in found.unmovable] == ([True] if stays else [])
 
 
 def test_the_cluster_as_it_will_be() -> None:
@@ -260,7 +260,7 @@ def test_only_what_asks_for_the_source_counts(label: str, previous: str | None, 
 )
 def test_what_cannot_be_moved_is_reported(made: b.Json, code: str) -> None:
     found = shared(100, made)
-    assert (found.label_changes, [one.why.code for one in found.unmovable]) == ({}, [code])
+    assert (found.label_changes, [one.cause.code for one in found.unmovable]) == ({}, [code])
     assert shared(0, made).unmovable == []
 
 
@@ -269,7 +269,7 @@ def test_what_cannot_be_moved_is_reported(made: b.Json, code: str) -> None:
 def test_f18_a_memory_that_cannot_be_read_holds_nobody_else_up(text: str, percent: int) -> None:
     odd = moved(b.deployed("odd", pod_labels={REV: b.NEW}), b.NEW, text)
     found = shared(percent, *odd, *b.deployed("good", pod_labels=OLD))
-    assert [(one.name, one.why.code) for one in found.unmovable] == [("odd", "unreadable")]
+    assert [(one.name, one.cause.code) for one in found.unmovable] == [("odd", "unreadable")]
     assert [choice.workload.name for choice in found.label_changes.values()] == (["good"] if percent else [])
 
 
@@ -289,8 +289,8 @@ def test_s16_what_cannot_go_back_keeps_nothing_else_from_going(previous: str, co
     goes = moved(b.deployed(revision=b.NEW), b.NEW, WAS_OLD)
     found = plan_canary(b.snapshot_of([*FREE, *stays, *goes]), SHOP, CanaryPercentage(0))
     assert names(found.label_changes) == {"web"}
-    assert [(one.name, one.why.code) for one in found.unmovable] == [("cart", code)]
-    assert found.unmovable[0].why.reason.startswith(reason.replace("shop/web", "shop/cart"))
+    assert [(one.name, one.cause.code) for one in found.unmovable] == [("cart", code)]
+    assert found.unmovable[0].cause.reason.startswith(reason.replace("shop/web", "shop/cart"))
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.data_plane import tight_budgets
 from unit.support import builders as b
 
 PINNED = {"containers": [{"name": "istio-proxy", "image": b.proxy("1.30.2")}]}
@@ -55,8 +56,8 @@ def test_s6_everything_that_no_rollout_mends_is_listed_with_its_remedy() -> None
         b.pod("agent-1", owner=("DaemonSet", "agent")),
         *b.deployed(),
     )
-    found = b.snapshot_of(objects).stuck()
-    assert [(row.kind, row.name, row.pods, row.why.code) for row in found] == [
+    found = b.snapshot_of(objects).unrestartable()
+    assert [(row.kind, row.name, row.pods, row.cause.code) for row in found] == [
         ("CronJob", "nightly", 1, "cron_job"),
         ("DaemonSet", "agent", 1, "on_delete"),
         ("Database", "db", 2, "custom_owner"),
@@ -70,9 +71,9 @@ def test_what_is_current_is_not_stuck_unless_everything_is_asked_for() -> None:
     snapshot = b.snapshot_of(
         cluster(b.pod("bare", owner=None, revision=b.NEW), b.pod("none", revision=None, owner=None), shop=b.NEW)
     )
-    assert [row.name for row in snapshot.stuck()] == ["none"]
-    assert [row.name for row in snapshot.stuck(everything=True)] == ["bare", "none"]
-    assert snapshot.stuck(["other"], everything=True) == []
+    assert [row.name for row in snapshot.unrestartable()] == ["none"]
+    assert [row.name for row in snapshot.unrestartable(everything=True)] == ["bare", "none"]
+    assert snapshot.unrestartable(["other"], everything=True) == []
 
 
 def test_domain_6_pinned_images_are_skipped_and_reported() -> None:
@@ -81,7 +82,10 @@ def test_domain_6_pinned_images_are_skipped_and_reported() -> None:
     by_annotation = b.pod("mine", annotations=pin, image="own:1", owner=None)
     snapshot = b.snapshot_of(cluster(*by_template, by_annotation, shop=b.OLD))
     assert snapshot.stale_workloads() == {}
-    assert {row.name: row.why.code for row in snapshot.stuck()} == {"web": "pinned_image", "mine": "pinned_image"}
+    assert {row.name: row.cause.code for row in snapshot.unrestartable()} == {
+        "web": "pinned_image",
+        "mine": "pinned_image",
+    }
 
 
 def test_a_pinned_gateway_on_the_wrong_revision_is_still_restarted() -> None:
@@ -96,7 +100,7 @@ def test_proxies_are_counted_by_revision_and_version() -> None:
         b.pod("new", revision=b.NEW),
         b.pod("none", revision=None),
     )
-    assert b.snapshot_of(objects).proxies() == {b.OLD: {"1.30.3": 2, "sha256:ab": 1}, b.NEW: {"1.31.0": 1}}
+    assert b.snapshot_of(objects).count_proxies() == {b.OLD: {"1.30.3": 2, "sha256:ab": 1}, b.NEW: {"1.31.0": 1}}
 
 
 def test_namespaces_on_a_revision_by_revision_tag_and_injection() -> None:
@@ -106,7 +110,11 @@ def test_namespaces_on_a_revision_by_revision_tag_and_injection() -> None:
         b.namespace("enabled", {INJECTION: "enabled"}),
         b.namespace("off", {INJECTION: "disabled", REV: b.OLD}),
     ]
-    assert b.snapshot_of(objects).namespaces_on(b.OLD) == {"direct": b.OLD, "tagged": "prod", "enabled": "default"}
+    assert b.snapshot_of(objects).namespaces_selecting(b.OLD) == {
+        "direct": b.OLD,
+        "tagged": "prod",
+        "enabled": "default",
+    }
 
 
 @pytest.mark.parametrize(
@@ -120,7 +128,7 @@ def test_namespaces_on_a_revision_by_revision_tag_and_injection() -> None:
 )
 def test_domain_3_owned_name(labels: dict[str, str], expected: str | None) -> None:
     snapshot = b.snapshot_of([*b.two_planes(), b.namespace("shop", labels)])
-    assert snapshot.owned_name(snapshot.namespaces["shop"]) == expected
+    assert snapshot.namespaces["shop"].revision_label == expected
 
 
 def test_s5_budgets_count_pods_by_selector_and_namespace() -> None:
@@ -132,7 +140,7 @@ def test_s5_budgets_count_pods_by_selector_and_namespace() -> None:
         b.budget("other", {"matchLabels": {"app": "cart"}}, 0),
         b.budget("elsewhere", {}, 0, "default"),
     )
-    assert sorted((str(w), budget.name) for w, budget in b.snapshot_of(objects).tight_budgets()) == [
+    assert sorted((str(w), budget.name) for w, budget in tight_budgets(b.snapshot_of(objects))) == [
         ("Deployment shop/web", "all"),
         ("Deployment shop/web", "mine"),
     ]
@@ -140,7 +148,7 @@ def test_s5_budgets_count_pods_by_selector_and_namespace() -> None:
 
 def test_a_workload_without_proxy_has_no_tight_budget() -> None:
     objects = cluster(*b.deployed(revision=None, strategy={"type": "Recreate"}), b.budget("all", {}, 0))
-    assert b.snapshot_of(objects).tight_budgets() == []
+    assert tight_budgets(b.snapshot_of(objects)) == []
 
 
 def test_a_verdict_for_a_namespace_takes_labels() -> None:

@@ -224,17 +224,17 @@ def kinds(objects: list[b.Json]) -> dict[str, int]:
         api.objects = objects
         found = fetch_snapshot(api.client(), b.SYSTEM, pods=True, precheck_inputs=True)
     assert not found.lost, found.lost
-    around = found.around
+    precheck_inputs = found.precheck_inputs
     return {
-        **collections.Counter(one.kind for one in (*found.workloads.values(), *around.extensions)),
+        **collections.Counter(one.kind for one in (*found.workloads.values(), *precheck_inputs.extensions)),
         "ReplicaSet": sum(kind == "ReplicaSet" for dummy, kind, dummy_name in found.parents),
         "Namespace": len(found.namespaces),
         "Pod": len(found.pods),
         "PodDisruptionBudget": len(found.budgets),
-        "Node": len(around.nodes),
-        "HorizontalPodAutoscaler": len(around.autoscalers),
-        "ResourceQuota": len(around.quotas),
-        "Secret": len(around.remote_clusters),
+        "Node": len(precheck_inputs.nodes),
+        "HorizontalPodAutoscaler": len(precheck_inputs.autoscalers),
+        "ResourceQuota": len(precheck_inputs.quotas),
+        "Secret": len(precheck_inputs.remote_clusters),
     }
 
 

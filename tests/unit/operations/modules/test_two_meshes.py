@@ -136,7 +136,7 @@ def test_a_removal_takes_nothing_of_a_namesake_and_needs_nothing_of_it(remover: 
 def test_configuration_of_a_namesake_is_not_in_the_way(namespace: str, named: bool | None) -> None:
     rule = b.configuration("AuthorizationPolicy", "deny", namespace)
     snapshot = b.snapshot_of([*MOVED, *NAMESAKES, b.namespace("plain"), rule])
-    found = of_configuration(snapshot, b.OLD, snapshot.around.configuration)
+    found = of_configuration(snapshot, b.OLD, snapshot.precheck_inputs.configuration)
     assert len(found) == (named is not None)
     for blocker in found:
         assert (f"the mesh of namespace {TWO}" in blocker.message) is named
@@ -200,9 +200,9 @@ def test_an_istiod_elsewhere_is_not_ours_although_nothing_marks_it() -> None:
 def test_pods_of_the_other_mesh_are_neither_stale_nor_restarted() -> None:
     """The last webhook by name injects, here that of mesh two."""
     snapshot = b.snapshot_of([*MOVED, *b.deployed(revision=b.NEW), *NAMESAKES])
-    assert snapshot.namespaces_on(b.OLD) == {}
+    assert snapshot.namespaces_selecting(b.OLD) == {}
     assert snapshot.injection_of("theirs").other_mesh == TWO
-    assert snapshot.proxies() == {b.NEW: {b.NEW_VERSION: 1}}
+    assert snapshot.count_proxies() == {b.NEW: {b.NEW_VERSION: 1}}
     assert not [pod for pod, proxy_status in snapshot.proxy_statuses if pod.namespace == "theirs"]
     with FakeApi(*MOVED, *NAMESAKES) as api:
         result = task(api, rollout_restart.CORE, namespaces=["theirs"], check_mode=True)

@@ -120,8 +120,8 @@ def test_who_is_missing_is_looked_for_again(
     with FakeApi() as api:
         snapshot = with_proxies(api.client(), b.snapshot_of(OBJECTS))
     assert len(said) + 9 - len(answers) == looks
-    assert snapshot.around.proxies == tuple(sorted(found, key=lambda one: (one.namespace, one.name)))
-    assert snapshot.around.unread == {}
+    assert snapshot.precheck_inputs.proxies == tuple(sorted(found, key=lambda one: (one.namespace, one.name)))
+    assert snapshot.precheck_inputs.unread == {}
 
 
 def test_without_a_proxy_nobody_is_asked(answers: list[tuple[Connected, ...]]) -> None:
@@ -132,9 +132,9 @@ def test_without_a_proxy_nobody_is_asked(answers: list[tuple[Connected, ...]]) -
 
 def test_what_could_not_be_asked_is_named() -> None:
     with FakeApi(istiod("starts", "1-30-3", status={})) as api:
-        around = with_proxies(api.client(), b.snapshot_of(OBJECTS)).around
-    assert around.proxies is None
-    assert around.unread["proxies"].startswith("No istiod in namespace istio-system")
+        precheck_inputs = with_proxies(api.client(), b.snapshot_of(OBJECTS)).precheck_inputs
+    assert precheck_inputs.proxies is None
+    assert precheck_inputs.unread["proxies"].startswith("No istiod in namespace istio-system")
 
 
 @pytest.mark.parametrize("port", ["", "0", "99999", "9" * 5000, "\u00b2", "15014\n", "-1", "80/../x"])

@@ -135,11 +135,11 @@ def test_a_budget_without_status_allows_nothing() -> None:
 def test_surroundings_that_may_not_be_read_are_named() -> None:
     with FakeApi(*b.two_planes(), *b.namespaces(), b.node("a")) as api:
         found = fetch_snapshot(api.client(), b.SYSTEM, pods=False, precheck_inputs=True)
-        assert ([node.name for node in found.around.nodes], found.around.unread) == (["a"], {})
+        assert ([node.name for node in found.precheck_inputs.nodes], found.precheck_inputs.unread) == (["a"], {})
         api.script("GET", "/api/v1/nodes", failure(403, "nodes is forbidden"))
         found = fetch_snapshot(api.client(), b.SYSTEM, pods=False, precheck_inputs=True)
-    assert found.around.nodes == ()
-    assert "nodes is forbidden" in found.around.unread["nodes"]
+    assert found.precheck_inputs.nodes == ()
+    assert "nodes is forbidden" in found.precheck_inputs.unread["nodes"]
 
 
 def test_a_cluster_that_does_not_answer_is_asked_for_one_thing() -> None:

@@ -9,7 +9,9 @@ import collections
 import dataclasses
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import Need, placed, room
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import Placement
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,
     WARNING,
@@ -30,12 +32,17 @@ NATIVE_ISTIO = (1, 27)
 
 def _no_room(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(goal.source or "")
-    if source is None or not snapshot.around.nodes or goal.strategy == "in_place" or snapshot.mesh.runs(goal.revision):
+    if (
+        source is None
+        or not snapshot.precheck_inputs.nodes
+        or goal.strategy == "in_place"
+        or snapshot.mesh.runs(goal.revision)
+    ):
         return
     copies = max(1, source.replicas)
     labels = {**source.placement.labels, REVISION_LABEL: goal.revision}
     placement = dataclasses.replace(source.placement, labels=labels)
-    fitting = snapshot.fitting(source.need, copies, source.namespace, placement)
+    fitting = _schedulable_replicas(snapshot, source, copies, placement)
     if fitting < copies:
         yield (
             f"revision {goal.revision}",
@@ -44,10 +51,23 @@ def _no_room(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
         )
 
 
+def _schedulable_replicas(snapshot: Snapshot, source: Revision, copies: int, placement: Placement) -> int:
+    """Return how many replicas of a second control plane like the source the scheduler could place now."""
+    requested: dict[str, Need] = collections.defaultdict(Need)
+    running = [pod for pod in snapshot.pods if pod.live and pod.node]
+    for pod in running:
+        requested[pod.node] = requested[pod.node].plus(pod.need)
+    nodes = [node for node in snapshot.precheck_inputs.nodes if placement.allows(node)]
+    neighbours = [(pod.node, pod.labels) for pod in running if pod.namespace == source.namespace]
+    closed = placement.closed(nodes, neighbours)
+    free = room([node for node in nodes if node.name not in closed], requested)
+    return placed(source.need, copies, free, placement.rivals(nodes))
+
+
 def _native_flip(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    old = [node for node in snapshot.around.nodes if not kubelet_uses_native_sidecars(node.kubelet)]
+    old = [node for node in snapshot.precheck_inputs.nodes if not kubelet_uses_native_sidecars(node.kubelet)]
     target = goal.version
-    if target and (target.major, target.minor) >= NATIVE_ISTIO and 0 < len(old) < len(snapshot.around.nodes):
+    if target and (target.major, target.minor) >= NATIVE_ISTIO and 0 < len(old) < len(snapshot.precheck_inputs.nodes):
         for node in old:
             yield (
                 f"node {node.name}",
@@ -58,7 +78,7 @@ def _native_flip(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
 
 def _denied(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     by_purpose: dict[str, list[str]] = collections.defaultdict(list)
-    for one in snapshot.around.denied:
+    for one in snapshot.precheck_inputs.denied:
         by_purpose[one.purpose].append(str(one) + (f" in namespace {snapshot.mesh.namespace}" if one.local else ""))
     for purpose, lacking in by_purpose.items():
         yield f"permissions to {purpose}", f"This user may not {some(lacking, SHOWN)}."

@@ -29,7 +29,7 @@ def _only_the_source(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     if not source or source == goal.revision or source not in snapshot.mesh.revisions:
         return
     what = "it does not apply to" if goal.stage == AFTER else "it stops to apply to"
-    for one in only_for(snapshot.around.configuration, source):
+    for one in only_for(snapshot.precheck_inputs.configuration, source):
         yield (
             str(one),
             f"Its label {REVISION_LABEL}={source} lets only istiod of revision {source} read it: {what} what moves to "
@@ -38,7 +38,7 @@ def _only_the_source(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
 
 
 def _nobody(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    for one, reason in unknown_to_all(snapshot.around.configuration, snapshot.mesh, goal.revision):
+    for one, reason in unknown_to_all(snapshot.precheck_inputs.configuration, snapshot.mesh, goal.revision):
         yield str(one), f"No istiod reads it by its label {REVISION_LABEL}: {reason}."
 
 

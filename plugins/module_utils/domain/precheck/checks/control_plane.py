@@ -112,7 +112,7 @@ def _single_istiod(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
 
 
 def _newer_crds(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    newest = snapshot.newest_crds
+    newest = snapshot.newest_crd_version
     if goal.version and newest and newest > goal.version:
         yield (
             "CRDs",
@@ -122,7 +122,7 @@ def _newer_crds(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
 
 def _foreign_crds(snapshot: Snapshot, goal: Upgrade) -> Iterator[tuple[Manager, str]]:
     """Yield who else keeps CRDs that the installer of the run would write, and which, in words."""
-    newest = snapshot.newest_crds
+    newest = snapshot.newest_crd_version
     if goal.installer not in (HELM, ISTIOCTL) or (goal.version and newest and newest > goal.version):
         return
     by_manager: dict[Manager, list[str]] = collections.defaultdict(list)

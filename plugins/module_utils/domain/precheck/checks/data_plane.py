@@ -28,9 +28,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     CheckResults,
     Upgrade,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import PINNED_IMAGE, unrestartable
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
+    PINNED_IMAGE,
+    Workload,
+    unrestartable,
+)
 
 
 def _pods(count: int, verb: str) -> str:
@@ -68,7 +73,7 @@ def _missing(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
 def _stale_of(snapshot: Snapshot, goal: Upgrade, counts: Callable[[ProxyStatus], bool]) -> CheckResults:
     for key, pods in snapshot.stale_workloads().items():
         # a run cannot have restarted these: MU021 tells what a person can do
-        if goal.stage == AFTER and snapshot.unrestartable(snapshot.workloads[key]):
+        if goal.stage == AFTER and snapshot.unrestartable_reason(snapshot.workloads[key]):
             continue
         judged = ((pod, snapshot.proxy_status_of(pod)) for pod in pods)
         yield from _by_owner(snapshot, (pair for pair in judged if counts(pair[1])), _change)
@@ -80,7 +85,7 @@ def _by_owner(
     """Yield one row for each owner: how many of its pods do what; ``tell`` returns a verb and the rest."""
     found: dict[str, collections.Counter[tuple[str, str]]] = collections.defaultdict(collections.Counter)
     for pod, proxy_status in judged:
-        found[snapshot.place_of(pod)][tell(pod, proxy_status)] += 1
+        found[str(snapshot.owner_ref(pod))][tell(pod, proxy_status)] += 1
     for place, told in sorted(found.items()):
         yield place, "; ".join(f"{_pods(count, verb)} {rest}" for (verb, rest), count in told.items()) + "."
 
@@ -140,13 +145,13 @@ def _extra(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
 
 def _unrestartable(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     # before an upgrade nothing is stale yet: ask who could not follow
-    for row in snapshot.stuck(everything=goal.stage != AFTER):
-        if row.why.code != PINNED_IMAGE:
-            yield f"{row.kind} {row.namespace}/{row.name}", f"{row.why.reason}; {row.why.remedy}."
+    for row in snapshot.unrestartable(everything=goal.stage != AFTER):
+        if row.cause.code != PINNED_IMAGE:
+            yield f"{row.kind} {row.namespace}/{row.name}", f"{row.cause.reason}; {row.cause.remedy}."
 
 
 def _newer_proxies(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    for revision, versions in snapshot.proxies().items():
+    for revision, versions in snapshot.count_proxies().items():
         control = snapshot.mesh.revisions.get(revision)
         running = parse_version(control.version) if control else None
         for text, count in versions.items():
@@ -158,8 +163,15 @@ def _newer_proxies(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
                 )
 
 
+def tight_budgets(snapshot: Snapshot) -> list[tuple[Workload, Budget]]:
+    """Return the workloads whose rollout takes down more pods than a budget allows now, with the budget."""
+    with_proxy = {snapshot.workload_of(pod) for pod, dummy in snapshot.proxy_statuses if pod.proxy_image}
+    pairs = [(w, b) for w in with_proxy if w for b in snapshot.budgets_of(w) if w.takes_down > b.allowed]
+    return sorted(pairs, key=lambda pair: pair[0].ref)
+
+
 def _no_budget_room(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    for workload, budget in snapshot.tight_budgets():
+    for workload, budget in tight_budgets(snapshot):
         room = f"allows {budget.allowed} pods to be down, and a rollout takes down {workload.takes_down}"
         yield str(workload), f"PodDisruptionBudget {budget.name} {room}."
 

@@ -25,7 +25,7 @@ LONGEST, REPEATED, SEARCHED = 100, 4, 20
 
 def _extensions(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     found: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
-    for one in snapshot.around.extensions:
+    for one in snapshot.precheck_inputs.extensions:
         found[one.namespace, one.kind].append(one.name)
     for (namespace, kind), names in sorted(found.items()):
         yield f"{kind}s in namespace {namespace}", f"{len(names)} of them: {some(sorted(names))}."
@@ -37,7 +37,7 @@ def _left_behind(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     if goal.version is None:
         return
     new = str(goal.version)
-    for one in snapshot.around.extensions:
+    for one in snapshot.precheck_inputs.extensions:
         lost = [text for text in one.proxy_versions if _applies(text, str(old or "")) and not _applies(text, new)]
         gained = [text for text in one.proxy_versions if _applies(text, new) and not _applies(text, str(old or ""))]
         # a patch for the old version beside one for the new is what the documentation advises
@@ -64,7 +64,7 @@ def _applies(pattern: str, version: str) -> bool:
 
 
 def _anchored(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    for one in snapshot.around.extensions:
+    for one in snapshot.precheck_inputs.extensions:
         if one.anchors:
             yield (
                 f"{one.kind} {one.namespace}/{one.name}",

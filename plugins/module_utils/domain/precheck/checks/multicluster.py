@@ -21,7 +21,7 @@ SHOWN = 8
 
 
 def _remote_clusters(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    names = sorted(set(snapshot.around.remote_clusters))
+    names = sorted(set(snapshot.precheck_inputs.remote_clusters))
     if names:
         yield (
             f"namespace {snapshot.mesh.namespace}",

@@ -28,7 +28,7 @@ def _called(snapshot: Snapshot) -> list[Injector]:
 
 def _silent(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     ready: dict[tuple[str, str], int] = collections.Counter()
-    for one in snapshot.around.endpoints:
+    for one in snapshot.precheck_inputs.endpoints:
         ready[one.service] += one.ready
     for injector in _called(snapshot):
         namespace, name = injector.service or ("", "")
@@ -57,7 +57,7 @@ def _untrusted(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
 
 def _scaling(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(goal.source or "")
-    for one in snapshot.around.autoscalers:
+    for one in snapshot.precheck_inputs.autoscalers:
         if source is None or not source.deployment or one.deployment != source.deployment:
             continue
         place = f"HorizontalPodAutoscaler {source.namespace}/{one.name}"
@@ -76,7 +76,7 @@ def _quota(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
     if source is None or goal.strategy == "in_place" or snapshot.mesh.runs(goal.revision):
         return
     copies = max(1, source.replicas)
-    for quota in snapshot.around.quotas:
+    for quota in snapshot.precheck_inputs.quotas:
         lacking = quota.lacking(copies, source.need, source.limits)
         if lacking:
             yield (

@@ -66,7 +66,7 @@ def _gateway_api(snapshot: Snapshot, source: Revision) -> bool:
 
 def _native_nodes(snapshot: Snapshot, source: Revision) -> bool:
     """Native sidecars are on by default only where every kubelet is new enough; without nodes nobody can tell."""
-    return all(kubelet_uses_native_sidecars(node.kubelet) for node in snapshot.around.nodes)
+    return all(kubelet_uses_native_sidecars(node.kubelet) for node in snapshot.precheck_inputs.nodes)
 
 
 def _tracing(snapshot: Snapshot, source: Revision) -> bool:

@@ -32,7 +32,7 @@ def _by_workload(snapshot: Snapshot, pods: Iterable[Pod]) -> dict[str, str]:
     """Return workload (else pod) -> its pods in words: the pods of a workload mostly fail alike."""
     names: dict[str, list[str]] = collections.defaultdict(list)
     for pod in pods:
-        names[snapshot.place_of(pod)].append(pod.name)
+        names[str(snapshot.owner_ref(pod))].append(pod.name)
     return {
         place: f"pod {found[0]}" if len(found) == 1 else f"{len(found)} pods ({min(found)} is one)"
         for place, found in sorted(names.items())
@@ -52,10 +52,10 @@ def _unknown(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
 def _connected(snapshot: Snapshot) -> Iterator[tuple[Pod, list[Connected]]]:
     """Yield the live pods whose proxies are connected; proxies of machines and of other clusters are left out."""
     found: dict[tuple[str, str], list[Connected]] = collections.defaultdict(list)
-    for one in snapshot.around.proxies or ():
+    for one in snapshot.precheck_inputs.proxies or ():
         found[one.namespace, one.name].append(one)
     for pod in snapshot.pods:
-        if pod.live and not pod.deleting and snapshot.is_ours(pod) and (pod.namespace, pod.name) in found:
+        if pod.live and not pod.deleting and snapshot.in_this_mesh(pod) and (pod.namespace, pod.name) in found:
             yield pod, found[pod.namespace, pod.name]
 
 

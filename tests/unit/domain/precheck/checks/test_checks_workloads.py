@@ -142,7 +142,7 @@ def test_mu028_says_what_pins_the_image(objects: list[b.Json], place: str, what:
 def test_mu028_is_said_once() -> None:
     objects = [*PLANE, *DEFAULT, *pinned()]
     assert (of("MU020", objects), of("MU021", objects), len(of("MU028", objects))) == ([], [], 1)
-    assert [row.why.code for row in b.snapshot_of(objects).stuck()] == ["pinned_image"]
+    assert [row.cause.code for row in b.snapshot_of(objects).unrestartable()] == ["pinned_image"]
 
 
 @pytest.mark.parametrize(
