@@ -31,15 +31,15 @@ COUNTED = {
     "done": "done",
     "unchanged": "with nothing to do",
     "passed": "ready",
-    "dry_run": "looked at in check mode",
+    "dry_run": "in check mode",
     "failed": "failed",
-    "unreachable": "not reached",
+    "unreachable": "unreachable",
     "refused": "refused by the precheck",
     "locked": "locked by another run",
-    "stopped": "stopped half-way",
+    "stopped": "stopped partway",
     "untouched": "left untouched",
-    "running": "at work",
-    "waiting": "not begun yet",
+    "running": "in progress",
+    "waiting": "not started yet",
 }
 
 
@@ -80,11 +80,11 @@ def headline(run: ReportedRun, counts: dict[str, int]) -> str:
     states = ", ".join(f"{counts[state]} {COUNTED[state]}" for state in COUNTED if counts.get(state))
     text = f"{total} clusters: {states}." if total != 1 else f"1 cluster: {states.removeprefix('1 ')}."
     if run.state == RUNNING:
-        return f"At work when this was written. What came later is not known: it goes on, or it was killed. {text}"
+        return f"In progress when this was written: the run is either still going or was killed. {text}"
     if run.state == INTERRUPTED:
         return f"Interrupted by {run.signal} during {run.last_task or 'its start'}. {text}"
     if run.state == ABORTED:
-        return f"The run broke off during {run.last_task or 'its start'}, with an error of its own. {text}"
+        return f"Aborted by an error of Ansible during {run.last_task or 'its start'}. {text}"
     return text
 
 
@@ -175,20 +175,20 @@ def _detail(run: ReportedRun, facts: ClusterFacts, state: str) -> str:
     if state in FAILED_STATES:
         return str(facts.failures[-1]["message"]) if facts.failures else STATES[state]
     if state == "stopped" and facts.remaining:
-        return f"The time to restart workloads ended at {facts.window_end}: {facts.remaining} remain for the next run."
+        return f"The maintenance window ended at {facts.window_end}; {facts.remaining} workloads remain."
     last_stage = next(reversed(facts.stages), "")
     if state in INCOMPLETE_STATES:
         return incomplete_detail(state, last_stage, started=bool(facts.stages))
     if state == "running" and last_stage:
-        return f"At work: the last stage was {last_stage}."
+        return f"In progress: the last stage was {last_stage}."
     return f"{STATES[state][0].upper()}{STATES[state][1:]}."
 
 
 def incomplete_detail(state: str, last_stage: str, *, started: bool) -> str:
     """Return the sentence for a cluster at which the run did not reach its end."""
     if state == "stopped":
-        return f"Changed, and not at its end: the last stage was {last_stage or 'a task of the playbook'}."
-    return "It was looked at, and nothing was changed." if started else "Nothing was begun here."
+        return f"Changed, but not finished: the last stage was {last_stage or 'a task of the playbook'}."
+    return "It was read, but not changed." if started else "Not started."
 
 
 def count_proxies(clusters: list[Json]) -> Json:

@@ -33,12 +33,12 @@ class StateStyle(t.NamedTuple):
 
 STATE_STYLES = {
     "failed": StateStyle("bad", "✕", "failed"),
-    "unreachable": StateStyle("bad", "!", "not reached"),
+    "unreachable": StateStyle("bad", "!", "unreachable"),
     "refused": StateStyle("bad", "⊘", "refused"),
     "locked": StateStyle("bad", "⊗", "locked"),
-    "stopped": StateStyle("warn", "◐", "stopped half-way"),
+    "stopped": StateStyle("warn", "◐", "stopped partway"),
     "untouched": StateStyle("idle", "○", "untouched"),
-    "running": StateStyle("calm", "▸", "at work"),
+    "running": StateStyle("calm", "▸", "in progress"),
     "waiting": StateStyle("idle", "·", "waiting"),
     "dry_run": StateStyle("calm", "◇", "check mode"),
     "passed": StateStyle("good", "✓", "ready"),

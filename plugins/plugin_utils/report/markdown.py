@@ -27,7 +27,7 @@ def render_markdown(report: Json) -> str:
     lines = [f"## {escape(report['title'])}: {run['verdict']}", "", f"**{escape(run['headline'])}**", ""]
     facts = [
         f"Playbook {', '.join(map(escape, run['playbooks'])) or 'unknown'}",
-        f"began {run['started']}",
+        f"started {run['started']}",
         f"took {format_duration(run['seconds'])}" if run["ended"] else f"written {run['written']}",
     ]
     lines += [", ".join([*facts, *(["check mode"] if run["check_mode"] else [])]) + ".", ""]
@@ -57,7 +57,7 @@ def _proxies(proxies: Json) -> list[str]:
     if not (proxies["before"] or proxies["after"]):
         return []
     changed = proxies["changed_since_reading"]
-    note = f" ({changed} of the clusters changed after they were last read)" if changed else ""
+    note = f" ({changed} clusters changed after their last reading)" if changed else ""
     return [f"Proxies: {_versions(proxies['before'])} before, {_versions(proxies['after'])} now{note}.", ""]
 
 
@@ -69,7 +69,7 @@ def _attention(report: Json) -> list[str]:
         for cluster in clusters[:MAX_CLUSTERS]
     ]
     rest = len(clusters) - MAX_CLUSTERS
-    return [*lines, *([f"- and {rest} more, all of them are in the report"] if rest > 0 else [])]
+    return [*lines, *([f"- and {rest} more, see the full report"] if rest > 0 else [])]
 
 
 def _message(text: str) -> str:

@@ -23,15 +23,15 @@ STATES = {
     "failed": "a task failed",
     "unreachable": "could not be reached",
     "refused": "refused by its precheck, nothing was changed",
-    "locked": "another run works on it, nothing was changed",
-    "stopped": "stopped half-way: changed, and not at its end",
-    "untouched": "nothing was changed, the run did not come to its end there",
-    "running": "at work",
-    "waiting": "not begun yet",
+    "locked": "locked by another run, nothing was changed",
+    "stopped": "stopped partway: changed, but not finished",
+    "untouched": "not changed, and the run did not finish there",
+    "running": "in progress",
+    "waiting": "not started yet",
     "dry_run": "check mode: nothing was changed",
-    "passed": "looked at, and nothing stands against the upgrade",
-    "unchanged": "nothing was to do",
-    "done": "changed and at its end",
+    "passed": "checked, and nothing blocks the upgrade",
+    "unchanged": "there was nothing to do",
+    "done": "changed and finished",
 }
 FAILED_STATES = ("failed", "unreachable", "refused", "locked")
 INCOMPLETE_STATES = ("stopped", "untouched")

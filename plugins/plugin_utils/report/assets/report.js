@@ -8,64 +8,64 @@
 (() => {
   const page = document.documentElement;
   const table = document.getElementById("clusters");
-  const find = document.getElementById("find");
+  const search = document.getElementById("find");
   const state = document.getElementById("state");
   const ring = document.getElementById("ring");
-  const shown = document.getElementById("shown");
-  const all = document.getElementById("open-all");
+  const visibleCount = document.getElementById("shown");
+  const toggleAll = document.getElementById("open-all");
   if (!table) {
     return;
   }
   const body = table.tBodies[0];
   const rows = [...body.rows];
-  const detail = (row) => document.getElementById(row.dataset.detail);
+  const detailsOf = (row) => document.getElementById(row.dataset.detail);
   page.classList.add("js");
 
-  const filter = () => {
-    const words = find.value.toLowerCase().split(/\s+/).filter(Boolean);
+  const applyFilters = () => {
+    const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     let count = 0;
     for (const row of rows) {
-      const fits =
+      const matches =
         words.every((word) => row.dataset.text.includes(word)) &&
         (!state.value || row.dataset.state === state.value) &&
         (!ring.value || row.dataset.ring === ring.value);
-      row.hidden = !fits;
-      detail(row).hidden = !fits;
-      count += fits;
+      row.hidden = !matches;
+      detailsOf(row).hidden = !matches;
+      count += matches;
     }
-    shown.textContent = `${count} of ${rows.length} clusters`;
+    visibleCount.textContent = `${count} of ${rows.length} clusters`;
   };
 
-  const value = (row, column, number) => {
+  const cellValue = (row, column, isNumeric) => {
     const text = row.cells[column].dataset.sort ?? row.cells[column].textContent.trim();
-    return number ? Number(text) : text;
+    return isNumeric ? Number(text) : text;
   };
 
-  const sort = (heading) => {
+  const sortBy = (heading) => {
     const column = heading.cellIndex;
-    const number = heading.classList.contains("number");
-    const down = heading.getAttribute("aria-sort") === "ascending";
+    const isNumeric = heading.classList.contains("number");
+    const descending = heading.getAttribute("aria-sort") === "ascending";
     for (const other of heading.parentNode.cells) {
       other.removeAttribute("aria-sort");
     }
-    heading.setAttribute("aria-sort", down ? "descending" : "ascending");
+    heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
     const collator = new Intl.Collator(undefined, { numeric: true });
     rows.sort((a, b) => {
-      const [x, y] = [value(a, column, number), value(b, column, number)];
-      return (number ? x - y : collator.compare(x, y)) * (down ? -1 : 1);
+      const [x, y] = [cellValue(a, column, isNumeric), cellValue(b, column, isNumeric)];
+      return (isNumeric ? x - y : collator.compare(x, y)) * (descending ? -1 : 1);
     });
     for (const row of rows) {
       body.append(row);
-      detail(row).parentNode.append(detail(row));
+      detailsOf(row).parentNode.append(detailsOf(row));
     }
   };
 
-  const reveal = () => {
+  const revealTarget = () => {
     const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (target?.matches("details")) {
       if (target.hidden) {
-        find.value = state.value = ring.value = "";
-        filter();
+        search.value = state.value = ring.value = "";
+        applyFilters();
       }
       target.open = true;
       target.scrollIntoView();
@@ -77,41 +77,41 @@
     button.type = "button";
     button.append(...heading.childNodes);
     heading.append(button);
-    button.addEventListener("click", () => sort(heading));
+    button.addEventListener("click", () => sortBy(heading));
   }
-  for (const one of [find, state, ring]) {
-    one.addEventListener("input", filter);
+  for (const input of [search, state, ring]) {
+    input.addEventListener("input", applyFilters);
   }
   for (const link of document.querySelectorAll("a[data-only]")) {
     link.addEventListener("click", () => {
       state.value = link.dataset.only;
-      find.value = ring.value = "";
-      filter();
+      search.value = ring.value = "";
+      applyFilters();
     });
   }
   const details = [...document.querySelectorAll("details.detail")];
-  all.addEventListener("click", () => {
-    const open = details.some((one) => !one.hidden && !one.open);
-    for (const one of details) {
-      if (!one.hidden) {
-        one.open = open;
+  toggleAll.addEventListener("click", () => {
+    const open = details.some((entry) => !entry.hidden && !entry.open);
+    for (const entry of details) {
+      if (!entry.hidden) {
+        entry.open = open;
       }
     }
-    all.textContent = open ? "Close all" : "Open all";
+    toggleAll.textContent = open ? "Close all" : "Open all";
   });
-  let closed = [];
+  let openedForPrint = [];
   addEventListener("beforeprint", () => {
-    closed = [...document.querySelectorAll("details:not([open])")];
-    for (const one of closed) {
-      one.open = true;
+    openedForPrint = [...document.querySelectorAll("details:not([open])")];
+    for (const entry of openedForPrint) {
+      entry.open = true;
     }
   });
   addEventListener("afterprint", () => {
-    for (const one of closed) {
-      one.open = false;
+    for (const entry of openedForPrint) {
+      entry.open = false;
     }
   });
-  addEventListener("hashchange", reveal);
-  filter();
-  reveal();
+  addEventListener("hashchange", revealTarget);
+  applyFilters();
+  revealTarget();
 })();

@@ -262,7 +262,7 @@ def test_while_it_runs_it_does_not_say_how_it_ended() -> None:
     assert report["run"]["verdict"] == "running"
     assert report["run"]["ended"] is None
     assert report["counts"] == {"running": 1, "waiting": 1, "done": 1}
-    assert "or it was killed" in report["run"]["headline"]
+    assert "or was killed" in report["run"]["headline"]
 
 
 def test_what_tidies_up_after_a_failure_mends_nothing() -> None:
@@ -281,7 +281,7 @@ def test_interrupted() -> None:
     report = story.end("interrupted")
     assert report["counts"] == {"stopped": 1, "untouched": 1, "done": 1}
     assert report["run"]["headline"] == (
-        "Interrupted by SIGINT during Restart. 3 clusters: 1 done, 1 stopped half-way, 1 left untouched."
+        "Interrupted by SIGINT during Restart. 3 clusters: 1 done, 1 stopped partway, 1 left untouched."
     )
 
 

@@ -137,7 +137,7 @@ def test_verdict_first_then_what_needs_attention() -> None:
     text = Page(render_html(story.end(**{"paris-2": 1}))).text
     order = [
         "failed 3 clusters: 1 done, 1 failed, 1 left untouched.",
-        "What needs attention",
+        "Needs attention",
         "Deployment shop/web does not get ready.",
         "Ring 0",
         "No ring",
