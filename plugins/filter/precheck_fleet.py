@@ -50,7 +50,7 @@ _value:
       sample:
         - code: MU010
           severity: error
-          title: dangling labels
+          title: dangling injection label
           clusters: [paris-1, paris-2]
           objects: 3
           examples: [namespace lost, namespace sandbox-1]

@@ -13,10 +13,10 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Permission
 from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import (
-    ASKING,
-    LOOKING,
-    NEEDED,
-    READING,
+    ISTIOCTL_COMMANDS,
+    NEEDED_BY_INSTALLER,
+    READ,
+    READ_FOR_CHECKS,
 )
 from integration.meshes import assert_sound, drop_unrestartable
 from integration.safety import no_write, refusal
@@ -62,7 +62,7 @@ def login(cluster: Cluster, tmp_path: Path) -> Login:
 
 
 def test_a_reader_may_look_and_is_told_what_an_upgrade_needs(desk: Desk, cluster: Cluster, login: Login) -> None:
-    reader = login("reader", (*READING, *LOOKING))
+    reader = login("reader", (*READ, *READ_FOR_CHECKS))
     target: Json = {"version": NEW_VERSION, "revision": NEW_REVISION}
     with no_write(cluster):
         looked = desk.tool(None, "istio_precheck", **reader, **target)
@@ -76,8 +76,8 @@ def test_a_reader_may_look_and_is_told_what_an_upgrade_needs(desk: Desk, cluster
 
 
 def test_the_role_of_an_installer_is_enough_for_the_whole_upgrade(desk: Desk, cluster: Cluster, login: Login) -> None:
-    asking = [one for wanted in ASKING.values() for one in wanted]
-    options = login("installer", (*NEEDED["istioctl"], *LOOKING, *asking))
+    asking = [one for wanted in ISTIOCTL_COMMANDS.values() for one in wanted]
+    options = login("installer", (*NEEDED_BY_INSTALLER["istioctl"], *READ_FOR_CHECKS, *asking))
     own = {"istio_kubeconfig": "", "istio_context": "", **{f"istio_{key}": value for key, value in options.items()}}
     play = desk.play([cluster], istio_finalize=True, hosts={cluster.name: own})
     play.require_success()
@@ -87,8 +87,8 @@ def test_the_role_of_an_installer_is_enough_for_the_whole_upgrade(desk: Desk, cl
 
 
 def test_a_missing_right_is_said_before_anything_is_touched(desk: Desk, cluster: Cluster, login: Login) -> None:
-    most = [one for one in NEEDED["istioctl"] if (one.verb, one.resource) != ("patch", "statefulsets")]
-    options = login("almost", (*most, *LOOKING))
+    most = [one for one in NEEDED_BY_INSTALLER["istioctl"] if (one.verb, one.resource) != ("patch", "statefulsets")]
+    options = login("almost", (*most, *READ_FOR_CHECKS))
     with no_write(cluster):
         result = desk.tool(None, "istio_precheck", **options, version="1.31.1", revision="1-31-1", installer="istioctl")
     assert result["failed"], refusal

@@ -114,7 +114,7 @@ def test_patches_that_only_the_old_proxies_get_are_named(desk: Desk, calm: Clust
         codes = found(desk, calm)
     finally:
         calm.delete(calm.path(FILTER))
-    assert codes["MU043"] == {"EnvoyFilters in namespace shop"}
+    assert codes["MU043"] == {"namespace shop"}
     assert codes["MU044"] == codes["MU038"] == {"EnvoyFilter shop/tweak"}
 
 

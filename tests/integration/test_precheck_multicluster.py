@@ -88,9 +88,13 @@ def test_what_one_cluster_shows_of_its_mesh_is_told(desk: Desk, pair: tuple[Clus
     first, second = pair
     result = asked(desk, first)
     assert rows(result) == {
-        "MU060": {"namespace istio-system": f"Every istiod here also reads, by remote Secrets: {second.name}."},
+        "MU060": {
+            "namespace istio-system": (
+                f"Through remote Secrets, every istiod here also reads these clusters: {second.name}."
+            )
+        },
         "MU061": {
-            f"revision {NEW_REVISION}": f"Beside revision {REVISION} it has cluster name 'mistaken' instead of "
+            f"revision {NEW_REVISION}": f"Compared with revision {REVISION}, it has cluster name 'mistaken' instead of "
             f"{first.name!r}."
         },
         "MU062": {"revision elsewhere": "Its istiod runs outside this cluster, so its version cannot be read here."},

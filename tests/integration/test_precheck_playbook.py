@@ -140,8 +140,8 @@ def test_the_severity_that_fails_is_one_of_each_cluster(fleet: Any, broken: Clus
 def test_a_waiver_that_is_wrong_is_said_before_any_request(fleet: Any, broken: Cluster) -> None:
     play = fleet("--limit", broken.name, istio_waivers=[{**WAIVER, "expires": "Friday"}])
     assert play.failure(broken) == (
-        "Parameter waivers, entry 1 (MU010): expires is 'Friday', which is no date; "
-        "give the last day on which it holds, such as 2027-03-31."
+        "Parameter waivers, entry 1 (MU010): expires is 'Friday', which is not a valid date; "
+        "set it to the last day on which the waiver applies, such as 2027-03-31."
     )
     assert all("requests" not in one for one in play.of(broken, "istio_precheck"))
 

@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import connection
 from ansible_collections.meshops.istio.plugins.module_utils.client.port_forward import get_from_pod
-from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import LOOKING, READING
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import READ, READ_FOR_CHECKS
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import connected_proxies
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import proxies_of
 from integration.meshes import MERGE
@@ -120,7 +120,7 @@ def test_a_proxy_that_is_not_connected_is_named(desk: Desk, canary: Cluster, fau
     until(lambda: name not in {one.name for one in proxies_of(client_of(canary), SYSTEM)}, "it is still connected")
     rows = found(desk, canary)
     assert {key: row["message"] for key, row in rows.items()} == {
-        ("MU070", f"Deployment shop/{name.split('-')[0]}"): f"No istiod knows the proxy of pod {name}."
+        ("MU070", f"Deployment shop/{name.split('-')[0]}"): f"The proxy of pod {name} is not connected to any istiod."
     }
     assert {row["severity"] for row in rows.values()} == {"warning"}
 
@@ -146,7 +146,7 @@ def test_all_proxies_of_a_revision_are_one_finding(desk: Desk, canary: Cluster) 
         for name in names:
             canary.proxy_fault(MOVED, name, None)
     assert {key: row["message"] for key, row in rows.items()} == {
-        ("MU070", f"revision {NEW_REVISION}"): f"No istiod knows any of its {len(names)} proxies."
+        ("MU070", f"revision {NEW_REVISION}"): f"None of its {len(names)} proxies is connected to an istiod."
     }
 
 
@@ -167,7 +167,7 @@ def test_a_proxy_that_is_bound_to_another_revision_is_named(desk: Desk, canary: 
         assert list(rows) == [("MU072", f"Deployment {MOVED}/{name}")]
         (row,) = rows.values()
         assert row["severity"] == "error"
-        assert f"is of revision {NEW_REVISION}, but connected to the istiod of {REVISION}." in row["message"]
+        assert f"belongs to revision {NEW_REVISION}, but is connected to istiod of {REVISION}." in row["message"]
     finally:
         bind(None)
     until(lambda: not found(desk, canary), "it is still bound")
@@ -218,7 +218,7 @@ def test_f4_a_move_is_refused_by_which_a_policy_would_stop_to_apply(desk: Desk, 
 def test_who_may_not_forward_ports_is_told_so(desk: Desk, canary: Cluster) -> None:
     user = "without-port-forward"
     role = {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": user}
-    allowed = [one for one in (*READING, *LOOKING) if one.resource != "pods/portforward"]
+    allowed = [one for one in (*READ, *READ_FOR_CHECKS) if one.resource != "pods/portforward"]
     rules = [{"apiGroups": [one.group], "resources": [one.resource], "verbs": [one.verb]} for one in allowed]
     meta = {"apiVersion": "rbac.authorization.k8s.io/v1", "metadata": {"name": user}}
     subject = {"apiGroup": "rbac.authorization.k8s.io", "kind": "User", "name": user}

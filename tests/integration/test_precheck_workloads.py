@@ -30,7 +30,7 @@ CNI = {"name": "install-cni", "image": "registry.example/istio/install-cni:1.30.
 OWN_PROXY = "registry.example/istio/proxyv2:1.30.1"
 PIN = "sidecar.istio.io/proxyImage"
 LASTING = {"lab.meshops.dev/duration": "24h"}
-LEFT = "which serves all revisions and is not upgraded by this run"
+LEFT = "it serves all revisions, and this run does not upgrade it"
 ARGO = "argoproj.io"
 ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
 ROLLOUTS: Json = {
@@ -225,12 +225,12 @@ def test_what_needs_attention_is_found_once_and_what_is_in_order_is_not(desk: De
             ),
         },
         "MU042": {
-            f"DaemonSet {PLACE}/istio-cni-node": f"It is the CNI plugin 1.30.3, {LEFT}.",
-            f"DaemonSet {PLACE}/ztunnel": f"It is ztunnel 1.29.4-distroless, {LEFT}.",
+            f"DaemonSet {PLACE}/istio-cni-node": f"This is the CNI plugin 1.30.3; {LEFT}.",
+            f"DaemonSet {PLACE}/ztunnel": f"This is ztunnel 1.29.4-distroless; {LEFT}.",
         },
         "MU051": {
             f"Deployment {PLACE}/gateway": (
-                "Image auto of its proxy is a placeholder that no injector replaces: "
+                "Its proxy image auto is a placeholder that no injector replaces: "
                 "the pod opts out by sidecar.istio.io/inject=false."
             )
         },
@@ -241,20 +241,20 @@ def test_what_needs_attention_is_found_once_and_what_is_in_order_is_not(desk: De
         },
         "MU023": {
             f"Deployment {PLACE}/{name}": (
-                f"PodDisruptionBudget of-{name} allows 0 pods to be down, and a rollout takes down 1."
+                f"PodDisruptionBudget of-{name} allows 0 pods to be down, but a rollout takes down 1."
             )
             for name in ("locked", "tight")
         },
         "MU026": {f"Deployment {PLACE}/single": "Its rollout takes down its only pod before a new one is ready."},
         "MU027": {
             f"Deployment {NOT_YET}/outside": (
-                f"2 pods lack a proxy, which revision {REVISION} would inject now: "
+                f"2 pods lack a proxy that revision {REVISION} would inject now: "
                 f"the namespace has label {REV}={REVISION}, which revision {REVISION} owns."
             )
         },
         "MU028": {
-            f"Deployment {PLACE}/noted": f"1 pod keeps proxy image {OWN_PROXY}, which annotation {PIN} pins.",
-            f"Deployment {PLACE}/fixed": f"1 pod keeps proxy image {OWN_PROXY}, which the pod template pins.",
+            f"Deployment {PLACE}/noted": f"1 pod keeps proxy image {OWN_PROXY}, pinned by annotation {PIN}.",
+            f"Deployment {PLACE}/fixed": f"1 pod keeps proxy image {OWN_PROXY}, pinned by the pod template.",
         },
     }
 
@@ -294,13 +294,13 @@ def test_what_a_stale_proxy_runs_and_would_get_is_said(desk: Desk, calm: Cluster
     [
         pytest.param(
             {"revision": "1-31-1"},
-            f"It belongs to revision {NEW_REVISION}: it keeps proxy {NEW_VERSION}, and the revision cannot be retired, "
-            "until it is handed over.",
+            f"It belongs to revision {NEW_REVISION}. Until another revision adopts it, it keeps proxy {NEW_VERSION}, "
+            f"and revision {NEW_REVISION} cannot be removed.",
             id="canary",
         ),
         pytest.param(
             {"revision": NEW_REVISION, "strategy": "in_place"},
-            f"The install of revision {NEW_REVISION} replaces its pods, as it does istiod's.",
+            f"The installation of revision {NEW_REVISION} replaces its pods together with those of istiod.",
             id="in place",
         ),
     ],

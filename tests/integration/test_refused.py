@@ -25,9 +25,9 @@ TAG = f"{ADMISSION}/mutatingwebhookconfigurations/istio-revision-tag-prod"
 OLD_KUBERNETES = "v1.30.14"
 
 HOPS = [
-    pytest.param(CANARY, "1.33.0", "1-33-0", "canary goes up by at most 2", id="canary up by three"),
-    pytest.param(IN_PLACE, "1.32.0", REVISION, "in place goes up by at most 1", id="in place up by two"),
-    pytest.param(DOWNGRADE, "1.28.0", "1-28-0", "goes down by 2 minor versions; at most 1", id="down by two"),
+    pytest.param(CANARY, "1.33.0", "1-33-0", "strategy canary upgrades by at most 2", id="canary up by three"),
+    pytest.param(IN_PLACE, "1.32.0", REVISION, "strategy in_place upgrades by at most 1", id="in place up by two"),
+    pytest.param(DOWNGRADE, "1.28.0", "1-28-0", "downgrades by 2 minor versions; at most 1", id="down by two"),
 ]
 
 
@@ -72,7 +72,7 @@ def test_kubernetes_below_the_minimum(desk: Desk, calm: Cluster, tmp_path: Path)
     assert [row["code"] for row in gate["findings"] if row["severity"] == "error"] == ["MU002"]
     for message in (gate["msg"], install["msg"], play.failure(calm)):
         assert "MU002" in message
-        assert "Kubernetes 1.30.14 is older than 1.32, the oldest for Istio 1.31.0" in message
+        assert "Kubernetes 1.30.14 is older than 1.32, the minimum for Istio 1.31.0" in message
     assert play.returncode == 2
 
 

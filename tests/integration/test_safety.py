@@ -92,7 +92,7 @@ def test_a_hop_of_three_minors_is_refused(desk: Desk, calm: Cluster) -> None:
         result = desk.tool(calm, "istio_precheck", version="1.33.0", revision="1-33-0")
     assert result["failed"]
     assert "MU001" in result["msg"]
-    assert "skips too many minor versions: canary goes up by at most 2" in result["msg"]
+    assert "skips too many minor versions: strategy canary upgrades by at most 2" in result["msg"]
     assert not desk.tool(calm, "istio_precheck", version="1.32.0", revision="1-32-0").get("failed")
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Write the files that are generated from tables of the code, so that the two cannot differ."""
+"""Write the files that are generated from tables of the code, so that they always match it."""
 
 from __future__ import annotations
 
@@ -21,116 +21,121 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.isti
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CHECKS
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Permission
 from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import (
-    ASKING,
-    EXPLAINING,
-    LOOKING,
-    MOVING,
-    NEEDED,
-    READING,
+    ISTIOCTL_COMMANDS,
+    MOVE,
+    NEEDED_BY_INSTALLER,
+    READ,
+    READ_FOR_CHECKS,
+    READ_FOR_EXPLANATIONS,
 )
 from tools import variable_tables
 from tools.variable_tables import ROLE_NAMES, ROOT
 
 FINDINGS = """# Findings
 
-What `istio_precheck` looks for. Codes are stable: name one in `allow` to go on in spite of it, or
-[waive it](precheck.md#waivers) where it is known, for a while.
-Severity *before* counts in the gate of an upgrade, *after* in its proof; a dash means that the check is not made there.
+The findings of `istio_precheck`. Codes are stable: name a code in `allow` to continue despite it, or
+[waive it](precheck.md#waivers) at some objects up to a date.
+Column *before* is the severity before an upgrade, column *after* the severity after it; a dash means that the check
+does not run there.
 
 | code | before | after | title |
 | --- | --- | --- | --- |
 """
 ISTIO = f"""## Codes of Istio
 
-With `istioctl` given, `istio_precheck` also asks that `istioctl x precheck` (before an upgrade) and `istioctl analyze`
-(at both stages), over all namespaces and all revisions. It has to be the `istioctl` of the target, because each version
-knows its own changes. Both run while the cluster is read.
+If `istioctl` is set, `istio_precheck` also runs `istioctl x precheck` (before an upgrade) and `istioctl analyze`
+(before and after), over all namespaces and all revisions. It must be the `istioctl` of the target version, because each
+version knows its own changes. Both commands run while the cluster is read.
 
-What they report keeps its code, `IST` and four digits, and its level. Name it in `allow` or in a waiver like one of
-ours; [Istio lists all codes]({ALL_CODES}).
-Much of it is about your own configuration and was so before: decide once which of it may stand in the way of an
-upgrade. IST0141, a permission that a fresh install would need, is only a note: what this run needs is MU009.
+Their findings keep their code, `IST` and four digits, and their level. Add such a code to `allow` or to a waiver like
+a code of this collection; [Istio lists all codes]({ALL_CODES}).
+Many of these findings are about your own configuration and existed before: decide once which of them may block an
+upgrade. IST0141, a missing permission for a new installation, is always a note: MU009 checks the permissions that this
+run needs.
 
-Where `istioctl` says what a check of ours says too, ours stands there, with our severity and the code of Istio in its
-message. Nothing else is left out.
+If istioctl reports the same problem as a check of this collection, only the finding of the check is shown, with its
+severity, and with the code of Istio in its message. All other findings of istioctl are shown.
 
-| Istio's code | ours | the same |
+| Istio's code | check | when it is the same problem |
 | --- | --- | --- |
 """
 PERMISSIONS = """# Permissions
 
-What the user of a run has to be allowed to do. A run asks the API server for it before it touches anything (MU009).
-Names, and the namespace `istio-system`, are yours to change.
+The permissions that the user of a run needs. A run checks them before its first change (MU009).
+You may change the names, and the namespace `istio-system`.
 
-`istioctl` and Helm act as the same user. Roles may be escalated and bound because istiod's own are among what is
-installed.
+`istioctl` and Helm use the same user. The user must be allowed to escalate and bind roles, because an installation
+creates the roles of istiod.
 
-Who has Argo Rollouts restarted too may also `list`, `watch` and `patch` `rollouts` of the group `argoproj.io`. Without
-that they are only named.
+To let runs restart Argo Rollouts too, also allow `list`, `watch` and `patch` on `rollouts` of group `argoproj.io`.
+Without these permissions, runs only name the Rollouts.
 
-One check needs more than a reader gets here: MU060 names the other clusters of a mesh by the metadata of their Secrets.
-No role allows the metadata alone, and among the Secrets of `istio-system` is the key of the mesh's authority. Where it
-may not list them, MU090 says so as a note; add `list` of `secrets` to the Role if that is fine with you.
+One check needs more than the reader has here: MU060 names the other clusters of a mesh by the metadata of their
+Secrets. A role cannot allow the metadata alone, and the Secrets of `istio-system` include the CA key of the mesh. If
+the user may not list them, MU090 reports that as a note; add `list` on `secrets` to the Role if you accept that.
 
 `istioctl x precheck` and `istioctl analyze` list and watch all of Istio's configuration and, for analyze, all Secrets.
-Only the role of an installer by istioctl has that. With any other, leave `istioctl` out of `istio_precheck`, or expect
-MU080 with what is missing.
+Only the role of the installer with istioctl has these permissions. With any other role, omit `istioctl` from
+`istio_precheck`, or expect MU080 with the missing permissions.
 
-The roles below do not list the reading of `/apis`, by which a run finds the kinds of configuration that are served:
-ClusterRole `system:discovery` of Kubernetes grants it to every authenticated user. Where that was taken away,
-configuration counts as unread: moves warn, and a removal is refused.
+The roles below do not include reading `/apis`, with which a run finds the configuration kinds that the API server
+serves: ClusterRole `system:discovery` of Kubernetes grants it to every authenticated user. If your cluster removed that
+grant, configuration counts as unread: moves warn, and a removal is refused.
 """
-#: What the gate of a run by istioctl asks it too.
-ISTIOCTL = (*ASKING["x precheck"], *ASKING["analyze"])
+#: The commands of istioctl that a precheck before a run with istioctl may use too.
+ISTIOCTL = (*ISTIOCTL_COMMANDS["x precheck"], *ISTIOCTL_COMMANDS["analyze"])
 SETS = {
-    "reader": ("Read: `istio_info` and `istio_precheck`", READING),
-    "mover": ("Move and restart: every playbook with `istio_installer=external`", MOVING),
+    "reader": ("Read: `istio_info` and `istio_precheck`", READ),
+    "mover": ("Move and restart: every playbook with `istio_installer=external`", MOVE),
     "installer": (
-        "Install and retire: every playbook with `istio_installer=istioctl`",
-        (*NEEDED["istioctl"], *ISTIOCTL),
+        "Install and remove: every playbook with `istio_installer=istioctl`",
+        (*NEEDED_BY_INSTALLER["istioctl"], *ISTIOCTL),
     ),
-    "installer-helm": ("The same with `istio_installer=helm`", NEEDED["helm"]),
+    "installer-helm": ("The same with `istio_installer=helm`", NEEDED_BY_INSTALLER["helm"]),
 }
 RBAC = "rbac.authorization.k8s.io"
 Json = dict[str, Any]
 
 
 def row(check: Check) -> str:
-    """One line of the table of findings."""
+    """Return one line of the table of findings."""
     cells = (f"[{check.code}](#{check.code.lower()})", check.severity, check.after or "-", check.title)
     return f"| {' | '.join(cells)} |"
 
 
 def section(check: Check) -> str:
-    """What a reader who follows the link of a finding gets; the heading is the code, so that links stay."""
-    needs = f"\n\nLooks at {' and '.join(check.needs)}; not made where these may not be read." if check.needs else ""
+    """Return the section about a check; its heading is the code, so that links to it stay valid."""
+    needs = (
+        f"\n\nNeeds {' and '.join(check.needs)}: if they cannot be read, the check does not run." if check.needs else ""
+    )
     return (
         f"## {check.code}\n\n**{check.title[0].upper()}{check.title[1:]}.** {check.why}\n\n"
         f"Remedy: {check.remedy}.{needs}\n"
     )
 
 
-def rules(wanted: Iterable[Permission]) -> list[Json]:
-    """RBAC rules: resources of one group that need the same verbs stand together."""
-    verbs: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
-    for one in wanted:
-        if one.verb not in verbs[one.group, one.resource]:
-            verbs[one.group, one.resource].append(one.verb)
-    groups: dict[tuple[str, tuple[str, ...]], list[str]] = collections.defaultdict(list)
-    for (group, resource), found in verbs.items():
-        groups[group, tuple(sorted(found))].append(resource)
+def rules(permissions: Iterable[Permission]) -> list[Json]:
+    """Return RBAC rules; resources of one group with the same verbs share a rule."""
+    verbs_by_resource: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
+    for permission in permissions:
+        verbs = verbs_by_resource[permission.group, permission.resource]
+        if permission.verb not in verbs:
+            verbs.append(permission.verb)
+    resources_by_verbs: dict[tuple[str, tuple[str, ...]], list[str]] = collections.defaultdict(list)
+    for (group, resource), verbs in verbs_by_resource.items():
+        resources_by_verbs[group, tuple(sorted(verbs))].append(resource)
     return [
-        {"apiGroups": [group], "resources": sorted(resources), "verbs": list(found)}
-        for (group, found), resources in sorted(groups.items())
+        {"apiGroups": [group], "resources": sorted(resources), "verbs": list(sorted_verbs)}
+        for (group, sorted_verbs), resources in sorted(resources_by_verbs.items())
     ]
 
 
-def roles(name: str, wanted: Iterable[Permission], namespace: str) -> list[Json]:
-    """A ClusterRole for what is needed everywhere, and a Role for what is needed beside the control planes."""
-    found = list(wanted)
+def roles(name: str, permissions: Iterable[Permission], namespace: str) -> list[Json]:
+    """Return a ClusterRole for all namespaces, and a Role for the namespace of the control planes."""
+    permissions = list(permissions)
     api = f"{RBAC}/v1"
-    everywhere = [one for one in found if not one.local]
-    local = [one for one in found if one.local]
+    everywhere = [permission for permission in permissions if not permission.local]
+    local = [permission for permission in permissions if permission.local]
     return [
         {"apiVersion": api, "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules(everywhere)},
         {
@@ -143,21 +148,23 @@ def roles(name: str, wanted: Iterable[Permission], namespace: str) -> list[Json]
 
 
 def findings() -> str:
-    """The page of findings."""
-    same = (f"| {code} | {', '.join(one.ours)} | {one.when} |" for code, one in EQUIVALENTS.items())
+    """Return the page of findings."""
+    same = (
+        f"| {code} | {', '.join(equivalent.codes)} | {equivalent.when} |" for code, equivalent in EQUIVALENTS.items()
+    )
     checks = sorted(CHECKS, key=lambda check: check.code)
     parts = ("\n".join(map(row, checks)), "\n" + ISTIO + "\n".join(same), "", *map(section, checks))
     return FINDINGS + "\n".join(parts)
 
 
 def permissions() -> str:
-    """The page of permissions."""
+    """Return the page of permissions."""
     text = PERMISSIONS
-    for name, (title, wanted) in SETS.items():
-        explaining = () if name == "reader" else EXPLAINING
-        documents = roles(f"meshops-istio-{name}", (*wanted, *LOOKING, *explaining), "istio-system")
+    for name, (title, needed) in SETS.items():
+        explanations = () if name == "reader" else READ_FOR_EXPLANATIONS
+        documents = roles(f"meshops-istio-{name}", (*needed, *READ_FOR_CHECKS, *explanations), "istio-system")
         body = "---\n".join(
-            yaml.safe_dump(one, sort_keys=False, default_flow_style=None, width=140) for one in documents
+            yaml.safe_dump(document, sort_keys=False, default_flow_style=None, width=140) for document in documents
         )
         text += f"\n## {title}\n\n```yaml\n{body}```\n"
     return text

@@ -22,7 +22,8 @@ class ObjectRef(t.NamedTuple):
     name: str
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}" if self.namespace else f"{self.kind} {self.name}"
+        place = f"{self.namespace}/{self.name}" if self.namespace else self.name
+        return f"{self.kind} {place}".rstrip()
 
 
 def cluster_object(kind: str, name: str) -> ObjectRef:

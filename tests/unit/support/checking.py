@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Shared by the tests of checks: a healthy cluster, and the findings of the checks in one."""
+"""What the tests of checks share: a healthy cluster, and what the checks find in one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.regi
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 from unit.support import builders as b
 
-GOAL = Upgrade("canary", Version(1, 31, 0), b.NEW, b.OLD)
+UPGRADE = Upgrade("canary", Version(1, 31, 0), b.NEW, b.OLD)
 IN_PLACE = Upgrade("in_place", Version(1, 31, 0), b.OLD, b.OLD)
 DEFAULT = b.revision_tag("default", b.OLD)
 PLANE = [*b.plane(b.OLD), *b.namespaces(shop=b.OLD)]
@@ -32,11 +32,11 @@ def hungry() -> list[b.Json]:
 HUNGRY = hungry()
 
 
-def fired(objects: list[b.Json], goal: Upgrade = GOAL, **over: t.Any) -> dict[str, str]:
+def fired(objects: list[b.Json], upgrade: Upgrade = UPGRADE, **over: t.Any) -> dict[str, str]:
     """Code to object of everything that the checks find."""
-    return {found.code: found.object for found in run_checks(b.snapshot_of(objects, **over), goal)}
+    return {found.code: found.object for found in run_checks(b.snapshot_of(objects, **over), upgrade)}
 
 
-def of(code: str, objects: list[b.Json], goal: Upgrade = GOAL, **over: t.Any) -> list[Finding]:
-    """The findings of one check."""
-    return [found for found in run_checks(b.snapshot_of(objects, **over), goal) if found.code == code]
+def of(code: str, objects: list[b.Json], upgrade: Upgrade = UPGRADE, **over: t.Any) -> list[Finding]:
+    """What one check finds."""
+    return [found for found in run_checks(b.snapshot_of(objects, **over), upgrade) if found.code == code]

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the codes of istioctl mean, in a few words: its answers carry no title.
+"""List a short title for each code of istioctl, because its answers contain none.
 
-Source: istio/istio pkg/config/analysis/msg/messages.yaml (1.30 and 1.31). Later versions may know more.
+Source: istio/istio pkg/config/analysis/msg/messages.yaml (1.30 and 1.31). Later versions may have more codes.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What istioctl finds, in the form of our findings, and what both of us find; pure.
+"""Convert the answers of istioctl to findings, and merge them with the findings of the checks; pure.
 
 Sources: istio/istio pkg/config/analysis/diag/message.go (an item of its answer), pkg/config/analysis/analyzers and
-istioctl/pkg/precheck/precheck.go (what it looks at).
+istioctl/pkg/precheck/precheck.go (the objects that it analyzes).
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 ANALYSIS_FAILED = Check(
     "MU080",
     WARNING,
-    "istioctl could not be asked",
-    "What it would have found may be there; our own checks were made.",
-    "mend what the message says, or leave parameter istioctl out",
+    "istioctl analysis failed",
+    "Problems that only istioctl detects may exist; all other checks ran.",
+    "fix the problem in the message, or omit parameter istioctl",
     find_nothing,
     WARNING,
 )
 PERMISSIONS = "IST0141"
 ALL_CODES = "https://istio.io/latest/docs/reference/config/analysis/"
-#: An unknown level is none that a gate may pass over.
+#: An unknown level counts as a warning, so that it is not overlooked.
 _SEVERITIES = {"Error": ERROR, "Warning": WARNING, "Info": INFO}
-#: Kinds that our findings name by other words.
+#: Kinds that findings of the checks name differently.
 _KINDS = {
     "Cluster": "cluster",
     "MutatingWebhookConfiguration": "webhook",
@@ -52,8 +52,8 @@ _KINDS = {
     "Pod": "pod",
     "ValidatingWebhookConfiguration": "validator",
 }
-#: A document starts a line, or where the last one ended; lines inside of one are indented, so that nothing is taken for
-#: a document where one is cut off.
+#: A document begins at the start of a line, or directly after the previous one. Lines inside a document are indented,
+#: so that no line of a truncated document is taken for the start of another one.
 _START = re.compile(r"^[\[{]", re.MULTILINE)
 _NEXT = re.compile(r"\s*[\[{]")
 _MISSING_SERVICE = "does not exist"
@@ -62,28 +62,28 @@ _RESOURCE = re.compile(r"create resource (\S+)")
 
 
 def read_findings(text: str, command: str) -> list[Finding]:
-    """Return what an answer of istioctl says: several JSON documents, perhaps with log lines between them.
+    """Return the findings in the output of istioctl: several JSON documents, perhaps with log lines between them.
 
     Raises:
-        ValueError: it is not such an answer; it says why.
+        ValueError: the output is not such an answer; the message has the reason.
     """
-    return [_finding(item, command) for document in _documents(text) for item in _items(document)]
+    return [_read_finding(item, command) for document in _documents(text) for item in _items(document)]
 
 
 def _documents(text: str) -> Iterator[t.Any]:
-    broken = "" if text.strip() in ("", "null") else "it holds no JSON"
+    problem = "" if text.strip() in ("", "null") else "it contains no JSON"
     start = _START.search(text)
     while start:
         try:
             document, end = json.JSONDecoder().raw_decode(text, start.end() - 1)
         except (ValueError, RecursionError) as exc:
-            # a log line may start like this too; whoever comes last decides
-            broken, start = str(exc), _START.search(text, start.end())
+            # A log line may begin like this too, so only a problem with the last document counts.
+            problem, start = str(exc), _START.search(text, start.end())
         else:
             yield document
-            broken, start = "", _NEXT.match(text, end) or _START.search(text, end)
-    if broken:
-        raise ValueError(broken)
+            problem, start = "", _NEXT.match(text, end) or _START.search(text, end)
+    if problem:
+        raise ValueError(problem)
 
 
 def _items(document: t.Any) -> Iterator[Mapping[str, t.Any]]:
@@ -93,111 +93,125 @@ def _items(document: t.Any) -> Iterator[Mapping[str, t.Any]]:
         yield item
 
 
-def _finding(item: Mapping[str, t.Any], command: str) -> Finding:
+def _read_finding(item: Mapping[str, t.Any], command: str) -> Finding:
     code = str(item["code"])
     kind, dummy, name = str(item.get("origin") or "Cluster").partition(" ")
-    kind = _KINDS.get(kind, kind)
     reference = f" ({item['reference']})" if item.get("reference") else ""
     docs = str(item.get("documentationUrl") or f"{ALL_CODES}{code.lower()}/")
+    message = str(item.get("message") or "istioctl gives no message.").strip()
     return Finding(
         code=code,
         severity=_SEVERITIES.get(str(item.get("level")), WARNING),
         title=TITLES.get(code, "found by istioctl"),
-        object=f"{kind} {name}".strip(),
-        message=f"{str(item.get('message') or 'istioctl says no more.').strip()}{reference}",
+        ref=parse_ref(f"{_KINDS.get(kind, kind)} {name}"),
+        message=f"{message}{reference}",
         why=f"{command} reports it with level {item.get('level') or 'unknown'}.",
-        remedy=f"do what {docs} says",
+        remedy=f"follow {docs}",
         docs=docs,
-        about=parse_ref(f"{kind} {name}"),
     )
 
 
-Said = Callable[[Finding, list[Finding], Snapshot], list[Finding]]
+FindSame = Callable[[Finding, list[Finding], Snapshot], list[Finding]]
 
 
 @dataclasses.dataclass(frozen=True)
 class Equivalent:
-    """Which of our findings say the same as a code of istioctl: ``said`` returns those of them that do, if any."""
+    """The codes of checks that report the same problem as a code of istioctl.
 
-    ours: tuple[str, ...]
+    ``when`` describes for people which findings are the same; ``find`` returns those findings of the checks.
+    """
+
+    codes: tuple[str, ...]
     when: str
-    said: Said
+    find: FindSame
 
 
-def _same_object(theirs: Finding, ours: list[Finding], snapshot: Snapshot) -> list[Finding]:
-    return [one for one in ours if one.about == theirs.about]
+def _same_object(reported: Finding, candidates: list[Finding], snapshot: Snapshot) -> list[Finding]:
+    return [finding for finding in candidates if finding.ref == reported.ref]
 
 
-def _everywhere(theirs: Finding, ours: list[Finding], snapshot: Snapshot) -> list[Finding]:
-    return ours
+def _always(reported: Finding, candidates: list[Finding], snapshot: Snapshot) -> list[Finding]:
+    return candidates
 
 
-def _same_webhook(theirs: Finding, ours: list[Finding], snapshot: Snapshot) -> list[Finding]:
-    """IST0139 is a Service that is gone, or webhooks that match the same labels, whether or not anything has them."""
-    if _MISSING_SERVICE in theirs.message:
-        return [one for one in ours if one.code == "MU011" and one.about == theirs.about]
-    return [one for one in ours if one.code == "MU016" and theirs.about in _callers(snapshot, one)]
+def _same_webhook(reported: Finding, candidates: list[Finding], snapshot: Snapshot) -> list[Finding]:
+    """Compare IST0139: a Service that is gone, or webhooks that match the same labels, even if no object has them."""
+    if _MISSING_SERVICE in reported.message:
+        return [finding for finding in candidates if finding.code == "MU011" and finding.ref == reported.ref]
+    return [
+        finding
+        for finding in candidates
+        if finding.code == "MU016" and reported.ref in _overlapping_webhooks(snapshot, finding.ref.name)
+    ]
 
 
-def _callers(snapshot: Snapshot, finding: Finding) -> list[ObjectRef]:
-    """Return the webhooks of a namespace that several of them match."""
-    namespace = snapshot.namespaces.get(finding.about.name) if finding.about else None
-    return (
-        [cluster_object("webhook", i.name) for i in overlapping(snapshot.mesh, namespace.labels)] if namespace else []
-    )
+def _overlapping_webhooks(snapshot: Snapshot, name: str) -> list[ObjectRef]:
+    """Return the webhooks of a namespace, if several of them match it."""
+    namespace = snapshot.namespaces.get(name)
+    injectors = overlapping(snapshot.mesh, namespace.labels) if namespace else []
+    return [cluster_object("webhook", injector.name) for injector in injectors]
 
 
-def _same_permission(theirs: Finding, ours: list[Finding], snapshot: Snapshot) -> list[Finding]:
-    found = _RESOURCE.search(theirs.message)
-    denied = {one.resource for one in snapshot.precheck_inputs.denied if one.verb == "create"}
-    return ours if found and found[1] in denied else []
+def _same_permission(reported: Finding, candidates: list[Finding], snapshot: Snapshot) -> list[Finding]:
+    match = _RESOURCE.search(reported.message)
+    denied = {permission.resource for permission in snapshot.precheck_inputs.denied if permission.verb == "create"}
+    return candidates if match and match[1] in denied else []
 
 
-def _same_pods(theirs: Finding, ours: list[Finding], snapshot: Snapshot) -> list[Finding]:
-    """Its object is a pod, or a namespace with the names of pods in the message; ours are the owners of pods."""
-    kind, dummy, place = theirs.object.partition(" ")
-    namespace, dummy, name = place.partition("/")
-    listed = _POD_NAMES.search(theirs.message)
-    names = [name] if kind == "pod" else re.split(r"[ ,]+", listed[1]) if listed else []
-    by_object = {one.object.casefold(): one for one in ours}
-    found = [by_object.get(_owner(snapshot, namespace, pod).casefold()) for pod in names]
-    return [one for one in found if one] if all(found) else []
+def _same_pods(reported: Finding, candidates: list[Finding], snapshot: Snapshot) -> list[Finding]:
+    """Compare findings about pods: istioctl names pods, or a namespace and pods in the message; checks name owners."""
+    is_pod, listed = reported.ref.kind == "pod", _POD_NAMES.search(reported.message)
+    namespace = reported.ref.namespace or reported.ref.name
+    names = [reported.ref.name] if is_pod else re.split(r"[ ,]+", listed[1]) if listed else []
+    by_ref = {_case_folded(finding.ref): finding for finding in candidates}
+    same = [by_ref.get(_case_folded(_owner(snapshot, namespace, name))) for name in names]
+    return [finding for finding in same if finding] if all(same) else []
 
 
-def _owner(snapshot: Snapshot, namespace: str, name: str) -> str:
+def _case_folded(ref: ObjectRef) -> ObjectRef:
+    """Return a reference for comparison: a kind may be written pod or Pod."""
+    return ref._replace(kind=ref.kind.casefold())
+
+
+def _owner(snapshot: Snapshot, namespace: str, name: str) -> ObjectRef:
     pod = snapshot.pods_by_place.get((namespace, name))
     owner = snapshot.owner_of(pod) if pod else Owner("Pod", name)
-    return str(ObjectRef(namespace, owner.kind, owner.name))
+    return ObjectRef(namespace, owner.kind, owner.name)
 
 
 _STALE = ("MU020", "MU021", "MU024", "MU028")
-#: Nothing of istioctl is left out unless ours says the same about the same.
+#: A finding of istioctl is omitted only if a check reports the same problem at the same object.
 EQUIVALENTS: Mapping[str, Equivalent] = {
     "IST0103": Equivalent(("MU021", "MU024", "MU027"), "about the owner of the pod", _same_pods),
     "IST0123": Equivalent(("MU017",), "about the same namespace", _same_object),
     "IST0139": Equivalent(("MU011", "MU016"), "about the same webhook", _same_webhook),
-    PERMISSIONS: Equivalent(("MU009",), "where the same permission is missing", _same_permission),
-    "IST0142": Equivalent(("MU002",), "always", _everywhere),
+    PERMISSIONS: Equivalent(("MU009",), "about the same permission", _same_permission),
+    "IST0142": Equivalent(("MU002",), "always", _always),
     "IST0158": Equivalent(_STALE, "about the owners of all pods that it names", _same_pods),
 }
 
 
-def merge_findings(ours: Iterable[Finding], theirs: Iterable[Finding], snapshot: Snapshot) -> list[Finding]:
-    """Return both, worst first; what both say stands there once, as ours, which names the code of istioctl."""
-    ours, kept = list(ours), []
-    codes: dict[Finding, set[str]] = collections.defaultdict(set)
-    for one in dict.fromkeys(theirs):
-        same = EQUIVALENTS.get(one.code)
-        said = same.said(one, [own for own in ours if own.code in same.ours], snapshot) if same else []
-        for own in said:
-            codes[own].add(one.code)
-        if not said:
-            # precheck asks whether the user may install Istio anew; what this run needs, our own check has asked
-            kept.append(dataclasses.replace(one, severity=INFO) if one.code == PERMISSIONS else one)
-    return sort_by_severity([_marked(own, codes.get(own)) for own in ours] + kept)
+def merge_findings(checked: Iterable[Finding], reported: Iterable[Finding], snapshot: Snapshot) -> list[Finding]:
+    """Return the findings of the checks and of istioctl, worst first.
+
+    A problem that both report appears once, as the finding of the check, with the code of istioctl in its message.
+    """
+    checked, others = list(checked), []
+    istioctl_codes: dict[Finding, set[str]] = collections.defaultdict(set)
+    for finding in dict.fromkeys(reported):
+        equivalent = EQUIVALENTS.get(finding.code)
+        candidates = [other for other in checked if other.code in equivalent.codes] if equivalent else []
+        same = equivalent.find(finding, candidates, snapshot) if equivalent else []
+        for other in same:
+            istioctl_codes[other].add(finding.code)
+        if not same:
+            # istioctl checks the permissions of a new installation; MU009 checks those that this run needs.
+            is_note = finding.code == PERMISSIONS
+            others.append(dataclasses.replace(finding, severity=INFO) if is_note else finding)
+    return sort_by_severity([_add_codes(finding, istioctl_codes.get(finding)) for finding in checked] + others)
 
 
-def _marked(finding: Finding, codes: Iterable[str] | None) -> Finding:
+def _add_codes(finding: Finding, codes: Iterable[str] | None) -> Finding:
     if not codes:
         return finding
     return dataclasses.replace(finding, message=f"{finding.message} (istioctl: {', '.join(sorted(codes))})")

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of checks: each is a small pure function with a stable code.
+"""List all checks and run those of a stage.
 
-A check yields (object, message) for everything it finds; severity, title and remedy stand in its row. What checks look
-at is told by the files that they stand in.
+A check is a small pure function with a stable code that yields (object, message) for each problem. Its row has the
+severity, title, reason and remedy. The files in checks/ have one subject each.
 """
 
 from __future__ import annotations
@@ -43,23 +43,26 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.isti
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import ANALYSIS_FAILED
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
-#: What a finding about a check itself names.
-CHECK = "check"
+
+def check_ref(code: str) -> ObjectRef:
+    """Return the object of a finding that is about a check itself."""
+    return cluster_object("check", code)
 
 
-def _not_made(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    made = (check for check in CHECKS if check.severity_at(goal.stage))
-    for check in made:
-        for need in sorted(set(check.needs) & set(snapshot.precheck_inputs.unread)):
-            yield cluster_object(CHECK, check.code), f"It looks at {need}: {snapshot.precheck_inputs.unread[need]}"
+def _not_run(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    unread = snapshot.precheck_inputs.unread
+    for check in CHECKS:
+        if check.severity_at(upgrade.stage):
+            for need in sorted(set(check.needs) & set(unread)):
+                yield check_ref(check.code), f"It needs {need}, which could not be read: {unread[need]}"
 
 
 CHECK_FAILED = Check(
     "MU091",
     WARNING,
     "check failed",
-    "What it looks for may be there; all other checks were made.",
-    "report it with the message: no object of a cluster may stop a check",
+    "The problem that it looks for may exist; all other checks ran.",
+    "report the message as a bug: no object of a cluster may stop a check",
     find_nothing,
     WARNING,
 )
@@ -67,30 +70,30 @@ EXPIRED_WAIVER = Check(
     "MU092",
     WARNING,
     "expired waiver",
-    "It does not hold any more: what it was for counts again.",
-    "mend what it was for, then remove the waiver; or decide anew and give it a later date",
+    "It no longer applies, so the findings that it accepted count again.",
+    "fix the finding, then remove the waiver; or decide again and set a later date",
     find_nothing,
     WARNING,
 )
-# only a note: one list of waivers may serve a whole fleet, of which each cluster needs some
+# The severity is info because one list of waivers may serve a whole fleet, and each cluster needs some of them.
 UNUSED_WAIVER = Check(
     "MU093",
     INFO,
     "unused waiver",
-    "What it is for is mended, or was never here; it would hide the same finding when it comes back.",
+    "Its finding is fixed, or never existed here; if the finding comes back, the waiver hides it.",
     "remove the waiver if no other cluster needs it",
     find_nothing,
 )
 NOT_RUN = Check(
     "MU090",
     WARNING,
-    "check not made",
-    "What it looks for may be there.",
-    "allow the user to read it",
-    _not_made,
+    "check not run",
+    "The problem that it looks for may exist.",
+    "allow the user to read what the check needs",
+    _not_run,
     WARNING,
 )
-#: Codes are stable: they are what users allow, waive and search for.
+#: Codes are stable, because users allow, waive and search for them.
 CHECKS = (
     *control_plane.CHECKS,
     *injection.CHECKS,
@@ -110,69 +113,91 @@ CHECKS = (
     UNUSED_WAIVER,
 )
 CHECKS_BY_CODE = {check.code: check for check in CHECKS}
-#: Which codes istioctl has depends on its version.
+#: Description of the codes of istioctl, because each version of istioctl has other codes.
 ISTIOCTL_CODES = "IST and four digits, the codes of istioctl"
 
 
-def _mended(snapshot: Snapshot, goal: Upgrade, check: Check, about: ObjectRef | str, severity: str) -> str:
-    """What a run is about to install or to remove, perhaps again after it was killed, cannot stop that run."""
-    found = snapshot.mesh.revisions.get(goal.revision)
-    installed = [cluster_object("Deployment", found.deployment)] if found and goal.stage == BEFORE else []
-    removed = _half_removed(snapshot.mesh, goal.source)
-    called = [cluster_object("webhook", i.name) for i in snapshot.mesh.injectors if i.revision == goal.revision]
-    # a downgrade in place restarts what is newer than the control plane that it has replaced
-    restarted = (
-        [cluster_object("revision", goal.revision)] if goal.strategy == "downgrade" and goal.stage == BEFORE else []
-    )
-    mended = {"MU004": installed, "MU007": installed, "MU011": removed, "MU015": removed, "MU030": restarted}
-    mended["MU019"] = mended["MU047"] = [*(called if installed else ()), *removed]
-    return WARNING if about in mended.get(check.code, ()) else severity
+def _is_fixed_by_run(snapshot: Snapshot, upgrade: Upgrade, check: Check, ref: ObjectRef) -> bool:
+    """Return whether the run itself fixes a finding, because it installs or removes the object.
+
+    Such a finding must not stop a run that repeats an earlier one which was killed.
+    """
+    revision = snapshot.mesh.revisions.get(upgrade.revision)
+    is_reinstalled = revision is not None and upgrade.stage == BEFORE
+    installed = [cluster_object("Deployment", revision.deployment)] if revision and is_reinstalled else []
+    webhooks = [
+        cluster_object("webhook", injector.name)
+        for injector in snapshot.mesh.injectors
+        if injector.revision == upgrade.revision and installed
+    ]
+    removed = _webhooks_of_removed_source(snapshot.mesh, upgrade.source)
+    # A downgrade in place restarts the proxies that are newer than the control plane that it has replaced.
+    is_downgrade = upgrade.strategy == "downgrade" and upgrade.stage == BEFORE
+    restarted = [cluster_object("revision", upgrade.revision)] if is_downgrade else []
+    fixed_by_code = {
+        "MU004": installed,
+        "MU007": installed,
+        "MU011": removed,
+        "MU015": removed,
+        "MU019": [*webhooks, *removed],
+        "MU030": restarted,
+        "MU047": [*webhooks, *removed],
+    }
+    return ref in fixed_by_code.get(check.code, ())
 
 
-def _severity(snapshot: Snapshot, goal: Upgrade, check: Check, about: ObjectRef | str, severity: str) -> str:
-    """What a run mends by itself does not stop it; not to know something weighs no more than to know it."""
-    if check is NOT_RUN and isinstance(about, ObjectRef):
-        return INFO if CHECKS_BY_CODE[about.name].severity_at(goal.stage) == INFO else severity
-    return _mended(snapshot, goal, check, about, severity)
-
-
-def _half_removed(mesh: Mesh, source: str | None) -> list[ObjectRef]:
-    """Return the webhooks of a source that does not run any more; those of tags are not part of it."""
+def _webhooks_of_removed_source(mesh: Mesh, source: str | None) -> list[ObjectRef]:
+    """Return the webhooks of a source revision that no longer runs, without those of its tags."""
     if source is None or mesh.runs(source):
         return []
-    injectors = [cluster_object("webhook", i.name) for i in mesh.injectors if i.revision == source and not i.tag]
-    own = [name for name, revision in mesh.validators.items() if revision == source and name != DEFAULT_VALIDATOR]
-    return injectors + [cluster_object("validator", name) for name in own]
+    injectors = [
+        cluster_object("webhook", injector.name)
+        for injector in mesh.injectors
+        if injector.revision == source and not injector.tag
+    ]
+    validators = [
+        cluster_object("validator", name)
+        for name, revision in mesh.validators.items()
+        if revision == source and name != DEFAULT_VALIDATOR
+    ]
+    return injectors + validators
+
+
+def _severity(snapshot: Snapshot, upgrade: Upgrade, check: Check, ref: ObjectRef, severity: str) -> str:
+    """Return the severity at one object: lower if the run fixes it, or if the check that did not run is only a note."""
+    if check is NOT_RUN:
+        return INFO if CHECKS_BY_CODE[ref.name].severity_at(upgrade.stage) == INFO else severity
+    return WARNING if _is_fixed_by_run(snapshot, upgrade, check, ref) else severity
 
 
 def require_known_codes(codes: Iterable[str]) -> None:
-    """Refuse codes in parameter ``allow`` that neither a check nor istioctl has.
+    """Refuse codes in parameter ``allow`` that are neither a check's nor istioctl's.
 
     Raises:
-        ParameterError: with the codes that there are.
+        ParameterError: names the known codes.
     """
-    ours = [code for code in codes if not ISTIOCTL_CODE.fullmatch(code)]
-    refuse_unknown("allow", "finding", ours, [*CHECKS_BY_CODE, ISTIOCTL_CODES])
+    own_codes = [code for code in codes if not ISTIOCTL_CODE.fullmatch(code)]
+    refuse_unknown("allow", "finding", own_codes, [*CHECKS_BY_CODE, ISTIOCTL_CODES])
 
 
-def _made(check: Check, severity: str, snapshot: Snapshot, goal: Upgrade) -> list[Finding]:
-    """Make one check; what it runs into is a finding, so that the others are made all the same."""
+def _run_check(check: Check, severity: str, snapshot: Snapshot, upgrade: Upgrade) -> list[Finding]:
+    """Run one check; if it fails, return that as a finding, so that the other checks still run."""
     try:
         return [
-            check.found(place, text, _severity(snapshot, goal, check, place, severity))
-            for place, text in check.find(snapshot, goal)
+            check.finding(ref, message, _severity(snapshot, upgrade, check, ref, severity))
+            for ref, message in check.find(snapshot, upgrade)
         ]
-    except Exception as exc:  # noqa: BLE001 - an object that nobody thought of must not hide all other findings
+    except Exception as exc:  # noqa: BLE001 - an unexpected object must not hide all other findings
         where = traceback.extract_tb(exc.__traceback__)[-1]
-        text = f"{type(exc).__name__}: {exc} (in {where.name}, line {where.lineno})."
-        return [CHECK_FAILED.found(cluster_object(CHECK, check.code), text, CHECK_FAILED.severity)]
+        message = f"{type(exc).__name__}: {exc} (in {where.name}, line {where.lineno})."
+        return [CHECK_FAILED.finding(check_ref(check.code), message, CHECK_FAILED.severity)]
 
 
-def run_checks(snapshot: Snapshot, goal: Upgrade) -> list[Finding]:
-    """Return everything that the checks of a stage find, worst first."""
-    found: list[Finding] = []
+def run_checks(snapshot: Snapshot, upgrade: Upgrade) -> list[Finding]:
+    """Run all checks of a stage, and return their findings, worst first."""
+    findings: list[Finding] = []
     for check in CHECKS:
-        severity = check.severity_at(goal.stage)
+        severity = check.severity_at(upgrade.stage)
         if severity is not None and not any(snapshot.precheck_inputs.lacks(need) for need in check.needs):
-            found += _made(check, severity, snapshot, goal)
-    return sort_by_severity(found)
+            findings += _run_check(check, severity, snapshot, upgrade)
+    return sort_by_severity(findings)

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Until when Istio's minor versions are supported, as far as it has been announced.
+"""List the end of support of Istio's minor versions, as far as it has been announced.
 
 Source: istio.io, "Supported releases": support ends six weeks after the release of the next but one minor version, on
-a day that is announced then (istio/istio.io #16881, #17406, #17599; 1.31.0 came out on 2026-08-31).
+a day that is announced then (istio/istio.io #16881, #17406, #17599; 1.31.0 was released on 2026-08-31).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import datetime
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 
-#: Minor version (of major 1) -> last day of its support; older ones ended before, newer ones have no day yet.
+#: Minor version (of major 1) -> last day of its support. Older versions ended before; newer ones have no date yet.
 SUPPORT_ENDS = {
     24: datetime.date(2025, 6, 24),
     25: datetime.date(2025, 9, 22),
@@ -25,11 +25,11 @@ SUPPORT_ENDS = {
 
 
 def support_ended(version: Version, today: datetime.date) -> str | None:
-    """Return since when a version is out of support, as a sentence, or None while it is not known to be."""
+    """Return a sentence about when the support of a version ended, or None if it is not known to have ended."""
     oldest = min(SUPPORT_ENDS)
-    end = SUPPORT_ENDS.get(version.minor)
+    last_day = SUPPORT_ENDS.get(version.minor)
     if version.major == 1 and version.minor < oldest:
-        return f"Support of Istio 1.{version.minor} ended before {SUPPORT_ENDS[oldest]}."
-    if version.major != 1 or end is None or today <= end:
+        return f"Support for Istio 1.{version.minor} ended before {SUPPORT_ENDS[oldest]}."
+    if version.major != 1 or last_day is None or today <= last_day:
         return None
-    return f"Support of Istio 1.{version.minor} ended on {end}."
+    return f"Support for Istio 1.{version.minor} ended on {last_day}."

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The core of module istio_precheck: the gate before, and the proof after, an upgrade."""
+"""Implement module istio_precheck: the checks before an upgrade, and the verification after it."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import source_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.identity import identity
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     BEFORE,
     INFO,
     SEVERITIES,
+    Finding,
     Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import merge_findings
@@ -30,18 +32,22 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.repo
     failure_message,
     report_lines,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.waivers import apply_waivers, parse_waivers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.waivers import (
+    Waiver,
+    apply_waivers,
+    parse_waivers,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     MINOR_STEPS,
-    parse_version,
+    Version,
     require_version,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.istioctl_analysis import (
     prepare_analysis,
-    require_istioctl_version,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import (
-    NEEDED,
+    NEEDED_BY_INSTALLER,
     missing_permissions,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import with_proxies
@@ -62,7 +68,7 @@ SPEC = ArgumentSpec(
         "version": {"type": "str"},
         "revision": {"type": "str"},
         "source_revision": {"type": "str"},
-        "installer": {"type": "str", "choices": list(NEEDED)},
+        "installer": {"type": "str", "choices": list(NEEDED_BY_INSTALLER)},
         "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
         "show": {"type": "str", "choices": list(SEVERITIES), "default": INFO},
         "allow": {"type": "list", "elements": "str", "default": []},
@@ -74,53 +80,112 @@ SPEC = ArgumentSpec(
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class PrecheckOptions:
+    """The options of the module; texts that are not set are empty.
+
+    ``version_text`` is the version as the user wrote it, because istioctl must have exactly this version.
+    """
+
+    stage: str
+    strategy: str
+    version: Version | None
+    version_text: str
+    revision: str
+    source_revision: str | None
+    installer: str
+    fail_on: str
+    show: str
+    allow: tuple[str, ...]
+    istioctl: str
+    waivers: tuple[Waiver, ...]
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, t.Any]) -> PrecheckOptions:
+        """Return the options that the parameters of a task set.
+
+        Raises:
+            ParameterError: a code, a version or a waiver is not valid.
+        """
+        require_known_codes(params["allow"])
+        waivers = parse_waivers(params["waivers"])
+        version = params["version"] or ""
+        if params["istioctl"] and not version:
+            raise ParameterError("Parameter version is missing: istioctl must have this version.")
+        return cls(
+            stage=params["stage"],
+            strategy=params["strategy"],
+            version=require_version(version) if version else None,
+            version_text=version,
+            revision=params["revision"] or "",
+            source_revision=params["source_revision"],
+            installer=params["installer"] or "",
+            fail_on=params["fail_on"],
+            show=params["show"],
+            allow=tuple(params["allow"]),
+            istioctl=params["istioctl"] or "",
+            waivers=tuple(waivers),
+        )
+
+
 def check(params: Mapping[str, t.Any]) -> None:
-    """Refuse unknown codes and versions, and waivers that are wrong, before any request."""
-    require_known_codes(params["allow"])
-    parse_waivers(params["waivers"])
-    require_istioctl_version(params)
-    if params.get("version"):
-        require_version(params["version"])
+    """Refuse unknown codes, and versions and waivers that are not valid, before any request."""
+    PrecheckOptions.from_params(params)
 
 
 def run(task: TaskContext) -> TaskResult:
-    """Read the cluster once, run every check of the stage, and say what was found."""
-    params = task.params
-    theirs = prepare_analysis(task)
-    snapshot = task.snapshot(pods=True, precheck_inputs=True, meanwhile=theirs.start)
+    """Read the cluster once, run every check of the stage, and report the findings."""
+    options = PrecheckOptions.from_params(task.params)
+    analysis = prepare_analysis(task, options.istioctl, options.version_text, options.stage)
+    snapshot = task.snapshot(pods=True, precheck_inputs=True, meanwhile=analysis.start)
     require_named(task, snapshot)
-    snapshot = with_proxies(task.client, snapshot)
-    if params["installer"] and params["stage"] == BEFORE:
-        lacking = missing_permissions(task.client, NEEDED[params["installer"]], task.istio_namespace)
-        snapshot = dataclasses.replace(
-            snapshot, precheck_inputs=dataclasses.replace(snapshot.precheck_inputs, denied=lacking)
-        )
-    version = parse_version(params["version"]) if params["version"] else None
-    revision = params["revision"] or ""
-    source = params["source_revision"]
-    if params["stage"] == BEFORE and version:
-        source = source_of(snapshot, params["strategy"], revision, version, source)
-    # one day for all controllers, wherever they stand
+    snapshot = _with_missing_permissions(task, with_proxies(task.client, snapshot), options)
+    # The date in UTC is the same for all controllers, in whatever time zone they are.
     today = datetime.datetime.now(datetime.UTC).date()
-    installer = params["installer"] or ""
-    goal = Upgrade(params["strategy"], version, revision, source, params["stage"], installer, today)
-    found = merge_findings(run_checks(snapshot, goal), theirs.answers(), snapshot)
-    found = apply_waivers(found, parse_waivers(params["waivers"]), today, params["stage"])
-    bad = blocking_findings(found, params["fail_on"], params["allow"])
-    running = snapshot.mesh.revisions.get(source or "")
-    for line in report_lines(found, params["show"]):
+    upgrade = _upgrade(snapshot, options, today)
+    findings = merge_findings(run_checks(snapshot, upgrade), analysis.findings(), snapshot)
+    findings = apply_waivers(findings, options.waivers, today, options.stage)
+    for line in report_lines(findings, options.show):
         task.progress(line)
-    values = {
-        "findings": [finding.as_dict() for finding in found],
-        "summary": count_by_severity(found),
-        "source_revision": source,
-        "source_version": running.version if running else None,
+    blocking = blocking_findings(findings, options.fail_on, options.allow)
+    failed = failure_message(options.stage, task.client.connection.label, blocking) if blocking else ""
+    return TaskResult(values=_values(snapshot, upgrade, findings), failed=failed)
+
+
+def _with_missing_permissions(task: TaskContext, snapshot: Snapshot, options: PrecheckOptions) -> Snapshot:
+    """Return the snapshot with the permissions that this user lacks for the run that follows."""
+    if not options.installer or options.stage != BEFORE:
+        return snapshot
+    missing = missing_permissions(task.client, NEEDED_BY_INSTALLER[options.installer], task.istio_namespace)
+    return dataclasses.replace(snapshot, precheck_inputs=dataclasses.replace(snapshot.precheck_inputs, denied=missing))
+
+
+def _upgrade(snapshot: Snapshot, options: PrecheckOptions, today: datetime.date) -> Upgrade:
+    source = options.source_revision
+    if options.stage == BEFORE and options.version:
+        source = source_of(snapshot, options.strategy, options.revision, options.version, source)
+    return Upgrade(
+        strategy=options.strategy,
+        version=options.version,
+        revision=options.revision,
+        source=source,
+        stage=options.stage,
+        installer=options.installer,
+        today=today,
+    )
+
+
+def _values(snapshot: Snapshot, upgrade: Upgrade, findings: list[Finding]) -> dict[str, t.Any]:
+    source = snapshot.mesh.revisions.get(upgrade.source or "")
+    return {
+        "findings": [finding.as_row() for finding in findings],
+        "summary": count_by_severity(findings),
+        "source_revision": upgrade.source,
+        "source_version": source.version if source else None,
         "proxies": snapshot.count_proxies(),
-        "identities": {name: identity(one) for name, one in sorted(snapshot.mesh.revisions.items())},
-        "unrestartable": [stuck.as_dict() for stuck in snapshot.unrestartable()],
+        "identities": {name: identity(revision) for name, revision in sorted(snapshot.mesh.revisions.items())},
+        "unrestartable": [pods.as_dict() for pods in snapshot.unrestartable()],
     }
-    failed = failure_message(params["stage"], task.client.connection.label, bad) if bad else ""
-    return TaskResult(values=values, failed=failed)
 
 
 CORE = ModuleCore("istio_precheck", SPEC, run, check, writes=False)

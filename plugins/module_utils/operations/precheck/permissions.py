@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run must be allowed to do, and what the API server says about it."""
+"""List the permissions that runs need, and ask the API server which of them are missing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import RESOURCES
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-#: Kinds that only some settings of Istio render; nobody needs the right to write them beforehand.
+#: Kinds that only some settings of Istio render, so that a run does not need permission to write them in advance.
 RARE = ("ResourceQuota", "NetworkAttachmentDefinition", "NetworkPolicy")
 WEBHOOKS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 #: Istio's own configuration, by API group.
@@ -26,7 +26,7 @@ CONFIGURATION = {
     "security.istio.io": "authorizationpolicies peerauthentications requestauthentications",
     "telemetry.istio.io": "telemetries",
 }
-#: What of the Gateway API istiod reads; a cluster may have some of it, or none.
+#: Resources of the Gateway API that istiod reads; a cluster may have all, some or none of them.
 GATEWAY_API = {
     "gateway.networking.k8s.io": "backendtlspolicies gatewayclasses gateways grpcroutes httproutes listenersets "
     "referencegrants tcproutes tlsroutes udproutes",
@@ -35,20 +35,22 @@ GATEWAY_API = {
 ANYTHING = Permission("*", "*", "*", "do anything")
 
 
-def _of(group: str, resources: Iterable[str], verbs: str, purpose: str, *, local: bool = False) -> list[Permission]:
+def _permissions(
+    group: str, resources: Iterable[str], verbs: str, purpose: str, *, local: bool = False
+) -> list[Permission]:
     return [Permission(verb, group, resource, purpose, local) for resource in resources for verb in verbs.split()]
 
 
-def _reading() -> list[Permission]:
+def _read() -> list[Permission]:
     purpose = "read the mesh"
     return [
-        *_of("", ("configmaps",), "get list", purpose, local=True),
-        *_of("", ("namespaces", "pods", "services"), "get list", purpose),
-        *_of("apps", (*ROLLED.values(), "replicasets"), "get list", purpose),
-        *_of("batch", ("cronjobs", "jobs"), "get list", purpose),
-        *_of("policy", ("poddisruptionbudgets",), "get list", purpose),
-        *_of("admissionregistration.k8s.io", WEBHOOKS, "get list", purpose),
-        *_of("apiextensions.k8s.io", ("customresourcedefinitions",), "get list", purpose),
+        *_permissions("", ("configmaps",), "get list", purpose, local=True),
+        *_permissions("", ("namespaces", "pods", "services"), "get list", purpose),
+        *_permissions("apps", (*ROLLED.values(), "replicasets"), "get list", purpose),
+        *_permissions("batch", ("cronjobs", "jobs"), "get list", purpose),
+        *_permissions("policy", ("poddisruptionbudgets",), "get list", purpose),
+        *_permissions("admissionregistration.k8s.io", WEBHOOKS, "get list", purpose),
+        *_permissions("apiextensions.k8s.io", ("customresourcedefinitions",), "get list", purpose),
     ]
 
 
@@ -60,112 +62,128 @@ def _kinds() -> list[tuple[str, str, str, bool]]:
     ]
 
 
-def _moving() -> list[Permission]:
-    found = [
-        *_of("coordination.k8s.io", ("leases",), "get create patch delete", "lock the cluster for a run", local=True),
-        *_of("", ("configmaps",), "get create patch", "keep the record of a run", local=True),
-        *_of("", ("namespaces",), "patch", "move namespaces"),
-        *_of("", ("pods",), "create", "prove a revision by a dry-run pod"),
-        *_of("apps", ROLLED.values(), "patch watch", "restart workloads"),
-        *_of("", ("pods",), "watch", "restart workloads"),
-        # a StatefulSet does not replace its own broken pod
-        *_of("", ("pods",), "delete", "take a failed restart back"),
-        *_of("admissionregistration.k8s.io", WEBHOOKS, "create patch delete", "move tags"),
-        *_of("", ("services",), "create patch delete", "move tags", local=True),
+def _move() -> list[Permission]:
+    permissions = [
+        *_permissions(
+            "coordination.k8s.io", ("leases",), "get create patch delete", "lock the cluster for a run", local=True
+        ),
+        *_permissions("", ("configmaps",), "get create patch", "keep the record of a run", local=True),
+        *_permissions("", ("namespaces",), "patch", "move namespaces"),
+        *_permissions("", ("pods",), "create", "verify a revision with a dry-run pod"),
+        *_permissions("apps", ROLLED.values(), "patch watch", "restart workloads"),
+        *_permissions("", ("pods",), "watch", "restart workloads"),
+        # A StatefulSet does not replace its own broken pod.
+        *_permissions("", ("pods",), "delete", "undo a failed restart"),
+        *_permissions("admissionregistration.k8s.io", WEBHOOKS, "create patch delete", "move tags"),
+        *_permissions("", ("services",), "create patch delete", "move tags", local=True),
     ]
-    # both istioctl and the search for what belongs to a revision look in all namespaces
+    # Both istioctl and the search for the objects of a revision list all namespaces.
     for dummy, group, resource, _namespaced in _kinds():
-        found += _of(group, (resource,), "list", "find what belongs to a revision")
-    return found
+        permissions += _permissions(group, (resource,), "list", "find the objects of a revision")
+    return permissions
 
 
-def _installing() -> list[Permission]:
-    purpose, rbac, giving = "install and retire control planes", "rbac.authorization.k8s.io", "escalate bind"
-    found = _of(rbac, ("clusterroles",), giving, purpose) + _of(rbac, ("roles",), giving, purpose, local=True)
+def _install() -> list[Permission]:
+    purpose, rbac, granting = "install and remove control planes", "rbac.authorization.k8s.io", "escalate bind"
+    permissions = [
+        *_permissions(rbac, ("clusterroles",), granting, purpose),
+        *_permissions(rbac, ("roles",), granting, purpose, local=True),
+    ]
     for kind, group, resource, namespaced in _kinds():
         if kind not in RARE:
-            # a control plane is retired, its CRDs never are
+            # A run removes control planes, but never their CRDs.
             verbs = "get create patch" + ("" if kind == "CustomResourceDefinition" else " delete")
-            found += _of(group, (resource,), verbs, purpose, local=namespaced)
-    return found
+            permissions += _permissions(group, (resource,), verbs, purpose, local=namespaced)
+    return permissions
 
 
-def _prechecking() -> list[Permission]:
-    purpose = "ask istioctl x precheck"
+def _precheck() -> list[Permission]:
+    purpose = "run istioctl x precheck"
     return [
-        *_of("", ("namespaces", "pods", "services"), "list watch", purpose),
-        *_of("apps", ("deployments",), "list watch", purpose),
-        *_of("apiextensions.k8s.io", ("customresourcedefinitions",), "list", purpose),
-        *_of("", ("configmaps",), "get", purpose, local=True),
+        *_permissions("", ("namespaces", "pods", "services"), "list watch", purpose),
+        *_permissions("apps", ("deployments",), "list watch", purpose),
+        *_permissions("apiextensions.k8s.io", ("customresourcedefinitions",), "list", purpose),
+        *_permissions("", ("configmaps",), "get", purpose, local=True),
     ]
 
 
-def _analyzing() -> list[Permission]:
-    purpose = "ask istioctl analyze"
-    found = _of("", ("configmaps", "namespaces", "nodes", "pods", "secrets", "services"), "list watch", purpose)
-    found += _of("apps", ("deployments",), "list watch", purpose)
-    found += _of("admissionregistration.k8s.io", WEBHOOKS, "list watch", purpose)
-    found += _of("apiextensions.k8s.io", ("customresourcedefinitions",), "list watch", purpose)
+def _analyze() -> list[Permission]:
+    purpose = "run istioctl analyze"
+    permissions = _permissions(
+        "", ("configmaps", "namespaces", "nodes", "pods", "secrets", "services"), "list watch", purpose
+    )
+    permissions += _permissions("apps", ("deployments",), "list watch", purpose)
+    permissions += _permissions("admissionregistration.k8s.io", WEBHOOKS, "list watch", purpose)
+    permissions += _permissions("apiextensions.k8s.io", ("customresourcedefinitions",), "list watch", purpose)
     for group, resources in CONFIGURATION.items():
-        found += _of(group, resources.split(), "list watch", purpose)
-    return found
+        permissions += _permissions(group, resources.split(), "list watch", purpose)
+    return permissions
 
 
-READING = tuple(_reading())
-#: What single checks look at beside the mesh; without it they are not made, and the others are. Secrets are left out:
-#: no role allows the metadata alone, and the key of the mesh is among them.
-LOOKING = (
-    *_of("", ("nodes",), "list", "judge what surrounds the mesh"),
+READ = tuple(_read())
+#: Read permissions of single checks; a check that lacks one of them does not run, but the others do. Secrets are not
+#: among them, because no role can allow their metadata alone, and one of them is the CA key of the mesh.
+READ_FOR_CHECKS = (
+    *_permissions("", ("nodes",), "list", "check the cluster around the mesh"),
     *(
-        one
+        permission
         for group, resources in {**CONFIGURATION, **GATEWAY_API}.items()
-        for one in _of(group, resources.split(), "list", "find configuration of one revision")
+        for permission in _permissions(group, resources.split(), "list", "find configuration of one revision")
     ),
-    *_of("discovery.k8s.io", ("endpointslices",), "list", "judge what surrounds the mesh", local=True),
-    *_of("autoscaling", ("horizontalpodautoscalers",), "list", "judge what surrounds the mesh", local=True),
-    *_of("", ("resourcequotas",), "list", "judge what surrounds the mesh", local=True),
-    # since Kubernetes 1.35 create counts for websockets too
-    *_of("", ("pods/portforward",), "get create", "ask istiod about its proxies", local=True),
+    *_permissions("discovery.k8s.io", ("endpointslices",), "list", "check the cluster around the mesh", local=True),
+    *_permissions(
+        "autoscaling", ("horizontalpodautoscalers",), "list", "check the cluster around the mesh", local=True
+    ),
+    *_permissions("", ("resourcequotas",), "list", "check the cluster around the mesh", local=True),
+    # Since Kubernetes 1.35, websockets need verb create too.
+    *_permissions("", ("pods/portforward",), "get create", "query istiod about its proxies", local=True),
 )
-#: Command of istioctl -> what it reads. It waits for ever for what it may not list (audit logs of 1.30.3 and 1.31.0).
-ASKING = {"x precheck": tuple(_prechecking()), "analyze": tuple(_analyzing())}
-#: What explains a failed restart; without it the result says less, and later.
-EXPLAINING = (
-    *_of("", ("events",), "list watch", "explain a failed restart"),
-    *_of("", ("pods/log",), "get", "explain a failed restart"),
+#: Command of istioctl -> read permissions that it needs. If it may not list a resource, it waits for that resource
+#: forever (audit logs of 1.30.3 and 1.31.0).
+ISTIOCTL_COMMANDS = {"x precheck": tuple(_precheck()), "analyze": tuple(_analyze())}
+#: Read permissions to explain a failed restart; without them the result has fewer details, and a failure is detected
+#: later.
+READ_FOR_EXPLANATIONS = (
+    *_permissions("", ("events",), "list watch", "explain a failed restart"),
+    *_permissions("", ("pods/log",), "get", "explain a failed restart"),
 )
-MOVING = (*READING, *_moving())
-INSTALLING = (*MOVING, *_installing())
-#: Who installs -> what a whole run needs. istioctl looks at every kind that an old version may have left
-#: (istio/istio operator/pkg/uninstall/prune.go); Helm keeps its releases in Secrets.
-NEEDED = {
-    "external": MOVING,
+MOVE = (*READ, *_move())
+INSTALL = (*MOVE, *_install())
+#: Installer -> permissions for a whole run. istioctl lists every kind that an old version may have created
+#: (istio/istio operator/pkg/uninstall/prune.go); Helm stores its releases in Secrets.
+NEEDED_BY_INSTALLER = {
+    "external": MOVE,
     "istioctl": (
-        *INSTALLING,
-        *_of("", ("secrets",), "list", "let istioctl prune"),
-        *_of("networking.istio.io", ("envoyfilters",), "list", "let istioctl prune"),
+        *INSTALL,
+        *_permissions("", ("secrets",), "list", "let istioctl prune"),
+        *_permissions("networking.istio.io", ("envoyfilters",), "list", "let istioctl prune"),
     ),
-    "helm": (*INSTALLING, *_of("", ("secrets",), "get list create update delete", "keep Helm's releases", local=True)),
+    "helm": (
+        *INSTALL,
+        *_permissions("", ("secrets",), "get list create update delete", "store Helm's releases", local=True),
+    ),
 }
 
 
-def missing_permissions(client: Client, wanted: Iterable[Permission], namespace: str) -> tuple[Permission, ...]:
-    """Return which permissions the user of a client lacks; asks the API server, each question once and side by side."""
+def missing_permissions(client: Client, needed: Iterable[Permission], namespace: str) -> tuple[Permission, ...]:
+    """Return the permissions that the user of a client lacks; queries the API server in parallel, once for each."""
 
-    def allowed(one: Permission) -> bool:
-        attributes = {"verb": one.verb, "group": one.group, "resource": one.resource}
+    def is_allowed(permission: Permission) -> bool:
+        attributes = {"verb": permission.verb, "group": permission.group, "resource": permission.resource}
         body = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": {**attributes, **({"namespace": namespace} if one.local else {})}},
+            "spec": {"resourceAttributes": {**attributes, **({"namespace": namespace} if permission.local else {})}},
         }
-        answer = client.request("POST", REVIEWS, doing=f"Asking whether this user may {one}", body=body)
-        return bool((answer.get("status") or {}).get("allowed"))
+        doing = f"Checking whether this user may {permission}"
+        review = client.request("POST", REVIEWS, doing=doing, body=body)
+        return bool((review.get("status") or {}).get("allowed"))
 
-    if allowed(ANYTHING):
+    if is_allowed(ANYTHING):
         return ()
-    asked = {one: dataclasses.replace(one, purpose="") for one in wanted}
-    questions = set(asked.values())
+    # The purpose is not part of a review: permissions that differ only in it are reviewed once.
+    review_of = {permission: dataclasses.replace(permission, purpose="") for permission in needed}
+    reviews = set(review_of.values())
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        answers = dict(zip(questions, pool.map(allowed, questions), strict=True))
-    return tuple(one for one, question in asked.items() if not answers[question])
+        allowed = dict(zip(reviews, pool.map(is_allowed, reviews), strict=True))
+    return tuple(permission for permission, review in review_of.items() if not allowed[review])

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import parse_ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.plan import plan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Finding
 
@@ -19,10 +20,10 @@ def gate(*found: tuple[str, str], waived: bool = False) -> Json:
     """The result of a precheck that found these codes with their severities."""
     waiver = {"reason": "MESH-42", "expires": "2027-03-31"} if waived else None
     rows = [
-        Finding(code, severity, f"title {code}", "it", "Bad.", "It hurts.", "mend it", "", waiver)
+        Finding(code, severity, f"title {code}", parse_ref("it"), "Bad.", "It hurts.", "fix it", "", waiver)
         for code, severity in found
     ]
-    return {"cluster": {"name": "x"}, "findings": [row.as_dict() for row in rows]}
+    return {"cluster": {"name": "x"}, "findings": [row.as_row() for row in rows]}
 
 
 def told(gates: dict[str, Json]) -> list[str]:

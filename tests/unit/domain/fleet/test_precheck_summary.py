@@ -11,6 +11,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import parse_ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.precheck_summary import (
     failure_of_cluster,
     summarize_fleet,
@@ -25,7 +26,9 @@ END = "about the codes: https://github.com/meshops/istio/blob/main/docs/findings
 def row(code: str, severity: str, place: str = "it", waived: Json | None = None) -> Json:
     """A finding as a result has it."""
     docs = f"https://x/#{code.lower()}"
-    return Finding(code, severity, f"title {code}", place, "Bad.", "It hurts.", "mend it", docs, waived).as_dict()
+    return Finding(
+        code, severity, f"title {code}", parse_ref(place), "Bad.", "It hurts.", "fix it", docs, waived
+    ).as_row()
 
 
 def read(*findings: Json, name: str = "a") -> Json:
@@ -51,7 +54,7 @@ def test_each_code_is_counted_once_a_cluster_and_the_worst_comes_first() -> None
         "code": "MU010",
         "severity": "error",
         "title": "title MU010",
-        "remedy": "mend it",
+        "remedy": "fix it",
         "docs": "https://x/#mu010",
         "clusters": ["b"],
         "objects": 1,
@@ -84,7 +87,7 @@ def test_what_is_clean(result: Json, clean: bool) -> None:
     [
         (UNREACHABLE, "ClusterError", "Cluster c cannot be reached."),
         ({"unreachable": True, "msg": "No connection."}, "", "No connection."),
-        ({}, "", "It failed before it was looked at."),
+        ({}, "", "The task failed before it read the cluster."),
     ],
 )
 def test_what_was_not_read_is_said_and_never_passes(result: Json, kind: str, message: str) -> None:
@@ -116,13 +119,13 @@ def test_it_is_told_in_lines() -> None:
         "unread  c: Cluster c cannot be reached.",
         "error   MU010 title MU010: 1 cluster (b)",
         "        namespace lost",
-        "        remedy: mend it",
+        "        remedy: fix it",
         "warning MU020 title MU020: 2 clusters (a, b)",
-        "        it (3 in all)",
-        "        remedy: mend it",
+        "        it (3 in total)",
+        "        remedy: fix it",
         "info    MU021 title MU021: 2 clusters (a, d)",
-        "        it (2 in all)",
-        "        remedy: mend it",
+        "        it (2 in total)",
+        "        remedy: fix it",
         "waived  MU010 title MU010: 1 cluster (d)",
         "        namespace lost",
         "clean   d",
@@ -137,7 +140,7 @@ def test_a_fleet_of_three_hundred_fits_on_a_screen() -> None:
     assert lines[6] == "        and 145 more: c010, c012, c014, c016, c018, and 140 more"
     assert lines[7:9] == [
         "warning MU020 title MU020: 150 clusters (c001, c003, c005, c007, c009, and 145 more)",
-        "        Deployment shop/web-0; Deployment shop/web-1; Deployment shop/web-2 (45000 in all)",
+        "        Deployment shop/web-0; Deployment shop/web-1; Deployment shop/web-2 (45000 in total)",
     ]
     assert len(lines) == 11
 

@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.sc
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import run_checks
 from unit.support import builders as b
-from unit.support.checking import GOAL, HUNGRY
+from unit.support.checking import HUNGRY, UPGRADE
 
 ZONE = "topology.kubernetes.io/zone"
 ISTIOD = {"matchLabels": {"app": "istiod"}}
@@ -104,9 +104,9 @@ def test_mu040_each_istiod_needs_a_node_of_its_own() -> None:
 
     def said(*names: str) -> list[str]:
         nodes = [b.node(name, memory="64Gi") for name in names]
-        rows = run_checks(b.snapshot_of([*objects, *old, *nodes]), dataclasses.replace(GOAL))
+        rows = run_checks(b.snapshot_of([*objects, *old, *nodes]), dataclasses.replace(UPGRADE))
         return [row.message.rpartition("; ")[2] for row in rows if row.code == "MU040"]
 
-    assert said("a", "b") == ["the nodes where they may run have room for 0."]
-    assert said("a", "b", "c") == ["the nodes where they may run have room for 1."]
+    assert said("a", "b") == ["the nodes where its pods may run have capacity for 0."]
+    assert said("a", "b", "c") == ["the nodes where its pods may run have capacity for 1."]
     assert said("a", "b", "c", "d") == []

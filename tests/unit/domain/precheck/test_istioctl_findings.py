@@ -24,7 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.isti
     read_findings,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CHECKS_BY_CODE
-from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import NEEDED
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import NEEDED_BY_INSTALLER
 from unit.paths import FIXTURES
 from unit.support import builders as b
 
@@ -54,7 +54,7 @@ def read(**over: t.Any) -> Finding:
 
 def ours(code: str, place: str, message: str = "It is so.") -> Finding:
     """What a check of ours found."""
-    return CHECKS_BY_CODE[code].found(parse_ref(place), message, CHECKS_BY_CODE[code].severity)
+    return CHECKS_BY_CODE[code].finding(parse_ref(place), message, CHECKS_BY_CODE[code].severity)
 
 
 def theirs(code: str, place: str, message: str = "It is so.") -> Finding:
@@ -68,10 +68,10 @@ def test_a_finding_of_istioctl() -> None:
         "IST0101",
         "error",
         "referenced resource not found",
-        "VirtualService shop/web",
+        parse_ref("VirtualService shop/web"),
         'Referenced gateway not found: "missing"',
         "istioctl 1.31.0 analyze reports it with level Error.",
-        f"do what {docs} says",
+        f"follow {docs}",
         docs,
     )
 
@@ -90,7 +90,7 @@ def test_a_finding_of_istioctl() -> None:
         ({"origin": "ValidatingWebhookConfiguration x"}, "object", "validator x"),
         ({"origin": "Cluster"}, "object", "cluster"),
         ({"origin": None}, "object", "cluster"),
-        ({"message": None}, "message", "istioctl says no more."),
+        ({"message": None}, "message", "istioctl gives no message."),
         ({"reference": "shop.yaml:7"}, "message", 'Referenced gateway not found: "missing" (shop.yaml:7)'),
         ({"documentationUrl": None}, "docs", "https://istio.io/latest/docs/reference/config/analysis/ist0101/"),
         ({"code": "IST9999"}, "title", "found by istioctl"),
@@ -161,7 +161,7 @@ def test_recorded_answers_of_a_mesh_in_disorder(version: str) -> None:
 def test_permissions_that_the_run_needs_are_ours_and_others_a_note(version: str, installer: str) -> None:
     found = recorded("reader", "x", version)
     assert len(found) == 11
-    snapshot = b.snapshot_of([], denied=tuple(NEEDED[installer]))
+    snapshot = b.snapshot_of([], denied=tuple(NEEDED_BY_INSTALLER[installer]))
     own, other = merge_findings([ours("MU009", "permissions to install")], found, snapshot)
     assert own == ours("MU009", "permissions to install", "It is so. (istioctl: IST0141)")
     # istiod's namespace is there before an upgrade
@@ -244,7 +244,7 @@ def test_every_equivalent_is_tested_above() -> None:
         seen[code].add(own)
     assert set(EQUIVALENTS) == {*seen, "IST0141"}
     for code, row in EQUIVALENTS.items():
-        assert set(row.ours) <= set(CHECKS_BY_CODE)
+        assert set(row.codes) <= set(CHECKS_BY_CODE)
         assert code in TITLES
 
 

@@ -10,6 +10,7 @@ import dataclasses
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import parse_ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     AFTER,
     BEFORE,
@@ -25,7 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.repo
 
 WAIVER = {"reason": "MESH-42", "expires": "2027-03-31"}
 FOUND = [
-    Finding(f"MU00{at}", severity, "title", "it", "is bad.", "It hurts.", "mend it", "https://x")
+    Finding(f"MU00{at}", severity, "title", parse_ref("it"), "is bad.", "It hurts.", "fix it", "https://x")
     for at, severity in enumerate(SEVERITIES)
 ]
 ERROR, *OTHERS = FOUND
@@ -36,7 +37,7 @@ END = "about the codes: https://github.com/meshops/istio/blob/main/docs/findings
 def stale(number: int, remedy: str = "restart them") -> list[Finding]:
     """The same finding at many objects."""
     row = dataclasses.replace(FOUND[1], code="MU020", title="stale proxies", message="1 pod.", remedy=remedy)
-    return [dataclasses.replace(row, object=f"Deployment shop/web-{at:03}") for at in range(number)]
+    return [dataclasses.replace(row, ref=parse_ref(f"Deployment shop/web-{at:03}")) for at in range(number)]
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_what_is_waived_is_counted_apart() -> None:
     ("stage", "begins"),
     [
         (BEFORE, "Cluster prod is not ready to be upgraded: MU000 it: is bad."),
-        (AFTER, "Cluster prod is not in order after the upgrade: MU000"),
+        (AFTER, "Cluster prod has problems after the upgrade: MU000"),
     ],
 )
 def test_the_sentence(stage: str, begins: str) -> None:
@@ -76,20 +77,20 @@ def test_the_sentence(stage: str, begins: str) -> None:
 def test_the_sentence_names_three_codes_and_counts_the_rest() -> None:
     text = failure_message(BEFORE, "prod", [*stale(300), *FOUND])
     assert [text.count(code) for code in ("MU020", "MU000", "MU001", "MU002")] == [1, 1, 1, 0]
-    assert text.endswith("Remedy: mend it (and 300 more).")
+    assert text.endswith("Remedy: fix it (and 300 more).")
 
 
 def test_every_finding_explains_itself_and_the_worst_comes_first() -> None:
     assert report_lines([ACCEPTED, *reversed(FOUND)]) == [
         "error   MU000 title",
         "        it: is bad.",
-        "        remedy: mend it",
+        "        remedy: fix it",
         "warning MU001 title",
         "        it: is bad.",
-        "        remedy: mend it",
+        "        remedy: fix it",
         "info    MU002 title",
         "        it: is bad.",
-        "        remedy: mend it",
+        "        remedy: fix it",
         "waived  MU000 title",
         "        it: is bad.",
         "        waived until 2027-03-31: MESH-42",
@@ -111,7 +112,7 @@ def test_what_differs_in_its_object_only_stands_together() -> None:
     assert lines == [
         "warning MU020 stale proxies",
         *(f"        Deployment shop/web-{at:03}: 1 pod." for at in range(3)),
-        "        and 297 more, all of them are in the result",
+        "        and 297 more, see the result",
         "        remedy: restart them",
         "warning MU020 stale proxies",
         *(f"        Deployment shop/web-{at:03}: 1 pod." for at in range(2)),

@@ -24,9 +24,7 @@ MARK = {"reason": "MESH-42", "expires": "2027-03-31"}
 
 def finding(code: str, place: str) -> Finding:
     """What some check found somewhere."""
-    return Finding(
-        code, "error", "title", place, "It is so.", "It hurts.", "mend it", "https://x", about=parse_ref(place)
-    )
+    return Finding(code, "error", "title", parse_ref(place), "It is so.", "It hurts.", "fix it", "https://x")
 
 
 FOUND = [
@@ -71,7 +69,7 @@ def test_the_mark_is_reason_and_day_of_the_first_waiver_that_holds() -> None:
     found = apply_waivers(
         FOUND[:1], parse_waivers([*waivers, {**FIELD, "code": "MU010", "reason": "later"}]), TODAY, BEFORE
     )
-    assert [one.as_dict()["waived"] for one in found] == [None, MARK]
+    assert [one.as_row()["waived"] for one in found] == [None, MARK]
 
 
 def test_the_order_is_worst_first_and_then_what_is_waived() -> None:
@@ -95,7 +93,7 @@ def test_mu092_an_expired_waiver_is_a_warning_and_waives_nothing(stage: str, pla
     assert [one.waived for one in found] == [None] * 5
     (said,) = [one for one in found if one.code == "MU092"]
     assert (said.severity, said.object) == ("warning", f"waiver MU010 {place}")
-    assert said.message == f"It held until 2026-11-22 and matches {times} of the findings. Its reason: until we move"
+    assert said.message == f"It applied until 2026-11-22 and matches {times} of the findings. Its reason: until we move"
 
 
 def test_mu093_an_unused_waiver_is_a_note_because_others_of_the_fleet_may_need_it() -> None:
@@ -145,22 +143,28 @@ def test_what_is_right(given: dict[str, t.Any]) -> None:
         ({"code": "IST01010"}, "there is no finding IST01010;"),
         ({"code": "mu010"}, "there is no finding mu010;"),
         ({"code": ["MU010"]}, "there is no finding "),
-        ({"code": None}, "code is missing; give the code of the finding, such as MU010."),
-        ({"code": "MU092"}, r"entry 2 \(MU092\): this finding is about waivers; correct the waiver, or .* in allow"),
+        ({"code": None}, "code is missing; set it to the code of the finding, such as MU010."),
+        ({"code": "MU092"}, r"entry 2 \(MU092\): this finding is about waivers; .*, or add the code to allow"),
         ({"code": "MU093"}, r"entry 2 \(MU093\): this finding is about waivers"),
-        ({"expires": None}, "expires is missing; give the last day on which it holds, such as 2027-03-31."),
-        ({"expires": "soon"}, "expires is 'soon', which is no date; give the last day"),
-        ({"expires": "2027-02-30"}, "expires is '2027-02-30', which is no date"),
-        ({"expires": "31.3.2027"}, "expires is '31.3.2027', which is no date"),
-        ({"expires": "20270331"}, "expires is '20270331', which is no date"),
-        ({"expires": 20270331}, "expires is '20270331', which is no date"),
-        ({"expires": datetime.datetime(2027, 3, 31, 12)}, "expires is '2027-03-31 12:00:00', which is no date"),
-        ({"reason": None}, "reason is missing; say why the finding is accepted."),
+        (
+            {"expires": None},
+            "expires is missing; set it to the last day on which the waiver applies, such as 2027-03-31.",
+        ),
+        ({"expires": "soon"}, "expires is 'soon', which is not a valid date; set it to the last day"),
+        ({"expires": "2027-02-30"}, "expires is '2027-02-30', which is not a valid date"),
+        ({"expires": "31.3.2027"}, "expires is '31.3.2027', which is not a valid date"),
+        ({"expires": "20270331"}, "expires is '20270331', which is not a valid date"),
+        ({"expires": 20270331}, "expires is '20270331', which is not a valid date"),
+        (
+            {"expires": datetime.datetime(2027, 3, 31, 12)},
+            "expires is '2027-03-31 12:00:00', which is not a valid date",
+        ),
+        ({"reason": None}, "reason is missing; state why the finding is accepted."),
         ({"reason": "  "}, "reason is missing;"),
-        ({"object": ""}, "object is empty; give a pattern, or leave it out"),
+        ({"object": ""}, "object is empty; set it to a pattern, or omit it"),
         ({"object": None}, "object is empty;"),
-        ({"expire": "2027-03-31"}, "entry 2: there is no key expire; known are code, object, expires, reason."),
-        ({3: 4}, "entry 2: there is no key 3; known are"),
+        ({"expire": "2027-03-31"}, "entry 2: unknown key expire; known keys are code, object, expires, reason."),
+        ({3: 4}, "entry 2: unknown key 3; known keys are"),
     ],
 )
 def test_what_can_never_be_right(given: dict[t.Any, t.Any], message: str) -> None:

@@ -31,7 +31,7 @@ def precheck(*objects: b.Json, **options: t.Any) -> b.Json:
     ("options", "message"),
     [
         ({"allow": ["MU010", "IST0103", "IST103"]}, "there is no finding IST103; known are MU001"),
-        ({"version": "newest"}, "'newest' is no Istio version such as 1.31.0"),
+        ({"version": "newest"}, "'newest' is not an Istio version such as 1.31.0"),
         ({"waivers": [{"code": "MU010", "expires": "2999-12-31"}]}, r"waivers, entry 1 \(MU010\): reason is missing"),
     ],
 )
@@ -51,7 +51,10 @@ def test_a_healthy_cluster_passes() -> None:
 def test_a_failed_gate_still_lists_everything() -> None:
     result = precheck(*HEALTHY, *b.namespaces(lost="gone"), b.pod("bare", owner=None))
     assert result["failed"]
-    assert "MU010 namespace lost: Its label asks for 'gone', which no injector owns." in result["msg"]
+    assert (
+        "MU010 namespace lost: Its label selects 'gone', but no injection webhook has this revision or tag."
+        in result["msg"]
+    )
     assert {finding["code"] for finding in result["findings"]} == {"MU010", "MU021"}
     assert result["summary"] == {"error": 1, "warning": 0, "info": 1, "waived": 0}
     assert [row["code"] for row in result["unrestartable"]] == []
@@ -100,8 +103,8 @@ def test_findings_are_explained_as_they_come() -> None:
     said: list[str] = []
     precheck(*HEALTHY, *b.namespaces(lost="gone"), progress=said.append)
     assert said[:2] == [
-        "error   MU010 dangling label",
-        "        namespace lost: Its label asks for 'gone', which no injector owns.",
+        "error   MU010 dangling injection label",
+        "        namespace lost: Its label selects 'gone', but no injection webhook has this revision or tag.",
     ]
     assert said[-1].startswith("1 error; ")
 

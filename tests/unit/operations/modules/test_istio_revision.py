@@ -42,7 +42,7 @@ OWNED = {
         ({"revision": "Canary"}, "is no DNS label"),
         ({"revision": "a" * 57}, "is no DNS label"),
         ({"revision": "default"}, "a canary needs a revision name of its own"),
-        ({"version": "latest"}, "'latest' is no Istio version"),
+        ({"version": "latest"}, "'latest' is not an Istio version"),
         ({"allow": ["MU001", "MU999"]}, "there is no finding MU999; known are MU001"),
         ({"values": {"global": {"tag": "x"}}}, "give the image tag in parameter tag, not in global.tag"),
         ({"values": {"pilot": {"tag": "x"}}}, "not in pilot.tag"),
@@ -72,12 +72,12 @@ def test_the_non_revisioned_install_can_be_retired() -> None:
 def test_s7_unsupported_hops_are_refused(
     objects: list[b.Json], over: b.Json, allow: list[str], message: str | None
 ) -> None:
-    snapshot, goal = b.snapshot_of(objects, **over), Upgrade("canary", TARGET, b.NEW, b.OLD)
+    snapshot, upgrade = b.snapshot_of(objects, **over), Upgrade("canary", TARGET, b.NEW, b.OLD)
     if message is None:
-        guard(snapshot, goal, allow)
+        guard(snapshot, upgrade, allow)
         return
     with pytest.raises(SafetyError, match=f"is not installed.*{message}.*name the code in parameter allow"):
-        guard(snapshot, goal, allow)
+        guard(snapshot, upgrade, allow)
 
 
 def spec(objects: list[b.Json], crds: str = "", **options: t.Any) -> b.Json:

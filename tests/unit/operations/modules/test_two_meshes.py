@@ -42,7 +42,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.modules i
 )
 from unit.operations.control_plane.test_retire import MOVED, OF_OLD, Remover
 from unit.support import builders as b
-from unit.support.checking import GOAL, HEALTHY, of
+from unit.support.checking import HEALTHY, UPGRADE, of
 from unit.support.fake_api import FakeApi
 from unit.support.running import task
 
@@ -67,11 +67,11 @@ NAMESAKES = [
 ]
 
 
-@pytest.mark.parametrize("goal", [GOAL, Upgrade("canary", None, b.NEW, b.OLD, AFTER)], ids=["before", "after"])
-def test_the_gate_of_one_mesh_says_of_the_other_only_that_it_is_there(goal: Upgrade) -> None:
-    alone = {(one.code, one.object) for one in run_checks(b.snapshot_of(HEALTHY, proxies=()), goal)}
-    both = {(one.code, one.object) for one in run_checks(b.snapshot_of([*HEALTHY, *OTHERS], proxies=()), goal)}
-    expected = {("MU063", f"namespace {TWO}")} if goal is GOAL else set()
+@pytest.mark.parametrize("upgrade", [UPGRADE, Upgrade("canary", None, b.NEW, b.OLD, AFTER)], ids=["before", "after"])
+def test_the_gate_of_one_mesh_says_of_the_other_only_that_it_is_there(upgrade: Upgrade) -> None:
+    alone = {(one.code, one.object) for one in run_checks(b.snapshot_of(HEALTHY, proxies=()), upgrade)}
+    both = {(one.code, one.object) for one in run_checks(b.snapshot_of([*HEALTHY, *OTHERS], proxies=()), upgrade)}
+    expected = {("MU063", f"namespace {TWO}")} if upgrade is UPGRADE else set()
     assert both - alone == expected
     assert alone <= both
 
@@ -79,7 +79,7 @@ def test_the_gate_of_one_mesh_says_of_the_other_only_that_it_is_there(goal: Upgr
 def test_a_clash_of_names_is_told() -> None:
     [row] = of("MU063", [*HEALTHY, *NAMESAKES])
     assert "Both meshes own 1-30-3" in row.message
-    assert "MU016" in {one.code for one in run_checks(b.snapshot_of([*HEALTHY, *NAMESAKES]), GOAL)}
+    assert "MU016" in {one.code for one in run_checks(b.snapshot_of([*HEALTHY, *NAMESAKES]), UPGRADE)}
 
 
 def test_the_whole_gate_asks_and_judges_one_mesh() -> None:

@@ -16,7 +16,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import CORE, check
 from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck import istioctl_analysis
-from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import ASKING
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import ISTIOCTL_COMMANDS
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 from unit.support.running import params, task
@@ -80,7 +80,7 @@ def test_without_the_option_nothing_is_asked(tmp_path: Path) -> None:
 def test_findings_of_istioctl_count_like_ours(tmp_path: Path) -> None:
     result = precheck(tmp_path, ANSWER, *HEALTHY, *b.namespaces(lost="gone"), fail_on="error", allow=["MU010"])
     assert codes(result) == [("MU010", "error", "namespace lost"), ("IST0101", "error", "VirtualService shop/web")]
-    assert "IST0101 VirtualService shop/web: Referenced host not found Remedy: do what https" in result["msg"]
+    assert "IST0101 VirtualService shop/web: Referenced host not found Remedy: follow https" in result["msg"]
     assert result["summary"]["error"] == 2
 
 
@@ -95,7 +95,7 @@ def test_findings_of_istioctl_are_allowed_and_waived_by_their_code(tmp_path: Pat
 @pytest.mark.parametrize(
     ("script", "message"),
     [
-        ("echo oops; exit 1", "istioctl 1.31.0 {} gave no answer that can be read: it holds no JSON."),
+        ("echo oops; exit 1", "istioctl 1.31.0 {} cannot be read: it contains no JSON."),
         ("echo 'Error: no access' >&2; exit 1", "istioctl 1.31.0 {} on cluster {} failed: Error: no access"),
         ("exit 2", "istioctl 1.31.0 {} on cluster {} failed: exit code 2"),
         (
@@ -123,12 +123,12 @@ def test_what_may_not_be_read_is_not_waited_for(tmp_path: Path) -> None:
     assert (row["code"], row["object"], asked(tmp_path)) == ("MU080", "istioctl analyze", ["x precheck -o json"])
     assert row["message"] == (
         "This user may not list secrets, watch secrets, list telemetries.telemetry.istio.io, watch "
-        "telemetries.telemetry.istio.io, and istioctl 1.31.0 analyze would wait for that for ever."
+        "telemetries.telemetry.istio.io, and istioctl 1.31.0 analyze would wait for that forever."
     )
 
 
 def test_both_commands_share_their_questions(tmp_path: Path) -> None:
-    questions = {dataclasses.replace(one, purpose="") for wanted in ASKING.values() for one in wanted}
+    questions = {dataclasses.replace(one, purpose="") for wanted in ISTIOCTL_COMMANDS.values() for one in wanted}
     assert precheck(tmp_path, "", lacking=("*",))["requests"]["dry_runs"] == 1 + len(questions)
 
 
@@ -161,5 +161,5 @@ def test_an_istioctl_of_another_version_is_refused_before_any_request(tmp_path: 
 
 
 def test_which_istioctl_is_not_guessed() -> None:
-    with pytest.raises(ParameterError, match="Parameter version is missing: istioctl has to be of that version"):
+    with pytest.raises(ParameterError, match="Parameter version is missing: istioctl must have this version"):
         check(params(CORE, stage="after", istioctl="istioctl"))

@@ -13,8 +13,8 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import RESOURCES
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import (
-    NEEDED,
-    READING,
+    NEEDED_BY_INSTALLER,
+    READ,
     missing_permissions,
 )
 from unit.support import builders as b
@@ -29,7 +29,7 @@ WRITES = {"create", "patch", "delete", "update", "escalate", "bind"}
 def test_who_may_do_anything_is_asked_once() -> None:
     with FakeApi() as api:
         client = api.client()
-        assert missing_permissions(client, NEEDED["istioctl"], b.SYSTEM) == ()
+        assert missing_permissions(client, NEEDED_BY_INSTALLER["istioctl"], b.SYSTEM) == ()
         assert len(api.seen) == 1
         assert (client.request_counts.writes, client.request_counts.dry_runs) == (0, 1)
 
@@ -40,21 +40,21 @@ def test_each_permission_is_asked_where_it_is_needed() -> None:
 
     with FakeApi() as api:
         api.may = may
-        lacking = missing_permissions(api.client(), NEEDED["istioctl"], b.SYSTEM)
+        lacking = missing_permissions(api.client(), NEEDED_BY_INSTALLER["istioctl"], b.SYSTEM)
         asked = [seen.body["spec"]["resourceAttributes"] for seen in api.seen]
-    assert lacking == tuple(one for one in NEEDED["istioctl"] if one.verb == "patch")
+    assert lacking == tuple(one for one in NEEDED_BY_INSTALLER["istioctl"] if one.verb == "patch")
     assert {"verb": "patch", "group": "", "resource": "configmaps", "namespace": b.SYSTEM} in asked
     assert {"verb": "patch", "group": "apps", "resource": "deployments"} in asked
     assert len(asked) == len({tuple(one.items()) for one in asked})
 
 
 def test_a_reader_writes_nothing_and_an_installer_may_write_whatever_istio_renders() -> None:
-    assert not [one for one in READING if one.verb in WRITES]
-    may = {(one.verb, one.group, one.resource) for one in NEEDED["istioctl"]}
+    assert not [one for one in READ if one.verb in WRITES]
+    may = {(one.verb, one.group, one.resource) for one in NEEDED_BY_INSTALLER["istioctl"]}
     for prefix, resource, dummy in RESOURCES.values():
         assert ("list", prefix.split("/")[2] if prefix.startswith("/apis/") else "", resource) in may
     assert ("delete", "apiextensions.k8s.io", "customresourcedefinitions") not in may
-    assert {one.resource for one in NEEDED["helm"] if one.verb == "update"} == {"secrets"}
+    assert {one.resource for one in NEEDED_BY_INSTALLER["helm"] if one.verb == "update"} == {"secrets"}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a check is, what it is asked about, and what it finds."""
+"""Define what a check is, the upgrade that it checks, and the findings that it returns."""
 
 from __future__ import annotations
 
@@ -10,27 +10,27 @@ import datetime
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, parse_ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 
-#: Objects on which anything is decided later are no texts.
-CheckResults = Iterator[tuple["ObjectRef | str", str]]
+#: What a check yields: each object with a problem, and the message about it.
+CheckResults = Iterator[tuple[ObjectRef, str]]
 ERROR, WARNING, INFO = "error", "warning", "info"
 SEVERITIES = (ERROR, WARNING, INFO)
 WAIVED = "waived"
-#: What findings count as, worst first.
+#: Severities including that of waived findings, worst first.
 EFFECTIVE_SEVERITIES = (*SEVERITIES, WAIVED)
 BEFORE, AFTER = "before", "after"
-#: Where each code has a section of its own.
+#: Page that has a section for each code.
 DOCS = "https://github.com/meshops/istio/blob/main/docs/findings.md"
 
 
 @dataclasses.dataclass(frozen=True)
 class Upgrade:
-    """What the run is about: strategy, target version and revision, and the revision it starts from.
+    """The upgrade to check: its strategy, target version, target revision and source revision.
 
-    ``installer`` is empty and ``today`` None where the one who asks did not say.
+    ``installer`` is empty and ``today`` is None if the caller does not know them.
     """
 
     strategy: str = "canary"
@@ -42,11 +42,34 @@ class Upgrade:
     today: datetime.date | None = None
 
 
+class Waived(t.TypedDict):
+    """Mark of the waiver that applies to a finding."""
+
+    reason: str
+    expires: str
+
+
+class FindingRow(t.TypedDict):
+    """A finding as results carry it."""
+
+    code: str
+    severity: str
+    title: str
+    object: str
+    message: str
+    why: str
+    remedy: str
+    docs: str
+    waived: Waived | None
+
+
 @dataclasses.dataclass(frozen=True)
 class Check:
-    """One row: ``after`` is its severity after an upgrade, None where it is about the start only.
+    """One row of the table of checks.
 
-    ``needs`` names what it looks at beside the mesh, so that it is not made, instead of passed, where that is unread.
+    ``after`` is the severity after an upgrade, or None if the check only runs before one. ``needs`` names the fields of
+    the precheck inputs that the check reads: if one of them could not be read, the check does not run, instead of
+    finding nothing.
     """
 
     code: str
@@ -59,59 +82,78 @@ class Check:
     needs: tuple[str, ...] = ()
 
     def severity_at(self, stage: str) -> str | None:
-        """Return its severity at a stage, or None where it is not made."""
+        """Return the severity at a stage, or None if the check does not run there."""
         return self.after if stage == AFTER else self.severity
 
     @property
     def docs(self) -> str:
-        """URL of its section in the documentation."""
+        """URL of the section about this check in the documentation."""
         return f"{DOCS}#{self.code.lower()}"
 
-    def found(self, place: ObjectRef | str, message: str, severity: str) -> Finding:
-        """Return what it found at one object."""
-        about = place if isinstance(place, ObjectRef) else None
-        return Finding(
-            self.code, severity, self.title, str(place), message, self.why, self.remedy, self.docs, about=about
-        )
+    def finding(self, ref: ObjectRef, message: str, severity: str) -> Finding:
+        """Return the finding of this check at one object."""
+        return Finding(self.code, severity, self.title, ref, message, self.why, self.remedy, self.docs)
 
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """What a check found at one object."""
+    """One problem at one object."""
 
     code: str
     severity: str
     title: str
-    object: str
+    ref: ObjectRef
     message: str
     why: str
     remedy: str
     docs: str
-    #: Reason and last day of the waiver that holds for it.
-    waived: Mapping[str, str] | None = None
-    #: The object as decisions know it; not part of results.
-    about: ObjectRef | None = dataclasses.field(default=None, compare=False)
+    #: Reason and last day of the waiver that applies to it.
+    waived: Waived | None = None
 
     @property
-    def weight(self) -> str:
-        """What it counts as: its severity, unless it is waived."""
+    def object(self) -> str:
+        """The object as results and reports name it."""
+        return str(self.ref)
+
+    @property
+    def effective_severity(self) -> str:
+        """The severity, or ``waived``."""
         return WAIVED if self.waived else self.severity
 
-    def as_dict(self) -> dict[str, t.Any]:
+    def as_row(self) -> FindingRow:
         """Return the JSON-ready form that results carry."""
-        found = dataclasses.asdict(self)
-        del found["about"]
-        return found
+        return {
+            "code": self.code,
+            "severity": self.severity,
+            "title": self.title,
+            "object": self.object,
+            "message": self.message,
+            "why": self.why,
+            "remedy": self.remedy,
+            "docs": self.docs,
+            "waived": self.waived,
+        }
 
 
-def find_nothing(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    """Find nothing in a cluster: such rows are what the gate itself has to say."""
+def finding_from_row(row: Mapping[str, t.Any]) -> Finding:
+    """Return the finding that a row of a result describes."""
+    fields = {key: value for key, value in row.items() if key != "object"}
+    return Finding(ref=parse_ref(row["object"]), **fields)
+
+
+def find_nothing(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    """Yield nothing: findings of such a check come from the precheck itself, not from the cluster."""
     yield from ()
 
 
-def sort_by_severity(found: Iterable[Finding]) -> list[Finding]:
-    """Return findings in the order in which results list them: what is waived comes last, ours before istioctl's."""
+def sort_by_severity(findings: Iterable[Finding]) -> list[Finding]:
+    """Return findings worst first and waived ones last; within a severity, codes of istioctl come last."""
     return sorted(
-        found,
-        key=lambda one: (EFFECTIVE_SEVERITIES.index(one.weight), not one.code.startswith("MU"), one.code, one.object),
+        findings,
+        key=lambda finding: (
+            EFFECTIVE_SEVERITIES.index(finding.effective_severity),
+            not finding.code.startswith("MU"),
+            finding.code,
+            finding.object,
+        ),
     )

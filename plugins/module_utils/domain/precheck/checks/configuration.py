@@ -1,10 +1,11 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of Istio's own configuration: which revision reads it."""
+"""Check Istio's own configuration: which revisions read it."""
 
 from __future__ import annotations
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import parse_ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import (
     LOST,
@@ -24,29 +25,30 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 NEEDS = ("configuration",)
 
 
-def _only_the_source(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    source = goal.source
-    if not source or source == goal.revision or source not in snapshot.mesh.revisions:
+def _only_for_source(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    source = upgrade.source
+    if not source or source == upgrade.revision or source not in snapshot.mesh.revisions:
         return
-    what = "it does not apply to" if goal.stage == AFTER else "it stops to apply to"
-    for one in only_for(snapshot.precheck_inputs.configuration, source):
+    effect = "does not apply" if upgrade.stage == AFTER else "stops applying"
+    for labelled in only_for(snapshot.precheck_inputs.configuration, source):
         yield (
-            str(one),
-            f"Its label {REVISION_LABEL}={source} lets only istiod of revision {source} read it: {what} what moves to "
-            f"{goal.revision}.",
+            parse_ref(str(labelled)),
+            f"Because of its label {REVISION_LABEL}={source}, only istiod of revision {source} reads it: it {effect} "
+            f"to proxies that move to {upgrade.revision}.",
         )
 
 
-def _nobody(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    for one, reason in unknown_to_all(snapshot.precheck_inputs.configuration, snapshot.mesh, goal.revision):
-        yield str(one), f"No istiod reads it by its label {REVISION_LABEL}: {reason}."
+def _without_reader(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    for labelled, reason in unknown_to_all(snapshot.precheck_inputs.configuration, snapshot.mesh, upgrade.revision):
+        yield parse_ref(str(labelled)), f"Because of its label {REVISION_LABEL}, no istiod reads it: {reason}."
 
 
 CHECKS = (
-    Check(LOST, ERROR, "configuration of one revision alone",
-          "It would stop to apply to proxies that move, silently; an AuthorizationPolicy no longer denies.",
-          "remove the label, so that both revisions read it; or give it the target's name once everything has moved",
-          _only_the_source, ERROR, NEEDS),
-    Check("MU054", WARNING, "configuration that nobody reads", "It has no effect, whatever it says.",
-          "remove the label, or give it the name of a revision: tags do not count", _nobody, WARNING, NEEDS),
+    Check(LOST, ERROR, "configuration for one revision only",
+          "It stops applying to proxies that move, without an error; an AuthorizationPolicy no longer denies.",
+          "remove the label, so that both revisions read it; or set it to the target revision after the move",
+          _only_for_source, ERROR, NEEDS),
+    Check("MU054", WARNING, "configuration that no istiod reads", "It has no effect.",
+          "remove the label, or set it to the name of a revision; istiod ignores tags there", _without_reader, WARNING,
+          NEEDS),
 )  # fmt: skip

@@ -1,13 +1,14 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of what reaches into Envoy: EnvoyFilters and WasmPlugins."""
+"""Check extensions of Envoy: EnvoyFilters and WasmPlugins."""
 
 from __future__ import annotations
 
 import collections
 import re
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     INFO,
@@ -16,44 +17,51 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     CheckResults,
     Upgrade,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Extension
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 
-#: What of an expression, and of a version, Python searches in no time.
+#: Limits for the length of an expression, its repetitions and the length of a version, so that a search stays fast.
 LONGEST, REPEATED, SEARCHED = 100, 4, 20
 
 
-def _extensions(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    found: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
-    for one in snapshot.precheck_inputs.extensions:
-        found[one.namespace, one.kind].append(one.name)
-    for (namespace, kind), names in sorted(found.items()):
-        yield f"{kind}s in namespace {namespace}", f"{len(names)} of them: {some(sorted(names))}."
+def _ref(extension: Extension) -> ObjectRef:
+    return ObjectRef(extension.namespace, extension.kind, extension.name)
 
 
-def _left_behind(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    source = snapshot.mesh.revisions.get(goal.source or "")
-    old = parse_version(source.version) if source else None
-    if goal.version is None:
+def _extensions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    names_by_kind: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
+    for extension in snapshot.precheck_inputs.extensions:
+        names_by_kind[extension.namespace, extension.kind].append(extension.name)
+    for (namespace, kind), names in sorted(names_by_kind.items()):
+        kinds = kind if len(names) == 1 else f"{kind}s"
+        yield cluster_object("namespace", namespace), f"It has {len(names)} {kinds}: {some(sorted(names))}."
+
+
+def _for_old_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    source = snapshot.mesh.revisions.get(upgrade.source or "")
+    old_version = parse_version(source.version) if source else None
+    if upgrade.version is None:
         return
-    new = str(goal.version)
-    for one in snapshot.precheck_inputs.extensions:
-        lost = [text for text in one.proxy_versions if _applies(text, str(old or "")) and not _applies(text, new)]
-        gained = [text for text in one.proxy_versions if _applies(text, new) and not _applies(text, str(old or ""))]
-        # a patch for the old version beside one for the new is what the documentation advises
+    old, new = str(old_version or ""), str(upgrade.version)
+    for extension in snapshot.precheck_inputs.extensions:
+        patterns = extension.proxy_versions
+        lost = [pattern for pattern in patterns if _applies(pattern, old) and not _applies(pattern, new)]
+        gained = [pattern for pattern in patterns if _applies(pattern, new) and not _applies(pattern, old)]
+        # Istio's documentation advises one patch for the old version beside one for the new version.
         if lost and not gained:
             yield (
-                f"{one.kind} {one.namespace}/{one.name}",
-                f"It has a patch only for proxies whose version matches {lost[0]!r}: those of {old} have it, those of "
-                f"{new} will not.",
+                _ref(extension),
+                f"One of its patches applies only to proxies whose version matches {lost[0]!r}: proxies of "
+                f"{old_version} get it, proxies of {new} will not.",
             )
 
 
 def _applies(pattern: str, version: str) -> bool:
-    """Whether a patch with this proxyVersion reaches proxies of a version; istiod searches with Go's RE2.
+    """Return whether a patch with this proxyVersion applies to proxies of a version; istiod searches with Go's RE2.
 
-    Of a version that is not known, and by an expression that is none here, it is taken to; also by one that RE2 takes
-    in its stride and Python may search with for years.
+    The patch is assumed to apply if the version is unknown, if the expression is not valid in Python, and if Python
+    could need very long to search with an expression that RE2 handles quickly.
     """
     if len(pattern) > LONGEST or sum(map(pattern.count, "*+{")) > REPEATED:
         return True
@@ -63,22 +71,24 @@ def _applies(pattern: str, version: str) -> bool:
         return True
 
 
-def _anchored(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    for one in snapshot.precheck_inputs.extensions:
-        if one.anchors:
+def _anchored(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    for extension in snapshot.precheck_inputs.extensions:
+        if extension.anchors:
             yield (
-                f"{one.kind} {one.namespace}/{one.name}",
-                f"It changes or is placed beside filters by name: {some(one.anchors)}. Proxies without one of "
-                "that name leave the patch out silently.",
+                _ref(extension),
+                f"Its patches refer to filters by name: {some(extension.anchors)}. A proxy without a filter of that "
+                "name ignores the patch without an error.",
             )
 
 
 CHECKS = (
-    Check("MU038", INFO, "patches that depend on names inside Envoy", "They break without an error when it changes.",
-          "look for its effect in istioctl proxy-config of a new proxy before the others follow", _anchored,
+    Check("MU038", INFO, "patches that refer to Envoy filters by name",
+          "If Envoy changes such a name, the patch stops working without an error.",
+          "check its effect with istioctl proxy-config on a new proxy before you move the others", _anchored,
           needs=("extensions",)),
-    Check("MU043", INFO, "extensions of Envoy", "They reach into Envoy itself, whose inside changes between versions.",
-          "try each with a proxy of the target first", _extensions, needs=("extensions",)),
-    Check("MU044", WARNING, "patches for other proxy versions", "They silently do nothing for the new proxies.",
-          "add patches whose proxyVersion matches the target", _left_behind, needs=("extensions",)),
+    Check("MU043", INFO, "extensions of Envoy", "They depend on Envoy internals, which change between versions.",
+          "test each extension with a proxy of the target version first", _extensions, needs=("extensions",)),
+    Check("MU044", WARNING, "patches for other proxy versions",
+          "They have no effect on the new proxies, without an error.",
+          "add patches whose proxyVersion matches the target version", _for_old_proxies, needs=("extensions",)),
 )  # fmt: skip

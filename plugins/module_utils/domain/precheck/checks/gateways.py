@@ -1,12 +1,13 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of what an install brings beside istiod: gateways, CNI, ztunnel, waypoints."""
+"""Check the components of an installation besides istiod: gateways, CNI plugin, ztunnel and waypoints."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import MANAGED_GATEWAY
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import PodShape, resolve
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
@@ -34,60 +35,70 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 WAYPOINT = "istio.io-mesh-controller"
 
 
-def _node_parts(snapshot: Snapshot) -> Iterator[tuple[Workload, str]]:
+def _node_agents(snapshot: Snapshot) -> Iterator[tuple[Workload, str]]:
+    """Yield each DaemonSet of Istio, and its name for people."""
     for workload in snapshot.workloads.values():
         part = node_part(workload)
         if part:
             yield workload, NODE_PARTS[part]
 
 
-def _comes_along(workload: Workload, goal: Upgrade) -> bool:
-    """Whether the install of a run renders a workload anew: each revision keeps what it owns."""
-    return workload.component in SHARED_COMPONENTS and workload.revision == goal.revision
+def _installed_by(upgrade: Upgrade, workload: Workload) -> bool:
+    """Return whether the installation of the run also renders a workload: each revision keeps the ones it owns."""
+    return workload.component in SHARED_COMPONENTS and workload.revision == upgrade.revision
 
 
-def _ambient(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    for workload, part in _node_parts(snapshot):
-        left = "which serves all revisions and is not upgraded by this run"
-        along = f"which the install of revision {goal.revision} replaces too"
-        what = f"{part} {image_tag(workload.image)}".rstrip()
-        yield str(workload), f"It is {what}, {along if _comes_along(workload, goal) else left}."
+def _ambient(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    for workload, component in _node_agents(snapshot):
+        component_version = f"{component} {image_tag(workload.image)}".rstrip()
+        if _installed_by(upgrade, workload):
+            effect = f"the installation of revision {upgrade.revision} replaces it too"
+        else:
+            effect = "it serves all revisions, and this run does not upgrade it"
+        yield workload.ref, f"This is {component_version}; {effect}."
     waypoints = {pod.namespace for pod in snapshot.pods if pod.labels.get(MANAGED_GATEWAY) == WAYPOINT}
     for namespace in sorted(waypoints):
-        yield f"namespace {namespace}", "It has waypoints; istiod of the revision that they name rolls them by itself."
+        yield (
+            cluster_object("namespace", namespace),
+            "It has waypoints; istiod of the revision that they name restarts them itself.",
+        )
 
 
-def _far_apart(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    for workload, part in _node_parts(snapshot):
-        version, target = parse_version(image_tag(workload.image)), goal.version
-        if version is None or target is None or _comes_along(workload, goal):
+def _version_skew(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    for workload, component in _node_agents(snapshot):
+        version, target = parse_version(image_tag(workload.image)), upgrade.version
+        if version is None or target is None or _installed_by(upgrade, workload):
             continue
-        behind = _minor(target) - _minor(version)
-        if behind not in (0, 1):
-            how = f"{behind} minor versions behind" if behind > 0 else "newer than"
-            yield str(workload), f"It runs {part} {version}, {how} control plane {target}."
+        minors_behind = _absolute_minor(target) - _absolute_minor(version)
+        if minors_behind not in (0, 1):
+            skew = f"{minors_behind} minor versions behind" if minors_behind > 0 else "newer than"
+            yield workload.ref, f"It runs {component} {version}, {skew} control plane {target}."
 
 
-def _minor(version: Version) -> int:
+def _absolute_minor(version: Version) -> int:
     return version.major * 1000 + version.minor
 
 
-def _gateways(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
+def _gateways(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for workload in snapshot.workloads.values():
         if not workload.component.endswith("Gateways"):
             continue
-        if _comes_along(workload, goal):
-            yield str(workload), f"The install of revision {goal.revision} replaces its pods, as it does istiod's."
-        elif workload.revision == goal.source:
-            stays = f"keeps proxy {image_tag(workload.image)}" if image_tag(workload.image) else "keeps its proxy"
+        if _installed_by(upgrade, workload):
             yield (
-                str(workload),
-                f"It belongs to revision {workload.revision}: it {stays}, and the revision cannot be retired, until "
-                "it is handed over.",
+                workload.ref,
+                f"The installation of revision {upgrade.revision} replaces its pods together with those of istiod.",
+            )
+        elif workload.revision == upgrade.source:
+            tag = image_tag(workload.image)
+            kept = f"keeps proxy {tag}" if tag else "keeps its proxy"
+            yield (
+                workload.ref,
+                f"It belongs to revision {workload.revision}. Until another revision adopts it, it {kept}, and "
+                f"revision {workload.revision} cannot be removed.",
             )
 
 
-def _placeholders(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
+def _unresolved_images(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for workload in snapshot.workloads.values():
         namespace = snapshot.namespaces.get(workload.namespace)
         if namespace is None or not workload.placeholder or not workload.replicas:
@@ -96,22 +107,22 @@ def _placeholders(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
         injection = resolve(snapshot.mesh, namespace.name, namespace.labels, shape)
         if injection.revision is None and not injection.rejected:
             yield (
-                str(workload),
-                f"Image auto of its proxy is a placeholder that no injector replaces: {injection.reason}.",
+                workload.ref,
+                f"Its proxy image auto is a placeholder that no injector replaces: {injection.reason}.",
             )
 
 
 CHECKS = (
-    Check("MU042", INFO, "ambient parts", "They cannot be upgraded by canary, and have an order of their own.",
-          "upgrade them after the control plane: the CNI plugin, then ztunnel", _ambient),
-    Check("MU050", INFO, "gateways of a control plane's install", "They are upgraded by an install, not by a restart.",
-          "after a canary hand them over with istio_adopt_shared_components; in place expect their restart",
-          _gateways),
-    Check("MU051", ERROR, "gateway image that nothing fills in",
-          "Its new pods cannot start: there is no image of that name (IST0146, IST0147).",
-          "label the namespace, or the pod template with a revision or sidecar.istio.io/inject=true",
-          _placeholders, ERROR),
+    Check("MU042", INFO, "ambient components", "They cannot be upgraded as a canary, and have their own upgrade order.",
+          "upgrade them after the control plane: first the CNI plugin, then ztunnel", _ambient),
+    Check("MU050", INFO, "gateways installed with a control plane", "An installation upgrades them, not a restart.",
+          "after a canary upgrade, adopt them with adopt_shared_components (istio_adopt_shared_components); an "
+          "in-place upgrade restarts them", _gateways),
+    Check("MU051", ERROR, "gateway image auto is not replaced by any injector",
+          "New pods cannot start, because an image of that name does not exist (IST0146, IST0147).",
+          "label the namespace, or label the pod template with a revision or sidecar.istio.io/inject=true",
+          _unresolved_images, ERROR),
     Check("MU052", WARNING, "CNI plugin or ztunnel of another version",
-          "They work with a control plane of their own minor version or of the next one.",
-          "bring them within one minor version first: the CNI plugin, then ztunnel", _far_apart, WARNING),
+          "They support a control plane of their own minor version or of the next one.",
+          "bring them within one minor version first: the CNI plugin, then ztunnel", _version_skew, WARNING),
 )  # fmt: skip

@@ -1,11 +1,11 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of injection: labels, webhooks and the owners of the default."""
+"""Check injection: namespace labels, webhooks and the default revision."""
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import dangling_name, overlapping
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import default_problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
@@ -25,94 +25,107 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 DATAPLANE_MODE = "istio.io/dataplane-mode"
 
 
-def _dangling(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
+def _dangling(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for namespace in snapshot.namespaces.values():
         name = dangling_name(snapshot.mesh, namespace.labels)
         if name is not None:
-            yield f"namespace {namespace.name}", f"Its label asks for {name!r}, which no injector owns."
+            yield (
+                cluster_object("namespace", namespace.name),
+                f"Its label selects {name!r}, but no injection webhook has this revision or tag.",
+            )
 
 
-def _orphans(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
+def _orphan_webhooks(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for injector in snapshot.mesh.orphans():
         service = "/".join(injector.service or ())
         yield cluster_object("webhook", injector.name), f"It calls Service {service}, which does not exist."
 
 
-def _orphan_validators(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
+def _orphan_validators(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for name, service in snapshot.mesh.orphan_validators.items():
         yield cluster_object("validator", name), f"It calls Service {service}, which does not exist."
 
 
-def _default_split(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
+def _inconsistent_default(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     problem = default_problem(snapshot.mesh)
     if problem:
-        yield "tag default", f"The owners of the default disagree: {problem}."
+        yield cluster_object("tag", "default"), f"The owners of the default revision disagree: {problem}."
 
 
-def _parked_default(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
+def _inactive_default(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for injector in snapshot.mesh.injectors:
         if injector.deactivated and DEFAULT not in snapshot.mesh.tags:
-            yield f"webhook {injector.name}", "It is parked behind tag default, but there is no tag default."
-
-
-def _rejected(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    seen = {
-        pod.namespace: found.injection.rejected for pod, found in snapshot.proxy_statuses if found.injection.rejected
-    }
-    for namespace, reason in sorted(seen.items()):
-        yield f"namespace {namespace}", f"New pods are rejected: {reason}."
-
-
-def _overlapping(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    for namespace in snapshot.namespaces.values():
-        callers = overlapping(snapshot.mesh, namespace.labels)
-        if callers:
-            names = ", ".join(f"{i.name} (revision {i.revision})" for i in callers)
             yield (
-                cluster_object("namespace", namespace.name),
-                f"Several injectors match its pods, the last one wins: {names}.",
+                cluster_object("webhook", injector.name),
+                "It is deactivated in favor of tag default, but tag default does not exist.",
             )
 
 
-def _several_labels(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
+def _rejected(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    reasons = {
+        pod.namespace: status.injection.rejected for pod, status in snapshot.proxy_statuses if status.injection.rejected
+    }
+    for namespace, reason in sorted(reasons.items()):
+        yield cluster_object("namespace", namespace), f"New pods are rejected: {reason}."
+
+
+def _overlapping(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    for namespace in snapshot.namespaces.values():
+        injectors = overlapping(snapshot.mesh, namespace.labels)
+        if injectors:
+            names = ", ".join(f"{injector.name} (revision {injector.revision})" for injector in injectors)
+            yield (
+                cluster_object("namespace", namespace.name),
+                f"Several injection webhooks match its pods, and the last one takes effect: {names}.",
+            )
+
+
+def _several_labels(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for namespace in snapshot.namespaces.values():
         labels = namespace.labels
-        asked = [f"{key}={labels[key]}" for key in (INJECTION_LABEL, REVISION_LABEL) if key in labels]
-        if labels.get(DATAPLANE_MODE) == "ambient" and asked:
-            asked.append(f"{DATAPLANE_MODE}=ambient")
-        if len(asked) > 1:
-            got = snapshot.injection_of(namespace.name).revision
-            wins = f"its pods get revision {got}" if got else "its pods get no sidecar"
-            yield cluster_object("namespace", namespace.name), f"It has {' and '.join(asked)}: {wins}."
+        conflicting = [f"{key}={labels[key]}" for key in (INJECTION_LABEL, REVISION_LABEL) if key in labels]
+        if labels.get(DATAPLANE_MODE) == "ambient" and conflicting:
+            conflicting.append(f"{DATAPLANE_MODE}=ambient")
+        if len(conflicting) > 1:
+            revision = snapshot.injection_of(namespace.name).revision
+            effect = f"its pods get revision {revision}" if revision else "its pods get no sidecar"
+            yield cluster_object("namespace", namespace.name), f"It has {' and '.join(conflicting)}: {effect}."
 
 
-def _unreadable(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
+def _unreadable(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for revision in snapshot.mesh.revisions.values():
-        for name, why in revision.unreadable.items():
+        for name, problem in revision.unreadable.items():
             yield (
-                f"ConfigMap {revision.namespace}/{name}",
-                f"What revision {revision.name} injects, or was installed with, is not known: {why}.",
+                ObjectRef(revision.namespace, "ConfigMap", name),
+                f"The injector configuration or the installed values of revision {revision.name} are unknown: "
+                f"{problem}.",
             )
 
 
 CHECKS = (
-    Check("MU010", ERROR, "dangling label", "Pods of this namespace start without a proxy, silently.",
+    Check("MU010", ERROR, "dangling injection label",
+          "Pods of this namespace start without a sidecar, and without an error.",
           "label the namespace with a revision or tag that exists", _dangling, ERROR),
-    Check("MU011", ERROR, "orphan webhook", "Every pod that it selects is rejected.",
-          "remove the tag or install the revision again", _orphans, ERROR),
-    Check("MU012", WARNING, "owners of the default disagree", "Injection and validation follow different revisions.",
-          "move the tag default with istio_tag", _default_split, WARNING),
-    Check("MU013", ERROR, "default parked without a tag", "istio-injection=enabled injects nothing.",
-          "create the tag default with istio_tag", _parked_default, ERROR),
-    Check("MU014", ERROR, "pods rejected", "A restart there would take the workload down.",
-          "mend or remove the webhook that rejects", _rejected, ERROR),
-    Check("MU015", ERROR, "orphan validator", "Every write of the Istio configuration that it checks is rejected.",
+    Check("MU011", ERROR, "orphaned injection webhook", "The API server rejects every pod that it selects.",
+          "remove the tag, or install the revision again", _orphan_webhooks, ERROR),
+    Check("MU012", WARNING, "inconsistent default revision", "Injection and validation use different revisions.",
+          "move the tag default with istio_tag", _inconsistent_default, WARNING),
+    Check("MU013", ERROR, "default injector deactivated without tag default",
+          "istio-injection=enabled injects nothing.", "create the tag default with istio_tag", _inactive_default,
+          ERROR),
+    Check("MU014", ERROR, "new pods rejected", "A restart would take the workload down.",
+          "fix or remove the webhook that rejects them", _rejected, ERROR),
+    Check("MU015", ERROR, "orphaned validation webhook",
+          "The API server rejects every write of Istio configuration that it validates.",
           "move the tag default with istio_tag, or remove the revision with istio_revision state=absent",
           _orphan_validators, ERROR),
-    Check("MU016", WARNING, "overlapping injectors", "Which revision a pod gets depends on the names of webhooks.",
-          "remove or narrow one of them", _overlapping, WARNING),
-    Check("MU017", WARNING, "several injection labels", "istio-injection hides istio.io/rev (IST0123).",
-          "keep one of the labels; namespace_revision changes both at once", _several_labels, WARNING),
-    Check("MU018", ERROR, "unreadable configuration", "istiod reads it too, and which image is right cannot be judged.",
-          "install the revision again, or write the ConfigMap back as its installer made it", _unreadable, ERROR),
+    Check("MU016", WARNING, "overlapping injection webhooks",
+          "The revision that a pod gets depends on the names of the webhooks.", "remove or narrow one of them",
+          _overlapping, WARNING),
+    Check("MU017", WARNING, "conflicting injection labels",
+          "istio-injection takes precedence over istio.io/rev (IST0123).",
+          "keep one of the labels; namespace_revision changes both in one step", _several_labels, WARNING),
+    Check("MU018", ERROR, "unreadable configuration of a revision",
+          "istiod reads it too, and the correct proxy image cannot be determined.",
+          "install the revision again, or restore the ConfigMap as its installer wrote it", _unreadable, ERROR),
 )  # fmt: skip

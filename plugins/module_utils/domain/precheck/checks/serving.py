@@ -1,14 +1,14 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of whether istiod answers and may grow: certificates, endpoints, scaling, quotas."""
+"""Check whether istiod answers and can scale: certificates, endpoints, autoscalers and quotas."""
 
 from __future__ import annotations
 
 import collections
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.certificates import last_day
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Injector
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,
@@ -20,19 +20,19 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 
-def _called(snapshot: Snapshot) -> list[Injector]:
-    """Return the injectors that call an istiod of this cluster."""
+def _local_injectors(snapshot: Snapshot) -> list[Injector]:
+    """Return the active injectors that call an istiod of this cluster."""
     local = snapshot.mesh.local_services
     return [injector for injector in snapshot.mesh.injectors if injector.service in local and not injector.deactivated]
 
 
-def _silent(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
+def _without_endpoints(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     ready: dict[tuple[str, str], int] = collections.Counter()
-    for one in snapshot.precheck_inputs.endpoints:
-        ready[one.service] += one.ready
-    for injector in _called(snapshot):
+    for endpoints in snapshot.precheck_inputs.endpoints:
+        ready[endpoints.service] += endpoints.ready
+    for injector in _local_injectors(snapshot):
         namespace, name = injector.service or ("", "")
-        # slices are read in Istio's own namespace only
+        # EndpointSlices are read in Istio's own namespace only.
         if namespace == snapshot.mesh.namespace and not ready[namespace, name]:
             yield (
                 cluster_object("webhook", injector.name),
@@ -40,58 +40,61 @@ def _silent(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
             )
 
 
-def _untrusted(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
+def _untrusted(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for injector in snapshot.mesh.injectors:
         if injector.service is None or injector.deactivated:
             continue
         days = (last_day(hook.get("clientConfig", {}).get("caBundle") or "") for hook in injector.webhooks)
-        ended = min((day for day in days if day and goal.today and day < goal.today), default=None)
+        expired = min((day for day in days if day and upgrade.today and day < upgrade.today), default=None)
+        webhook = cluster_object("webhook", injector.name)
         if not injector.has_ca_bundle:
-            yield (
-                cluster_object("webhook", injector.name),
-                "Its caBundle is empty: istiod has not filled in its certificate.",
-            )
-        elif ended:
-            yield cluster_object("webhook", injector.name), f"The certificates of its caBundle have ended on {ended}."
+            yield webhook, "Its caBundle is empty: istiod has not written its certificate there."
+        elif expired:
+            yield webhook, f"The certificates of its caBundle expired on {expired}."
 
 
-def _scaling(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    source = snapshot.mesh.revisions.get(goal.source or "")
-    for one in snapshot.precheck_inputs.autoscalers:
-        if source is None or not source.deployment or one.deployment != source.deployment:
+def _cannot_scale(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    source = snapshot.mesh.revisions.get(upgrade.source or "")
+    for autoscaler in snapshot.precheck_inputs.autoscalers:
+        if source is None or not source.deployment or autoscaler.deployment != source.deployment:
             continue
-        place = f"HorizontalPodAutoscaler {source.namespace}/{one.name}"
-        if one.wants_more:
-            yield place, f"It would run more than the {one.highest} replicas that it is allowed."
-        elif one.stuck and one.current > one.lowest:
+        ref = ObjectRef(source.namespace, "HorizontalPodAutoscaler", autoscaler.name)
+        if autoscaler.wants_more:
+            yield ref, f"It is at its maximum of {autoscaler.highest} replicas, and would scale up further."
+        elif autoscaler.stuck and autoscaler.current > autoscaler.lowest:
             yield (
-                place,
-                f"It cannot scale ({one.stuck}): {source.name} runs {one.current} replicas, a control plane with the "
-                f"same settings would stay at {one.lowest}.",
+                ref,
+                f"It cannot scale ({autoscaler.stuck}): {source.name} runs {autoscaler.current} replicas, but a "
+                f"control plane with the same settings would stay at {autoscaler.lowest}.",
             )
 
 
-def _quota(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    source = snapshot.mesh.revisions.get(goal.source or "")
-    if source is None or goal.strategy == "in_place" or snapshot.mesh.runs(goal.revision):
+def _small_quota(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    source = snapshot.mesh.revisions.get(upgrade.source or "")
+    if source is None or upgrade.strategy == "in_place" or snapshot.mesh.runs(upgrade.revision):
         return
-    copies = max(1, source.replicas)
+    replicas = max(1, source.replicas)
     for quota in snapshot.precheck_inputs.quotas:
-        lacking = quota.lacking(copies, source.need, source.limits)
-        if lacking:
+        exceeded = quota.lacking(replicas, source.need, source.limits)
+        if exceeded:
             yield (
-                f"ResourceQuota {source.namespace}/{quota.name}",
-                f"It leaves no room for {copies} more pods like those of {source.name}: {', '.join(lacking)}.",
+                ObjectRef(source.namespace, "ResourceQuota", quota.name),
+                f"It does not allow {replicas} more pods like those of {source.name}: {', '.join(exceeded)}.",
             )
 
 
 CHECKS = (
-    Check("MU019", ERROR, "injector that is not trusted", "The API server calls it in vain: pods are rejected.",
-          "see why istiod of its revision does not write its certificate, or remove the webhook", _untrusted, ERROR),
-    Check("MU045", WARNING, "istiod cannot grow", "All proxies connect anew during an upgrade.",
-          "raise pilot.autoscaleMax, or mend what the autoscaler reports", _scaling, needs=("autoscalers",)),
-    Check("MU046", WARNING, "quota without room for a second control plane", "Its pods would be refused.",
-          "raise the quota for the time of the upgrade", _quota, needs=("quotas",)),
-    Check("MU047", ERROR, "injector without endpoints", "Pods that it selects are rejected, or start without a proxy.",
-          "bring istiod of its revision up, or have the Service select its pods", _silent, ERROR, needs=("endpoints",)),
+    Check("MU019", ERROR, "injection webhook without a valid CA bundle",
+          "The API server cannot verify the webhook, so pods are rejected.",
+          "find out why istiod of its revision does not write its certificate, or remove the webhook", _untrusted,
+          ERROR),
+    Check("MU045", WARNING, "istiod autoscaler cannot scale up", "All proxies reconnect during an upgrade.",
+          "increase pilot.autoscaleMax, or fix the problem that the autoscaler reports", _cannot_scale,
+          needs=("autoscalers",)),
+    Check("MU046", WARNING, "quota too small for a second control plane", "Its pods would be rejected.",
+          "increase the quota during the upgrade", _small_quota, needs=("quotas",)),
+    Check("MU047", ERROR, "injection webhook without endpoints",
+          "Pods that it selects are rejected, or start without a sidecar.",
+          "make istiod of its revision ready, or fix the Service so that it selects its pods", _without_endpoints,
+          ERROR, needs=("endpoints",)),
 )  # fmt: skip

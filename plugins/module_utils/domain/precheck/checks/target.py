@@ -1,10 +1,11 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of the hop: what the target does not support, does otherwise, or knows no more."""
+"""Check what the target version no longer supports, changes or ignores."""
 
 from __future__ import annotations
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,
@@ -17,99 +18,107 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.upgrade_notes import (
     COMPATIBLE,
     Change,
-    changes,
-    gone_settings,
+    changes_between,
+    ignored_settings,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.end_of_life import support_ended
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 
 
-def _source(snapshot: Snapshot, goal: Upgrade) -> Version | None:
-    """Return the version that the run starts from, where the image tag names one."""
-    found = snapshot.mesh.revisions.get(goal.source or "")
-    return parse_version(found.version) if found else None
+def _source_version(snapshot: Snapshot, upgrade: Upgrade) -> Version | None:
+    """Return the version of the source revision, or None if its image tag does not name one."""
+    source = snapshot.mesh.revisions.get(upgrade.source or "")
+    return parse_version(source.version) if source else None
 
 
-def _old_source(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    source = _source(snapshot, goal)
-    ended = support_ended(source, goal.today) if source and goal.today else None
-    if ended:
-        yield f"revision {goal.source}", ended
+def _source_unsupported(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    version = _source_version(snapshot, upgrade)
+    message = support_ended(version, upgrade.today) if version and upgrade.today else None
+    if message:
+        yield cluster_object("revision", upgrade.source or ""), message
 
 
-def _old_target(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    ended = support_ended(goal.version, goal.today) if goal.version and goal.today else None
-    if ended:
-        yield f"Istio {goal.version}", ended
+def _target_unsupported(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    message = support_ended(upgrade.version, upgrade.today) if upgrade.version and upgrade.today else None
+    if message:
+        yield cluster_object("Istio", str(upgrade.version)), message
 
 
-def _ahead(snapshot: Snapshot, goal: Upgrade) -> tuple[Revision, list[Change]] | None:
-    """Return the source and what changes on the way from it that this mesh may notice."""
-    source, version = snapshot.mesh.revisions.get(goal.source or ""), _source(snapshot, goal)
-    if source is None or version is None or goal.version is None:
+def _relevant_changes(snapshot: Snapshot, upgrade: Upgrade) -> tuple[Revision, list[Change]] | None:
+    """Return the source revision, and the changes up to the target version that may affect this mesh."""
+    source, version = snapshot.mesh.revisions.get(upgrade.source or ""), _source_version(snapshot, upgrade)
+    if source is None or version is None or upgrade.version is None:
         return None
-    return source, [change for change in changes(version, goal.version) if change.where(snapshot, source)]
+    return source, [change for change in changes_between(version, upgrade.version) if change.where(snapshot, source)]
 
 
-def _changed(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    found = _ahead(snapshot, goal)
-    if found is None or goal.version is None:
+def _changed_defaults(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    relevant = _relevant_changes(snapshot, upgrade)
+    if relevant is None or upgrade.version is None:
         return
-    source, ahead = found
-    for change in ahead:
-        if not change.kept(source.user_values):
-            yield f"Istio 1.{change.since}, {change.name}", f"{change.text}{change.way_back(goal.version)}"
+    source, changes = relevant
+    for change in changes:
+        if not change.is_decided(source.user_values):
+            yield (
+                cluster_object("Istio", f"1.{change.since}, {change.name}"),
+                f"{change.text}{change.how_to_preserve(upgrade.version)}",
+            )
 
 
-def _ignored(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    source = snapshot.mesh.revisions.get(goal.source or "")
-    for setting, since in gone_settings(source.user_values, goal.version) if source and goal.version else ():
-        yield f"revision {goal.source}", f"Its setting {setting} has had no effect since Istio 1.{since}."
+def _ignored_settings(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    source = snapshot.mesh.revisions.get(upgrade.source or "")
+    for setting, since in ignored_settings(source.user_values, upgrade.version) if source and upgrade.version else ():
+        yield (
+            cluster_object("revision", upgrade.source or ""),
+            f"Its setting {setting} has had no effect since Istio 1.{since}.",
+        )
 
 
-def _pinned(snapshot: Snapshot, goal: Upgrade) -> tuple[str, Version] | None:
-    """Return compatibilityVersion as the source has it, which a target of the same settings gets too."""
-    source = snapshot.mesh.revisions.get(goal.source or "")
+def _compatibility_version(snapshot: Snapshot, upgrade: Upgrade) -> tuple[str, Version] | None:
+    """Return compatibilityVersion of the source revision; a target with the same settings gets it too."""
+    source = snapshot.mesh.revisions.get(upgrade.source or "")
     text = str(source.user_values.get("compatibilityVersion") or "") if source else ""
     version = parse_version(text)
     return (text, version) if version else None
 
 
-def _unknown_compatibility(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    pinned = _pinned(snapshot, goal)
-    target = goal.version.minor if goal.version else 0
-    known = COMPATIBLE.get(target)
-    if pinned and known and pinned[1].minor not in known:
+def _unknown_compatibility(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    compatibility = _compatibility_version(snapshot, upgrade)
+    target = upgrade.version.minor if upgrade.version else 0
+    supported = COMPATIBLE.get(target)
+    if compatibility and supported and compatibility[1].minor not in supported:
         yield (
-            f"revision {goal.source}",
-            f"Its compatibilityVersion is {pinned[0]}; Istio 1.{target} knows 1.{known[0]} to 1.{known[-1]} and "
-            "installs nothing with another.",
+            cluster_object("revision", upgrade.source or ""),
+            f"Its compatibilityVersion is {compatibility[0]}; Istio 1.{target} supports 1.{supported[0]} to "
+            f"1.{supported[-1]}, and its installation fails with any other.",
         )
 
 
-def _compatible(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    pinned, found = _pinned(snapshot, goal), _ahead(snapshot, goal)
-    if pinned and found:
-        names = [change.name for change in found[1] if change.profile and pinned[1].minor < change.since]
+def _old_behavior(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    compatibility, relevant = _compatibility_version(snapshot, upgrade), _relevant_changes(snapshot, upgrade)
+    if compatibility and relevant:
+        names = [change.name for change in relevant[1] if change.profile and compatibility[1].minor < change.since]
         if names:
             yield (
-                f"revision {goal.source}",
-                f"Its compatibilityVersion {pinned[0]} keeps as it was: {', '.join(names)}.",
+                cluster_object("revision", upgrade.source or ""),
+                f"Its compatibilityVersion {compatibility[0]} preserves the previous behavior of: {', '.join(names)}.",
             )
 
 
 CHECKS = (
-    Check("MU032", WARNING, "target out of support", "It gets no fixes any more, not even for security.",
-          "choose a newer target, or go on from there to one that is supported", _old_target),
-    Check("MU033", INFO, "the target behaves otherwise", "Defaults have changed; workloads may rely on the old ones.",
-          "see whether workloads rely on it; keep the old behaviour by the value, if one is named", _changed),
-    Check("MU034", WARNING, "settings that the target ignores", "What they were set for no longer happens.",
-          "remove them, and see the upgrade notes for what takes their place", _ignored),
-    Check("MU035", ERROR, "compatibilityVersion unknown to the target", "The charts of the target refuse it.",
-          "set a compatibilityVersion that the target knows, or none", _unknown_compatibility),
-    Check("MU049", INFO, "compatibilityVersion keeps old behaviour", "Such a profile goes a few versions later.",
-          "plan to do without it", _compatible),
-    Check("MU048", INFO, "source out of support", "It gets no fixes any more, not even for security.",
-          "nothing: this upgrade is the way out", _old_source),
+    Check("MU032", WARNING, "target version out of support", "It gets no more fixes, not even security fixes.",
+          "choose a newer target, or continue from there to a supported version", _target_unsupported),
+    Check("MU033", INFO, "target version changes defaults", "Workloads may rely on the previous defaults.",
+          "check whether workloads rely on them; keep the previous behavior with the value, if one is named",
+          _changed_defaults),
+    Check("MU034", WARNING, "settings that the target ignores", "These settings no longer have an effect.",
+          "remove them, and see the upgrade notes for their replacements", _ignored_settings),
+    Check("MU035", ERROR, "compatibilityVersion not supported by the target",
+          "The charts of the target version refuse it.",
+          "set a compatibilityVersion that the target supports, or none", _unknown_compatibility),
+    Check("MU049", INFO, "compatibilityVersion preserves old behavior",
+          "Istio removes such a profile a few versions later.", "plan to remove it", _old_behavior),
+    Check("MU048", INFO, "source version out of support", "It gets no more fixes, not even security fixes.",
+          "none needed: this upgrade solves it", _source_unsupported),
 )  # fmt: skip

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What each minor version of Istio does otherwise than the one before, as data.
+"""List what each minor version of Istio changes, as data.
 
 Sources: istio.io, "Upgrade Notes" of 1.25 to 1.31; istio/istio manifests/helm-profiles/compatibility-version-*.yaml.
 """
@@ -25,11 +25,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 
 #: Value of label gateway.istio.io/managed on gateways of the Gateway API (istio/istio pkg/config/constants).
 GATEWAY = "istio.io-gateway-controller"
-#: Where images of releases up to 1.30 are (istio.io, "Upgrade Notes" of 1.31).
+#: Registries of the images of releases up to 1.30 (istio.io, "Upgrade Notes" of 1.31).
 RETIRED_HUBS = ("gcr.io/istio-release", "registry.istio.io")
-#: Workloads from which a reconnecting ztunnel asks for more than istiod takes at once.
+#: Number of workloads above which a reconnecting ztunnel requests more than istiod accepts in one message.
 MANY_WORKLOADS = 40_000
-#: Target minor -> minors whose behaviour it can keep by compatibilityVersion, as far as they are known.
+#: Target minor -> known minors whose behavior it can preserve with compatibilityVersion.
 COMPATIBLE = {30: range(25, 30), 31: range(25, 31)}
 #: Variables of istiod -> the minor that no longer reads them (istio.io, "Upgrade Notes" and "Change Notes").
 GONE_VARIABLES = {
@@ -38,7 +38,7 @@ GONE_VARIABLES = {
     "METRIC_ROTATION_INTERVAL": 28,
     "PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY": 31,
 }
-#: Kinds of tracing providers in meshConfig.extensionProviders -> the minor that no longer knows them.
+#: Kinds of tracing providers in meshConfig.extensionProviders -> the minor that no longer supports them.
 GONE_PROVIDERS = {"lightstep": 27, "opencensus": 25}
 
 Where = Callable[[Snapshot, Revision], bool]
@@ -65,7 +65,7 @@ def _gateway_api(snapshot: Snapshot, source: Revision) -> bool:
 
 
 def _native_nodes(snapshot: Snapshot, source: Revision) -> bool:
-    """Native sidecars are on by default only where every kubelet is new enough; without nodes nobody can tell."""
+    """Return whether every kubelet is new enough for native sidecars by default; True if nodes were not read."""
     return all(kubelet_uses_native_sidecars(node.kubelet) for node in snapshot.precheck_inputs.nodes)
 
 
@@ -82,8 +82,8 @@ def _retired_hub(snapshot: Snapshot, source: Revision) -> bool:
 class Change:
     """A default that a minor version (of major 1) changed.
 
-    ``setting`` and ``old`` are the value of the charts that keeps what was, before the minor ``until`` where it has
-    gone; ``profile`` is whether compatibilityVersion sets it too. ``where`` tells a mesh that it is about.
+    ``setting`` and ``old`` are the chart value that preserves the previous behavior, up to the minor ``until`` that
+    removed it. ``profile`` is whether compatibilityVersion sets it too. ``where`` returns whether a mesh is affected.
     """
 
     since: int
@@ -95,90 +95,96 @@ class Change:
     profile: bool = False
     until: int | None = None
 
-    def kept(self, values: Mapping[str, t.Any]) -> bool:
-        """Whether a user has decided about it already."""
-        pinned = parse_version(str(values.get("compatibilityVersion") or ""))
-        return self._given(values) or (self.profile and pinned is not None and pinned.minor < self.since)
+    def is_decided(self, values: Mapping[str, t.Any]) -> bool:
+        """Return whether the user's values already decide about it."""
+        compatibility = parse_version(str(values.get("compatibilityVersion") or ""))
+        profile_decides = self.profile and compatibility is not None and compatibility.minor < self.since
+        return self._is_set(values) or profile_decides
 
-    def _given(self, values: Mapping[str, t.Any]) -> bool:
-        found: t.Any = values
+    def _is_set(self, values: Mapping[str, t.Any]) -> bool:
+        value: t.Any = values
         for key in self.setting.split("."):
-            if not isinstance(found, Mapping) or key not in found:
+            if not isinstance(value, Mapping) or key not in value:
                 return False
-            found = found[key]
+            value = value[key]
         return True
 
-    def way_back(self, target: Version) -> str:
-        """Return how to keep what was, as a sentence, or nothing."""
-        gone = self.until is not None and target.minor >= self.until
-        return f" The value {self.setting}={self.old} keeps it as it was." if self.setting and not gone else ""
+    def how_to_preserve(self, target: Version) -> str:
+        """Return how to preserve the previous behavior, as a sentence, or an empty string."""
+        removed = self.until is not None and target.minor >= self.until
+        if not self.setting or removed:
+            return ""
+        return f" The value {self.setting}={self.old} preserves the previous behavior."
 
 
 CHANGES = (
-    Change(25, "addresses of ServiceEntries", "istiod gives ServiceEntries without addresses some, in their status.",
-           "pilot.env.PILOT_ENABLE_IP_AUTOALLOCATE"),
-    Change(25, "ambient DNS capture", "DNS queries of new ambient pods go to ztunnel.",
+    Change(25, "addresses of ServiceEntries", "istiod assigns addresses to ServiceEntries without any, in their "
+           "status.", "pilot.env.PILOT_ENABLE_IP_AUTOALLOCATE"),
+    Change(25, "ambient DNS capture", "DNS queries of new ambient pods are sent to ztunnel.",
            "cni.ambient.dnsCapture", where=_ambient),
-    Change(26, "network namespace of istio-cni-node", "The DaemonSet no longer runs in the network of its node.",
+    Change(26, "network namespace of istio-cni-node", "The DaemonSet no longer runs in the host network of its node.",
            "cni.ambient.shareHostNetworkNamespace", "true", where=_ambient, profile=True),
-    Change(27, "native sidecars", "istio-proxy of pods that start anew is an init container; what patches, lists or "
-           "watches it as an ordinary container no longer finds it.",
+    Change(27, "native sidecars", "In pods that start from now on, istio-proxy is an init container; tools that patch, "
+           "list or watch it as an ordinary container no longer find it.",
            "pilot.env.ENABLE_NATIVE_SIDECARS", where=_native_nodes, profile=True),
     Change(28, "host of mirrored requests", "Mirrored requests keep their host; it no longer gets the suffix -shadow.",
            "pilot.env.DISABLE_SHADOW_HOST_SUFFIX", profile=True),
-    Change(28, "spans of gateways", "Gateways add a tracing span for each request that they pass on.",
+    Change(28, "spans of gateways", "Gateways add a tracing span for each request that they forward.",
            "pilot.env.PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY", where=_tracing, profile=True, until=31),
-    Change(28, "alpha APIs of gateways", "InferencePool is read as v1 only, BackendTLSPolicy as v1 only.",
+    Change(28, "alpha APIs of gateways", "InferencePool and BackendTLSPolicy are read as v1 only.",
            where=_gateway_api),
     Change(29, "compressed proxy metrics", "Proxies compress their metrics for scrapers that accept it.",
            "meshConfig.defaultConfig.statsCompression"),
-    Change(29, "remaining metrics of circuit breakers", "Proxies no longer count what is left until a circuit breaker "
-           "opens.", "pilot.env.DISABLE_TRACK_REMAINING_CB_METRICS", profile=True),
-    Change(29, "debug endpoints", "Tools outside Istio's own namespace may read little of istiod's debug endpoints.",
-           "pilot.env.ENABLE_DEBUG_ENDPOINT_AUTH"),
-    Change(29, "rules of running ambient pods", "A new istio-cni-node renews the packet rules of pods that run.",
+    Change(29, "remaining metrics of circuit breakers", "Proxies no longer report how much remains until a circuit "
+           "breaker opens.", "pilot.env.DISABLE_TRACK_REMAINING_CB_METRICS", profile=True),
+    Change(29, "debug endpoints", "Tools outside Istio's own namespace have limited access to istiod's debug "
+           "endpoints.", "pilot.env.ENABLE_DEBUG_ENDPOINT_AUTH"),
+    Change(29, "rules of running ambient pods", "A new istio-cni-node updates the iptables rules of running pods.",
            "cni.ambient.reconcileIptablesOnStartup", where=_ambient, profile=True),
-    Change(30, "namespace of a host", "Where several namespaces have one host name, sidecars prefer a Kubernetes "
-           "Service, then the oldest ServiceEntry, not the first namespace by name.",
+    Change(30, "namespace of a host", "If several namespaces have the same host name, sidecars prefer a Kubernetes "
+           "Service, then the oldest ServiceEntry, instead of the first namespace by name.",
            "pilot.env.PILOT_SIDECAR_PICK_BEST_SERVICE_NAMESPACE", profile=True),
-    Change(30, "debug over plaintext XDS", "syncz and config_dump on port 15010 ask for an identity.",
+    Change(30, "debug over plaintext XDS", "syncz and config_dump on port 15010 require an identity.",
            "pilot.env.ENABLE_DEBUG_ENDPOINT_AUTH"),
     Change(30, "mode of CNI files", "Only root can read the CNI configuration on the nodes.",
            "cni.env.CNI_CONF_GROUP_READ", "true", where=_cni),
-    Change(30, "excluded namespaces", "The CNI agent takes pods of excludeNamespaces out of the ambient mesh.",
+    Change(30, "excluded namespaces", "The CNI agent removes pods of excludeNamespaces from the ambient mesh.",
            where=_ambient),
-    Change(31, "endpoints that are not ready", "Proxies are told of endpoints that are not ready, unless "
+    Change(31, "endpoints that are not ready", "Proxies receive endpoints that are not ready, unless "
            "minHealthPercent of outlier detection is set.",
            "pilot.env.PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS", profile=True),
     Change(31, "merged gateways", "Gateways of other namespaces are no longer merged into managed gateways of the "
            "Gateway API.", "pilot.env.PILOT_ENABLE_STRICT_GATEWAY_MERGING", where=_gateway_api, profile=True),
     Change(31, "consumers of configuration", "Consumers of istiod's API generator outside Istio's own namespace are "
            "refused.", "pilot.env.ENABLE_XDS_API_GENERATOR_AUTH"),
-    Change(31, "auto-registered WorkloadEntries", "Those from before are reached without HBONE until they register "
+    Change(31, "auto-registered WorkloadEntries", "Existing ones are reached without HBONE until they register "
            "again or get the label networking.istio.io/tunnel=http.", where=_ambient),
-    Change(31, "size of ztunnel's requests", "A reconnecting ztunnel may ask for more than istiod takes at once; "
-           "raise pilot.env.ISTIO_GPRC_MAXRECVMSGSIZE by 1 MiB for each 10000 workloads.", where=_large_ambient),
-    Change(31, "registry of images", "Images are no longer published where this mesh has them from: mirrors, pull "
-           "secrets and policies have to know the new registry.", where=_retired_hub),
+    Change(31, "size of ztunnel's requests", "A reconnecting ztunnel may request more than istiod accepts in one "
+           "message; increase pilot.env.ISTIO_GPRC_MAXRECVMSGSIZE by 1 MiB for each 10000 workloads.",
+           where=_large_ambient),
+    Change(31, "registry of images", "Images are no longer published in the registry of this mesh: mirrors, pull "
+           "secrets and policies must allow the new registry.", where=_retired_hub),
 )  # fmt: skip
 
 
-def changes(source: Version, target: Version) -> list[Change]:
-    """Return what changes on the way between two versions; nothing for a way down."""
+def changes_between(source: Version, target: Version) -> list[Change]:
+    """Return the changes between two versions; none for a downgrade."""
     if source.major != 1 or target.major != 1:
         return []
     return [change for change in CHANGES if source.minor < change.since <= target.minor]
 
 
-def gone_settings(values: Mapping[str, t.Any], target: Version) -> list[tuple[str, int]]:
-    """Return the user's settings that a version ignores, and the minor since which."""
+def ignored_settings(values: Mapping[str, t.Any], target: Version) -> list[tuple[str, int]]:
+    """Return the user's settings that a version ignores, and the minor since which it does."""
     pilot, mesh = as_map(values.get("pilot")), as_map(values.get("meshConfig"))
-    found = [(f"pilot.env.{name}", GONE_VARIABLES[name]) for name in as_map(pilot.get("env")) if name in GONE_VARIABLES]
+    settings = [
+        (f"pilot.env.{name}", GONE_VARIABLES[name]) for name in as_map(pilot.get("env")) if name in GONE_VARIABLES
+    ]
     for provider in as_maps(mesh.get("extensionProviders")):
         name = as_text(provider.get("name"))
-        found += [
+        settings += [
             (f"meshConfig.extensionProviders[{name}].{kind}", GONE_PROVIDERS[kind])
             for kind in provider
             if kind in GONE_PROVIDERS
         ]
-    return [(setting, since) for setting, since in found if target.major == 1 and since <= target.minor]
+    return [(setting, since) for setting, since in settings if target.major == 1 and since <= target.minor]

@@ -1,13 +1,14 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Checks of what istiod itself knows: which proxies are connected, and what they reject."""
+"""Check the XDS status of istiod: which proxies are connected, and which configuration they reject."""
 
 from __future__ import annotations
 
 import collections
 from collections.abc import Iterable, Iterator
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,
@@ -24,71 +25,76 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.unco
 )
 
 NEEDS = ("proxies",)
-#: What of a proxy's complaint is shown: it may hold a whole configuration.
+#: Number of characters of a proxy's error that are shown, because the error may contain a whole configuration.
 SHOWN = 200
 
 
-def _by_workload(snapshot: Snapshot, pods: Iterable[Pod]) -> dict[str, str]:
-    """Return workload (else pod) -> its pods in words: the pods of a workload mostly fail alike."""
-    names: dict[str, list[str]] = collections.defaultdict(list)
+def _describe_by_owner(snapshot: Snapshot, pods: Iterable[Pod]) -> dict[ObjectRef, str]:
+    """Return the owners of pods with a text for their pods, because the pods of a workload mostly fail alike."""
+    names_by_owner: dict[ObjectRef, list[str]] = collections.defaultdict(list)
     for pod in pods:
-        names[str(snapshot.owner_ref(pod))].append(pod.name)
+        names_by_owner[snapshot.owner_ref(pod)].append(pod.name)
     return {
-        place: f"pod {found[0]}" if len(found) == 1 else f"{len(found)} pods ({min(found)} is one)"
-        for place, found in sorted(names.items())
+        owner: f"pod {names[0]}" if len(names) == 1 else f"{len(names)} pods (for example {min(names)})"
+        for owner, names in sorted(names_by_owner.items())
     }
 
 
-def _unknown(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    everyone = expected_pods(snapshot)
-    for revision, lost in unconnected_pods(snapshot).items():
-        if len(lost) > 1 and len(lost) == len(everyone[revision]):
-            yield f"revision {revision}", f"No istiod knows any of its {len(lost)} proxies."
+def _not_connected(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    expected = expected_pods(snapshot)
+    for revision, unconnected in unconnected_pods(snapshot).items():
+        if len(unconnected) > 1 and len(unconnected) == len(expected[revision]):
+            yield (
+                cluster_object("revision", revision),
+                f"None of its {len(unconnected)} proxies is connected to an istiod.",
+            )
             continue
-        for place, pods in _by_workload(snapshot, lost).items():
-            yield place, f"No istiod knows the proxy of {pods}."
+        for owner, pods in _describe_by_owner(snapshot, unconnected).items():
+            yield owner, f"The proxy of {pods} is not connected to any istiod."
 
 
 def _connected(snapshot: Snapshot) -> Iterator[tuple[Pod, list[Connected]]]:
-    """Yield the live pods whose proxies are connected; proxies of machines and of other clusters are left out."""
-    found: dict[tuple[str, str], list[Connected]] = collections.defaultdict(list)
-    for one in snapshot.precheck_inputs.proxies or ():
-        found[one.namespace, one.name].append(one)
+    """Yield the live pods whose proxies are connected; proxies of VMs and of other clusters are skipped."""
+    connections: dict[tuple[str, str], list[Connected]] = collections.defaultdict(list)
+    for proxy in snapshot.precheck_inputs.proxies or ():
+        connections[proxy.namespace, proxy.name].append(proxy)
     for pod in snapshot.pods:
-        if pod.live and not pod.deleting and snapshot.in_this_mesh(pod) and (pod.namespace, pod.name) in found:
-            yield pod, found[pod.namespace, pod.name]
+        key = (pod.namespace, pod.name)
+        if pod.live and not pod.deleting and snapshot.in_this_mesh(pod) and key in connections:
+            yield pod, connections[key]
 
 
-def _rejecting(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
+def _rejecting(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     rejected: dict[tuple[str, str], list[Pod]] = collections.defaultdict(list)
     for pod, connections in _connected(snapshot):
-        for kind, error in {item for one in connections for item in one.rejected.items()}:
+        for kind, error in {item for proxy in connections for item in proxy.rejected.items()}:
             rejected[kind, " ".join(error.split())[:SHOWN]].append(pod)
-    for (kind, error), found in sorted(rejected.items()):
-        for place, pods in _by_workload(snapshot, found).items():
-            yield place, f"The proxy of {pods} rejects its {kind} configuration: {error}"
+    for (kind, error), rejecting_pods in sorted(rejected.items()):
+        for owner, pods in _describe_by_owner(snapshot, rejecting_pods).items():
+            yield owner, f"The proxy of {pods} rejects its {kind} configuration: {error}"
 
 
-def _elsewhere(snapshot: Snapshot, goal: Upgrade) -> CheckResults:
-    strayed: dict[tuple[str, str], list[Pod]] = collections.defaultdict(list)
+def _connected_to_other_revision(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    pods_by_revisions: dict[tuple[str, str], list[Pod]] = collections.defaultdict(list)
     for pod, connections in _connected(snapshot):
-        own, theirs = pod.revision, {one.revision for one in connections}
-        if own and own not in theirs:
-            strayed[own, min(theirs)].append(pod)
-    for (own, other), found in sorted(strayed.items()):
-        for place, pods in _by_workload(snapshot, found).items():
-            yield place, f"The proxy of {pods} is of revision {own}, but connected to the istiod of {other}."
+        connected_to = {proxy.revision for proxy in connections}
+        if pod.revision and pod.revision not in connected_to:
+            pods_by_revisions[pod.revision, min(connected_to)].append(pod)
+    for (revision, other), misconnected in sorted(pods_by_revisions.items()):
+        for owner, pods in _describe_by_owner(snapshot, misconnected).items():
+            yield owner, f"The proxy of {pods} belongs to revision {revision}, but is connected to istiod of {other}."
 
 
 CHECKS = (
-    Check("MU070", WARNING, "proxies that no istiod knows",
-          "They keep the configuration that they got last, and their certificates end within a day.",
-          "read the log of their container istio-proxy; if it cannot come back, restart them with rollout_restart and "
-          "scope=all", _unknown, WARNING, NEEDS),
-    Check("MU071", WARNING, "configuration rejected", "The proxy goes on with what it had, and misses every change.",
-          "mend what the error names, mostly an EnvoyFilter or a WasmPlugin", _rejecting, ERROR, NEEDS),
-    Check("MU072", WARNING, "proxies of one revision connected to another",
+    Check("MU070", WARNING, "proxies not connected to any istiod",
+          "They keep their last configuration, and their certificates expire within a day.",
+          "read the log of their container istio-proxy; if they cannot reconnect, restart them with rollout_restart "
+          "and scope=all", _not_connected, WARNING, NEEDS),
+    Check("MU071", WARNING, "configuration rejected by proxies",
+          "The proxy keeps its previous configuration, and misses every change.",
+          "fix the object that the error names, usually an EnvoyFilter or a WasmPlugin", _rejecting, ERROR, NEEDS),
+    Check("MU072", WARNING, "proxies connected to another revision",
           "They lose their control plane when that other revision is removed.",
-          "take discoveryAddress out of meshConfig.defaultConfig and of annotation proxy.istio.io/config, then restart "
-          "them", _elsewhere, ERROR, NEEDS),
+          "remove discoveryAddress from meshConfig.defaultConfig and from annotation proxy.istio.io/config, then "
+          "restart them", _connected_to_other_revision, ERROR, NEEDS),
 )  # fmt: skip

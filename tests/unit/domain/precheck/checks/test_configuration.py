@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.read.scop
     fetch_configuration,
 )
 from unit.support import builders as b
-from unit.support.checking import GOAL, HEALTHY, IN_PLACE, of
+from unit.support.checking import HEALTHY, IN_PLACE, UPGRADE, of
 from unit.support.fake_api import Answer, FakeApi, discovery, failure
 from unit.support.running import task
 
@@ -39,32 +39,34 @@ FIRES = [
 
 
 @pytest.mark.parametrize(
-    ("obj", "goal", "expected"),
+    ("obj", "upgrade", "expected"),
     [
-        pytest.param(DENY, GOAL, ["MU053"], id="before"),
+        pytest.param(DENY, UPGRADE, ["MU053"], id="before"),
         pytest.param(DENY, Upgrade("canary", None, b.NEW, b.OLD, AFTER), ["MU053"], id="after"),
         pytest.param(DENY, IN_PLACE, [], id="the revision stays"),
         pytest.param(DENY, Upgrade("canary", None, b.NEW, None), [], id="nothing is left"),
-        pytest.param(b.configuration("HTTPRoute", "r"), GOAL, ["MU053"], id="a route of the Gateway API"),
-        pytest.param(b.configuration("Gateway", "g"), GOAL, [], id="a Gateway stays with whom it names"),
-        pytest.param(b.configuration("Gateway", "g", revision="prod"), GOAL, [], id="a Gateway may name a tag"),
-        pytest.param(b.configuration("VirtualService", "v", revision="prod"), GOAL, ["MU054"], id="others may not"),
-        pytest.param(b.configuration("VirtualService", "v", revision=b.NEW), GOAL, [], id="the target's, beforehand"),
-        pytest.param(b.configuration("VirtualService", "v", revision=""), GOAL, ["MU054"], id="an empty name"),
-        pytest.param(b.configuration("VirtualService", "v", revision=None), GOAL, [], id="no label"),
+        pytest.param(b.configuration("HTTPRoute", "r"), UPGRADE, ["MU053"], id="a route of the Gateway API"),
+        pytest.param(b.configuration("Gateway", "g"), UPGRADE, [], id="a Gateway stays with whom it names"),
+        pytest.param(b.configuration("Gateway", "g", revision="prod"), UPGRADE, [], id="a Gateway may name a tag"),
+        pytest.param(b.configuration("VirtualService", "v", revision="prod"), UPGRADE, ["MU054"], id="others may not"),
+        pytest.param(
+            b.configuration("VirtualService", "v", revision=b.NEW), UPGRADE, [], id="the target's, beforehand"
+        ),
+        pytest.param(b.configuration("VirtualService", "v", revision=""), UPGRADE, ["MU054"], id="an empty name"),
+        pytest.param(b.configuration("VirtualService", "v", revision=None), UPGRADE, [], id="no label"),
     ],
 )
-def test_who_reads_it(obj: b.Json, goal: Upgrade, expected: list[str]) -> None:
+def test_who_reads_it(obj: b.Json, upgrade: Upgrade, expected: list[str]) -> None:
     objects = [*HEALTHY, *b.revision_tag("prod", b.OLD), obj]
-    assert [code for code in ("MU053", "MU054") for dummy in of(code, objects, goal)] == expected
+    assert [code for code in ("MU053", "MU054") for dummy in of(code, objects, upgrade)] == expected
 
 
 def test_what_is_said() -> None:
     [before] = of("MU053", [*HEALTHY, DENY])
     assert (before.severity, before.message) == (
         "error",
-        "Its label istio.io/rev=1-30-3 lets only istiod of revision 1-30-3 read it: it stops to apply to what moves to "
-        "1-31-0.",
+        "Because of its label istio.io/rev=1-30-3, only istiod of revision 1-30-3 reads it: it stops applying to "
+        "proxies that move to 1-31-0.",
     )
     tag = b.configuration("VirtualService", "v", revision="default")
     [nobody] = of("MU054", [*HEALTHY, tag])

@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 from unit.support import builders as b
-from unit.support.checking import GOAL, HEALTHY, IN_PLACE, of
+from unit.support.checking import HEALTHY, IN_PLACE, UPGRADE, fired, of
 
 COMPONENTS = {"istio-ingressgateway": "IngressGateways", "istio-cni-node": "Cni", "ztunnel": "Ztunnel"}
 AUTO = [{"name": "istio-proxy", "image": "auto"}]
@@ -45,6 +45,9 @@ def gateway(in_namespace: str = "edge", **of_workload: t.Any) -> b.Json:
 
 FIRES = [
     pytest.param(
+        "MU042", "DaemonSet shop/ztunnel", [*HEALTHY, b.workload("DaemonSet", "ztunnel")], {}, id="MU042: ambient"
+    ),
+    pytest.param(
         "MU050", "Deployment istio-system/istio-ingressgateway", [*HEALTHY, ingress()], {}, id="MU050: gateway"
     ),
     pytest.param("MU051", "Deployment edge/gw", [*UNLABELLED, gateway()], {}, id="MU051: nothing fills it in"),
@@ -53,26 +56,32 @@ FIRES = [
 
 
 @pytest.mark.parametrize(
-    ("owner", "goal", "message"),
+    ("owner", "upgrade", "message"),
     [
         pytest.param(
             b.OLD,
-            GOAL,
-            "It belongs to revision 1-30-3: it keeps proxy 1.30.3, and the revision cannot be retired, until it is "
-            "handed over.",
+            UPGRADE,
+            "It belongs to revision 1-30-3. Until another revision adopts it, it keeps proxy 1.30.3, and revision "
+            "1-30-3 cannot be removed.",
             id="canary: it stays",
         ),
         pytest.param(
-            b.OLD, IN_PLACE, "The install of revision 1-30-3 replaces its pods, as it does istiod's.", id="in place"
+            b.OLD,
+            IN_PLACE,
+            "The installation of revision 1-30-3 replaces its pods together with those of istiod.",
+            id="in place",
         ),
         pytest.param(
-            b.NEW, GOAL, "The install of revision 1-31-0 replaces its pods, as it does istiod's.", id="handed over"
+            b.NEW,
+            UPGRADE,
+            "The installation of revision 1-31-0 replaces its pods together with those of istiod.",
+            id="handed over",
         ),
-        pytest.param("1-29-0", GOAL, None, id="of a revision that this run leaves alone"),
+        pytest.param("1-29-0", UPGRADE, None, id="of a revision that this run leaves alone"),
     ],
 )
-def test_mu050_says_what_the_run_does_to_a_gateway(owner: str, goal: Upgrade, message: str | None) -> None:
-    rows = of("MU050", [*HEALTHY, ingress(owner)], goal)
+def test_mu050_says_what_the_run_does_to_a_gateway(owner: str, upgrade: Upgrade, message: str | None) -> None:
+    rows = of("MU050", [*HEALTHY, ingress(owner)], upgrade)
     assert [row.message for row in rows] == ([message] if message else [])
     assert {row.severity for row in rows} <= {"info"}
 
@@ -99,10 +108,10 @@ def test_mu050_is_not_about_gateways_of_users() -> None:
 )
 @pytest.mark.parametrize("stage", ["before", AFTER])
 def test_mu051_says_why_nothing_fills_the_image_in(stage: str, objects: list[b.Json], why: str) -> None:
-    (row,) = of("MU051", [*UNLABELLED, *objects], dataclasses.replace(GOAL, stage=stage))
+    (row,) = of("MU051", [*UNLABELLED, *objects], dataclasses.replace(UPGRADE, stage=stage))
     assert (row.severity, row.message) == (
         "error",
-        f"Image auto of its proxy is a placeholder that no injector replaces: {why}.",
+        f"Its proxy image auto is a placeholder that no injector replaces: {why}.",
     )
 
 
@@ -145,7 +154,7 @@ def test_mu052_domain_12_they_work_with_their_own_minor_and_the_next(version: st
 def test_mu052_is_silent_where_the_install_replaces_them() -> None:
     cni = of_install("DaemonSet", "istio-cni-node", "install-cni:1.29.0")
     assert of("MU052", [*HEALTHY, cni], IN_PLACE) == []
-    assert len(of("MU052", [*HEALTHY, cni], GOAL)) == 1
+    assert len(of("MU052", [*HEALTHY, cni], UPGRADE)) == 1
 
 
 def test_mu052_needs_a_target() -> None:
@@ -154,9 +163,20 @@ def test_mu052_needs_a_target() -> None:
 
 def test_mu042_says_the_version_and_whether_the_run_replaces_it() -> None:
     cni = of_install("DaemonSet", "istio-cni-node", "install-cni:1.30.3")
-    left = "which serves all revisions and is not upgraded by this run."
-    assert [row.message for row in of("MU042", [*HEALTHY, cni])] == [f"It is the CNI plugin 1.30.3, {left}"]
+    left = "it serves all revisions, and this run does not upgrade it."
+    assert [row.message for row in of("MU042", [*HEALTHY, cni])] == [f"This is the CNI plugin 1.30.3; {left}"]
     assert [
         row.message for row in of("MU042", [*HEALTHY, cni], Upgrade("in_place", Version(1, 31, 0), b.OLD, b.OLD))
-    ] == ["It is the CNI plugin 1.30.3, which the install of revision 1-30-3 replaces too."]
-    assert [row.message for row in of("MU042", [*HEALTHY, ztunnel("1.30.3")])] == [f"It is ztunnel 1.30.3, {left}"]
+    ] == ["This is the CNI plugin 1.30.3; the installation of revision 1-30-3 replaces it too."]
+    assert [row.message for row in of("MU042", [*HEALTHY, ztunnel("1.30.3")])] == [f"This is ztunnel 1.30.3; {left}"]
+
+
+def test_mu042_names_waypoints_and_their_namespaces() -> None:
+    waypoint = b.pod(
+        "waypoint-1", revision=None, owner=None, labels={"gateway.istio.io/managed": "istio.io-mesh-controller"}
+    )
+    assert fired([*HEALTHY, waypoint])["MU042"] == "namespace shop"
+    gateway = b.pod(
+        "gw-1", revision=None, owner=None, labels={"gateway.istio.io/managed": "istio.io-gateway-controller"}
+    )
+    assert "MU042" not in fired([*HEALTHY, gateway])

@@ -14,7 +14,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.precheck_inputs import REMOTE_SECRETS
 from unit.support import builders as b
-from unit.support.checking import GOAL, HEALTHY, of
+from unit.support.checking import HEALTHY, UPGRADE, of
 from unit.support.fake_api import FakeApi
 from unit.support.running import task
 
@@ -69,7 +69,10 @@ FIRES = [
 def test_mu060_names_the_clusters_once() -> None:
     secrets = [remote_secret("x", "paris-3"), remote_secret("paris-2", None), remote_secret("y", "paris-3")]
     (row,) = of("MU060", [*HEALTHY, *secrets])
-    assert (row.severity, row.message) == ("info", "Every istiod here also reads, by remote Secrets: paris-2, paris-3.")
+    assert (row.severity, row.message) == (
+        "info",
+        "Through remote Secrets, every istiod here also reads these clusters: paris-2, paris-3.",
+    )
 
 
 def test_mu060_counts_what_is_too_much_to_name() -> None:
@@ -107,9 +110,9 @@ def test_mu061_says_what_differs_once_unset_values_are_what_they_mean(
     old: b.Json, new: b.Json, message: str | None
 ) -> None:
     objects = [*plane(b.OLD, old), *plane(b.NEW, new), *b.namespaces()]
-    for goal in (GOAL, Upgrade(stage=AFTER, revision=b.NEW)):
-        rows = [(row.object, row.message) for row in of("MU061", objects, goal)]
-        told = ("revision 1-31-0", f"Beside revision 1-30-3 it has {message}.")
+    for upgrade in (UPGRADE, Upgrade(stage=AFTER, revision=b.NEW)):
+        rows = [(row.object, row.message) for row in of("MU061", objects, upgrade)]
+        told = ("revision 1-31-0", f"Compared with revision 1-30-3, it has {message}.")
         assert rows == ([told] if message else [])
 
 

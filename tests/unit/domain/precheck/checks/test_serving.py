@@ -17,7 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.regi
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.istiod_capacity import read_quota
 from unit.support import builders as b
 from unit.support.certificates import bundle
-from unit.support.checking import DEFAULT, GOAL, HEALTHY, HUNGRY, IN_PLACE, fired
+from unit.support.checking import DEFAULT, HEALTHY, HUNGRY, IN_PLACE, UPGRADE, fired
 
 FULL = b.autoscaler(current=5, ScalingLimited=("True", "TooManyReplicas"))
 NO_METRICS = ("False", "FailedGetResourceMetric")
@@ -45,9 +45,11 @@ FIRES = [
 ]
 
 
-def said(objects: list[b.Json], code: str, goal: Upgrade = GOAL, **over: t.Any) -> list[tuple[str, str]]:
+def said(objects: list[b.Json], code: str, upgrade: Upgrade = UPGRADE, **over: t.Any) -> list[tuple[str, str]]:
     """Severity and message of what one check finds."""
-    return [(row.severity, row.message) for row in run_checks(b.snapshot_of(objects, **over), goal) if row.code == code]
+    return [
+        (row.severity, row.message) for row in run_checks(b.snapshot_of(objects, **over), upgrade) if row.code == code
+    ]
 
 
 @pytest.mark.parametrize(
@@ -71,18 +73,19 @@ def test_mu047_a_target_that_is_half_installed_does_not_stop_the_next_run() -> N
     half = [*b.plane(b.OLD), *b.plane(b.NEW, ready=0), *DEFAULT, *b.namespaces()]
     text = "It calls Service istio-system/istiod-1-31-0, which has no ready endpoint."
     assert said(half, "MU047") == [("warning", text)]
-    assert said(half, "MU047", dataclasses.replace(GOAL, stage=AFTER)) == [("error", text)]
+    assert said(half, "MU047", dataclasses.replace(UPGRADE, stage=AFTER)) == [("error", text)]
 
 
 @pytest.mark.parametrize(
     ("autoscaler", "message"),
     [
-        (FULL, "It would run more than the 5 replicas that it is allowed."),
+        (FULL, "It is at its maximum of 5 replicas, and would scale up further."),
         (b.autoscaler(current=5), None),
         (b.autoscaler(current=1, ScalingActive=NO_METRICS), None),
         (
             b.autoscaler(current=3, ScalingActive=NO_METRICS),
-            "It cannot scale (FailedGetResourceMetric): 1-30-3 runs 3 replicas, a control plane with the same settings "
+            "It cannot scale (FailedGetResourceMetric): 1-30-3 runs 3 replicas, but a control plane with the same "
+            "settings "
             "would stay at 1.",
         ),
         (b.autoscaler(b.NEW, current=5, ScalingLimited=("True", "TooManyReplicas")), None),
@@ -110,7 +113,7 @@ def test_mu045_is_about_the_autoscaler_of_the_source(autoscaler: b.Json, message
     ],
 )
 def test_mu046_names_what_lacks(quota: b.Json, lacking: str) -> None:
-    text = f"It leaves no room for 2 more pods like those of 1-30-3: {lacking}."
+    text = f"It does not allow 2 more pods like those of 1-30-3: {lacking}."
     assert said([*HUNGRY, quota], "MU046") == ([("warning", text)] if lacking else [])
 
 
@@ -122,9 +125,9 @@ def test_mu046_limits_count_where_istiod_has_some() -> None:
     assert "limits.memory (4Gi of 5Gi are taken)" in said([istiod, *objects[1:]], "MU046")[0][1]
 
 
-@pytest.mark.parametrize("goal", [IN_PLACE, dataclasses.replace(GOAL, source=None)])
-def test_mu046_is_silent_where_no_second_control_plane_comes(goal: Upgrade) -> None:
-    assert said([*HUNGRY, PODS], "MU046", goal) == []
+@pytest.mark.parametrize("upgrade", [IN_PLACE, dataclasses.replace(UPGRADE, source=None)])
+def test_mu046_is_silent_where_no_second_control_plane_comes(upgrade: Upgrade) -> None:
+    assert said([*HUNGRY, PODS], "MU046", upgrade) == []
     assert said([*HUNGRY, *b.plane(b.NEW), PODS], "MU046") == []
 
 
@@ -134,16 +137,16 @@ def test_a_quota_without_a_status_yet_allows_what_its_spec_says() -> None:
     assert read_quota(fresh).hard == {"pods": "3"}
 
 
-TODAY = dataclasses.replace(GOAL, today=datetime.date(2026, 11, 23))
+TODAY = dataclasses.replace(UPGRADE, today=datetime.date(2026, 11, 23))
 
 
 @pytest.mark.parametrize(
     ("ends", "today", "message"),
     [
-        (["2026-11-22"], TODAY, "The certificates of its caBundle have ended on 2026-11-22."),
+        (["2026-11-22"], TODAY, "The certificates of its caBundle expired on 2026-11-22."),
         (["2026-11-23"], TODAY, None),
         (["2020-01-01", "2036-01-01"], TODAY, None),
-        (["2020-01-01"], GOAL, None),
+        (["2020-01-01"], UPGRADE, None),
     ],
 )
 def test_mu019_a_bundle_is_as_good_as_its_best_certificate(

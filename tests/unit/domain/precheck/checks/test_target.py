@@ -15,8 +15,8 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.upgrade_notes import (
     CHANGES,
-    changes,
-    gone_settings,
+    changes_between,
+    ignored_settings,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import run_checks
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.end_of_life import (
@@ -25,10 +25,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.end_
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 from unit.support import builders as b
-from unit.support.checking import GOAL, HEALTHY, fired
+from unit.support.checking import HEALTHY, UPGRADE, fired
 
 TODAY = datetime.date(2026, 11, 23)
-NOW = dataclasses.replace(GOAL, today=TODAY)
+NOW = dataclasses.replace(UPGRADE, today=TODAY)
 
 
 def mesh(version: str, values: b.Json | None = None, **of_istiod: t.Any) -> list[b.Json]:
@@ -47,14 +47,14 @@ FIRES = [
         "MU032",
         "Istio 1.29.2",
         HEALTHY,
-        {"goal": dataclasses.replace(NOW, version=Version(1, 29, 2))},
+        {"upgrade": dataclasses.replace(NOW, version=Version(1, 29, 2))},
         id="MU032: a target that gets no fixes",
     ),
     pytest.param(
         "MU048",
         "revision 1-30-3",
         OLD_PLANE,
-        {"goal": NOW},
+        {"upgrade": NOW},
         id="MU048: a source that gets no fixes",
     ),
     pytest.param(
@@ -86,8 +86,8 @@ FIRES = [
     ("version", "today", "sentence"),
     [
         (Version(1, 29, 5), datetime.date(2026, 10, 12), None),
-        (Version(1, 29, 5), datetime.date(2026, 10, 13), "Support of Istio 1.29 ended on 2026-10-12."),
-        (Version(1, 20, 0), TODAY, "Support of Istio 1.20 ended before 2025-06-24."),
+        (Version(1, 29, 5), datetime.date(2026, 10, 13), "Support for Istio 1.29 ended on 2026-10-12."),
+        (Version(1, 20, 0), TODAY, "Support for Istio 1.20 ended before 2025-06-24."),
         (Version(1, 31, 0), datetime.date(2030, 1, 1), None),
         (Version(2, 0, 0), TODAY, None),
     ],
@@ -106,16 +106,16 @@ def test_what_is_supported_and_what_nobody_asks_about_is_silent() -> None:
     assert "MU048" not in fired(OLD_PLANE, dataclasses.replace(NOW, today=None))
 
 
-def told(objects: list[b.Json], goal: Upgrade = GOAL, code: str = "MU033", **over: t.Any) -> dict[str, str]:
+def told(objects: list[b.Json], upgrade: Upgrade = UPGRADE, code: str = "MU033", **over: t.Any) -> dict[str, str]:
     """Object to message of what one check finds."""
-    rows = run_checks(b.snapshot_of(objects, **over), goal)
+    rows = run_checks(b.snapshot_of(objects, **over), upgrade)
     return {row.object: row.message for row in rows if row.code == code}
 
 
 def test_mu033_says_what_changes_and_the_way_back() -> None:
     assert told(mesh("1.30.3"))[UNHEALTHY] == (
-        "Proxies are told of endpoints that are not ready, unless minHealthPercent of outlier detection is set. "
-        "The value pilot.env.PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS=false keeps it as it was."
+        "Proxies receive endpoints that are not ready, unless minHealthPercent of outlier detection is set. "
+        "The value pilot.env.PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS=false preserves the previous behavior."
     )
 
 
@@ -126,7 +126,7 @@ def test_mu033_says_what_changes_and_the_way_back() -> None:
     ids=["no hop", "a way down", "an unknown version", "no target"],
 )
 def test_only_a_way_up_changes_defaults(source: str, target: Version | None, code: str) -> None:
-    assert told(mesh(source), dataclasses.replace(GOAL, version=target), code) == {}
+    assert told(mesh(source), dataclasses.replace(UPGRADE, version=target), code) == {}
 
 
 def test_mu033_two_minors_bring_what_both_changed() -> None:
@@ -150,10 +150,10 @@ def test_mu033_names_only_what_the_mesh_has(more: list[b.Json], change: str) -> 
 
 
 def test_mu033_native_sidecars_come_where_all_nodes_are_new() -> None:
-    goal, native = dataclasses.replace(GOAL, version=Version(1, 27, 0)), "Istio 1.27, native sidecars"
-    assert native in told(mesh("1.26.8"), goal)
-    assert native in told([*mesh("1.26.8"), b.node("a")], goal)
-    assert native not in told([*mesh("1.26.8"), b.node("a"), b.node("b", kubelet="v1.32.9")], goal)
+    upgrade, native = dataclasses.replace(UPGRADE, version=Version(1, 27, 0)), "Istio 1.27, native sidecars"
+    assert native in told(mesh("1.26.8"), upgrade)
+    assert native in told([*mesh("1.26.8"), b.node("a")], upgrade)
+    assert native not in told([*mesh("1.26.8"), b.node("a"), b.node("b", kubelet="v1.32.9")], upgrade)
 
 
 def test_mu033_images_that_are_published_elsewhere() -> None:
@@ -164,12 +164,12 @@ def test_mu033_images_that_are_published_elsewhere() -> None:
 
 
 def test_mu033_tracing_and_a_value_that_is_gone() -> None:
-    goal, spans = dataclasses.replace(GOAL, version=Version(1, 29, 0)), "Istio 1.28, spans of gateways"
+    upgrade, spans = dataclasses.replace(UPGRADE, version=Version(1, 29, 0)), "Istio 1.28, spans of gateways"
     traced = mesh("1.27.0", {"meshConfig": {"extensionProviders": [{"name": "otel"}]}})
-    assert "PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY=false" in told(traced, goal)[spans]
-    assert spans not in told(mesh("1.27.0"), goal)
+    assert "PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY=false" in told(traced, upgrade)[spans]
+    assert spans not in told(mesh("1.27.0"), upgrade)
     change = next(change for change in CHANGES if change.name == "spans of gateways")
-    assert change.way_back(Version(1, 31, 0)) == ""
+    assert change.how_to_preserve(Version(1, 31, 0)) == ""
 
 
 def test_what_the_user_has_decided_about_is_not_told() -> None:
@@ -196,18 +196,18 @@ def test_what_the_user_has_decided_about_is_not_told() -> None:
     ],
 )
 def test_mu034_what_a_target_ignores(values: b.Json, target: Version, settings: list[str]) -> None:
-    found = gone_settings(values, target)
+    found = ignored_settings(values, target)
     assert [setting for setting, dummy in found] == settings
-    rows = run_checks(b.snapshot_of(mesh("1.24.6", values)), dataclasses.replace(GOAL, version=target))
+    rows = run_checks(b.snapshot_of(mesh("1.24.6", values)), dataclasses.replace(UPGRADE, version=target))
     texts = [row.message for row in rows if row.code == "MU034"]
     assert texts == [f"Its setting {setting} has had no effect since Istio 1.{since}." for setting, since in found]
 
 
 def test_mu049_names_what_stays_as_it_was() -> None:
-    found = told(mesh("1.29.2", PINNED), code="MU049")
-    assert found == {
-        "revision 1-30-3": "Its compatibilityVersion 1.28 keeps as it was: namespace of a host, endpoints that are not "
-        "ready."
+    messages = told(mesh("1.29.2", PINNED), code="MU049")
+    assert messages == {
+        "revision 1-30-3": "Its compatibilityVersion 1.28 preserves the previous behavior of: namespace of a host, "
+        "endpoints that are not ready."
     }
 
 
@@ -222,13 +222,13 @@ def test_mu049_names_what_stays_as_it_was() -> None:
     ],
 )
 def test_mu035_what_a_target_knows(pinned: str, target: Version, known: bool) -> None:
-    goal = dataclasses.replace(GOAL, version=target)
-    found = told(mesh("1.30.3", {"compatibilityVersion": pinned}), goal, "MU035")
+    upgrade = dataclasses.replace(UPGRADE, version=target)
+    found = told(mesh("1.30.3", {"compatibilityVersion": pinned}), upgrade, "MU035")
     assert (found == {}) is known
-    assert all("knows 1.25 to 1." in text for text in found.values())
+    assert all("supports 1.25 to 1." in text for text in found.values())
 
 
 def test_changes_stand_in_order_and_have_names_of_their_own() -> None:
     assert [change.since for change in CHANGES] == sorted(change.since for change in CHANGES)
     assert len({change.name for change in CHANGES}) == len(CHANGES)
-    assert changes(Version(1, 24, 0), Version(1, 31, 0)) == list(CHANGES)
+    assert changes_between(Version(1, 24, 0), Version(1, 31, 0)) == list(CHANGES)

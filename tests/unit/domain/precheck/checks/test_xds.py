@@ -14,9 +14,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.xds import SHOWN
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import Connected
 from unit.support import builders as b
-from unit.support.checking import GOAL, HEALTHY, PLANE, fired, of
+from unit.support.checking import HEALTHY, PLANE, UPGRADE, fired, of
 
-AT_END = dataclasses.replace(GOAL, stage=AFTER)
+AT_END = dataclasses.replace(UPGRADE, stage=AFTER)
 PODS = [*HEALTHY, *b.deployed("cart", pods=3)]
 ALL = b.connected(b.of_kind(PODS, "Pod"))
 BARE = b.pod("shell", owner=None)
@@ -60,17 +60,21 @@ def said(found: list[Finding]) -> dict[str, str]:
     ("proxies", "messages"),
     [
         pytest.param(
-            without("cart-abc-1"), {"Deployment shop/cart": "No istiod knows the proxy of pod cart-abc-1."}, id="one"
+            without("cart-abc-1"),
+            {"Deployment shop/cart": "The proxy of pod cart-abc-1 is not connected to any istiod."},
+            id="one",
         ),
         pytest.param(
             without("cart-abc-1", "cart-abc-0", "web-abc-0"),
             {
-                "Deployment shop/cart": "No istiod knows the proxy of 2 pods (cart-abc-0 is one).",
-                "Deployment shop/web": "No istiod knows the proxy of pod web-abc-0.",
+                "Deployment shop/cart": "The proxy of 2 pods (for example cart-abc-0) is not connected to any istiod.",
+                "Deployment shop/web": "The proxy of pod web-abc-0 is not connected to any istiod.",
             },
             id="some of two workloads",
         ),
-        pytest.param((), {"revision 1-30-3": "No istiod knows any of its 4 proxies."}, id="all are one finding"),
+        pytest.param(
+            (), {"revision 1-30-3": "None of its 4 proxies is connected to an istiod."}, id="all are one finding"
+        ),
         pytest.param(ALL, {}, id="none"),
         pytest.param(tuple(dataclasses.replace(one, revision=b.NEW) for one in ALL), {}, id="another revision knows"),
         pytest.param(None, {}, id="nobody was asked"),
@@ -85,7 +89,7 @@ def test_mu070_names_workloads_or_a_whole_revision(
 
 def test_mu070_a_bare_pod_is_named_itself_and_the_only_proxy_is_no_crowd() -> None:
     assert said(of("MU070", [*PLANE, BARE], proxies=())) == {
-        "Pod shop/shell": "No istiod knows the proxy of pod shell."
+        "Pod shop/shell": "The proxy of pod shell is not connected to any istiod."
     }
 
 
@@ -107,7 +111,9 @@ def test_mu070_is_silent_about_a_control_plane_that_runs_elsewhere_and_not_about
     remote = [b.injector(b.OLD), b.istiod_service(remote=True), *b.namespaces(shop=b.OLD)]
     assert of("MU070", [*remote, *b.deployed(pods=2)], proxies=()) == []
     gone = [*b.plane(b.NEW), *b.namespaces(shop=b.NEW), *b.deployed(pods=2)]
-    assert said(of("MU070", gone, proxies=())) == {"revision 1-30-3": "No istiod knows any of its 2 proxies."}
+    assert said(of("MU070", gone, proxies=())) == {
+        "revision 1-30-3": "None of its 2 proxies is connected to an istiod."
+    }
 
 
 def test_mu071_tells_pod_type_and_the_beginning_of_the_error() -> None:
@@ -127,7 +133,7 @@ def test_mu071_pods_of_a_workload_that_reject_alike_are_one_finding_and_an_error
         ("Deployment shop/web", "error"),
         ("Deployment shop/web", "error"),
     ]
-    assert rows[0].message == "The proxy of 3 pods (cart-abc-0 is one) rejects its Cluster configuration: no"
+    assert rows[0].message == "The proxy of 3 pods (for example cart-abc-0) rejects its Cluster configuration: no"
 
 
 def test_mu071_counts_pods_that_are_not_ready_and_leaves_out_what_is_no_pod_here() -> None:
@@ -144,7 +150,9 @@ def test_mu072_a_proxy_that_just_moved_is_where_it_belongs() -> None:
 
 def test_mu072_says_both_revisions_and_is_an_error_after() -> None:
     [row] = of("MU072", PODS, AT_END, proxies=but("cart-abc-1", revision=b.NEW))
-    assert row.message == "The proxy of pod cart-abc-1 is of revision 1-30-3, but connected to the istiod of 1-31-0."
+    assert (
+        row.message == "The proxy of pod cart-abc-1 belongs to revision 1-30-3, but is connected to istiod of 1-31-0."
+    )
     assert row.severity == "error"
 
 

@@ -12,10 +12,10 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, BEFORE
 from unit.support import builders as b
-from unit.support.checking import DEFAULT, GOAL, HEALTHY, PLANE, of
+from unit.support.checking import DEFAULT, HEALTHY, PLANE, UPGRADE, of
 
 PIN = {"sidecar.istio.io/proxyImage": "own/proxyv2:1.30.2"}
-AT_END = dataclasses.replace(GOAL, stage=AFTER)
+AT_END = dataclasses.replace(UPGRADE, stage=AFTER)
 MIDDLE = [*b.two_planes(), *b.namespaces(shop=b.NEW)]
 
 
@@ -74,11 +74,11 @@ def test_mu027_is_one_finding_for_each_owner_and_not_a_stale_proxy() -> None:
         b.pod("once-1", revision=None, owner=("Job", "once")),
     ]
     label = "istio.io/rev=1-30-3, which revision 1-30-3 owns"
-    reason = f"which revision 1-30-3 would inject now: the namespace has label {label}."
+    reason = f"that revision 1-30-3 would inject now: the namespace has label {label}."
     assert {row.object: row.message for row in of("MU027", objects)} == {
-        "Deployment shop/two": f"2 pods lack a proxy, {reason}",
-        "Job shop/once": f"1 pod lacks a proxy, {reason}",
-        "Pod shop/alone": f"1 pod lacks a proxy, {reason}",
+        "Deployment shop/two": f"2 pods lack a proxy {reason}",
+        "Job shop/once": f"1 pod lacks a proxy {reason}",
+        "Pod shop/alone": f"1 pod lacks a proxy {reason}",
     }
     assert of("MU020", objects) == []
 
@@ -136,7 +136,7 @@ def test_mu028_says_what_pins_the_image(objects: list[b.Json], place: str, what:
     (row,) = of("MU028", [*PLANE, *DEFAULT, *objects])
     assert (row.object, row.severity) == (place, "warning")
     assert row.message.startswith("1 pod keeps proxy image ")
-    assert row.message.endswith(f", which {what} pins.")
+    assert row.message.endswith(f", pinned by {what}.")
 
 
 def test_mu028_is_said_once() -> None:
@@ -150,7 +150,7 @@ def test_mu028_is_said_once() -> None:
     [(BEFORE, "own/proxyv2:1.31.0-distroless"), (AFTER, "own/proxyv2:1.31.0"), (AFTER, b.proxy("1.30.3"))],
 )
 def test_mu028_is_silent_where_the_pin_is_in_nobodys_way(stage: str, image: str) -> None:
-    assert of("MU028", [*PLANE, *DEFAULT, *pinned(image)], dataclasses.replace(GOAL, stage=stage)) == []
+    assert of("MU028", [*PLANE, *DEFAULT, *pinned(image)], dataclasses.replace(UPGRADE, stage=stage)) == []
 
 
 def test_mu028_after_names_what_stayed_behind() -> None:

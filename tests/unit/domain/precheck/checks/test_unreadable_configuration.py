@@ -67,7 +67,9 @@ def test_what_cannot_be_read_and_why(name: str, key: str, text: str, why: str) -
     objects = broken(name, key, text)
     (row,) = of("MU018", objects)
     assert row.object == f"ConfigMap {b.SYSTEM}/{name}"
-    assert row.message.startswith(f"What revision {b.OLD} injects, or was installed with, is not known: ")
+    assert row.message.startswith(
+        f"The injector configuration or the installed values of revision {b.OLD} are unknown: "
+    )
     assert why in row.message
     # nothing is moved to it
     assert f"its ConfigMap {name} cannot be read: " in str(standing_problem(b.mesh_of(objects), b.OLD, None))

@@ -18,10 +18,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installe
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import run_checks
 from unit.support import builders as b
-from unit.support.checking import GOAL, HEALTHY
+from unit.support.checking import HEALTHY, UPGRADE
 
-BY_HELM = dataclasses.replace(GOAL, installer="helm")
-BY_ISTIOCTL = dataclasses.replace(GOAL, installer="istioctl")
+BY_HELM = dataclasses.replace(UPGRADE, installer="helm")
+BY_ISTIOCTL = dataclasses.replace(UPGRADE, installer="istioctl")
 GATEWAYS, SIDECARS = "gateways.networking.istio.io", "sidecars.networking.istio.io"
 HELM, ISTIOCTL = Manager("helm", "istio-base"), Manager("istioctl")
 SAIL = Manager(OPERATOR, "Istio default of the Sail Operator")
@@ -31,14 +31,14 @@ FIRES = [
         "MU036",
         "CRDs",
         HEALTHY,
-        {"goal": BY_HELM, "crd_managers": {GATEWAYS: ISTIOCTL, SIDECARS: HELM}},
+        {"upgrade": BY_HELM, "crd_managers": {GATEWAYS: ISTIOCTL, SIDECARS: HELM}},
         id="MU036 domain 15: Helm does not take them over",
     ),
     pytest.param(
         "MU037",
         "CRDs",
         HEALTHY,
-        {"goal": BY_ISTIOCTL, "crd_managers": {GATEWAYS: ISTIOCTL, SIDECARS: HELM}},
+        {"upgrade": BY_ISTIOCTL, "crd_managers": {GATEWAYS: ISTIOCTL, SIDECARS: HELM}},
         id="MU037 domain 13: two owners",
     ),
 ]
@@ -48,7 +48,7 @@ FIRES = [
     ("installer", "manager", "code", "says"),
     [
         ("helm", HELM, None, ""),
-        ("helm", ISTIOCTL, "MU036", "1 of them belong to istioctl, such as gateways"),
+        ("helm", ISTIOCTL, "MU036", "1 of them belong to istioctl, for example gateways"),
         ("helm", NOBODY, "MU036", "belong to nobody known"),
         ("helm", SAIL, "MU036", "belong to Istio default of the Sail Operator"),
         ("istioctl", ISTIOCTL, None, ""),
@@ -60,15 +60,15 @@ FIRES = [
     ],
 )
 def test_who_writes_crds_of_whom(installer: str, manager: Manager, code: str | None, says: str) -> None:
-    goal = dataclasses.replace(GOAL, installer=installer)
+    upgrade = dataclasses.replace(UPGRADE, installer=installer)
     found = {
-        row.code: row.message for row in run_checks(b.snapshot_of(HEALTHY, crd_managers={GATEWAYS: manager}), goal)
+        row.code: row.message for row in run_checks(b.snapshot_of(HEALTHY, crd_managers={GATEWAYS: manager}), upgrade)
     }
     assert set(found) == ({code} if code else set())
     assert says in found.get(code or "", "")
 
 
-@pytest.mark.parametrize("goal", [BY_HELM, BY_ISTIOCTL])
-def test_newer_crds_are_left_alone_so_nobody_contests_them(goal: Upgrade) -> None:
+@pytest.mark.parametrize("upgrade", [BY_HELM, BY_ISTIOCTL])
+def test_newer_crds_are_left_alone_so_nobody_contests_them(upgrade: Upgrade) -> None:
     over = {"crd_managers": {GATEWAYS: ISTIOCTL, SIDECARS: HELM}, "crd_versions": {GATEWAYS: "1.32.0"}}
-    assert {row.code for row in run_checks(b.snapshot_of(HEALTHY, **over), goal)} == {"MU031"}
+    assert {row.code for row in run_checks(b.snapshot_of(HEALTHY, **over), upgrade)} == {"MU031"}

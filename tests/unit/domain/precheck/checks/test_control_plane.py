@@ -1,0 +1,111 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Checks of control planes: versions, readiness, names and CRD versions."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
+from unit.support import builders as b
+from unit.support.checking import CRD, DEFAULT, HEALTHY, IN_PLACE, UPGRADE, fired
+
+FIRES = [
+    pytest.param(
+        "MU001",
+        "revision 1-30-3",
+        [*b.plane(b.OLD, "1.28.5"), *DEFAULT, *b.namespaces()],
+        {},
+        id="MU001 S7: three minors",
+    ),
+    pytest.param("MU002", "API server", HEALTHY, {"kubernetes_version": "v1.31.9"}, id="MU002 S7: minimum Kubernetes"),
+    pytest.param(
+        "MU002", "API server", HEALTHY, {"kubernetes_version": "v1.31.9+k3s1"}, id="MU002: a vendor's version"
+    ),
+    pytest.param("MU003", "namespace istio-system", b.namespaces(), {}, id="MU003: no istiod"),
+    pytest.param(
+        "MU004",
+        "Deployment istiod-1-30-3",
+        [*b.plane(b.OLD, generation=2, observed=1), *DEFAULT, *b.namespaces()],
+        {},
+        id="MU004 S3: an older generation still serves",
+    ),
+    pytest.param(
+        "MU005",
+        "revision 1-31-0",
+        [*b.plane(b.OLD), *b.plane(b.NEW, "1.30.9"), *DEFAULT, *b.namespaces()],
+        {},
+        id="MU005: the name carries another version",
+    ),
+    pytest.param(
+        "MU006",
+        "revision 1-30-3",
+        [*b.plane(b.OLD, "acme-7"), *DEFAULT, *b.namespaces()],
+        {},
+        id="MU006 domain 6: an unknown version is a state",
+    ),
+    pytest.param(
+        "MU007",
+        "Deployment istiod-1-30-3",
+        [*b.plane(b.OLD, "9.9.9", updated=0), *DEFAULT, *b.namespaces()],
+        {},
+        id="MU007: the old istiod injects the image of one that does not come up",
+    ),
+    pytest.param(
+        "MU008",
+        "Deployment istiod-1-30-3",
+        HEALTHY,
+        {"upgrade": IN_PLACE},
+        id="MU008: one replica, in place",
+    ),
+    pytest.param("MU031", "CRDs", HEALTHY, {"crd_versions": {CRD: "1.31.1"}}, id="MU031 S10: newer CRDs"),
+]
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        pytest.param(b.plane(b.OLD, ready=0, updated=0), id="no istiod is left that could inject"),
+        pytest.param([b.istiod(b.OLD, "1.31.0", updated=0), *b.plane(b.OLD)[1:]], id="the old image is injected still"),
+        pytest.param(b.plane(b.OLD), id="all is well"),
+    ],
+)
+def test_mu007_is_only_about_the_trap(objects: list[b.Json]) -> None:
+    assert "MU007" not in fired([*objects, *DEFAULT, *b.namespaces()])
+
+
+def test_the_image_of_an_istiod_that_did_not_come_up_proves_no_hop() -> None:
+    broken = b.plane(b.OLD, "9.9.9", updated=0)
+    broken[0]["metadata"]["labels"]["operator.istio.io/version"] = "1.30.3"
+    assert "MU001" not in fired([*broken, *DEFAULT], IN_PLACE)
+    broken[0]["metadata"]["labels"]["operator.istio.io/version"] = "1.29.0"
+    assert fired([*broken, *DEFAULT], IN_PLACE)["MU001"] == "revision 1-30-3"
+
+
+def two_istiods(*more: b.Json) -> list[b.Json]:
+    """Two replicas of an istiod whose pods can be told."""
+    plane = b.plane(b.OLD, replicas=2)
+    istiod = b.workload("Deployment", "istiod-1-30-3", b.SYSTEM)
+    plane[0]["spec"] = {**istiod["spec"], **plane[0]["spec"], "selector": istiod["spec"]["selector"]}
+    plane[0]["spec"]["template"]["metadata"] = {"labels": {"app": "istiod"}}
+    return [*plane, *DEFAULT, *b.namespaces(), *more]
+
+
+def test_mu008_is_silent_with_two_replicas_and_a_budget() -> None:
+    budget = b.budget("istiod", {"matchLabels": {"app": "istiod"}}, 1, in_namespace=b.SYSTEM)
+    assert "MU008" in fired(two_istiods(), IN_PLACE)
+    assert "MU008" not in fired(two_istiods(budget), IN_PLACE)
+    assert "MU008" not in fired(two_istiods(), UPGRADE)
+
+
+def test_without_a_target_version_hops_are_not_judged() -> None:
+    assert fired(HEALTHY, Upgrade(), kubernetes_version="v1.20.0") == {}
+
+
+def test_a_control_plane_elsewhere_is_one_but_its_version_is_not_known_here() -> None:
+    remote = [b.istiod_service(b.OLD, remote=True), b.injector(b.OLD), *DEFAULT, *b.namespaces(shop=b.OLD)]
+    found = fired(remote)
+    assert "MU003" not in found
+    assert found["MU006"] == f"revision {b.OLD}"
