@@ -199,22 +199,22 @@ def test_what_needs_attention_is_found_once_and_what_is_in_order_is_not(desk: De
         "MU021": {
             f"CronJob {PLACE}/nightly": "a run of a CronJob is in progress; nothing: its next run gets the new proxy.",
             f"DaemonSet {PLACE}/by-hand": (
-                "its update strategy is OnDelete; restart it, then delete its pods one by one when it suits."
+                "its update strategy is OnDelete; restart it, then delete its pods one by one at a convenient time."
             ),
             f"Deployment {PLACE}/paused": "the Deployment is paused; resume it: kubectl rollout resume.",
             **{
                 f"Deployment {PLACE}/{name}": (
-                    f"budget {PLACE}/of-{name} lets at most 0 pods be down even while all are healthy, and a rollout "
-                    "takes down 1; raise the replicas or loosen the budget, or restart it by hand when it may be down."
+                    f"budget {PLACE}/of-{name} allows at most 0 pods to be down even while all are healthy, but a rollout "
+                    "takes down 1; raise the replicas, relax the budget, or restart it manually when it may be down."
                 )
                 for name in ("locked", "tight")
             },
             f"Job {PLACE}/once": (
                 "a Job never replaces a running pod; wait until it ends, or delete and create the Job."
             ),
-            f"Pod {PLACE}/bare": "no controller owns the pod; create it again by hand.",
+            f"Pod {PLACE}/bare": "no controller owns the pod; create it again manually.",
             f"ReplicaSet {PLACE}/lonely": (
-                "a ReplicaSet without a Deployment has no rollout; delete its pods one by one when it suits."
+                "a ReplicaSet without a Deployment has no rollout; delete its pods one by one at a convenient time."
             ),
             f"Rollout {PLACE}/progressive": (
                 "an Argo Rollout replaces its pods itself; "

@@ -30,7 +30,7 @@ EXPECTED = {
         3,
         "on_delete",
         "its update strategy is OnDelete",
-        "restart it, then delete its pods one by one when it suits",
+        "restart it, then delete its pods one by one at a convenient time",
     ),
     "Deployment held": (1, "paused", "the Deployment is paused", "resume it: kubectl rollout resume"),
     "Deployment none": (
@@ -40,12 +40,12 @@ EXPECTED = {
         "nothing: its pods get the new proxy when it is scaled up",
     ),
     "Job once": (1, "job", "a Job never replaces a running pod", "wait until it ends, or delete and create the Job"),
-    "Pod bare": (1, "bare_pod", "no controller owns the pod", "create it again by hand"),
+    "Pod bare": (1, "bare_pod", "no controller owns the pod", "create it again manually"),
     "ReplicaSet lonely": (
         1,
         "replica_set",
         "a ReplicaSet without a Deployment has no rollout",
-        "delete its pods one by one when it suits",
+        "delete its pods one by one at a convenient time",
     ),
     "Rollout adrift": (
         1,
@@ -56,8 +56,8 @@ EXPECTED = {
     "Rollout ill": (
         1,
         "argo_rollout",
-        "the Argo Rollout is Degraded: an update of it is not over",
-        "promote, abort or mend the update, then run again",
+        "the Argo Rollout is Degraded: its update is not complete",
+        "promote, abort or fix the update, then run again",
     ),
     "StatefulSet half": (
         2,

@@ -21,10 +21,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pro
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import Belonging
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
+    unrestartable_owner,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     ROLLED,
     top_owner,
-    unrestartable_owner,
 )
 
 #: Codes are stable: users name them to let a revision go all the same. Beside each, what that means.

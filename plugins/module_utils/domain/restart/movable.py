@@ -23,11 +23,15 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
     ROLLOUT,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
     Unrestartable,
-    Workload,
     unrestartable,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
+    Workload,
 )
 
 

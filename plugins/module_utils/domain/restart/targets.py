@@ -24,8 +24,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import expanded
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     Workload,
+    restart_in_progress,
     restart_patch,
-    under_way,
 )
 
 #: Labels ask for a proxy, by a name that leads to no revision.
@@ -59,7 +59,7 @@ def resumable_restarts(snapshot: Snapshot, workloads: Iterable[Workload]) -> dic
     return {
         workload.ref: restart_patch(workload, min(_restart_stamps(stale[workload.ref])) or None)
         for workload in workloads
-        if workload.ref in stale and under_way(workload, stale[workload.ref])
+        if workload.ref in stale and restart_in_progress(workload, stale[workload.ref])
     }
 
 

@@ -19,7 +19,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     SELECTING_LABELS,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Journal, read_label_journal
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Unrestartable, Workload
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
+    Unrestartable,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
+    Workload,
+)
 
 
 def selected_name(labels: Mapping[str, str]) -> str | None:

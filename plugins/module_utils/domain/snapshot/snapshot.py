@@ -39,15 +39,17 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.part
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import PrecheckInputs
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.result_cache import ResultCache
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
     NO_ROOM,
     PINNED_IMAGE,
     SCALED_TO_ZERO,
     Unrestartable,
-    Workload,
-    top_owner,
     unrestartable,
     unrestartable_owner,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
+    Workload,
+    top_owner,
 )
 
 

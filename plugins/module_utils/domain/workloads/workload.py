@@ -1,10 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Workloads: what owns pods, and whether a rollout can replace them.
-
-Source of the restart rules: Kubernetes documentation of Deployment, StatefulSet (partition, OnDelete), DaemonSet.
-"""
+"""Reads workloads, the owners of pods, and builds the patch that restarts one."""
 
 from __future__ import annotations
 
@@ -32,44 +29,32 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.arg
     checked_rollout,
     restarted,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
+    ROLLOUT,
+    surge,
+    takes_down,
+)
 
-#: Annotation on a workload: its place in a restart that is ordered by hand.
+#: Annotation on a workload: its position in a restart, set by the user.
 RESTART_ORDER = "meshops.istio/restart-order"
 #: Kinds whose template change replaces pods, and their API collection.
 ROLLED = {"Deployment": "deployments", "StatefulSet": "statefulsets", "DaemonSet": "daemonsets"}
-#: Reason of a condition: a rollout that did not get on in its time.
+#: Reason of a condition: a rollout that made no progress within its deadline.
 DEADLINE = "ProgressDeadlineExceeded"
-#: The workload of Argo Rollouts, which restarts its pods at a time that is written into its spec.
-ROLLOUT, HEALTHY, RESTARTING = "Rollout", "Healthy", "Restarting"
+#: Phases of an Argo Rollout; RESTARTING is not one of its own phases, but computed.
+HEALTHY, RESTARTING = "Healthy", "Restarting"
 #: Kinds that are restarted, and their API collections.
 COLLECTIONS = {
     **{kind: f"/apis/apps/v1/{resource}" for kind, resource in ROLLED.items()},
     ROLLOUT: "/apis/argoproj.io/v1alpha1/rollouts",
 }
-#: Codes of what a snapshot knows to be unrestartable.
-PINNED_IMAGE, NO_ROOM = "pinned_image", "no_room"
-#: DaemonSets of the CNI plugin and of ambient mode, by the label of their pods.
+#: Label of the pods -> name of the DaemonSets of the CNI plugin and of ambient mode.
 NODE_PARTS = {"istio-cni-node": "the CNI plugin", "ztunnel": "ztunnel"}
-
-
-@dataclasses.dataclass(frozen=True)
-class Unrestartable:
-    """Why a rollout cannot replace the pods of something, and what a person can do."""
-
-    code: str
-    reason: str
-    remedy: str
-
-
-#: A workload without pods is not stale, but a restart does not move it either.
-SCALED_TO_ZERO = Unrestartable(
-    "scaled_to_zero", "it has no pods to restart", "nothing: its pods get the new proxy when it is scaled up"
-)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Workload:
-    """A workload of one of COLLECTIONS as an upgrade sees it; one object per workload and snapshot."""
+    """The facts of a workload that an upgrade needs; one object per workload and snapshot."""
 
     kind: str
     namespace: str
@@ -88,7 +73,7 @@ class Workload:
     at_once: int
     min_ready: int
     selector: Mapping[str, t.Any]
-    #: What of an install it is, and the revision that owns it; both empty for workloads of users.
+    #: Istio component that it is and the revision that owns it; both empty for workloads of users.
     component: str
     revision: str
     image: str
@@ -96,17 +81,17 @@ class Workload:
     placeholder: bool
     labels: Mapping[str, str]
     restart_order: str
-    #: How runs changed what its pods ask for.
+    #: The changes of the revision label of its pods by runs.
     journal: Journal
-    #: What the controller of an Argo Rollout says of it, or RESTARTING; empty where nobody looks after it.
+    #: Phase of an Argo Rollout, or RESTARTING; empty if no controller has reported it.
     phase: str
-    #: Whether its last rollout did not get on in its time.
+    #: Whether its last rollout made no progress within its deadline.
     stalled: bool
     unreadable: tuple[Unreadable, ...] = ()
 
     @property
     def ref(self) -> ObjectRef:
-        """What a pod's owner is looked up by."""
+        """Reference by which it is looked up as the owner of a pod."""
         return ObjectRef(self.namespace, self.kind, self.name)
 
     @property
@@ -116,11 +101,11 @@ class Workload:
         return f"{group}/namespaces/{self.namespace}/{resource}/{self.name}"
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.namespace}/{self.name}"
+        return str(self.ref)
 
 
 def node_part(workload: Workload) -> str | None:
-    """Return which of NODE_PARTS a workload is, or None."""
+    """Return the key of NODE_PARTS that a workload is, or None."""
     label = workload.template_labels.get("k8s-app") or workload.template_labels.get("app") or ""
     return label if workload.kind == "DaemonSet" and label in NODE_PARTS else None
 
@@ -169,7 +154,9 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
         restart_order=order,
         journal=journal,
         phase=_phase(obj),
-        stalled=any(one.get("reason") == DEADLINE for one in (obj.get("status") or {}).get("conditions") or ()),
+        stalled=any(
+            condition.get("reason") == DEADLINE for condition in (obj.get("status") or {}).get("conditions") or ()
+        ),
         unreadable=read.unreadable,
     )
 
@@ -179,92 +166,16 @@ def _phase(obj: Mapping[str, t.Any]) -> str:
     return RESTARTING if phase == "Progressing" and not restarted(obj) else phase
 
 
-def takes_down(kind: str, strategy: str, rolling: Mapping[str, t.Any], replicas: int) -> int:
-    """Return how many pods a rollout takes down at once before their successors are ready.
-
-    Source: Kubernetes API reference; percentages of maxUnavailable round down, but up for a DaemonSet
-    (kubernetes/kubernetes pkg/controller/daemon/util, UnavailableCount). An Argo Rollout never surges for a restart:
-    it evicts (Argo Rollouts documentation, "Restarting Rollout Pods").
-    """
-    if strategy == "Recreate":
-        return replicas
-    if strategy == "OnDelete" or replicas == 0:
-        return 0
-    more = surge(kind, rolling, replicas)
-    if kind == "DaemonSet" and more:
-        return 0
-    limit = rolling.get("maxUnavailable", "25%" if kind in ("Deployment", ROLLOUT) else 1)
-    down = _count(limit, replicas, up=kind == "DaemonSet")
-    # without room to surge a rollout always takes down one
-    return min(replicas, down if more else max(1, down))
-
-
-def surge(kind: str, rolling: Mapping[str, t.Any], replicas: int) -> int:
-    """Return how many pods more than it has a rollout may start; percentages round up."""
-    if kind not in ("Deployment", "DaemonSet"):
-        return 0
-    given = rolling.get("maxSurge")
-    usual = "25%" if kind == "Deployment" else 0
-    return _count(usual if given is None else given, replicas, up=True)
-
-
-def _count(limit: t.Any, replicas: int, *, up: bool) -> int:
-    if isinstance(limit, str) and limit.endswith("%"):
-        share = replicas * int(limit.rstrip("%"))
-        return -(-share // 100) if up else share // 100
-    return int(limit)
-
-
 def _is_gateway(template: Mapping[str, t.Any], own_proxy: str | None) -> bool:
-    """An injected gateway brings its own istio-proxy container, or asks for the gateway template."""
+    """Whether it is an injected gateway, by an istio-proxy container or the annotation with the gateway template."""
     templates = annotations_of(template).get("inject.istio.io/templates", "")
     return own_proxy is not None or "gateway" in map(str.strip, templates.split(","))
 
 
-def unrestartable(workload: Workload) -> Unrestartable | None:
-    """Return why a template change would not replace the pods of a workload, or None (safety rule S6)."""
-    if workload.kind == ROLLOUT:
-        return _unrestartable_rollout(workload)
-    if workload.paused:
-        return Unrestartable("paused", "the Deployment is paused", "resume it: kubectl rollout resume")
-    if workload.strategy == "OnDelete":
-        return Unrestartable(
-            "on_delete", "its update strategy is OnDelete", "restart it, then delete its pods one by one when it suits"
-        )
-    if workload.partition > 0:
-        return Unrestartable(
-            "partition",
-            f"its rolling update stops at partition {workload.partition}",
-            "lower the partition, or delete the pods below it one by one",
-        )
-    return None
-
-
-def _unrestartable_rollout(workload: Workload) -> Unrestartable | None:
-    """A restart waits until all pods are available, and Healthy until an update is over (argo-rollouts restart.go)."""
-    if workload.phase in (HEALTHY, RESTARTING):
-        return None
-    if not workload.phase:
-        return _argo_rollout(workload.name)
-    return Unrestartable(
-        "argo_rollout",
-        f"the Argo Rollout is {workload.phase}: an update of it is not over",
-        "promote, abort or mend the update, then run again",
-    )
-
-
-def _argo_rollout(name: str) -> Unrestartable:
-    return Unrestartable(
-        "argo_rollout",
-        "an Argo Rollout replaces its pods itself",
-        f"set its spec.restartAt: kubectl argo rollouts restart {name}",
-    )
-
-
 def restart_patch(workload: Workload, stamp: str | None) -> dict[str, t.Any]:
-    """Return the merge patch that restarts a workload, or with None takes a restart of its template back.
+    """Return the merge patch that restarts a workload, or with None as stamp undoes a restart of its template.
 
-    The uid guards against a namesake. Sources: kubectl rollout restart, kubectl argo rollouts restart.
+    The uid protects another workload of the same name. Sources: kubectl rollout restart, kubectl argo rollouts restart.
     """
     if workload.kind == ROLLOUT:
         return {"metadata": {"uid": workload.uid}, "spec": {"restartAt": stamp}}
@@ -272,12 +183,12 @@ def restart_patch(workload: Workload, stamp: str | None) -> dict[str, t.Any]:
     return {"metadata": {"uid": workload.uid}, "spec": {"template": template}}
 
 
-def under_way(workload: Workload, stale: Iterable[Pod]) -> bool:
-    """Return whether a restart that was begun before replaces these pods, so that another one would replace more.
+def restart_in_progress(workload: Workload, stale: Iterable[Pod]) -> bool:
+    """Return whether an earlier restart already replaces these pods, so that another one would replace more pods.
 
-    Pods carry the annotations of the template they were made from: stale ones of an older template are on their way
-    out already, unless that came to a stop. Those of an Argo Rollout carry nothing of its restart, but its controller
-    says that it is at work.
+    Pods carry the annotations of the template that they were created from: stale pods of an older template are being
+    replaced already, unless that rollout has stalled. Pods of an Argo Rollout carry no trace of its restart, but its
+    phase shows that its controller is restarting it.
     """
     if workload.kind == ROLLOUT:
         return workload.phase == RESTARTING
@@ -285,33 +196,8 @@ def under_way(workload: Workload, stale: Iterable[Pod]) -> bool:
     return bool(stamp and not workload.stalled) and all(pod.annotations.get(RESTARTED_AT) != stamp for pod in stale)
 
 
-def unrestartable_owner(owner: Owner | None) -> Unrestartable:
-    """Return why pods that no Deployment, StatefulSet or DaemonSet owns cannot be restarted (safety rule S6)."""
-    if owner is None:
-        return Unrestartable("bare_pod", "no controller owns the pod", "create it again by hand")
-    if owner.kind == "CronJob":
-        return Unrestartable(
-            "cron_job", "a run of a CronJob is in progress", "nothing: its next run gets the new proxy"
-        )
-    if owner.kind == "Job":
-        return Unrestartable(
-            "job", "a Job never replaces a running pod", "wait until it ends, or delete and create the Job"
-        )
-    if owner.kind == "ReplicaSet":
-        return Unrestartable(
-            "replica_set",
-            "a ReplicaSet without a Deployment has no rollout",
-            "delete its pods one by one when it suits",
-        )
-    if owner.kind == ROLLOUT:
-        return _argo_rollout(owner.name)
-    return Unrestartable(
-        "custom_owner", f"its owner is a {owner.kind}", f"restart it through the controller of {owner.kind}"
-    )
-
-
 def top_owner(pod: Pod, parents: Mapping[ObjectRef, Owner]) -> Owner | None:
-    """Return the workload above a pod; ``parents`` maps ReplicaSets and Jobs to their owners."""
+    """Return the topmost owner of a pod; ``parents`` maps ReplicaSets and Jobs to their owners."""
     if pod.owner is None:
         return None
     return parents.get(ObjectRef(pod.namespace, pod.owner.kind, pod.owner.name), pod.owner)

@@ -33,7 +33,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.depen
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import WEBHOOKS, Belonging
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import unrestartable
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
+    unrestartable,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.forget import forget
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import external
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import (

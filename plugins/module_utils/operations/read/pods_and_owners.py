@@ -16,9 +16,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.foreign impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Owner, Pod, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Budget, Owners, read_budget
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
+    ROLLOUT,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     COLLECTIONS,
-    ROLLOUT,
     Workload,
     read_workload,
 )

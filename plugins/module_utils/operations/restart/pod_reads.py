@@ -14,7 +14,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Owner
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import PodState, read_pod_state
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import ROLLOUT, Workload
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
+    ROLLOUT,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
+    Workload,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.patience import patiently
 
 

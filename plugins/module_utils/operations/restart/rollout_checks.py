@@ -31,12 +31,18 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod
     Trouble,
     late,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
+    ROLLOUT,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_status import (
     complete,
     failure,
     updated,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import DEADLINE, ROLLOUT, Workload
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
+    DEADLINE,
+    Workload,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import is_same_object
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.stall_clock import (

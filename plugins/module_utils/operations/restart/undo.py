@@ -15,8 +15,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths imp
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ConflictError, MeshError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import ROLLBACK
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
     ROLLOUT,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     Workload,
     restart_patch,
 )

@@ -11,15 +11,19 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Owner, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
+    takes_down,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
+    unrestartable,
+    unrestartable_owner,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     RESTARTED_AT,
     read_workload,
+    restart_in_progress,
     restart_patch,
-    takes_down,
     top_owner,
-    under_way,
-    unrestartable,
-    unrestartable_owner,
 )
 from unit.support import builders as b
 
@@ -175,7 +179,7 @@ EARLY, LATE = "2026-03-01T02:00:00Z", "2026-03-01T03:00:00Z"
         pytest.param(rollout(at=EARLY, done=EARLY), None, id="restarted before"),
         pytest.param(rollout("Progressing", LATE, EARLY), None, id="a restart is under way"),
         pytest.param(rollout("Progressing", EARLY, "2026-03-01T03:00:00+01:00"), "Progressing", id="an update is"),
-        pytest.param(rollout("Paused"), "the Argo Rollout is Paused: an update of it is not over", id="paused"),
+        pytest.param(rollout("Paused"), "the Argo Rollout is Paused: its update is not complete", id="paused"),
         pytest.param(rollout("Degraded"), "Degraded", id="degraded"),
         pytest.param(rollout(""), "an Argo Rollout replaces its pods itself", id="nobody looks after it"),
     ],
@@ -217,15 +221,15 @@ def test_a_restart_that_is_under_way_is_known_by_its_pods(
         return {RESTARTED_AT: stamp} if stamp else {}
 
     found = read_workload("Deployment", b.workload(annotations=notes(template)))
-    assert under_way(found, [read_pod(b.pod(annotations=notes(stamp))) for stamp in pods]) is expected
+    assert restart_in_progress(found, [read_pod(b.pod(annotations=notes(stamp))) for stamp in pods]) is expected
 
 
 def test_a_restart_that_came_to_a_stop_is_begun_again() -> None:
     raw = b.workload(annotations={RESTARTED_AT: LATE})
     raw["status"]["conditions"] = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
-    assert not under_way(read_workload("Deployment", raw), [read_pod(b.pod())])
+    assert not restart_in_progress(read_workload("Deployment", raw), [read_pod(b.pod())])
 
 
 @pytest.mark.parametrize(("raw", "expected"), [(rollout("Progressing", LATE, EARLY), True), (rollout(), False)])
 def test_a_restart_of_an_argo_rollout_that_is_under_way_is_known_by_its_status(raw: b.Json, expected: bool) -> None:
-    assert under_way(read_workload("Rollout", raw), [read_pod(b.pod())]) is expected
+    assert restart_in_progress(read_workload("Rollout", raw), [read_pod(b.pod())]) is expected

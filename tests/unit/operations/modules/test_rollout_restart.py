@@ -211,7 +211,7 @@ def test_check_mode_shows_the_batches_and_what_cannot_be_restarted(api: FakeApi)
         "batch 1 of 2: Deployment shop/cart, Deployment shop/web (3 pods, 0 down at once, about 46 s)",
         "batch 2 of 2: Deployment shop/a-gateway (1 pod, 0 down at once, about 38 s)",
         "all 2 batches: about 89 s",
-        "cannot be restarted: Pod shop/bare: no controller owns the pod; create it again by hand",
+        "cannot be restarted: Pod shop/bare: no controller owns the pod; create it again manually",
     ]
 
 

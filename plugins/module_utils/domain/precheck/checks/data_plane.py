@@ -31,10 +31,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
     PINNED_IMAGE,
-    Workload,
     unrestartable,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
+    Workload,
 )
 
 #: A sentence about pods in two parts: the verb, and what follows it.
