@@ -205,7 +205,8 @@ def test_what_needs_attention_is_found_once_and_what_is_in_order_is_not(desk: De
             **{
                 f"Deployment {PLACE}/{name}": (
                     f"budget {PLACE}/of-{name} allows at most 0 pods to be down even while all are healthy, but a "
-                    "rollout takes down 1; raise the replicas, relax the budget, or restart it manually when it may be down."
+                    "rollout takes down 1; raise the replicas, relax the budget, or restart it manually when it may "
+                    "be down."
                 )
                 for name in ("locked", "tight")
             },
