@@ -166,7 +166,7 @@ def test_a_second_run_changes_nothing_although_nobody_names_the_gateway(desk: De
 def test_an_install_never_takes_it_back_by_the_way(desk: Desk, story: Story) -> None:
     with no_write(story.cluster):
         result = desk.tool(story.cluster, "istio_revision", revision="1-31-1", version="1.31.1", profile="default")
-    assert f"would take {GATEWAY} from revision {NEW_REVISION} by the way" in refusal(result, "SafetyError")
+    assert f"would also take ownership of {GATEWAY} from revision {NEW_REVISION}" in refusal(result, "SafetyError")
 
 
 def test_settings_that_no_value_holds_stop_a_handover(desk: Desk, story: Story) -> None:

@@ -172,7 +172,7 @@ def test_a_wrong_image_tag_fails_and_leaves_a_mesh_that_works(story: InPlace, cl
     message = story.wrong.play.failure(cluster)
     assert "did not come up: Deployment istiod" in message
     assert f'ImagePullBackOff (Back-off pulling image "lab.invalid/istio/pilot:{WRONG_TAG}")' in message
-    assert "The old istiod serves on and injects what it did before" in message
+    assert "The previous istiod is still serving and injecting its own version" in message
     assert set(story.wrong.probes[cluster.name].versions) == {VERSION}
     before, after = story.wrong.before[cluster.name], story.wrong.after[cluster.name]
     assert followers(before.pods) == followers(after.pods)

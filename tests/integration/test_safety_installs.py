@@ -53,7 +53,7 @@ def test_an_install_that_would_prune_is_refused(desk: Desk, gated: Cluster) -> N
     with no_write(gated):
         result = desk.tool(gated, "istio_revision", revision=NEW_REVISION, version=NEW_VERSION, values=smaller)
     message = refusal(result, "SafetyError")
-    assert "This install would delete objects that the revision was installed with" in message
+    assert "This installation would delete objects that the revision was installed with" in message
     assert f"prune HorizontalPodAutoscaler istio-system/istiod-{NEW_REVISION}" in message
 
 
@@ -75,7 +75,7 @@ def test_without_a_default_tag_no_install_takes_the_default_by_the_way(desk: Des
     finally:
         restored = desk.tool(gated, "istio_tag", name="default", revision=NEW_REVISION)
     message = refusal(refused, "SafetyError")
-    assert "There is no tag default, so istioctl would give the default to 1-31-1 by the way" in message
+    assert "There is no tag default, so istioctl would make 1-31-1 the default as a side effect" in message
     assert "allow_default_change=true" in message
     assert meant["changed"]
     assert meant["diff"]["after"]["default"] == "1-31-1"

@@ -53,11 +53,10 @@ ALLOWED = {
         "operations/read/readiness.py",
         "wait",
     ): "says a reason again only once it is another one; None is that there is none",
-    ("operations/control_plane/retire.py", "_as_planned"): "names of objects that the plan of earlier steps gives",
     (
-        "operations/control_plane/handover.py",
-        "refuse_harm",
-    ): "names of objects that the user gives in allow_setting_changes",
+        "domain/removal/planned_removal.py",
+        "blockers_after_plan",
+    ): "names of objects that the plan of earlier steps gives",
     (
         "operations/restart/rollout_checks.py",
         "failure_of",

@@ -23,7 +23,7 @@ from unit.support.running import params
 FILES = sorted((ROOT / "plugins").rglob("*.py"))
 #: Where only the beginning is read, or a part is looked for: nothing is allowed by these.
 PARTS = {
-    ("manifest_diff.py", "_CRD.search"),
+    ("manifest.py", "_CRD.search"),
     ("helm.py", "re.match"),
     ("helm.py", "_CHART_VERSION.search"),
     ("watch_events.py", "HEAD.match"),
@@ -101,7 +101,7 @@ PARSERS = {
     ("helm.py", "datetime.datetime.strptime"),
     ("connected_proxies.py", "json.loads"),
     # what an installer has rendered, what a user has given, and what the report has written itself
-    ("install.py", "json.loads"),
+    ("install_plan.py", "json.loads"),
     ("waivers.py", "datetime.date.fromisoformat"),
     ("batching.py", "datetime.datetime.fromisoformat"),
     ("action.py", "json.loads"),

@@ -24,11 +24,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     IstioctlError,
     SafetyError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import object_path
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.helm_releases import release_of
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import (
-    object_path,
-    parse_manifest,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.manifest import parse_manifest
 from unit.paths import PLUGINS
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
@@ -64,7 +62,7 @@ def test_f16_a_release_that_helm_would_not_take_is_refused_with_the_object(name:
     with pytest.raises(SafetyError) as refused:
         release_of(b.mesh_of(objects), b.NEW)
     where = f"istio-system/istiod-{b.NEW}" if at == "Deployment" else marked["metadata"]["name"]
-    assert f"annotation {RELEASE} of {at} {where} says" in refused.value.message
+    assert f"annotation {RELEASE} of {at} {where} is" in refused.value.message
     assert "\n" not in refused.value.message
 
 

@@ -71,7 +71,7 @@ def test_a_setting_whose_name_is_that_of_a_secret_is_said_to_change_without_its_
     old, new = ({"global": {"tracer": {"accessToken": value, "address": value}}} for value in ("before", "after"))
     found = settings_diff(old, new, old)
     assert found.lines() == [
-        "setting of yours global.tracer.accessToken: '(hidden)' -> '(hidden)'",
-        "setting of yours global.tracer.address: 'before' -> 'after'",
+        "user setting global.tracer.accessToken: '(hidden)' -> '(hidden)'",
+        "user setting global.tracer.address: 'before' -> 'after'",
     ]
     assert "before" not in str(found.as_dict()["user"]["global.tracer.accessToken"])

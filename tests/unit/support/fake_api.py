@@ -27,9 +27,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
+from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import RESOURCES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import expected_image, resolve
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import RESOURCES
 from unit.support import builders as b
 from unit.support.fake_istioctl import write_helm, write_istioctl
 from unit.support.fake_pod import DATA, GREETINGS, frame, read_frame, upgraded

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Carries the settings of a running revision over to a new one.
+"""Carry the settings of a running revision over to a new one.
 
 Source: the ConfigMap ``values-<revision>`` that every install since Istio 1.26 writes (key original-values).
 """
@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installe
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 
-#: Values that name the old revision, or that the installer is given otherwise.
+#: Values that name the source revision, or that the installer receives in another way.
 NOT_CARRIED = (
     ("revision",),
     ("defaultRevision",),
@@ -30,7 +30,7 @@ NOT_CARRIED = (
     ("global", "tag"),
     ("global", "istioNamespace"),
 )
-#: The same, and what istioctl writes into the values by itself: to carry it over would pin it.
+#: The same, and the values that istioctl writes itself: carrying them over would pin them.
 NOT_CARRIED_BY_ISTIOCTL = (
     *NOT_CARRIED,
     ("revisionTags",),
@@ -38,7 +38,7 @@ NOT_CARRIED_BY_ISTIOCTL = (
     ("pilot", "enabled"),
     ("global", "configValidation"),
 )
-#: Hubs of Istio's own releases: the new binary brings its own.
+#: Hubs of Istio's own releases: each istioctl has its own as the default.
 RELEASE_HUBS = frozenset({"docker.io/istio", "gcr.io/istio-release", "registry.istio.io/release", "istio"})
 
 
@@ -54,7 +54,7 @@ def without(values: Json, path: tuple[str, ...]) -> None:
 
 
 def merge(base: Mapping[str, t.Any], over: Mapping[str, t.Any]) -> Json:
-    """Return ``base`` with ``over`` laid on top; mappings are merged, everything else is replaced."""
+    """Return ``base`` with ``over`` merged in; mappings are merged, other values are replaced."""
     result = dict(base)
     for key, value in over.items():
         both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
@@ -63,13 +63,13 @@ def merge(base: Mapping[str, t.Any], over: Mapping[str, t.Any]) -> Json:
 
 
 def carried_values(source: Revision, target: str) -> Json:
-    """Return the values a user gave to a revision, as far as it remembers them, fit for the target revision."""
+    """Return the values that a user gave to a revision, as far as it stores them, without those that name it."""
     values = copy.deepcopy(source.user_values)
     by_helm = source.manager.kind == HELM
     for path in NOT_CARRIED if by_helm else NOT_CARRIED_BY_ISTIOCTL:
         without(values, path)
     if target != source.name:
-        # tags move when their workloads do
+        # Tags move together with their workloads.
         without(values, ("revisionTags",))
     if (values.get("global") or {}).get("hub") in RELEASE_HUBS:
         without(values, ("global", "hub"))
@@ -80,15 +80,14 @@ def carried_tag(source: Revision, target: Version) -> str | None:
     """Return the image tag for the target that keeps the source's image variant, or None for the plain one.
 
     Raises:
-        SafetyError: the source runs a tag of the user's own, so the target's cannot be guessed.
+        SafetyError: the source runs a custom tag, so the tag of the target cannot be derived.
     """
     tag = source.config.tag if source.config else ""
     version = parse_version(tag) if tag else None
     if tag and (version is None or version.suffix not in ("", *IMAGE_TYPES)):
         raise SafetyError(
-            f"Revision {source.name} runs the custom image tag {tag!r}, so the tag for {target} cannot be "
-            "derived from it; "
-            "give parameter tag."
+            f"Revision {source.name} runs the custom image tag {tag!r}, so the tag for {target} cannot be derived from "
+            "it; set parameter tag."
         )
     return f"{target.release}-{version.suffix}" if version and version.suffix and not target.suffix else None
 
@@ -107,11 +106,11 @@ ALWAYS_DIFFERENT = frozenset({"global.tag", "tag", "revision", "defaultRevision"
 
 
 @dataclasses.dataclass(frozen=True)
-class Wanted:
-    """One revision as an installer is asked for it.
+class InstallRequest:
+    """The revision that an installer has to install.
 
-    ``crds`` is False where those of the cluster are newer and stay as they are (safety rule S10). ``components`` are
-    those of an IstioOperator, beside the profile's.
+    ``crds`` is False if the CRDs of the cluster are newer, so that they are kept (safety rule S10). ``components`` are
+    those of an IstioOperator, in addition to those of the profile.
     """
 
     revision: str
@@ -125,20 +124,31 @@ class Wanted:
 
     @property
     def image_tag(self) -> str:
-        """The tag that its images have."""
+        """The tag of its images."""
         return self.tag or str(self.version)
+
+
+class SettingsRow(t.TypedDict):
+    """Changed settings in the results of a task: dotted path -> [before, after]."""
+
+    user: dict[str, list[t.Any]]
+    defaults: dict[str, list[t.Any]]
+
+
+def _as_lists(pairs: Mapping[str, tuple[t.Any, t.Any]]) -> dict[str, list[t.Any]]:
+    return {path: list(pair) for path, pair in pairs.items()}
 
 
 @dataclasses.dataclass(frozen=True)
 class SettingsDiff:
-    """Dotted path -> (before, after) of what differs: settings that a user gave, and defaults of the profile."""
+    """Dotted path -> (before, after) of settings that differ: those that a user gave, and defaults of the profile."""
 
     user: Mapping[str, tuple[t.Any, t.Any]]
     defaults: Mapping[str, tuple[t.Any, t.Any]]
 
-    def as_dict(self) -> Json:
+    def as_dict(self) -> SettingsRow:
         """Return the JSON-ready form that results carry."""
-        return {name: {path: list(pair) for path, pair in vars(self)[name].items()} for name in ("user", "defaults")}
+        return {"user": _as_lists(self.user), "defaults": _as_lists(self.defaults)}
 
     def side(self, side: int) -> Json:
         """Return dotted path -> value before (0) or after (1)."""
@@ -146,45 +156,45 @@ class SettingsDiff:
 
     def lines(self) -> list[str]:
         """Return one line for each setting that changes, those of the user first."""
-        groups = (("setting of yours", self.user), ("default", self.defaults))
-        return [f"{kind} {path}: {old!r} -> {new!r}" for kind, found in groups for path, (old, new) in found.items()]
+        groups = (("user setting", self.user), ("default", self.defaults))
+        return [f"{kind} {path}: {old!r} -> {new!r}" for kind, pairs in groups for path, (old, new) in pairs.items()]
 
 
 def settings_diff(old: Json, new: Json, given: Json) -> SettingsDiff:
-    """Compare the merged values of two versions; ``given`` is what a user set on the old one."""
+    """Compare the merged values of two versions; ``given`` holds the values that a user set on the old one."""
     before, after = dict(flatten(old)), dict(flatten(new))
     paths = sorted({*before, *after} - ALWAYS_DIFFERENT)
     changed = {path: (before.get(path), after.get(path)) for path in paths if before.get(path) != after.get(path)}
-    # the charts copy what stands below pilot to the top
+    # The charts copy the values below pilot to the top level.
     changed = {path: pair for path, pair in changed.items() if changed.get(f"pilot.{path}") != pair}
-    own = {path for path, dummy in flatten(given)}
+    user_paths = {path for path, dummy in flatten(given)}
     changed = {path: (HIDDEN, HIDDEN) if names_a_secret(path) else pair for path, pair in changed.items()}
     return SettingsDiff(
-        {path: pair for path, pair in changed.items() if path in own},
-        {path: pair for path, pair in changed.items() if path not in own},
+        {path: pair for path, pair in changed.items() if path in user_paths},
+        {path: pair for path, pair in changed.items() if path not in user_paths},
     )
 
 
-def operator_document(wanted: Wanted) -> Json:
+def operator_document(request: InstallRequest) -> Json:
     """Return the IstioOperator document that installs a revision.
 
-    Gateways and CNI are left out by profile minimal (S12).
+    Profile minimal leaves out gateways and CNI (S12).
     """
-    spec: Json = {"profile": wanted.profile, "values": wanted.values}
-    if wanted.tag:
-        spec["tag"] = wanted.tag
-    if wanted.revision != "default":
-        spec["revision"] = wanted.revision
-    components = wanted.components if wanted.crds else {**wanted.components, "base": {"enabled": False}}
+    spec: Json = {"profile": request.profile, "values": request.values}
+    if request.tag:
+        spec["tag"] = request.tag
+    if request.revision != "default":
+        spec["revision"] = request.revision
+    components = request.components if request.crds else {**request.components, "base": {"enabled": False}}
     if components:
         spec["components"] = components
-    cni = (wanted.values.get("pilot") or {}).get("cni")
+    cni = (request.values.get("pilot") or {}).get("cni")
     if cni:
-        # istioctl sets pilot.cni by whether it installs the CNI, but proxies need it wherever the mesh has one
+        # istioctl sets pilot.cni only if it installs the CNI, but proxies need it wherever the mesh has one.
         spec["unvalidatedValues"] = {"pilot": {"cni": cni}}
     return {
         "apiVersion": "install.istio.io/v1alpha1",
         "kind": "IstioOperator",
-        "metadata": {"namespace": wanted.namespace},
+        "metadata": {"namespace": request.namespace},
         "spec": spec,
     }

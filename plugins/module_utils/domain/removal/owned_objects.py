@@ -1,10 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which objects of a cluster belong to one revision, and so go with it.
+"""Find the objects that belong to one revision, and so are removed with it.
 
-Istioctl's uninstall takes those with a component label (istio/istio operator/pkg/uninstall/prune.go). It leaves what
-``tag set`` makes, although it leads to a control plane that is gone, and kinds that it does not know.
+The uninstall of istioctl deletes those with a component label (istio/istio operator/pkg/uninstall/prune.go). It leaves
+the objects that ``tag set`` creates, although they point at a removed control plane, and kinds that it does not know.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import home_of
 
-#: Components that a revision's uninstall takes along although the whole mesh uses them.
+#: Components that the uninstall of a revision deletes although the whole mesh uses them.
 SHARED_COMPONENTS = ("IngressGateways", "EgressGateways", "Cni", "Ztunnel")
 COMPONENTS = ("Pilot", *SHARED_COMPONENTS)
 WEBHOOKS = ("MutatingWebhookConfiguration", "ValidatingWebhookConfiguration")
 
 
 @dataclasses.dataclass(frozen=True)
-class Belonging:
+class OwnedObject:
     """One object that carries the label of a revision and is Istio's own."""
 
     kind: str
@@ -50,7 +50,7 @@ class Belonging:
     resource_version: str = ""
     deleting: bool = False
     manager: Manager = NOBODY
-    #: Namespace of the mesh that it belongs to, empty where nothing says so.
+    #: Namespace of the mesh that it belongs to, empty if that is unknown.
     home: str = ""
 
     @property
@@ -58,49 +58,54 @@ class Belonging:
         """Whether the whole mesh uses it."""
         return self.component in SHARED_COMPONENTS
 
+    @property
+    def ref(self) -> ObjectRef:
+        """The object."""
+        return ObjectRef(self.namespace, self.kind, self.name)
+
     def __str__(self) -> str:
-        return str(ObjectRef(self.namespace, self.kind, self.name))
+        return str(self.ref)
 
 
-def read_belonging(kind: str, obj: Mapping[str, t.Any]) -> Belonging | None:
-    """Return what an object with the label of a revision is to it, or None for an object of a user."""
+def read_owned_object(kind: str, obj: Mapping[str, t.Any]) -> OwnedObject | None:
+    """Return an object with the label of a revision as its part, or None for an object of a user."""
     labels, meta = labels_of(obj), obj["metadata"]
     component = labels.get(COMPONENT_LABEL, "")
     hooks = obj.get("webhooks") or ()
-    own = kind in WEBHOOKS and all(str(hook.get("name", "")).endswith("istio.io") for hook in hooks)
-    if component not in COMPONENTS and labels.get("app") != "istiod" and not own:
+    is_istio_webhook = kind in WEBHOOKS and all(str(hook.get("name", "")).endswith("istio.io") for hook in hooks)
+    if component not in COMPONENTS and labels.get("app") != "istiod" and not is_istio_webhook:
         return None
     tag = DEFAULT if name_of(obj) == DEFAULT_VALIDATOR else labels.get(TAG_LABEL, "")
     version = str(meta.get("resourceVersion") or "")
-    place = (kind, meta.get("namespace", ""), name_of(obj))
-    return Belonging(*place, component, tag, version, "deletionTimestamp" in meta, manager_of(obj), home_of(obj))
+    identity = (kind, meta.get("namespace", ""), name_of(obj))
+    return OwnedObject(*identity, component, tag, version, "deletionTimestamp" in meta, manager_of(obj), home_of(obj))
 
 
-def divided(
-    found: Iterable[Belonging], namespace: str, others: frozenset[str] = frozenset()
-) -> tuple[list[Belonging], list[Belonging]]:
-    """Return what belongs to the mesh of a namespace, and what belongs to another one: names may be the same.
+def split_by_mesh(
+    objects: Iterable[OwnedObject], namespace: str, others: frozenset[str] = frozenset()
+) -> tuple[list[OwnedObject], list[OwnedObject]]:
+    """Return the objects of the mesh of a namespace, and those of other meshes, whose revision may have the same name.
 
-    ``others`` are the namespaces of other meshes, as far as they are known.
+    ``others`` holds the known namespaces of other meshes.
     """
-    found = list(found)
-    # what is not shared stands beside its own istiod
-    beside = {one.namespace for one in found if one.namespace and not (one.home or one.shared)}
-    others = (others | {one.home for one in found if one.home} | beside) - {namespace}
+    objects = list(objects)
+    # An object that is not shared is in the namespace of its istiod.
+    homes = {obj.namespace for obj in objects if obj.namespace and not (obj.home or obj.shared)}
+    others = (others | {obj.home for obj in objects if obj.home} | homes) - {namespace}
 
-    def is_ours(one: Belonging) -> bool:
-        if one.home or not others:
-            return one.home in ("", namespace)
-        if one.namespace:
-            return one.namespace == namespace or (one.shared and one.namespace not in others)
-        # as Istio's charts name what belongs to the whole cluster
-        return one.name.endswith(f"-{namespace}")
+    def is_of_mesh(obj: OwnedObject) -> bool:
+        if obj.home or not others:
+            return obj.home in ("", namespace)
+        if obj.namespace:
+            return obj.namespace == namespace or (obj.shared and obj.namespace not in others)
+        # Istio's charts end the names of cluster-scoped objects so.
+        return obj.name.endswith(f"-{namespace}")
 
-    return [one for one in found if is_ours(one)], [one for one in found if not is_ours(one)]
+    return [obj for obj in objects if is_of_mesh(obj)], [obj for obj in objects if not is_of_mesh(obj)]
 
 
-def without_moved(found: Iterable[Belonging], plan: Mapping[str, t.Any] | None) -> list[Belonging]:
-    """Return what still belongs to a revision after the steps of a plan; for check mode, where they wrote nothing."""
+def without_planned_moves(objects: Iterable[OwnedObject], plan: Mapping[str, t.Any] | None) -> list[OwnedObject]:
+    """Return the objects that still belong to a revision after the planned steps, which check mode did not execute."""
     tags = set((plan or {}).get("tags") or ())
     taken = set(map(parse_ref, (plan or {}).get("taken_over") or ()))
-    return [one for one in found if one.tag not in tags and ObjectRef(one.namespace, one.kind, one.name) not in taken]
+    return [obj for obj in objects if obj.tag not in tags and obj.ref not in taken]

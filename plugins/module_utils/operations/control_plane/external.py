@@ -1,9 +1,9 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Control planes that somebody else installs: waits for one, proves it, says when it may go.
+"""Wait for a control plane that another tool installs, prove it, and report when it may be removed.
 
-The Sail Operator, the add-on of AKS and managed meshes install and remove; moving workloads is left to others
+The Sail Operator, the add-on of AKS and managed meshes install and remove; they leave moving workloads to others
 (istio-ecosystem/sail-operator #850, #839).
 """
 
@@ -21,43 +21,46 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installe
     require_writable,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 
 EXTERNAL = "external"
 
 
-def require_own(task: TaskContext, manager: Manager, what: str) -> None:
-    """Refuse to install or remove what an operator keeps.
+def require_not_operator_managed(task: TaskContext, manager: Manager, subject: str) -> None:
+    """Refuse to install or remove what an operator manages.
+
+    Args:
+        subject: the object, as the beginning of the message.
 
     Raises:
-        SafetyError: it is an operator's.
+        SafetyError: an operator manages it.
     """
-    advice = "let it do that, and set installer=external (variable istio_installer of the playbooks)"
-    require_writable(manager, f"{what} on cluster {task.client.connection.label}", advice)
+    advice = "change it there, and set installer=external (variable istio_installer of the playbooks)"
+    require_writable(manager, f"{subject} on cluster {task.client.connection.label}", advice)
 
 
-def await_revision(task: TaskContext, snapshot: Snapshot, source: str | None) -> TaskResult:
-    """Wait until the revision is there and proven; in check mode look once. Writes nothing.
+def await_revision(task: TaskContext, options: InstallOptions, snapshot: Snapshot, source: str | None) -> TaskResult:
+    """Wait until the revision is installed and proven; in check mode check once. Writes nothing.
 
     Raises:
-        ProofError: it is not there in time, or not of this version.
+        ProofError: it is not installed in time, or has another version.
     """
-    params, mesh = task.params, snapshot.mesh
-    revision, version = params["revision"], params["version"]
-    place = readiness.probe_namespace(snapshot.namespaces, mesh.namespace)
-    tag = params["tag"] or version
+    mesh, revision, version = snapshot.mesh, options.revision, str(options.version)
+    probe = readiness.probe_namespace(snapshot.namespaces, mesh.namespace)
+    tag = options.tag or version
     try:
-        reason = readiness.problem(task.client, mesh, place, revision, tag)
+        reason = readiness.problem(task.client, mesh, probe, revision, tag)
     except (ForbiddenError, UnauthorizedError):
         raise
     except (ApiError, ClusterError) as exc:
         reason = exc.message
     if reason and not task.check_mode:
-        task.progress(f"waiting until revision {revision} ({version}) is installed by others: {reason}")
+        task.progress(f"waiting until another tool has installed revision {revision} ({version}): {reason}")
         try:
             readiness.wait(
-                task.client, mesh.namespace, place, revision, tag, timeout=params["timeout"], progress=task.progress
+                task.client, mesh.namespace, probe, revision, tag, timeout=options.timeout, progress=task.progress
             )
             reason = None
         except ProofError as exc:
@@ -67,21 +70,21 @@ def await_revision(task: TaskContext, snapshot: Snapshot, source: str | None) ->
             f"Revision {revision} on cluster {task.client.connection.label} is not ready to take workloads: {reason}. "
             f"{_advice(revision, version)}"
         )
-    nothing = {"changes": [], "settings": {"user": {}, "defaults": {}}}
-    return TaskResult(values={"revision": revision, "version": version, "source_revision": source, **nothing})
+    unchanged = {"changes": [], "settings": {"user": {}, "defaults": {}}}
+    return TaskResult(values={"revision": revision, "version": version, "source_revision": source, **unchanged})
 
 
 def _advice(revision: str, version: str) -> str:
     return (
-        f"With installer=external somebody else installs it: have revision {revision} brought up with Istio {version} "
+        f"With installer=external another tool installs it: have it install revision {revision} with Istio {version} "
         "(Sail Operator: spec.version of the Istio resource; AKS: az aks mesh upgrade start), and run again."
     )
 
 
-def may_go(task: TaskContext, snapshot: Snapshot, revision: str) -> TaskResult:
-    """Return that nothing needs a revision any more; removing it is its installer's work."""
-    found = snapshot.mesh.revisions.get(revision)
-    keeper = f" ({found.manager})" if found and found.manager.is_operator else ""
-    said = f"Nothing needs revision {revision} any more: its installer{keeper} may remove it."
-    task.progress(said)
-    return TaskResult(values={"revision": revision, "removable": True}, warnings=[said])
+def report_removable(task: TaskContext, snapshot: Snapshot, revision: str) -> TaskResult:
+    """Report that nothing needs a revision any more; its installer has to remove it."""
+    plane = snapshot.mesh.revisions.get(revision)
+    operator = f" ({plane.manager})" if plane and plane.manager.is_operator else ""
+    message = f"Nothing needs revision {revision} any more: its installer{operator} may remove it."
+    task.progress(message)
+    return TaskResult(values={"revision": revision, "removable": True}, warnings=[message])

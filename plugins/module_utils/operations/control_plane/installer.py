@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an installer of control planes must answer, and which there are."""
+"""Define the interface of an installer of control planes, and open the installer that the options name."""
 
 from __future__ import annotations
 
@@ -13,99 +13,111 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.helm import c
 from ansible_collections.meshops.istio.plugins.module_utils.client.helm import find as find_helm
 from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import find as find_istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import Wanted
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import InstallRequest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM, ISTIOCTL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer_helm import ByHelm
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer_helm import HelmInstaller
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer_istioctl import (
-    ByIstioctl,
+    IstioctlInstaller,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import Installation
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallerOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 
 class Installer(t.Protocol):
-    """One way to install, on one cluster. It is not believed: what it did is proved by a fresh reading."""
+    """One way to install a revision on one cluster. Its success is proved by reading the cluster again."""
 
     @property
     def name(self) -> str:
-        """How messages call it."""
+        """Name in messages."""
 
-    def plan(self, mesh: Mesh, wanted: Wanted, *, crds: bool, allow_default_change: bool) -> Installation:
-        """Return what it would do, exactly; writes nothing.
+    def plan(self, mesh: Mesh, request: InstallRequest, *, crds: bool, allow_default_change: bool) -> Installation:
+        """Return exactly what it would change; writes nothing.
 
         Args:
-            crds: whether CRDs are worth a look.
-            allow_default_change: whether the default may move by the way.
+            crds: whether CRDs must be compared.
+            allow_default_change: whether the default may move as a side effect.
 
         Raises:
-            SafetyError: it would move the default by the way (safety rule S11), or touch what another installer owns.
+            SafetyError: it would move the default as a side effect (safety rule S11), or change an object of another
+                installer.
         """
 
     def uninstall(self, mesh: Mesh, revision: str, timeout: int) -> None:
-        """Remove the revision's objects; an InstallerError says why not."""
+        """Remove the objects of a revision.
+
+        Raises:
+            InstallerError: the installer failed.
+        """
+
+
+OpenInstaller = contextlib.AbstractContextManager[Installer]
 
 
 @contextlib.contextmanager
-def by_istioctl(task: TaskContext, mesh: Mesh | None) -> Iterator[Installer]:
-    """Yield istioctl of parameter version; to remove a revision, that of its own version does."""
+def _open_istioctl(
+    task: TaskContext, options: InstallerOptions, revision: str, mesh: Mesh | None
+) -> Iterator[Installer]:
+    """Yield istioctl of the requested version; a revision is removed with the istioctl of its own version."""
     if mesh is None:
-        params = task.params
-        ctl = find_istioctl(params["istioctl"], params["version"], task.client.connection, task.istio_namespace)
+        ctl = find_istioctl(options.istioctl, str(options.version), task.client.connection, task.istio_namespace)
     else:
-        ctl = task.istioctl(mesh, task.params["revision"], *mesh.revisions)
-    yield ByIstioctl(ctl, task.client)
+        ctl = task.istioctl(mesh, revision, *mesh.revisions)
+    yield IstioctlInstaller(ctl, task.client)
 
 
 @contextlib.contextmanager
-def by_helm(task: TaskContext, mesh: Mesh | None) -> Iterator[Installer]:
-    """Yield Helm with the charts of parameter version; to remove a revision, it needs none."""
-    params = task.params
-    helm = find_helm(params["helm"], task.client.connection, task.istio_namespace)
+def _open_helm(task: TaskContext, options: InstallerOptions, dummy: str, mesh: Mesh | None) -> Iterator[Installer]:
+    """Yield Helm with the charts of the requested version; a removal needs no charts."""
+    helm = find_helm(options.helm, task.client.connection, task.istio_namespace)
     if mesh is None:
-        with charts(helm, params["charts"], params["version"]) as found:
-            yield ByHelm(helm, task, found)
+        with charts(helm, options.charts, str(options.version)) as paths:
+            yield HelmInstaller(helm, task, options, paths)
     else:
-        yield ByHelm(helm, task, {})
+        yield HelmInstaller(helm, task, options, {})
 
 
-Opened = contextlib.AbstractContextManager[Installer]
-#: Choices of parameter installer.
-INSTALLERS: dict[str, Callable[[TaskContext, Mesh | None], Opened]] = {ISTIOCTL: by_istioctl, HELM: by_helm}
+#: Choices of option installer.
+INSTALLERS: dict[str, Callable[[TaskContext, InstallerOptions, str, Mesh | None], OpenInstaller]] = {
+    ISTIOCTL: _open_istioctl,
+    HELM: _open_helm,
+}
 
 
-def require(chosen: str, mesh: Mesh, *revisions: str | None) -> None:
-    """Refuse to work on what another installer has installed.
+def open_installer(
+    task: TaskContext, options: InstallerOptions, revision: str, mesh: Mesh | None = None
+) -> OpenInstaller:
+    """Return the installer that the options name: to install (without a mesh), or to remove.
 
     Raises:
-        SafetyError: it names the right one.
+        ParameterError: the binary does not exist, or has another version.
     """
-    for name in revisions:
-        found = mesh.revisions.get(name or "")
-        if found and found.manager.kind in INSTALLERS and found.manager.kind != chosen:
+    return INSTALLERS[options.name](task, options, revision, mesh)
+
+
+def require_same_installer(name: str, mesh: Mesh, *revisions: str | None) -> None:
+    """Refuse to change a revision of another installer.
+
+    Raises:
+        SafetyError: it names the right installer.
+    """
+    for revision in revisions:
+        plane = mesh.revisions.get(revision or "")
+        if plane and plane.manager.kind in INSTALLERS and plane.manager.kind != name:
             raise SafetyError(
-                f"Revision {name} was installed by {found.manager}, not by {chosen}: set "
-                f"installer={found.manager.kind} (variable istio_installer of the playbooks)."
+                f"Revision {revision} was installed by {plane.manager}, not by {name}: set "
+                f"installer={plane.manager.kind} (variable istio_installer of the playbooks)."
             )
 
 
-def require_removable(task: TaskContext, mesh: Mesh, revision: str) -> None:
-    """Refuse a removal that another installer has to do, or that would take along what leads elsewhere by now.
+def require_removable(task: TaskContext, options: InstallerOptions, mesh: Mesh, revision: str) -> None:
+    """Refuse a removal that another installer must do, or that would delete a tag of another revision.
 
     Raises:
         SafetyError: it names the right installer, or the tag that Helm would delete.
     """
-    chosen = task.params["installer"]
-    require(chosen, mesh, revision)
-    if chosen == HELM:
-        helm = find_helm(task.params["helm"], task.client.connection, task.istio_namespace)
-        ByHelm(helm, task, {}).require_removable(mesh, revision)
-
-
-def opened(task: TaskContext, mesh: Mesh | None = None) -> Opened:
-    """Return the installer that the parameters name: to install (no mesh is known yet), or to remove.
-
-    Raises:
-        ParameterError: there is no such binary, or it is of another version.
-    """
-    return INSTALLERS[task.params["installer"]](task, mesh)
+    require_same_installer(options.name, mesh, revision)
+    if options.name == HELM:
+        helm = find_helm(options.helm, task.client.connection, task.istio_namespace)
+        HelmInstaller(helm, task, options, {}).require_removable(mesh, revision)

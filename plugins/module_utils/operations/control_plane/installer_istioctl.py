@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How istioctl installs: what it adds and prunes, and where it leaves the default.
+"""Install by istioctl: plan the objects that it adds and prunes, and the default revision afterwards.
 
 Sources: istio/istio operator/pkg/install/install.go (getOwnerLabels), operator/pkg/uninstall/prune.go,
 operator/pkg/webhook/webhook.go.
@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api import Cl
 from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.client.process import json_file
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import NotFoundError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import RESOURCES, object_path
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
     Json,
     ObjectRef,
@@ -26,7 +27,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
     name_of,
     ref_of,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import Wanted, operator_document
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.manifest import parse_manifest
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.object_changes import ObjectChange
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import (
+    InstallRequest,
+    operator_document,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import has_tag_service
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     COMPONENT_LABEL,
@@ -39,19 +45,15 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     Mesh,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import (
-    RESOURCES,
-    Change,
     Installation,
-    changes,
-    object_path,
-    parse_manifest,
+    find_changes,
 )
 
 MANAGER = "istio-operator"
 OWNER = "install.operator.istio.io/owning-resource"
 MANAGED = "operator.istio.io/managed"
 NOT_PRUNED = "install.operator.istio.io/owning-resource-not-pruned"
-#: What an install deletes again when it is no longer rendered.
+#: The kinds that an installation deletes when they are no longer rendered.
 PRUNED = (
     "Deployment", "DaemonSet", "Service", "ConfigMap", "ServiceAccount", "RoleBinding", "Role",
     "PodDisruptionBudget", "HorizontalPodAutoscaler",
@@ -59,27 +61,27 @@ PRUNED = (
 
 
 @dataclasses.dataclass(frozen=True)
-class ByIstioctl:
-    """The installer istioctl, on one cluster."""
+class IstioctlInstaller:
+    """Installs by istioctl, on one cluster."""
 
     ctl: Istioctl
     client: Client
     name: str = "istioctl"
 
-    def plan(self, mesh: Mesh, wanted: Wanted, *, crds: bool, allow_default_change: bool) -> Installation:
-        """Return what it would do, exactly; writes nothing."""
-        after = default_after(mesh, wanted.revision, allow_default_change)
-        document = operator_document(wanted)
+    def plan(self, mesh: Mesh, request: InstallRequest, *, crds: bool, allow_default_change: bool) -> Installation:
+        """Return exactly what it would change; writes nothing."""
+        after = default_revision_after(mesh, request.revision, allow_default_change)
+        document = operator_document(request)
         with json_file(document) as path:
             text = self.ctl.render("manifest generate", flags=["-f", path])
-        rendered = parse_manifest(text, with_crds=crds and wanted.crds)
-        dress = functools.partial(with_ownership, wanted)
-        found = changes(self.client, rendered, dress, MANAGER)
-        if wanted.revision in mesh.revisions:
-            found += prunes(self.client, rendered, wanted)
-        if wanted.revision == DEFAULT or DEFAULT not in mesh.tags:
-            found += default_changes(self.client, wanted)
-        return Installation(rendered, found, after, MANAGER, dress, functools.partial(self._install, document))
+        rendered = parse_manifest(text, with_crds=crds and request.crds)
+        adapt = functools.partial(with_ownership, request)
+        changes = find_changes(self.client, rendered, adapt, MANAGER)
+        if request.revision in mesh.revisions:
+            changes += find_prunes(self.client, rendered, request)
+        if request.revision == DEFAULT or DEFAULT not in mesh.tags:
+            changes += find_default_changes(self.client, request)
+        return Installation(rendered, changes, after, MANAGER, adapt, functools.partial(self._install, document))
 
     def _install(self, document: Json, timeout: int) -> None:
         flags = ("--skip-confirmation", "--readiness-timeout", f"{timeout}s")
@@ -92,103 +94,105 @@ class ByIstioctl:
             self.ctl.run("uninstall", flags=["--revision", revision, "--skip-confirmation"], timeout=timeout)
 
 
-def with_ownership(wanted: Wanted, rendered: Json, live: Json) -> Json:
-    """Return a rendered object as the installer would apply it, without undoing istiod's own work."""
+def with_ownership(request: InstallRequest, rendered: Json, live: Json) -> Json:
+    """Return a rendered object as istioctl would apply it, without undoing the changes of istiod."""
     obj = copy.deepcopy(rendered)
     labels = obj["metadata"].setdefault("labels", {})
     labels.update(
-        {MANAGED: "Reconcile", OPERATOR_VERSION_LABEL: str(wanted.version), OWNER_NAMESPACE_LABEL: wanted.namespace}
+        {MANAGED: "Reconcile", OPERATOR_VERSION_LABEL: str(request.version), OWNER_NAMESPACE_LABEL: request.namespace}
     )
-    labels[REVISION_LABEL] = wanted.revision
+    labels[REVISION_LABEL] = request.revision
     for key in (COMPONENT_LABEL, OWNER):
         if key in labels_of(live):
             labels.setdefault(key, labels_of(live)[key])
     if obj["kind"] == "ValidatingWebhookConfiguration":
-        # istiod raises Ignore to Fail once it is ready, and does so again after every install
+        # istiod changes Ignore to Fail when it is ready, and does so again after every installation.
         policies = {hook["name"]: hook.get("failurePolicy") for hook in live.get("webhooks") or ()}
         for hook in obj.get("webhooks") or ():
             hook["failurePolicy"] = policies.get(hook["name"], hook.get("failurePolicy"))
-    if obj["kind"] == "MutatingWebhookConfiguration" and wanted.revision == DEFAULT:
-        # the installer parks the webhooks of an install without a revision behind the default tag
+    if obj["kind"] == "MutatingWebhookConfiguration" and request.revision == DEFAULT:
+        # istioctl deactivates the webhooks of an installation without a revision: the default tag replaces them.
         for hook in obj.get("webhooks") or ():
             hook.update(namespaceSelector=PARKED, objectSelector=PARKED)
     return obj
 
 
-def default_after(mesh: Mesh, revision: str, take: bool) -> str | None:
-    """Return where the default leads after an install of a revision (rule S11).
+def default_revision_after(mesh: Mesh, revision: str, allow_change: bool) -> str | None:
+    """Return the default revision after the installation of a revision (rule S11).
 
-    istioctl gives the default to any revision that is installed while no default tag exists.
+    istioctl makes any revision the default that is installed while no default tag exists.
 
     Raises:
-        SafetyError: it would take the default of a mesh that works without one.
+        SafetyError: the default would change as a side effect.
     """
-    if revision == DEFAULT and mesh.tags.get(DEFAULT, DEFAULT) != DEFAULT and not take:
+    if revision == DEFAULT and mesh.tags.get(DEFAULT, DEFAULT) != DEFAULT and not allow_change:
         raise SafetyError(
             f"The tag default points at {mesh.tags[DEFAULT]}; installing the control plane without a revision would "
-            "take it back by the way, with the validator. Set allow_default_change=true if that is meant."
+            "move it and the validator back as a side effect. Set allow_default_change=true to allow that."
         )
     if revision == DEFAULT:
         return DEFAULT
     if DEFAULT in mesh.tags:
         return mesh.tags[DEFAULT]
-    others = [name for name, found in mesh.revisions.items() if found.deployment and name != revision]
-    if others and not take:
+    others = [name for name, plane in mesh.revisions.items() if plane.deployment and name != revision]
+    if others and not allow_change:
         raise SafetyError(
-            f"There is no tag default, so istioctl would give the default to {revision} by the way, "
-            f"although {', '.join(others)} "
-            "is installed. Create the tag with istio_tag first, or set allow_default_change=true if that is meant."
+            f"There is no tag default, so istioctl would make {revision} the default as a side effect, although "
+            f"{', '.join(others)} is installed. Create the tag with istio_tag first, or set "
+            "allow_default_change=true to allow that."
         )
     return revision
 
 
-def prunes(client: Client, rendered: Iterable[Json], wanted: Wanted) -> list[Change]:
-    """Return what an install would delete: objects of its owner, version and revision that it no longer renders."""
+def find_prunes(client: Client, rendered: Iterable[Json], request: InstallRequest) -> list[ObjectChange]:
+    """Return the deletions by istioctl: objects of its owner, version and revision that it no longer renders."""
     kept = set(map(ref_of, rendered))
     selector = (
-        f"{MANAGED}=Reconcile,{OPERATOR_VERSION_LABEL}={wanted.version},{OWNER_NAMESPACE_LABEL}={wanted.namespace},"
-        f"{REVISION_LABEL}={wanted.revision},{COMPONENT_LABEL}"
+        f"{MANAGED}=Reconcile,{OPERATOR_VERSION_LABEL}={request.version},{OWNER_NAMESPACE_LABEL}={request.namespace},"
+        f"{REVISION_LABEL}={request.revision},{COMPONENT_LABEL}"
     )
 
-    def of_kind(kind: str) -> list[Change]:
+    def prunes_of_kind(kind: str) -> list[ObjectChange]:
         prefix, resource, dummy = RESOURCES[kind]
-        found = client.list(f"{prefix}/{resource}", doing=f"Reading {resource}", metadata=True, labelSelector=selector)
+        objects = client.list(
+            f"{prefix}/{resource}", doing=f"Reading {resource}", metadata=True, labelSelector=selector
+        )
         return [
-            Change(kind, ref.namespace, ref.name, "prune")
-            for obj in found
+            ObjectChange(kind, ref.namespace, ref.name, "prune")
+            for obj in objects
             if (ref := ObjectRef(obj["metadata"].get("namespace", ""), kind, name_of(obj))) not in kept
             and labels_of(obj).get(NOT_PRUNED) != "true"
         ]
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        return [change for group in pool.map(of_kind, PRUNED) for change in group]
+        return [change for group in pool.map(prunes_of_kind, PRUNED) for change in group]
 
 
-def default_changes(client: Client, wanted: Wanted) -> list[Change]:
-    """Return which owners of the default an install rewrites that makes its revision the default (rule S11).
+def find_default_changes(client: Client, request: InstallRequest) -> list[ObjectChange]:
+    """Return the objects of the default that istioctl changes when its revision becomes the default (rule S11).
 
-    It makes those that are missing, leads all of them to its revision and stamps its version on its own.
+    It creates the missing ones, points all of them at its revision, and writes its version into those that it created.
     """
-    found, version, namespace = [], str(wanted.version), wanted.namespace
-    place = "" if namespace == "istio-system" else f"-{namespace}"
+    changes, version, namespace = [], str(request.version), request.namespace
+    name_suffix = "" if namespace == "istio-system" else f"-{namespace}"
     for kind, name in (
-        ("MutatingWebhookConfiguration", f"istio-revision-tag-default{place}"),
+        ("MutatingWebhookConfiguration", f"istio-revision-tag-default{name_suffix}"),
         ("Service", "istiod-revision-tag-default"),
         ("ValidatingWebhookConfiguration", DEFAULT_VALIDATOR),
     ):
-        inside = namespace if RESOURCES[kind][2] else ""
+        object_namespace = namespace if RESOURCES[kind].namespaced else ""
         try:
-            labels = labels_of(client.get(object_path(kind, inside, name), doing=f"Comparing {kind} {name}"))
+            labels = labels_of(client.get(object_path(kind, object_namespace, name), doing=f"Comparing {kind} {name}"))
         except NotFoundError:
-            if kind != "Service" or has_tag_service(wanted.version):
-                found.append(Change(kind, inside, name, "create"))
+            if kind != "Service" or has_tag_service(request.version):
+                changes.append(ObjectChange(kind, object_namespace, name, "create"))
             continue
-        wished = {
-            REVISION_LABEL: wanted.revision,
+        expected = {
+            REVISION_LABEL: request.revision,
             **({OPERATOR_VERSION_LABEL: version} if OPERATOR_VERSION_LABEL in labels else {}),
         }
-        fields = {f"metadata.labels.{key}": (labels.get(key), value) for key, value in wished.items()}
+        fields = {f"metadata.labels.{key}": (labels.get(key), value) for key, value in expected.items()}
         differing = {path: pair for path, pair in fields.items() if pair[0] != pair[1]}
         if differing:
-            found.append(Change(kind, inside, name, "update", differing))
-    return found
+            changes.append(ObjectChange(kind, object_namespace, name, "update", differing))
+    return changes

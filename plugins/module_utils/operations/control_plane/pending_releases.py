@@ -1,10 +1,11 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Releases that a helm works on, or that one left when it was killed: whose it was.
+"""Wait for Helm releases that another helm works on, and detect those that a killed helm of this collection left.
 
-Helm keeps no name with a pending record, and nobody ends that state. So each helm of ours is announced in the ConfigMap
-of the record before it starts, and taken out of it once it has ended. Whatever else is pending is somebody else's.
+A pending record of Helm does not name its client, and no tool ends that state. So each helm of this collection is noted
+in the ConfigMap of the run record before it starts, and removed from it once it has ended. Any other pending release
+belongs to another client.
 """
 
 from __future__ import annotations
@@ -25,8 +26,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.cloc
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.notes import note
 
 
-class OurHelm:
-    """What helms of this collection are at, or were when they were killed; ``namespace`` is that of the releases."""
+class HelmNotes:
+    """Notes about the helms of this collection that run, or were killed; ``namespace`` is that of the releases."""
 
     def __init__(self, client: Client, namespace: str) -> None:
         self._client = client
@@ -34,53 +35,54 @@ class OurHelm:
         self._namespace = namespace
 
     @contextlib.contextmanager
-    def working(self, release: str, revision: int, seconds: int) -> Iterator[None]:
-        """Announce a helm that makes or removes a revision of a release, while it runs, for so many seconds at most."""
-        told = {"revision": revision, "began": stamp(self.now()), "seconds": seconds}
-        self._tell(release, json.dumps(told))
+    def announced(self, release: str, revision: int, seconds: int) -> Iterator[None]:
+        """Keep a note about a helm while it runs, for at most ``seconds``; it creates or removes a release revision."""
+        self._write(release, json.dumps({"revision": revision, "began": stamp(self.now()), "seconds": seconds}))
         began = time.monotonic()
         try:
             yield
         except HelmError:
+            # At the timeout helm was killed: the note stays, so that the next run ends the pending state.
             if time.monotonic() - began < seconds:
-                self._tell(release, None)
-            # else it was killed, and what it left is ours
+                self._write(release, None)
             raise
-        self._tell(release, None)
+        self._write(release, None)
 
-    def left(self, release: Release) -> bool:
-        """Whether it is one of ours that left a release like this, and has had the time that it gave itself."""
-        told = self._told(release)
-        return told is not None and self.now() >= self._end(told)
+    def abandoned(self, release: Release) -> bool:
+        """Return whether a helm of this collection left the release in this state, and its time is over."""
+        helm_note = self._read(release)
+        return helm_note is not None and self.now() >= self._end(helm_note)
 
-    def ours(self, release: Release) -> bool:
-        """Whether it is one of ours that left a release like this, or works on it."""
-        return self._told(release) is not None
+    def mention(self, release: Release) -> bool:
+        """Return whether a helm of this collection left the release in this state, or still works on it."""
+        return self._read(release) is not None
 
     def now(self) -> datetime.datetime:
         """Return the time of the API server."""
         return server_now(self._client)
 
     @staticmethod
-    def _end(told: Json) -> datetime.datetime:
-        """Return when a helm has had its time; who can write this ConfigMap can write anything there."""
-        began = as_time(told["began"])
+    def _end(helm_note: Json) -> datetime.datetime:
+        """Return when the time of a helm is over; any user who can write the ConfigMap can write any value there."""
+        began = as_time(helm_note["began"])
         if began is None:
-            raise ValueError("it has no time of its begin")
-        return began + datetime.timedelta(seconds=as_int(told["seconds"]))
+            raise ValueError("it has no start time")
+        return began + datetime.timedelta(seconds=as_int(helm_note["seconds"]))
 
-    def _told(self, release: Release) -> Json | None:
+    def _read(self, release: Release) -> Json | None:
+        """Return the note about this revision of a release, None without a valid one."""
         try:
-            found = self._client.get(f"{self._path}/{NAME}", doing="Reading what helm was at")
-            told = read_json_map((found.get("data") or {}).get(_key(release.name)))
-            right = told["revision"] == release.revision and bool(self._end(told))
+            config_map = self._client.get(f"{self._path}/{NAME}", doing="Reading the notes about helm")
+            helm_note = read_json_map((config_map.get("data") or {}).get(_key(release.name)))
+            valid = helm_note["revision"] == release.revision and bool(self._end(helm_note))
         except (NotFoundError, ValueError, KeyError, OverflowError):
             return None
-        return told if right else None
+        return helm_note if valid else None
 
-    def _tell(self, release: str, text: str | None) -> None:
-        doing = "Noting what helm is at"
-        # without a namespace there is no release in it either
+    def _write(self, release: str, text: str | None) -> None:
+        """Write the note about a release, or remove it."""
+        doing = "Writing a note about helm"
+        # Without the namespace there is no release in it either.
         with contextlib.suppress(NotFoundError):
             if text is None:
                 self._client.merge(f"{self._path}/{NAME}", {"data": {_key(release): None}}, doing=doing)
@@ -92,55 +94,55 @@ def _key(release: str) -> str:
     return f"helm.{release}.json"
 
 
-def busy(release: Release) -> bool:
-    """Whether a helm works on a release, or was killed while it did."""
+def is_in_progress(release: Release) -> bool:
+    """Return whether a helm works on a release, or was killed while it did."""
     return release.pending or release.status == "uninstalling"
 
 
-def wait(
-    releases: Callable[[], dict[str, Release]],
-    concerned: Callable[[Release], bool],
-    helm: OurHelm,
+def wait_for_releases(
+    read_releases: Callable[[], dict[str, Release]],
+    selected: Callable[[Release], bool],
+    notes: HelmNotes,
     *,
     patience: int,
-    broken: Collection[str],
+    ended: Collection[str],
     once: bool,
     progress: Callable[[str], None],
     cluster: str,
 ) -> dict[str, Release]:
-    """Return the releases once nobody works on those that are concerned, but for what is ours to end.
+    """Return the releases once no other helm works on the selected ones; an abandoned state does not count.
 
     Args:
-        patience: seconds that somebody else's helm gets, from when it began, and from when it is first seen here.
-        broken: releases whose state is ended whoever's it is.
+        patience: seconds that the helm of another client gets, from its start, and from when it is first seen here.
+        ended: names of releases whose pending state may be ended, whichever client left it.
         once: do not wait, as in check mode.
 
     Raises:
-        SafetyError: somebody else's helm did not end in time; whether it is dead, nobody can see.
+        SafetyError: the helm of another client did not end in time; it cannot be seen whether it is dead.
     """
-    said, began = "", time.monotonic()
+    reported, began = "", time.monotonic()
     while True:
-        found = releases()
-        working = [one for one in found.values() if concerned(one) and busy(one) and one.name not in broken]
-        working = [one for one in working if not helm.left(one)]
-        for one in working:
-            late = (helm.now() - one.updated).total_seconds() > patience or time.monotonic() - began > patience
-            if late and not helm.ours(one):
-                raise _refusal(one, cluster)
-        if once or not working:
-            return found
-        if said != working[0].name:
-            said = working[0].name
-            progress(f"waiting for release {said}: it is {working[0].status} since {working[0].updated:%H:%M:%S}")
+        releases = read_releases()
+        busy = [r for r in releases.values() if selected(r) and is_in_progress(r) and r.name not in ended]
+        busy = [release for release in busy if not notes.abandoned(release)]
+        for release in busy:
+            late = (notes.now() - release.updated).total_seconds() > patience or time.monotonic() - began > patience
+            if late and not notes.mention(release):
+                raise _busy_error(release, cluster)
+        if once or not busy:
+            return releases
+        if reported != busy[0].name:
+            reported = busy[0].name
+            progress(f"waiting for release {reported}: it is {busy[0].status} since {busy[0].updated:%H:%M:%S}")
         time.sleep(1)
 
 
-def _refusal(release: Release, cluster: str) -> SafetyError:
-    about = {"name": release.name, "status": release.status, "since": stamp(release.updated)}
+def _busy_error(release: Release, cluster: str) -> SafetyError:
+    row = {"name": release.name, "status": release.status, "since": stamp(release.updated)}
     return SafetyError(
-        f"Release {release.name} on cluster {cluster} is {release.status} since {about['since']}, by a helm that is "
-        "none of this collection's and may still work on it; nothing was written. Wait until it has ended; if it is "
-        "dead, end that state with helm rollback, or name the release in end_pending_releases (variable "
+        f"Release {release.name} on cluster {cluster} is {release.status} since {row['since']}, by a helm that this "
+        "collection did not start and that may still work on it; nothing was written. Wait until it has ended; if it "
+        "is dead, end that state with helm rollback, or name the release in end_pending_releases (variable "
         "istio_end_pending_releases).",
-        {"release": about},
+        {"release": row},
     )

@@ -1,14 +1,14 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Retires one revision, only when nothing needs it any more (safety rule S4)."""
+"""Remove one revision, only when nothing needs it any more (safety rule S4)."""
 
 from __future__ import annotations
 
 import concurrent.futures
 import time
 import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
@@ -17,214 +17,221 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     NotFoundError,
     SafetyError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import RESOURCES, object_path
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import planned
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import restarted
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM, ISTIOCTL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import blockers, owned_objects
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import Blocker
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import owned_objects
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import (
+    Blocker,
+    BlockerRow,
+    override_warnings,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import (
     OVERDUE,
-    awaited,
-    dependents,
+    find_blockers,
+    pods_to_await,
     seconds_left,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import WEBHOOKS, Belonging
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import WEBHOOKS, OwnedObject
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.planned_removal import blockers_after_plan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
-    unrestartable,
-)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.forget import forget
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import external
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import (
-    installer as installer_module,
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer import (
+    open_installer,
+    require_removable,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.dependents import known_of
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import (
-    RESOURCES,
-    object_path,
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import RemovalOptions
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.removal_inputs import (
+    fetch_removal_inputs,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 
 KINDS = (*WEBHOOKS, *(kind for kind in RESOURCES if kind not in (*WEBHOOKS, "CustomResourceDefinition")))
-#: Seconds between looks at what is on its way out.
+#: Seconds between two reads of terminating pods or objects.
 FIRST_PAUSE, LONGEST_PAUSE = 0.2, 2.0
 
 
-def belongings(task: TaskContext, mesh: Mesh, kinds: Iterable[str] = KINDS) -> tuple[list[Belonging], list[Belonging]]:
-    """Return every object of the revision, webhooks first: they reject what they select once their istiod is gone.
+class RemovalValues(t.TypedDict):
+    """The return values of a removal."""
 
-    Second come those of another mesh that has a revision of the same name. Gateways and CNI of Helm are releases of
-    their own, which stay.
+    revision: str
+    overridden: list[BlockerRow]
+
+
+def read_owned_objects(
+    task: TaskContext, options: RemovalOptions, mesh: Mesh, kinds: Iterable[str] = KINDS
+) -> tuple[list[OwnedObject], list[OwnedObject]]:
+    """Return every object of the revision, and those of another mesh that has a revision of the same name.
+
+    Webhooks come first: they reject the pods that they select once their istiod is gone. Gateways and CNI of Helm are
+    separate releases, which are kept.
     """
-    client, revision = task.client, task.params["revision"]
-    stays = task.params["installer"] == HELM
+    revision, keep_shared = options.revision, options.installer.name == HELM
 
-    def of_kind(kind: str) -> list[Belonging]:
+    def read_kind(kind: str) -> list[OwnedObject]:
         prefix, resource, dummy = RESOURCES[kind]
         try:
-            found = client.list(
+            objects = task.client.list(
                 f"{prefix}/{resource}",
                 doing=f"Reading {resource} of revision {revision}",
                 metadata=kind not in WEBHOOKS,
                 labelSelector=f"{REVISION_LABEL}={revision}",
             )
         except NotFoundError:
-            return []  # an API that this cluster does not serve
-        return [one for obj in found if (one := owned_objects.read_belonging(kind, obj)) and not (stays and one.shared)]
+            return []  # This cluster does not serve the API.
+        owned = (owned_objects.read_owned_object(kind, obj) for obj in objects)
+        return [obj for obj in owned if obj and not (keep_shared and obj.shared)]
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        found = [one for group in pool.map(of_kind, kinds) for one in group]
-    return owned_objects.divided(found, mesh.namespace, mesh.others)
+        owned = [obj for group in pool.map(read_kind, kinds) for obj in group]
+    return owned_objects.split_by_mesh(owned, mesh.namespace, mesh.others)
 
 
-def _as_planned(snapshot: Snapshot, found: list[Blocker], plan: Mapping[str, t.Any]) -> list[Blocker]:
-    """Return the blockers that are left after the restarts and handovers of a plan, which are only planned."""
-    view = planned(snapshot, plan)
-    places = restarted(snapshot, plan)
-    mended = {
-        str(workload)
-        for key in view.stale_workloads()
-        if (workload := view.workloads[key]).namespace in places and unrestartable(workload) is None
-    }
-    left = (blocker for blocker in found if blocker.object not in plan["taken_over"])
-    return [blocker for blocker in left if not (blocker.code == "live_proxy" and blocker.object in mended)]
-
-
-def _found(
-    task: TaskContext, snapshot: Snapshot, owned: list[Belonging], patience: float
-) -> tuple[list[Blocker], list[Pod]]:
-    """Return the blockers, and the pods on their way out that are gone soon.
-
-    In check mode both are told as the steps in ``planned`` would leave them; what is not planned is as it is.
-    """
-    revision, plan = task.params["revision"], task.params.get("planned") if task.check_mode else None
-    view = planned(snapshot, plan)
-    known = known_of(task.client, view, revision, owned, patience)
-    found = dependents(view, revision, known)
-    return _as_planned(snapshot, found, plan) if plan else found, awaited(view, revision, known)
-
-
-def retire(task: TaskContext) -> TaskResult:
-    """Remove the revision and what would dangle after it, or refuse with every blocker; then its past is forgotten."""
-    deadline = time.monotonic() + task.params["timeout"]
+def retire(task: TaskContext, options: RemovalOptions) -> TaskResult:
+    """Remove the revision with its tags and webhooks, or refuse with every blocker; then forget its journal entries."""
+    deadline = time.monotonic() + options.timeout
     while True:
         snapshot = task.snapshot(pods=True)
-        owned, foreign = belongings(task, snapshot.mesh)
-        if task.check_mode:
-            owned = owned_objects.without_moved(owned, task.params.get("planned"))
+        owned, foreign = read_owned_objects(task, options, snapshot.mesh)
+        owned = owned_objects.without_planned_moves(owned, options.planned)
         if not owned:
-            outcome = TaskResult(values={"revision": task.params["revision"], "overridden": []})
+            values: RemovalValues = {"revision": options.revision, "overridden": []}
+            result = TaskResult(values={**values})
             break
-        found, soon = _found(task, snapshot, owned, max(0, deadline - time.monotonic()))
-        _refuse(task, [blocker for blocker in found if blocker.code not in task.params["allow_blockers"]])
-        if task.check_mode or not soon or "terminating_proxy" in task.params["allow_blockers"]:
-            outcome = _remove(task, snapshot, owned, found, shares_name=bool(foreign))
+        patience = max(0, deadline - time.monotonic())
+        blockers, awaited = _find_blockers(task, options, snapshot, owned, patience)
+        _refuse(task, options, [blocker for blocker in blockers if blocker.code not in options.allow_blockers])
+        if task.check_mode or not awaited or "terminating_proxy" in options.allow_blockers:
+            result = _remove(task, options, snapshot, owned, blockers, shares_name=bool(foreign))
             break
-        _await(task, soon)
+        _await(task, awaited)
     if not task.check_mode:
-        outcome.warnings += forget(task, snapshot)
-    return outcome
+        result.warnings += forget(task, snapshot)
+    return result
+
+
+def _find_blockers(
+    task: TaskContext, options: RemovalOptions, snapshot: Snapshot, owned: list[OwnedObject], patience: float
+) -> tuple[list[Blocker], list[Pod]]:
+    """Return the blockers, and the terminating pods that are gone soon.
+
+    In check mode both are as the steps in ``planned`` would leave them.
+    """
+    revision, plan = options.revision, options.planned
+    view = planned(snapshot, plan)
+    inputs = fetch_removal_inputs(task.client, view, revision, owned, patience)
+    blockers = find_blockers(view, revision, inputs)
+    return blockers_after_plan(snapshot, blockers, plan) if plan else blockers, pods_to_await(view, revision, inputs)
 
 
 def _remove(
-    task: TaskContext, snapshot: Snapshot, owned: list[Belonging], found: list[Blocker], *, shares_name: bool
+    task: TaskContext,
+    options: RemovalOptions,
+    snapshot: Snapshot,
+    owned: list[OwnedObject],
+    blockers: list[Blocker],
+    *,
+    shares_name: bool,
 ) -> TaskResult:
-    """Remove what nothing needs, or what may go all the same."""
-    revision, mesh = task.params["revision"], snapshot.mesh
-    if task.params["installer"] == external.EXTERNAL:
-        return external.may_go(task, snapshot, revision)
-    for one in owned:
-        external.require_own(task, one.manager, str(one))
-    installer_module.require_removable(task, mesh, revision)
+    """Remove a revision without blockers, or with blockers that are allowed."""
+    revision, mesh = options.revision, snapshot.mesh
+    if options.installer.name == external.EXTERNAL:
+        return external.report_removable(task, snapshot, revision)
+    for obj in owned:
+        external.require_not_operator_managed(task, obj.manager, str(obj))
+    require_removable(task, options.installer, mesh, revision)
     if not task.check_mode:
-        _carry_out(task, mesh, owned, shares_name=shares_name)
+        _delete_revision(task, options, mesh, owned, shares_name=shares_name)
     planes = {name: plane.version for name, plane in mesh.revisions.items() if plane.deployment}
-    gone = f"retire revision {revision} ({planes[revision]})" if revision in planes else ""
+    action = f"retire revision {revision} ({planes[revision]})" if revision in planes else ""
+    values: RemovalValues = {"revision": revision, "overridden": [blocker.as_row() for blocker in blockers]}
     return TaskResult(
         actions=[
-            gone or f"remove what is left of revision {revision}",
-            *(f"remove {one} of tag {one.tag}" for one in owned if one.tag),
+            action or f"remove what is left of revision {revision}",
+            *(f"remove {obj} of tag {obj.tag}" for obj in owned if obj.tag),
         ],
-        before={"control_planes": planes, "objects": {str(one): "present" for one in owned}},
+        before={"control_planes": planes, "objects": {str(obj): "present" for obj in owned}},
         after={
             "control_planes": {name: version for name, version in planes.items() if name != revision},
             "objects": {},
         },
-        values={"revision": revision, "overridden": [blocker.as_dict() for blocker in found]},
-        warnings=blockers.overridden(found, revision),
+        values={**values},
+        warnings=override_warnings(blockers, revision),
     )
 
 
-def _refuse(task: TaskContext, refusing: list[Blocker]) -> None:
-    if refusing:
-        revision = task.params["revision"]
-        listed = some([f"{b.message} ({b.remedy})" for b in refusing], between="; ")
+def _refuse(task: TaskContext, options: RemovalOptions, blockers: list[Blocker]) -> None:
+    if blockers:
+        listed = some([f"{b.message} ({b.remedy})" for b in blockers], between="; ")
         raise SafetyError(
-            f"Revision {revision} on cluster {task.client.connection.label} is still needed and was not removed: "
-            f"{listed}. If it has to go all the same, name the codes in allow_blockers (variable "
-            f"istio_allow_blockers): {', '.join(dict.fromkeys(b.code for b in refusing))}.",
-            {"blockers": [blocker.as_dict() for blocker in refusing]},
+            f"Revision {options.revision} on cluster {task.client.connection.label} is still needed and was not "
+            f"removed: {listed}. To remove it anyway, name the codes in allow_blockers (variable "
+            f"istio_allow_blockers): {', '.join(dict.fromkeys(b.code for b in blockers))}.",
+            {"blockers": [blocker.as_row() for blocker in blockers]},
         )
 
 
 def _await(task: TaskContext, pods: list[Pod]) -> None:
-    """Wait for pods on their way out, until they are gone or overdue: then they are blockers."""
+    """Wait for terminating pods until they are gone, or overdue: then they are blockers."""
     last = max(pods, key=lambda pod: pod.gone_at)
     names = some([f"{pod.namespace}/{pod.name}" for pod in pods])
-    task.progress(f"waiting until pods that end are gone, at the latest at {last.gone_at}: {names}")
+    task.progress(f"waiting until terminating pods are gone, at the latest at {last.gone_at}: {names}")
     left = pods
     while left:
         time.sleep(FIRST_PAUSE if left is pods else LONGEST_PAUSE)
         left = [
             pod
             for pod in left
-            if (seconds_left(pod, server_now(task.client)) or 0) >= -OVERDUE and _is_there(task, pod)
+            if (seconds_left(pod, server_now(task.client)) or 0) >= -OVERDUE and _pod_exists(task, pod)
         ]
 
 
-def _is_there(task: TaskContext, pod: Pod) -> bool:
+def _pod_exists(task: TaskContext, pod: Pod) -> bool:
     path = f"/api/v1/namespaces/{pod.namespace}/pods/{pod.name}"
     try:
-        found = task.client.get(path, doing=f"Looking whether pod {pod.namespace}/{pod.name} is gone")
+        live = task.client.get(path, doing=f"Checking whether pod {pod.namespace}/{pod.name} is gone")
     except NotFoundError:
         return False
-    return bool(found["metadata"].get("uid") == pod.uid)
+    return bool(live["metadata"].get("uid") == pod.uid)
 
 
-def _carry_out(task: TaskContext, mesh: Mesh, owned: list[Belonging], *, shares_name: bool) -> None:
-    """Remove tags first, then what the installer takes, then what it leaves.
+def _delete_revision(
+    task: TaskContext, options: RemovalOptions, mesh: Mesh, owned: list[OwnedObject], *, shares_name: bool
+) -> None:
+    """Delete tags first, then run the uninstall of the installer, then delete the objects that it leaves.
 
-    istioctl knows a revision by its name alone (operator/pkg/uninstall/prune.go): where another mesh has the same one,
-    only what was found to be ours is deleted.
+    istioctl identifies a revision by its name alone (operator/pkg/uninstall/prune.go): if another mesh has the same
+    one, only the objects that belong to this mesh are deleted.
     """
-    revision, timeout = task.params["revision"], task.params["timeout"]
+    revision, timeout = options.revision, options.timeout
     task.progress(f"retiring revision {revision}: {len(owned)} objects")
-    _delete(task.client, [one for one in owned if one.tag and one.kind in WEBHOOKS])
-    if revision in mesh.revisions and not (shares_name and task.params["installer"] == ISTIOCTL):
-        with installer_module.opened(task, mesh) as installer:
+    _delete_objects(task.client, [obj for obj in owned if obj.tag and obj.kind in WEBHOOKS])
+    if revision in mesh.revisions and not (shares_name and options.installer.name == ISTIOCTL):
+        with open_installer(task, options.installer, revision, mesh) as installer:
             task.about_to_write()
             installer.uninstall(mesh, revision, timeout)
     deadline, pause = time.monotonic() + timeout, FIRST_PAUSE
-    left = belongings(task, mesh)[0]
+    left = read_owned_objects(task, options, mesh)[0]
     while left:
         if time.monotonic() > deadline:
             names = some(left, between="; ")
             raise InstallerError(f"Revision {revision} is not gone after {timeout} s; still there: {names}. Run again.")
-        _delete(task.client, [one for one in left if not one.deleting])
+        _delete_objects(task.client, [obj for obj in left if not obj.deleting])
         time.sleep(pause)
         pause = min(2 * pause, LONGEST_PAUSE)
-        left = belongings(task, mesh, dict.fromkeys(one.kind for one in left))[0]
+        left = read_owned_objects(task, options, mesh, dict.fromkeys(obj.kind for obj in left))[0]
 
 
-def _delete(client: Client, doomed: list[Belonging]) -> None:
-    """Delete objects as they were read; one that somebody has just changed is looked at again."""
-    for one in doomed:
-        body: dict[str, t.Any] = {"preconditions": {"resourceVersion": one.resource_version}}
+def _delete_objects(client: Client, objects: list[OwnedObject]) -> None:
+    """Delete objects as they were read; an object that another client has just changed is read again first."""
+    for obj in objects:
+        body: dict[str, t.Any] = {"preconditions": {"resourceVersion": obj.resource_version}}
         try:
-            client.request("DELETE", object_path(one.kind, one.namespace, one.name), doing=f"Deleting {one}", body=body)
+            client.request("DELETE", object_path(obj.kind, obj.namespace, obj.name), doing=f"Deleting {obj}", body=body)
         except (NotFoundError, ConflictError):
             continue

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The core of module istio_revision: installs a control plane revision, or retires one."""
+"""The core of module istio_revision: install a control plane revision, or retire one."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.argspec impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import blockers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import require_known_blockers
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     MINOR_STEPS,
     require_version,
@@ -22,6 +22,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.isti
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import install, retire
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.external import EXTERNAL
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer import INSTALLERS
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import (
+    InstallOptions,
+    RemovalOptions,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import PLANNED_SPEC
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
     ModuleCore,
@@ -60,37 +64,38 @@ _REVISION = re.compile(r"[a-z0-9]([-a-z0-9]{0,54}[a-z0-9])?")
 
 
 def check(params: Mapping[str, t.Any]) -> None:
-    """Refuse what can never be right, before any request."""
+    """Refuse invalid options before any request."""
     revision, version = params["revision"], params.get("version")
     if not _REVISION.fullmatch(revision):
-        hint = f"; {revision.replace('.', '-')!r} would be one" if "." in revision else ""
+        hint = f"; {revision.replace('.', '-')!r} would be valid" if "." in revision else ""
         raise ParameterError(
-            f"Parameter revision: {revision!r} is no DNS label (lower case letters, digits and -){hint}."
+            f"Parameter revision: {revision!r} is not a valid DNS label (lower case letters, digits and -){hint}."
         )
     if revision == "default" and params["state"] == "present" and params["strategy"] == "canary":
         raise ParameterError(
-            "Parameter revision: 'default' is the install without a revision; a canary needs a revision "
-            "name of its own."
+            "Parameter revision: 'default' is the installation without a revision; a canary needs another name."
         )
     if version:
         require_version(version)
     for part in ("global", "pilot"):
         if (params["values"].get(part) or {}).get("tag"):
-            raise ParameterError(f"Parameter values: give the image tag in parameter tag, not in {part}.tag.")
+            raise ParameterError(f"Parameter values: set the image tag in parameter tag, not in {part}.tag.")
     if params["installer"] == HELM and params["profile"] != "minimal":
         raise ParameterError(
-            f"Parameter profile: {params['profile']} is a profile of istioctl; Helm's charts have their own, in "
-            "values.profile."
+            f"Parameter profile: {params['profile']} is a profile of istioctl; the Helm charts have their own "
+            "profiles, in values.profile."
         )
     require_known_codes(params["allow"])
-    blockers.require_known(params["allow_blockers"])
+    require_known_blockers(params["allow_blockers"])
     if params["timeout"] < 1:
         raise ParameterError(f"Parameter timeout: {params['timeout']} is not a number of seconds above 0.")
 
 
 def run(task: TaskContext) -> TaskResult:
     """Install or retire the revision."""
-    return install.install(task) if task.params["state"] == "present" else retire.retire(task)
+    if task.params["state"] == "present":
+        return install.install(task, InstallOptions.from_params(task.params))
+    return retire.retire(task, RemovalOptions.from_params(task.params, check_mode=task.check_mode))
 
 
 CORE = ModuleCore("istio_revision", SPEC, run, check)

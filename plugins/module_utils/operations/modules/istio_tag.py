@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     ParameterError,
     SafetyError,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import object_path
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import tag_undo
@@ -31,7 +32,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import kept_configuration
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.undone_run import undone_run
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import object_path
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import (

@@ -10,9 +10,9 @@ import dataclasses
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import RESOURCES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Permission
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import ROLLED
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import RESOURCES
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 #: Kinds that only some settings of Istio render, so that a run does not need permission to write them in advance.

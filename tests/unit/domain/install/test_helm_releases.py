@@ -13,21 +13,21 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.helm_releases import (
+    adapt_to_live,
     base_values,
-    dress,
+    deactivated_injector,
     istiod_values,
-    parked,
     refuse_second_default,
     release_of,
-    require_free,
-    stamped,
+    require_not_owned_by_others,
+    with_release_metadata,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import Wanted
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import InstallRequest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import PARKED
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 from unit.support import builders as b
 
-WANTED = Wanted(b.NEW, Version(1, 31, 0), b.SYSTEM, "minimal", {})
+WANTED = InstallRequest(b.NEW, Version(1, 31, 0), b.SYSTEM, "minimal", {})
 RELEASE, PLACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
 
 
@@ -101,7 +101,7 @@ def test_values_of_the_crds(objects: list[b.Json], own: b.Json | None, given: b.
 
 def test_helm_marks_every_object() -> None:
     plain = {"kind": "X", "metadata": {"name": "x"}}
-    found = stamped(plain, "istio-base", b.SYSTEM)
+    found = with_release_metadata(plain, "istio-base", b.SYSTEM)
     assert found["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "Helm"}
     assert found["metadata"]["annotations"] == {RELEASE: "istio-base", PLACE: b.SYSTEM}
     assert plain == {"kind": "X", "metadata": {"name": "x"}}
@@ -120,13 +120,13 @@ def test_helm_marks_every_object() -> None:
     ],
 )
 def test_helm_takes_nothing_from_others(notes: b.Json, labels: b.Json, message: str | None) -> None:
-    rendered = stamped({"kind": "ServiceAccount", "metadata": {"name": "x"}}, "istio-base", b.SYSTEM)
+    rendered = with_release_metadata({"kind": "ServiceAccount", "metadata": {"name": "x"}}, "istio-base", b.SYSTEM)
     live = {"kind": "ServiceAccount", "metadata": {"name": "x", "annotations": notes, "labels": labels}}
     if message is None:
-        require_free(rendered, live)
+        require_not_owned_by_others(rendered, live)
         return
     with pytest.raises(SafetyError, match=message):
-        require_free(rendered, live)
+        require_not_owned_by_others(rendered, live)
 
 
 @pytest.mark.parametrize(("live", "expected"), [("Fail", "Fail"), ("Ignore", "Ignore"), (None, None)])
@@ -135,15 +135,15 @@ def test_domain_2_istiods_own_failure_policy_is_no_difference(live: str | None, 
         hook = {"name": "w", **({"failurePolicy": policy} if policy else {})}
         return {"kind": "ValidatingWebhookConfiguration", "metadata": {"name": "v"}, "webhooks": [hook]}
 
-    assert dress(validator(None), validator(live))["webhooks"][0].get("failurePolicy") == expected
+    assert adapt_to_live(validator(None), validator(live))["webhooks"][0].get("failurePolicy") == expected
 
 
 @pytest.mark.parametrize("is_parked", [False, True])
 def test_domain_4_webhooks_that_tag_set_has_parked_stay_parked(is_parked: bool) -> None:
     live = b.injector("default", parked=is_parked)
-    found = dress(b.injector("default"), live)
+    found = adapt_to_live(b.injector("default"), live)
     assert all((hook["namespaceSelector"] == PARKED) is is_parked for hook in found["webhooks"])
-    assert parked(b.mesh_of([live])) == ("istio-sidecar-injector" if is_parked else None)
+    assert deactivated_injector(b.mesh_of([live])) == ("istio-sidecar-injector" if is_parked else None)
 
 
 @pytest.mark.parametrize(

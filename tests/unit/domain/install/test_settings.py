@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import (
-    Wanted,
+    InstallRequest,
     carried_tag,
     carried_values,
     flatten,
@@ -82,7 +82,7 @@ def test_domain_6_the_image_variant_is_kept(tag: str, expected: str | None) -> N
 
 @pytest.mark.parametrize("tag", ["acme-7", "1.30.3-acme.7", "1.30.3-rc.1", "sha256:ab"])
 def test_a_custom_tag_is_refused_not_guessed(tag: str) -> None:
-    with pytest.raises(SafetyError, match="custom image tag .*give parameter tag"):
+    with pytest.raises(SafetyError, match="custom image tag .*set parameter tag"):
         carried_tag(revision(tag=tag), TARGET)
 
 
@@ -155,7 +155,7 @@ def test_flatten_keeps_every_leaf_under_its_path(tree: b.Json) -> None:
     ],
 )
 def test_operator_document(over: b.Json, spec: b.Json) -> None:
-    wanted = Wanted(b.NEW, Version(1, 31, 0), b.SYSTEM, "minimal", {"a": 1})
+    wanted = InstallRequest(b.NEW, Version(1, 31, 0), b.SYSTEM, "minimal", {"a": 1})
     found = operator_document(dataclasses.replace(wanted, **over))
     assert found["spec"] == {"profile": "minimal", "values": {"a": 1}, **spec}
     assert found["metadata"] == {"namespace": b.SYSTEM}
@@ -191,7 +191,7 @@ def test_settings_diff(old: b.Json, new: b.Json, given_: b.Json, user: b.Json, d
 
 def test_what_changes_is_said_the_users_settings_first() -> None:
     found = settings_diff({"a": 1, "own": {"x": 7}}, {"a": 2, "own": {"x": 9}, "new": True}, {"own": {"x": 7}})
-    assert found.lines() == ["setting of yours own.x: 7 -> 9", "default a: 1 -> 2", "default new: None -> True"]
+    assert found.lines() == ["user setting own.x: 7 -> 9", "default a: 1 -> 2", "default new: None -> True"]
     assert found.side(0) == {"a": 1, "own.x": 7}
     assert found.side(1) == {"a": 2, "new": True, "own.x": 9}
 

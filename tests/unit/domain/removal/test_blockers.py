@@ -9,20 +9,21 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import (
     CODES,
     Blocker,
-    of_cron_jobs,
-    of_names,
-    of_pods,
-    of_shared,
-    of_workloads,
-    overridden,
-    require_known,
+    cron_job_blockers,
+    name_blockers,
+    override_warnings,
+    pod_blockers,
+    require_known_blockers,
+    shared_component_blockers,
+    workload_blockers,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import Belonging
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import OwnedObject
 from unit.support import builders as b
 
 PLANES = [*b.plane(b.OLD), *b.plane(b.NEW)]
@@ -31,7 +32,11 @@ PLANES = [*b.plane(b.OLD), *b.plane(b.NEW)]
 def codes(*objects: b.Json, revision: str = b.OLD) -> list[tuple[str, str]]:
     """Code and object of every blocker that a cluster with both revisions shows."""
     snapshot = b.snapshot_of([*PLANES, *objects])
-    found = [*of_names(snapshot, revision), *of_pods(snapshot, revision), *of_workloads(snapshot, revision)]
+    found = [
+        *name_blockers(snapshot, revision),
+        *pod_blockers(snapshot, revision),
+        *workload_blockers(snapshot, revision),
+    ]
     assert all(blocker.message and blocker.remedy for blocker in found)
     return [(blocker.code, blocker.object) for blocker in found]
 
@@ -116,7 +121,7 @@ def test_a_managed_gateway_on_the_revision_blocks() -> None:
 
 def test_the_message_counts_the_proxies() -> None:
     snapshot = b.snapshot_of([*PLANES, *b.namespaces(shop=b.NEW), *b.deployed(pods=3)])
-    assert "Deployment shop/web has 3 live proxies" in of_pods(snapshot, b.OLD)[0].message
+    assert "Deployment shop/web has 3 live proxies" in pod_blockers(snapshot, b.OLD)[0].message
 
 
 @pytest.mark.parametrize(
@@ -142,7 +147,7 @@ def test_the_message_counts_the_proxies() -> None:
 )
 def test_the_remedy_of_a_live_proxy_fits_what_owns_it(objects: list[b.Json], remedy: str) -> None:
     snapshot = b.snapshot_of([*PLANES, *objects])
-    assert remedy in of_pods(snapshot, b.OLD)[0].remedy
+    assert remedy in pod_blockers(snapshot, b.OLD)[0].remedy
 
 
 def test_what_follows_from_its_namespace_is_not_listed_again() -> None:
@@ -157,13 +162,13 @@ def test_a_cron_job_whose_next_run_asks_for_it_blocks(labels: dict[str, str], ex
     template = {"metadata": {"labels": labels}}
     spec = {"jobTemplate": {"spec": {"template": template}}}
     snapshot = b.snapshot_of([*PLANES, *b.namespaces(shop=None)])
-    found = of_cron_jobs(snapshot, b.OLD, [{"metadata": b.meta("nightly", "shop"), "spec": spec}])
+    found = cron_job_blockers(snapshot, b.OLD, [{"metadata": b.meta("nightly", "shop"), "spec": spec}])
     assert [blocker.object for blocker in found] == expected
 
 
-def shared(kind: str, name: str, component: str = "Cni") -> Belonging:
+def shared(kind: str, name: str, component: str = "Cni") -> OwnedObject:
     """An object of a shared component."""
-    return Belonging(kind, b.SYSTEM, name, component)
+    return OwnedObject(kind, b.SYSTEM, name, component)
 
 
 @pytest.mark.parametrize(
@@ -176,11 +181,11 @@ def shared(kind: str, name: str, component: str = "Cni") -> Belonging:
             ["DaemonSet", "Deployment"],
             id="two components",
         ),
-        pytest.param([Belonging("Deployment", b.SYSTEM, "istiod", "Pilot")], [], id="istiod is not shared"),
+        pytest.param([OwnedObject("Deployment", b.SYSTEM, "istiod", "Pilot")], [], id="istiod is not shared"),
     ],
 )
-def test_s12_shared_objects_would_be_deleted_with_the_revision(owned: list[Belonging], expected: list[str]) -> None:
-    found = of_shared(owned, b.NEW)
+def test_s12_shared_objects_would_be_deleted_with_the_revision(owned: list[OwnedObject], expected: list[str]) -> None:
+    found = shared_component_blockers(owned, b.NEW)
     assert [blocker.object.split()[0] for blocker in found] == expected
     assert all(
         "belongs to revision 1-31-0" in one.message
@@ -191,19 +196,19 @@ def test_s12_shared_objects_would_be_deleted_with_the_revision(owned: list[Belon
 
 def test_s12_the_proxies_of_a_shared_gateway_are_not_listed_again() -> None:
     snapshot = b.snapshot_of([*PLANES, *b.namespaces(), *b.deployed("gateway", b.SYSTEM)])
-    assert [blocker.object for blocker in of_pods(snapshot, b.OLD)] == [f"Deployment {b.SYSTEM}/gateway"]
-    assert of_pods(snapshot, b.OLD, {(b.SYSTEM, "Deployment", "gateway")}) == []
+    assert [blocker.object for blocker in pod_blockers(snapshot, b.OLD)] == [f"Deployment {b.SYSTEM}/gateway"]
+    assert pod_blockers(snapshot, b.OLD, {ObjectRef(b.SYSTEM, "Deployment", "gateway")}) == []
 
 
 def test_every_code_is_known_and_says_what_follows() -> None:
     found = [Blocker(code, "x", f"{code} x", "y") for code in CODES]
-    warnings = overridden(found, b.OLD)
+    warnings = override_warnings(found, b.OLD)
     assert len(warnings) == len(CODES)
     assert all(meaning in text for text, meaning in zip(warnings, CODES.values(), strict=True))
-    assert overridden([], b.OLD) == []
+    assert override_warnings([], b.OLD) == []
 
 
 def test_an_unknown_code_is_refused_in_one_sentence() -> None:
-    require_known(CODES)
+    require_known_blockers(CODES)
     with pytest.raises(ParameterError, match=r"there is no blocker everything, namespaces; known are tag, namespace,"):
-        require_known(["everything", "namespaces", "tag"])
+        require_known_blockers(["everything", "namespaces", "tag"])

@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import CODES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import OVERDUE
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import dependents, retire
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import removal_inputs, retire
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import (
     istio_precheck,
     istio_tag,
@@ -156,7 +156,7 @@ EACH = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nobody waits."""
-    monkeypatch.setattr(dependents, "PAUSE", 0)
+    monkeypatch.setattr(removal_inputs, "PAUSE", 0)
     monkeypatch.setattr(
         "ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies.PAUSE", 0
     )
@@ -213,7 +213,9 @@ def test_each_goes_by_its_own_code_and_is_told(remover: Remover, kind: Kind) -> 
     put(remover.api, kind)
     result = remover.run(allow_blockers=[kind.code])
     assert [(one["code"], one["object"]) for one in result["overridden"]] == [(kind.code, kind.object)]
-    assert [text.split(",")[0] for text in result["warnings"]] == [f"Revision 1-30-3 goes in spite of {kind.code}"]
+    assert [text.partition(" blockers")[0] for text in result["warnings"]] == [
+        f"Removing revision 1-30-3 despite {kind.code}"
+    ]
 
 
 @EACH
@@ -335,14 +337,14 @@ def test_f6_a_pod_that_is_gone_soon_is_waited_for(remover: Remover, monkeypatch:
         looks.append(found.name)
         if len(looks) == 3:
             remover.api.objects = [obj for obj in remover.api.objects if obj["metadata"]["name"] != "old"]
-        return is_there(run, found)
+        return pod_exists(run, found)
 
-    is_there = retire._is_there
-    monkeypatch.setattr(retire, "_is_there", goes)
+    pod_exists = retire._pod_exists
+    monkeypatch.setattr(retire, "_pod_exists", goes)
     said: list[str] = []
     result = remover.run(progress=said.append)
     assert (result["changed"], result["overridden"], looks) == (True, [], ["old"] * 3)
-    assert any(line.startswith("waiting until pods that end are gone, at the latest at") for line in said)
+    assert any(line.startswith("waiting until terminating pods are gone, at the latest at") for line in said)
 
 
 def test_f6_check_mode_waits_for_nobody(remover: Remover) -> None:
@@ -354,7 +356,7 @@ def test_f6_check_mode_waits_for_nobody(remover: Remover) -> None:
     ("seconds", "remedy"),
     [
         pytest.param(7200, "wait until {due}, when it is gone at the latest", id="a game server"),
-        pytest.param(-OVERDUE - 60, "it had to be gone at {due}: look at node dead", id="a dead node"),
+        pytest.param(-OVERDUE - 60, "it had to be gone at {due}: check node dead", id="a dead node"),
     ],
 )
 def test_f6_what_is_not_gone_soon_is_a_blocker(remover: Remover, seconds: float, remedy: str) -> None:

@@ -18,13 +18,15 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installe
     OPERATOR,
     Manager,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.external import (
     await_revision,
-    may_go,
-    require_own,
+    report_removable,
+    require_not_operator_managed,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure
 from unit.support.running import run_of, task
@@ -43,6 +45,11 @@ def api() -> Iterator[FakeApi]:
         yield found
 
 
+def await_external(run: TaskContext, snapshot: Snapshot, source: str) -> TaskResult:
+    """Wait for the revision with the options of a run."""
+    return await_revision(run, InstallOptions.from_params(run.params), snapshot, source)
+
+
 def run_for(api: FakeApi, **options: t.Any) -> TaskContext:
     """A run that asks for revision 1-31-0."""
     return run_of(api, CORE, **{"revision": b.NEW, "version": b.NEW_VERSION, "timeout": 1, **options})
@@ -50,7 +57,7 @@ def run_for(api: FakeApi, **options: t.Any) -> TaskContext:
 
 @pytest.mark.parametrize("check_mode", [False, True])
 def test_a_revision_that_is_there_is_proven_and_nothing_is_written(api: FakeApi, check_mode: bool) -> None:
-    found = await_revision(run_for(api, check_mode=check_mode), b.snapshot_of(api.objects), b.OLD)
+    found = await_external(run_for(api, check_mode=check_mode), b.snapshot_of(api.objects), b.OLD)
     assert (found.actions, found.values["source_revision"]) == ([], b.OLD)
     assert api.writes() == []
 
@@ -68,8 +75,8 @@ def test_a_revision_that_does_not_come_is_said_with_what_to_do(
     objects: list[b.Json], said: str, check_mode: bool
 ) -> None:
     with FakeApi(*MESH, *objects) as api, pytest.raises(ProofError, match=said) as failed:
-        await_revision(run_for(api, check_mode=check_mode), b.snapshot_of(api.objects), b.OLD)
-    assert "somebody else installs it: have revision 1-31-0 brought up with Istio 1.31.0" in failed.value.message
+        await_external(run_for(api, check_mode=check_mode), b.snapshot_of(api.objects), b.OLD)
+    assert "another tool installs it: have it install revision 1-31-0 with Istio 1.31.0" in failed.value.message
     assert api.writes() == []
 
 
@@ -79,9 +86,9 @@ def test_a_revision_is_waited_for_where_the_api_server_is_busy(api: FakeApi, che
     run = run_for(api, check_mode=check_mode, timeout=30)
     if check_mode:
         with pytest.raises(ProofError, match="not now"):
-            await_revision(run, b.snapshot_of(api.objects), b.OLD)
+            await_external(run, b.snapshot_of(api.objects), b.OLD)
     else:
-        assert await_revision(run, b.snapshot_of(api.objects), b.OLD).actions == []
+        assert await_external(run, b.snapshot_of(api.objects), b.OLD).actions == []
 
 
 @pytest.mark.parametrize(("version", "proven"), [("1.31.0", True), ("1.31.1", False)])
@@ -92,28 +99,28 @@ def test_only_a_pod_shows_the_version_of_a_control_plane_elsewhere(version: str,
         )
         run = run_for(api, version=version, check_mode=True)
         if proven:
-            assert await_revision(run, b.snapshot_of(api.objects), b.OLD).actions == []
+            assert await_external(run, b.snapshot_of(api.objects), b.OLD).actions == []
         else:
             with pytest.raises(ProofError, match=r"gets the image .*1\.31\.0, not one of 1\.31\.1"):
-                await_revision(run, b.snapshot_of(api.objects), b.OLD)
+                await_external(run, b.snapshot_of(api.objects), b.OLD)
 
 
 def test_a_revision_that_nothing_needs_may_go_and_stays(api: FakeApi) -> None:
-    found = may_go(run_for(api), b.snapshot_of(api.objects), b.OLD)
+    found = report_removable(run_for(api), b.snapshot_of(api.objects), b.OLD)
     assert (found.actions, found.values) == ([], {"revision": b.OLD, "removable": True})
     assert "its installer may remove it" in found.warnings[0]
 
 
 def test_what_is_left_of_a_revision_that_is_gone_may_go_too(api: FakeApi) -> None:
-    assert may_go(run_for(api), b.snapshot_of(api.objects), "1-29-0").values["removable"]
+    assert report_removable(run_for(api), b.snapshot_of(api.objects), "1-29-0").values["removable"]
 
 
 def test_what_an_operator_keeps_is_refused_and_names_the_way(api: FakeApi) -> None:
-    require_own(run_for(api), Manager(HELM, "istiod"), "It")
+    require_not_operator_managed(run_for(api), Manager(HELM, "istiod"), "It")
     with pytest.raises(
         SafetyError, match="It on cluster .* belongs to IstioRevision 1-31-0 of the Sail Operator"
     ) as refused:
-        require_own(run_for(api), SAIL, "It")
+        require_not_operator_managed(run_for(api), SAIL, "It")
     assert "set installer=external" in refused.value.message
 
 

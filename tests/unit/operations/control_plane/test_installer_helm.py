@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.install.helm_releases import stamped
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.helm_releases import with_release_metadata
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
@@ -56,7 +56,7 @@ class Helm:
         places = {(obj["kind"], obj["metadata"]["name"]) for obj in objects}
         self.api.objects = [o for o in self.api.objects if (o["kind"], o["metadata"]["name"]) not in places]
         for obj in objects:
-            made = stamped(obj, name, b.SYSTEM)
+            made = with_release_metadata(obj, name, b.SYSTEM)
             made["metadata"]["resourceVersion"] = "7"
             self.api.objects.append(made)
 
@@ -239,7 +239,7 @@ def test_s11_a_tag_that_was_moved_does_not_come_back(helm: Helm) -> None:
     next(o for o in helm.api.objects if o["metadata"]["name"] == "istio-revision-tag-prod")["metadata"]["labels"][
         "istio.io/rev"
     ] = b.OLD
-    assert f"Release {RELEASE} would move tag prod from 1-30-3 to 1-31-0 by the way" in helm.run()["msg"]
+    assert f"Release {RELEASE} would move tag prod from 1-30-3 to 1-31-0 as a side effect" in helm.run()["msg"]
 
 
 def test_a_parked_injector_is_parked_again(helm: Helm) -> None:
@@ -403,7 +403,7 @@ def test_a_pending_state_that_is_kept_elsewhere_is_a_sentence(helm: Helm) -> Non
     announce(helm)
     helm.sweep = lambda: None  # type: ignore[method-assign]
     helm.api.objects = [obj for obj in helm.api.objects if obj["kind"] != "Secret"]
-    assert f"but its record is no Secret sh.helm.release.v1.{RELEASE}.v1" in helm.run()["msg"]
+    assert f"but its record is not in Secret sh.helm.release.v1.{RELEASE}.v1" in helm.run()["msg"]
 
 
 def test_a_failed_release_is_upgraded_again(helm: Helm) -> None:

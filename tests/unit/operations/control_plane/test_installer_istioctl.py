@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What istioctl adds to what it renders, what it prunes, and where it leaves the default (domain 4 and 9)."""
+"""What istioctl adds to what it renders, what it find_prunes, and where it leaves the default (domain 4 and 9)."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import dataclasses
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import Wanted
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import InstallRequest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     Version,
     require_version,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer_istioctl import (
-    default_after,
-    default_changes,
-    prunes,
+    default_revision_after,
+    find_default_changes,
+    find_prunes,
     with_ownership,
 )
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 
-WANTED = Wanted(b.OLD, Version(1, 30, 3), b.SYSTEM, "minimal", {})
+REQUEST = InstallRequest(b.OLD, Version(1, 30, 3), b.SYSTEM, "minimal", {})
 OWNED = {
     "operator.istio.io/managed": "Reconcile",
     "operator.istio.io/version": b.OLD_VERSION,
@@ -47,14 +47,14 @@ def rendered(obj: b.Json) -> b.Json:
 
 
 def test_domain_9_ownership_labels_are_what_only_the_installer_adds() -> None:
-    found = with_ownership(WANTED, rendered(config_map()), config_map(**OWNED))
+    found = with_ownership(REQUEST, rendered(config_map()), config_map(**OWNED))
     assert found["metadata"]["labels"] == OWNED
 
 
 def test_a_component_label_that_is_rendered_stays() -> None:
     mine = rendered(config_map())
     mine["metadata"]["labels"]["operator.istio.io/component"] = "Base"
-    found = with_ownership(WANTED, mine, config_map(**OWNED))
+    found = with_ownership(REQUEST, mine, config_map(**OWNED))
     assert found["metadata"]["labels"]["operator.istio.io/component"] == "Base"
     assert "istio.io/rev" not in mine["metadata"]["labels"]
 
@@ -70,14 +70,14 @@ def validator(policy: str) -> b.Json:
 
 def test_domain_2_istiods_own_failure_policy_is_no_difference() -> None:
     """Ignore in the manifest; istiod sets Fail within a second or two."""
-    found = with_ownership(WANTED, validator("Ignore"), validator("Fail"))
+    found = with_ownership(REQUEST, validator("Ignore"), validator("Fail"))
     assert found["webhooks"][0]["failurePolicy"] == "Fail"
 
 
 @pytest.mark.parametrize(("revision", "parked"), [("default", True), (b.OLD, False)])
 def test_domain_4_webhooks_without_a_revision_are_parked_behind_the_default_tag(revision: str, parked: bool) -> None:
     live = b.injector(revision, parked=parked)
-    wanted = dataclasses.replace(WANTED, revision=revision)
+    wanted = dataclasses.replace(REQUEST, revision=revision)
     found = with_ownership(wanted, b.injector(revision), live)
     for hook, there in zip(found["webhooks"], live["webhooks"], strict=True):
         assert (hook["namespaceSelector"], hook["objectSelector"]) == (
@@ -95,7 +95,7 @@ def test_s12_what_is_no_longer_rendered_would_be_pruned() -> None:
         config_map("by-hand"),
     ]
     with FakeApi(*live) as api:
-        found = prunes(api.client(), [rendered(config_map("kept"))], WANTED)
+        found = find_prunes(api.client(), [rendered(config_map("kept"))], REQUEST)
     assert list(map(str, found)) == ["prune ConfigMap istio-system/gone"]
 
 
@@ -136,8 +136,8 @@ def test_s11_the_owners_of_the_default_are_part_of_the_plan(
     objects: list[b.Json], version: str, expected: list[b.Json]
 ) -> None:
     with FakeApi(*objects) as api:
-        wanted = dataclasses.replace(WANTED, revision="default", version=require_version(version))
-        found = default_changes(api.client(), wanted)
+        wanted = dataclasses.replace(REQUEST, revision="default", version=require_version(version))
+        found = find_default_changes(api.client(), wanted)
     assert [dict(one.fields) for one in found] == expected
     assert {one.change for one in found} <= {"create", "update"}
 
@@ -152,7 +152,7 @@ def test_s11_the_owners_of_the_default_are_part_of_the_plan(
     ],
 )
 def test_s11_where_the_default_leads_after(objects: list[b.Json], take: bool, expected: str) -> None:
-    assert default_after(b.mesh_of(objects), b.NEW, take) == expected
+    assert default_revision_after(b.mesh_of(objects), b.NEW, take) == expected
 
 
 @pytest.mark.parametrize(
@@ -164,17 +164,18 @@ def test_s11_where_the_default_leads_after(objects: list[b.Json], take: bool, ex
     ],
 )
 def test_s11_an_install_without_a_revision_owns_the_default(objects: list[b.Json], take: bool) -> None:
-    assert default_after(b.mesh_of(objects), "default", take) == "default"
+    assert default_revision_after(b.mesh_of(objects), "default", take) == "default"
 
 
 def test_s11_an_install_without_a_revision_does_not_take_the_default_back() -> None:
     mesh = b.mesh_of([*b.plane("default"), *b.plane(b.NEW), *b.revision_tag("default", b.NEW)])
     with pytest.raises(
-        SafetyError, match=r"The tag default points at 1-31-0;.*take it back.*allow_default_change=true"
+        SafetyError,
+        match=r"The tag default points at 1-31-0;.*move it and the validator back.*allow_default_change=true",
     ):
-        default_after(mesh, "default", take=False)
+        default_revision_after(mesh, "default", allow_change=False)
 
 
 def test_s11_the_default_is_not_taken_by_the_way() -> None:
-    with pytest.raises(SafetyError, match="give the default to 1-31-0 by the way, although 1-30-3 is installed"):
-        default_after(b.mesh_of(b.plane(b.OLD)), b.NEW, take=False)
+    with pytest.raises(SafetyError, match="make 1-31-0 the default as a side effect, although 1-30-3 is installed"):
+        default_revision_after(b.mesh_of(b.plane(b.OLD)), b.NEW, allow_change=False)

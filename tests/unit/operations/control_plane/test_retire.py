@@ -16,8 +16,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import TAG_LABEL as TAG
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import read_belonging
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.retire import belongings
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import (
+    OwnedObject,
+    read_owned_object,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import RemovalOptions
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.retire import read_owned_objects
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 from unit.support import builders as b
@@ -76,6 +81,11 @@ def taken(obj: b.Json, revision: str) -> bool:
     """Whether an uninstall takes an object along; a tag that ``tag set`` made has no component (domain 9)."""
     labels = obj["metadata"].get("labels", {})
     return labels.get(REV) == revision and TAG not in labels and obj["kind"] not in ("Namespace", "NetworkPolicy")
+
+
+def owned_by_revision(run: TaskContext, mesh: Mesh) -> list[OwnedObject]:
+    """Return the objects that a removal would delete."""
+    return read_owned_objects(run, RemovalOptions.from_params(run.params, check_mode=False), mesh)[0]
 
 
 @pytest.fixture
@@ -157,7 +167,7 @@ def test_releases_of_their_own_are_no_part_of_a_release_of_istiod(remover: Remov
     cni["metadata"]["labels"] = {REV: b.OLD, COMPONENT: "Cni"}
     remover.api.objects.append(cni)
     mesh = b.mesh_of(remover.api.objects)
-    found = {installer: belongings(remover.run_of(installer), mesh)[0] for installer in ("istioctl", "helm")}
+    found = {installer: owned_by_revision(remover.run_of(installer), mesh) for installer in ("istioctl", "helm")}
     assert {name: any(one.shared for one in owned) for name, owned in found.items()} == {
         "istioctl": True,
         "helm": False,
@@ -173,8 +183,8 @@ def test_only_what_is_named_is_overridden(remover: Remover) -> None:
     result = remover.run(allow_blockers=["tag", "namespace"])
     assert (planned["diff"], planned["actions"]) == (result["diff"], result["actions"])
     assert [one["code"] for one in result["overridden"]] == ["tag", "namespace"]
-    assert [text.split(",")[0] for text in result["warnings"]] == [
-        f"Revision 1-30-3 goes in spite of {code}" for code in ("tag", "namespace")
+    assert [text.partition(" blockers")[0] for text in result["warnings"]] == [
+        f"Removing revision 1-30-3 despite {code}" for code in ("tag", "namespace")
     ]
 
 
@@ -254,7 +264,7 @@ def test_what_does_not_go_is_named(remover: Remover) -> None:
     ],
 )
 def test_what_belongs_to_a_revision(obj: b.Json, expected: bool) -> None:
-    assert (read_belonging(obj["kind"], obj) is not None) is expected
+    assert (read_owned_object(obj["kind"], obj) is not None) is expected
 
 
 def test_istio_injection_of_a_default_that_goes_is_a_blocker(remover: Remover) -> None:

@@ -51,7 +51,7 @@ def test_a_conflict_of_a_merge_is_told(api: FakeApi) -> None:
 def test_a_helm_is_noted_beside_a_map_that_is_made_at_this_moment(api: FakeApi) -> None:
     api.script("PATCH", f"{MAPS}/{NAME}", MISSING, Answer({}), Answer({}))
     api.script("POST", MAPS, THERE)
-    with pending.OurHelm(api.client(), "istio-system").working("istiod", 2, 60):
+    with pending.HelmNotes(api.client(), "istio-system").announced("istiod", 2, 60):
         assert "helm.istiod.json" in api.seen[-1].body["data"]
 
 
@@ -79,23 +79,23 @@ def test_how_long_somebody_works_on_a_release_says_the_clock_of_the_server(
     """That of this machine is ahead by years."""
     client = Client.__new__(Client)
     client.date = "Mon, 30 Nov 2020 01:00:00 GMT"
-    helm = pending.OurHelm(client, "istio-system")
+    helm = pending.HelmNotes(client, "istio-system")
     began = datetime.datetime(2020, 11, 30, 1, tzinfo=datetime.UTC) - datetime.timedelta(minutes=minutes)
     found = {"istiod": Release("istiod", "istiod-1.30.3", 2, "pending-upgrade", began)}
 
     def waited() -> object:
-        return pending.wait(
+        return pending.wait_for_releases(
             lambda: found,
             lambda dummy: True,
             helm,
             patience=600,
-            broken=(),
+            ended=(),
             once=True,
             progress=lambda dummy: None,
             cluster="paris",
         )
 
-    monkeypatch.setattr(helm, "_told", lambda dummy: None)
+    monkeypatch.setattr(helm, "_read", lambda dummy: None)
     if refused:
         with pytest.raises(SafetyError, match="pending-upgrade since"):
             waited()

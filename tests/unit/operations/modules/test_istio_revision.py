@@ -19,7 +19,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.setti
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.install import guard, wanted
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.install import require_supported
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.install_plan import build_request
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE, check
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
@@ -38,13 +40,13 @@ OWNED = {
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"revision": "1.31.0"}, "'1.31.0' is no DNS label .*'1-31-0' would be one"),
-        ({"revision": "Canary"}, "is no DNS label"),
-        ({"revision": "a" * 57}, "is no DNS label"),
-        ({"revision": "default"}, "a canary needs a revision name of its own"),
+        ({"revision": "1.31.0"}, "'1.31.0' is not a valid DNS label .*'1-31-0' would be valid"),
+        ({"revision": "Canary"}, "is not a valid DNS label"),
+        ({"revision": "a" * 57}, "is not a valid DNS label"),
+        ({"revision": "default"}, "a canary needs another name"),
         ({"version": "latest"}, "'latest' is not an Istio version"),
         ({"allow": ["MU001", "MU999"]}, "there is no finding MU999; known are MU001"),
-        ({"values": {"global": {"tag": "x"}}}, "give the image tag in parameter tag, not in global.tag"),
+        ({"values": {"global": {"tag": "x"}}}, "set the image tag in parameter tag, not in global.tag"),
         ({"values": {"pilot": {"tag": "x"}}}, "not in pilot.tag"),
         ({"timeout": 0}, "0 is not a number of seconds above 0"),
     ],
@@ -74,10 +76,10 @@ def test_s7_unsupported_hops_are_refused(
 ) -> None:
     snapshot, upgrade = b.snapshot_of(objects, **over), Upgrade("canary", TARGET, b.NEW, b.OLD)
     if message is None:
-        guard(snapshot, upgrade, allow)
+        require_supported(snapshot, upgrade, allow)
         return
     with pytest.raises(SafetyError, match=f"is not installed.*{message}.*name the code in parameter allow"):
-        guard(snapshot, upgrade, allow)
+        require_supported(snapshot, upgrade, allow)
 
 
 def spec(objects: list[b.Json], crds: str = "", **options: t.Any) -> b.Json:
@@ -85,7 +87,9 @@ def spec(objects: list[b.Json], crds: str = "", **options: t.Any) -> b.Json:
     with FakeApi() as api:
         run = run_of(api, CORE, revision=b.NEW, version=b.NEW_VERSION, **options)
     snapshot = b.snapshot_of(objects, crd_versions={"x": crds} if crds else {})
-    found: b.Json = operator_document(wanted(run, snapshot, b.OLD, TARGET))["spec"]
+    found: b.Json = operator_document(build_request(run, InstallOptions.from_params(run.params), snapshot, b.OLD))[
+        "spec"
+    ]
     return found
 
 
@@ -250,7 +254,10 @@ def test_s11_a_default_that_moved_by_the_way_is_reported(installer: Installer) -
     installer.api.objects = [obj for obj in installer.api.objects if "default" not in obj["metadata"]["name"]]
     installer.api.objects += b.namespaces()
     result = installer.run(allow_default_change=True)
-    assert "The install changed the default by the way: it leads to nothing now, not to 1-31-0" in result["msg"]
+    assert (
+        "The installation changed the default revision as a side effect: it now points to nothing, not to 1-31-0"
+        in result["msg"]
+    )
 
 
 def test_f4_a_default_that_moves_by_the_way_takes_no_configuration_away(installer: Installer) -> None:

@@ -31,8 +31,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import run_checks
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import of_configuration
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import divided, read_belonging
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import configuration_blockers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import (
+    read_owned_object,
+    split_by_mesh,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import handover
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import (
     istio_info,
@@ -136,7 +139,7 @@ def test_a_removal_takes_nothing_of_a_namesake_and_needs_nothing_of_it(remover: 
 def test_configuration_of_a_namesake_is_not_in_the_way(namespace: str, named: bool | None) -> None:
     rule = b.configuration("AuthorizationPolicy", "deny", namespace)
     snapshot = b.snapshot_of([*MOVED, *NAMESAKES, b.namespace("plain"), rule])
-    found = of_configuration(snapshot, b.OLD, snapshot.precheck_inputs.configuration)
+    found = configuration_blockers(snapshot, b.OLD, snapshot.precheck_inputs.configuration)
     assert len(found) == (named is not None)
     for blocker in found:
         assert (f"the mesh of namespace {TWO}" in blocker.message) is named
@@ -184,17 +187,17 @@ THEIR_WEBHOOK = b.in_mesh(TWO, [b.injector(b.OLD)])[0]
     ],
 )
 def test_whose_an_object_is(found: b.Json, ours: bool) -> None:
-    both = [one for raw in (found, THEIR_WEBHOOK) if (one := read_belonging(raw["kind"], raw))]
-    mine, others = divided(both, b.SYSTEM)
+    both = [one for raw in (found, THEIR_WEBHOOK) if (one := read_owned_object(raw["kind"], raw))]
+    mine, others = split_by_mesh(both, b.SYSTEM)
     assert (both[0] in mine, both[0] in others) == (ours, not ours)
     assert both[1] in others
 
 
 def test_an_istiod_elsewhere_is_not_ours_although_nothing_marks_it() -> None:
     raw = b.in_mesh(TWO, [b.istiod(b.OLD)])[0]
-    alone = read_belonging("Deployment", raw)
+    alone = read_owned_object("Deployment", raw)
     assert alone
-    assert divided([alone], b.SYSTEM) == ([], [alone])
+    assert split_by_mesh([alone], b.SYSTEM) == ([], [alone])
 
 
 def test_pods_of_the_other_mesh_are_neither_stale_nor_restarted() -> None:
@@ -272,4 +275,4 @@ def test_a_tag_is_removed_without_its_namesake(tmp_path: Path) -> None:
 def test_shared_components_of_the_other_mesh_are_not_handed_over() -> None:
     gateway = obj("Deployment", "in", "ingress", "IngressGateways", owner=TWO)
     with FakeApi({**b.workload("Deployment", "in", "ingress"), "metadata": gateway["metadata"]}) as api:
-        assert handover.components(api.client(), b.SYSTEM, [b.OLD]) == {}
+        assert handover.read_owned_components(api.client(), b.SYSTEM, [b.OLD]) == {}

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import RESOURCES
+from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import RESOURCES
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.permissions import (
     NEEDED_BY_INSTALLER,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks the cluster, and every istiod of a revision, what hangs on that revision."""
+"""Query the cluster, and every istiod of a revision, for everything that may depend on that revision."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     NotFoundError,
     UnansweredError,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import Known, strangers
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import Belonging
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import (
+    RemovalInputs,
+    unmatched_proxies,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import OwnedObject
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import (
@@ -35,9 +38,15 @@ CRON_JOBS = "/apis/batch/v1/cronjobs"
 CONFIGURATION, PROXIES = "configuration", "connected proxy"
 
 
-def known_of(client: Client, snapshot: Snapshot, revision: str, owned: Sequence[Belonging], patience: float) -> Known:
-    """Return what is known of a revision; what may not be read, or does not answer, is named."""
-    known = Known(
+def fetch_removal_inputs(
+    client: Client, snapshot: Snapshot, revision: str, owned: Sequence[OwnedObject], patience: float
+) -> RemovalInputs:
+    """Return the facts about a revision, with the reason for each that cannot be read.
+
+    Args:
+        patience: seconds to wait for terminating pods.
+    """
+    inputs = RemovalInputs(
         owned=owned,
         cron_jobs=client.list(CRON_JOBS, doing="Reading CronJobs"),
         now=server_now(client),
@@ -45,34 +54,34 @@ def known_of(client: Client, snapshot: Snapshot, revision: str, owned: Sequence[
     )
     read = fetch_configuration(client)
     unread = {CONFIGURATION: read.unread} if read.unread else {}
-    known = dataclasses.replace(known, configuration=read.found, unread=unread)
-    known = _with_connected(client, snapshot, revision, known)
-    if PROXIES in known.unread or strangers(snapshot, revision, known):
-        known = dataclasses.replace(known, hints=_hints(client, snapshot.mesh.namespace))
-    return known
+    inputs = dataclasses.replace(inputs, configuration=read.found, unread=unread)
+    inputs = _with_connected_proxies(client, snapshot, revision, inputs)
+    if PROXIES in inputs.unread or unmatched_proxies(snapshot, revision, inputs):
+        inputs = dataclasses.replace(inputs, hints=_hints(client, snapshot.mesh.namespace))
+    return inputs
 
 
-def _with_connected(client: Client, snapshot: Snapshot, revision: str, known: Known) -> Known:
-    """Ask who is connected; while somebody is of whom no pod tells it looks again, as pods come and go."""
-    found = known
+def _with_connected_proxies(client: Client, snapshot: Snapshot, revision: str, inputs: RemovalInputs) -> RemovalInputs:
+    """Add the connected proxies; while one of them has no pod, read again, because pods come and go."""
+    result = inputs
     for attempt in range(LOOKS):
         if attempt:
             time.sleep(PAUSE)
         try:
-            found = dataclasses.replace(known, connected=connected_to(client, snapshot.mesh.namespace, revision))
+            result = dataclasses.replace(inputs, connected=connected_to(client, snapshot.mesh.namespace, revision))
         except UnansweredError as exc:
-            found = dataclasses.replace(known, unread={**known.unread, PROXIES: exc.message})
+            result = dataclasses.replace(inputs, unread={**inputs.unread, PROXIES: exc.message})
             continue
-        if not strangers(snapshot, revision, found):
+        if not unmatched_proxies(snapshot, revision, result):
             break
-    return found
+    return result
 
 
 def _hints(client: Client, namespace: str) -> list[str]:
-    """Return machines and clusters that are announced here, as far as this user may read them."""
-    found: list[str] = []
+    """Return machines and clusters that are registered here, as far as this user may read them."""
+    hints: list[str] = []
     with contextlib.suppress(ForbiddenError, NotFoundError):
-        found += machines(client)
+        hints += machines(client)
     with contextlib.suppress(ForbiddenError, NotFoundError):
-        found += [f"cluster {name}" for name in remote_clusters(client, namespace)]
-    return found
+        hints += [f"cluster {name}" for name in remote_clusters(client, namespace)]
+    return hints
