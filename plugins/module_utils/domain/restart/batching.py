@@ -85,7 +85,7 @@ class BudgetRow(t.TypedDict):
 
 
 class BatchRow(t.TypedDict):
-    """One batch of the return value ``plan``; ``expected_seconds`` is None where no pod shows its start time."""
+    """One batch of the return value ``plan``; ``expected_seconds`` needs the start time of a running pod."""
 
     workloads: list[str]
     gateways: bool

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What all steps of one restart share: the task, its options, the plan, the tracker and the state."""
+"""Holds the objects that all steps of a restart share: task, options, plan, tracker and state."""
 
 from __future__ import annotations
 

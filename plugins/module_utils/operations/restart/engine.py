@@ -92,13 +92,13 @@ def restart_batch(context: RestartContext, label: str, batch: Sequence[Workload]
 
 
 def pause_before(context: RestartContext, number: int, pause: float) -> None:
-    """Pause before a batch, and tell the progress lines how many seconds of pauses and soaks are still to come."""
+    """Pause before a batch, and update how many seconds of pauses and soaks the progress still expects."""
     batches, options = len(context.plan.batches), context.options
     if pause:
         context.task.progress(f"pausing for {pause} s before batch {number} of {batches}")
         time.sleep(pause)
     later_batches = batches - number
-    context.progress.later = (later_batches + 1) * options.gates.soak + later_batches * options.pause
+    context.progress.upcoming_waits = (later_batches + 1) * options.gates.soak + later_batches * options.pause
 
 
 def record_completed(context: RestartContext, workloads: list[Workload]) -> None:

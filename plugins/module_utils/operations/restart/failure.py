@@ -33,7 +33,7 @@ REVISION, CLUSTER, TIME = "revision", "cluster", "time"
 
 
 class FailureDetails(t.TypedDict):
-    """What a failure lists about the whole restart; workloads by their display names."""
+    """The facts about the whole restart that a failure returns; workloads by their display names."""
 
     caused_by: str
     evidence: list[Json]

@@ -28,7 +28,7 @@ def pass_gates(context: RestartContext, label: str, batch: list[Workload]) -> li
 
     Raises:
         RolloutError: with the evidence of the first gate that the batch does not pass.
-        MeshError: the cluster cannot be read or queried, which is no problem of the revision.
+        MeshError: the cluster cannot be read or queried, which proves nothing about the revision.
     """
     if not batch:
         return []

@@ -27,8 +27,8 @@ class Progress:
     pods: int = 0
     watched: bool = True
     clock: Callable[[], float] = time.monotonic
-    #: Seconds of soaks and pauses to come, in which no pod becomes ready.
-    later: float = 0.0
+    #: Seconds of upcoming soaks and pauses, in which no pod becomes ready.
+    upcoming_waits: float = 0.0
     _since: float | None = None
     _worked: float = 0.0
     _finished: int = 0
@@ -73,5 +73,5 @@ class Progress:
         phrases = [f"{min(ready, self.pods)} of {self.pods} pods"]
         if elapsed >= SECONDS and ready < self.pods:
             rate = ready / elapsed
-            phrases += [f"{rate:.1f} pods/s", f"about {(self.pods - ready) / rate + self.later:.0f} s left"]
+            phrases += [f"{rate:.1f} pods/s", f"about {(self.pods - ready) / rate + self.upcoming_waits:.0f} s left"]
         return phrases

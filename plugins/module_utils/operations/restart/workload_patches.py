@@ -81,11 +81,13 @@ def _restart(context: RestartContext, workload: Workload, restarted_at: str) -> 
         try:
             patch = restart_patch(workload, restarted_at)
             answer = context.client.merge(workload.path, patch, doing=f"Restarting {workload}")
-            return record_patch(context, workload, answer)
         except (ConflictError, NotFoundError):
             # A new object of the same name has another uid, or many clients write at the same time.
             if not is_same_object(workload, read_object(context.client, workload)):
                 return False
+        else:
+            record_patch(context, workload, answer)
+            return True
     raise RolloutError("other clients keep changing it, so it could not be restarted")
 
 
@@ -103,25 +105,27 @@ def _change_label(context: RestartContext, change: Choice) -> bool:
             return False
         if _is_state(workload, obj, change.after, patch):
             # This is our own write, whose answer was lost.
-            return record_patch(context, workload, obj)
+            record_patch(context, workload, obj)
+            return True
         if not _is_state(workload, obj, change.before, undo_patch):
             raise RolloutError("another client changed it meanwhile")
         patch["metadata"]["resourceVersion"] = obj["metadata"]["resourceVersion"]
         try:
             answer = context.client.merge(workload.path, patch, doing=str(change))
-            return record_patch(context, workload, answer)
         except ConflictError:
             obj = read_object(context.client, workload)
         except NotFoundError:
             return False
+        else:
+            record_patch(context, workload, answer)
+            return True
     raise RolloutError("other clients keep changing it, so it could not be moved")
 
 
-def record_patch(context: RestartContext, workload: Workload, answer: Json) -> bool:
-    """Record the object that our own patch left; returns True, as the workload exists."""
+def record_patch(context: RestartContext, workload: Workload, answer: Json) -> None:
+    """Record the object that our own patch left."""
     context.state.own_patches[workload.ref] = answer
     context.tracker.put(workload.ref, answer)
-    return True
 
 
 def _is_state(workload: Workload, obj: Json, label: str | None, patch: Json) -> bool:

@@ -281,8 +281,8 @@ class WorkloadTracker:
                 self._touch([ref])
 
 
-def _at_least_as_new(one: Json, other: Json) -> bool:
-    """Whether one object is at least as new as another: generations only grow while the uid is the same."""
-    if one["metadata"].get("uid") != other["metadata"].get("uid"):
+def _at_least_as_new(obj: Json, other: Json) -> bool:
+    """Whether an object is at least as new as another one: generations only grow while the uid is the same."""
+    if obj["metadata"].get("uid") != other["metadata"].get("uid"):
         return True
-    return bool(one["metadata"].get("generation", 0) >= other["metadata"].get("generation", 0))
+    return bool(obj["metadata"].get("generation", 0) >= other["metadata"].get("generation", 0))

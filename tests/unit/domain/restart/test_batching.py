@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The limits of a restart: batches, caps, order, gateways last, and when its time is over (S5)."""
+"""The batches of a restart: limits, order, gateways last, and the end of the maintenance window (S5)."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def placed(name: str, order: str) -> b.Json:
     [
         pytest.param("10", 3, 10, id="a number"),
         pytest.param(" 10 ", 3, 10, id="with spaces"),
-        pytest.param("10%", 100, 10, id="a share"),
-        pytest.param("10%", 99, 9, id="shares round down"),
+        pytest.param("10%", 100, 10, id="a percentage"),
+        pytest.param("10%", 99, 9, id="percentages round down"),
         pytest.param("10%", 3, 1, id="but not to nothing"),
         pytest.param("100%", 7, 7, id="all"),
     ],
@@ -62,7 +62,7 @@ def test_amount(given: str, whole: int, expected: int) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "0", "-1", "0%", "101%", "ten", "1.5", "10 %", "%"])
-def test_an_amount_that_can_never_be_right_is_a_sentence(given: str) -> None:
+def test_an_amount_that_can_never_be_right_is_refused(given: str) -> None:
     with pytest.raises(ParameterError, match=f"Parameter batch_size: {re.escape(repr(given))} is neither a number"):
         read_amount("batch_size", given)
 
@@ -73,12 +73,12 @@ def test_s5_batches_are_bounded_and_in_a_stable_order() -> None:
     assert names(two, *found) == names(two, *reversed(found)) == [["a", "b"], ["c", "d"], ["e"]]
 
 
-def test_a_batch_may_be_a_share_of_all_workloads() -> None:
+def test_a_batch_may_be_a_percentage_of_all_workloads() -> None:
     found = [b.workload(name=name) for name in "abcde"]
     assert names(BatchLimits(Amount(50, percent=True)), *found) == [["a", "b"], ["c", "d"], ["e"]]
 
 
-def test_gateways_go_last_and_in_batches_of_their_own() -> None:
+def test_gateways_come_last_and_in_separate_batches() -> None:
     gateway = b.workload(name="a-gateway", annotations=GATEWAY)
     assert names(BatchLimits(), gateway, b.workload(name="b"), b.workload(name="c")) == [["b", "c"], ["a-gateway"]]
 
@@ -92,7 +92,7 @@ def test_gateways_go_last_and_in_batches_of_their_own() -> None:
         pytest.param(0, [["a"], ["b"], ["c"]], id="no room: each has to wait"),
     ],
 )
-def test_s5_workloads_that_share_a_budget_go_together_only_as_far_as_it_has_room(
+def test_s5_workloads_that_share_a_budget_are_in_one_batch_only_as_far_as_it_has_room(
     allowed: int, expected: list[list[str]]
 ) -> None:
     found = [b.workload(name=name, strategy=RECREATE) for name in "abc"]
@@ -113,7 +113,7 @@ def test_nothing_to_restart_is_no_batch() -> None:
     [
         pytest.param(9, [["a", "b", "c"]], id="all fit"),
         pytest.param(8, [["a", "b"], ["c"]], id="the third does not"),
-        pytest.param(3, [["a"], ["b"], ["c"]], id="one that is larger than the cap goes alone"),
+        pytest.param(3, [["a"], ["b"], ["c"]], id="a workload above the cap is alone"),
     ],
 )
 def test_max_pods_bounds_the_pods_of_a_batch_over_all_namespaces(cap: int, expected: list[list[str]]) -> None:
@@ -129,7 +129,7 @@ def test_max_pods_bounds_the_pods_of_a_batch_over_all_namespaces(cap: int, expec
         pytest.param(Amount(6), [["a", "b", "c", "d"]], id="all"),
         pytest.param(Amount(4), [["a", "b"], ["c", "d"]], id="two by two"),
         pytest.param(Amount(50, percent=True), [["a"], ["b"], ["c", "d"]], id="half of the seven pods of shop"),
-        pytest.param(Amount(1), [["a"], ["b"], ["c", "d"]], id="each takes down more by itself"),
+        pytest.param(Amount(1), [["a"], ["b"], ["c", "d"]], id="each workload alone takes down more"),
     ],
 )
 def test_max_unavailable_bounds_what_is_down_in_a_namespace(limit: Amount, expected: list[list[str]]) -> None:
@@ -153,12 +153,12 @@ def test_an_order_by_hand_begins_a_batch_for_each_place() -> None:
     assert names(BatchLimits(), *found) == [["a", "b", "c", "d", "e"]]
 
 
-def test_an_order_that_is_no_number_is_a_sentence() -> None:
+def test_an_order_that_is_not_a_number_is_refused() -> None:
     with pytest.raises(SafetyError, match=f"{RESTART_ORDER} of Deployment shop/web is 'first', which is not a whole"):
         names(BatchLimits(order="annotation"), placed("web", "first"))
 
 
-def test_what_is_larger_than_a_limit_by_itself_is_told() -> None:
+def test_a_workload_that_alone_exceeds_a_limit_is_reported() -> None:
     snapshot = b.snapshot_of([b.workload(replicas=4, strategy=RECREATE), b.workload(name="small")])
     found = snapshot.workloads.values()
     assert oversized_warnings(found, BatchLimits(max_pods=3, max_unavailable=Amount(50, percent=True)), snapshot) == [
@@ -170,7 +170,7 @@ def test_what_is_larger_than_a_limit_by_itself_is_told() -> None:
     assert oversized_warnings(found, BatchLimits(), snapshot) == []
 
 
-def test_a_plan_tells_the_sizes_of_a_batch_and_the_room_of_the_budgets_it_touches() -> None:
+def test_a_plan_lists_the_sizes_of_a_batch_and_the_room_of_its_budgets() -> None:
     down = b.workload(replicas=3, strategy=RECREATE)
     other = b.budget("other", {"matchLabels": {"app": "other"}}, 0)
     snapshot = b.snapshot_of([down, b.workload(name="small"), b.budget("all", {}, 2), other])
@@ -188,7 +188,7 @@ def test_a_plan_tells_the_sizes_of_a_batch_and_the_room_of_the_budgets_it_touche
     assert list(describe_batches([row], 0)) == [f"batch 1 of 1: {both} ({sizes}, about 12 s)"]
 
 
-def test_the_time_of_all_batches_is_told_if_each_is_known() -> None:
+def test_the_time_of_all_batches_is_shown_if_each_is_known() -> None:
     snapshot = b.snapshot_of([b.workload()])
     known, unknown = (batch_row(list(snapshot.workloads.values()), snapshot, seconds) for seconds in (20.0, None))
     web = "Deployment shop/web (1 pod, 0 down at once"
@@ -225,7 +225,7 @@ def cluster(rows: list[tuple[int, int, str, bool, bool]], room: int) -> Snapshot
 
 
 @given(rows=st.lists(WORKLOAD, max_size=12), limits=LIMITS, room=st.integers(0, 4))
-def test_every_workload_goes_once_within_all_limits_and_gateways_last(
+def test_every_workload_is_in_one_batch_within_all_limits_and_gateways_come_last(
     rows: list[tuple[int, int, str, bool, bool]], limits: BatchLimits, room: int
 ) -> None:
     snapshot = cluster(rows, room)
@@ -272,6 +272,6 @@ def test_a_time_of_the_day_is_never_more_than_twelve_hours_away(hours: int, minu
 
 
 @pytest.mark.parametrize("given", ["", "1350", "24:00", "2:30", "tomorrow", "2026-03-05", "2026-03-05T01:00:00"])
-def test_a_window_without_a_clear_end_is_a_sentence(given: str) -> None:
+def test_a_window_without_a_clear_end_is_refused(given: str) -> None:
     with pytest.raises(ParameterError, match=r"Parameter not_after: .* is neither a time of the day in UTC"):
         window_end(given, NOW)

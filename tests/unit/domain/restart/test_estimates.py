@@ -31,8 +31,8 @@ def stamp(seconds: float) -> str:
     return (CREATED + datetime.timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def known(*pods: b.Json) -> dict[tuple[str, str, str], float]:
-    """What the pods of a Deployment tell."""
+def starts_of(*pods: b.Json) -> dict[tuple[str, str, str], float]:
+    """The start times of the pods of Deployment web."""
     return ready_seconds(
         b.snapshot_of([b.workload(), b.replica_set("web-abc", "web"), *b.namespaces(shop=b.OLD), *pods])
     )
@@ -44,12 +44,12 @@ def known(*pods: b.Json) -> dict[tuple[str, str, str], float]:
         pytest.param([pod("a", 4), pod("b", 9), pod("c", 5)], {WEB: 5.0}, id="the middle one"),
         pytest.param([pod("a", 4), pod("b", 9000)], {WEB: 4.0}, id="one that was not ready for a moment is left out"),
         pytest.param([pod("a", 0)], {WEB: 1.0}, id="times are whole seconds"),
-        pytest.param([pod("a")], {}, id="one that is not ready tells nothing"),
-        pytest.param([pod("a", 4, of="other")], {}, id="one of somebody else"),
+        pytest.param([pod("a")], {}, id="a pod that is not ready has no time"),
+        pytest.param([pod("a", 4, of="other")], {}, id="a pod of another workload"),
     ],
 )
-def test_what_pods_tell(pods: list[b.Json], expected: dict[tuple[str, str, str], float]) -> None:
-    assert known(*pods) == expected
+def test_start_times(pods: list[b.Json], expected: dict[tuple[str, str, str], float]) -> None:
+    assert starts_of(*pods) == expected
 
 
 @pytest.mark.parametrize(

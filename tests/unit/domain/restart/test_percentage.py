@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A share of the workloads that choose for themselves: which, the patch and its undo, and what is refused (S2)."""
+"""The canary percentage: which workloads it selects, the patch and its undo, and the refusals (S2)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ RANKED = ["app-5", "app-1", "app-9", "app-3", "app-6", "app-0", "app-2", "app-7"
 @pytest.mark.parametrize(
     ("percent", "count"), [(0, 0), (1, 1), (10, 1), (11, 2), (50, 5), (55, 6), (90, 9), (91, 10), (100, 10)]
 )
-def test_the_choice_is_the_same_for_ever(percent: int, count: int) -> None:
+def test_the_selection_never_changes(percent: int, count: int) -> None:
     assert names(select_percentage(TEN, percent)) == set(RANKED[:count])
 
 
@@ -78,13 +78,13 @@ def test_the_kind_counts_and_gateways_come_last() -> None:
     assert len(select_percentage(kinds, 50)) == 1
 
 
-def test_each_namespace_has_its_own_share() -> None:
+def test_the_percentage_counts_for_each_namespace() -> None:
     both = [*TEN, *read(b.workload("Deployment", "one", "other"))]
     assert select_percentage(both, 10) == {("shop", "Deployment", RANKED[0]), ("other", "Deployment", "one")}
 
 
 @given(st.sets(st.text("abcdef0-", min_size=1, max_size=8), max_size=30), st.integers(0, 100), st.integers(0, 100))
-def test_a_larger_share_has_all_of_a_smaller_one(found: set[str], one: int, other: int) -> None:
+def test_a_larger_percentage_contains_a_smaller_one(found: set[str], one: int, other: int) -> None:
     workloads = read(*(b.workload("Deployment", name) for name in sorted(found)))
     small, large = (
         select_percentage(workloads, min(one, other)),
@@ -101,8 +101,8 @@ def test_one_more_workload_shifts_at_most_one(found: set[str], percent: int) -> 
     assert len(before - after) <= 1
 
 
-def shared(percent: int, *objects: b.Json, source: str | None = None, base: t.Any = FREE) -> CanaryPlan:
-    """What a share of namespace shop comes to."""
+def plan_percent(percent: int, *objects: b.Json, source: str | None = None, base: t.Any = FREE) -> CanaryPlan:
+    """The plan of a percentage of namespace shop."""
     return plan_canary(b.snapshot_of([*base, *objects]), SHOP, CanaryPercentage(percent, b.NEW, source))
 
 
@@ -135,8 +135,8 @@ def moved(made: list[b.Json], label: str | None, previous: str | None) -> list[b
         ),
     ],
 )
-def test_who_chooses(objects: list[b.Json], chooses: bool) -> None:
-    assert list(shared(100, *objects).label_changes) == [("shop", "Deployment", "web")] * chooses
+def test_which_workloads_select_their_revision(objects: list[b.Json], chooses: bool) -> None:
+    assert list(plan_percent(100, *objects).label_changes) == [("shop", "Deployment", "web")] * chooses
 
 
 def change(run: str, before: str | None, after: str | None) -> b.Json:
@@ -159,8 +159,8 @@ def written(*changes: b.Json) -> str:
         ),
         pytest.param((OLD, None), 0, None, id="never moved"),
         pytest.param(({REV: b.NEW}, '{"istio.io/rev": "prod"}'), 100, None, id="there"),
-        pytest.param(({REV: b.NEW}, None), 100, None, id="there by itself"),
-        pytest.param(({REV: b.NEW}, None), 0, None, id="there by itself, and stays"),
+        pytest.param(({REV: b.NEW}, None), 100, None, id="there without a move"),
+        pytest.param(({REV: b.NEW}, None), 0, None, id="there without a move, and stays"),
         pytest.param(({REV: b.NEW}, '{"istio.io/rev": "prod"}'), 0, ("prod", None), id="back"),
         pytest.param(({REV: b.NEW, **TRUE}, "{}"), 0, (None, None), id="back to no label"),
         pytest.param(
@@ -176,7 +176,7 @@ def test_the_patch_and_its_undo(made: tuple[b.Json, str | None], percent: int, p
     objects = b.deployed(pod_labels=made[0])
     if made[1] is not None:
         objects[0]["metadata"]["annotations"] = {PREVIOUS_LABELS: made[1]}
-    found = list(shared(percent, *objects).label_changes.values())
+    found = list(plan_percent(percent, *objects).label_changes.values())
     if patch is None:
         assert found == []
         return
@@ -193,7 +193,7 @@ def test_the_patch_and_its_undo(made: tuple[b.Json, str | None], percent: int, p
 
 
 @pytest.mark.parametrize("label", ["1-31-0", "prod", "1-30-3", None])
-def test_without_a_revision_everything_goes_back(label: str | None) -> None:
+def test_without_a_revision_all_workloads_are_moved_back(label: str | None) -> None:
     made = moved(b.deployed(), label, WAS_OLD)
     found = plan_canary(b.snapshot_of([*FREE, *made]), SHOP, CanaryPercentage(0))
     back = [(one.after, one.undone.changes) for one in found.label_changes.values() if one.undone]
@@ -210,22 +210,22 @@ RUNS = [change("r1", b.OLD, "prod"), change("r2", "prod", b.NEW)]
         pytest.param(b.NEW, None, "prod", None, id="the newest change"),
         pytest.param(b.NEW, "r1", None, "run r2 changed it again", id="not the run before it"),
         pytest.param("prod", "r2", None, None, id="there is nothing to undo"),
-        pytest.param(b.OLD, "r2", None, "it was changed since", id="somebody changed it"),
+        pytest.param(b.OLD, "r2", None, "it was changed since", id="another client changed it"),
         pytest.param(b.NEW, "r3", None, None, id="a run that did not change it"),
     ],
 )
-def test_s16_only_what_the_run_left_goes_back(
+def test_s16_only_changes_of_the_run_are_undone(
     label: str, run: str | None, after: str | None, stays: str | None
 ) -> None:
     made = moved(b.deployed(), label, None)
     made[0]["metadata"]["annotations"] = {JOURNAL: written(*RUNS)}
     found = plan_canary(b.snapshot_of([*FREE, *made]), SHOP, CanaryPercentage(0, run=run))
     assert [one.after for one in found.label_changes.values()] == ([after] if after else [])
-    assert [one.cause.reason.startswith(str(stays)) for one in found.unmovable] == ([True] if stays else [])
+    assert [one.why.reason.startswith(str(stays)) for one in found.unmovable] == ([True] if stays else [])
 
 
 def test_the_cluster_as_it_will_be() -> None:
-    found = shared(100, *b.deployed(pod_labels=OLD, pods=2))
+    found = plan_percent(100, *b.deployed(pod_labels=OLD, pods=2))
     assert {key[2]: len(stale) for key, stale in found.snapshot.stale_workloads().items()} == {"web": 2}
     assert found.movable_workloads == [{"namespace": "shop", "workloads": 1, "selected": ["Deployment shop/web"]}]
 
@@ -242,8 +242,10 @@ def test_the_cluster_as_it_will_be() -> None:
         (b.OLD, '{"istio.io/rev": "gone"}', b.OLD, True),
     ],
 )
-def test_only_what_asks_for_the_source_counts(label: str, previous: str | None, source: str, counts: bool) -> None:
-    found = shared(0, *moved(b.deployed(), label, previous), source=source)
+def test_only_workloads_that_select_the_source_count(
+    label: str, previous: str | None, source: str, counts: bool
+) -> None:
+    found = plan_percent(0, *moved(b.deployed(), label, previous), source=source)
     assert len(found.movable_workloads) == counts
 
 
@@ -258,19 +260,19 @@ def test_only_what_asks_for_the_source_counts(label: str, previous: str | None, 
         (b.workload("Rollout", labels=OLD), "argo_rollout"),
     ],
 )
-def test_what_cannot_be_moved_is_reported(made: b.Json, code: str) -> None:
-    found = shared(100, made)
+def test_workloads_that_cannot_be_moved_are_reported(made: b.Json, code: str) -> None:
+    found = plan_percent(100, made)
     assert (found.label_changes, [one.cause.code for one in found.unmovable]) == ({}, [code])
-    assert shared(0, made).unmovable == []
+    assert plan_percent(0, made).unmovable == []
 
 
 @pytest.mark.parametrize("text", ["[]", "[" * 150_000, '{"istio.io/rev": 7}', '{"istio.io/rev": "a b"}', "null"])
 @pytest.mark.parametrize("percent", [0, 100])
-def test_f18_a_memory_that_cannot_be_read_holds_nobody_else_up(text: str, percent: int) -> None:
+def test_f18_a_journal_that_cannot_be_read_does_not_block_other_workloads(text: str, percent: int) -> None:
     odd = moved(b.deployed("odd", pod_labels={REV: b.NEW}), b.NEW, text)
-    found = shared(percent, *odd, *b.deployed("good", pod_labels=OLD))
+    found = plan_percent(percent, *odd, *b.deployed("good", pod_labels=OLD))
     assert [(one.name, one.cause.code) for one in found.unmovable] == [("odd", "unreadable")]
-    assert [choice.workload.name for choice in found.label_changes.values()] == (["good"] if percent else [])
+    assert [change.workload.name for change in found.label_changes.values()] == (["good"] if percent else [])
 
 
 @pytest.mark.parametrize(
@@ -284,7 +286,7 @@ def test_f18_a_memory_that_cannot_be_read_holds_nobody_else_up(text: str, percen
         ("[" * 150_000, "unreadable", "its annotation meshops.istio/previous-labels cannot be read"),
     ],
 )
-def test_s16_what_cannot_go_back_keeps_nothing_else_from_going(previous: str, code: str, reason: str) -> None:
+def test_s16_a_workload_that_cannot_be_moved_back_does_not_block_others(previous: str, code: str, reason: str) -> None:
     stays = moved(b.deployed("cart", revision=b.NEW), b.NEW, previous)
     goes = moved(b.deployed(revision=b.NEW), b.NEW, WAS_OLD)
     found = plan_canary(b.snapshot_of([*FREE, *stays, *goes]), SHOP, CanaryPercentage(0))
@@ -294,7 +296,7 @@ def test_s16_what_cannot_go_back_keeps_nothing_else_from_going(previous: str, co
 
 
 @pytest.mark.parametrize(
-    ("labels", "share", "objects", "sentence"),
+    ("labels", "canary", "objects", "sentence"),
     [
         (
             {REV: b.OLD},
@@ -312,9 +314,9 @@ def test_s16_what_cannot_go_back_keeps_nothing_else_from_going(previous: str, co
         ({}, CanaryPercentage(10, "gone"), [], "No injector owns the name 'gone'"),
     ],
 )
-def test_s2_refused(labels: b.Json, share: CanaryPercentage, objects: list[b.Json], sentence: str) -> None:
+def test_s2_refused(labels: b.Json, canary: CanaryPercentage, objects: list[b.Json], sentence: str) -> None:
     with pytest.raises(SafetyError, match=sentence):
-        plan_canary(b.snapshot_of([*PLANES, b.namespace("shop", labels), *objects]), SHOP, share)
+        plan_canary(b.snapshot_of([*PLANES, b.namespace("shop", labels), *objects]), SHOP, canary)
 
 
 @pytest.mark.parametrize(
@@ -334,23 +336,23 @@ def test_options_that_do_not_go_together(options: b.Json, sentence: str) -> None
         )
 
 
-def test_what_was_begun_is_known_by_the_label_of_the_pods() -> None:
+def test_a_move_that_was_begun_is_recognized_by_the_label_of_the_pods() -> None:
     moving = moved(b.deployed(), b.NEW, '{"istio.io/rev": "1-30-3"}')
     moving[2]["metadata"]["labels"][REV] = b.OLD
-    found = shared(100, *moving)
+    found = plan_percent(100, *moving)
     back = found.begun["shop", "Deployment", "web"]
     assert back is not None
     assert back["spec"]["template"]["metadata"]["labels"] == {REV: b.OLD}
     assert back["metadata"]["annotations"] == {PREVIOUS_LABELS: None, JOURNAL: None}
     assert found.label_changes == {}
     moving[0]["status"]["conditions"] = [{"type": "Progressing", "reason": "ProgressDeadlineExceeded"}]
-    assert shared(100, *moving).begun == {}
+    assert plan_percent(100, *moving).begun == {}
     coming_back = moved(b.deployed(), b.OLD, None)
     coming_back[2]["metadata"]["labels"][REV] = b.NEW
-    assert shared(0, *coming_back).begun == {("shop", "Deployment", "web"): None}
+    assert plan_percent(0, *coming_back).begun == {("shop", "Deployment", "web"): None}
 
 
-def test_in_a_plan_workloads_ask_for_the_revision() -> None:
+def test_in_a_plan_workloads_select_the_revision() -> None:
     snapshot = b.snapshot_of([*FREE, *b.deployed(pod_labels=OLD), *b.deployed("cart", pod_labels=OLD)])
     found = planned(snapshot, {"revision": b.NEW, "workloads": ["Deployment shop/web"]})
     assert names(found.stale_workloads()) == {"web"}
@@ -358,15 +360,15 @@ def test_in_a_plan_workloads_ask_for_the_revision() -> None:
 
 @pytest.fixture
 def api(quick: None) -> Iterator[FakeApi]:
-    """Two Deployments that choose for themselves."""
+    """Two Deployments that select their revision by pod labels."""
     with FakeApi(
         *FREE, *b.namespaces(other=b.OLD), *b.deployed(pod_labels=OLD), *b.deployed("cart", pod_labels=TRUE)
     ) as found:
         yield found
 
 
-def share(api: FakeApi, percent: int, **options: t.Any) -> b.Json:
-    """The result of a share of namespace shop."""
+def move(api: FakeApi, percent: int, **options: t.Any) -> b.Json:
+    """The result of a restart of namespace shop with a percentage."""
     given = {"namespaces": ["shop"], "revision": b.NEW, "percent": percent, "batch_timeout": 1, "budget_timeout": 0}
     return task(api, CORE, **{**given, **options})
 
@@ -385,8 +387,8 @@ def workloads(api: FakeApi) -> dict[str, tuple[b.Json, b.Json]]:
 
 def test_there_and_back_with_a_plan(api: FakeApi) -> None:
     before = workloads(api)
-    planned = share(api, 100, check_mode=True)
-    result = share(api, 100)
+    planned = move(api, 100, check_mode=True)
+    result = move(api, 100)
     assert [planned[name] for name in ("actions", "diff", "movable_workloads")] == [
         result[name] for name in ("actions", "diff", "movable_workloads")
     ]
@@ -397,37 +399,37 @@ def test_there_and_back_with_a_plan(api: FakeApi) -> None:
     notes = {name: json.loads(notes[JOURNAL]) for name, (notes, dummy) in workloads(api).items()}
     run = notes["cart"][0]["run"]
     assert notes == {"cart": [change(run, None, b.NEW)], "web": [change(run, b.OLD, b.NEW)]}
-    assert share(api, 100)["changed"] is False
-    assert len(share(api, 0, revision=None)["moved"]) == 2
+    assert move(api, 100)["changed"] is False
+    assert len(move(api, 0, revision=None)["moved"]) == 2
     assert workloads(api) == before
 
 
-def test_what_is_stale_and_no_part_of_the_share_is_left_alone(api: FakeApi) -> None:
+def test_stale_workloads_outside_of_the_percentage_are_left_alone(api: FakeApi) -> None:
     stale = b.deployed("old", pod_labels=OLD, image=b.proxy("1.29.0"))
     api.objects += stale
-    assert share(api, 0)["changed"] is False
-    assert len(share(api, 34)["moved"]) == 2
+    assert move(api, 0)["changed"] is False
+    assert len(move(api, 34)["moved"]) == 2
 
 
-def test_what_its_controllers_write_meanwhile_is_no_reason_to_stop(api: FakeApi) -> None:
+def test_writes_of_controllers_meanwhile_do_not_stop_the_move(api: FakeApi) -> None:
     api.script("PATCH", WEB, failure(409, "modified", "Conflict"))
-    assert not share(api, 100).get("failed")
+    assert not move(api, 100).get("failed")
     assert names(("", "", name) for name, (notes, dummy) in workloads(api).items() if notes) == {"cart", "web"}
 
 
-def test_what_somebody_else_changed_is_not_overwritten(api: FakeApi) -> None:
+def test_a_change_of_another_client_is_not_overwritten(api: FakeApi) -> None:
     web = next(one for one in api.objects if one["kind"] == "Deployment" and one["metadata"]["name"] == "web")
     theirs = copy.deepcopy(web)
     theirs["spec"]["template"]["metadata"]["labels"][REV] = "prod"
     api.script("PATCH", WEB, failure(409, "modified", "Conflict"))
     api.script("GET", WEB, Answer(theirs))
-    result = share(api, 100)
+    result = move(api, 100)
     assert "Deployment shop/web: Changed: another client changed it meanwhile" in result["msg"]
     assert result["failure"]["failed_workloads"] == ["Deployment shop/web"]
     assert {name for name, (notes, dummy) in workloads(api).items() if notes} == {"cart"}
 
 
-def test_an_answer_that_was_lost_is_no_change_of_somebody_else(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lost_answer_is_not_a_change_of_another_client(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     web = next(one for one in api.objects if one["kind"] == "Deployment" and one["metadata"]["name"] == "web")
     ours = copy.deepcopy(web)
     ours["spec"]["template"]["metadata"]["labels"][REV] = b.NEW
@@ -435,21 +437,21 @@ def test_an_answer_that_was_lost_is_no_change_of_somebody_else(api: FakeApi, mon
     monkeypatch.setattr(Lock, "run_id", property(lambda self: "r1", lambda self, value: None), raising=False)
     api.script("PATCH", WEB, failure(409, "modified", "Conflict"))
     api.script("GET", WEB, Answer(ours))
-    result = share(api, 100, scope="stale")
-    assert "changed or deleted by somebody else" not in str(result.get("msg"))
+    result = move(api, 100, scope="stale")
+    assert "another client changed it" not in str(result.get("msg"))
 
 
-def test_the_move_of_a_killed_run_is_taken_back_when_it_fails(api: FakeApi) -> None:
-    share(api, 100)
+def test_the_move_of_a_killed_run_is_undone_when_it_fails(api: FakeApi) -> None:
+    move(api, 100)
     web = api.get("Deployment", "web")
     for one in b.of_kind(api.objects, "Pod"):
         if one["metadata"]["labels"].get("app") == "web":
             one["metadata"]["labels"][REV] = b.OLD
     web["status"]["updatedReplicas"] = 0
-    result = share(api, 100)
+    result = move(api, 100)
     assert result["failure"]["rolled_back"] is True, result
     assert workloads(api)["web"][0] == {}
     assert workloads(api)["web"][1]["metadata"]["labels"][REV] == b.OLD
     assert json.loads(workloads(api)["cart"][0][JOURNAL])[0]["after"] == {REV: b.NEW}, (
-        "what an earlier run had finished stays"
+        "a move that an earlier run had finished stays"
     )

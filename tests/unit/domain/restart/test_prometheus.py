@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a Prometheus server's answer proves (its documentation, HTTP API)."""
+"""The problems that the answer of a Prometheus server shows (its documentation, HTTP API)."""
 
 from __future__ import annotations
 

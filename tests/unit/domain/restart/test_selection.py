@@ -35,7 +35,7 @@ FOUND = b.snapshot_of(
 
 
 def read(**options: t.Any) -> Selection:
-    """What options select."""
+    """The names of the selected workloads."""
     nothing = {"kinds": [], "names": [], "label_selector": None, "field_selector": None}
     return Selection.from_params({"namespaces": ["shop"], **nothing, **options})
 
@@ -74,7 +74,7 @@ def test_selection(options: b.Json, expected: list[str]) -> None:
     ("options", "message"),
     [
         pytest.param({"names": ["wbe"]}, "no workload in shop is called wbe.", id="name"),
-        pytest.param({"names": ["x*", "web", "y"]}, "is called x*, y.", id="only what matches nothing"),
+        pytest.param({"names": ["x*", "web", "y"]}, "is called x*, y.", id="only names that match nothing"),
         pytest.param({"names": ["DaemonSet/web"]}, "is called DaemonSet/web.", id="of another kind"),
         pytest.param(
             {"names": ["agent"], "kinds": ["Deployment"]}, "no Deployment in shop is called agent.", id="kinds"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Restarts: only what is stale, bounded, gated, and rolled back when a batch fails (S5, S6, domain 14)."""
+"""Restarts: only stale workloads, bounded, gated, and rolled back when a batch fails (S5, S6, domain 14)."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def restarted(api: FakeApi) -> list[str]:
         ("log_lines", -1, "log_lines: -1 is below 0"),
     ],
 )
-def test_what_can_never_be_right(option: str, value: object, message: str) -> None:
+def test_options_that_can_never_be_right(option: str, value: object, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         check(params(CORE, namespaces=["shop"], **{option: value}))
 
@@ -97,7 +97,7 @@ def names(objects: list[b.Json], scope: str = "stale") -> dict[str, int]:
         pytest.param(b.deployed(pods=2), "stale", {"web": 2}, id="stale"),
         pytest.param(b.deployed(revision=b.NEW), "stale", {}, id="current"),
         pytest.param(b.deployed(revision=b.NEW), "all", {"web": 0}, id="all: current too"),
-        pytest.param(b.deployed(pods=0), "all", {}, id="all: not what has no pods"),
+        pytest.param(b.deployed(pods=0), "all", {}, id="all: not workloads without pods"),
         pytest.param(b.deployed(in_namespace="other"), "all", {}, id="another namespace"),
         pytest.param(b.deployed(paused=True), "stale", {}, id="S6: paused"),
         pytest.param(b.deployed(paused=True), "all", {}, id="S6: paused, all"),
@@ -143,7 +143,7 @@ LOSSES: dict[InjectionReason, dict[str, str]] = {
 
 
 @pytest.mark.parametrize("why", LOSSES)
-def test_only_all_takes_no_pod_out_of_the_mesh_that_does_not_ask_for_it(why: InjectionReason, quick: None) -> None:
+def test_scope_all_takes_no_pod_out_of_the_mesh_unless_it_opts_out(why: InjectionReason, quick: None) -> None:
     objects = [*NO_DEFAULT, b.namespace("shop", LOSSES[why]), *b.deployed()]
     assert {proxy_status.injection.code for dummy, proxy_status in b.snapshot_of(objects).proxy_statuses} == {why}
     with FakeApi(*objects) as api:
@@ -152,19 +152,19 @@ def test_only_all_takes_no_pod_out_of_the_mesh_that_does_not_ask_for_it(why: Inj
         assert (refused, restarted(api)) == ((False, ["web"]) if why is InjectionReason.OPTED_OUT else (True, []))
 
 
-def test_a_namespace_that_is_not_there_is_refused() -> None:
+def test_a_namespace_that_does_not_exist_is_refused() -> None:
     with pytest.raises(ParameterError, match="there is no namespace shop"):
         resolve_selection(b.snapshot_of(PLANES), Selection(("shop",)), "paris-1")
 
 
-def test_harm_elsewhere_does_not_count() -> None:
+def test_harm_in_other_namespaces_does_not_count() -> None:
     refuse_harm(
         b.snapshot_of([*PLANES, *b.namespaces(lost="gone", shop=b.OLD), b.pod(in_namespace="lost")]),
         Selection(("shop",)),
     )
 
 
-def test_what_is_stale_is_restarted_gateways_last(api: FakeApi) -> None:
+def test_stale_workloads_are_restarted_gateways_last(api: FakeApi) -> None:
     result = restart(api)
     assert (set(restarted(api)[:2]), restarted(api)[2:]) == ({"cart", "web"}, ["a-gateway"])
     assert result["batches"] == [["Deployment shop/cart", "Deployment shop/web"], ["Deployment shop/a-gateway"]]
@@ -191,23 +191,23 @@ def test_check_mode_lists_the_batches_of_the_real_run(api: FakeApi) -> None:
     assert planned["actions"] == restart(api, batch_size=1)["actions"]
 
 
-def test_check_mode_tells_the_sizes_of_the_batches(api: FakeApi) -> None:
+def test_check_mode_returns_the_sizes_of_the_batches(api: FakeApi) -> None:
     api.objects.append(b.budget("web", {"matchLabels": {"app": "web"}}, 1))
     plan = restart(api, check_mode=True)["plan"]
     assert [(row["pods"], row["gateways"]) for row in plan] == [(3, False), (1, True)]
     assert plan[0]["budgets"] == [{"name": "shop/web", "allowed": 1, "takes_down": 0}]
 
 
-def test_check_mode_shows_the_batches_and_what_cannot_be_restarted(api: FakeApi) -> None:
+def test_check_mode_shows_the_batches_and_pods_that_cannot_be_restarted(api: FakeApi) -> None:
     api.objects.append(b.pod("bare", owner=None))
     for pod in b.of_kind(api.objects, "Pod"):
         pod["metadata"]["creationTimestamp"] = "2026-03-01T02:00:00Z"
         pod["status"]["conditions"][0]["lastTransitionTime"] = "2026-03-01T02:00:08Z"
-    said: list[str] = []
+    lines: list[str] = []
     gates = {"soak": 30}
-    plan = restart(api, check_mode=True, pause=5, gates=gates, progress=said.append)["plan"]
+    plan = restart(api, check_mode=True, pause=5, gates=gates, progress=lines.append)["plan"]
     assert [row["expected_seconds"] for row in plan] == [46, 38]
-    assert said == [
+    assert lines == [
         "batch 1 of 2: Deployment shop/cart, Deployment shop/web (3 pods, 0 down at once, about 46 s)",
         "batch 2 of 2: Deployment shop/a-gateway (1 pod, 0 down at once, about 38 s)",
         "all 2 batches: about 89 s",
@@ -215,18 +215,18 @@ def test_check_mode_shows_the_batches_and_what_cannot_be_restarted(api: FakeApi)
     ]
 
 
-def test_only_what_is_selected_is_restarted(api: FakeApi) -> None:
+def test_only_selected_workloads_are_restarted(api: FakeApi) -> None:
     assert restart(api, names=["c*"])["restarted"] == ["Deployment shop/cart"]
     assert restarted(api) == ["cart"]
 
 
-def test_a_name_that_is_not_there_is_refused_before_any_write(api: FakeApi) -> None:
+def test_a_name_that_does_not_exist_is_refused_before_any_write(api: FakeApi) -> None:
     result = restart(api, names=["card"])
     assert result["failure"]["kind"] == "ParameterError"
     assert restarted(api) == []
 
 
-def test_what_is_not_selected_does_no_harm() -> None:
+def test_workloads_that_are_not_selected_are_not_refused() -> None:
     objects = [*PLANES, *b.namespaces(shop="gone"), *b.deployed(), *b.deployed("cart")]
     web = Selection(("shop",), names=("web",))
     with pytest.raises(SafetyError, match="pod shop/web-abc-0"):
@@ -244,7 +244,7 @@ def test_nothing_starts_after_the_maintenance_window(api: FakeApi, check_mode: b
     assert "ended at 2026-01-01T00:00:00Z: 3 of 3 workloads were not restarted" in result["warnings"][0]
 
 
-def test_a_window_that_ends_between_two_batches_is_no_failure(api: FakeApi) -> None:
+def test_a_window_that_ends_between_two_batches_is_not_a_failure(api: FakeApi) -> None:
     """The pause would last longer than the window, so it is not even begun."""
     end = datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=60)
     result = restart(api, not_after=end.isoformat(), pause=100, batch_size=2)
@@ -268,7 +268,7 @@ def test_a_run_within_its_window_has_nothing_left(api: FakeApi) -> None:
     assert restart(api, not_after="2026-01-01T00:00:00Z")["stopped_early"] is False
 
 
-def test_a_deadline_fails_with_what_remains_and_leaves_what_is_done(api: FakeApi) -> None:
+def test_a_deadline_fails_with_the_remaining_workloads_and_keeps_the_restarted_ones(api: FakeApi) -> None:
     result = restart(api, deadline=50, pause=100, batch_size=1)
     assert "Batch 2 of 3 would not start within the deadline of 50 s: 2 workloads were not restarted" in result["msg"]
     assert result["failure"]["completed_before"] == ["Deployment shop/cart"]
@@ -277,21 +277,21 @@ def test_a_deadline_fails_with_what_remains_and_leaves_what_is_done(api: FakeApi
 
 
 def test_a_pause_lies_between_two_batches(api: FakeApi) -> None:
-    said: list[str] = []
-    restart(api, batch_size=1, pause=1, progress=said.append)
-    assert [line for line in said if "pausing" in line] == [f"pausing for 1 s before batch {at} of 3" for at in (2, 3)]
+    lines: list[str] = []
+    restart(api, batch_size=1, pause=1, progress=lines.append)
+    assert [line for line in lines if "pausing" in line] == [f"pausing for 1 s before batch {at} of 3" for at in (2, 3)]
 
 
-def test_what_is_larger_than_a_cap_is_a_warning(api: FakeApi) -> None:
+def test_a_workload_above_a_cap_is_a_warning(api: FakeApi) -> None:
     assert restart(api, max_pods=1)["warnings"] == [
         "Deployment shop/web is restarted alone: it has 2 pods, max_pods is 1."
     ]
 
 
 def test_s5_each_batch_is_stamped_after_the_gate_of_the_one_before(api: FakeApi) -> None:
-    said: list[str] = []
-    restart(api, batch_size=1, progress=said.append)
-    assert [line for line in said if "1 of 1" in line] == [
+    lines: list[str] = []
+    restart(api, batch_size=1, progress=lines.append)
+    assert [line for line in lines if "1 of 1" in line] == [
         f"batch {at} of 3: 1 of 1 workloads done, {pods} of 4 pods" for at, pods in ((1, 1), (2, 3), (3, 4))
     ]
 
@@ -360,7 +360,7 @@ def test_s5_labels_are_restored_also_in_namespaces_that_a_pattern_names(api: Fak
 
 
 def test_s16_a_task_without_a_run_restores_only_what_its_own_plan_moved(api: FakeApi) -> None:
-    """F2: the others follow already, and what an earlier run did to them is not this task's to undo."""
+    """F2: the others follow already, and this task must not undo the changes of an earlier run to them."""
     api.on_patch = stays_old(api, "FailedCreate")
     planned = {"revision": b.NEW, "namespaces": ["other"]}
     result = restart(api, batch_size=1, restore_labels=True, planned=planned)
@@ -391,7 +391,7 @@ def test_s5_a_namespace_that_is_gone_does_not_keep_workloads_from_going_back(api
 
 
 @pytest.mark.parametrize("status", [400, 403, 422])
-def test_a_patch_that_is_refused_is_trouble_of_that_workload(api: FakeApi, status: int) -> None:
+def test_a_refused_patch_is_a_failure_of_that_workload(api: FakeApi, status: int) -> None:
     api.script("PATCH", "/apis/apps/v1/namespaces/shop/deployments/web", failure(status, "may not patch web"))
     result = restart(api, batch_size=1)
     assert "1 workload failed independently of the revision: Deployment shop/web: Refused: " in result["msg"]
@@ -402,7 +402,7 @@ def test_a_patch_that_is_refused_is_trouble_of_that_workload(api: FakeApi, statu
     assert found["completed_before"] == ["Deployment shop/cart", "Deployment shop/a-gateway"]
 
 
-def test_a_patch_that_is_refused_is_a_failed_batch_where_one_workload_is_to_stop(api: FakeApi) -> None:
+def test_a_refused_patch_is_a_failed_batch_with_on_workload_failure_stop(api: FakeApi) -> None:
     api.script("PATCH", "/apis/apps/v1/namespaces/shop/deployments/web", failure(403, "may not patch web"))
     result = restart(api, batch_size=1, on_workload_failure="stop")
     assert "may not patch web" in result["msg"]
@@ -444,8 +444,8 @@ def test_domain_3_a_rollout_that_completes_with_the_wrong_proxy_fails(api: FakeA
 CART = "/apis/apps/v1/namespaces/shop/deployments/cart"
 
 
-def test_a_workload_that_was_replaced_meanwhile_is_gone(api: FakeApi) -> None:
-    """A namesake that somebody else made since has the new proxy already."""
+def test_a_workload_that_was_replaced_meanwhile_counts_as_deleted(api: FakeApi) -> None:
+    """A new object of the same name has the new proxy already."""
     other = copy.deepcopy(api.get("Deployment", "cart"))
     other["metadata"]["uid"] = "another"
     api.script("PATCH", CART, failure(409))
@@ -462,7 +462,7 @@ def test_a_workload_that_others_write_at_the_same_time_is_patched_again(api: Fak
     assert restarted(api).count("cart") == 2
 
 
-def test_a_workload_that_was_deleted_before_its_batch_is_gone(api: FakeApi) -> None:
+def test_a_workload_that_was_deleted_before_its_batch_is_reported(api: FakeApi) -> None:
     api.script("PATCH", CART, failure(404))
     api.script("GET", CART, failure(404))
     result = restart(api)
@@ -478,16 +478,16 @@ def test_s5_a_budget_without_room_keeps_only_its_workload(
 ) -> None:
     api.get("Deployment", "web")["spec"]["strategy"] = {"type": "Recreate"}
     api.objects.append(b.budget("web", {"matchLabels": {"app": "web"}}, 1))
-    said: list[str] = []
+    lines: list[str] = []
     options = {} if choice is None else {"on_workload_failure": choice}
-    result = restart(api, progress=said.append, **options)
+    result = restart(api, progress=lines.append, **options)
     assert "budget shop/web allows 1 pods down" in result["msg"]
     assert "takes down 2" in result["msg"]
     assert (restarted(api), result["failed"]) == (expected, True)
-    assert any("waiting for room" in line for line in said)
+    assert any("waiting for room" in line for line in lines)
 
 
-def test_s5_a_budget_that_gets_room_lets_the_batch_go(api: FakeApi) -> None:
+def test_s5_a_budget_that_gets_room_lets_the_batch_start(api: FakeApi) -> None:
     api.get("Deployment", "web")["spec"]["strategy"] = {"type": "Recreate"}
     tight = b.budget("web", {"matchLabels": {"app": "web"}}, 1)
     api.objects.append(tight)
@@ -499,7 +499,7 @@ def test_s5_a_budget_that_gets_room_lets_the_batch_go(api: FakeApi) -> None:
     assert not restart(api, budget_timeout=30, progress=progress).get("failed")
 
 
-def test_s5_room_is_looked_at_again_before_each_batch(api: FakeApi) -> None:
+def test_s5_budgets_are_read_again_before_each_batch(api: FakeApi) -> None:
     api.get("Deployment", "web")["spec"]["strategy"] = {"type": "Recreate"}
     room = b.budget("web", {"matchLabels": {"app": "web"}}, 2)
     api.objects.append(room)
@@ -522,7 +522,7 @@ def test_a_budget_counts_what_a_batch_takes_down_together() -> None:
     assert tight_budget(snapshot, both[:1]) == ""
 
 
-def test_s6_what_cannot_be_restarted_is_reported_not_skipped_silently(api: FakeApi) -> None:
+def test_s6_pods_that_cannot_be_restarted_are_reported_not_skipped_silently(api: FakeApi) -> None:
     api.objects += [b.pod("bare", owner=None), b.pod("once-1", owner=("Job", "once"))]
     found = {row["name"]: row["code"] for row in restart(api)["unrestartable"]}
     assert found == {"bare": "bare_pod", "once": "job"}
@@ -564,8 +564,8 @@ def test_an_argo_rollout_is_restarted_by_its_own_field_and_waited_for(api: FakeA
     assert restart(api, kinds=["Rollout"])["changed"] is False
 
 
-def test_an_argo_rollout_is_restarted_once_more_on_the_way_back(api: FakeApi) -> None:
-    """There is no template to go back to; its pods get the proxy of the labels that are there then."""
+def test_an_argo_rollout_is_restarted_once_more_by_an_undo(api: FakeApi) -> None:
+    """There is no previous template; its pods get the proxy that the labels select by then."""
     api.objects += argo_rollout()
 
     def on_patch(obj: b.Json) -> None:
@@ -590,12 +590,12 @@ def test_the_time_of_a_restart_is_that_of_the_api_server(
     there = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=365 * years)
     answer = Client.request
 
-    def told(self: Client, *given: t.Any, **more: t.Any) -> b.Json:
+    def dated(self: Client, *given: t.Any, **more: t.Any) -> b.Json:
         found = answer(self, *given, **more)
         self.server_date = format_datetime(there, usegmt=True)
         return found
 
-    monkeypatch.setattr(Client, "request", told)
+    monkeypatch.setattr(Client, "request", dated)
     api.objects += argo_rollout()
     restart(api)
     stamps = [obj["spec"]["restartAt"] for obj in b.of_kind(api.objects, "Rollout")]
@@ -641,7 +641,7 @@ def test_a_restart_that_an_earlier_run_began_is_waited_for_and_not_repeated(api:
     assert restart(api)["changed"] is False
 
 
-def test_a_restart_that_was_begun_waits_for_no_room_that_it_took_itself(api: FakeApi) -> None:
+def test_a_restart_that_was_begun_does_not_wait_for_room_that_it_took(api: FakeApi) -> None:
     interrupted(api)
     web = api.get("Deployment", "web")
     web["spec"]["strategy"] = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
@@ -652,7 +652,7 @@ def test_a_restart_that_was_begun_waits_for_no_room_that_it_took_itself(api: Fak
     assert result.get("resumed") == ["Deployment shop/web"], result
 
 
-def test_a_restart_that_an_earlier_run_began_goes_back_too(api: FakeApi) -> None:
+def test_a_restart_that_an_earlier_run_began_is_undone_too(api: FakeApi) -> None:
     interrupted(api)
     api.on_patch = stays_old(api, "FailedCreate")
     result = restart(api, names=["web", "cart"])

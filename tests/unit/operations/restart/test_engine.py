@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The evidence of a failing batch, and what it takes to go back (S5)."""
+"""The evidence of a failing batch, and the undo of a restart (S5)."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class Batch:
 
 
 def brings(api: FakeApi, *pods: b.Json, **status: t.Any) -> Callable[[b.Json], None]:
-    """What a patch brings: pods, and a status of the rollout."""
+    """The effect of a patch: pods, and a status of the rollout."""
 
     def on_patch(obj: b.Json) -> None:
         obj["status"].update({"updatedReplicas": 0, "observedGeneration": obj["metadata"]["generation"], **status})
@@ -103,8 +103,8 @@ def new_pod(name: str, owner: tuple[str, str] | None, **status: t.Any) -> b.Json
 
 def test_s5_a_broken_new_pod_ends_the_batch_before_its_timeout(api: FakeApi) -> None:
     api.on_patch = brings(api, new_pod("web-abc-9", ("ReplicaSet", "web-def"), initContainerStatuses=[CRASH]))
-    said = Batch(api, "web", timeout=60).fails().message
-    assert "Deployment shop/web: pod web-abc-9, container istio-proxy: CrashLoopBackOff" in said
+    message = Batch(api, "web", timeout=60).fails().message
+    assert "Deployment shop/web: pod web-abc-9, container istio-proxy: CrashLoopBackOff" in message
 
 
 @pytest.mark.parametrize(
@@ -113,7 +113,7 @@ def test_s5_a_broken_new_pod_ends_the_batch_before_its_timeout(api: FakeApi) -> 
         pytest.param({**SET_POD, "status": {"containerStatuses": [CRASH]}}, id="an old one"),
         pytest.param(new_pod("x", ("ReplicaSet", "website-abc"), containerStatuses=[CRASH]), id="of another workload"),
         pytest.param(new_pod("x", ("DaemonSet", "web"), containerStatuses=[CRASH]), id="of another kind"),
-        pytest.param(new_pod("x", None, containerStatuses=[CRASH]), id="that nobody owns"),
+        pytest.param(new_pod("x", None, containerStatuses=[CRASH]), id="without an owner"),
         pytest.param(new_pod("x", ("ReplicaSet", "web-abc")), id="one that only starts"),
     ],
 )
@@ -122,7 +122,7 @@ def test_other_pods_are_no_evidence(api: FakeApi, pod: b.Json) -> None:
     assert "made no progress for 0 s" in Batch(api, "web", "ledger").fails().message
 
 
-def test_a_workload_that_is_deleted_meanwhile_is_waited_for_no_more(api: FakeApi) -> None:
+def test_a_deleted_workload_is_waited_for_no_longer(api: FakeApi) -> None:
     event = {"type": "DELETED", "object": api.get("Deployment", "web")}
     batch = Batch(api, "web", timeout=60)
     api.on_patch = lambda dummy: api.script("GET", "/apis/apps/v1/deployments", stream(event))
@@ -138,13 +138,13 @@ def terminating(name: str, owner: tuple[str, str], grace: int) -> b.Json:
     return pod
 
 
-def test_a_pod_that_does_not_go_ends_the_batch_before_its_timeout(
+def test_a_pod_that_does_not_end_fails_the_batch_before_its_timeout(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pod_status, "LATE_SECONDS", 0.3)
     api.on_patch = brings(api, terminating("ledger-0", ("StatefulSet", "ledger"), 0))
-    said = Batch(api, "ledger", timeout=60).fails().message
-    assert "batch 1 of 1 failed: StatefulSet shop/ledger: pod ledger-0, Terminating: for" in said
+    message = Batch(api, "ledger", timeout=60).fails().message
+    assert "batch 1 of 1 failed: StatefulSet shop/ledger: pod ledger-0, Terminating: for" in message
 
 
 def warning(kind: str, name: str, **over: t.Any) -> b.Json:
@@ -154,7 +154,7 @@ def warning(kind: str, name: str, **over: t.Any) -> b.Json:
     return {**found, "type": "Warning", "reason": "FailedCreate", "message": "exceeded quota", **over}
 
 
-def test_a_stateful_set_whose_pods_are_refused_says_so_in_events_only(api: FakeApi) -> None:
+def test_refused_pods_of_a_stateful_set_are_found_by_events_only(api: FakeApi) -> None:
     api.on_patch = brings(api, warning("StatefulSet", "ledger"))
     failed = Batch(api, "ledger", timeout=60).fails()
     assert "Deployment" not in failed.message
@@ -168,7 +168,7 @@ def test_events_of_others_and_of_before_do_not_count(api: FakeApi) -> None:
     assert "made no progress for 0 s" in Batch(api, "ledger").fails().message
 
 
-def test_who_may_not_read_events_waits_for_the_timeout(api: FakeApi) -> None:
+def test_without_the_right_to_read_events_only_the_timeout_ends_the_batch(api: FakeApi) -> None:
     api.script("GET", "/api/v1/namespaces/shop/events", failure(403))
     api.on_patch = brings(api, warning("StatefulSet", "ledger"))
     assert "made no progress for 0 s" in Batch(api, "ledger").fails().message
@@ -183,7 +183,7 @@ def test_a_refusal_has_to_last(api: FakeApi, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def edit(obj: b.Json) -> None:
-    """Somebody else changes a template."""
+    """Another client changes a template."""
     obj["metadata"]["generation"] += 1
     obj["spec"]["template"]["spec"]["containers"][0]["image"] = "app:2"
     fields = [("meshops.istio", "3", "f:spec"), ("kubectl-set", "2", "f:spec"), ("controller", "9", "f:metadata")]
@@ -192,7 +192,7 @@ def edit(obj: b.Json) -> None:
     ]
 
 
-def test_a_change_by_somebody_else_is_waited_for_and_named(api: FakeApi) -> None:
+def test_a_change_by_another_client_is_waited_for_and_named(api: FakeApi) -> None:
     def on_patch(obj: b.Json) -> None:
         threading.Timer(0.2, lambda: (edit(obj), api.roll_out(obj))).start()
 
@@ -202,7 +202,7 @@ def test_a_change_by_somebody_else_is_waited_for_and_named(api: FakeApi) -> None
     assert batch.state.foreign_change_phrases == ["Deployment shop/web, by kubectl-set"]
 
 
-def test_a_change_by_somebody_else_is_not_rolled_back(api: FakeApi) -> None:
+def test_a_change_by_another_client_is_not_rolled_back(api: FakeApi) -> None:
     broken = new_pod("web-abc-9", ("ReplicaSet", "web-def"), containerStatuses=[CRASH])
 
     def on_patch(obj: b.Json) -> None:
@@ -227,14 +227,14 @@ def test_a_change_of_the_number_of_replicas_is_no_change_of_the_template(api: Fa
     assert batch.state.foreign_change_phrases == []
 
 
-def test_a_rollout_that_somebody_pauses_is_evidence(api: FakeApi) -> None:
+def test_a_paused_rollout_is_evidence(api: FakeApi) -> None:
     api.on_patch = lambda obj: obj["spec"].update(paused=True)
     assert (
         "Deployment shop/web: Paused: its rollout was paused meanwhile" in Batch(api, "web", timeout=60).fails().message
     )
 
 
-def test_s5_going_back_restores_the_template_of_before(api: FakeApi) -> None:
+def test_s5_an_undo_restores_the_previous_template(api: FakeApi) -> None:
     before = {RESTARTED_AT: "yesterday"}
     batch = Batch(api, "web", restarted_at="yesterday")
     batch.fails()
@@ -244,7 +244,7 @@ def test_s5_going_back_restores_the_template_of_before(api: FakeApi) -> None:
 
 
 def test_two_restarts_within_a_second_are_two(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The second one, as of a wave that goes back at once, would change nothing with the stamp of the first."""
+    """The second one, as of a wave that is undone immediately, would change nothing with the stamp of the first."""
     now = datetime.datetime(2026, 3, 1, 2, 0, 1, tzinfo=datetime.UTC)
     monkeypatch.setattr(clock, "server_now", lambda dummy: now)
     batch = Batch(api, "web", restarted_at="2026-03-01T02:00:01Z")
@@ -253,14 +253,14 @@ def test_two_restarts_within_a_second_are_two(api: FakeApi, monkeypatch: pytest.
     assert found == {RESTARTED_AT: "2026-03-01T02:00:02Z"}
 
 
-def test_only_what_was_restarted_goes_back(api: FakeApi) -> None:
+def test_only_restarted_workloads_are_undone(api: FakeApi) -> None:
     before = len(api.writes())
     assert Batch(api, "web").back() == []
     assert len(api.writes()) == before
 
 
 def test_a_stateful_set_gets_rid_of_its_broken_pod(api: FakeApi) -> None:
-    """It never replaces it by itself (Kubernetes documentation, Forced rollback)."""
+    """The StatefulSet never replaces the pod (Kubernetes documentation, Forced rollback)."""
     batch = Batch(api, "ledger", "web")
     batch.fails()
     api.on_patch = api.roll_out
@@ -273,25 +273,25 @@ def test_a_stateful_set_gets_rid_of_its_broken_pod(api: FakeApi) -> None:
 @pytest.mark.parametrize(
     ("answer", "problem"),
     [
-        pytest.param(failure(404, "gone"), "", id="somebody was quicker"),
+        pytest.param(failure(404, "gone"), "", id="another client was faster"),
         pytest.param(failure(409, "another uid"), "", id="its successor has the same name"),
         pytest.param(failure(403, "not yours"), "not yours", id="not allowed"),
     ],
 )
-def test_a_broken_pod_that_cannot_be_deleted_ends_no_way_back(api: FakeApi, answer: Answer, problem: str) -> None:
+def test_a_broken_pod_that_cannot_be_deleted_does_not_end_the_undo(api: FakeApi, answer: Answer, problem: str) -> None:
     batch = Batch(api, "ledger", "web")
     batch.fails()
     api.on_patch = api.roll_out
     api.objects.append(new_pod("ledger-1", ("StatefulSet", "ledger")))
     api.script("DELETE", "/api/v1/namespaces/shop/pods/ledger-1", answer)
-    found = batch.back()
-    assert [problem in said for said in found] == [True] * bool(problem), found
+    sentences = batch.back()
+    assert [problem in sentence for sentence in sentences] == [True] * bool(problem), sentences
     assert RESTARTED_AT not in api.get("Deployment", "web")["spec"]["template"]["metadata"]["annotations"]
     asked = next(seen for seen in api.writes() if seen.method == "DELETE")
     assert asked.body["preconditions"] == {"uid": "new-ledger-1"}
 
 
-def test_problems_on_the_way_back_are_listed_and_the_rest_still_goes_back(api: FakeApi) -> None:
+def test_problems_of_the_undo_are_listed_and_the_rest_is_still_undone(api: FakeApi) -> None:
     batch = Batch(api, "web", "ledger")
     batch.fails()
     api.on_patch = api.roll_out

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a failed batch leaves for a person; nothing of it is needed, and no log gets into a sentence (S13)."""
+"""The evidence of a failed batch for a person: all of it is optional, and no log is part of a sentence (S13)."""
 
 from __future__ import annotations
 
@@ -91,8 +91,8 @@ def test_s13_a_sentence_is_short_and_quotes_no_log(api: FakeApi) -> None:
 
 def test_a_sentence_has_one_end(api: FakeApi) -> None:
     found = Problem(None, Trouble("ProgressDeadlineExceeded", 'ReplicaSet "web-1" has timed out progressing.'))
-    said = rollout_error(api.client(), "batch 1 of 1 failed", [found], 0).message
-    assert said == 'batch 1 of 1 failed: ProgressDeadlineExceeded: ReplicaSet "web-1" has timed out progressing.'
+    message = rollout_error(api.client(), "batch 1 of 1 failed", [found], 0).message
+    assert message == 'batch 1 of 1 failed: ProgressDeadlineExceeded: ReplicaSet "web-1" has timed out progressing.'
 
 
 @pytest.mark.parametrize(

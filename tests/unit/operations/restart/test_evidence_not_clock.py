@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A batch fails by evidence, not by a clock, nor by trouble of who looks; what was down before is no fault (S5)."""
+"""A batch fails by evidence, not by a clock, by failed reads, or by pods that were down before (S5)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def one_by_one(api: FakeApi, seconds: float, until: int) -> Callable[[b.Json], N
 
         def go() -> None:
             for at, old in enumerate(pods[:until], 1):
-                # the tests shorten sleep
+                # The tests shorten time.sleep.
                 threading.Event().wait(seconds)
                 new = b.pod(
                     old["metadata"]["name"], revision=b.NEW, labels={"app": "ledger"}, owner=("StatefulSet", "ledger")
@@ -71,8 +71,10 @@ def one_by_one(api: FakeApi, seconds: float, until: int) -> Callable[[b.Json], N
 
 
 @pytest.mark.parametrize(("until", "failed"), [(6, None), (4, True)])
-def test_a_rollout_that_gets_on_has_the_time_that_it_needs(api: FakeApi, until: int, failed: bool | None) -> None:
-    """Six pods of 0.3 seconds each take longer than the timeout; one that stops on its way does not get on."""
+def test_a_rollout_that_makes_progress_has_the_time_that_it_needs(
+    api: FakeApi, until: int, failed: bool | None
+) -> None:
+    """Six pods of 0.3 seconds each take longer than the timeout; a rollout that stops makes no progress."""
     api.objects += ledger(6)
     api.on_patch = one_by_one(api, 0.3, until)
     result = restart(api, on_failure="hold")
@@ -81,7 +83,7 @@ def test_a_rollout_that_gets_on_has_the_time_that_it_needs(api: FakeApi, until: 
 
 
 def test_a_pod_may_take_as_long_as_before_and_as_long_again(api: FakeApi) -> None:
-    """The plan says that a pod takes two seconds, so a timeout of one is no evidence."""
+    """The plan expects two seconds for a pod, so a timeout of one second is not evidence."""
     objects = b.deployed()
     ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:00:02Z"}
     objects[-1]["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
@@ -98,15 +100,15 @@ def test_a_pod_may_take_as_long_as_before_and_as_long_again(api: FakeApi) -> Non
     assert not restart(api).get("failed")
 
 
-def test_progress_is_what_never_was_so_far() -> None:
+def test_only_a_new_maximum_is_progress() -> None:
     """Pods that come and go do not keep a rollout alive: it has as many steps as pods, so an end."""
     now, key = [0.0], ("shop", "Deployment", "web")
     stall = StallClock(lambda: now[0])
-    told = []
+    seconds = []
     for marks in [(0, 0), (0, 0), (1, 0), (0, 1), (1, 1), (0, 0), (1, 1), (2, 0), (2, 0)]:
-        told.append(stall.seconds(key, marks))
+        seconds.append(stall.seconds(key, marks))
         now[0] += 1.0
-    assert told == [0, 1, 0, 0, 1, 2, 3, 0, 1]
+    assert seconds == [0, 1, 0, 0, 1, 2, 3, 0, 1]
     stall.restart(key)
     assert stall.seconds(key, (0, 0)) == 0
     now[0] += 1.0
@@ -129,7 +131,7 @@ def agent(node: str, *, new: bool, ready: bool = True, leaving: bool = False) ->
 
 
 def rolled(api: FakeApi, changed: tuple[str, ...], dead: list[b.Json], **status: int) -> Callable[[b.Json], None]:
-    """A rollout of the DaemonSet on some nodes, and what comes of the others."""
+    """A rollout of the DaemonSet on some nodes, and the pods of the others."""
 
     def on_patch(obj: b.Json) -> None:
         pods = [agent(node, new=True) for node in changed] + dead
@@ -186,7 +188,7 @@ DOWN = Down("web-1", "a", Trouble("CrashLoopBackOff", container="app", own=True)
         pytest.param([DOWN], [], False, id="there is no new pod"),
     ],
 )
-def test_what_is_down_as_before(before: list[Down], pods: list[tuple[str, t.Any]], done: bool) -> None:
+def test_pods_that_are_down_as_before(before: list[Down], pods: list[tuple[str, t.Any]], done: bool) -> None:
     obj = b.workload(replicas=len(pods) or 1)
     made = [(state(name, **given), True) for name, given in pods]
     assert bool(still_down("Deployment", obj, made, before)) is done
@@ -200,13 +202,13 @@ def test_an_old_pod_that_stays_is_more_to_wait_for() -> None:
     assert not still_down("Deployment", obj, [made], [DOWN])
 
 
-def test_what_counts_as_down_before() -> None:
+def test_which_pods_count_as_down_before() -> None:
     assert read_down(state("x", ready=True)) is None
     found = read_down(state("x", app="CrashLoopBackOff"))
     assert (found and found.trouble.reason) == "CrashLoopBackOff"
 
 
-#: Every reading between the first patch of a batch and its end, by what is asked.
+#: Every read between the first patch of a batch and its end, by its subject.
 READINGS: dict[str, tuple[str, b.Json]] = {
     "budgets before the next batch": ("/apis/policy/v1/poddisruptionbudgets", {}),
     "pods whose proxies are suspected": (f"{PLACE}/pods", {"gone": True}),
@@ -224,7 +226,7 @@ def two_batches(api: FakeApi, path: str, answers: int, *, gone: bool = False, si
             return
         api.script("GET", path, *[failure(500, "leader changed")] * answers)
         if gone:
-            # the pods that are told by the watch are not those that the rollout made
+            # The watch does not report the pods that the rollout made.
             obj["status"]["availableReplicas"] = 1
             api.objects[:] = [one for one in api.objects if one["metadata"].get("labels", {}).get("app") != "cart"] + [
                 obj
@@ -237,17 +239,17 @@ def two_batches(api: FakeApi, path: str, answers: int, *, gone: bool = False, si
 
 @pytest.mark.parametrize("passes", [True, False])
 @pytest.mark.parametrize("name", READINGS)
-def test_trouble_of_the_reader_is_none_of_the_rollout(
+def test_a_failed_read_is_not_a_problem_of_the_rollout(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch, name: str, passes: bool
 ) -> None:
-    """What cannot be read is read again; where that lasts the run stops, and takes back nothing that is healthy."""
+    """A failed read is repeated; if it keeps failing, the run stops and undoes nothing that is healthy."""
     monkeypatch.setattr(patience, "AGAIN_SECONDS", 0.01)
     path, how = READINGS[name]
     two_batches(api, path, 1 if passes else 500, **how)
     result = restart(api, batch_size="1", budget_timeout=1, gates={"timeout": 1}, batch_timeout=1)
     writes = [seen.path.rpartition("/")[2] for seen in api.writes() if seen.method == "PATCH"]
     if passes and how.get("silent"):
-        # it can be read again, and does stand still
+        # The workload can be read again, and makes no progress.
         assert "batch 2 of 2 made no progress for 1 s: Deployment shop/web" in result["msg"]
         assert result["failure"]["caused_by"] == "revision"
         return
@@ -275,18 +277,18 @@ def never(name: str, *, allowed: int, expected: int, healthy: int, generation: i
         pytest.param(never("ledger", allowed=1, expected=3, healthy=2), False, id="there is room"),
         pytest.param(never("ledger", allowed=0, expected=3, healthy=2), False, id="there may be later"),
         pytest.param(never("ledger", allowed=0, expected=0, healthy=0), False, id="its controller saw no pods"),
-        pytest.param(never("ledger", allowed=0, expected=1, healthy=1, generation=0), False, id="what is told is old"),
+        pytest.param(never("ledger", allowed=0, expected=1, healthy=1, generation=0), False, id="its status is old"),
     ],
 )
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_what_can_never_have_room_is_known_before_the_first_patch(
+def test_a_workload_that_can_never_have_room_is_reported_before_the_first_patch(
     budget: b.Json, left_out: bool, check_mode: bool
 ) -> None:
     """It is in the plan and in the result with its remedy, and keeps no other workload from its restart."""
     objects = [*ledger(1), *b.deployed("web"), budget]
-    said: list[str] = []
+    lines: list[str] = []
     with FakeApi(*b.two_planes(), *b.namespaces(shop=b.NEW), *objects) as api:
-        result = restart(api, check_mode=check_mode, progress=said.append, batch_size="1")
+        result = restart(api, check_mode=check_mode, progress=lines.append, batch_size="1")
     rows = {row["name"]: row["code"] for row in result.get("unrestartable", [])}
     if left_out:
         assert (result.get("failed"), result["restarted"], rows) == (
@@ -294,7 +296,7 @@ def test_what_can_never_have_room_is_known_before_the_first_patch(
             ["Deployment shop/web"],
             {"ledger": "no_room"},
         )
-        assert ("cannot be restarted: StatefulSet shop/ledger: budget shop/ledger" in "\n".join(said)) is check_mode
+        assert ("cannot be restarted: StatefulSet shop/ledger: budget shop/ledger" in "\n".join(lines)) is check_mode
     else:
         assert rows == {}
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whose trouble it is that a restart does not succeed, and what happens then: to the workload, and to the others (S5).
+"""The cause of a failed restart, and its effect on the workload and on the others (S5).
 
 The kind: the smallest unit that fails is the wave.
 """
@@ -37,7 +37,7 @@ Change = Callable[[FakeApi, b.Json], None]
 
 @pytest.fixture
 def api(quick: None) -> Iterator[FakeApi]:
-    """Five stale Deployments, so that one of them is no crowd."""
+    """Five stale Deployments, so that a single failure is not too many."""
     objects = [one for name in NAMES for one in b.deployed(name)]
     with FakeApi(*b.two_planes(), *b.namespaces(shop=b.NEW), *objects) as found:
         yield found
@@ -72,7 +72,7 @@ def of_pod(app: b.Json | None = None, proxy: b.Json | None = None, *more: b.Json
 
 
 def of_workload(**status: t.Any) -> Change:
-    """The rollout says of itself that it does not complete."""
+    """The status of the rollout shows that it does not complete."""
 
     def change(api: FakeApi, obj: b.Json) -> None:
         obj["status"].update(updatedReplicas=0, **status)
@@ -87,19 +87,19 @@ def condition(kind: str, reason: str) -> b.Json:
 
 
 def paused(api: FakeApi, obj: b.Json) -> None:
-    """Somebody pauses it."""
+    """Another client pauses it."""
     obj["status"].update(updatedReplicas=0)
     obj["spec"]["paused"] = True
 
 
 def deleted(api: FakeApi, obj: b.Json) -> None:
-    """Somebody deletes it."""
+    """Another client deletes it."""
     obj["status"].update(updatedReplicas=0)
     api.objects.remove(obj)
 
 
 def without_proxy(change: Change) -> Change:
-    """Injection was left out, and the application suffers for it."""
+    """Injection did not happen, so that the application fails."""
 
     def both(api: FakeApi, obj: b.Json) -> None:
         change(api, obj)
@@ -145,7 +145,7 @@ TROUBLES: list[tuple[str, Change, str]] = [
     ("no node takes it", of_pod(None, NO_PROXY, PodScheduled="False"), OWN),
     ("nothing happens", of_workload(), REVISION),
     ("its pods are refused", of_workload(**condition("ReplicaFailure", "FailedCreate")), REVISION),
-    ("its deadline is over, and no pod tells why", of_workload(**DEADLINE), REVISION),
+    ("its deadline is over, and no pod has a reason", of_workload(**DEADLINE), REVISION),
     ("it is paused", paused, OWN),
     ("it is deleted", deleted, GONE),
     ("it gets the proxy of another revision", ready_with(b.OLD_VERSION), REVISION),
@@ -168,31 +168,31 @@ def restart(api: FakeApi, *changes: Change, sick: tuple[str, ...] = ("cart",), *
 
 
 def stamped(api: FakeApi) -> set[str]:
-    """The workloads whose restart was not taken back."""
+    """The workloads cause restart was not undone."""
     found = [one for one in b.of_kind(api.objects, "Deployment") if one["metadata"]["name"] in NAMES]
     return {
         one["metadata"]["name"] for one in found if RESTARTED_AT in one["spec"]["template"]["metadata"]["annotations"]
     }
 
 
-@pytest.mark.parametrize(("change", "whose"), [pytest.param(*row, id=name) for name, *row in TROUBLES])
-def test_whose_trouble_it_is(api: FakeApi, change: Change, whose: str) -> None:
-    """One workload's own trouble takes back that workload, any other one all of them; what is gone is no trouble."""
+@pytest.mark.parametrize(("change", "cause"), [pytest.param(*row, id=name) for name, *row in TROUBLES])
+def test_cause_of_a_failure(api: FakeApi, change: Change, cause: str) -> None:
+    """A failure of one workload alone undoes that workload, any other one all; a deleted workload is not a failure."""
     result = restart(api, change)
     others = {*NAMES} - {"cart"}
-    if whose in (GONE, FINE):
-        assert (result.get("failed"), result["deleted_meanwhile"]) == (None, [SICK] if whose == GONE else []), result
-        assert (SICK in result["restarted"]) is (whose == FINE)
+    if cause in (GONE, FINE):
+        assert (result.get("failed"), result["deleted_meanwhile"]) == (None, [SICK] if cause == GONE else []), result
+        assert (SICK in result["restarted"]) is (cause == FINE)
         assert stamped(api) >= others
         return
     found = result["failure"]
-    assert (result["failed"], found["caused_by"]) == (True, whose), result
+    assert (result["failed"], found["caused_by"]) == (True, cause), result
     assert found["evidence"][0]["workload"] == SICK
     assert (found["rolled_back"], found["rollback_problems"]) == (True, []), result
-    assert stamped(api) == (others if whose == OWN else set())
+    assert stamped(api) == (others if cause == OWN else set())
     done = {f"Deployment shop/{name}" for name in others}
     assert (set(found["completed_before"]), found["failed_workloads"]) == (
-        (done, [SICK]) if whose == OWN else (set(), [])
+        (done, [SICK]) if cause == OWN else (set(), [])
     )
 
 
@@ -208,17 +208,17 @@ def test_whose_trouble_it_is(api: FakeApi, change: Change, whose: str) -> None:
         pytest.param({"on_workload_failure": "stop", "on_failure": "hold"}, {*NAMES}, id="stop and hold"),
     ],
 )
-def test_what_happens_to_a_workload_that_fails_by_itself(api: FakeApi, options: b.Json, left: set[str]) -> None:
+def test_what_happens_to_a_workload_that_fails_alone(api: FakeApi, options: b.Json, left: set[str]) -> None:
     result = restart(api, of_pod(container("app", "CrashLoopBackOff")), **options)
     assert (result["failed"], stamped(api)) == (True, left)
     assert SICK in result["msg"]
 
 
-def test_later_batches_go_on_and_the_task_fails_at_its_end(api: FakeApi) -> None:
-    said: list[str] = []
-    result = restart(api, of_pod(container("app", "CrashLoopBackOff")), batch_size="2", progress=said.append)
+def test_later_batches_continue_and_the_task_fails_at_its_end(api: FakeApi) -> None:
+    lines: list[str] = []
+    result = restart(api, of_pod(container("app", "CrashLoopBackOff")), batch_size="2", progress=lines.append)
     assert "batch 1 of 3 failed, continuing without: Deployment shop/cart: pod cart-abc-0, container app" in "\n".join(
-        said
+        lines
     )
     assert result["msg"].startswith(
         "1 workload failed independently of the revision: Deployment shop/cart: pod cart-abc-0, "
@@ -245,7 +245,7 @@ def of_each(reason: str) -> Change:
 
 
 @pytest.mark.parametrize("size", ["5", "1"])
-def test_many_that_fail_by_themselves_at_once_are_trouble_of_the_revision(api: FakeApi, size: str) -> None:
+def test_many_failures_at_the_same_time_are_attributed_to_the_revision(api: FakeApi, size: str) -> None:
     """A proxy can break applications too, as by their probes."""
     result = restart(api, of_each("CrashLoopBackOff"), sick=("api", "cart"), batch_size=size)
     assert (result["failure"]["caused_by"], result["failure"]["rolled_back"]) == ("revision", True), result
@@ -263,8 +263,8 @@ def test_how_many_are_too_many(failed: int, restarted: int, expected: bool) -> N
 
 @pytest.mark.parametrize("name", ["app", "istio-proxy"])
 @pytest.mark.parametrize("reason", sorted(BROKEN))
-def test_every_reason_is_somebodys(name: str, reason: str) -> None:
-    """What a container says before it ever ran is its own; what it says after depends on the proxy beside it."""
+def test_every_reason_is_attributed(name: str, reason: str) -> None:
+    """A container that never ran has a reason of the workload; later the proxy beside it decides."""
     for fine in (True, False):
         raw = b.pod(ready=False)
         proxy = container("istio-proxy", ready=fine)
@@ -278,7 +278,9 @@ def test_every_reason_is_somebodys(name: str, reason: str) -> None:
 
 @pytest.mark.parametrize("reason", ["CrashLoopBackOff", "ErrImagePull"])
 @pytest.mark.parametrize("name", ["app", "istio-proxy"])
-def test_what_passes_is_no_trouble(api: FakeApi, monkeypatch: pytest.MonkeyPatch, name: str, reason: str) -> None:
+def test_trouble_that_passes_does_not_count(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, name: str, reason: str
+) -> None:
     """An application that starts before its database, or a registry that is busy for a moment."""
     monkeypatch.setattr(rollout_checks, "LASTS_SECONDS", 30.0)
     first = container(name, reason, restarts=1)
@@ -291,7 +293,7 @@ def test_what_passes_is_no_trouble(api: FakeApi, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize(("lasts", "restarts"), [(0.0, 1), (30.0, 3)])
-def test_what_lasts_or_was_tried_often_is_trouble(
+def test_trouble_that_lasts_or_was_tried_often_counts(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch, lasts: float, restarts: int
 ) -> None:
     monkeypatch.setattr(rollout_checks, "LASTS_SECONDS", lasts)
@@ -306,7 +308,7 @@ WRITES_AGAIN = {
 
 
 @pytest.mark.parametrize("name", WRITES_AGAIN)
-def test_what_is_tried_again(api: FakeApi, name: str) -> None:
+def test_writes_that_are_repeated(api: FakeApi, name: str) -> None:
     method, answer = WRITES_AGAIN[name]
     api.script(method, PATH, answer)
     result = restart(api)

@@ -49,7 +49,7 @@ def api(quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
 
 
 def restart(api: FakeApi, **gates: t.Any) -> b.Json:
-    """The result of a restart with gates; what fails is held, unless something else is asked for."""
+    """The result of a restart with gates; failures are held by default."""
     options = {"on_failure": gates.pop("on_failure", "hold"), "batch_timeout": gates.pop("batch_timeout", 5)}
     return task(api, CORE, namespaces=["shop"], batch_size=1, gates={"timeout": 0, **gates}, **options)
 
@@ -115,7 +115,7 @@ def test_gates_that_can_never_be_passed(gates: b.Json, message: str) -> None:
         check(params(CORE, namespaces=["shop"], gates=gates))
 
 
-def test_without_gates_nothing_else_is_asked() -> None:
+def test_without_gates_no_option_is_refused() -> None:
     check(params(CORE, namespaces=["shop"]))
 
 
@@ -127,10 +127,10 @@ def test_an_expected_status_lets_the_next_batch_go(api: FakeApi) -> None:
 
 def test_another_status_stops(api: FakeApi) -> None:
     with serving((503, {})) as url:
-        said = fails(api, http=[{"url": f"{url}/healthz?key=secret"}])
-    assert f"batch 1 of 2 did not pass gate http {url}/healthz within 0 s" in said
-    assert f"http: {url}/healthz answers with HTTP 503, not 200" in said
-    assert "secret" not in said
+        message = fails(api, http=[{"url": f"{url}/healthz?key=secret"}])
+    assert f"batch 1 of 2 did not pass gate http {url}/healthz within 0 s" in message
+    assert f"http: {url}/healthz answers with HTTP 503, not 200" in message
+    assert "secret" not in message
 
 
 def test_a_redirect_is_an_answer_and_not_followed(api: FakeApi) -> None:
@@ -138,16 +138,16 @@ def test_a_redirect_is_an_answer_and_not_followed(api: FakeApi) -> None:
         assert "answers with HTTP 302, not 200" in fails(api, http=[{"url": url}])
 
 
-def test_nobody_there_stops(api: FakeApi) -> None:
+def test_a_url_without_a_server_stops(api: FakeApi) -> None:
     assert "does not answer" in fails(api, http=[{"url": "http://127.0.0.1:9"}])
 
 
-def test_a_gate_is_asked_until_its_time_is_over(api: FakeApi) -> None:
+def test_a_gate_is_queried_until_its_time_is_over(api: FakeApi) -> None:
     with serving((503, {}), (503, {}), (200, {})) as url:
         assert not restart(api, timeout=30, http=[{"url": url}]).get("failed")
 
 
-def test_a_query_that_is_as_it_should_be(api: FakeApi) -> None:
+def test_a_query_that_passes(api: FakeApi) -> None:
     seen: list[t.Any] = []
     with serving((200, vector("0.001", "0")), seen=seen) as url:
         assert not restart(api, prometheus=[{"url": f"{url}/", **QUERY, "token": "t0k3n"}]).get("failed")
@@ -166,23 +166,23 @@ def test_a_query_that_is_as_it_should_be(api: FakeApi) -> None:
 )
 def test_a_query_that_stops(api: FakeApi, status: int, body: b.Json, message: str) -> None:
     with serving((status, body)) as url:
-        said = fails(api, prometheus=[{"url": url, **QUERY, "token": "t0k3n"}])
-    assert message in said
-    assert "t0k3n" not in said
+        message = fails(api, prometheus=[{"url": url, **QUERY, "token": "t0k3n"}])
+    assert message in message
+    assert "t0k3n" not in message
 
 
-def test_istiod_that_is_still_well(api: FakeApi) -> None:
+def test_an_istiod_that_is_still_ready(api: FakeApi) -> None:
     assert not restart(api, istiod=True).get("failed")
 
 
-def test_istiod_that_falls_over(api: FakeApi) -> None:
+def test_an_istiod_that_is_no_longer_ready(api: FakeApi) -> None:
     def on_patch(obj: b.Json) -> None:
         api.roll_out(obj)
         api.get("Deployment", f"istiod-{b.NEW}")["status"]["readyReplicas"] = 0
 
     api.on_patch = on_patch
-    said = fails(api, istiod=True)
-    assert f"did not pass gate istiod within 0 s: istiod: revision {b.NEW}: its Deployment istiod-{b.NEW}" in said
+    message = fails(api, istiod=True)
+    assert f"did not pass gate istiod within 0 s: istiod: revision {b.NEW}: its Deployment istiod-{b.NEW}" in message
 
 
 @pytest.mark.parametrize(
@@ -207,12 +207,12 @@ def test_connections(
         assert message in fails(api, connected=True)
 
 
-def test_an_istiod_that_cannot_be_asked_stops(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_istiod_that_cannot_be_queried_stops(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     def proxies_of(*dummy: t.Any) -> tuple[Connected, ...]:
-        raise UnansweredError("No istiod is ready to tell.")
+        raise UnansweredError("No istiod is ready.")
 
     monkeypatch.setattr(external_gates, "proxies_of", proxies_of)
-    assert "connected: No istiod is ready to tell." in fails(api, connected=True)
+    assert "connected: No istiod is ready." in fails(api, connected=True)
 
 
 PODS = "/api/v1/namespaces/istio-system/pods"
@@ -226,7 +226,7 @@ ASKED = [
 
 
 def once_restarted(api: FakeApi, method: str, path: str, *answers: Answer) -> None:
-    """Script answers for what is asked after the first batch."""
+    """Script answers for requests after the first batch."""
 
     def on_patch(obj: b.Json) -> None:
         api.roll_out(obj)
@@ -238,7 +238,7 @@ def once_restarted(api: FakeApi, method: str, path: str, *answers: Answer) -> No
 
 @pytest.mark.parametrize("status", [401, 403, 429, 503])
 @pytest.mark.parametrize(("gate", "method", "path"), ASKED)
-def test_trouble_of_the_api_server_is_none_of_the_revision(
+def test_an_error_of_the_api_server_is_not_attributed_to_the_revision(
     api: FakeApi, gate: str, method: str, path: str, status: int
 ) -> None:
     once_restarted(api, method, path, *[failure(status, "not now")] * 50)
@@ -250,7 +250,7 @@ def test_trouble_of_the_api_server_is_none_of_the_revision(
 
 
 @pytest.mark.parametrize(("gate", "method", "path"), ASKED)
-def test_who_could_not_ask_asks_again(api: FakeApi, gate: str, method: str, path: str) -> None:
+def test_a_query_that_failed_is_repeated(api: FakeApi, gate: str, method: str, path: str) -> None:
     once_restarted(api, method, path, failure(403, "not now"), failure(403, "not now"))
     assert not restart(api, timeout=30, **{gate: True}).get("failed")
 
@@ -263,7 +263,7 @@ def test_who_could_not_ask_asks_again(api: FakeApi, gate: str, method: str, path
         pytest.param("istiod", "POST", PODS, failure(422, "no such field"), id="its pods are refused"),
     ],
 )
-def test_an_istiod_that_answers_otherwise_is_trouble_of_the_revision(
+def test_a_wrong_answer_of_istiod_is_attributed_to_the_revision(
     api: FakeApi, gate: str, method: str, path: str, answer: Answer
 ) -> None:
     once_restarted(api, method, path, answer)
@@ -278,7 +278,7 @@ def test_a_pod_that_went_before_it_could_be_watched_is_asked_for_by_no_gate(
     injected = api.injected
 
     def evicted(namespace: str, pod: b.Json) -> b.Json:
-        # the proof of the revision comes between the two
+        # The proof of the revision comes between the two.
         for obj in b.of_kind(api.objects, "Pod"):
             if obj["metadata"]["name"] == "web-abc-0":
                 obj["metadata"].update(name="web-abc-1", uid="its successor")
@@ -318,9 +318,9 @@ def unready(pod: b.Json) -> None:
 )
 def test_a_batch_that_does_not_stay_ready(api: FakeApi, change: Callable[[b.Json], None], message: str) -> None:
     api.on_patch = later(api, change)
-    said = fails(api, soak=30)
-    assert "batch 1 of 2 did not stay ready for 30 s" in said
-    assert message in said
+    message = fails(api, soak=30)
+    assert "batch 1 of 2 did not stay ready for 30 s" in message
+    assert message in message
 
 
 def replaced(pod: b.Json) -> None:
@@ -340,7 +340,7 @@ def replaced(pod: b.Json) -> None:
     ],
     ids=["a restart", "unready", "replaced"],
 )
-def test_a_soak_does_not_end_on_what_a_broken_watch_told(
+def test_a_soak_does_not_end_by_the_events_of_a_broken_watch(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch, change: Callable[[b.Json], None], message: str
 ) -> None:
     broken = threading.Event()
@@ -360,7 +360,7 @@ def test_a_soak_does_not_end_on_what_a_broken_watch_told(
     assert message in fails(api, soak=1, batch_timeout=1)
 
 
-def test_a_soak_does_not_end_where_nobody_may_look(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_soak_does_not_end_without_the_right_to_list_pods(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     def list_states(*dummy: t.Any) -> t.Any:
         raise ForbiddenError("May not list pods.", 403)
 
@@ -452,15 +452,15 @@ def test_a_login_is_sent_as_it_is_meant(given: b.Json, sent: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "sentence"),
     [
         ({"username": "me"}, "username and password belong together"),
         ({"password": "x"}, "username and password belong together"),
         ({"url": "http://me:x@a", "username": "me", "password": "x"}, "there are two logins"),
     ],
 )
-def test_half_a_login_or_two_are_refused(options: b.Json, said: str) -> None:
-    with pytest.raises(ParameterError, match=said):
+def test_half_a_login_or_two_are_refused(options: b.Json, sentence: str) -> None:
+    with pytest.raises(ParameterError, match=sentence):
         check(params(CORE, namespaces=["shop"], gates={"http": [{"url": "http://a", **options}]}))
 
 

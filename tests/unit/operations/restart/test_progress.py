@@ -26,7 +26,7 @@ class Clock:
         return self.lines[before:]
 
 
-def test_a_change_is_said_once_and_not_at_once_after_another() -> None:
+def test_a_change_is_written_once_and_not_directly_after_another() -> None:
     clock = Clock()
     assert clock.at(0, 0, 0, "shop/a", "shop/b") == ["batch 1 of 2: 0 of 2 workloads done, waiting for shop/a, shop/b"]
     assert clock.at(5, 0, 0, "shop/a", "shop/b") == []
@@ -37,7 +37,7 @@ def test_a_change_is_said_once_and_not_at_once_after_another() -> None:
     assert len(clock.at(6.0, 0, 5, "shop/a", "shop/b")) == 1
 
 
-def test_the_end_of_a_batch_is_always_said() -> None:
+def test_the_end_of_a_batch_is_always_written() -> None:
     clock = Clock()
     clock.at(0, 0, 0, "shop/a")
     assert clock.at(0.1, 2, 10) == ["batch 1 of 2: 2 of 2 workloads done, 10 of 20 pods"]
@@ -48,11 +48,11 @@ def test_the_end_of_a_batch_is_always_said() -> None:
 
 def test_pauses_and_soaks_count_for_the_end_and_not_for_the_rate() -> None:
     clock = Clock()
-    clock.progress.later = 150
+    clock.progress.upcoming_waits = 150
     clock.at(5, 2, 10)
     clock.progress.rest()
     clock.progress.finished(10)
-    clock.progress.later = 30
+    clock.progress.upcoming_waits = 30
     clock.now = 125
     clock.progress.begin()
     assert clock.at(130, 1, 5, "shop/b", label="batch 2 of 2") == [
@@ -72,7 +72,7 @@ def test_only_some_names_are_shown() -> None:
     assert Clock().at(0, 0, 0, "a", "b", "c", "d")[0].endswith("waiting for a, b, c, ...")
 
 
-def test_where_nobody_looks_on_a_batch_has_few_lines() -> None:
+def test_without_a_watching_user_a_batch_has_few_lines() -> None:
     clock = Clock(watched=False)
     assert len(clock.at(0, 0, 0, "shop/a", "shop/b")) == 1
     assert clock.at(5, 1, 5, "shop/b") == []

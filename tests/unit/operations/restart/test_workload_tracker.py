@@ -44,7 +44,7 @@ def version(number: int, change: str = "MODIFIED", uid: str = "uid-shop-web") ->
 
 
 def generation(tracker: WorkloadTracker) -> int | None:
-    """Generation of Deployment web as it is known."""
+    """Generation of Deployment web as it was seen last."""
     found = tracker.get(KEY)
     return found["metadata"]["generation"] if found else None
 
@@ -64,7 +64,7 @@ def follow(api: FakeApi, *answers: Answer) -> WorkloadTracker:
     return WorkloadTracker(api.client(), {KEY}, "1")
 
 
-def test_it_starts_with_what_is_there(api: FakeApi) -> None:
+def test_it_starts_with_existing_objects(api: FakeApi) -> None:
     with WorkloadTracker(api.client(), {KEY}, "1") as tracker:
         assert generation(tracker) == 1
         assert tracker.get(ObjectRef("shop", "Deployment", "other")) is None
@@ -155,11 +155,11 @@ def pod_event(name: str, change: str = "ADDED", at: int = 2, owner: str = "web-a
 
 
 def event_of(event: b.Json) -> Event:
-    """An event as a watch tells it."""
+    """An event as a watch reports it."""
     return Event(json.dumps(event).encode(), "Watching")
 
 
-def known(tracker: WorkloadTracker) -> dict[str, bool]:
+def seen_pods(tracker: WorkloadTracker) -> dict[str, bool]:
     """The pods of Deployment web, and whether they are new."""
     return {one.state.pod.name: one.new for one in tracker.pods_of(KEY)}
 
@@ -174,7 +174,7 @@ def following(api: FakeApi, *answers: Answer, before: tuple[str, ...] = ()) -> W
 
 def test_only_pods_of_the_batch_are_kept(api: FakeApi) -> None:
     with following(api, stream(pod_event("x", owner="other-abc"), pod_event("web-9"), pod_event("y", owner="a"))) as it:
-        assert soon(it, lambda: known(it) == {"web-9": True})
+        assert soon(it, lambda: seen_pods(it) == {"web-9": True})
 
 
 def test_pods_of_before_are_not_new_and_all_can_go(api: FakeApi) -> None:
@@ -182,7 +182,7 @@ def test_pods_of_before_are_not_new_and_all_can_go(api: FakeApi) -> None:
         pod_event("web-1", "MODIFIED"), pod_event("web-2", "DELETED"), pod_event("web-9"), pod_event("web-9", "DELETED")
     )
     with following(api, events, before=("web-1", "web-2")) as it:
-        assert soon(it, lambda: known(it) == {"web-1": False})
+        assert soon(it, lambda: seen_pods(it) == {"web-1": False})
 
 
 def test_only_the_newest_of_a_pod_is_looked_at(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,11 +197,11 @@ def test_only_the_newest_of_a_pod_is_looked_at(api: FakeApi, monkeypatch: pytest
     it = following(api, before=("web-1", "web-2"))
     for at, (name, change) in enumerate(changes):
         it._receive_pod(event_of(pod_event(name, change, at=at)))
-    assert known(it) == {"web-1": False, "web-8": True}
+    assert seen_pods(it) == {"web-1": False, "web-8": True}
     assert looked == ["web-1", "web-8"]
 
 
-def test_events_that_nobody_looks_at_do_not_pile_up(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_events_that_are_not_read_do_not_accumulate(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """A pause between two batches can take an hour."""
     monkeypatch.setattr(watch_thread, "MOST", 3)
     it = following(api)
@@ -210,23 +210,23 @@ def test_events_that_nobody_looks_at_do_not_pile_up(api: FakeApi, monkeypatch: p
         it._receive_pod(event_of(pod_event(f"web-{at}")))
         waiting.append(len(it._pending._pending))
     assert waiting == [1, 2, 0, 1, 2, 0, 1]
-    assert len(known(it)) == 7
+    assert len(seen_pods(it)) == 7
 
 
-def test_what_happened_before_a_batch_is_no_work_of_it(api: FakeApi) -> None:
+def test_pods_of_before_a_batch_are_not_attributed_to_it(api: FakeApi) -> None:
     it = following(api)
     it.follow([OTHER])
     it._receive_pod(event_of(pod_event("web-8")))
     it.follow([KEY])
     it._receive_pod(event_of(pod_event("web-9")))
-    assert known(it) == {"web-9": True}
+    assert seen_pods(it) == {"web-9": True}
 
 
-def test_a_watch_of_pods_that_breaks_off_goes_on_where_it_was(api: FakeApi) -> None:
+def test_a_broken_watch_of_pods_continues_where_it_was(api: FakeApi) -> None:
     """As one that is cut every two seconds does."""
     broken = Answer(broken=True)
     with following(api, stream(pod_event("web-8", at=5)), broken, broken, stream(pod_event("web-9", at=6))) as it:
-        assert soon(it, lambda: known(it) == {"web-8": True, "web-9": True})
+        assert soon(it, lambda: seen_pods(it) == {"web-8": True, "web-9": True})
     versions = [seen.query["resourceVersion"] for seen in api.seen if seen.path == PODS and "watch" in seen.query]
     assert versions[:4] == ["1", "5", "5", "5"]
 
@@ -239,11 +239,11 @@ def test_pods_are_listed_when_they_cannot_be_watched(
     monkeypatch.setattr(watch_thread, "LIST_SECONDS", 0.02)
     api.objects += [b.pod("web-1"), b.pod("web-9")]
     with following(api, failure(status), before=("web-1", "web-2")) as it:
-        assert soon(it, lambda: known(it) == {"web-1": False, "web-9": True})
+        assert soon(it, lambda: seen_pods(it) == {"web-1": False, "web-9": True})
 
 
-def test_events_gather_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever had to wait for an event lets more of them come before the next one is read."""
+def test_events_gather_between_two_reads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a wait for an event, more of them arrive before the next one is read."""
     now, slept = [0.0], list[tuple[int, float]]()
     gaps = [5.0, 0.0, 0.5, 0.0, 0.0, 0.5]
 
@@ -264,7 +264,7 @@ def test_events_gather_while_nobody_looks(monkeypatch: pytest.MonkeyPatch) -> No
 def test_the_pods_of_the_batch_before_are_forgotten(api: FakeApi) -> None:
     with following(api, before=("web-1",)) as it:
         it.follow([ObjectRef("shop", "Deployment", "other")])
-        assert known(it) == {}
+        assert seen_pods(it) == {}
 
 
 def test_pods_that_went_before_their_batch_began_are_no_part_of_it(api: FakeApi) -> None:
@@ -275,7 +275,7 @@ def test_pods_that_went_before_their_batch_began_are_no_part_of_it(api: FakeApi)
     tracker = WorkloadTracker(api.client(), {KEY, OTHER}, "1")
     tracker.follow([KEY])
     with tracker as it:
-        assert soon(it, lambda: known(it) == {"web-9": True})
+        assert soon(it, lambda: seen_pods(it) == {"web-9": True})
         it.follow([OTHER], before)
         assert [one.state.pod.name for one in it.pods_of(OTHER)] == ["y"]
 
@@ -287,7 +287,7 @@ def test_pods_that_went_while_nothing_could_be_watched_are_no_part_of_a_batch(ap
     tracker = WorkloadTracker(api.client(), {KEY, OTHER}, "1")
     tracker.follow([KEY])
     with tracker as it:
-        assert soon(it, lambda: known(it) == {"web-9": True})
+        assert soon(it, lambda: seen_pods(it) == {"web-9": True})
         it.follow([OTHER], before)
         assert [one.state.pod.name for one in it.pods_of(OTHER)] == ["y"]
 
@@ -308,14 +308,14 @@ def test_a_list_that_began_before_a_batch_takes_no_pod_from_it(api: FakeApi) -> 
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(workload_tracker, "list_states", late)
             it._list_pods()
-        assert known(it) == {"web-1": False, "web-9": True}
+        assert seen_pods(it) == {"web-1": False, "web-9": True}
 
 
-def test_what_a_batch_made_is_not_new_to_the_way_back(api: FakeApi) -> None:
+def test_pods_of_a_batch_are_not_new_to_its_undo(api: FakeApi) -> None:
     with following(api, stream(pod_event("web-9"))) as it:
-        assert soon(it, lambda: known(it) == {"web-9": True})
+        assert soon(it, lambda: seen_pods(it) == {"web-9": True})
         it.follow([KEY])
-        assert known(it) == {"web-9": False}
+        assert seen_pods(it) == {"web-9": False}
 
 
 def test_the_time_of_leaving_is_that_of_the_first_sight(api: FakeApi) -> None:
@@ -337,16 +337,16 @@ def test_pods_of_several_namespaces_have_one_watch(api: FakeApi) -> None:
 
 
 @pytest.mark.parametrize("how", ["a list", "the watch"])
-@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize("followed", [True, False])
 @pytest.mark.parametrize(("hours", "counts"), [(-1, False), (1, True)])
-def test_only_what_began_to_leave_after_the_batch_can_be_late(
-    api: FakeApi, how: str, known: bool, hours: int, counts: bool
+def test_only_a_pod_that_began_to_terminate_after_the_batch_can_be_late(
+    api: FakeApi, how: str, followed: bool, hours: int, counts: bool
 ) -> None:
-    """A pod that hangs on a dead node since yesterday is no fault of the batch, also after a watch that broke off."""
+    """A pod that is stuck on a dead node since yesterday does not fail the batch, also after a broken watch."""
     left = datetime.datetime.now(datetime.UTC) + datetime.timedelta(hours=hours)
     times = {"deletionTimestamp": left.strftime("%Y-%m-%dT%H:%M:%SZ"), "deletionGracePeriodSeconds": 30}
-    it = following(api, before=("web-1",) if known else ())
-    event = pod_event("web-1", "MODIFIED" if known else "ADDED", **times)
+    it = following(api, before=("web-1",) if followed else ())
+    event = pod_event("web-1", "MODIFIED" if followed else "ADDED", **times)
     if how == "a list":
         api.objects.append(event["object"])
         it._list_pods()
@@ -356,7 +356,7 @@ def test_only_what_began_to_leave_after_the_batch_can_be_late(
     assert (bool(found.leaving_since), found.left_before) == (counts, not counts)
 
 
-def test_what_was_on_its_way_out_in_the_snapshot_left_before(api: FakeApi) -> None:
+def test_a_pod_that_was_terminating_in_the_snapshot_left_before(api: FakeApi) -> None:
     pod = pod_event("web-1", deletionTimestamp="2026-01-01T00:00:00Z")["object"]
     it = WorkloadTracker(api.client(), {KEY}, "1")
     it.follow([KEY], [(KEY, read_pod(pod))])
