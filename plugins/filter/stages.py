@@ -54,7 +54,7 @@ _value:
       sample: [data_plane, verify, finalize]
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.stages import stages
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.stages import select_stages
 
 
 class FilterModule:
@@ -62,4 +62,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, object]:
         """Return it by its name."""
-        return {"stages": stages}
+        return {"stages": select_stages}

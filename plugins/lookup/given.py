@@ -67,7 +67,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.clu
     INPUTS,
     cluster_options,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import VARIABLE
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import LIMIT_VARIABLES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import (
     FINALIZE_BY_DEFAULT,
     read_variable,
@@ -95,7 +95,7 @@ class LookupModule(LookupBase):
             if term == CLUSTER_OPTIONS:
                 return cluster_options(read(INPUTS))
             if term == LIMITS:
-                return {key: read_variable(name, read((name,))) for key, name in VARIABLE.items()}
+                return {key: read_variable(name, read((name,))) for key, name in LIMIT_VARIABLES.items()}
             return read_variable(_known(term), read((term, FINALIZE_BY_DEFAULT)))
 
         return [answer(term) for term in terms]

@@ -12,7 +12,11 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.stages import OF_MOLECULE, STAGES, stages
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.stages import (
+    MOLECULE_TAGS,
+    STAGES,
+    select_stages,
+)
 from unit.playbooks.playing import ROOT, start
 
 STAGED, PLAIN = ("canary", "in_place", "downgrade"), ("rollback", "precheck", "verify", "status")
@@ -32,7 +36,7 @@ ALL_SKIPPED = ("--tags", "precheck", "--skip-tags", "always")
 )
 def test_tags_that_would_skip_a_playbook_are_refused(tmp_path: Path, name: str, flags: tuple[str, ...]) -> None:
     said = start(tmp_path, {"lost": LOST}, ROOT / "playbooks" / f"{name}.yml", *flags)
-    assert "No cluster was asked: " in said
+    assert "No cluster was queried: " in said
     assert "TASK [" not in said
 
 
@@ -55,22 +59,22 @@ REFUSED: dict[str, tuple[list[str], list[str]]] = {
 @pytest.mark.parametrize("staged", [True, False])
 @pytest.mark.parametrize("tags", REFUSED.values(), ids=REFUSED)
 def test_only_the_tags_of_stages_are_taken(tags: tuple[list[str], list[str]], staged: bool) -> None:
-    with pytest.raises(ParameterError, match="^No cluster was asked: "):
-        stages(*tags, staged)
+    with pytest.raises(ParameterError, match="^No cluster was queried: "):
+        select_stages(*tags, staged)
 
 
 @pytest.mark.parametrize("staged", [True, False])
 def test_the_tags_that_molecule_always_skips_are_none_of_a_task_of_ours(staged: bool) -> None:
-    assert stages(["all"], [*OF_MOLECULE], staged) == stages(["all"], [], staged)
-    with pytest.raises(ParameterError, match="--skip-tags verify cannot"):
-        stages(["all"], [*OF_MOLECULE, "verify"], staged)
+    assert select_stages(["all"], [*MOLECULE_TAGS], staged) == select_stages(["all"], [], staged)
+    with pytest.raises(ParameterError, match="--skip-tags verify is not possible"):
+        select_stages(["all"], [*MOLECULE_TAGS, "verify"], staged)
 
 
 def test_a_playbook_without_stages_says_so() -> None:
     with pytest.raises(
-        ParameterError, match=r"no task has the tag verify: this playbook has no stages; leave --tags out\.$"
+        ParameterError, match=r"no task has the tag verify: this playbook has no stages; remove --tags\.$"
     ):
-        stages(["verify"], [], False)
+        select_stages(["verify"], [], False)
 
 
 @pytest.mark.parametrize(
@@ -84,10 +88,10 @@ def test_a_playbook_without_stages_says_so() -> None:
     ],
 )
 def test_the_tag_of_a_stage_stands_for_all_before_it(asked: list[str], last: str) -> None:
-    found: dict[str, t.Any] = stages(asked, [])
+    found: dict[str, t.Any] = select_stages(asked, [])
     assert (found["run"][-1], [*found["run"], *found["left"]]) == (last, [*STAGES])
 
 
 def test_a_refusal_names_the_stages() -> None:
     with pytest.raises(ParameterError, match="the stages of this playbook are precheck, control_plane, data_plane"):
-        stages(["control-plane"], [])
+        select_stages(["control-plane"], [])

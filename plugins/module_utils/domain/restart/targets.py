@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.optio
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import CanaryPlan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import expanded
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import expand_namespaces
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     Workload,
     restart_in_progress,
@@ -73,7 +73,7 @@ def resolve_selection(snapshot: Snapshot, selection: Selection, cluster: str) ->
     Raises:
         ParameterError: namespaces or workloads do not exist.
     """
-    names = expanded("namespaces", selection.namespaces, snapshot.namespaces, cluster)
+    names = expand_namespaces("namespaces", selection.namespaces, snapshot.namespaces, cluster)
     resolved = dataclasses.replace(selection, namespaces=tuple(names))
     resolved.require_names(snapshot.workloads.values())
     return resolved

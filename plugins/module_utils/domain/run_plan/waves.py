@@ -16,10 +16,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import (
-    VARIABLE,
+    LIMIT_VARIABLES,
     Limits,
     is_pattern,
-    matching,
+    match_namespaces,
 )
 
 Row = Mapping[str, t.Any]
@@ -50,7 +50,7 @@ class _Picked:
         """Return the rows that may be touched, and note the others."""
         found = list(rows)
         for row in found:
-            if why := self.limits.why_not(row["name"]):
+            if why := self.limits.exclusion_reason(row["name"]):
                 self.leave(f"namespace {row['name']}", f"is not {doing}: {why}.")
         return [row for row in found if self.allows(row)]
 
@@ -60,13 +60,15 @@ class _Picked:
 
     def outside(self, tag: str) -> str:
         """Return who follows a tag although the limits leave it out, or an empty text."""
-        found = [(row["name"], why) for row in self.following(tag) if (why := self.limits.why_not(row["name"]))]
+        found = [
+            (row["name"], why) for row in self.following(tag) if (why := self.limits.exclusion_reason(row["name"]))
+        ]
         return some([f"{name} ({why})" for name, why in found])
 
     def holds_back(self, tag: str, doing: str) -> bool:
         """Return whether the limits keep a tag where it is, and note why: it takes along all that follows it."""
         outside = self.outside(tag)
-        nobody = self.limits.narrow and not self.following(tag)
+        nobody = self.limits.allow_only_named and not self.following(tag)
         if outside:
             self.leave(f"tag {tag}", f"is not {doing}, because it is followed by {outside}.{OFFER[doing]}")
         elif nobody:
@@ -96,7 +98,7 @@ def data_plane(
     Raises:
         ParameterError: a namespace that is named to be moved is not in the mesh.
     """
-    picked = _Picked(mesh["namespaces"], Limits.read(limits or {}))
+    picked = _Picked(mesh["namespaces"], Limits.from_mapping(limits or {}))
     _require_meshed(picked, mesh["cluster"]["name"])
     waves = picked.limits.waves
     if waves:
@@ -134,7 +136,9 @@ def _movable(row: Row, revision: str, source: str, tagged: str) -> bool:
 
 def _given_waves(picked: _Picked, revision: str, tagged: str) -> list[list[str]]:
     rows = {row["name"]: row for row in picked.rows}
-    named = [list(dict.fromkeys(n for name in wave for n in matching(name, rows))) for wave in picked.limits.waves]
+    named = [
+        list(dict.fromkeys(n for name in wave for n in match_namespaces(name, rows))) for wave in picked.limits.waves
+    ]
     seen: set[str] = set()
     waves = []
     for wave in named:
@@ -160,8 +164,9 @@ def _require_meshed(picked: _Picked, cluster: str) -> None:
         outside = [name for name in names if not is_pattern(name) and name not in rows]
         if outside:
             raise ParameterError(
-                f"Namespaces {some(outside)} of {VARIABLE[key]} are not in the mesh of cluster {cluster} (no injection "
-                "label, no proxy), so there is nothing to move; leave them out, or enroll them by namespace_revision."
+                f"Namespaces {some(outside)} of {LIMIT_VARIABLES[key]} are not in the mesh of cluster {cluster} (no "
+                "injection label, no proxy), so there is nothing to move; remove them, or enroll them with "
+                "namespace_revision."
             )
 
 
@@ -178,7 +183,7 @@ def finalize(
     Args:
         moves_default: whether the default is this run's to move.
     """
-    picked = _Picked(mesh["namespaces"], Limits.read(limits or {}))
+    picked = _Picked(mesh["namespaces"], Limits.from_mapping(limits or {}))
     moves = moves_default and mesh["default"]["revision"] != revision
     outside = picked.outside(DEFAULT) if moves else ""
     refused = (
@@ -202,7 +207,7 @@ def rollback(mesh: Mapping[str, t.Any], limits: Mapping[str, t.Any] | None = Non
     What the run changed is in ``undo`` of the result of istio_info.
     """
     undo = mesh["undo"]
-    picked = _Picked(mesh["namespaces"], Limits.read(limits or {}))
+    picked = _Picked(mesh["namespaces"], Limits.from_mapping(limits or {}))
     moved = [row["name"] for row in undo["namespaces"]]
     choosing = [row["namespace"] for row in undo["workloads"]]
     names = dict.fromkeys([*moved, *choosing, *undo["stale_namespaces"]])

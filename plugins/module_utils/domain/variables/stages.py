@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The stages of an upgrade that tags ask for; the tag of a stage stands for all before it."""
+"""Select the stages of an upgrade by tags: the tag of a stage includes all stages before it."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 
 STAGES = ("precheck", "control_plane", "data_plane", "verify", "finalize")
 ALL = "all"
+#: Molecule gives these tags to every ansible-playbook that it starts; no task of the playbooks has them.
+MOLECULE_TAGS = ("molecule-notest", "notest", "molecule-idempotence-notest")
 
-# Molecule gives them to every ansible-playbook that it starts; no task of ours has them.
-OF_MOLECULE = ("molecule-notest", "notest", "molecule-idempotence-notest")
 
-
-def stages(run_tags: Sequence[str], skipped: Iterable[str], staged: bool = True) -> dict[str, list[str]]:
-    """Return the stages that run and those that are left.
+def select_stages(run_tags: Sequence[str], skipped_tags: Iterable[str], staged: bool = True) -> dict[str, list[str]]:
+    """Return the stages that run, and those that are left to another run.
 
     Args:
-        run_tags: what --tags gives, ``all`` where nothing was given.
-        skipped: what --skip-tags gives; the tags that Molecule adds skip nothing.
+        run_tags: the value of --tags, `all` where it is not set.
+        skipped_tags: the value of --skip-tags; the tags that Molecule adds are ignored.
         staged: whether the playbook has stages.
 
     Raises:
-        ParameterError: a tag is none of a stage, or stages are skipped; either would end without having done anything.
+        ParameterError: a tag is not a stage, or stages are skipped; either would end without any change.
     """
-    asked, left_out = [tag for tag in run_tags if tag != ALL], [tag for tag in skipped if tag not in OF_MOLECULE]
-    known = STAGES if staged else ()
-    has = f"the stages of this playbook are {', '.join(STAGES)}" if staged else "this playbook has no stages"
-    if left_out:
-        instead = "give --tags with the last stage that is to run" if staged else "leave --skip-tags out"
+    selected = [tag for tag in run_tags if tag != ALL]
+    skipped = [tag for tag in skipped_tags if tag not in MOLECULE_TAGS]
+    stages = STAGES if staged else ()
+    fact = f"the stages of this playbook are {', '.join(STAGES)}" if staged else "this playbook has no stages"
+    if skipped:
+        remedy = "give --tags with the last stage that is to run" if staged else "remove --skip-tags"
         raise ParameterError(
-            f"No cluster was asked: --skip-tags {','.join(left_out)} cannot be kept to, because {has}"
-            f"{', and each builds on those before it' if staged else ''}; {instead}."
+            f"No cluster was queried: --skip-tags {','.join(skipped)} is not possible, because {fact}"
+            f"{', and each builds on those before it' if staged else ''}; {remedy}."
         )
-    unknown = [tag for tag in asked if tag not in known]
+    unknown = [tag for tag in selected if tag not in stages]
     if unknown:
-        instead = "name one of these" if staged else "leave --tags out"
-        raise ParameterError(f"No cluster was asked: no task has the tag {', '.join(unknown)}: {has}; {instead}.")
-    if not asked or ALL in run_tags:
-        return {"run": [*known] or [ALL], "left": []}
-    last = max(map(STAGES.index, asked))
+        remedy = "use one of these" if staged else "remove --tags"
+        raise ParameterError(f"No cluster was queried: no task has the tag {', '.join(unknown)}: {fact}; {remedy}.")
+    if not selected or ALL in run_tags:
+        return {"run": [*stages] or [ALL], "left": []}
+    last = max(map(STAGES.index, selected))
     return {"run": [*STAGES[: last + 1]], "left": [*STAGES[last + 1 :]]}

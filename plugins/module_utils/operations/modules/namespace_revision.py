@@ -25,7 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.regi
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Kept
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import selected_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import expanded, is_pattern
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import expand_namespaces, is_pattern
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import kept_configuration
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.namespace_patches import (
     Moved,
@@ -95,7 +95,7 @@ def named_in(snapshot: Snapshot, names: list[str], cluster: str) -> list[str]:
     Raises:
         ParameterError: a namespace does not exist, or a pattern means none.
     """
-    return expanded("namespaces", names, set(snapshot.namespaces) - IGNORED_NAMESPACES, cluster)
+    return expand_namespaces("namespaces", names, set(snapshot.namespaces) - IGNORED_NAMESPACES, cluster)
 
 
 def run(task: TaskContext) -> TaskResult:

@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import undos
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import HOLD, ROLLBACK
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import matching
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import match_namespaces
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.namespace_patches import apply_moves
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.undone_run import own_run
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
@@ -128,7 +128,7 @@ def restore_labels(context: RestartContext) -> list[str]:
         # Without a run, only the plan of the task itself shows which namespaces this run moved.
         listed = options.planned_namespaces if run is None else ()
         patterns = listed or options.namespace_patterns
-        names = [name for pattern in patterns for name in matching(pattern, snapshot.namespaces)]
+        names = [name for pattern in patterns for name in match_namespaces(pattern, snapshot.namespaces)]
         steps, kept = undos(snapshot, names, run)
         for step in steps:
             task.progress(str(step))

@@ -28,4 +28,4 @@ def require_named(task: TaskContext, snapshot: Snapshot) -> None:
     Raises:
         ParameterError: with the nearest names.
     """
-    Limits.read(task.params["limits"] or {}).require_known(snapshot.namespaces, task.client.connection.label)
+    Limits.from_mapping(task.params["limits"] or {}).require_known(snapshot.namespaces, task.client.connection.label)

@@ -15,7 +15,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import data_plane, finalize, rollback
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import Limits, expanded, unknown
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import (
+    Limits,
+    expand_namespaces,
+    unknown_reason,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import (
     CORE as NAMESPACE_REVISION,
@@ -234,6 +238,8 @@ def test_every_module_takes_patterns() -> None:
 
 def test_what_is_known_is_let_through() -> None:
     there = ["pay-a", "pay-b", "shop"]
-    assert expanded("namespaces", ["shop", "pay-*", "pay-b"], there, "c") == ["shop", "pay-a", "pay-b"]
+    assert expand_namespaces("namespaces", ["shop", "pay-*", "pay-b"], there, "c") == ["shop", "pay-a", "pay-b"]
     Limits(("shop",), (("pay-*",), ("shop",)), ("pay-b",)).require_known(there, "c")
-    assert unknown("pay-c", there).endswith("(the nearest name is pay-b)") or "pay-a" in unknown("pay-c", there)
+    assert unknown_reason("pay-c", there).endswith("(the nearest name is pay-b)") or "pay-a" in unknown_reason(
+        "pay-c", there
+    )
