@@ -171,7 +171,7 @@ def _newer_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
                 )
 
 
-def _tight_budgets(snapshot: Snapshot) -> list[tuple[Workload, Budget]]:
+def tight_budgets(snapshot: Snapshot) -> list[tuple[Workload, Budget]]:
     """Return the workloads whose rollout takes down more pods than a budget allows now, with the budget."""
     with_proxy = {snapshot.workload_of(pod) for pod, dummy in snapshot.proxy_statuses if pod.proxy_image}
     pairs = [
@@ -185,7 +185,7 @@ def _tight_budgets(snapshot: Snapshot) -> list[tuple[Workload, Budget]]:
 
 
 def _too_few_disruptions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
-    for workload, budget in _tight_budgets(snapshot):
+    for workload, budget in tight_budgets(snapshot):
         yield (
             workload.ref,
             f"PodDisruptionBudget {budget.name} allows {budget.allowed} pods to be down, but a rollout takes down "
