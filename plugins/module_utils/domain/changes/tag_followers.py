@@ -48,7 +48,7 @@ def labels_select(tag: str, namespace: Mapping[str, str], pod: Mapping[str, str]
     return pod.get(REVISION_LABEL, DEFAULT if pod.get(INJECT_LABEL) == "true" else None) == tag
 
 
-def followed(snapshot: Snapshot) -> dict[str, list[str]]:
+def tags_followed_by_pods(snapshot: Snapshot) -> dict[str, list[str]]:
     """Return, for each namespace with such pods, the tags that they follow by labels of their own."""
     found: dict[str, set[str]] = {}
     for tag in {*snapshot.mesh.tags, DEFAULT}:

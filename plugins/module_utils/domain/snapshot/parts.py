@@ -100,6 +100,18 @@ class Owners:
     budgets: tuple[Budget, ...] = ()
 
 
+class UnrestartableRow(t.TypedDict):
+    """Pods of one owner that no rollout replaces, for one reason."""
+
+    namespace: str
+    kind: str
+    name: str
+    pods: int
+    code: str
+    reason: str
+    remedy: str
+
+
 @dataclasses.dataclass(frozen=True)
 class UnrestartablePods:
     """Pods with a stale proxy that no rollout replaces, with the cause and the remedy (safety rule S6)."""
@@ -110,8 +122,8 @@ class UnrestartablePods:
     pods: int
     cause: Unrestartable
 
-    def as_dict(self) -> dict[str, object]:
-        """Return the JSON-ready form that results carry."""
+    def as_dict(self) -> UnrestartableRow:
+        """Return the row of results."""
         return {
             "namespace": self.namespace,
             "kind": self.kind,

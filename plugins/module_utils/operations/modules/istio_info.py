@@ -1,27 +1,30 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The core of module istio_info: one reading of a mesh as a small result."""
+"""The core of module istio_info: reads a mesh and describes it in a small result."""
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import followed
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_status import (
+    NamespaceRow,
+    describe_namespaces,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.completion_fingerprint import (
     settled,
     unchanged,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    DEFAULT,
-    INJECTION_LABEL,
-    REVISION_LABEL,
-    Mesh,
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.control_planes import (
+    ControlPlaneRow,
+    DefaultRow,
+    describe_control_planes,
+    describe_default,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import Lease
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
@@ -31,6 +34,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_recor
     run_to_undo,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import undoing, with_known
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.limits_option import (
@@ -59,141 +63,143 @@ SPEC = ArgumentSpec(
 )
 
 
-def control_planes(mesh: Mesh) -> list[dict[str, t.Any]]:
-    """Return one row per installed revision."""
-    return [
-        {
-            "revision": found.name,
-            "version": found.version,
-            "ready": found.rolled_out,
-            "replicas": found.replicas,
-            "ready_replicas": found.ready,
-            "tags": sorted(tag for tag, target in mesh.tags.items() if target == found.name),
-            "installer": found.manager.kind or None,
-            "managed_by": str(found.manager) if found.manager.kind else None,
-        }
-        for found in mesh.revisions.values()
-    ]
+@dataclasses.dataclass(frozen=True)
+class InfoOptions:
+    """The options of one task.
 
+    ``run_id`` names the run whose undo is described, empty for the last one; ``request_digest`` is that of the run that
+    this task belongs to, empty if it belongs to none.
+    """
 
-def namespaces(snapshot: Snapshot) -> list[dict[str, t.Any]]:
-    """Return one row per namespace that asks for injection: by which name, and how many proxies are right."""
-    proxies: dict[str, int] = collections.Counter()
-    stale: dict[str, int] = collections.Counter()
-    leads: dict[str, set[str]] = collections.defaultdict(set)
-    for pod, proxy_status in snapshot.proxy_statuses:
-        proxies[pod.namespace] += bool(pod.proxy_image)
-        stale[pod.namespace] += proxy_status.stale
-        if proxy_status.stale and proxy_status.injection.revision:
-            leads[pod.namespace].add(proxy_status.injection.revision)
-    moved = {workload.namespace for workload in snapshot.workloads.values() if workload.journal.changes}
-    gateways = {workload.namespace for workload in snapshot.workloads.values() if workload.gateway}
-    follows = followed(snapshot)
-    rows = []
-    for namespace in sorted(snapshot.namespaces.values(), key=lambda found: found.name):
-        name = namespace.revision_label
-        own = {*moved, *follows}
-        if name is None and not (proxies[namespace.name] or stale[namespace.name] or namespace.name in own):
-            continue
-        via = None if name is None else "tag" if name in snapshot.mesh.tags and name != DEFAULT else "revision"
-        rows.append(
-            {
-                "name": namespace.name,
-                "revision_label": name,
-                "selected_by": "default" if name == DEFAULT else via,
-                "revision": snapshot.mesh.resolve(name) if name else None,
-                "followed_tags": follows.get(namespace.name, []),
-                "selected_per_workload": not {REVISION_LABEL, INJECTION_LABEL} & set(namespace.labels),
-                "gateways": namespace.name in gateways,
-                "proxies": proxies[namespace.name],
-                "stale_proxies": stale[namespace.name],
-                "target_revisions": sorted(leads[namespace.name]),
-            }
+    proxies: bool
+    record: bool
+    stop_if_up_to_date: bool
+    run_id: str
+    request_digest: str
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, t.Any]) -> InfoOptions:
+        """Return the typed options.
+
+        Raises:
+            ParameterError: options contradict each other.
+        """
+        options = cls(
+            proxies=params["proxies"],
+            record=params["record"],
+            stop_if_up_to_date=params["stop_if_up_to_date"],
+            run_id=str(params["run_id"] or ""),
+            request_digest=str((params["run"] or {}).get("request_digest") or ""),
         )
-    return rows
+        if options.run_id and not options.record:
+            raise ParameterError("Parameter run_id needs record=true, which returns what undoing that run would do.")
+        if options.stop_if_up_to_date and not (options.proxies and options.record):
+            raise ParameterError(
+                "Parameter stop_if_up_to_date is true, but only proxies and record can prove that a cluster is up to "
+                "date; set both to true."
+            )
+        return options
 
 
-class Memory:
-    """What a cluster remembers: who works on it now, and the last run that changed it."""
+class UnreadableRow(t.TypedDict):
+    """A part of an object that cannot be read."""
 
-    def __init__(self, task: TaskContext) -> None:
+    object: str
+    field: str
+    reason: str
+
+
+class InfoValues(t.TypedDict, total=False):
+    """The return values; those of pods and of the record are missing where the options leave them out."""
+
+    kubernetes_version: str
+    control_planes: list[ControlPlaneRow]
+    tags: Mapping[str, str]
+    operator_tags: Mapping[str, str]
+    default: DefaultRow
+    lock: Mapping[str, str] | None
+    record: Record | None
+    up_to_date: bool
+    proxies: dict[str, dict[str, int]]
+    unrestartable: list[UnrestartableRow]
+    unreadable: list[UnreadableRow]
+    namespaces: list[NamespaceRow]
+    undo: Json
+
+
+class ClusterRecord:
+    """The lock and the run record of a cluster, which are read while the snapshot is."""
+
+    def __init__(self, task: TaskContext, options: InfoOptions) -> None:
         self._lock = Lock(task.client, task.istio_namespace, None, task.controller)
-        self._wanted = str((task.params["run"] or {}).get("request_digest") or "")
-        self.held: Lease | None = None
+        self._request_digest = options.request_digest
+        self.lease: Lease | None = None
         self.record: Record | None = None
 
     def read(self) -> None:
-        """Ask the cluster."""
-        self.held, self.record = self._lock.held(), self._lock.record()
+        """Read both from the cluster."""
+        self.lease, self.record = self._lock.held(), self._lock.record()
 
     def unchanged(self, snapshot: Snapshot) -> bool:
-        """Whether nobody works on it, and all but the pods is as the run that is asked for left it."""
-        return not self.held and unchanged(snapshot, self.record, self._wanted)
+        """Whether no run works on the cluster, and all but the pods is as the last run of this request left it."""
+        return not self.lease and unchanged(snapshot, self.record, self._request_digest)
 
-    def settles(self, snapshot: Snapshot) -> bool:
-        """Whether the run that is asked for would find nothing to do."""
-        return not self.held and settled(snapshot, self.record, self._wanted)
+    def up_to_date(self, snapshot: Snapshot) -> bool:
+        """Whether a run of this request would find nothing to do."""
+        return not self.lease and settled(snapshot, self.record, self._request_digest)
 
 
 def check(params: Mapping[str, t.Any]) -> None:
     """Refuse options that contradict each other, before any request.
 
     Raises:
-        ParameterError: what is brief needs the record and the pods.
+        ParameterError: options contradict each other.
     """
-    if params["run_id"] and not params["record"]:
-        raise ParameterError("Parameter run_id goes with record=true, which says what undoing that run would do.")
-    if params["stop_if_up_to_date"] and not (params["proxies"] and params["record"]):
-        raise ParameterError(
-            "Parameter stop_if_up_to_date is true, but only proxies and record can prove that a cluster is up to date; "
-            "set both to true."
-        )
+    InfoOptions.from_params(params)
 
 
-def _undo(task: TaskContext, snapshot: Snapshot, record: Record | None) -> dict[str, t.Any]:
-    """Return what a rollback would undo: of the last run, or of the one that is named."""
-    wanted, led_to = run_to_undo(record, task.params["run_id"])
-    return with_known(record, undoing(snapshot, wanted, led_to, resumed=resumes(record, wanted)))
+def _undo(options: InfoOptions, snapshot: Snapshot, record: Record | None) -> Json:
+    """Return what a rollback would undo: of the last run, or of the one that the options name."""
+    run_id, led_to = run_to_undo(record, options.run_id or None)
+    return with_known(record, undoing(snapshot, run_id, led_to, resumed=resumes(record, run_id)))
 
 
 def run(task: TaskContext) -> TaskResult:
     """Read the cluster and describe its mesh."""
-    memory = Memory(task)
+    options = InfoOptions.from_params(task.params)
+    cluster = ClusterRecord(task, options)
     snapshot = planned_snapshot(
         task,
-        pods=task.params["proxies"],
-        meanwhile=memory.read if task.params["record"] else lambda: None,
-        pods_suffice=memory.unchanged if task.params["stop_if_up_to_date"] else None,
+        pods=options.proxies,
+        meanwhile=cluster.read if options.record else lambda: None,
+        pods_suffice=cluster.unchanged if options.stop_if_up_to_date else None,
     )
     require_named(task, snapshot)
-    mesh = snapshot.mesh
-    values: dict[str, t.Any] = {
-        "kubernetes_version": snapshot.kubernetes_version,
-        "control_planes": control_planes(mesh),
-        "tags": mesh.tags,
-        "operator_tags": mesh.operator_tags,
-        "default": {
-            "revision": mesh.default_revision,
-            "validator": mesh.default_validator,
-            "service": mesh.default_service,
-            "other_mesh": mesh.other_mesh_owning(DEFAULT),
-        },
-    }
-    if task.params["record"]:
-        values["lock"] = memory.held.as_dict() if memory.held else None
-        values["record"] = as_result(memory.record)
-    if task.params["record"] and task.params["proxies"]:
-        values["up_to_date"] = memory.settles(snapshot)
-    if task.params["proxies"]:
+    values = InfoValues(
+        kubernetes_version=snapshot.kubernetes_version,
+        control_planes=describe_control_planes(snapshot.mesh),
+        tags=snapshot.mesh.tags,
+        operator_tags=snapshot.mesh.operator_tags,
+        default=describe_default(snapshot.mesh),
+    )
+    if options.record:
+        values["lock"] = cluster.lease.as_dict() if cluster.lease else None
+        values["record"] = as_result(cluster.record)
+    if options.proxies:
         values["proxies"] = snapshot.count_proxies()
-        values["unrestartable"] = [stuck.as_dict() for stuck in snapshot.unrestartable()]
-        values["unreadable"] = [dataclasses.asdict(one) for one in snapshot.unreadable]
-    if task.params["proxies"] and not (task.params["stop_if_up_to_date"] and values["up_to_date"]):
-        values["namespaces"] = namespaces(snapshot)
-        if task.params["record"]:
-            # what was not read is not told of
-            values["undo"] = _undo(task, snapshot, memory.record)
-    return TaskResult(values=values)
+        values["unrestartable"] = [pods.as_dict() for pods in snapshot.unrestartable()]
+        values["unreadable"] = [
+            {"object": part.object, "field": part.field, "reason": part.reason} for part in snapshot.unreadable
+        ]
+    up_to_date = options.record and options.proxies and cluster.up_to_date(snapshot)
+    if options.record and options.proxies:
+        values["up_to_date"] = up_to_date
+    if options.proxies and not (options.stop_if_up_to_date and up_to_date):
+        values["namespaces"] = describe_namespaces(snapshot)
+        if options.record:
+            # Undo needs the workloads, which were not read if the task stopped early.
+            values["undo"] = _undo(options, snapshot, cluster.record)
+    return TaskResult(values={**values})
 
 
 CORE = ModuleCore("istio_info", SPEC, run, check, writes=False)

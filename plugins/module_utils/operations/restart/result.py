@@ -15,6 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batch
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import MovableWorkloads
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan import RestartPlan
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import RestartState
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskResult
@@ -39,7 +40,7 @@ class RestartValues(t.TypedDict):
     not_after: str
     stopped_early: bool
     remaining: list[str]
-    unrestartable: list[dict[str, object]]
+    unrestartable: list[UnrestartableRow]
     changed_meanwhile: list[str]
     deleted_meanwhile: list[str]
     still_unavailable: list[StillUnavailableRow]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One reading of a mesh as a small result."""
+"""Reads a mesh and describes it in a small result."""
 
 from __future__ import annotations
 
@@ -11,12 +11,10 @@ import typing as t
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_status import describe_namespaces
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.control_planes import describe_control_planes
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import (
-    CORE,
-    control_planes,
-    namespaces,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 from unit.support.running import task
@@ -39,7 +37,7 @@ def info(**options: t.Any) -> b.Json:
 
 
 def test_control_planes() -> None:
-    rows = control_planes(
+    rows = describe_control_planes(
         b.mesh_of([*b.plane(b.OLD), *b.plane(b.NEW, replicas=2, ready=1), *b.revision_tag("prod", b.OLD)])
     )
     assert rows[0] == {
@@ -49,7 +47,7 @@ def test_control_planes() -> None:
     assert (rows[1]["ready"], rows[1]["ready_replicas"], rows[1]["tags"]) == (False, 1, [])
 
 
-def test_what_an_operator_keeps_is_said() -> None:
+def test_tags_and_control_planes_of_an_operator_name_it() -> None:
     objects = [*b.plane(b.OLD), *b.revision_tag("prod", b.OLD)]
     for obj, kind in ((objects[0], "IstioRevision"), (objects[5], "IstioRevisionTag")):
         owner = {"apiVersion": "sailoperator.io/v1", "kind": kind, "name": "prod"}
@@ -68,18 +66,19 @@ def test_what_an_operator_keeps_is_said() -> None:
         pytest.param("tagged", ("prod", "tag", b.OLD, 1, 0), id="by tag"),
         pytest.param("on", ("default", "default", b.OLD, 0, 0), id="by istio-injection"),
         pytest.param("lost", ("gone", "revision", None, 0, 0), id="domain 3: dangling"),
-        pytest.param("odd", (None, None, None, 1, 0), id="asks for nothing, but has a proxy"),
+        pytest.param("odd", (None, None, None, 1, 0), id="selects nothing, but has a proxy"),
     ],
 )
 def test_namespaces(name: str, expected: tuple[t.Any, ...]) -> None:
-    row = next(row for row in namespaces(b.snapshot_of(CLUSTER)) if row["name"] == name)
+    row = next(row for row in describe_namespaces(b.snapshot_of(CLUSTER)) if row["name"] == name)
     keys = ("revision_label", "selected_by", "revision", "proxies", "stale_proxies")
-    assert tuple(row[key] for key in keys) == expected
+    assert tuple(dict(row)[key] for key in keys) == expected
     assert row["gateways"] is (name == "tagged")
 
 
 def test_namespaces_outside_the_mesh_are_left_out() -> None:
-    assert not {row["name"] for row in namespaces(b.snapshot_of(CLUSTER))} & {"plain", "off", "default", b.SYSTEM}
+    names = {row["name"] for row in describe_namespaces(b.snapshot_of(CLUSTER))}
+    assert not names & {"plain", "off", "default", b.SYSTEM}
 
 
 def test_the_whole_result() -> None:

@@ -1,0 +1,86 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Describes the namespaces of a mesh as rows of results: the revision that each selects, and its stale proxies."""
+
+from __future__ import annotations
+
+import collections
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import tags_followed_by_pods
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    DEFAULT,
+    INJECTION_LABEL,
+    REVISION_LABEL,
+    Mesh,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+
+#: Values of ``selected_by``; ``default`` is the third.
+REVISION, TAG = "revision", "tag"
+
+
+class NamespaceRow(t.TypedDict):
+    """One namespace that selects injection or in which proxies run."""
+
+    name: str
+    revision_label: str | None
+    selected_by: str | None
+    revision: str | None
+    followed_tags: list[str]
+    selected_per_workload: bool
+    gateways: bool
+    proxies: int
+    stale_proxies: int
+    target_revisions: list[str]
+
+
+def describe_namespaces(snapshot: Snapshot) -> list[NamespaceRow]:
+    """Return one row per namespace that selects injection, has proxies, or has workloads that select a revision."""
+    proxies: dict[str, int] = collections.Counter()
+    stale: dict[str, int] = collections.Counter()
+    targets: dict[str, set[str]] = collections.defaultdict(set)
+    for pod, status in snapshot.proxy_statuses:
+        proxies[pod.namespace] += bool(pod.proxy_image)
+        stale[pod.namespace] += status.stale
+        if status.stale and status.injection.revision:
+            targets[pod.namespace].add(status.injection.revision)
+    workloads = snapshot.workloads.values()
+    changed = {workload.namespace for workload in workloads if workload.journal.changes}
+    gateways = {workload.namespace for workload in workloads if workload.gateway}
+    followed = tags_followed_by_pods(snapshot)
+    counted = {name for counts in (proxies, stale) for name, count in counts.items() if count}
+    rows: list[NamespaceRow] = []
+    for name, namespace in sorted(snapshot.namespaces.items()):
+        label = namespace.revision_label
+        if label is None and name not in {*counted, *changed, *followed}:
+            continue
+        rows.append(
+            {
+                "name": name,
+                "revision_label": label,
+                "selected_by": _selected_by(snapshot.mesh, label),
+                "revision": snapshot.mesh.resolve(label) if label else None,
+                "followed_tags": followed.get(name, []),
+                "selected_per_workload": _selected_per_workload(namespace.labels),
+                "gateways": name in gateways,
+                "proxies": proxies[name],
+                "stale_proxies": stale[name],
+                "target_revisions": sorted(targets[name]),
+            }
+        )
+    return rows
+
+
+def _selected_by(mesh: Mesh, label: str | None) -> str | None:
+    """Return whether a label is a revision, a tag or the default."""
+    if label is None or label == DEFAULT:
+        return label
+    return TAG if label in mesh.tags else REVISION
+
+
+def _selected_per_workload(labels: Mapping[str, str]) -> bool:
+    """Whether a namespace selects no revision for all its pods, so that labels of its pods count."""
+    return not {REVISION_LABEL, INJECTION_LABEL} & set(labels)

@@ -1,0 +1,68 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""The documentation of each module names exactly the return values that its code has types for."""
+
+from __future__ import annotations
+
+import importlib
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_status import NamespaceRow
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.control_planes import (
+    ControlPlaneRow,
+    DefaultRow,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import FindingRow, Waived
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import BatchRow, BudgetRow
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import MovableWorkloads
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import (
+    InfoValues,
+    UnreadableRow,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.result import (
+    RestartValues,
+    StillUnavailableRow,
+)
+
+MODULES = "ansible_collections.meshops.istio.plugins.modules"
+#: Return values that the runtime adds to those of every module.
+COMMON = {"actions", "changed", "cluster", "failure", "requests"}
+#: (module, path of a return value, empty for all of them) -> the type of its rows.
+ROWS: dict[tuple[str, str], type] = {
+    ("istio_info", ""): InfoValues,
+    ("istio_info", "control_planes"): ControlPlaneRow,
+    ("istio_info", "default"): DefaultRow,
+    ("istio_info", "namespaces"): NamespaceRow,
+    ("istio_info", "unreadable"): UnreadableRow,
+    ("istio_info", "unrestartable"): UnrestartableRow,
+    ("istio_precheck", "findings"): FindingRow,
+    ("istio_precheck", "findings.waived"): Waived,
+    ("istio_precheck", "unrestartable"): UnrestartableRow,
+    ("rollout_restart", ""): RestartValues,
+    ("rollout_restart", "movable_workloads"): MovableWorkloads,
+    ("rollout_restart", "plan"): BatchRow,
+    ("rollout_restart", "plan.budgets"): BudgetRow,
+    ("rollout_restart", "still_unavailable"): StillUnavailableRow,
+    ("rollout_restart", "unrestartable"): UnrestartableRow,
+}
+
+
+def documented(module: str, path: str) -> set[str]:
+    """Return the keys that the RETURN documentation of a module lists below a path."""
+    rows: dict[str, t.Any] = yaml.safe_load(importlib.import_module(f"{MODULES}.{module}").RETURN)
+    if not path:
+        return set(rows) - COMMON
+    for name in path.split("."):
+        rows = rows[name]["contains"]
+    return set(rows)
+
+
+@pytest.mark.parametrize(("module", "path"), ROWS)
+def test_a_module_documents_exactly_the_keys_of_its_rows(module: str, path: str) -> None:
+    assert documented(module, path) == set(t.get_type_hints(ROWS[module, path])) - (set() if path else COMMON)
