@@ -13,9 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import tag_undo
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import followers, labels_select
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
@@ -24,8 +22,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_tag import (
     CORE,
     check,
-    plan,
-    target,
 )
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
@@ -88,74 +84,9 @@ def tags(tmp_path: Path) -> Iterator[Tags]:
 
 @pytest.mark.parametrize("option", ["name", "revision"])
 @pytest.mark.parametrize("value", ["Prod", "1.31.0", "-a", "a-", "a" * 64, "a b"])
-def test_names_that_can_never_be_right(option: str, value: str) -> None:
-    with pytest.raises(ParameterError, match=f"Parameter {option}: .* is no DNS label"):
+def test_invalid_names_are_refused(option: str, value: str) -> None:
+    with pytest.raises(ParameterError, match=f"Parameter {option}: .* is not a valid DNS label"):
         check({"name": "prod", "revision": b.NEW, option: value})
-
-
-def planned(objects: list[b.Json], name: str, revision: str | None) -> str | None:
-    snapshot = b.snapshot_of(objects)
-    return plan(snapshot, name, revision, followers(snapshot, name))
-
-
-@pytest.mark.parametrize(
-    ("objects", "name", "revision", "expected"),
-    [
-        ([], "prod", b.NEW, "move tag prod: 1-30-3 -> 1-31-0 (namespaces shop)"),
-        ([], "stable", b.NEW, "create tag stable -> 1-31-0"),
-        ([], "prod", b.OLD, None),
-        ([], "default", b.OLD, None),
-        ([ENABLED], "default", b.NEW, "move tag default: 1-30-3 -> 1-31-0 (namespaces on)"),
-        ([], "stable", None, None),
-        ([], "default", None, "remove tag default (pointed at 1-30-3)"),
-    ],
-)
-def test_plan(objects: list[b.Json], name: str, revision: str | None, expected: str | None) -> None:
-    assert planned([*b.two_planes(), *SPACES, *objects], name, revision) == expected
-
-
-@pytest.mark.parametrize(
-    ("owner", "expected"),
-    [
-        pytest.param(b.validator(b.NEW), "its validator leads to 1-31-0", id="domain 4: the validator"),
-        pytest.param(b.istiod_service(b.NEW, "default"), "its Service leads to 1-31-0", id="domain 4: the Service"),
-    ],
-)
-def test_owners_of_the_default_that_disagree_are_mended(owner: b.Json, expected: str) -> None:
-    others = [b.injector(b.OLD, tag="default"), b.validator(b.OLD), b.istiod_service(b.OLD, "default")]
-    place = owner["metadata"]["name"]
-    mixed = [owner if obj["metadata"]["name"] == place else obj for obj in others]
-    step = planned([*b.plane(b.OLD), *b.plane(b.NEW), *mixed], "default", b.OLD)
-    assert step == f"mend tag default -> 1-30-3: {expected}"
-
-
-@pytest.mark.parametrize(
-    ("objects", "name", "revision", "message"),
-    [
-        pytest.param(
-            [], b.OLD, b.NEW, "the name of a revision: both would inject", id="domain 9: a tag named like a revision"
-        ),
-        pytest.param(
-            [], "prod", "1-32-0", "there is no such revision. Installed are: 1-30-3, 1-31-0", id="a missing revision"
-        ),
-        pytest.param([], "prod", None, "in use by namespace shop", id="S4: a namespace follows it"),
-        pytest.param(
-            [ENABLED], "default", None, "in use by namespace on", id="S4: istio-injection follows the default"
-        ),
-        pytest.param(
-            [*b.namespaces(plain=None), b.pod("x", "plain", labels={INJECT: "true"}, owner=None)],
-            "default",
-            None,
-            "in use by Pod plain/x",
-            id="S4: a pod label follows the default",
-        ),
-    ],
-)
-def test_a_step_that_would_break_something_is_refused(
-    objects: list[b.Json], name: str, revision: str | None, message: str
-) -> None:
-    with pytest.raises(SafetyError, match=message):
-        planned([*b.two_planes(), *SPACES, *objects], name, revision)
 
 
 def test_a_tag_moves(tags: Tags) -> None:
@@ -190,14 +121,17 @@ def test_s3_a_tag_moves_only_to_a_revision_that_is_proven(tags: Tags) -> None:
     assert (result["changed"], tags.commands) == (False, [])
 
 
-def test_domain_10_the_object_is_looked_at_not_the_exit_code(tags: Tags) -> None:
+def test_domain_10_the_object_is_checked_not_the_exit_code(tags: Tags) -> None:
     tags.lies = True
     result = tags.run("prod", b.NEW)
-    assert "istioctl reported success, but tag prod is not at 1-31-0 as a whole: its webhook leads" in result["msg"]
+    assert (
+        "istioctl reported success, but tag prod does not completely point at 1-31-0: its webhook leads"
+        in result["msg"]
+    )
     assert (result["failure"]["kind"], result["changed"]) == ("IstioctlError", True)
 
 
-def test_a_failing_istioctl_is_a_sentence(tags: Tags) -> None:
+def test_a_failing_istioctl_is_reported(tags: Tags) -> None:
     tags.api.istioctl_does = lambda dummy: (1, "", "Error: no access")
     assert tags.run("prod", b.NEW)["msg"].endswith(
         f"istioctl 1.31.0 tag set prod on cluster {tags.api.url} failed: Error: no access"
@@ -232,29 +166,7 @@ def remembering(name: str, revision: str, previous: str) -> list[b.Json]:
     return found
 
 
-@pytest.mark.parametrize(
-    ("state", "expected"),
-    [
-        pytest.param("present", b.NEW, id="where it was asked to"),
-        pytest.param("absent", None, id="nowhere"),
-        pytest.param("restored", b.OLD, id="where it pointed before its last move"),
-    ],
-)
-def test_target(state: str, expected: str | None) -> None:
-    mesh = b.mesh_of([*b.plane(b.OLD), *b.plane(b.NEW), *remembering("prod", b.NEW, b.OLD)])
-    back = tag_undo(mesh, "prod", None)
-    assert target({"name": "prod", "revision": b.NEW, "state": state}, mesh, back) == expected
-
-
-@pytest.mark.parametrize(("name", "expected"), [("prod", b.OLD), ("other", None)])
-def test_a_tag_that_remembers_nothing_stays(name: str, expected: str | None) -> None:
-    mesh = b.mesh_of(b.two_planes())
-    back = tag_undo(mesh, name, None)
-    assert back is None
-    assert target({"name": name, "revision": None, "state": "restored"}, mesh, back) == expected
-
-
-def test_before_a_tag_moves_it_keeps_where_it_points(tags: Tags) -> None:
+def test_before_a_tag_moves_its_journal_is_written(tags: Tags) -> None:
     tags.lies = True
     tags.run("prod", b.NEW)
     annotations = tags.api.get("MutatingWebhookConfiguration", "istio-revision-tag-prod")["metadata"]["annotations"]
@@ -280,7 +192,7 @@ def test_a_tag_goes_back_and_forgets(tags: Tags) -> None:
 
 
 @pytest.mark.parametrize("options", [{"revision": b.NEW}, {"state": "absent"}])
-def test_a_tag_that_an_operator_keeps_is_not_written(tags: Tags, options: b.Json) -> None:
+def test_a_tag_of_an_operator_is_not_written(tags: Tags, options: b.Json) -> None:
     owner = {"apiVersion": "sailoperator.io/v1", "kind": "IstioRevisionTag", "name": "spare"}
     tags.api.objects += b.revision_tag("spare", b.OLD)
     tags.api.get("MutatingWebhookConfiguration", "istio-revision-tag-spare")["metadata"]["ownerReferences"] = [owner]
@@ -291,10 +203,10 @@ def test_a_tag_that_an_operator_keeps_is_not_written(tags: Tags, options: b.Json
     assert unmoved["changed"] is False
 
 
-def test_whom_a_move_touches_is_named_also_by_labels_of_pods(tags: Tags) -> None:
-    mine = {"prod": {REV: "prod"}, "off": {REV: "prod", INJECT: "false"}, "other": {REV: b.OLD}}
+def test_a_move_names_the_workloads_that_follow_by_labels_of_pods(tags: Tags) -> None:
+    labels_of_pods = {"prod": {REV: "prod"}, "off": {REV: "prod", INJECT: "false"}, "other": {REV: b.OLD}}
     tags.api.objects += [b.namespace("plain"), b.namespace("asks", {REV: b.OLD})]
-    for name, labels in mine.items():
+    for name, labels in labels_of_pods.items():
         tags.api.objects += b.deployed(name, "plain", pod_labels=labels)
     tags.api.objects += [*b.deployed("idle", "plain", pods=0, pod_labels={REV: "prod"})]
     tags.api.objects += [*b.deployed("ignored", "asks", pod_labels={REV: "prod"})]
@@ -304,23 +216,7 @@ def test_whom_a_move_touches_is_named_also_by_labels_of_pods(tags: Tags) -> None
     assert [row["name"] for row in result["workloads"]] == ["idle", "prod"]
 
 
-@pytest.mark.parametrize(
-    ("namespace", "pod", "tag"),
-    [
-        pytest.param({}, {REV: "prod"}, "prod", id="domain 3: the pod's own label"),
-        pytest.param({}, {INJECT: "true"}, "default", id="domain 3: the default by inject=true"),
-        pytest.param({}, {INJECT: "true", REV: "prod"}, "prod", id="domain 3: a revision label comes first"),
-        pytest.param({}, {REV: "prod", INJECT: "false"}, None, id="domain 3: opted out"),
-        pytest.param({REV: b.OLD}, {REV: "prod"}, None, id="domain 3: the namespace comes first"),
-        pytest.param({INJECTION: "disabled"}, {REV: "prod"}, None, id="domain 3: any istio-injection comes first"),
-        pytest.param({}, {}, None, id="no label at all"),
-    ],
-)
-def test_which_tag_a_pod_asks_for_by_itself(namespace: dict[str, str], pod: dict[str, str], tag: str | None) -> None:
-    assert [name for name in ("prod", "default") if labels_select(name, namespace, pod)] == ([tag] if tag else [])
-
-
-def test_domain_4_a_validator_that_istioctl_leaves_goes_with_the_default(tags: Tags) -> None:
+def test_domain_4_a_validator_that_istioctl_leaves_is_removed_with_the_default(tags: Tags) -> None:
     tags.leaves = {"istiod-default-validator", "istiod-revision-tag-default"}
     assert tags.run("default", None)["changed"]
     assert not [obj for obj in tags.api.objects if "default" in obj["metadata"]["name"] and obj["kind"] != "Namespace"]
@@ -341,7 +237,7 @@ def test_a_default_validator_without_a_tag_is_not_the_tags(tags: Tags) -> None:
 
 def test_domain_4_the_default_that_parks_a_control_plane_stays(tags: Tags) -> None:
     tags.api.objects = [*b.plane("default", parked=True), *b.revision_tag("default", "default"), *b.namespaces()]
-    assert "its webhook is parked behind the tag" in tags.run("default", None)["msg"]
+    assert "its webhook is deactivated as long as the tag exists" in tags.run("default", None)["msg"]
     assert tags.commands == []
 
 

@@ -1,0 +1,106 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Move or remove a revision tag by istioctl, and prove the result by reading it back."""
+
+from __future__ import annotations
+
+import contextlib
+
+from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import ADMISSION
+from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import IstioctlError, NotFoundError
+from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import object_path
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import disagreements
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, DEFAULT_VALIDATOR, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
+
+
+def change_tag(task: TaskContext, mesh: Mesh, name: str, revision: str | None, undone: Journal | None) -> None:
+    """Point a tag at a revision, or remove it if that is None, and prove the result.
+
+    Args:
+        undone: the journal of the tag after a change is undone; None to add this change to the journal.
+
+    Raises:
+        IstioctlError: istioctl failed, or did not change every owner of the tag.
+    """
+    ctl = task.istioctl(mesh, revision or mesh.tags.get(name), *mesh.revisions)
+    if revision is None:
+        _remove(task, ctl, mesh, name)
+        _require_changed(fetch_mesh(task.client, task.istio_namespace), name, revision)
+        return
+    journal = undone or _next_journal(task, mesh, name, revision)
+    if undone is None:
+        # Written before the tag moves, so that a killed run leaves no change without a journal entry.
+        _write_journal(task, mesh, name, journal)
+    task.about_to_write()
+    ctl.run("tag set", name, flags=["--revision", revision, "--overwrite", "--skip-confirmation"])
+    if mesh.tag_services.get(name) not in (None, revision):
+        # An istioctl before 1.28 does not know the Service and leaves it on the former revision.
+        _delete_service(task, name, unless=revision)
+    moved = fetch_mesh(task.client, task.istio_namespace)
+    _require_changed(moved, name, revision)
+    _write_journal(task, moved, name, journal)
+
+
+def _require_changed(mesh: Mesh, name: str, revision: str | None) -> None:
+    """Check the owners of a tag in the API, not the exit code of istioctl."""
+    wrong = disagreements(mesh, name, revision)
+    if wrong:
+        expected = f"does not completely point at {revision}" if revision else "is not completely removed"
+        raise IstioctlError(f"istioctl reported success, but tag {name} {expected}: {', '.join(wrong)}.")
+
+
+def _next_journal(task: TaskContext, mesh: Mesh, name: str, revision: str) -> Journal:
+    """Return the journal of a tag once it points at a revision.
+
+    A new tag has no previous revision, and a removed revision does not count as one.
+    """
+    injector = mesh.injector_of_tag(name)
+    previous = mesh.tags.get(name) or (mesh.default_revision if name == DEFAULT else None)
+    journal = injector.journal if injector else Journal()
+    if previous == revision:
+        return journal
+    if previous not in mesh.revisions:
+        return Journal(raw=journal.raw)
+    return journal.with_change(task.begin_change(), {TARGET: previous}, {TARGET: revision})
+
+
+def _remove(task: TaskContext, ctl: Istioctl, mesh: Mesh, name: str) -> None:
+    """Remove a tag, its validator first: istioctl before 1.31 leaves it, and its tag could not be identified then."""
+    if name == DEFAULT and mesh.default_validator:
+        _delete(task, "ValidatingWebhookConfiguration", DEFAULT_VALIDATOR)
+    injector = mesh.injector_of_tag(name)
+    if any(foreign.tag == name for foreign in mesh.foreign):
+        # istioctl would remove the tag of the other mesh too.
+        if injector is not None:
+            _delete(task, "MutatingWebhookConfiguration", injector.name)
+    else:
+        task.about_to_write()
+        ctl.run("tag remove", name, flags=["--skip-confirmation"])
+    _delete_service(task, name)
+
+
+def _delete_service(task: TaskContext, name: str, unless: str | None = None) -> None:
+    """Delete the Service of a tag unless it points at the revision ``unless``."""
+    target = fetch_mesh(task.client, task.istio_namespace).tag_services.get(name)
+    if target not in (None, unless):
+        _delete(task, "Service", f"istiod-revision-tag-{name}")
+
+
+def _delete(task: TaskContext, kind: str, name: str) -> None:
+    path = object_path(kind, task.istio_namespace, name)
+    with contextlib.suppress(NotFoundError):
+        task.client.request("DELETE", path, doing=f"Deleting {kind} {name}")
+
+
+def _write_journal(task: TaskContext, mesh: Mesh, name: str, journal: Journal) -> None:
+    """Write into the tag itself, if it exists, which run moved it and from which revision."""
+    injector = mesh.injector_of_tag(name)
+    if injector and injector.journal.annotations != journal.annotations:
+        path = f"{ADMISSION}/mutatingwebhookconfigurations/{injector.name}"
+        patch = {"metadata": {"annotations": journal.annotations}}
+        task.client.merge(path, patch, doing=f"Writing the journal of tag {name}")
