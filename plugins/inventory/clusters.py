@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Inventory meshops.istio.clusters: documentation and start; the core is in plugin_utils."""
+"""Inventory meshops.istio.clusters: its documentation, and the methods that ansible-core calls."""
 
 from __future__ import annotations
 
@@ -11,60 +11,61 @@ version_added: 1.0.0
 author: Meshops maintainers (@meshops)
 short_description: Clusters from kubeconfig files, Open Cluster Management and Argo CD
 description:
-  - One host is one cluster, with the variables by which the playbooks of this collection log in to it.
-  - It takes files whose names end in C(istio.yml), C(istio.yaml), C(clusters.yml) or C(clusters.yaml), such as
-    C(fleet.istio.yml). Static inventories can be given beside it.
-  - No cluster is guessed. A kubeconfig's current context means nothing, and a hub is named by kubeconfig and context.
+  - Each host is a cluster. Its variables contain the login that the playbooks of this collection use.
+  - Reads files whose names end in C(istio.yml), C(istio.yaml), C(clusters.yml) or C(clusters.yaml), such as
+    C(fleet.istio.yml). Static inventories can be used in addition.
+  - Ignores the current context of a kubeconfig. A hub is selected by kubeconfig and context.
   - Logins stay in their kubeconfig files. No token, certificate or key becomes a variable or is cached, and the login
     in a Secret of Argo CD is not decoded.
-  - One cluster under two names is refused.
-  - By itself ansible-core only warns if an inventory cannot be read, and plays no host. Set
+  - Two hosts that are the same cluster are an error.
+  - If an inventory cannot be read, ansible-core only warns by default, and runs on no host. Set
     E(ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED) to make it an error.
 options:
   plugin:
-    description: Marks the file as one of this plugin.
+    description: Name of this plugin.
     type: str
     required: true
     choices: [meshops.istio.clusters]
   sources:
-    description: Where the clusters are listed. Relative paths start at the folder of the inventory file.
+    description: Sources of the clusters. Relative paths start at the folder of the inventory file.
     type: list
     elements: dict
     required: true
     suboptions:
       type:
         description:
-          - V(kubeconfig) takes the contexts of kubeconfig files. Each is a cluster.
-          - V(ocm) takes the ManagedClusters of a hub of Open Cluster Management, as far as the hub has accepted them.
-          - V(argocd) takes the cluster Secrets of Argo CD. The cluster that Argo CD runs in is among them only if
-            it has a Secret.
+          - V(kubeconfig) reads the contexts of kubeconfig files. Each context is a cluster.
+          - V(ocm) reads the ManagedClusters that a hub of Open Cluster Management has accepted.
+          - V(argocd) reads the cluster Secrets of Argo CD. The cluster that Argo CD runs in is included only if it has
+            a Secret.
         type: str
         required: true
         choices: [kubeconfig, ocm, argocd]
       path:
         description:
-          - Kubeconfig files, folders of them, or globs. Required with V(kubeconfig).
-          - Every file in a folder has to be a kubeconfig; hidden ones are left out.
+          - Kubeconfig files, folders with kubeconfig files, or globs. Required with V(kubeconfig).
+          - Each file in a folder must be a kubeconfig. Hidden files are ignored.
         type: list
         elements: path
       include:
         description:
-          - Shell patterns of names, as O(sources[].host_name) makes them. Without any, all clusters are taken.
-          - A pattern that matches nothing is refused.
+          - Shell patterns of host names, which O(sources[].host_name) defines. Without patterns, all clusters are
+            included.
+          - A pattern that matches nothing is an error.
         type: list
         elements: str
         default: []
       exclude:
-        description: Shell patterns of names that are left out.
+        description: Shell patterns of host names to exclude.
         type: list
         elements: str
         default: []
       host_name:
         description:
-          - Name of the host. With V(kubeconfig) it may hold C({context}), C({cluster}) and C({file}), which is
-            the name of the file without its suffix. The default is V({context}).
-          - With a hub it may hold C({name}), which is the default.
-          - What is no letter, digit, dot, dash or underscore becomes a dash.
+          - Name of the host. With V(kubeconfig) it may contain C({context}), C({cluster}) and C({file}), which is the
+            name of the file without its suffix. The default is V({context}).
+          - With a hub it may contain C({name}). The default is V({name}).
+          - Characters other than letters, digits, dots, dashes and underscores are replaced by a dash.
         type: str
       kubeconfig:
         description: File with the login to the hub. Required with V(ocm) and V(argocd).
@@ -73,7 +74,7 @@ options:
         description: Context of the hub. Required with V(ocm) and V(argocd).
         type: str
       label_selector:
-        description: Which ManagedClusters, or Secrets, to take, such as V(env=prod).
+        description: Label selector of ManagedClusters or Secrets, such as V(env=prod).
         type: str
         default: ''
       namespace:
@@ -83,34 +84,34 @@ options:
       logins:
         description:
           - Kubeconfig files, folders or globs with the logins to the clusters of the hub. Required with V(ocm) and
-            V(argocd). C({name}) in them is the name of the cluster.
-          - The login to the hub itself, where the hub lists it, is the one in O(sources[].kubeconfig).
+            V(argocd). C({name}) in them is replaced by the name of the cluster.
+          - If the hub lists itself, its login is O(sources[].kubeconfig).
         type: list
         elements: path
       login_context:
         description:
-          - Context in O(sources[].logins) that leads to a cluster. C({name}) in it is the name of the cluster.
-          - The default is V({name}) with V(ocm). With V(argocd) it is the context with the server that the Secret
-            names.
+          - Context in O(sources[].logins) of a cluster. C({name}) in it is replaced by the name of the cluster.
+          - The default is V({name}) with V(ocm). With V(argocd) it is the context with the same server as the Secret.
         type: str
       without_login:
-        description: Whether a cluster that no context leads to is an error, or left out with a warning.
+        description: Whether a cluster without a context is an error, or skipped with a warning.
         type: str
         choices: [fail, skip]
         default: fail
-  look:
+  probe:
     description:
-      - Whether to ask each cluster for its identity and for the Istio versions that it runs.
+      - Whether to read the identity and the running Istio versions of each cluster.
       - A cluster that does not answer stays in the inventory, in the group C(istio_unreachable).
-      - Two clusters are then the same if they have the same identity, else if they have the same API server.
+      - Two clusters with known identities are the same if the identities are equal. Other clusters are the same if
+        they have the same API server.
     type: bool
     default: false
-  look_timeout:
-    description: Seconds that each request to a cluster may take.
+  probe_timeout:
+    description: Timeout of each request to a cluster, in seconds.
     type: int
     default: 5
   istio_namespace:
-    description: Namespace of the control planes, for O(look).
+    description: Namespace of the control planes, for O(probe).
     type: str
     default: istio-system
 extends_documentation_fragment:
@@ -132,7 +133,7 @@ sources:
     path: ~/.kube/fleet.yaml
 
 ---
-# A folder with a file per cluster, whose contexts all have the same name; rings by the name of the host
+# A folder with one file per cluster, whose contexts have the same name; rings by host name
 plugin: meshops.istio.clusters
 sources:
   - type: kubeconfig
@@ -145,7 +146,7 @@ groups:
   istio_ring_2: not inventory_hostname.startswith(('canary-', 'eu-'))
 
 ---
-# Open Cluster Management: the label ring makes the groups istio_ring_0, istio_ring_1 and so on
+# Open Cluster Management: the label ring creates the groups istio_ring_0, istio_ring_1 and so on
 plugin: meshops.istio.clusters
 strict: true
 sources:
@@ -160,14 +161,14 @@ keyed_groups:
     key: istio_cluster_labels['ring']
 
 ---
-# Argo CD, grouped by running version (istio_version_1_30_3 and so on), asked at most every ten minutes
+# Argo CD, grouped by running version (istio_version_1_30_3 and so on), read at most every ten minutes
 plugin: meshops.istio.clusters
 sources:
   - type: argocd
     kubeconfig: ~/.kube/hub.yaml
     context: hub
     logins: ~/.kube/fleet.yaml
-look: true
+probe: true
 cache: true
 cache_plugin: ansible.builtin.jsonfile
 cache_connection: ~/.cache/meshops-inventory
@@ -186,17 +187,17 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import KUBERNETES_IMPORT_ERROR
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError, ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
-from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.model import options
-from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.reader import Reader
+from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.options import parse_options
+from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.reader import InventoryReader
 
 
 class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
-    """The inventory plugin of this file."""
+    """Inventory plugin meshops.istio.clusters."""
 
     NAME = "meshops.istio.clusters"
 
     def verify_file(self, path: str) -> bool:
-        """Return whether the name of a file says that it is for this plugin."""
+        """Return whether a file exists and has a name for this plugin."""
         endings = tuple(f"{name}.{suffix}" for name in ("istio", "clusters") for suffix in ("yml", "yaml"))
         return path.endswith(endings) and bool(super().verify_file(path))
 
@@ -209,23 +210,26 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         except MeshError as exc:
             raise AnsibleParserError(f"{path}: {exc.message}") from None
         for host in hosts:
-            self._add(host)
+            self._add_host(host)
 
     def _hosts(self, config: Json, path: str, cache: bool) -> list[Json]:
         if KUBERNETES_IMPORT_ERROR:
-            raise ParameterError("The Python library kubernetes is missing; install it beside ansible-core.")
-        asked = options(config, self._options)
+            raise ParameterError(
+                "The Python library kubernetes is missing; install it in the Python environment of ansible-core."
+            )
+        options = parse_options(config, self._options)
+        reader = InventoryReader(os.path.dirname(path), self.display.warning)
         if not self.get_option("cache"):
-            return Reader(os.path.dirname(path), self.display.warning).hosts(asked)
-        # what was read for other options is no answer to these
-        key = f"{self.get_cache_key(path)}_{hashlib.sha256(repr(asked).encode()).hexdigest()[:12]}"
+            return reader.read_hosts(options)
+        # Hosts that were cached for other options are not valid for these.
+        key = f"{self.get_cache_key(path)}_{hashlib.sha256(repr(options).encode()).hexdigest()[:12]}"
         if cache and key in self._cache:
             return t.cast("list[Json]", self._cache[key])
-        hosts = Reader(os.path.dirname(path), self.display.warning).hosts(asked)
+        hosts = reader.read_hosts(options)
         self._cache[key] = hosts
         return hosts
 
-    def _add(self, host: Json) -> None:
+    def _add_host(self, host: Json) -> None:
         name, variables = host["name"], host["variables"]
         self.inventory.add_host(name)
         for key, value in variables.items():
@@ -233,7 +237,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         for group in host["groups"]:
             self.inventory.add_child(self.inventory.add_group(group), name)
         strict = self.get_option("strict")
-        known = {**variables, "inventory_hostname": name}
-        self._set_composite_vars(self.get_option("compose"), known, name, strict=strict)
-        self._add_host_to_composed_groups(self.get_option("groups"), known, name, strict=strict)
-        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), known, name, strict=strict)
+        facts = {**variables, "inventory_hostname": name}
+        self._set_composite_vars(self.get_option("compose"), facts, name, strict=strict)
+        self._add_host_to_composed_groups(self.get_option("groups"), facts, name, strict=strict)
+        self._add_host_to_keyed_groups(self.get_option("keyed_groups"), facts, name, strict=strict)

@@ -137,7 +137,7 @@ def plain(value: Any) -> Any:
 
 def test_real_clusters_are_grouped_by_what_they_run(desk: Desk, meshes: list[Cluster], tmp_path: Path) -> None:
     kubeconfig = {"type": "kubeconfig", "path": str(desk.lab.kubeconfig)}
-    path = write(tmp_path, kubeconfig, look=True, compose={"istio_expected_cluster_id": "istio_cluster_id"})
+    path = write(tmp_path, kubeconfig, probe=True, compose={"istio_expected_cluster_id": "istio_cluster_id"})
     with ExitStack() as stack:
         for cluster in meshes:
             stack.enter_context(no_write(cluster))
@@ -173,7 +173,7 @@ def test_open_cluster_management_makes_rings_of_its_labels(desk: Desk, hub: Clus
 
 def test_argo_cd_leads_to_the_contexts_with_its_servers(desk: Desk, hub: Cluster, tmp_path: Path) -> None:
     first, second = desk.lab.clusters
-    path = write(tmp_path, source(desk, "argocd", namespace=NAMESPACE), look=True)
+    path = write(tmp_path, source(desk, "argocd", namespace=NAMESPACE), probe=True)
     dummy, hosts = listed(desk, path)
     assert {name: plain(one["istio_cluster_id"]) for name, one in hosts.items()} == {
         "First": first.uid,

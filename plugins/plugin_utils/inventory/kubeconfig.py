@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Clusters from kubeconfig files: every context is one. Only the place of a login is kept."""
+"""Clusters from kubeconfig files: each context is a cluster. Of a login, only file and context are kept."""
 
 from __future__ import annotations
 
@@ -15,106 +15,112 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.kubeconfig im
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.model import (
     Cluster,
-    Source,
-    filled,
-    host_of,
-    picked,
-    same_server,
+    fill_template,
+    host_name_of,
+    normalize_server,
+    select_names,
 )
+from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.options import Source
 
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """A context of a kubeconfig; ``wrong`` says why it leads to no cluster."""
+    """A context of a kubeconfig. ``problem`` is the reason why it is not usable."""
 
     file: str
     name: str
     cluster: str = ""
     server: str = ""
-    same: tuple[str, ...] = ()
-    wrong: str = ""
+    #: Equal for all contexts that lead to the same API server.
+    server_key: tuple[str, ...] = ()
+    problem: str = ""
 
     def __str__(self) -> str:
         return f"context {self.name} of {self.file}"
 
 
-def files(paths: Iterable[str], base: str) -> list[str]:
-    """Return the kubeconfig files that paths name: files, all files of folders, globs; relative to a folder.
+def find_files(paths: Iterable[str], base: str) -> list[str]:
+    """Return the kubeconfig files that paths refer to, without duplicates.
+
+    Args:
+        paths: files, folders, of which all files are taken, and globs.
+        base: folder at which relative paths start.
 
     Raises:
-        ParameterError: a path names no file.
+        ParameterError: a path does not match a file.
     """
-    found: dict[str, str] = {}
+    files: dict[str, str] = {}
     for path in paths:
         full = os.path.join(base, path)
-        inside = os.path.join(glob.escape(full), "*") if os.path.isdir(full) else full
-        here = [full] if os.path.isfile(full) else sorted(filter(os.path.isfile, glob.glob(inside)))
-        if not here:
+        pattern = os.path.join(glob.escape(full), "*") if os.path.isdir(full) else full
+        matches = [full] if os.path.isfile(full) else sorted(filter(os.path.isfile, glob.glob(pattern)))
+        if not matches:
             raise ParameterError(f"There is no kubeconfig {full}.")
-        for file in here:
-            found.setdefault(os.path.realpath(file), os.path.normpath(file))
-    return list(found.values())
+        for file in matches:
+            files.setdefault(os.path.realpath(file), os.path.normpath(file))
+    return list(files.values())
 
 
 def read_contexts(file: str) -> list[Context]:
-    """Return the contexts of a kubeconfig.
+    """Return the contexts of a kubeconfig file.
 
     Raises:
-        ParameterError: it cannot be read, or is none. What stands in it is not repeated, as it may be a secret.
+        ParameterError: the file cannot be read, or is not a kubeconfig. The message does not repeat its content, which
+            may be secret.
     """
     try:
         document = read_kubeconfig(os.path.abspath(file))
     except (OSError, ValueError) as exc:
-        why = exc.strerror if isinstance(exc, OSError) else "it is no YAML"
-        raise ParameterError(f"Reading kubeconfig {file} failed: {why}.") from None
-    return contexts(file, document)
+        reason = exc.strerror if isinstance(exc, OSError) else "it is not valid YAML"
+        raise ParameterError(f"Reading kubeconfig {file} failed: {reason}.") from None
+    return parse_contexts(file, document)
 
 
-def contexts(file: str, document: t.Any) -> list[Context]:
-    """Return the contexts of a kubeconfig that was parsed.
+def parse_contexts(file: str, document: t.Any) -> list[Context]:
+    """Return the contexts of a kubeconfig document.
 
     Raises:
-        ParameterError: it is no kubeconfig.
+        ParameterError: the document is not a kubeconfig.
     """
     try:
         clusters = {entry["name"]: entry["cluster"] or {} for entry in document.get("clusters") or ()}
         users = {entry["name"] for entry in document.get("users") or ()}
         named = [(str(entry["name"]), entry["context"] or {}) for entry in document.get("contexts") or ()]
-        found = [_context(file, name, context, clusters, users) for name, context in named]
+        contexts = [_context(file, name, context, clusters, users) for name, context in named]
     except (AttributeError, KeyError, TypeError):
-        found = []
-    if not found:
-        raise ParameterError(f"File {file} is no kubeconfig with contexts; name others by a glob such as *.yaml.")
-    return found
+        contexts = []
+    if not contexts:
+        raise ParameterError(f"File {file} is not a kubeconfig with contexts; select files by a glob such as *.yaml.")
+    return contexts
 
 
 def _context(file: str, name: str, context: t.Any, clusters: dict[str, t.Any], users: set[str]) -> Context:
     cluster, user = context.get("cluster"), context.get("user")
     if cluster not in clusters:
-        return Context(file, name, wrong=f"its cluster {cluster!r} is not in the file")
+        return Context(file, name, problem=f"its cluster {cluster!r} is not in the file")
     if user and user not in users:
-        return Context(file, name, wrong=f"its user {user!r} is not in the file")
+        return Context(file, name, problem=f"its user {user!r} is not in the file")
     server = str(clusters[cluster].get("server") or "")
     try:
-        same = same_server(server)
+        address = normalize_server(server)
     except ValueError:
-        return Context(file, name, wrong=f"the server of its cluster {cluster!r} is no URL")
+        return Context(file, name, problem=f"the server of its cluster {cluster!r} is not a valid URL")
     if "@" in server:
-        return Context(file, name, wrong=f"the URL of its cluster {cluster!r} holds a login, which would be shown")
-    # the same address behind another proxy, or under another name in TLS, is another server
-    ways = (str(clusters[cluster].get(key) or "") for key in ("proxy-url", "tls-server-name"))
-    return Context(file, name, str(cluster), server, (same, *ways))
+        return Context(file, name, problem=f"the URL of its cluster {cluster!r} contains a login, which would be shown")
+    # The same address behind another proxy, or with another TLS server name, is another server.
+    route = (str(clusters[cluster].get(key) or "") for key in ("proxy-url", "tls-server-name"))
+    return Context(file, name, str(cluster), server, (address, *route))
 
 
-def from_kubeconfig(source: Source, found: Iterable[Context]) -> list[Cluster]:
+def clusters_from_kubeconfig(source: Source, contexts: Iterable[Context]) -> list[Cluster]:
     """Return the clusters of a source of type kubeconfig.
 
     Raises:
-        ParameterError: the source picks none, or one that leads nowhere.
+        ParameterError: the source selects no cluster, or a context that is not usable.
     """
-    named = [(filled(source.host_name, "host_name", _fields(context)), context) for context in found]
-    wanted = picked(source, [name for name, dummy in named])
-    return [_cluster(source, name, context) for name, context in named if name in wanted]
+    named = [(fill_template(source.host_name, "host_name", _fields(context)), context) for context in contexts]
+    selected = select_names(source, [name for name, dummy in named])
+    return [_cluster(source, name, context) for name, context in named if name in selected]
 
 
 def _fields(context: Context) -> dict[str, str]:
@@ -123,15 +129,15 @@ def _fields(context: Context) -> dict[str, str]:
 
 
 def _cluster(source: Source, name: str, context: Context) -> Cluster:
-    if context.wrong:
-        raise ParameterError(f"{source}: {context} is not usable: {context.wrong}; leave it out by exclude.")
+    if context.problem:
+        raise ParameterError(f"{source}: {context} is not usable: {context.problem}; leave it out by exclude.")
     return Cluster(
-        host=host_of(source, name),
+        host=host_name_of(source, name),
         name=context.name,
-        found=str(context),
+        origin=str(context),
         source=source.type,
         kubeconfig=context.file,
         context=context.name,
         server=context.server,
-        same=context.same,
+        server_key=context.server_key,
     )

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Kubeconfig files of tests; each login is the secret that no output may show."""
+"""Kubeconfig files of tests; each login is the secret that no output may contain."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SECRET = "s3cr3t-t0ken"
 
 
 def kubeconfig(servers: Mapping[str, str], *, prefix: str = "") -> dict[str, t.Any]:
-    """A kubeconfig with one context for each server; the names of clusters and users differ from those of contexts."""
+    """Return a kubeconfig with one context for each server. Contexts, clusters and users have different names."""
     return {
         "apiVersion": "v1",
         "kind": "Config",
@@ -31,7 +31,7 @@ def kubeconfig(servers: Mapping[str, str], *, prefix: str = "") -> dict[str, t.A
 
 
 def write(path: Path, document: object) -> Path:
-    """A file with a document as YAML."""
+    """Write a document as YAML, and return the file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(yaml.safe_dump(document), encoding="utf-8")
     return path

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The plugin as ansible-core runs it: groups, variables, cache, errors, and no secret in any of it."""
+"""The plugin as ansible-core runs it: groups, variables, cache and errors, none of which contains a secret."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ import yaml
 
 from ansible_collections.meshops.istio.plugins.inventory import clusters
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.model import OPTIONS, options
+from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.options import OPTIONS, parse_options
 from unit.inventory.kubeconfigs import SECRET, kubeconfig, write
 from unit.paths import COLLECTIONS
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 
 EXAMPLES = list(yaml.safe_load_all(clusters.EXAMPLES))
-NOBODY = "http://127.0.0.1:1"
+NO_SERVER = "http://127.0.0.1:1"
 EVIL = "{{ lookup('ansible.builtin.pipe', 'echo templated') }}"
 
 
 def ansible(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of ansible-core in a folder; no secret may show, in its output or in what it leaves there."""
+    """Run a command of ansible-core in a folder; neither its output nor its cache may contain a secret."""
     env = {
         **{name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "K8S_AUTH_"))},
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
@@ -48,11 +48,11 @@ def ansible(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
 
 
 def listed(folder: Path, *more: str) -> dict[str, t.Any]:
-    """What ansible-inventory lists."""
+    """Return the output of ansible-inventory."""
     done = ansible(folder, "ansible-inventory", "-i", "fleet.istio.yml", "--list", *more)
     assert done.returncode == 0, done.stderr
-    found: dict[str, t.Any] = json.loads(done.stdout)
-    return found
+    hosts: dict[str, t.Any] = json.loads(done.stdout)
+    return hosts
 
 
 def inventory(folder: Path, **more: t.Any) -> None:
@@ -62,7 +62,7 @@ def inventory(folder: Path, **more: t.Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "ours"),
+    ("name", "accepted"),
     [
         ("fleet.istio.yml", True),
         ("istio.yaml", True),
@@ -73,28 +73,28 @@ def inventory(folder: Path, **more: t.Any) -> None:
         ("absent.istio.yml", False),
     ],
 )
-def test_the_name_of_a_file_says_whose_it_is(tmp_path: Path, name: str, ours: bool) -> None:
+def test_the_plugin_reads_files_by_their_names(tmp_path: Path, name: str, accepted: bool) -> None:
     if not name.startswith("absent"):
         (tmp_path / name).touch()
-    assert clusters.InventoryModule().verify_file(str(tmp_path / name)) is ours
+    assert clusters.InventoryModule().verify_file(str(tmp_path / name)) is accepted
 
 
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_the_examples_are_right(example: dict[str, t.Any]) -> None:
+def test_the_examples_are_valid(example: dict[str, t.Any]) -> None:
     core = {"plugin", "compose", "groups", "keyed_groups", "cache_plugin", "cache_connection", "cache_timeout"}
-    assert options(example, {*OPTIONS, *core}).sources
+    assert parse_options(example, {*OPTIONS, *core}).sources
 
 
-def test_the_documented_options_are_those_that_are_taken() -> None:
-    own = yaml.safe_load(clusters.DOCUMENTATION)["options"]
-    assert {*own, "cache", "strict"} == {*OPTIONS, "plugin"}
-    assert {name: own[name].get("default") for name in own} == {
-        **{name: OPTIONS[name].get("default") for name in OPTIONS if name in own},
+def test_the_documented_options_are_the_accepted_ones() -> None:
+    documented = yaml.safe_load(clusters.DOCUMENTATION)["options"]
+    assert {*documented, "cache", "strict"} == {*OPTIONS, "plugin"}
+    assert {name: documented[name].get("default") for name in documented} == {
+        **{name: OPTIONS[name].get("default") for name in OPTIONS if name in documented},
         "plugin": None,
     }
 
 
-def test_rings_by_the_name_of_the_host(tmp_path: Path) -> None:
+def test_rings_by_host_name(tmp_path: Path) -> None:
     for name in ("canary-1", "eu-1", "eu-2", "us-1", "us-1-readonly"):
         write(tmp_path / "kube" / f"{name}.yaml", kubeconfig({"admin": f"https://{name}:6443"}))
     example = EXAMPLES[1]
@@ -114,20 +114,25 @@ def test_rings_by_the_name_of_the_host(tmp_path: Path) -> None:
     ]
 
 
-def test_a_look_is_cached_until_it_is_asked_for_again(tmp_path: Path) -> None:
+def test_a_probe_is_cached_until_the_cache_is_flushed(tmp_path: Path) -> None:
     cache = {"cache": True, "cache_plugin": "ansible.builtin.jsonfile", "cache_connection": str(tmp_path / "cache")}
-    given = {"look": True, "look_timeout": 60, **cache, "compose": {"istio_expected_cluster_id": "istio_cluster_id"}}
+    options = {
+        "probe": True,
+        "probe_timeout": 60,
+        **cache,
+        "compose": {"istio_expected_cluster_id": "istio_cluster_id"},
+    }
     with FakeApi(*b.two_planes(), *b.namespaces()) as api:
         write(tmp_path / "kubeconfig.yaml", kubeconfig({"paris": api.url}))
-        inventory(tmp_path, **given)
+        inventory(tmp_path, **options)
         first = listed(tmp_path)
-        asked = len(api.seen)
-        assert asked == 2
+        requests = len(api.seen)
+        assert requests == 2
         assert listed(tmp_path) == first
-        assert len(api.seen) == asked
+        assert len(api.seen) == requests
         listed(tmp_path, "--flush-cache")
-        assert len(api.seen) == 2 * asked
-        inventory(tmp_path, **given, istio_namespace="other")
+        assert len(api.seen) == 2 * requests
+        inventory(tmp_path, **options, istio_namespace="other")
         assert listed(tmp_path)["istio_not_installed"] == {"hosts": ["paris"]}
     assert len(list((tmp_path / "cache").iterdir())) == 2
     assert first["istio_version_1_30_3"] == first["istio_version_1_31_0"] == {"hosts": ["paris"]}
@@ -172,13 +177,15 @@ def test_the_variables_log_in_and_are_never_templates(tmp_path: Path) -> None:
             "{0}/fleet.istio.yml: Reading kubeconfig {0}/kubeconfig.yaml failed: it is",
         ),
         (
-            yaml.safe_dump(kubeconfig({"a": NOBODY})),
+            yaml.safe_dump(kubeconfig({"a": NO_SERVER})),
             {"strict": True, "keyed_groups": [{"prefix": "istio_ring", "key": "istio_cluster_labels['ring']"}]},
             "Could not generate group for host a",
         ),
     ],
 )
-def test_what_is_wrong_is_said_and_ends_it(tmp_path: Path, text: str, more: dict[str, t.Any], message: str) -> None:
+def test_an_error_is_reported_and_ends_the_command(
+    tmp_path: Path, text: str, more: dict[str, t.Any], message: str
+) -> None:
     (tmp_path / "kubeconfig.yaml").write_text(text, encoding="utf-8")
     inventory(tmp_path, **more)
     done = ansible(tmp_path, "ansible-inventory", "-i", "fleet.istio.yml", "--list", "-vvv")
@@ -192,12 +199,12 @@ def test_a_missing_library_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> Non
         clusters.InventoryModule()._hosts({}, "fleet.istio.yml", False)
 
 
-def test_a_static_inventory_goes_beside_it_and_wins_for_its_hosts(tmp_path: Path) -> None:
-    write(tmp_path / "kubeconfig.yaml", kubeconfig({"paris": NOBODY}))
+def test_a_static_inventory_has_precedence_for_its_hosts(tmp_path: Path) -> None:
+    write(tmp_path / "kubeconfig.yaml", kubeconfig({"paris": NO_SERVER}))
     inventory(tmp_path)
     static = {"all": {"vars": {"istio_version": "1.31.0"}, "hosts": {"paris": {"istio_context": "mine"}}}}
     write(tmp_path / "clusters.yml", static)
     done = ansible(tmp_path, "ansible-inventory", "-i", "fleet.istio.yml", "-i", "clusters.yml", "--host", "paris")
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert (found["istio_context"], found["istio_version"]) == ("mine", "1.31.0")
+    variables = json.loads(done.stdout)
+    assert (variables["istio_context"], variables["istio_version"]) == ("mine", "1.31.0")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Options to sources, names of hosts, doubles, variables and groups."""
+"""Options, host names, duplicates, variables and groups."""
 
 from __future__ import annotations
 
@@ -13,21 +13,19 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.model import (
-    OPTIONS,
     Cluster,
-    Look,
-    Source,
-    filled,
-    groups,
-    host_of,
-    options,
-    picked,
+    Probe,
+    fill_template,
+    host_groups,
+    host_name_of,
+    host_variables,
+    normalize_server,
     refuse_equal_names,
     refuse_same_cluster,
-    safe,
-    same_server,
-    variables,
+    safe_name,
+    select_names,
 )
+from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.options import OPTIONS, Source, parse_options
 
 KNOWN = {*OPTIONS, "plugin", "compose"}
 FILE = {"type": "kubeconfig", "path": "fleet.yaml"}
@@ -39,22 +37,24 @@ def source(**over: t.Any) -> Source:
 
 
 def cluster(host: str, server: str = "https://paris:6443", **over: t.Any) -> Cluster:
-    given: dict[str, t.Any] = {
+    defaults: dict[str, t.Any] = {
         "name": host,
-        "found": f"context {host} of fleet.yaml",
+        "origin": f"context {host} of fleet.yaml",
         "source": "kubeconfig",
         "kubeconfig": "/etc/fleet.yaml",
         "context": host,
         "server": server,
-        "same": (same_server(server), "", ""),
+        "server_key": (normalize_server(server), "", ""),
     }
-    return Cluster(host=host, **{**given, **over})
+    return Cluster(host=host, **{**defaults, **over})
 
 
 def test_options_have_defaults() -> None:
-    found = options({"plugin": "x", "sources": [FILE, {**HUB, "logins": ["a", "b"]}, {**HUB, "type": "argocd"}]}, KNOWN)
-    assert (found.look, found.look_timeout, found.istio_namespace) == (False, 5, "istio-system")
-    file, ocm, argocd = found.sources
+    parsed = parse_options(
+        {"plugin": "x", "sources": [FILE, {**HUB, "logins": ["a", "b"]}, {**HUB, "type": "argocd"}]}, KNOWN
+    )
+    assert (parsed.probe, parsed.probe_timeout, parsed.istio_namespace) == (False, 5, "istio-system")
+    file, ocm, argocd = parsed.sources
     assert (file.path, file.host_name, file.include, str(file)) == (
         ("fleet.yaml",),
         "{context}",
@@ -70,13 +70,13 @@ def test_options_have_defaults() -> None:
     [
         ({}, "missing required arguments: sources"),
         ({"sources": []}, "Option sources is empty"),
-        ({"sources": [FILE], "sourcez": 1}, "There is no option sourcez; known are cache, compose,"),
-        ({"sources": [FILE], "look": "maybe"}, "unable to convert to bool"),
+        ({"sources": [FILE], "sourcez": 1}, "There is no option sourcez; valid options are cache, compose,"),
+        ({"sources": [FILE], "probe": "maybe"}, "unable to convert to bool"),
         ({"sources": [FILE], "strict": "certainly"}, "unable to convert to bool"),
-        ({"sources": [FILE], "look_timeout": 0}, "give at least 1 second"),
+        ({"sources": [FILE], "probe_timeout": 0}, "set at least 1 second"),
         ({"sources": ["fleet.yaml"]}, "elements value check failed|Elements value"),
-        ({"sources": [{"path": "x"}]}, "Source 1: type is missing; give one of kubeconfig, ocm, argocd."),
-        ({"sources": [FILE, {"type": "rancher"}]}, "Source 2: type is rancher; give one of"),
+        ({"sources": [{"path": "x"}]}, "Source 1: type is missing; set one of kubeconfig, ocm, argocd."),
+        ({"sources": [FILE, {"type": "rancher"}]}, "Source 2: type is rancher; set one of"),
         ({"sources": [{"type": "kubeconfig"}]}, "Source 1 \\(kubeconfig\\): missing required arguments: path."),
         ({"sources": [{**FILE, "contexts": ["a"]}]}, "Source 1 \\(kubeconfig\\): .*contexts"),
         ({"sources": [{**HUB, "context": None}]}, "Source 1 \\(ocm\\): missing required arguments: context."),
@@ -84,9 +84,9 @@ def test_options_have_defaults() -> None:
         ({"sources": [{**HUB, "namespace": "argocd"}]}, "Source 1 \\(ocm\\): .*namespace"),
     ],
 )
-def test_wrong_options_are_one_sentence(config: dict[str, t.Any], message: str) -> None:
+def test_an_invalid_option_is_reported_in_one_sentence(config: dict[str, t.Any], message: str) -> None:
     with pytest.raises(ParameterError, match=message) as caught:
-        options(config, KNOWN)
+        parse_options(config, KNOWN)
     assert "\n" not in caught.value.message
 
 
@@ -103,21 +103,21 @@ def test_wrong_options_are_one_sentence(config: dict[str, t.Any], message: str) 
     ],
 )
 def test_names_are_safe(name: str, host: str) -> None:
-    assert safe(name) == host
+    assert safe_name(name) == host
 
 
-def test_a_template_makes_the_name() -> None:
+def test_the_host_name_is_a_template() -> None:
     fields = {"context": "a@b", "file": "paris"}
-    assert filled("{file}-{context}", "host_name", fields) == "paris-a@b"
-    assert host_of(source(), "paris-a@b") == "paris-a-b"
-    with pytest.raises(ParameterError, match="there is no {cloud} in '{cloud}'; known are {context}, {file}."):
-        filled("{cloud}", "host_name", fields)
-    with pytest.raises(ParameterError, match="Source 1 \\(kubeconfig\\): '!' leaves no name for a host"):
-        host_of(source(), "!")
+    assert fill_template("{file}-{context}", "host_name", fields) == "paris-a@b"
+    assert host_name_of(source(), "paris-a@b") == "paris-a-b"
+    with pytest.raises(ParameterError, match="there is no {cloud} in '{cloud}'; valid fields are {context}, {file}."):
+        fill_template("{cloud}", "host_name", fields)
+    with pytest.raises(ParameterError, match="Source 1 \\(kubeconfig\\): '!' has no valid character for a host name"):
+        host_name_of(source(), "!")
 
 
 @pytest.mark.parametrize(
-    ("include", "exclude", "found"),
+    ("include", "exclude", "selected"),
     [
         ((), (), ["eu-1", "eu-2", "us-1"]),
         (("eu-*",), (), ["eu-1", "eu-2"]),
@@ -126,19 +126,19 @@ def test_a_template_makes_the_name() -> None:
         ((), ("nothing-like-it",), ["eu-1", "eu-2", "us-1"]),
     ],
 )
-def test_patterns_pick(include: tuple[str, ...], exclude: tuple[str, ...], found: list[str]) -> None:
-    assert picked(source(include=include, exclude=exclude), ["eu-1", "eu-2", "us-1"]) == set(found)
+def test_patterns_select_names(include: tuple[str, ...], exclude: tuple[str, ...], selected: list[str]) -> None:
+    assert select_names(source(include=include, exclude=exclude), ["eu-1", "eu-2", "us-1"]) == set(selected)
 
 
-def test_a_pattern_that_picks_nothing_is_refused() -> None:
-    with pytest.raises(ParameterError, match="nothing matches 'ue-\\*' of include; there are eu-1, us-1."):
-        picked(source(include=("eu-*", "ue-*")), ["us-1", "eu-1"])
-    with pytest.raises(ParameterError, match="yields no cluster: 1 found, all left out"):
-        picked(source(exclude=("*",)), ["eu-1"])
+def test_a_pattern_that_matches_nothing_is_refused() -> None:
+    with pytest.raises(ParameterError, match="pattern 'ue-\\*' of include matches nothing; names are eu-1, us-1."):
+        select_names(source(include=("eu-*", "ue-*")), ["us-1", "eu-1"])
+    with pytest.raises(ParameterError, match="has no cluster: include and exclude leave out all 1 of them"):
+        select_names(source(exclude=("*",)), ["eu-1"])
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "same"),
+    ("first", "second", "same"),
     [
         ("https://Paris.example.com", "https://paris.example.com.:443/", True),
         ("http://paris", "http://paris:80", True),
@@ -147,20 +147,20 @@ def test_a_pattern_that_picks_nothing_is_refused() -> None:
         ("https://[::1]:6443", "https://[::1]:6443/", True),
     ],
 )
-def test_one_server_has_one_form(one: str, other: str, same: bool) -> None:
-    assert (same_server(one) == same_server(other)) is same
+def test_all_spellings_of_a_server_are_equal(first: str, second: str, same: bool) -> None:
+    assert (normalize_server(first) == normalize_server(second)) is same
 
 
 @pytest.mark.parametrize("url", ["", "paris:6443", "ftp://paris", "https://", "https://paris:x"])
-def test_what_is_no_url_is_no_server(url: str) -> None:
+def test_an_invalid_url_is_an_error(url: str) -> None:
     with pytest.raises(ValueError, match=re.compile("")):
-        same_server(url)
+        normalize_server(url)
 
 
-def test_two_clusters_of_one_name_are_refused() -> None:
+def test_two_clusters_with_one_name_are_refused() -> None:
     refuse_equal_names([cluster("a"), cluster("b")])
     with pytest.raises(ParameterError, match="would be host a: context a of fleet.yaml and context a of other.yaml"):
-        refuse_equal_names([cluster("a"), cluster("b"), cluster("a", found="context a of other.yaml")])
+        refuse_equal_names([cluster("a"), cluster("b"), cluster("a", origin="context a of other.yaml")])
 
 
 TOKYO = "https://tokyo:6443"
@@ -171,26 +171,26 @@ TOKYO = "https://tokyo:6443"
     [
         (["https://paris:6443", TOKYO], ["", ""], False),
         ([TOKYO, TOKYO + "/"], ["", ""], True),
-        # an access proxy: one address, two clusters
+        # An access proxy: one address, two clusters.
         ([TOKYO, TOKYO], ["1", "2"], False),
         (["https://paris:6443", TOKYO], ["1", "1"], True),
-        # one of them did not answer
+        # One of them did not answer.
         ([TOKYO, TOKYO], ["1", ""], True),
         (["https://paris:6443", TOKYO], ["1", ""], False),
     ],
 )
-def test_one_cluster_under_two_names_is_refused(servers: list[str], ids: list[str], refused: bool) -> None:
+def test_one_cluster_with_two_names_is_refused(servers: list[str], ids: list[str], refused: bool) -> None:
     both = [cluster(host, server) for host, server in zip("ab", servers, strict=True)]
-    looks = {host: Look(cluster_id) for host, cluster_id in zip("ab", ids, strict=True)}
+    probes = {host: Probe(cluster_id) for host, cluster_id in zip("ab", ids, strict=True)}
     if not refused:
-        refuse_same_cluster(both, looks)
+        refuse_same_cluster(both, probes)
         return
     with pytest.raises(ParameterError, match="Hosts a and b are the same cluster .*context a of .* and context b of"):
-        refuse_same_cluster(both, looks)
+        refuse_same_cluster(both, probes)
 
 
 def test_another_proxy_leads_to_another_server() -> None:
-    ways = [cluster(host, TOKYO, same=(same_server(TOKYO), f"http://{host}", "")) for host in "ab"]
+    ways = [cluster(host, TOKYO, server_key=(normalize_server(TOKYO), f"http://{host}", "")) for host in "ab"]
     refuse_same_cluster(ways, {})
 
 
@@ -198,13 +198,13 @@ RUNNING = (("1-29-0", "1.29.0"), ("1-30-3", "1.30.3-distroless"), ("default", "1
 
 
 @pytest.mark.parametrize(
-    ("look", "extra", "found"),
+    ("probe", "extra", "groups"),
     [
         (None, {}, []),
-        (Look(failed="gone"), {"istio_unreachable": "gone"}, ["istio_unreachable"]),
-        (Look("1"), {"istio_cluster_id": "1", "istio_running": [], "istio_versions": []}, ["istio_not_installed"]),
+        (Probe(error="gone"), {"istio_unreachable": "gone"}, ["istio_unreachable"]),
+        (Probe("1"), {"istio_cluster_id": "1", "istio_running": [], "istio_versions": []}, ["istio_not_installed"]),
         (
-            Look("1", RUNNING),
+            Probe("1", RUNNING),
             {
                 "istio_cluster_id": "1",
                 "istio_running": [{"revision": revision, "version": version} for revision, version in RUNNING],
@@ -213,14 +213,14 @@ RUNNING = (("1-29-0", "1.29.0"), ("1-30-3", "1.30.3-distroless"), ("default", "1
             ["istio_version_1_29_0", "istio_version_1_30_3_distroless"],
         ),
         (
-            Look("1", (("dev", ""),)),
+            Probe("1", (("dev", ""),)),
             {"istio_cluster_id": "1", "istio_running": [{"revision": "dev", "version": ""}], "istio_versions": [""]},
             ["istio_version_unknown"],
         ),
     ],
 )
-def test_a_look_gives_variables_and_groups(look: Look | None, extra: dict[str, t.Any], found: list[str]) -> None:
-    assert variables(cluster("paris", labels={"ring": "0"}), look) == {
+def test_a_probe_defines_variables_and_groups(probe: Probe | None, extra: dict[str, t.Any], groups: list[str]) -> None:
+    assert host_variables(cluster("paris", labels={"ring": "0"}), probe) == {
         "ansible_connection": "local",
         "istio_kubeconfig": "/etc/fleet.yaml",
         "istio_context": "paris",
@@ -230,4 +230,4 @@ def test_a_look_gives_variables_and_groups(look: Look | None, extra: dict[str, t
         "istio_cluster_labels": {"ring": "0"},
         **extra,
     }
-    assert groups(look) == found
+    assert host_groups(probe) == groups
