@@ -9,20 +9,20 @@ DOCUMENTATION = r"""
 name: fleet_status
 version_added: 1.0.0
 author: Meshops maintainers (@meshops)
-short_description: Say how far each cluster of a fleet is
+short_description: Return the state of each cluster of a fleet
 description:
-  - Sums up what M(meshops.istio.istio_info) with O(meshops.istio.istio_info#module:record=true) says of several
-    clusters.
+  - Summarizes the results of M(meshops.istio.istio_info) with O(meshops.istio.istio_info#module:record=true) on
+    several clusters.
 positional: _input, version
 options:
   _input:
-    description: Name of each cluster, with the result of M(meshops.istio.istio_info) there, failed or not.
+    description: Name of each cluster, with its result of M(meshops.istio.istio_info), failed or not.
     type: dict
     required: true
   version:
     description:
-      - Istio version that the fleet is to run.
-      - Without it a cluster is done if all its proxies are of one version and none of them is stale.
+      - Target version of Istio.
+      - Without it, a cluster is done if all its proxies have one version and none of them is stale.
     type: str
     default: ""
 seealso:
@@ -30,7 +30,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Say how far the fleet is
+- name: Show the state of the fleet
   ansible.builtin.debug:
     msg: "{{ (dict(ansible_play_hosts_all | zip(results)) | meshops.istio.fleet_status('1.31.0')).lines }}"
   vars:
@@ -45,15 +45,15 @@ _value:
   contains:
     clusters:
       description:
-        - One entry for each cluster, those to look at first.
-        - The C(state) is V(unreachable), V(locked) (somebody works on it), V(failed) or V(interrupted) (the last run
-          that changed it), V(half done), V(not begun) or V(done); C(why) is a sentence.
+        - One entry for each cluster, those with problems first.
+        - The C(state) is V(unreachable), V(locked) (another run works on it), V(failed) or V(interrupted) (the last run
+          that changed it), V(half done), V(not begun) or V(done); C(reason) is a sentence.
       type: list
       elements: dict
       sample:
         - cluster: paris-1
           state: half done
-          why: 9 of 28 proxies run 1.31.0
+          reason: 9 of 28 proxies run 1.31.0
           versions: [1.30.3, 1.31.0]
           proxies: {1.30.3: 19, 1.31.0: 9}
     counts:
@@ -66,7 +66,7 @@ _value:
       elements: str
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import status
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import fleet_status
 
 
 class FilterModule:
@@ -74,4 +74,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, object]:
         """Return it by its name."""
-        return {"fleet_status": status}
+        return {"fleet_status": fleet_status}

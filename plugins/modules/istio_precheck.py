@@ -79,7 +79,7 @@ options:
     description:
       - Lowest severity that the live lines explain. What is below it, and what is waived, is only counted there.
       - The result has all findings, whatever this is. So a playbook for many clusters can sum up for all of them what
-        each would say, as P(meshops.istio.fleet_plan#filter) does.
+        each would say, as P(meshops.istio.fleet#lookup) does.
     type: str
     choices: [error, warning, info]
     default: info

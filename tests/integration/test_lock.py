@@ -93,7 +93,7 @@ def said_of(desk: Desk, cluster: Cluster) -> str:
     mark = cluster.audit_mark()
     play = desk.play([cluster], playbook=STATUS, istio_version=NEW_VERSION).require_success()
     assert cluster.writes_since(mark) == []
-    (said,) = [one.result["msg"] for one in play.results if one.task == "Sum up all clusters"]
+    (said,) = [one.result["msg"] for one in play.results if one.task == "Summarize all clusters"]
     return str(said[0])
 
 

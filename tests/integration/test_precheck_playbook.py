@@ -22,7 +22,7 @@ from lab import Cluster
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
 PRECHECK = "meshops.istio.precheck"
-SUM, JUDGE = "Sum up all clusters", "Fail where something stands against the upgrade"
+SUM, JUDGE = "Summarize all clusters", "Fail a cluster that does not pass"
 NOWHERE = "nowhere"
 GONE = {"istio_host": "https://127.0.0.1:1", "istio_api_key": "none"}
 LOST = "default"

@@ -123,7 +123,7 @@ def test_every_reading_that_is_picked_from_checks_the_names() -> None:
     ] == []
 
 
-LOOKED_UP = "{{ lookup('meshops.istio.given', 'limits') }}"
+LOOKED_UP = "{{ lookup('meshops.istio.variables', 'limits') }}"
 
 
 def test_the_names_are_checked_by_the_first_reading_and_by_every_gate() -> None:

@@ -61,27 +61,14 @@ def test_the_same_strategy_is_allowed(tmp_path: Path) -> None:
 
 
 def test_every_internal_variable_is_refused_on_the_command_line(tmp_path: Path) -> None:
-    """Some of them select the clusters, before any task."""
-    places = {
-        "__istio_chosen": ["lost"],
-        "__istio_limited": ["lost"],
-        "__istio_rings": {"hosts": ["lost"], "sizes": []},
-        "__istio_stages": {"run": ["all"], "left": []},
-        "__istio_workflow": "",
-    }
-    names = sorted(set_by_playbooks() - {"istio_strategy", "__istio_faults"})
-    output = refused(tmp_path, "canary", json.dumps({**{key: {} for key in names}, **places}))
+    names = sorted(set_by_playbooks() - {"istio_strategy"})
+    output = refused(tmp_path, "canary", json.dumps({name: {} for name in names}))
     assert [name for name in names if f"Variable {name} is internal to the playbooks; remove it." not in output] == []
 
 
-def test_the_check_itself_cannot_be_set(tmp_path: Path) -> None:
-    output = refused(tmp_path, "canary", "__istio_faults=")
-    assert "Variable __istio_faults is internal to the playbooks; remove it." in output
-
-
 def test_an_inventory_may_not_set_an_internal_variable(tmp_path: Path) -> None:
-    output = refused(tmp_path, "canary", __istio_skips=True, istio_other_variables=["__istio_skips"])
-    assert "Variable __istio_skips is internal to the playbooks; remove it." in output
+    output = refused(tmp_path, "canary", __istio_plans=True, istio_other_variables=["__istio_plans"])
+    assert "Variable __istio_plans is internal to the playbooks; remove it." in output
 
 
 def set_by_playbooks() -> set[str]:

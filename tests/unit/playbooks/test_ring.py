@@ -32,9 +32,8 @@ def test_a_spent_failure_budget_is_said_once(tmp_path: Path) -> None:
     ]
     fleet = {
         "name": "Go through the fleet",
-        "hosts": "{{ __istio_rings.hosts }}",
-        "serial": "{{ __istio_rings.sizes }}",
-        "vars_files": [str(PLAYBOOKS / "vars" / "fleet.yml")],
+        "hosts": "{{ lookup('meshops.istio.fleet').clusters }}",
+        "serial": "{{ lookup('meshops.istio.fleet').batch_sizes }}",
         "vars": {"istio_serial": "2", "istio_failure_budget": "0", "__istio_excluded": []},
         "tasks": tasks,
     }
@@ -49,13 +48,16 @@ def test_a_spent_failure_budget_is_said_once(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize(("names", "shown"), [("a", "info"), ("ab", "warning")])
-def test_what_is_good_to_know_is_said_by_a_single_cluster_only(tmp_path: Path, names: str, shown: str) -> None:
-    """The gate hands it to the role, and the role to the module."""
-    show = {"name": "Show", "ansible.builtin.debug": {"msg": "{{ __istio_shown }}"}}
-    plan = {"name": "Plan", "vars_files": [str(PLAYBOOKS / "vars" / "fleet.yml")], "tasks": [show]}
-    assert play(tmp_path, {name: {} for name in names}, [plan]) == {name: [shown] for name in names}
+@pytest.mark.parametrize(
+    ("names", "playbook", "shown"), [("a", "canary", "info"), ("ab", "canary", "warning"), ("ab", "precheck", "info")]
+)
+def test_only_a_single_cluster_shows_what_is_good_to_know(
+    tmp_path: Path, names: str, playbook: str, shown: str
+) -> None:
+    """The gate passes it to the role, and the role to the module."""
     (role,) = [task for task in load(PLAYBOOKS / "tasks" / "gate.yml") if "vars" in task]
-    assert role["vars"]["precheck_show"] == "{{ __istio_shown | default('info') }}"
+    show = {"name": "Show", "ansible.builtin.debug": {"msg": role["vars"]["precheck_show"]}}
+    plan = {"name": "Plan", "vars": {"__istio_playbook": playbook}, "tasks": [show]}
+    assert play(tmp_path, {name: {} for name in names}, [plan]) == {name: [shown] for name in names}
     (task,) = load(ROOT / "roles" / "precheck" / "tasks" / "main.yml")
     assert task["meshops.istio.istio_precheck"]["show"] == "{{ precheck_show }}"

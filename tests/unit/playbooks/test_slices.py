@@ -26,7 +26,6 @@ CASES = {
     "tower": {"tower_job_template_name": "Istio canary", "tower_workflow_job_name": "Istio canary"},
 }
 SLICES = str(ROOT / "playbooks" / "tasks" / "slices.yml")
-FLEET = str(ROOT / "playbooks" / "vars" / "fleet.yml")
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +35,6 @@ def said(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         {
             "name": name,
             "hosts": name,
-            "vars_files": [FLEET],
             "tasks": [{"name": "Look", "ansible.builtin.import_tasks": SLICES}, passed],
         }
         for name in CASES

@@ -38,8 +38,14 @@ LEFT: Json = {
     "__istio_excluded": [],
     "__data_plane_share": {"moved": []},
 }
-#: Of the check of the inventory, which takes None as not given itself, and has tests of its own.
-ELSEWHERE = {"__istio_faults", "__istio_played"}
+#: What the playbooks read by the lookup, for each playbook that writes; the read-only ones have no order.
+LOOKED_UP = {
+    "order": "{{ lookup('meshops.istio.fleet') }}",
+    "batch": "{{ lookup('meshops.istio.fleet', 'batch') }}",
+    "stages": "{{ lookup('meshops.istio.fleet', 'stages') }}",
+    "pattern": "{{ lookup('meshops.istio.fleet', 'pattern') }}",
+    "options": "{{ lookup('meshops.istio.variables', 'cluster_options') }}",
+}
 
 
 class Unsafe(yaml.SafeDumper):
@@ -91,12 +97,11 @@ def to_render(name: str) -> Json:
         "verify.yml": ("verify.yml",),
         "status.yml": (),
         "rollback.yml": ("rollback.yml", "tasks/ring.yml"),
-    }.get(name, ("tasks/gate.yml", "tasks/stages.yml", "tasks/ring.yml"))
+    }.get(name, ("tasks/run.yml", "tasks/gate.yml", "tasks/stages.yml", "tasks/ring.yml"))
     tasks = {key: value for path in files for key, value in of_tasks(load(PLAYBOOKS / path))}
     shared = [key for file in files_of(name) for key in load(PLAYBOOKS / "vars" / f"{file}.yml")]
-    upgrade = {"__istio_source_revision", "__istio_accepted_codes"} if name in ("status.yml", "rollback.yml") else set()
-    named = [key for key in [*shared, *of_plays(name)] if key not in ELSEWHERE | upgrade]
-    return {**{f"shown_{key}": f"{{{{ {key} }}}}" for key in named}, **tasks}
+    named = [*shared, *of_plays(name)]
+    return {**{f"shown_{key}": f"{{{{ {key} }}}}" for key in named}, **tasks, **LOOKED_UP}
 
 
 def run(folder: Path, inventory: Json, plays: list[Json], *flags: str) -> dict[str, str]:
@@ -115,9 +120,7 @@ def run(folder: Path, inventory: Json, plays: list[Json], *flags: str) -> dict[s
 
 def files_of(name: str) -> tuple[str, ...]:
     """The files of variables of a playbook."""
-    if name == "status.yml":
-        return ("cluster",)
-    return ("cluster", "target" if name in ("precheck.yml", "verify.yml") else "fleet")
+    return ("target",) if name in ("precheck.yml", "verify.yml") else ()
 
 
 @pytest.fixture(scope="module")
@@ -130,7 +133,7 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Json]:
         hosts |= {f"awx-{index}": answers, f"asked-{index}": {key: value for key, value in answers.items() if value}}
         keys = to_render(playbook)
         show = {"ansible.builtin.debug": {"msg": "{{ dict(names | zip(query('vars', *names))) | to_json }}"}}
-        given = {"name": "Read", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "given.yml")}
+        given = {"name": "Read", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "variables.yml")}
         plays.append(
             {
                 "name": playbook,
@@ -155,7 +158,8 @@ def test_what_nobody_answered_is_as_if_nobody_had_been_asked(rendered: dict[str,
 def test_the_surveys_leave_something_unanswered_that_is_rendered(rendered: dict[str, Json]) -> None:
     (index,) = [at for at, name in enumerate(SURVEYS) if name == "Istio canary"]
     found = rendered[f"awx-{index}"]
-    assert (found["shown___istio_budget"], found["shown___istio_skips"], found["__istio_soak"]) == ("100%", True, 0)
+    assert (found["batch"]["failure_budget"], found["__istio_soak"]) == (2, 0)
+    assert found["order"]["batch_sizes"] == [len(rendered)]
     assert (found["shown___istio_target_revision"], found["control_plane_version"]) == ("1-31-0", VERSION)
     assert found["data_plane_waves"] == []
 
@@ -198,7 +202,7 @@ REFUSED = {
 def test_an_answer_that_yaml_reads_in_its_own_way_is_meant_as_it_was_typed_or_refused(tmp_path: Path) -> None:
     hosts = {"read": {name: text for name, (text, dummy) in READ.items()}}
     hosts |= {f"refused-{at}": {name: text} for at, (name, text) in enumerate(REFUSED)}
-    given = {"name": "Read", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "given.yml")}
+    given = {"name": "Read", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "variables.yml")}
     show = {"name": "Show", "ansible.builtin.debug": {"msg": "{{ __istio_variables | to_json }}"}}
     messages = run(tmp_path, {"hosts": hosts}, [{"hosts": "all", "tasks": [given, show]}])
     found = json.loads(messages.pop("read"))
@@ -217,7 +221,7 @@ def test_playbooks_have_no_default_that_stands_for_a_missing_variable_alone() ->
         for path in sorted(PLAYBOOKS.rglob("*.yml"))
         for line in path.read_text(encoding="utf-8").splitlines()
         for use in re.findall(rf"\b(?:{given}) *\| *default\(((?:[^()]|\([^()]*\))*)\)", line)
-        if not use.endswith(", true") and not any(name in path.name for name in ("cluster.yml",))
+        if not use.endswith(", true")
     ]
     assert lines == []
 
@@ -263,11 +267,10 @@ def test_an_empty_soak_goes_from_ring_to_ring(tmp_path: Path) -> None:
     fleet = {
         "hosts": "a,b",
         "serial": 1,
-        "vars_files": [str(PLAYBOOKS / "vars" / "fleet.yml")],
-        "vars": {"__istio_excluded": []},
+        "vars": {"__istio_excluded": [], "batch": "{{ lookup('meshops.istio.fleet', 'batch') }}"},
         "tasks": [
             {"name": "Begin", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "ring.yml")},
-            {"name": "Show", "ansible.builtin.debug": {"msg": "{{ __istio_batch.begins_ring }} {{ __istio_budget }}"}},
+            {"name": "Show", "ansible.builtin.debug": {"msg": "{{ batch.begins_ring }} {{ batch.failure_budget }}"}},
         ],
     }
     said = run(tmp_path, {"children": rings, "vars": answers}, [fleet])

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run will do to a fleet, from one reading and one gate of each cluster."""
+"""Plan what a run does to a fleet, from one reading and one precheck of each cluster."""
 
 from __future__ import annotations
 
@@ -17,59 +17,85 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.prechec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import (
     DONE,
     REFUSED,
-    line,
-    standing,
-    summed,
+    cluster_line,
+    cluster_state,
+    count_states,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import ERROR, WARNING
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inventory_check import find_same_clusters
 
+#: Result of a module on each cluster, failed or not.
+Results = Mapping[str, Mapping[str, t.Any]]
 
-def plan(
-    readings: Mapping[str, Mapping[str, t.Any]],
-    gates: Mapping[str, Mapping[str, t.Any]],
-    version: str,
-    of: Mapping[str, str],
-) -> Json:
-    """Return the state of each cluster in the order of the rings, how many are in each, and lines for people.
 
-    In a fleet the gate of a cluster says nothing of what is only good to know: it is told here once for all clusters.
+def plan_fleet(readings: Results, *, prechecks: Results, version: str, ring_of_cluster: Mapping[str, str]) -> Json:
+    """Return the state of each cluster in the order of the rings, how many are in each state, and lines for people.
+
+    In a fleet, the precheck of a cluster shows errors and warnings only. The plan shows the other findings once for all
+    clusters.
 
     Args:
-        readings: result of istio_info with ``record`` on each cluster, in the order in which the clusters go.
-        gates: result of istio_precheck where it was made, failed or not.
-        of: the ring of each cluster, empty for none.
+        readings: result of istio_info with ``record`` on each cluster, in the order of the run.
+        prechecks: result of istio_precheck on the clusters that have one.
+        version: the target version.
+        ring_of_cluster: the ring of each cluster, empty for none.
     """
-    clusters = [_row(name, one, gates.get(name) or {}, version) for name, one in readings.items()]
-    clusters = [{"ring": of.get(one["cluster"], ""), **one} for one in clusters]
-    ids = {name: str((one.get("cluster") or {}).get("id") or "") for name, one in readings.items()}
-    rings = list(dict.fromkeys(one["ring"] for one in clusters))
-    lines = [text for ring in rings for text in _lines(ring, [one for one in clusters if one["ring"] == ring])]
-    counts, total = summed(clusters)
-    findings = summarize_fleet(gates)["findings"]
-    lines += [finding_line(one) for one in findings if len(clusters) > 1 and one["severity"] not in (ERROR, WARNING)]
+    clusters: list[Json] = [
+        {"ring": ring_of_cluster.get(name, ""), **_row(name, reading, prechecks.get(name) or {}, version)}
+        for name, reading in readings.items()
+    ]
+    ids = {name: str((reading.get("cluster") or {}).get("id") or "") for name, reading in readings.items()}
+    rings = list(dict.fromkeys(row["ring"] for row in clusters))
+    lines = [line for ring in rings for line in _lines(ring, [row for row in clusters if row["ring"] == ring])]
+    counts, total = count_states(clusters)
+    findings = summarize_fleet(prechecks)["findings"]
+    if len(clusters) > 1:
+        lines += [finding_line(row) for row in findings if row["severity"] not in (ERROR, WARNING)]
     return {
         "clusters": clusters,
         "counts": counts,
         "findings": findings,
-        "same": find_same_clusters(ids),
+        "duplicates": find_same_clusters(ids),
         "lines": [*lines, total],
     }
 
 
-def _row(name: str, reading: Mapping[str, t.Any], gate: Mapping[str, t.Any], version: str) -> Json:
-    found = {"cluster": name, "up_to_date": bool(reading.get("up_to_date")), **standing(reading, version)}
-    if found["up_to_date"]:
-        return {**found, "state": DONE, "why": "nothing to do"}
-    if gate.get("failed"):
-        return {**found, "state": REFUSED, "why": str(gate.get("msg"))}
-    return found
+def _row(name: str, reading: Mapping[str, t.Any], precheck: Mapping[str, t.Any], version: str) -> Json:
+    row = {"cluster": name, "up_to_date": bool(reading.get("up_to_date")), **cluster_state(reading, version)}
+    if row["up_to_date"]:
+        return {**row, "state": DONE, "reason": "nothing to do"}
+    if precheck.get("failed"):
+        return {**row, "state": REFUSED, "reason": str(precheck.get("msg"))}
+    return row
 
 
 def _lines(ring: str, clusters: Iterable[Json]) -> list[str]:
     """Return a line for each cluster with something to do, and one for all others."""
     rows = list(clusters)
-    idle = [one["cluster"] for one in rows if one["up_to_date"]]
-    busy = [line(one) for one in rows if not one["up_to_date"]]
-    told = busy + ([f"{DONE}: {some(idle)}: nothing to do"] if idle else [])
-    return [f"{ring}: {text}" for text in told] if ring else told
+    up_to_date = [row["cluster"] for row in rows if row["up_to_date"]]
+    lines = [cluster_line(row) for row in rows if not row["up_to_date"]]
+    lines += [f"{DONE}: {some(up_to_date)}: nothing to do"] if up_to_date else []
+    return [f"{ring}: {line}" for line in lines] if ring else lines
+
+
+def up_to_date_clusters(readings: Results) -> list[str]:
+    """Return the clusters on which the run would change nothing."""
+    return [name for name, reading in readings.items() if reading.get("up_to_date")]
+
+
+class RecordedRuns(t.TypedDict):
+    """The runs that a rollback of a fleet may undo."""
+
+    known: bool
+    runs: list[str]
+
+
+def recorded_runs(readings: Results) -> RecordedRuns:
+    """Return whether any cluster has recorded the run to undo, and all runs that clusters have recorded.
+
+    Args:
+        readings: result of istio_info with ``record`` on each cluster.
+    """
+    undos = [reading["undo"] for reading in readings.values() if "undo" in reading]
+    runs = [run for undo in undos for run in undo["recorded_runs"]]
+    return {"known": any(undo["known"] for undo in undos), "runs": list(dict.fromkeys(runs))}

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The rings of a fleet: which clusters go first, and when too many of them failed.
+"""Order the clusters of a fleet by rings, and decide when too many of them have failed to begin with the next one.
 
-A ring is an inventory group, istio_ring_0 and so on. A play knows batches only, and a batch that fails stops no other
-(Ansible documentation, "Setting the batch size with serial").
+A ring is an inventory group, istio_ring_0 and so on. A play has batches only, and a batch that fails does not stop the
+next one (Ansible documentation, "Setting the batch size with serial").
 """
 
 from __future__ import annotations
@@ -13,110 +13,155 @@ import re
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.amount import Amount, read_amount
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import Amount, read_amount
 
 RING = re.compile(r"istio_ring_([0-9]+)")
-#: What belongs to no ring goes after all rings.
+#: Clusters without a ring come after all rings.
 NO_RING = ""
+#: The value of the keyword serial for a play without clusters.
+ALL_AT_ONCE = "100%"
+
+
+class FleetOrder(t.TypedDict):
+    """The clusters of a fleet in their order."""
+
+    clusters: list[str]
+    batch_sizes: list[int] | list[str]
+    ring_of_cluster: dict[str, str]
+
+
+class Batch(t.TypedDict):
+    """The state of a fleet when a batch of it begins."""
+
+    clusters: int
+    rings: list[str]
+    is_first: bool
+    begins_ring: bool
+    failed: list[str]
+    failure_budget: int
+    budget_spent: bool
+    not_started: list[str]
+    hold: str
 
 
 def ring_of(host: str, groups: Mapping[str, Iterable[str]]) -> str:
     """Return the ring of a cluster.
 
     Raises:
-        ParameterError: it is in several.
+        ParameterError: the cluster is in several rings.
     """
-    found = [name for name, hosts in groups.items() if RING.fullmatch(name) and host in hosts]
-    if len(found) > 1:
-        raise ParameterError(f"Cluster {host} is in {' and '.join(sorted(found))}; a cluster belongs to one ring.")
-    return found[0] if found else NO_RING
+    names = [name for name, hosts in groups.items() if RING.fullmatch(name) and host in hosts]
+    if len(names) > 1:
+        raise ParameterError(f"Cluster {host} is in {' and '.join(sorted(names))}; a cluster belongs to one ring.")
+    return names[0] if names else NO_RING
 
 
 def _rank(ring: str) -> int:
-    found = RING.fullmatch(ring)
-    return int(found[1]) if found else 10**9
+    match = RING.fullmatch(ring)
+    return int(match[1]) if match else 10**9
 
 
-def rings(
-    hosts: Sequence[str], groups: Mapping[str, Sequence[str]], limit: Iterable[str], width: t.Any = "100%"
-) -> dict[str, t.Any]:
+def order_clusters(
+    clusters: Sequence[str], groups: Mapping[str, Sequence[str]], limit: Iterable[str], serial: t.Any = ALL_AT_ONCE
+) -> FleetOrder:
     """Return the clusters ring by ring, and the sizes of the batches in which a play goes through them.
 
     Args:
-        limit: the clusters that the run is limited to.
-        width: how many clusters of a ring go side by side, a number or a percentage of the ring.
+        groups: the groups of the inventory, with their hosts.
+        limit: the clusters that the play has, after --limit and without those that are up to date.
+        serial: how many clusters of a ring go side by side, a number or a percentage of the ring.
 
     Raises:
-        ParameterError: a ring has no cluster, a cluster is in several rings, or the width is none.
+        ParameterError: a ring has no cluster, a cluster is in several rings, or ``serial`` is not valid.
     """
-    empty = sorted(name for name, inside in groups.items() if RING.fullmatch(name) and not inside)
+    empty = sorted(name for name, hosts in groups.items() if RING.fullmatch(name) and not hosts)
     if empty:
         raise ParameterError(
             f"Inventory group {empty[0]} has no cluster; remove it, or give it one. In AWX its hosts may be disabled."
         )
-    of = {host: ring_of(host, groups) for host in hosts}
-    ordered = sorted(hosts, key=lambda host: _rank(of[host]))
-    kept, amount = set(limit), read_amount("istio_serial", str(width))
-    sizes = [
+    ring_of_cluster = {cluster: ring_of(cluster, groups) for cluster in clusters}
+    ordered = sorted(clusters, key=lambda cluster: _rank(ring_of_cluster[cluster]))
+    limited, amount = set(limit), read_amount("istio_serial", str(serial))
+    batch_sizes = [
         size
-        for ring in sorted(set(of.values()), key=_rank)
-        for size in _cut(sum(of[host] == ring and host in kept for host in ordered), amount)
+        for ring in sorted(set(ring_of_cluster.values()), key=_rank)
+        for size in _batch_sizes(sum(ring_of_cluster[name] == ring and name in limited for name in ordered), amount)
     ]
-    return {"hosts": ordered, "sizes": sizes, "of": of}
+    return {
+        "clusters": ordered,
+        "batch_sizes": batch_sizes or [ALL_AT_ONCE],
+        "ring_of_cluster": ring_of_cluster,
+    }
 
 
-def _cut(count: int, amount: Amount) -> Iterator[int]:
-    """Return the sizes of the batches of one ring."""
+def _batch_sizes(count: int, amount: Amount) -> Iterator[int]:
+    """Yield the sizes of the batches of one ring."""
     size = amount.of(count)
     while count > 0:
         yield min(size, count)
         count -= size
 
 
-def budget(given: t.Any, clusters: int) -> int:
-    """Return how many clusters may fail before no other one begins.
+def failure_budget(value: t.Any, clusters: int) -> int:
+    """Return how many clusters may fail before the run begins with no other one.
+
+    Args:
+        value: a number or a percentage, also 0.
+        clusters: the number of clusters of the fleet.
 
     Raises:
-        ParameterError: it is neither a number nor a percentage.
+        ParameterError: the value is neither a number nor a percentage.
     """
-    text = str(given).strip()
+    text = str(value).strip()
     if text in ("0", "0%"):
         return 0
-    found = read_amount("istio_failure_budget", text)
-    return clusters * found.number // 100 if found.percent else found.number
+    amount = read_amount("istio_failure_budget", text)
+    return clusters * amount.number // 100 if amount.percent else amount.number
 
 
-def standing_of(
+def default_budget(ring_of_cluster: Mapping[str, str]) -> str:
+    """Return the failure budget of a fleet that has none: without rings, clusters do not depend on each other."""
+    return "0" if any(ring_of_cluster.values()) else "100%"
+
+
+def describe_batch(
     batch: Sequence[str],
-    everybody: Sequence[str],
-    left: Iterable[str],
-    given: t.Any,
-    of: Mapping[str, str],
-    out: Iterable[str] = (),
-    idle: int = 0,
-) -> dict[str, t.Any]:
-    """Return what a batch of a play begins with.
+    *,
+    all_clusters: Sequence[str],
+    active: Iterable[str],
+    budget: t.Any,
+    ring_of_cluster: Mapping[str, str],
+    excluded: Iterable[str] = (),
+    up_to_date: int = 0,
+) -> Batch:
+    """Return the state of the fleet when a batch of a play begins.
 
     Args:
         batch: the clusters of the batch.
-        everybody: all clusters of the play, in order.
-        left: those that did not fail.
-        of: the ring of each.
-        out: those that had failed before the play began.
-        idle: how many clusters of the fleet have nothing to do, and are not in the play.
+        all_clusters: all clusters of the play, in order.
+        active: the clusters that have not failed.
+        budget: the failure budget, a number or a percentage.
+        excluded: the clusters that had failed before the play began.
+        up_to_date: the number of clusters of the fleet that are up to date, and not in the play.
     """
-    own = sorted({of.get(host, NO_RING) for host in batch}, key=_rank)
-    place = min((everybody.index(host) for host in batch), default=0)
-    begun = [host for host in everybody[:place] if host not in set(out)]
-    failed, most = [host for host in everybody if host not in set(left)], budget(given, len(everybody) + idle)
+    active, excluded = set(active), set(excluded)
+    position = min((all_clusters.index(cluster) for cluster in batch), default=0)
+    begun = [cluster for cluster in all_clusters[:position] if cluster not in excluded]
+    failed = [cluster for cluster in all_clusters if cluster not in active]
+    total = len(all_clusters) + up_to_date
+    most = failure_budget(budget, total)
+    spent = len(failed) > most
+    first_ring = ring_of_cluster.get(all_clusters[position], NO_RING) if all_clusters else NO_RING
+    sentence = f"{len(failed)} of {total} clusters failed ({', '.join(failed)}), the failure budget is {most}."
     return {
-        "clusters": len(everybody) + idle,
-        "rings": own,
-        "first": not begun,
-        "begins_ring": bool(begun) and of.get(begun[-1], NO_RING) != of.get(everybody[place], NO_RING),
+        "clusters": total,
+        "rings": sorted({ring_of_cluster.get(cluster, NO_RING) for cluster in batch}, key=_rank),
+        "is_first": not begun,
+        "begins_ring": bool(begun) and ring_of_cluster.get(begun[-1], NO_RING) != first_ring,
         "failed": failed,
-        "budget": most,
-        "spent": len(failed) > most,
-        "untouched": [host for host in everybody[place:] if host not in failed],
+        "failure_budget": most,
+        "budget_spent": spent,
+        "not_started": [cluster for cluster in all_clusters[position:] if cluster not in failed],
+        "hold": sentence if spent else "",
     }

@@ -12,6 +12,7 @@ import re
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.amount import Amount, read_amount
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -20,40 +21,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 ORDERS = ("name", "smallest", "annotation")
 #: How far ahead a time of the day may be; a later one is taken as the same time of the day before.
 AHEAD = datetime.timedelta(hours=12)
-
-
-@dataclasses.dataclass(frozen=True)
-class Amount:
-    """A number, or a percentage of something."""
-
-    number: int
-    percent: bool = False
-
-    def of(self, whole: int) -> int:
-        """Return the number; percentages round down as those of ``maxUnavailable`` do, but not below one."""
-        return max(1, whole * self.number // 100) if self.percent else self.number
-
-
-def read_amount(option: str, given: str) -> Amount:
-    """Return the amount that an option gives.
-
-    Raises:
-        ParameterError: it is neither a number above 0 nor a percentage up to 100.
-    """
-    parts = re.fullmatch(r"([0-9]+)(%?)", given.strip())
-    amount = Amount(int(parts[1]), bool(parts[2])) if parts else Amount(0)
-    if amount.number < 1 or (amount.percent and amount.number > 100):
-        raise ParameterError(
-            f"Parameter {option}: {given!r} is neither a number above 0 nor a percentage from 1% to 100%."
-        )
-    return amount
+DEFAULT_BATCH_SIZE = Amount(10)
 
 
 @dataclasses.dataclass(frozen=True)
 class BatchLimits:
     """How much one batch may restart, and in which order workloads are restarted."""
 
-    batch_size: Amount = Amount(10)
+    batch_size: Amount = DEFAULT_BATCH_SIZE
     max_pods: int | None = None
     max_unavailable: Amount | None = None
     order: str = "name"

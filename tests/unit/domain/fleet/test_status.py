@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import standing, status
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import cluster_state, fleet_status
 from unit.support import builders as b
 
 LOCK = {"holder": "anna@desk", "since": "2026-03-01T02:00:00Z", "expires": "2026-03-01T02:05:00Z"}
@@ -40,7 +40,7 @@ def record(state: str) -> b.Json:
 
 
 @pytest.mark.parametrize(
-    ("result", "state", "why"),
+    ("reading_of_cluster", "state", "reason"),
     [
         ({"failed": True, "msg": "It cannot be reached."}, "unreachable", "It cannot be reached."),
         ({}, "unreachable", "it was not read"),
@@ -58,28 +58,28 @@ def record(state: str) -> b.Json:
         (reading("1.31.0"), "done", ""),
     ],
 )
-def test_how_far_a_cluster_is(result: b.Json, state: str, why: str) -> None:
-    found = standing(result, "1.31.0")
-    assert (found["state"], found["why"]) == (state, why)
+def test_the_state_of_a_cluster(reading_of_cluster: b.Json, state: str, reason: str) -> None:
+    found = cluster_state(reading_of_cluster, "1.31.0")
+    assert (found["state"], found["reason"]) == (state, reason)
 
 
 def test_without_a_version_one_version_everywhere_is_done() -> None:
-    assert standing(reading("1.30.3", "1.31.0", v1_30_3=2))["state"] == "done"
-    assert standing(reading("1.31.0", v1_30_3=2, v1_31_0=1))["state"] == "half done"
+    assert cluster_state(reading("1.30.3", "1.31.0", v1_30_3=2))["state"] == "done"
+    assert cluster_state(reading("1.31.0", v1_30_3=2, v1_31_0=1))["state"] == "half done"
 
 
 def test_a_distroless_image_counts_as_its_version() -> None:
     result = reading("1.31.0")
     result["proxies"] = {"r": {"1.31.0-distroless": 2}}
-    assert standing(result, "1.31.0")["state"] == "done"
+    assert cluster_state(result, "1.31.0")["state"] == "done"
 
 
-def test_of_a_cluster_that_was_not_described_no_versions_are_told() -> None:
-    assert status({"c1": SLIP})["lines"][0] == "refused: c1: There is no namespace payment."
+def test_a_cluster_that_was_not_read_has_no_versions() -> None:
+    assert fleet_status({"c1": SLIP})["lines"][0] == "refused: c1: There is no namespace payment."
 
 
-def test_what_to_look_at_comes_first() -> None:
-    found = status({"b": reading("1.31.0", v1_31_0=3), "c": {}, "a": reading("1.30.3", v1_30_3=2)}, "1.31.0")
+def test_clusters_with_problems_come_first() -> None:
+    found = fleet_status({"b": reading("1.31.0", v1_31_0=3), "c": {}, "a": reading("1.30.3", v1_30_3=2)}, "1.31.0")
     assert [one["cluster"] for one in found["clusters"]] == ["c", "a", "b"]
     assert found["counts"] == {"unreachable": 1, "not begun": 1, "done": 1}
     assert found["lines"] == [

@@ -13,16 +13,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.amount import Amount, read_amount
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import (
     ORDERS,
-    Amount,
     BatchLimits,
     batch_row,
     describe_batches,
     oversized_warnings,
     plan_batches,
-    read_amount,
     window_end,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot

@@ -15,7 +15,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import LockedError, RolloutError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import standing
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import cluster_state
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import (
     NAME,
     PROCESS,
@@ -219,8 +219,8 @@ def test_a_failure_is_recorded_and_stays_when_the_run_stops(api: FakeApi, later:
     closed = task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")["record"]
     assert (closed["state"], closed["message"], closed["phase"]) == ("failed", "Batch 3 failed.", "data_plane")
     assert "failure" not in closed, "the message says it"
-    said = standing({"control_planes": [], "record": closed})
-    assert (said["state"], "failed in data_plane: Batch 3 failed." in said["why"]) == ("failed", True)
+    said = cluster_state({"control_planes": [], "record": closed})
+    assert (said["state"], "failed in data_plane: Batch 3 failed." in said["reason"]) == ("failed", True)
 
 
 @pytest.mark.parametrize("process", [os.getpid(), os.getppid()], ids=["the same run", "the next one"])
