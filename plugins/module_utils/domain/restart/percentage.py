@@ -92,7 +92,7 @@ class MovableWorkloads(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class CanaryPlan:
-    """The label changes of a percentage, the cluster as it will be with them, and what cannot be moved.
+    """The label changes of a percentage, the cluster as it will be with them, and workloads that cannot be moved.
 
     ``restartable`` are the only workloads that may be restarted: those that are selected, that leave the selection,
     and that were begun before; None without a percentage. ``begun`` are the workloads whose move, or its undo, an
@@ -108,8 +108,8 @@ class CanaryPlan:
 
     def with_unmovable(self, unrestartable: Iterable[UnrestartablePods]) -> list[UnrestartablePods]:
         """Return the unmovable and the unrestartable workloads; each workload only once for the same reason."""
-        listed = {(stuck.namespace, stuck.kind, stuck.name, stuck.cause.code) for stuck in self.unmovable}
-        others = (s for s in unrestartable if (s.namespace, s.kind, s.name, s.cause.code) not in listed)
+        listed = {(pods.namespace, pods.kind, pods.name, pods.cause.code) for pods in self.unmovable}
+        others = (p for p in unrestartable if (p.namespace, p.kind, p.name, p.cause.code) not in listed)
         return [*self.unmovable, *others]
 
 
@@ -148,7 +148,7 @@ def plan_canary(snapshot: Snapshot, selection: Selection, canary: CanaryPercenta
         frozenset({*selected, *by_ref, *begun}),
         by_ref,
         begun,
-        [_stuck(snapshot, workload, reason) for workload, reason in (*kept, *reported)],
+        [_unmovable_pods(snapshot, workload, reason) for workload, reason in (*kept, *reported)],
         _movable_workloads(movable, selected),
     )
 
@@ -250,7 +250,7 @@ def _begun(snapshot: Snapshot, workloads: Iterable[Workload]) -> dict[ObjectRef,
     return begun
 
 
-def _stuck(snapshot: Snapshot, workload: Workload, reason: Unrestartable) -> UnrestartablePods:
+def _unmovable_pods(snapshot: Snapshot, workload: Workload, reason: Unrestartable) -> UnrestartablePods:
     pods = sum(snapshot.workload_of(pod) is workload for pod, dummy in snapshot.proxy_statuses)
     return UnrestartablePods(workload.namespace, workload.kind, workload.name, pods, reason)
 

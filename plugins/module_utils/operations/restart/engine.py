@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Restarts the batches of a plan one after the other (safety rule S5); begin to read here.
 
-Each batch: wait for the budgets, patch, wait for the rollouts, pass the gates, record. A failed batch ends the restart.
+Each batch: wait for the budgets, patch, wait for the rollouts, pass the gates, record. A failed batch ends the restart,
+which is undone if that is asked for.
 """
 
 from __future__ import annotations
@@ -12,18 +13,22 @@ import datetime
 import time
 from collections.abc import Sequence
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import RestartOptions
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError, RolloutError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import HOLD, RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan import RestartPlan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.budget_wait import wait_for_budgets
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failure import (
-    end_restart,
+    batch_failure_details,
     failed_workloads_error,
+    kept_error,
+    proves_nothing,
     require_deadline,
+    undone_error,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.gates import pass_gates
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.label_undo import restore_labels
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.observation import observe_batch
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.progress import Progress
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.rollout_wait import wait_for_rollouts
@@ -31,6 +36,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.s
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.undo import (
     finish_undo_of_failed,
     start_undo_of_failed,
+    undo_restart,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_patches import patch_batch
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker
@@ -89,6 +95,18 @@ def restart_batch(context: RestartContext, label: str, batch: Sequence[Workload]
     start_undo_of_failed(context, unsteady)
     finish_undo_of_failed(context, [*failed, *unsteady])
     record_completed(context, state.present(complete, without=unsteady))
+
+
+def end_restart(context: RestartContext, exc: MeshError) -> RolloutError:
+    """End a restart after a failed batch: undo it if that is asked for, and return the failure."""
+    details = batch_failure_details(context, exc)
+    # A client that cannot read or may not write knows no problem of the new pods, so it undoes nothing.
+    if proves_nothing(exc) or context.options.on_failure == HOLD:
+        return kept_error(exc, details)
+    context.task.progress(f"rolling back: {exc.message}")
+    problems = restore_labels(context) if context.options.restore_labels else []
+    problems += undo_restart(context)
+    return undone_error(context, exc, details, problems)
 
 
 def pause_before(context: RestartContext, number: int, pause: float) -> None:

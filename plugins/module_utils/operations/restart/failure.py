@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ends a restart that failed: undoes it if that is asked for, and builds the error with its details."""
+"""Builds the errors of a restart that failed, with the facts that they return."""
 
 from __future__ import annotations
 
@@ -16,17 +16,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     RolloutError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import undos
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import HOLD, ROLLBACK
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import match_namespaces
-from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.namespace_patches import apply_moves
-from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.undone_run import own_run
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import ROLLBACK
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failed_workloads import (
     WORKLOADS,
     failed_workloads_summary,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.undo import undo_restart
 
 #: Values of ``failure.caused_by`` beside WORKLOADS; a cluster that cannot be read or written proves nothing else.
 REVISION, CLUSTER, TIME = "revision", "cluster", "time"
@@ -92,48 +87,36 @@ def require_deadline(context: RestartContext, number: int, seconds: float) -> No
     )
 
 
-def end_restart(context: RestartContext, exc: MeshError) -> MeshError:
-    """Return the failure of a restart after a failed batch, once it is undone if that is asked for."""
-    details: Json = {
+def proves_nothing(exc: MeshError) -> bool:
+    """Whether an error only shows that the cluster cannot be read or written, and no problem of the new pods."""
+    return isinstance(exc, (ApiError, ClusterError, LockedError))
+
+
+def batch_failure_details(context: RestartContext, exc: MeshError) -> Json:
+    """Return the details of a failed batch before anything is undone."""
+    return {
         **failure_details(context, caused_by=REVISION),
         **exc.details,
         "evidence": [*exc.details.get("evidence", ()), *context.state.evidence],
     }
-    if isinstance(exc, (ApiError, ClusterError, LockedError)):
-        # A client that cannot read or may not write knows no problem of the new pods, so it undoes nothing.
+
+
+def kept_error(exc: MeshError, details: Json) -> RolloutError:
+    """Return the failure of a batch after which nothing is undone."""
+    if proves_nothing(exc):
         kept = "No problem of the restarted workloads is known, so they keep their new pods; run again to continue."
         return RolloutError(f"{exc.message.rstrip('.')}. {kept}", {**details, "caused_by": CLUSTER})
-    if context.options.on_failure == HOLD:
-        kept = "Everything is left as it is (on_failure=hold); later batches were not started."
-        return RolloutError(f"{exc.message} {kept}", details)
-    context.task.progress(f"rolling back: {exc.message}")
-    problems = restore_labels(context) if context.options.restore_labels else []
-    problems += undo_restart(context)
+    kept = "Everything is left as it is (on_failure=hold); later batches were not started."
+    return RolloutError(f"{exc.message} {kept}", details)
+
+
+def undone_error(context: RestartContext, exc: MeshError, details: Json, problems: list[str]) -> RolloutError:
+    """Return the failure of a batch after which the restart was undone, as far as there are no problems."""
     if problems:
         outcome = f"The rollback is incomplete: {'; '.join(problems)}."
     elif context.options.restore_labels:
         outcome = "Labels and restarted workloads were rolled back."
     else:
         outcome = "The restarted workloads have their previous template again."
-    details.update(rolled_back=not problems, rollback_problems=problems)
-    return RolloutError(f"{exc.message} {outcome}", details)
-
-
-def restore_labels(context: RestartContext) -> list[str]:
-    """Undo the moves that this run made of the restarted namespaces; return which ones keep their labels, and why."""
-    task, options = context.task, context.options
-    try:
-        snapshot = task.snapshot()
-        run = own_run(task)
-        # Without a run, only the plan of the task itself shows which namespaces this run moved.
-        listed = options.planned_namespaces if run is None else ()
-        patterns = listed or options.namespace_patterns
-        names = [name for pattern in patterns for name in match_namespaces(pattern, snapshot.namespaces)]
-        steps, kept = undos(snapshot, names, run)
-        for step in steps:
-            task.progress(str(step))
-        refused = apply_moves(task, steps).refused
-    except MeshError as exc:
-        return [exc.message]
-    reasons = {**{name: undo.why for name, undo in kept.items()}, **refused}
-    return [f"namespace {name} keeps its labels: {reason}" for name, reason in sorted(reasons.items())]
+    undone = {"rolled_back": not problems, "rollback_problems": problems}
+    return RolloutError(f"{exc.message} {outcome}", {**details, **undone})

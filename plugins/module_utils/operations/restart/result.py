@@ -94,7 +94,7 @@ def restart_result(
         "not_after": options.window_end_utc,
         "stopped_early": bool(remaining),
         "remaining": [str(workload) for workload in remaining],
-        "unrestartable": [stuck.as_dict() for stuck in plan.unrestartable],
+        "unrestartable": [pods.as_dict() for pods in plan.unrestartable],
         "changed_meanwhile": state.foreign_change_phrases,
         "deleted_meanwhile": [str(workload) for workload in state.deleted.values()],
         "still_unavailable": still_unavailable,

@@ -221,7 +221,7 @@ def test_s16_only_changes_of_the_run_are_undone(
     made[0]["metadata"]["annotations"] = {JOURNAL: written(*RUNS)}
     found = plan_canary(b.snapshot_of([*FREE, *made]), SHOP, CanaryPercentage(0, run=run))
     assert [one.after for one in found.label_changes.values()] == ([after] if after else [])
-    assert [one.why.reason.startswith(str(stays)) for one in found.unmovable] == ([True] if stays else [])
+    assert [one.cause.reason.startswith(str(stays)) for one in found.unmovable] == ([True] if stays else [])
 
 
 def test_the_cluster_as_it_will_be() -> None:

@@ -1,0 +1,33 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Undoes the label changes of namespaces that were moved for a restart which failed."""
+
+from __future__ import annotations
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import undos
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import match_namespaces
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.namespace_patches import apply_moves
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.undone_run import own_run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
+
+
+def restore_labels(context: RestartContext) -> list[str]:
+    """Undo the moves that this run made of the restarted namespaces; return which ones keep their labels, and why."""
+    task, options = context.task, context.options
+    try:
+        snapshot = task.snapshot()
+        run = own_run(task)
+        # Without a run, only the plan of the task itself shows which namespaces this run moved.
+        listed = options.planned_namespaces if run is None else ()
+        patterns = listed or options.namespace_patterns
+        names = [name for pattern in patterns for name in match_namespaces(pattern, snapshot.namespaces)]
+        steps, kept = undos(snapshot, names, run)
+        for step in steps:
+            task.progress(str(step))
+        refused = apply_moves(task, steps).refused
+    except MeshError as exc:
+        return [exc.message]
+    reasons = {**{name: undo.why for name, undo in kept.items()}, **refused}
+    return [f"namespace {name} keeps its labels: {reason}" for name, reason in sorted(reasons.items())]
