@@ -158,7 +158,7 @@ def _replacement_advice(snapshot: Snapshot, pod: Pod, proxy_status: ProxyStatus)
         return unrestartable.remedy
     restart = f"rollout_restart namespaces={pod.namespace}"
     if proxy_status.injection.revision is None:
-        return f"label its namespace again, or restart it without a proxy: {restart} only=all"
+        return f"label its namespace again, or restart it without a proxy: {restart} scope=all"
     if proxy_status.injection.revision == pod.revision:
         return f"move its namespace, tag or label {REVISION_LABEL}, then restart it: {restart}"
     return f"restart it: {restart}"
