@@ -2,7 +2,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module meshops.istio.istio_revision: documentation and start; the core is in module_utils."""
+"""Module meshops.istio.istio_revision: its documentation and entry point; the core is in module_utils."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ module: istio_revision
 version_added: 1.0.0
 short_description: Install an Istio control plane revision, or remove one
 description:
-  - With O(state=present), installs a revision beside those that are there, with the C(istioctl) of its version.
-    Workloads stay on the revision that they have.
-  - What an install would change is found out first, exactly. C(istioctl) renders the objects, and the API server
+  - With O(state=present), installs a revision beside the existing ones, with the C(istioctl) of its version.
+    Workloads stay on their present revision.
+  - The changes are computed exactly before the installation. C(istioctl) renders the objects, and the API server
     compares each with the live one by a server-side dry run. If nothing differs, nothing is installed.
-  - The settings of the revision that it starts from are carried over, and O(values) are laid on top.
+  - The settings of the revision that the upgrade starts from are carried over, and O(values) are merged into them.
   - The task succeeds only when the revision is proven to take workloads. Its Deployment C(istiod) must be rolled out,
-    its webhook must have a C(caBundle), and a pod created as a server-side dry run must come back with the expected
+    its webhook must have a C(caBundle), and a pod created as a server-side dry run must be returned with the expected
     image.
   - With O(state=absent), removes a revision that nothing needs any more. Otherwise the task fails, removes nothing
     and returns every blocker.
-  - Blockers are namespaces, tags and default objects that lead to the revision, live proxies on it, pods, workloads
+  - Blockers are namespaces, tags and default objects that point at the revision, live proxies on it, pods, workloads
     and CronJobs that would get it next, and gateways, CNI and ztunnel that C(istioctl) would delete with it.
-  - With the revision goes what would dangle after it, such as webhooks that C(istioctl) leaves. What an interrupted
-    removal has left is removed too.
+  - A removal also deletes objects that C(istioctl) leaves, such as webhooks, and the remains of an interrupted removal.
 options:
   revision:
     description:
-      - Name of the revision, a DNS label such as V(1-31-0). A name that carries the version is best, because a
+      - Name of the revision, a DNS label such as V(1-31-0). A name that contains the version is best, because a
         revision keeps its version.
-      - V(default) is the install without a revision. It can be replaced in place or removed; a canary needs a name.
+      - V(default) is the installation without a revision. It can be replaced in place or removed; a canary needs
+        another name.
     type: str
     required: true
   state:
     description:
-      - V(present) installs the revision, or brings its objects back to what they should be.
+      - V(present) installs the revision, or restores its objects.
       - V(absent) removes it.
     type: str
     choices: [present, absent]
@@ -43,21 +43,23 @@ options:
   version:
     description:
       - Istio version to install, such as V(1.31.0). Required with O(state=present).
-      - With O(state=absent), the version of C(istioctl) to use. If it is not given, it is the version that the
-        revision runs, or that of another one if it runs none.
+      - With O(state=absent), the version of the C(istioctl) to use. By default it is the version of the revision, or of
+        another revision if it has no C(istiod).
     type: str
   strategy:
     description:
-      - V(canary) installs beside the running revision. It may go up by two minor versions, or down by one.
-      - V(in_place) replaces the control plane of O(revision), which must be there. It may change by one minor version.
-      - V(downgrade) goes down by one minor version, beside the running revision, or in place if O(revision) is that.
+      - V(canary) installs beside the running revision. It may upgrade by two minor versions, or downgrade by one.
+      - V(in_place) replaces the control plane of O(revision), which must exist. The version may change by one minor
+        version.
+      - V(downgrade) downgrades by one minor version, beside the running revision, or in place if O(revision) is the
+        running one.
     type: str
     choices: [canary, in_place, downgrade]
     default: canary
   allow_setting_changes:
     description:
-      - Settings that may change although they were given to the running revision, as dotted paths of Helm values such
-        as V(pilot.env.PILOT_TRACE_SAMPLING). Other changes of such settings refuse the install.
+      - Settings of the running revision that may change, as dotted paths of Helm values such as
+        V(pilot.env.PILOT_TRACE_SAMPLING). The installation is refused if another setting of a user would change.
       - Also objects that may lose settings when they are taken over, such as
         V(Service istio-system/istio-ingressgateway).
     type: list
@@ -65,22 +67,23 @@ options:
     default: []
   installer:
     description:
-      - What installs and removes control planes here.
+      - The tool that installs and removes control planes in this cluster.
       - V(istioctl) is the C(istioctl) of the version.
-      - V(helm) is Helm with the charts of the version. It makes the releases that Istio's documentation names,
-        V(istio-base), and V(istiod) or V(istiod-<revision>). Where a revision is there already, its release is read
-        from its objects. C(istioctl) still moves tags.
-      - V(external) is somebody else, such as the Sail Operator, the Istio add-on of AKS, or whoever runs a control
-        plane elsewhere. Nothing is installed or removed then. With O(state=present), waits until the revision is
-        there, at most O(timeout) seconds, and proves it. With O(state=absent), fails if anything still needs it.
-      - What an operator keeps is not written with any other value, and a revision of V(helm) only with V(helm).
+      - V(helm) is Helm with the charts of the version. It uses the release names of the Istio documentation,
+        V(istio-base), and V(istiod) or V(istiod-<revision>). The release of an existing revision is read from its
+        objects. Tags are still moved by C(istioctl).
+      - V(external) is another tool, such as the Sail Operator or the Istio add-on of AKS, or a control plane in
+        another place. Then this module installs and removes nothing. With O(state=present), it waits until the
+        revision is installed, at most O(timeout) seconds, and proves it. With O(state=absent), it fails if anything
+        still needs the revision.
+      - Objects of an operator are never written, and a revision of V(helm) only with V(helm).
     type: str
     choices: [istioctl, helm, external]
     default: istioctl
   istioctl:
     description:
       - C(istioctl) on the machine where the task runs. A name without a slash is looked up on E(PATH).
-      - The text C({version}) in it stands for the version, as in V(/opt/istio-{version}/bin/istioctl).
+      - The text C({version}) in it is replaced by the version, as in V(/opt/istio-{version}/bin/istioctl).
       - The binary must be of exactly that version, because it installs its own version.
       - Not used with O(installer=helm).
     type: str
@@ -93,109 +96,109 @@ options:
     default: helm
   charts:
     description:
-      - Where the charts of Istio lie, for O(installer=helm). A folder with V(base) and V(istiod), each as a folder or
-        as V(base-<version>.tgz), or the URL of a chart repository, or one that starts with V(oci://).
-      - The text C({version}) in it stands for the version.
+      - Location of the Istio charts, for O(installer=helm). A folder with V(base) and V(istiod), each as a folder or
+        as V(base-<version>.tgz), or the URL of a chart repository, or a URL that starts with V(oci://).
+      - The text C({version}) in it is replaced by the version.
       - The charts must be of exactly that version.
     type: str
     default: https://istio-release.storage.googleapis.com/charts
   end_pending_releases:
     description:
-      - Releases whose pending state is ended although somebody else's helm has left it, for O(installer=helm). Only for
-        a helm that is known to be dead, as nobody can see that.
-      - Without it, such a release fails the task once its helm has had O(timeout) seconds. What a killed task of this
-        collection has left is ended in any case.
+      - Releases whose pending state is ended although the helm of another client left it, for O(installer=helm). Use
+        it only if that helm is known to be dead, because the cluster does not show that.
+      - Without it, such a release fails the task after its helm had O(timeout) seconds. The pending state that a killed
+        task of this collection left is ended in any case.
     type: list
     elements: str
     default: []
   profile:
     description:
-      - Installation profile. V(minimal) is the control plane alone, which is what a second revision needs.
-      - Profiles with gateways or CNI would take these over from the revision that owns them; see
+      - Installation profile. V(minimal) is the control plane alone, which is enough for a second revision.
+      - Profiles with gateways or CNI would take these from the revision that owns them; see
         O(adopt_shared_components).
-      - Not used with O(installer=helm), whose charts have profiles of their own in V(values.profile).
+      - Not used with O(installer=helm), whose charts have their own profiles in V(values.profile).
     type: str
     default: minimal
   source_revision:
     description:
-      - Revision that the upgrade starts from. Its settings are carried over, and the step between the versions is
-        judged from it.
-      - If it is not given, it is the one other revision that namespaces follow; where none does, the revision that
-        the default leads to, or the only other one. If namespaces follow several, the task fails.
+      - Revision that the upgrade starts from. Its settings are carried over, and the supported change of version is
+        checked against its version.
+      - The default is the one other revision that namespaces follow; without such a revision, the default revision,
+        or the only other one. If namespaces follow several revisions, the task fails.
     type: str
   carry_over:
     description:
       - Whether to carry the settings over. They come from the ConfigMap C(values-<revision>), which Istio writes
         since 1.26.
-      - If O(revision) is there already, its own settings are kept.
-      - Not carried over are the revision, the tag and default settings.
+      - If O(revision) exists already, its own settings are kept.
+      - The revision, the tag and default settings are not carried over.
         The hub is carried over unless it is one of Istio's own.
     type: bool
     default: true
   values:
     description:
       - Helm values of Istio, as below C(spec.values) of an IstioOperator, or as for the chart C(istiod) with
-        O(installer=helm). Mappings are merged into what is carried
-        over, everything else replaces it.
+        O(installer=helm). Mappings are merged into the carried settings, other values replace them.
     type: dict
     default: {}
   tag:
     description:
-      - Tag of the images. If it is not given, it is O(version), with the image variant that the source runs, such as
-        C(distroless).
-      - Required if the source runs a tag of your own.
+      - Tag of the images. The default is O(version), with the image variant of the source, such as C(distroless).
+      - Required if the source runs a custom tag.
     type: str
   adopt_shared_components:
     description:
-      - Whether this revision may take over the gateways, CNI and ztunnel that the revision it starts from owns. It must
-        be proven before. Everything that changes hands is returned in RV(taken_over), and the task waits until it runs.
-      - With V(false), an install that would take something over by the way is refused.
-      - What the revision owns already it keeps, whatever O(profile) is.
+      - Whether this revision may take over the gateways, CNI and ztunnel of the revision that it starts from. It must
+        be proven before. All objects that change hands are returned in RV(taken_over), and the task waits until they
+        are rolled out.
+      - With V(false), an installation that would take objects over as a side effect is refused.
+      - The revision keeps the components that it owns already, whatever O(profile) is.
     type: bool
     default: false
   components:
     description:
-      - Components of an IstioOperator, as below C(spec.components), beside those of O(profile) and those that the
-        revision owns. For settings that are no Helm values. Gateways are told apart by their names.
+      - Components of an IstioOperator, as below C(spec.components), in addition to those of O(profile) and those that
+        the revision owns. Use it for settings that no Helm value holds. Gateways are matched by their names.
     type: dict
     default: {}
   allow_default_change:
     description:
-      - Whether this revision may become the default if there is no tag V(default). C(istioctl) makes any revision the
-        default then. An install without a revision takes the default from any other.
+      - Whether this revision may become the default if there is no tag V(default). In that case C(istioctl) makes any
+        installed revision the default. An installation without a revision takes the default from any other.
       - With V(false) the task is refused in that case, unless no other control plane is installed.
     type: bool
     default: false
   timeout:
     description:
       - Seconds that the installer may take, and that the proof may take after that.
-      - With O(installer=helm), also the seconds after which a release that is pending counts as left by a C(helm) that
-        was killed. Its pending record is removed then, and the upgrade is done again.
-      - With O(state=absent), seconds until C(istioctl) has ended, and again until the objects are gone.
+      - With O(installer=helm), also the seconds after which a pending release of a killed C(helm) is ended. Its pending
+        record is removed then, and the upgrade is started again.
+      - With O(state=absent), seconds until C(istioctl) must have ended, and again until the objects must be gone.
     type: int
     default: 300
   allow:
     description:
-      - Codes of findings that shall not refuse an install. Checked are V(MU001), an unsupported step between
-        versions, V(MU002), a Kubernetes that is too old, V(MU005), a revision of this name with another version, and
-        V(MU053), configuration that stops to apply because the default moves by the way.
+      - Codes of findings that do not refuse an installation. Checked are V(MU001), an unsupported change of version,
+        V(MU002), a Kubernetes that is too old, V(MU005), a revision of this name with another version, and V(MU053),
+        configuration that stops applying because the default moves as a side effect.
       - See M(meshops.istio.istio_precheck) for the codes.
     type: list
     elements: str
     default: []
   allow_blockers:
     description:
-      - Codes of blockers that shall not refuse a removal. Whatever has another code still refuses it.
-      - Each blocker that is overridden is returned in RV(overridden), and there is a warning for each code.
-      - With V(shared_component), gateways, CNI or ztunnel are deleted, so what goes through them fails at once.
-      - With V(namespace), V(tag) or V(selects_revision), new pods start without a proxy, and nothing says so. The tags
+      - Codes of blockers that do not refuse a removal. A blocker with another code still refuses it.
+      - Each overridden blocker is returned in RV(overridden), and there is a warning for each code.
+      - With V(shared_component), gateways, CNI or ztunnel are deleted, so traffic through them fails immediately.
+      - With V(namespace), V(tag) or V(selects_revision), new pods start without a proxy and without an error. The tags
         are removed with the revision.
-      - With V(live_proxy) or V(connected), proxies get no configuration any more, and no new certificate when theirs
-        expires. V(connected) are those that only C(istiod) knows, such as machines and pods of other clusters.
-      - With V(terminating_proxy), pods on their way out serve without new endpoints until they are gone. Those that are
-        gone within O(timeout) are waited for.
-      - With V(configuration), Istio's configuration and routes of the Gateway API with the revision in the label
-        C(istio.io/rev) have no effect any more. What an AuthorizationPolicy denied is allowed.
+      - With V(live_proxy) or V(connected), proxies get no configuration any more, and no new certificate when their
+        present one expires. V(connected) stands for proxies that only C(istiod) knows, such as machines and pods of
+        other clusters.
+      - With V(terminating_proxy), terminating pods get no new endpoints until they are gone. The task waits for pods
+        that are gone within O(timeout).
+      - With V(configuration), Istio configuration and Gateway API routes with the revision in the label
+        C(istio.io/rev) have no effect any more. Requests that such an AuthorizationPolicy denied are allowed.
       - With V(not_checked), objects that could not be read may still need the revision, because the user may not read
         them or C(istiod) does not answer.
       - With V(default_validator) or V(default_service), that object is removed with the revision.
@@ -206,8 +209,9 @@ attributes:
   check_mode:
     support: full
     details:
-      - Starts the installer only to render and to read. Everything else is read, or is a server-side dry run.
-      - With O(planned), an install shows only what it would take over. The rest is what the earlier task would do.
+      - Starts the installer only to render and to read. Other objects are read, or written as a server-side dry run.
+      - With O(planned), an installation shows only the objects that it would take over. The earlier task would make the
+        other changes.
   diff_mode:
     support: full
     details:
@@ -216,13 +220,14 @@ attributes:
   idempotent:
     support: full
 notes:
-  - CRDs never go back. If those of the cluster are newer than O(version), they are left alone, with Helm the whole
-    release of the chart V(base).
-  - The default never changes by the way. Where it leads is planned before the install, and checked after it. With
-    Helm, value V(defaultRevision) of the chart V(base) is set to where the mesh-wide validator leads.
-  - An install that would delete objects of the revision, because O(profile) or O(values) became smaller, is refused.
+  - CRDs are never downgraded. If those of the cluster are newer than O(version), they are left alone, with Helm the
+    whole release of the chart V(base).
+  - The default never changes as a side effect. Its target is planned before the installation, and checked after it.
+    With Helm, value V(defaultRevision) of the chart V(base) is set to the revision of the mesh-wide validator.
+  - An installation that would delete objects of the revision, because O(profile) or O(values) became smaller, is
+    refused.
   - It never moves a namespace or a tag, and never restarts a workload.
-  - After a failed install existing workloads are untouched. Mend the cause and run again.
+  - After a failed installation existing workloads are unchanged. Fix the cause and run again.
 requirements:
   - istioctl of the version to install, or of the version to remove; or Helm 3 or 4
 extends_documentation_fragment:
@@ -243,7 +248,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Bring up a new control plane beside the old one
+- name: Install a new control plane beside the present one
   hosts: clusters
   connection: local
   gather_facts: false
@@ -253,20 +258,20 @@ EXAMPLES = r"""
       context: "{{ inventory_hostname }}"
       expected_cluster_id: "{{ cluster_id }}"
   tasks:
-    - name: Install revision 1-31-0 with the settings of the revision that is the default now
+    - name: Install revision 1-31-0 with the settings of the default revision
       meshops.istio.istio_revision:
         revision: 1-31-0
         version: 1.31.0
         istioctl: /opt/istio-{version}/bin/istioctl
 
-    - name: Install a revision of a mesh that Helm has installed
+    - name: Install a revision in a mesh that Helm installed
       meshops.istio.istio_revision:
         revision: 1-31-0
         version: 1.31.0
         installer: helm
         charts: /opt/istio/charts/{version}
 
-    - name: Install another one with more replicas and images from a registry of your own
+    - name: Install another revision with more replicas and with images from a private registry
       meshops.istio.istio_revision:
         revision: 1-31-1
         version: 1.31.1
@@ -278,7 +283,7 @@ EXAMPLES = r"""
           pilot:
             autoscaleMin: 2
 
-- name: Remove the old control plane
+- name: Remove the previous control plane
   hosts: clusters
   connection: local
   gather_facts: false
@@ -297,8 +302,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, one sentence for each step. In check mode what would be done. Empty if nothing was to
-    do.
+  description: The changes, one phrase for each. In check mode the changes that the task would make. Empty if there are
+    none.
   returned: success
   type: list
   elements: str
@@ -315,23 +320,23 @@ version:
   type: str
   sample: 1.31.0
 source_revision:
-  description: Revision that it started from. Null if there is no other.
+  description: Revision that the upgrade started from. Null if there is no other.
   returned: success and O(state=present)
   type: str
   sample: 1-30-3
 removable:
-  description: Nothing needs the revision any more, so that its installer may remove it.
-  returned: success, O(state=absent), O(installer=external) and the revision is still there
+  description: Whether nothing needs the revision any more, so that its installer may remove it.
+  returned: success, O(state=absent), O(installer=external) and the revision still exists
   type: bool
   sample: true
 settings:
-  description: Helm values that differ between what the source's settings come to now, and what the target makes of
-    them, as dotted paths with the values before and after.
+  description: Helm values that the target version renders differently from the same settings, as dotted paths with the
+    values before and after.
   returned: success and O(state=present)
   type: dict
   contains:
     user:
-      description: Settings that were given to the source. These need O(allow_setting_changes).
+      description: Settings that a user gave to the source. These changes need O(allow_setting_changes).
       type: dict
       sample: {}
     defaults:
@@ -347,13 +352,13 @@ taken_over:
   sample:
     - Deployment istio-system/istio-ingressgateway
 overridden:
-  description: Blockers that O(allow_blockers) has overridden, with the same keys as RV(failure.blockers).
+  description: Blockers that O(allow_blockers) overrode, with the same keys as RV(failure.blockers).
   returned: success and O(state=absent)
   type: list
   elements: dict
   sample: []
 changes:
-  description: Objects that were created or changed. In check mode those that would be.
+  description: Objects that were created or updated. In check mode those that the task would create or update.
   returned: success and O(state=present)
   type: list
   elements: dict
@@ -363,7 +368,7 @@ changes:
       type: str
       sample: CustomResourceDefinition
     namespace:
-      description: Its namespace. Empty for objects of the whole cluster.
+      description: Its namespace. Empty for cluster-scoped objects.
       type: str
       sample: ""
     name:
@@ -403,7 +408,7 @@ cluster:
       type: str
       sample: https://paris-1.example.com:6443
 requests:
-  description: Number of requests that the task sent to the API server. What C(istioctl) sends is not counted.
+  description: Number of requests that the task sent to the API server, without those of C(istioctl) and Helm.
   returned: when the connection options are usable
   type: dict
   contains:
@@ -420,7 +425,7 @@ requests:
       type: int
       sample: 17
 failure:
-  description: The failure, for programs. In C(msg) it is a sentence for people.
+  description: The failure as data. C(msg) has it as sentences.
   returned: failure
   type: dict
   contains:
@@ -441,9 +446,8 @@ failure:
       returned: when the API server answered with an error
       type: str
       sample: Forbidden
-
     blockers:
-      description: Everything that still needs the revision.
+      description: All objects that still need the revision.
       returned: when O(state=absent) is refused
       type: list
       elements: dict
@@ -456,15 +460,15 @@ failure:
           type: str
           sample: namespace
         object:
-          description: What needs it.
+          description: The object that needs it.
           type: str
           sample: namespace payments
         message:
-          description: Why.
+          description: The reason.
           type: str
-          sample: namespace payments asks for 1-30-3, which is revision 1-30-3
+          sample: namespace payments selects 1-30-3, which is revision 1-30-3
         remedy:
-          description: What to do about it.
+          description: How to resolve it.
           type: str
           sample: "move it: namespace_revision namespaces=payments revision=..."
 """

@@ -2,7 +2,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Module meshops.istio.istio_tag: documentation and start; the core is in module_utils."""
+"""Module meshops.istio.istio_tag: its documentation and entry point; the core is in module_utils."""
 
 from __future__ import annotations
 
@@ -11,13 +11,14 @@ module: istio_tag
 version_added: 1.0.0
 short_description: Create, move and remove Istio revision tags
 description:
-  - Points a revision tag at a revision, or removes the tag. C(istioctl) does the work, without a prompt, and the
-    result is read back from the API server.
-  - Namespaces that name the tag get the proxy of the new revision for their new pods. Running pods keep their proxy
+  - Points a revision tag at a revision, or removes the tag. It runs C(istioctl) without a prompt, and reads the result
+    back from the API server.
+  - New pods of namespaces that select the tag get the proxy of the new revision. Running pods keep their proxy
     until M(meshops.istio.rollout_restart) restarts them.
-  - The tag V(default) decides what C(istio-injection=enabled) means. Its webhook, its Service and the default
-    validator are moved together, and the webhook of a control plane without a revision is parked behind the tag.
-  - Owners of a tag that are missing, lead elsewhere or lead to a revision that is gone are mended, also if only one is.
+  - The tag V(default) selects the revision for C(istio-injection=enabled). Its webhook, its Service and the default
+    validator are moved together, and the webhook of a control plane without a revision is deactivated.
+  - A tag has several owners (webhook, Service, validator). If only one of them is missing, or points at another or a
+    removed revision, it is fixed too.
 options:
   name:
     description:
@@ -31,47 +32,49 @@ options:
   state:
     description:
       - V(present) creates the tag, or moves it.
-      - V(absent) removes the tag with all its owners. This is refused while a namespace or a pod follows it by its
-        labels. The tag V(default) also stays while the control plane without a revision is installed, because nothing
-        would inject then.
-      - V(restored) moves the tag back to where it pointed before a change by this module, and forgets that change. A
-        tag that somebody moved since, or whose revision from before is gone, stays, and RV(left) says why.
+      - V(absent) removes the tag with all its owners. This is refused while the labels of a namespace or of a pod
+        select it. The tag V(default) is also kept while the control plane without a revision is installed, because no
+        webhook would inject then.
+      - V(restored) moves the tag back to the revision before a change by this module, and removes that change from its
+        journal. A tag that another client moved since, or whose previous revision is gone, is kept, and
+        RV(not_restored) has the reason.
     type: str
     choices: [present, absent, restored]
     default: present
   run_id:
     description:
-      - With O(state=restored), only what this run of a playbook changed goes back. V(current) is the run that the task
-        itself belongs to. Without it the newest change goes back, whoever made it.
+      - With O(state=restored), only the change by this run of a playbook is undone. V(current) is the run that the task
+        itself belongs to. Without it the newest change is undone, whichever run made it.
       - The record of a cluster names its last run, see RV(meshops.istio.istio_info#module:record).
     type: str
   istioctl:
     description:
       - C(istioctl) on the machine where the task runs. A name without a slash is looked up on E(PATH).
-      - The text C({version}) in it stands for the version, as in V(/opt/istio-{version}/bin/istioctl).
+      - The text C({version}) in it is replaced by the version, as in V(/opt/istio-{version}/bin/istioctl).
     type: str
     default: istioctl
   version:
     description:
       - Version of C(istioctl) to use. The binary must be of exactly this version.
-      - If it is not given, it is the version of the revision that the tag points at, or will point at.
+      - The default is the version of the revision that the tag points at, or will point at.
         If that revision is gone, it is the version of another one.
     type: str
 attributes:
   check_mode:
     support: full
-    details: Makes all checks and the proof, and does not start C(istioctl).
+    details: Makes all checks and the proof, and does not run C(istioctl).
   diff_mode:
     support: full
     details:
-      - Shows where each owner of the tag leads, before and after. These are the webhook (C(revision)) and the Service.
+      - Shows the revision of each owner of the tag, before and after. These are the webhook (C(revision)) and the
+        Service.
       - For the tag V(default) also the validator, and whether the webhook of a control plane without a revision is
-        parked.
+        parked (deactivated).
   idempotent:
     support: full
 notes:
   - A tag is moved only to a revision that is proven. Its Deployment C(istiod) must be rolled out, its webhook must
-    have a C(caBundle), and a pod created as a server-side dry run must come back with the expected image.
+    have a C(caBundle), and a pod created as a server-side dry run must be returned with the expected image.
   - It never restarts a workload and never changes a label of a namespace.
 requirements:
   - istioctl of the version of the revision
@@ -87,14 +90,14 @@ seealso:
   - module: meshops.istio.namespace_revision
   - module: meshops.istio.rollout_restart
   - name: Stable revision labels
-    description: What revision tags are for.
+    description: The use of revision tags.
     link: https://istio.io/latest/docs/setup/upgrade/canary/#stable-revision-labels
 author:
   - Meshops maintainers (@meshops)
 """
 
 EXAMPLES = r"""
-- name: Let tags follow a new revision
+- name: Point tags at a new revision
   hosts: clusters
   connection: local
   gather_facts: false
@@ -116,13 +119,13 @@ EXAMPLES = r"""
         revision: 1-31-0
         istioctl: /opt/istio-{version}/bin/istioctl
 
-    - name: Restart what the tags have made stale
+    - name: Restart the workloads that became stale
       meshops.istio.rollout_restart:
         namespaces:
           - reports
           - catalog
 
-    - name: Remove a tag that no namespace asks for any more
+    - name: Remove a tag that no namespace selects any more
       meshops.istio.istio_tag:
         name: early
         state: absent
@@ -131,8 +134,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, one sentence for each step. In check mode what would be done. Empty if nothing was to
-    do.
+  description: The changes, one phrase for each. In check mode the changes that the task would make. Empty if there are
+    none.
   returned: success
   type: list
   elements: str
@@ -149,28 +152,28 @@ revision:
   type: str
   sample: 1-31-0
 not_restored:
-  description: With O(state=restored), why the tag stays where it is although the run moved it. Null if nothing stays.
+  description: With O(state=restored), why the tag keeps its revision although the run moved it. Null otherwise.
   returned: success
   type: dict
   contains:
     reason:
-      description: Why it stays.
+      description: The reason.
       type: str
       sample: "it cannot go back to 1-30-3: there is no such revision any more"
     failed:
-      description: Whether it should have gone back and could not. False if somebody moved it since.
+      description: Whether it had to be moved back and could not. False if another client moved it since.
       type: bool
       sample: true
 namespaces:
-  description: Namespaces whose labels ask for the tag.
+  description: Namespaces whose labels select the tag.
   returned: success
   type: list
   elements: str
   sample:
     - reports
 workloads:
-  description: What follows the tag by the labels of its pods, in namespaces that ask for nothing. Empty if nothing was
-    to do.
+  description: Owners of pods that select the tag by their own labels, in namespaces without such a label. Empty if
+    there are no changes.
   returned: success
   type: list
   elements: dict
@@ -205,7 +208,7 @@ cluster:
       type: str
       sample: https://paris-1.example.com:6443
 requests:
-  description: Number of requests that the task sent to the API server. What C(istioctl) sends is not counted.
+  description: Number of requests that the task sent to the API server, without those of C(istioctl).
   returned: when the connection options are usable
   type: dict
   contains:
@@ -222,15 +225,15 @@ requests:
       type: int
       sample: 1
 failure:
-  description: The failure, for programs. In C(msg) it is a sentence for people.
+  description: The failure as data. C(msg) has it as sentences.
   returned: failure
   type: dict
   contains:
     kind:
       description: Kind of the failure. V(ParameterError) is a wrong option, V(SafetyError) a refusal, V(ProofError) a
-        revision that is not proven, V(IstioctlError) a C(istioctl) that failed or did not do what it said. Others are
-        V(ClusterError), a cluster that cannot be reached or is not the expected one, and answers of the API server
-        such as V(ForbiddenError).
+        revision that is not proven, V(IstioctlError) a C(istioctl) that failed, or that did not make the
+        change it reported. Others are V(ClusterError), a cluster that cannot be reached or is not the expected one, and
+        answers of the API server such as V(ForbiddenError).
       type: str
       sample: SafetyError
     status:
