@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Prepare a private home for ansible-test: it then needs only the package index, and leaves the user's home alone."""
+"""Prepare a private home for ansible-test, which then needs only the package index and does not use the user's home."""
 
 from __future__ import annotations
 
@@ -27,37 +27,38 @@ sys.exit(subprocess.run(install + packages).returncode)
 SETTING = re.compile(r"^(?:[a-z]+|:env:)\.(?P<key>[a-z-]+)=(?P<value>.+)$")
 
 
-def wanted_pip() -> str:
-    """Ask the installed ansible-test which pip it bootstraps."""
+def bootstrapped_pip() -> str:
+    """Return the version of pip that the installed ansible-test bootstraps."""
     spec = find_spec("ansible_test")
     folders = spec.submodule_search_locations if spec else None
     if not folders:
-        raise SystemExit("ansible-test is not installed beside this Python.")
+        raise SystemExit("ansible-test is not installed for this Python.")
     source = Path(folders[0], "_internal", "python_requirements.py").read_text(encoding="utf-8")
     match = re.search(r"pip='([0-9.]+)'", source)
     if not match:
-        raise SystemExit("This ansible-test does not say which pip it bootstraps.")
+        raise SystemExit("This ansible-test has no version of pip to bootstrap.")
     return match.group(1)
 
 
 def pip_settings() -> dict[str, str]:
-    """Collect pip's effective settings: ansible-test hides the environment and the home that they come from."""
+    """Return the effective settings of pip: ansible-test hides the environment and the home that they come from."""
 
-    def ask(*arguments: str) -> str:
+    def run_pip(*arguments: str) -> str:
         command = [sys.executable, "-m", "pip", *arguments]
         return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
 
-    matches = (SETTING.match(line) for line in ask("config", "list").splitlines())
+    matches = (SETTING.match(line) for line in run_pip("config", "list").splitlines())
     settings = {match["key"]: str(ast.literal_eval(match["value"])) for match in matches if match}
     settings["quiet"] = "1"
-    settings["cache-dir"] = ask("cache", "dir").strip()
+    settings["cache-dir"] = run_pip("cache", "dir").strip()
     if proxy := urllib.request.getproxies().get("https"):
         settings.setdefault("proxy", proxy)
     return settings
 
 
 def main(home: Path) -> int:
-    version = wanted_pip()
+    """Write the script that brings pip, and the settings of pip."""
+    version = bootstrapped_pip()
     script = home / ".ansible" / "test" / "cache" / f"get_pip_{version.replace('.', '_')}.py"
     script.parent.mkdir(parents=True, exist_ok=True)
     script.write_text(STAND_IN.format(version=version), encoding="utf-8")
@@ -66,7 +67,8 @@ def main(home: Path) -> int:
     parser["global"] = pip_settings()
     file = home / ".config" / "pip" / "pip.conf"
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.touch(mode=0o600)  # an index address may hold a password
+    # The address of an index may contain a password.
+    file.touch(mode=0o600)
     with file.open("w", encoding="utf-8") as handle:
         parser.write(handle)
     return 0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Make the virtual environment from a full freeze, once per state of that freeze. Standard library only."""
+"""Create the virtual environment from a full freeze, once per state of that freeze. Standard library only."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from pathlib import Path
 
 
 def build(target: Path, requirements: Path) -> None:
-    """Make the environment anew in target and install exactly what the freeze lists."""
-    # Not symlinked to a wrapper: the interpreter that really runs, so that a version manager's shim cannot move it.
+    """Create the environment again in target and install exactly the packages of the freeze."""
+    # Link to the running interpreter and not to a wrapper, so that the shim of a version manager cannot change it.
     venv.EnvBuilder(clear=True, with_pip=True, symlinks=True).create(target)
     python = target / "bin" / "python"
     subprocess.run(
@@ -27,6 +27,7 @@ def build(target: Path, requirements: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
+    """Create the environment unless it exists, one process at a time."""
     target, requirements, marker = (Path(argument) for argument in arguments)
     lock = Path(".cache") / "venv.lock"
     lock.parent.mkdir(exist_ok=True)
@@ -34,12 +35,14 @@ def main(arguments: list[str]) -> int:
         fcntl.flock(handle, fcntl.LOCK_EX)
         if marker.exists() and (target / "bin" / "python").exists():
             return 0
-        print(f"Making {target} from {requirements} with Python {sys.version.split()[0]} (about a minute).", flush=True)
+        print(
+            f"Creating {target} from {requirements} with Python {sys.version.split()[0]} (about a minute).", flush=True
+        )
         try:
             build(target, requirements)
         except subprocess.CalledProcessError as exc:
             shutil.rmtree(target, ignore_errors=True)
-            print(f"The virtual environment {target} could not be made: {exc}.", file=sys.stderr)
+            print(f"The virtual environment {target} could not be created: {exc}.", file=sys.stderr)
             return 1
         marker.touch()
     return 0

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One reading of the configuration for all tests."""
+"""Read the configuration once for all tests."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The configuration of AWX as Ansible hands it to the modules of awx.awx."""
+"""Read the configuration of AWX as Ansible passes it to the modules of awx.awx."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ OWN = {"meshops_awx_folder": str(AWX), "meshops_kubeconfig": str(AWX / "settings
 
 
 def described(folder: Path, rings: dict[str, list[str]]) -> dict[str, Json]:
-    """Return all lists, for each choice of rings."""
+    """Return all lists, for each set of rings."""
     shown = {"msg": "{{ dict(names | zip(query('vars', *names))) | to_json }}"}
     settings, *files = [str(AWX / name) for name in APPLY["vars_files"]]
-    # what is given by -e beats the settings, so here they are the weakest
+    # Variables of -e override the settings, so here the settings are variables of hosts.
     weakest = yaml.safe_load(Path(settings).read_text(encoding="utf-8"))
     hosts = {host: {**weakest, **OWN, "meshops_rings": names} for host, names in rings.items()}
     variables = {"names": [*LISTS.values()]}

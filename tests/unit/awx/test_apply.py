@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs apply.yml with stand-ins for awx.awx that take the recorded options and note what they are told."""
+"""Run apply.yml with stand-ins for awx.awx that take the recorded options and record their calls."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class LookupModule(LookupBase):
 
 
 def stand_in(folder: Path) -> Path:
-    """A collection awx.awx."""
+    """Write a collection awx.awx."""
     plugins = folder / "ansible_collections" / "awx" / "awx" / "plugins"
     (plugins / "modules").mkdir(parents=True)
     (plugins / "lookup").mkdir()
@@ -66,59 +66,61 @@ def stand_in(folder: Path) -> Path:
 
 
 def apply(folder: Path, **has: list[Json]) -> tuple[str, list[tuple[str, Json]]]:
-    """Run it for an AWX that has workflow jobs and nodes; return the output, and what was asked and told in order."""
+    """Run it for an AWX that has workflow jobs and nodes; return the output, and the calls in their order."""
     notes = folder / "notes"
     notes.touch()
     collections = f"{stand_in(folder / 'collections')}:{ROOT / '.cache' / 'collections'}"
-    found = json.dumps({"workflow_jobs": [], "workflow_job_template_nodes": [], **has})
-    more = {"ANSIBLE_COLLECTIONS_PATH": collections, "FAKE_AWX_NOTES": str(notes), "FAKE_AWX_HAS": found}
+    existing = json.dumps({"workflow_jobs": [], "workflow_job_template_nodes": [], **has})
+    more = {"ANSIBLE_COLLECTIONS_PATH": collections, "FAKE_AWX_NOTES": str(notes), "FAKE_AWX_HAS": existing}
     rings = json.dumps({"meshops_rings": ["istio_ring_0"]})
-    said = start(folder, {"localhost": {}}, AWX / "apply.yml", "-e", rings, more=more)
-    return said, [tuple(json.loads(line)) for line in notes.read_text(encoding="utf-8").splitlines()]
+    output = start(folder, {"localhost": {}}, AWX / "apply.yml", "-e", rings, more=more)
+    return output, [tuple(json.loads(line)) for line in notes.read_text(encoding="utf-8").splitlines()]
 
 
 @pytest.fixture(scope="module")
 def applied(tmp_path_factory: pytest.TempPathFactory) -> list[tuple[str, Json]]:
-    """An AWX whose workflow had two rings, and has one now."""
+    """Apply the configuration to an AWX whose workflow had two rings, and has one now."""
     nodes = ["precheck", "plan", "canary-istio_ring_0", "approve-istio_ring_1", "canary-istio_ring_1"]
     has = [{"id": number, "identifier": name} for number, name in enumerate(nodes)]
-    said, told = apply(tmp_path_factory.mktemp("apply"), workflow_job_template_nodes=has)
-    assert "failed=0" in said, said
-    return told
+    output, calls = apply(tmp_path_factory.mktemp("apply"), workflow_job_template_nodes=has)
+    assert "failed=0" in output, output
+    return calls
 
 
-def test_a_workflow_that_is_at_work_is_left_alone(tmp_path: Path) -> None:
-    said, told = apply(tmp_path, workflow_jobs=[{"id": 30, "status": "running"}, {"id": 31, "status": "pending"}])
-    assert "Workflow Istio upgrade is at work in AWX (workflow job 30, 31); nothing was changed." in " ".join(
-        said.split()
+def test_a_running_workflow_is_not_changed(tmp_path: Path) -> None:
+    output, calls = apply(tmp_path, workflow_jobs=[{"id": 30, "status": "running"}, {"id": 31, "status": "pending"}])
+    assert "Workflow Istio upgrade is running in AWX (workflow job 30, 31); nothing was changed." in " ".join(
+        output.split()
     )
-    assert {asked for asked, dummy in told} == {"workflow_jobs"}
-    query = told[0][1]
+    assert {name for name, dummy in calls} == {"workflow_jobs"}
+    query = calls[0][1]
     assert query["status__in"] == "new,pending,waiting,running"
     assert query["workflow_job_template__name"] == "Istio upgrade"
 
 
-def test_nodes_that_are_not_wanted_go_by_their_identifiers_and_all_others_stay(applied: list[tuple[str, Json]]) -> None:
-    gone = [told for name, told in applied if name == NODE]
-    assert [(one["identifier"], one["state"], one["workflow_job_template"]) for one in gone] == [
+def test_nodes_of_removed_rings_are_deleted_by_their_identifiers_and_all_others_stay(
+    applied: list[tuple[str, Json]],
+) -> None:
+    deleted = [call for name, call in applied if name == NODE]
+    assert [(one["identifier"], one["state"], one["workflow_job_template"]) for one in deleted] == [
         ("approve-istio_ring_1", "absent", "Istio upgrade"),
         ("canary-istio_ring_1", "absent", "Istio upgrade"),
     ]
-    (workflow,) = [told for name, told in applied if name == "workflow_job_template"]
+    (workflow,) = [call for name, call in applied if name == "workflow_job_template"]
     assert workflow["destroy_current_nodes"] is False
     assert {"precheck", "canary-istio_ring_0"} <= {node["identifier"] for node in workflow["workflow_nodes"]}
 
 
-def test_what_runs_is_asked_for_before_anything_is_written(applied: list[tuple[str, Json]]) -> None:
+def test_running_workflows_are_read_before_anything_is_written(applied: list[tuple[str, Json]]) -> None:
     assert applied[0][0] == "workflow_jobs"
     names = [name for name, dummy in applied]
     assert set(names) == {*LISTS, NODE, "workflow_jobs", "workflow_job_template_nodes"}
-    # a node without a parent would start at once
+    # A node without a parent would start immediately.
     assert names.index(NODE) < names.index("workflow_job_template")
 
 
 def test_a_project_that_exists_is_updated_before_the_templates_are_made(applied: list[tuple[str, Json]]) -> None:
-    (project,) = [told for name, told in applied if name == "project"]
+    (project,) = [call for name, call in applied if name == "project"]
     assert (project["update_project"], project["wait"]) == (True, True)
     names = [name for name, dummy in applied]
     assert names.index("project") < names.index("job_template")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What AWX is told: in the options of awx.awx, with playbooks that exist and questions that they know."""
+"""The configuration of AWX has options of awx.awx, playbooks that exist, and questions that they use."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ WRITING = ("canary", "in place", "downgrade", "rollback", "finalize")
 
 
 def named(configuration: Json, template: str) -> Json:
-    (found,) = [one for one in configuration["controller_templates"] if one["name"] == f"Istio {template}"]
-    return dict(found)
+    (entry,) = [one for one in configuration["controller_templates"] if one["name"] == f"Istio {template}"]
+    return dict(entry)
 
 
 def questions(one: Json) -> list[Json]:
@@ -51,7 +51,7 @@ def test_every_entry_has_options_of_its_module(configuration: Json, module: str,
         assert problems(OPTIONS["modules"][module], entry) == []
 
 
-def test_the_check_of_options_is_one() -> None:
+def test_an_unknown_option_is_found() -> None:
     (problem,) = problems(OPTIONS["modules"]["job_template"], {"name": "x", "job_slices": 1})
     assert "job_slices" in problem
 
@@ -63,7 +63,7 @@ def test_every_node_has_the_parts_that_the_module_documents(configurations: dict
 
 
 @pytest.mark.parametrize(("module", "name"), LISTS.items())
-def test_apply_hands_on_every_option_of_every_entry(configuration: Json, module: str, name: str) -> None:
+def test_apply_passes_every_option_of_every_entry(configuration: Json, module: str, name: str) -> None:
     (task,) = [one for one in APPLY["tasks"] if f"awx.awx.{module}" in one]
     assert task["loop"] == f"{{{{ {name} }}}}"
     handed = task[f"awx.awx.{module}"]
@@ -95,7 +95,7 @@ def test_no_template_is_sliced_or_runs_twice_at_once(configuration: Json) -> Non
     assert configuration["controller_workflows"][0]["allow_simultaneous"] is False
 
 
-def test_what_writes_can_be_looked_at_first(configuration: Json) -> None:
+def test_templates_that_write_offer_check_mode(configuration: Json) -> None:
     for name in TEMPLATES:
         one = named(configuration, name)
         assert one.get("ask_job_type_on_launch", False) == (name in WRITING)
@@ -104,7 +104,7 @@ def test_what_writes_can_be_looked_at_first(configuration: Json) -> None:
     assert named(configuration, "finalize")["extra_vars"] == {"istio_finalize": True}
 
 
-def test_all_refer_to_what_is_there(configuration: Json) -> None:
+def test_all_references_exist(configuration: Json) -> None:
     def names(key: str) -> set[str]:
         return {one["name"] for one in configuration[key]}
 
@@ -121,18 +121,18 @@ def test_all_refer_to_what_is_there(configuration: Json) -> None:
     )
 
 
-def test_the_credential_is_a_file_of_which_only_the_path_is_told(configuration: Json) -> None:
+def test_the_credential_is_a_file_of_which_only_the_path_is_a_variable(configuration: Json) -> None:
     (kind,) = configuration["controller_credential_types"]
     (field,) = kind["inputs"]["fields"]
     assert (field["secret"], field["multiline"]) == (True, True)
-    # these are templates of AWX, not of Ansible
+    # These are templates of AWX, not of Ansible.
     assert kind["injectors"]["file"] == {"template": "{{ " + field["id"] + " }}"}
     assert kind["injectors"]["extra_vars"] == {"istio_kubeconfig": "{{ tower.filename }}"}
     (credential,) = configuration["controller_credentials"]
     assert credential["inputs"][field["id"]].startswith("---\n# Copyright")
 
 
-def test_surveys_ask_what_the_playbook_knows_and_no_cluster_decides(configuration: Json) -> None:
+def test_surveys_ask_for_variables_of_the_playbook_that_do_not_differ_between_clusters(configuration: Json) -> None:
     for one in surveyed(configuration):
         playbook = one.get("playbook", "canary.yml").removesuffix(".yml")
         guides = [playbook, "status"] + ["fleet", "canary"] * (one["name"] not in ("Istio status", "Istio precheck"))
@@ -144,8 +144,8 @@ def test_surveys_ask_what_the_playbook_knows_and_no_cluster_decides(configuratio
             assert CATALOGUE[name].in_survey, (one["name"], name)
 
 
-def test_questions_are_as_awx_takes_them(configuration: Json) -> None:
-    """Its surveys want these keys, and a default that is an answer itself; an empty one is for texts alone."""
+def test_questions_are_valid_for_awx(configuration: Json) -> None:
+    """Its surveys require these keys, and a default that is a valid answer; only texts may have an empty one."""
     for one in surveyed(configuration):
         assert {"name", "description", "spec"} == set(one["survey_spec"])
         for question in questions(one):
@@ -159,8 +159,8 @@ def test_questions_are_as_awx_takes_them(configuration: Json) -> None:
                 assert question["default"] in question["choices"]
 
 
-def test_the_message_for_notifications_is_one_that_awx_takes() -> None:
-    """It renders a message once with a job that has no artifacts, where nothing may be undefined, and in one line."""
+def test_awx_accepts_the_message_for_notifications() -> None:
+    """It renders a message first with a job without artifacts: nothing may be undefined, and it is one line."""
     text = (ROOT / "docs" / "awx.md").read_text(encoding="utf-8")
     (message,) = re.findall(r"```text\n(\{\{ job\.name .*?)\n```", text, re.DOTALL)
     assert "\n" not in message
@@ -171,8 +171,8 @@ def test_the_message_for_notifications_is_one_that_awx_takes() -> None:
     assert made.render(job=full, url="u").endswith("u a\nb")
 
 
-def test_the_report_is_turned_on_where_awx_looks_for_it() -> None:
-    """AWX takes callbacks from the ansible.cfg of the project; a credential may set no ANSIBLE_ variable."""
+def test_the_report_is_enabled_where_awx_reads_it() -> None:
+    """AWX reads callbacks from the ansible.cfg of the project; a credential must not set an ANSIBLE_ variable."""
     text = (PROJECT / "ansible.cfg").read_text(encoding="utf-8")
     assert "\n[defaults]\ncallbacks_enabled = meshops.istio.fleet_report\n" in text
 

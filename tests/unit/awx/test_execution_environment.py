@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ansible-builder accepts the execution environment, and its last step brings an istioctl for each version."""
+"""ansible-builder accepts the execution environment, and its last step installs an istioctl for each version."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def context(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_collection_and_what_it_needs_are_in_it(context: Path) -> None:
-    asked = yaml.safe_load((context / "_build" / "requirements.yml").read_text(encoding="utf-8"))
-    assert asked == {"collections": [{"name": "meshops.istio", "version": ">=1.0.0"}]}
+def test_the_collection_and_its_dependencies_are_in_it(context: Path) -> None:
+    requirements = yaml.safe_load((context / "_build" / "requirements.yml").read_text(encoding="utf-8"))
+    assert requirements == {"collections": [{"name": "meshops.istio", "version": ">=1.0.0"}]}
     text = (context / "Containerfile").read_text(encoding="utf-8")
     assert 'ANSIBLE_INSTALL_REFS="ansible-core>=2.19 ansible-runner"' in text
-    # this reads meta/execution-environment.yml of the collection
+    # This reads meta/execution-environment.yml of the collection.
     assert "introspect --write-bindep" in text
     final = text[text.index("AS final") :]
     assert f'ARG ISTIO_VERSIONS="{" ".join(VERSIONS)}"\n' in final
@@ -47,7 +47,7 @@ def test_the_collection_and_what_it_needs_are_in_it(context: Path) -> None:
 
 @pytest.fixture
 def releases(tmp_path: Path) -> Path:
-    """What a server of releases has, for both architectures."""
+    """Write the files of a release server, for both architectures."""
     for version in VERSIONS:
         folder = tmp_path / "releases" / version
         folder.mkdir(parents=True)
@@ -62,7 +62,7 @@ def releases(tmp_path: Path) -> Path:
 
 
 def fetch(releases: Path, folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run the step of the image, with another root."""
+    """Run the step of the image with another root folder."""
     steps = yaml.safe_load(DEFINITION.read_text(encoding="utf-8"))["additional_build_steps"]["append_final"]
     (step,) = [step for step in steps if step.startswith("RUN ")]
     script = step.removeprefix("RUN ").replace("/opt/", f"{folder}/opt/")

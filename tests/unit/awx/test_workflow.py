@@ -17,7 +17,7 @@ EDGES = ("success_nodes", "failure_nodes", "always_nodes")
 
 
 class Graph:
-    """Nodes by their identifiers, and where they lead."""
+    """Nodes by their identifiers, and their links."""
 
     def __init__(self, nodes: list[Json]) -> None:
         self.nodes = {node["identifier"]: node for node in nodes}
@@ -49,7 +49,7 @@ def graph(configurations: dict[str, Json], rings: list[str]) -> Graph:
     return Graph(workflow["workflow_nodes"])
 
 
-def test_if_all_goes_well_every_ring_comes_after_an_approval(graph: Graph, rings: list[str]) -> None:
+def test_without_failures_every_ring_follows_an_approval(graph: Graph, rings: list[str]) -> None:
     path, names = [], [name for name in graph.nodes if not graph.before(name)]
     while names:
         (name,) = names
@@ -61,7 +61,7 @@ def test_if_all_goes_well_every_ring_comes_after_an_approval(graph: Graph, rings
     assert graph.before("finalize") == ["approve-finalize"]
 
 
-def test_what_fails_in_a_ring_leads_to_the_way_back_of_that_ring(graph: Graph, rings: list[str]) -> None:
+def test_a_failure_in_a_ring_leads_to_the_rollback_of_that_ring(graph: Graph, rings: list[str]) -> None:
     for ring in rings:
         for step in ("canary", "verify"):
             assert graph.after(f"{step}-{ring}", "failure_nodes") == [f"approve-rollback-{ring}"]
@@ -71,7 +71,7 @@ def test_what_fails_in_a_ring_leads_to_the_way_back_of_that_ring(graph: Graph, r
     assert [name for name in others if graph.after(name, "failure_nodes", "always_nodes")] == []
 
 
-def test_every_node_leads_to_one_that_exists_and_starts_a_template_that_exists(
+def test_every_node_leads_to_an_existing_node_and_starts_an_existing_template(
     graph: Graph, configuration: Json
 ) -> None:
     assert {name for one in graph.nodes for name in graph.after(one)} <= set(graph.nodes)
@@ -82,13 +82,13 @@ def test_every_node_leads_to_one_that_exists_and_starts_a_template_that_exists(
             assert node["unified_job_template"]["organization"] == {"name": "Default"}
 
 
-def test_every_question_has_a_name_of_its_own_and_an_end(graph: Graph) -> None:
+def test_every_approval_has_a_unique_name_and_a_timeout(graph: Graph) -> None:
     asked = [name for name in graph.nodes if graph.asks(name)]
     assert len({graph.template(name) for name in asked}) == len(asked)
     assert all(graph.nodes[name]["unified_job_template"]["timeout"] > 0 for name in asked)
 
 
-def test_a_job_works_on_its_ring_and_nothing_outside_of_all_rings(graph: Graph, rings: list[str]) -> None:
+def test_a_job_is_limited_to_its_ring_and_never_to_hosts_outside_of_all_rings(graph: Graph, rings: list[str]) -> None:
     limits = {name: node["limit"] for name, node in graph.nodes.items() if not graph.asks(name)}
     everything = ":".join(rings)
     assert limits == {"precheck": everything, "plan": everything, "finalize": everything} | {
@@ -96,13 +96,13 @@ def test_a_job_works_on_its_ring_and_nothing_outside_of_all_rings(graph: Graph, 
     }
 
 
-def test_an_approval_that_waits_stays(configuration: Json) -> None:
-    """AWX denies it when its node goes."""
+def test_a_waiting_approval_is_kept(configuration: Json) -> None:
+    """AWX denies it when its node is deleted."""
     assert configuration["controller_workflows"][0]["destroy_current_nodes"] is False
 
 
-def test_with_other_rings_every_node_still_leads_somewhere_or_nowhere(configurations: dict[str, Json]) -> None:
-    """The module of awx.awx replaces what a node leads to, but leaves it where there is nothing any more."""
+def test_a_node_has_the_same_kinds_of_links_for_all_sets_of_rings(configurations: dict[str, Json]) -> None:
+    """The module of awx.awx replaces the links of a node, but keeps links of a kind that is now empty."""
     ends: dict[str, set[tuple[str, ...]]] = {}
     for one in configurations.values():
         for node in one["controller_workflows"][0]["workflow_nodes"]:
@@ -111,7 +111,7 @@ def test_with_other_rings_every_node_still_leads_somewhere_or_nowhere(configurat
     assert {name for name, kinds in ends.items() if len(kinds) > 1} == set()
 
 
-def test_the_survey_answers_every_question_that_a_job_needs(configuration: Json, graph: Graph) -> None:
+def test_the_survey_asks_for_everything_that_a_job_requires(configuration: Json, graph: Graph) -> None:
     (workflow,) = configuration["controller_workflows"]
     asked = {one["variable"] for one in workflow["survey_spec"]["spec"] if one["required"]}
     templates = {one["name"]: one for one in configuration["controller_templates"]}

@@ -12,10 +12,10 @@ import pytest
 from tools import ansible_test_home
 
 
-def test_it_writes_the_stand_in_for_the_pip_that_ansible_test_wants(tmp_path: Path) -> None:
+def test_it_writes_the_stand_in_for_the_pip_that_ansible_test_bootstraps(tmp_path: Path) -> None:
     pytest.importorskip("ansible_test")
     assert ansible_test_home.main(tmp_path) == 0
-    version = ansible_test_home.wanted_pip()
+    version = ansible_test_home.bootstrapped_pip()
     script = tmp_path / ".ansible" / "test" / "cache" / f"get_pip_{version.replace('.', '_')}.py"
     source = script.read_text(encoding="utf-8")
     compile(source, script, "exec")

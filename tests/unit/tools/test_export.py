@@ -30,10 +30,10 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
-def test_it_holds_what_a_commit_would_hold(checkout: Path, tmp_path: Path) -> None:
+def test_it_has_the_files_of_a_full_commit(checkout: Path, tmp_path: Path) -> None:
     target = tmp_path / "export"
     export.synchronize(checkout, target)
-    assert export.present(target) == {Path(".gitignore"), Path("tracked"), Path("plugins/link"), Path("new")}
+    assert export.exported_files(target) == {Path(".gitignore"), Path("tracked"), Path("plugins/link"), Path("new")}
     assert (target / "tracked").read_text() == "as it is now"
     assert (target / "plugins" / "link").is_symlink()
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The pages that are made from tables of the code are in step with them."""
+"""The files that are generated from tables of the code are up to date."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tools import pages
 
 
 @pytest.mark.parametrize("name", pages.PAGES)
-def test_the_page_is_in_step(name: str) -> None:
+def test_the_page_is_up_to_date(name: str) -> None:
     assert (pages.ROOT / name).read_text(encoding="utf-8") == pages.PAGES[name](), "run: make pages"
 
 
@@ -29,7 +29,7 @@ def test_codes_are_unique_and_rows_are_complete() -> None:
         assert check.remedy
 
 
-def test_rules_stand_together_by_group_and_verbs() -> None:
+def test_rules_are_grouped_by_api_group_and_verbs() -> None:
     wanted = [
         Permission("list", "apps", "deployments", "x"),
         Permission("list", "apps", "daemonsets", "x"),

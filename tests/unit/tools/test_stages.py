@@ -36,7 +36,7 @@ def test_it_stops_at_the_first_failure(make: Path, capsys: pytest.CaptureFixture
     assert "==> bad failed (one 0 s, bad 0 s); run it alone with: make bad\n" in capsys.readouterr().out
 
 
-def test_the_targets_of_a_stage_share_two_places(make: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_targets_of_a_stage_run_two_at_a_time(make: Path, capsys: pytest.CaptureFixture[str]) -> None:
     meet = 'touch "$0.$1"; until [ -e "$0.one" ] && [ -e "$0.two" ]; do sleep 0.02; done; echo "$1 is here"'
     (make / "make").write_text(f"#!/bin/sh\n{meet}\n")
     assert stages.main(["one+two+three"]) == 0
@@ -45,7 +45,7 @@ def test_the_targets_of_a_stage_share_two_places(make: Path, capsys: pytest.Capt
     assert sorted(shown[1:]) == [f"{name}\n{name} is here\n" for name in ("one", "three", "two")]
 
 
-def test_all_failures_of_a_stage_are_told(make: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_failures_of_a_stage_are_printed(make: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert stages.main(["one+bad+two", "three"]) == 1
     assert sorted((make / "ran").read_text().split()) == ["bad", "one", "two"]
     assert "==> bad failed (one 0 s, bad 0 s, two 0 s); run it alone with: make bad\n" in capsys.readouterr().out
