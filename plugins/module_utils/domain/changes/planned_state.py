@@ -1,7 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plans for what is not there yet, and the revision that a run starts from."""
+"""Overlays the steps that a run has planned but not executed over a snapshot.
+
+Check mode uses it to plan from a state that earlier tasks would have made, and a restart to plan label changes of pods.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,6 @@ import dataclasses
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, parse_ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import Move, tag_undo, undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
@@ -18,6 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     INJECT_LABEL,
     INJECTION_LABEL,
     REVISION_LABEL,
+    SELECTING_LABELS,
     InjectionConfig,
     Injector,
     Mesh,
@@ -26,20 +29,60 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
+
+
+@dataclasses.dataclass(frozen=True)
+class PlannedSteps:
+    """What earlier tasks of a run would have done.
+
+    The revision was installed if ``version`` is set. ``namespaces``, ``workloads`` and ``tags`` were moved to it; with
+    ``restored`` the namespaces got back their labels from before run ``run_id``, as ``restored_tags`` did.
+    ``restarted`` lists namespaces whose stale workloads were restarted, None for all that were moved.
+    """
+
+    revision: str | None = None
+    version: str | None = None
+    namespaces: frozenset[str] = frozenset()
+    workloads: frozenset[ObjectRef] = frozenset()
+    tags: tuple[str, ...] = ()
+    restarted: frozenset[str] | None = None
+    #: Shared objects that would belong to the revision.
+    taken_over: frozenset[ObjectRef] = frozenset()
+    restored: bool = False
+    restored_tags: tuple[str, ...] = ()
+    run_id: str | None = None
+
+    @classmethod
+    def from_params(cls, params: Mapping[str, t.Any] | None) -> PlannedSteps | None:
+        """Return the typed option ``planned``, or None if it is not set."""
+        if not params:
+            return None
+        restarted = params.get("restarted")
+        return cls(
+            revision=params.get("revision"),
+            version=params.get("version"),
+            namespaces=frozenset(params.get("namespaces") or ()),
+            workloads=frozenset(map(parse_ref, params.get("workloads") or ())),
+            tags=tuple(params.get("tags") or ()),
+            restarted=None if restarted is None else frozenset(restarted),
+            taken_over=frozenset(map(parse_ref, params.get("taken_over") or ())),
+            restored=bool(params.get("restored")),
+            restored_tags=tuple(params.get("restored_tags") or ()),
+            run_id=params.get("run_id"),
+        )
 
 
 def with_revision(mesh: Mesh, revision: str, version: str) -> Mesh:
-    """Return the mesh as it would be with a revision installed and proven; for plans in check mode."""
-    known = mesh.revisions.get(revision)
-    if known and known.rolled_out and known.config and known.deployment:
-        config = known.config if known.version == version else dataclasses.replace(known.config, tag=version)
+    """Return the mesh as it would be with a revision installed and ready."""
+    present = mesh.revisions.get(revision)
+    if present and present.rolled_out and present.config and present.deployment:
+        config = present.config if present.version == version else dataclasses.replace(present.config, tag=version)
         return dataclasses.replace(
-            mesh, revisions={**mesh.revisions, revision: dataclasses.replace(known, config=config)}
+            mesh, revisions={**mesh.revisions, revision: dataclasses.replace(present, config=config)}
         )
-    like = next((r.config for r in mesh.revisions.values() if r.config), None) or InjectionConfig()
-    image = f"{like.hub}/pilot:{version}"
-    made = Revision(
+    template = next((r.config for r in mesh.revisions.values() if r.config), None) or InjectionConfig()
+    image = f"{template.hub}/pilot:{version}"
+    planned = Revision(
         name=revision,
         namespace=mesh.namespace,
         deployment=f"istiod-{revision}",
@@ -47,23 +90,23 @@ def with_revision(mesh: Mesh, revision: str, version: str) -> Mesh:
         replicas=1,
         ready=1,
         rolled_out=True,
-        config=dataclasses.replace(like, tag=version),
+        config=dataclasses.replace(template, tag=version),
     )
     service = (mesh.namespace, f"istiod-{revision}")
     injector = Injector(f"istio-sidecar-injector-{revision}", revision, "", _webhooks(revision, service))
     others = [i for i in mesh.injectors if i.tag or i.revision != revision]
     return dataclasses.replace(
         mesh,
-        revisions={**mesh.revisions, revision: made},
+        revisions={**mesh.revisions, revision: planned},
         injectors=tuple(sorted([*others, injector], key=lambda i: i.name)),
         services=mesh.services | {service},
     )
 
 
 def _webhooks(name: str, service: tuple[str, str]) -> tuple[dict[str, t.Any], ...]:
-    """Return what Istio's chart renders for a revision (templates/mutatingwebhook.yaml), as far as selection goes."""
+    """Return the webhooks that Istio's chart renders for a revision, reduced to selection (mutatingwebhook.yaml)."""
 
-    def need(key: str, operator: str, *values: str) -> dict[str, t.Any]:
+    def require(key: str, operator: str, *values: str) -> dict[str, t.Any]:
         return {"key": key, "operator": operator, **({"values": list(values)} if values else {})}
 
     shared = {
@@ -73,16 +116,16 @@ def _webhooks(name: str, service: tuple[str, str]) -> tuple[dict[str, t.Any], ..
     }
     by_namespace = {
         "namespaceSelector": {
-            "matchExpressions": [need(REVISION_LABEL, "In", name), need(INJECTION_LABEL, "DoesNotExist")]
+            "matchExpressions": [require(REVISION_LABEL, "In", name), require(INJECTION_LABEL, "DoesNotExist")]
         },
-        "objectSelector": {"matchExpressions": [need(INJECT_LABEL, "NotIn", "false")]},
+        "objectSelector": {"matchExpressions": [require(INJECT_LABEL, "NotIn", "false")]},
     }
     by_object = {
         "namespaceSelector": {
-            "matchExpressions": [need(REVISION_LABEL, "DoesNotExist"), need(INJECTION_LABEL, "DoesNotExist")]
+            "matchExpressions": [require(REVISION_LABEL, "DoesNotExist"), require(INJECTION_LABEL, "DoesNotExist")]
         },
         "objectSelector": {
-            "matchExpressions": [need(INJECT_LABEL, "NotIn", "false"), need(REVISION_LABEL, "In", name)]
+            "matchExpressions": [require(INJECT_LABEL, "NotIn", "false"), require(REVISION_LABEL, "In", name)]
         },
     }
     return (
@@ -96,23 +139,26 @@ def with_tags(mesh: Mesh, tags: Iterable[str], revision: str) -> Mesh:
     moved = set(tags)
     changed = (dataclasses.replace(i, revision=revision) if i.tag in moved else i for i in mesh.injectors)
     mesh = dataclasses.replace(mesh, injectors=tuple(changed))
-    services = {tag: revision if tag in moved else found for tag, found in mesh.tag_services.items()}
-    own = {DEFAULT_VALIDATOR: revision} if DEFAULT in moved else {}
-    return dataclasses.replace(mesh, tag_services=services, validators={**mesh.validators, **own})
+    services = {tag: revision if tag in moved else target for tag, target in mesh.tag_services.items()}
+    validator = {DEFAULT_VALIDATOR: revision} if DEFAULT in moved else {}
+    return dataclasses.replace(mesh, tag_services=services, validators={**mesh.validators, **validator})
 
 
 def relabelled(labels: Mapping[str, str], revision: str | None) -> dict[str, str]:
-    """Return the labels of a pod that asks for another revision or tag, or with None for none."""
+    """Return the labels of a pod that selects another revision or tag, or with None no revision."""
     others = {key: value for key, value in labels.items() if key != REVISION_LABEL}
     return others if revision is None else {**others, REVISION_LABEL: revision}
 
 
 def with_labels(snapshot: Snapshot, labels: Mapping[ObjectRef, str | None]) -> Snapshot:
-    """Return the snapshot as it would be with these labels of pods: what does not run by them is stale then."""
+    """Return the snapshot as it would be with these revision labels of pods.
+
+    Pods whose proxy is not the one that the new label selects are stale then.
+    """
     changed = {
-        key: dataclasses.replace(found, template_labels=relabelled(found.template_labels, labels[key]))
-        for key, found in snapshot.workloads.items()
-        if key in labels
+        ref: dataclasses.replace(workload, template_labels=relabelled(workload.template_labels, labels[ref]))
+        for ref, workload in snapshot.workloads.items()
+        if ref in labels
     }
     pods = (
         dataclasses.replace(pod, labels=relabelled(pod.labels, labels[owner.ref]))
@@ -123,90 +169,33 @@ def with_labels(snapshot: Snapshot, labels: Mapping[ObjectRef, str | None]) -> S
     return dataclasses.replace(snapshot, workloads={**snapshot.workloads, **changed}, pods=tuple(pods))
 
 
-def planned(snapshot: Snapshot, plan: Mapping[str, t.Any] | None) -> Snapshot:
-    """Return the snapshot as earlier steps of a run would leave it; for check mode, where they wrote nothing.
-
-    Args:
-        plan: revision and version (installed), tags (moved to the revision), namespaces (moved to it, or with
-            ``restored`` back to their labels from before run ``run_id``), workloads (whose pods ask for it by
-            themselves) and restored_tags (back to where they pointed before that run).
-    """
-    if not plan:
+def apply_planned_steps(snapshot: Snapshot, steps: PlannedSteps | None) -> Snapshot:
+    """Return the snapshot as earlier steps of a run would leave it; for check mode, where these wrote nothing."""
+    if steps is None:
         return snapshot
-    mesh, revision = snapshot.mesh, plan.get("revision")
-    if revision and plan.get("version"):
-        mesh = with_revision(mesh, revision, plan["version"])
-    if revision:
-        mesh = with_tags(mesh, plan.get("tags") or (), revision)
-    for tag in plan.get("restored_tags") or ():
-        back = tag_undo(mesh, tag, plan.get("run_id"))
+    mesh = snapshot.mesh
+    if steps.revision and steps.version:
+        mesh = with_revision(mesh, steps.revision, steps.version)
+    if steps.revision:
+        mesh = with_tags(mesh, steps.tags, steps.revision)
+    for tag in steps.restored_tags:
+        back = tag_undo(mesh, tag, steps.run_id)
         if isinstance(back, Undo):
             mesh = with_tags(mesh, [tag], back.state[TARGET])
-    moved = set(plan.get("namespaces") or ())
-
-    def after(found: Namespace) -> Namespace:
-        if plan.get("restored"):
-            back = undo(mesh, found, plan.get("run_id"))
-            return (
-                dataclasses.replace(found, labels={**_unlabelled(found), **back.after})
-                if isinstance(back, Move)
-                else found
-            )
-        return (
-            dataclasses.replace(found, labels={**_unlabelled(found), REVISION_LABEL: revision}) if revision else found
-        )
-
-    namespaces = {name: after(found) if name in moved else found for name, found in snapshot.namespaces.items()}
-    asking = {(one.namespace, one.kind, one.name) for one in map(parse_ref, plan.get("workloads") or ())}
-    labels = {key: revision for key in snapshot.workloads if key in asking}
+    namespaces = {
+        name: _moved_namespace(mesh, namespace, steps) if name in steps.namespaces else namespace
+        for name, namespace in snapshot.namespaces.items()
+    }
+    labels = {ref: steps.revision for ref in snapshot.workloads if ref in steps.workloads}
     return dataclasses.replace(with_labels(snapshot, labels), mesh=mesh, namespaces=namespaces)
 
 
-def _unlabelled(namespace: Namespace) -> dict[str, str]:
-    return {key: value for key, value in namespace.labels.items() if key not in (INJECTION_LABEL, REVISION_LABEL)}
-
-
-def pick_source(snapshot: Snapshot, target: str, wanted: str | None) -> str | None:
-    """Return the revision that a canary towards ``target`` starts from; None where there is no other.
-
-    It is the one other revision that namespaces follow; where none does any more, the default or the only other one;
-    where only the target runs, what a removal that was killed has left of another one.
-
-    Raises:
-        SafetyError: namespaces follow several, or the wanted one does not exist.
-    """
-    mesh = snapshot.mesh
-    others = sorted(name for name in mesh.revisions if name != target and mesh.runs(name))
-    # a removal that was killed may have left only what no reading of the mesh shows, such as a validator
-    left = {*mesh.revisions, mesh.previous_default or target} - {target} if mesh.runs(target) else set()
-    if wanted:
-        if wanted not in {*mesh.revisions, *left}:
-            known = ", ".join(others) or "none"
-            raise SafetyError(f"There is no revision {wanted} to start from; installed are: {known}.")
-        return wanted
-    followed = [name for name in others if snapshot.namespaces_selecting(name)]
-    if len(followed) > 1:
-        raise SafetyError(
-            f"Namespaces follow several revisions ({', '.join(followed)}); give parameter source_revision "
-            "(variable istio_source_revision of the playbook) to say which of them is upgraded."
-        )
-    if followed:
-        return followed[0]
-    if mesh.default_revision in others:
-        return mesh.default_revision
-    found = others or sorted(left)
-    return found[0] if len(found) == 1 else None
-
-
-def source_of(snapshot: Snapshot, strategy: str, revision: str, version: Version, wanted: str | None) -> str | None:
-    """Return the revision whose version and settings a run starts from, by strategy.
-
-    Raises:
-        SafetyError: there is nothing to replace in place, or the source cannot be told.
-    """
-    present = snapshot.mesh.revisions.get(revision)
-    if strategy == "in_place" and not snapshot.mesh.runs(revision):
-        known = ", ".join(snapshot.mesh.revisions) or "none"
-        raise SafetyError(f"There is no revision {revision} to upgrade in place; installed are: {known}.")
-    older = strategy == "downgrade" and present is not None and parse_version(present.version) != version
-    return revision if strategy == "in_place" or older else pick_source(snapshot, revision, wanted)
+def _moved_namespace(mesh: Mesh, namespace: Namespace, steps: PlannedSteps) -> Namespace:
+    """Return a namespace as it would be once it is moved or restored."""
+    others = {key: value for key, value in namespace.labels.items() if key not in SELECTING_LABELS}
+    if steps.restored:
+        back = undo(mesh, namespace, steps.run_id)
+        return dataclasses.replace(namespace, labels={**others, **back.after}) if isinstance(back, Move) else namespace
+    if not steps.revision:
+        return namespace
+    return dataclasses.replace(namespace, labels={**others, REVISION_LABEL: steps.revision})

@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 import collections
-import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import PlannedSteps
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
     INJECT_LABEL,
@@ -68,16 +68,15 @@ def leaving(snapshot: Snapshot, names: Iterable[str], target: str | None) -> dic
     return dict(found)
 
 
-def restarted(snapshot: Snapshot, plan: Mapping[str, t.Any]) -> set[str]:
-    """Return the namespaces in which the steps of a plan restart what is stale.
+def restarted_namespaces(snapshot: Snapshot, steps: PlannedSteps) -> set[str]:
+    """Return the namespaces in which planned steps restart the stale workloads.
 
-    With a tag of a user all that follow it are restarted, with the default only those that choose by their own labels.
+    With a tag all its followers are restarted; with the default tag only those that select it by labels of their pods.
     """
-    if plan["restarted"] is not None:
-        return {*plan["restarted"]}
-    asking = {str(workload): workload.namespace for workload in snapshot.workloads.values()}
-    found = {*plan["namespaces"], *(asking[name] for name in plan["workloads"] if name in asking)}
-    for tag in plan["tags"]:
-        found |= {namespace for namespace, *dummy in followers(snapshot, tag)}
-        found |= set() if tag == DEFAULT else set(users(snapshot, tag))
-    return found
+    if steps.restarted is not None:
+        return {*steps.restarted}
+    namespaces = {*steps.namespaces, *(ref.namespace for ref in steps.workloads if ref in snapshot.workloads)}
+    for tag in steps.tags:
+        namespaces |= {ref.namespace for ref in followers(snapshot, tag)}
+        namespaces |= set() if tag == DEFAULT else set(users(snapshot, tag))
+    return namespaces

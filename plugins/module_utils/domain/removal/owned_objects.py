@@ -17,8 +17,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
     ObjectRef,
     labels_of,
     name_of,
-    parse_ref,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import PlannedSteps
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
     NOBODY,
     Manager,
@@ -104,8 +104,8 @@ def split_by_mesh(
     return [obj for obj in objects if is_of_mesh(obj)], [obj for obj in objects if not is_of_mesh(obj)]
 
 
-def without_planned_moves(objects: Iterable[OwnedObject], plan: Mapping[str, t.Any] | None) -> list[OwnedObject]:
+def without_planned_moves(objects: Iterable[OwnedObject], steps: PlannedSteps | None) -> list[OwnedObject]:
     """Return the objects that still belong to a revision after the planned steps, which check mode did not execute."""
-    tags = set((plan or {}).get("tags") or ())
-    taken = set(map(parse_ref, (plan or {}).get("taken_over") or ()))
-    return [obj for obj in objects if obj.tag not in tags and obj.ref not in taken]
+    if steps is None:
+        return [*objects]
+    return [obj for obj in objects if obj.tag not in steps.tags and obj.ref not in steps.taken_over]

@@ -5,24 +5,27 @@
 
 from __future__ import annotations
 
-import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import planned
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import restarted
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import parse_ref
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import (
+    PlannedSteps,
+    apply_planned_steps,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import restarted_namespaces
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import Blocker
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import unrestartable
 
 
-def blockers_after_plan(snapshot: Snapshot, blockers: Iterable[Blocker], plan: Mapping[str, t.Any]) -> list[Blocker]:
+def blockers_after_plan(snapshot: Snapshot, blockers: Iterable[Blocker], steps: PlannedSteps) -> list[Blocker]:
     """Return the blockers that are left after the restarts and handovers of a plan, which are only planned."""
-    view = planned(snapshot, plan)
-    namespaces = restarted(snapshot, plan)
+    view = apply_planned_steps(snapshot, steps)
+    namespaces = restarted_namespaces(snapshot, steps)
     restarting = {
         str(workload)
         for key in view.stale_workloads()
         if (workload := view.workloads[key]).namespace in namespaces and unrestartable(workload) is None
     }
-    left = (blocker for blocker in blockers if blocker.object not in plan["taken_over"])
+    left = (blocker for blocker in blockers if parse_ref(blocker.object) not in steps.taken_over)
     return [blocker for blocker in left if not (blocker.code == "live_proxy" and blocker.object in restarting)]

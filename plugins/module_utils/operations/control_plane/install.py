@@ -9,7 +9,9 @@ import typing as t
 from collections.abc import Container
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import InstallerError, ProofError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import source_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.source_revision import (
+    source_revision,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.install_diff import (
     install_diff,
     require_no_prunes,
@@ -92,7 +94,7 @@ def install(task: TaskContext, options: InstallOptions) -> TaskResult:
 def _read_and_check(task: TaskContext, options: InstallOptions) -> tuple[Snapshot, str | None]:
     """Read the cluster, refuse an unsupported upgrade, and return the snapshot with the source revision."""
     snapshot = task.snapshot()
-    source = source_of(snapshot, options.strategy, options.revision, options.version, options.source_revision)
+    source = source_revision(snapshot, options.strategy, options.revision, options.version, options.source_revision)
     goal = Upgrade(options.strategy, options.version, options.revision, source)
     require_supported(snapshot, goal, options.allow)
     return snapshot, source

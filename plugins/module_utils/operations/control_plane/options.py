@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import PlannedSteps
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     Version,
     require_version,
@@ -100,7 +101,7 @@ class RemovalOptions:
     #: Codes of blockers that do not refuse the removal.
     allow_blockers: frozenset[str]
     #: Earlier steps of a run that are only planned; None outside check mode.
-    planned: Mapping[str, t.Any] | None
+    planned: PlannedSteps | None
     #: Seconds.
     timeout: int
 
@@ -111,6 +112,6 @@ class RemovalOptions:
             revision=params["revision"],
             installer=InstallerOptions.from_params(params),
             allow_blockers=frozenset(params["allow_blockers"]),
-            planned=params.get("planned") if check_mode else None,
+            planned=PlannedSteps.from_params(params.get("planned")) if check_mode else None,
             timeout=params["timeout"],
         )

@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import RESOURCES, object_path
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import planned
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import apply_planned_steps
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM, ISTIOCTL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Mesh
@@ -122,11 +122,11 @@ def _find_blockers(
 
     In check mode both are as the steps in ``planned`` would leave them.
     """
-    revision, plan = options.revision, options.planned
-    view = planned(snapshot, plan)
+    revision, steps = options.revision, options.planned
+    view = apply_planned_steps(snapshot, steps)
     inputs = fetch_removal_inputs(task.client, view, revision, owned, patience)
     blockers = find_blockers(view, revision, inputs)
-    return blockers_after_plan(snapshot, blockers, plan) if plan else blockers, pods_to_await(view, revision, inputs)
+    return blockers_after_plan(snapshot, blockers, steps) if steps else blockers, pods_to_await(view, revision, inputs)
 
 
 def _remove(

@@ -12,7 +12,9 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import source_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.source_revision import (
+    source_revision,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.identity import identity
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     BEFORE,
@@ -163,7 +165,7 @@ def _with_missing_permissions(task: TaskContext, snapshot: Snapshot, options: Pr
 def _upgrade(snapshot: Snapshot, options: PrecheckOptions, today: datetime.date) -> Upgrade:
     source = options.source_revision
     if options.stage == BEFORE and options.version:
-        source = source_of(snapshot, options.strategy, options.revision, options.version, source)
+        source = source_revision(snapshot, options.strategy, options.revision, options.version, source)
     return Upgrade(
         strategy=options.strategy,
         version=options.version,

@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import Spec
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import planned
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import (
+    PlannedSteps,
+    apply_planned_steps,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
@@ -42,12 +45,12 @@ def planned_snapshot(
 
     For ``meanwhile`` and ``pods_suffice`` see `TaskContext.snapshot`; what is only planned needs more than pods.
     """
-    steps = task.params.get("planned") if task.check_mode else None
+    steps = PlannedSteps.from_params(task.params.get("planned")) if task.check_mode else None
     snapshot = task.snapshot(pods=pods, meanwhile=meanwhile, pods_suffice=None if steps else pods_suffice)
-    return planned(snapshot, steps)
+    return apply_planned_steps(snapshot, steps)
 
 
 def is_planned(task: TaskContext, revision: str) -> bool:
     """Return whether a revision is only planned, so that it cannot be proven by asking it."""
-    plan = task.params.get("planned") or {}
-    return bool(task.check_mode and plan.get("revision") == revision and plan.get("version"))
+    steps = PlannedSteps.from_params(task.params.get("planned"))
+    return bool(task.check_mode and steps and steps.revision == revision and steps.version)

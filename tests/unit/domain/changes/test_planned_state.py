@@ -16,10 +16,13 @@ from hypothesis import strategies as st
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import Move, move, undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import (
-    pick_source,
-    planned,
-    source_of,
+    PlannedSteps,
+    apply_planned_steps,
     with_revision,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.source_revision import (
+    canary_source,
+    source_revision,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
@@ -29,6 +32,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
     PREVIOUS_REVISION,
     Kept,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 from unit.support import builders as b
 
@@ -147,19 +151,24 @@ def start(**labels: str) -> t.Any:
     )
 
 
+def apply_steps(snapshot: Snapshot, steps: b.Json | None) -> Snapshot:
+    """The snapshot after the option `planned`."""
+    return apply_planned_steps(snapshot, PlannedSteps.from_params(steps))
+
+
 def plan(**over: t.Any) -> b.Json:
-    """What earlier steps of a run would have done."""
+    """The option `planned`: what earlier tasks of a run would have done."""
     return {"revision": b.NEW, "version": b.NEW_VERSION, "namespaces": [], "tags": [], **over}
 
 
 @pytest.mark.parametrize("nothing", [None, {}])
 def test_without_a_plan_the_cluster_is_as_it_is(nothing: b.Json | None) -> None:
     snapshot = start(shop=b.OLD)
-    assert planned(snapshot, nothing) is snapshot
+    assert apply_steps(snapshot, nothing) is snapshot
 
 
 def test_a_planned_revision_injects_what_is_moved_to_it() -> None:
-    found = planned(start(shop=b.OLD, orders=b.OLD), plan(namespaces=["shop"]))
+    found = apply_steps(start(shop=b.OLD, orders=b.OLD), plan(namespaces=["shop"]))
     assert found.injection_of("shop").revision == b.NEW
     assert found.injection_of("orders").revision == b.OLD
     assert found.injection_of(b.SYSTEM, {REV: b.NEW}).revision == b.NEW
@@ -170,22 +179,22 @@ def test_a_planned_revision_injects_what_is_moved_to_it() -> None:
 
 def test_planned_moves_drop_istio_injection() -> None:
     snapshot = b.snapshot_of([*b.two_planes(), raw({INJECTION: "enabled"})])
-    assert planned(snapshot, plan(namespaces=["shop"])).namespaces["shop"].labels == {REV: b.NEW}
+    assert apply_steps(snapshot, plan(namespaces=["shop"])).namespaces["shop"].labels == {REV: b.NEW}
 
 
 def test_planned_tags_move() -> None:
-    found = planned(start(shop="prod"), plan(tags=["prod", "default"]))
+    found = apply_steps(start(shop="prod"), plan(tags=["prod", "default"]))
     assert found.injection_of("shop").revision == b.NEW
     assert found.mesh.default_revision == b.NEW
 
 
 def test_planned_tags_leave_the_others_alone() -> None:
-    assert planned(start(shop="prod"), plan(tags=["default"])).injection_of("shop").revision == b.OLD
+    assert apply_steps(start(shop="prod"), plan(tags=["default"])).injection_of("shop").revision == b.OLD
 
 
 def test_a_plan_that_names_nothing_changes_nothing() -> None:
     snapshot = start(shop=b.OLD)
-    assert planned(snapshot, {"revision": None}) == snapshot
+    assert apply_steps(snapshot, {"revision": None}) == snapshot
 
 
 def test_a_planned_revision_that_is_installed_is_taken_as_it_is() -> None:
@@ -205,20 +214,20 @@ def test_a_plan_in_place_changes_only_what_is_injected(revision: str) -> None:
 def test_after_a_plan_in_place_all_proxies_are_stale() -> None:
     snapshot = b.snapshot_of([*b.plane(b.OLD), *b.namespaces(shop=b.OLD), *b.deployed()])
     assert snapshot.stale_workloads() == {}
-    found = planned(snapshot, {"revision": b.OLD, "version": b.NEW_VERSION})
+    found = apply_steps(snapshot, {"revision": b.OLD, "version": b.NEW_VERSION})
     assert list(found.stale_workloads()) == [("shop", "Deployment", "web")]
 
 
 def test_a_planned_rollback_gives_labels_back() -> None:
     moved = raw({REV: b.NEW, "team": "shop"}, {PREVIOUS_LABELS: json.dumps({INJECTION: "enabled"})})
-    found = planned(b.snapshot_of([*b.two_planes(), moved]), {"namespaces": ["shop"], "restored": True})
+    found = apply_steps(b.snapshot_of([*b.two_planes(), moved]), {"namespaces": ["shop"], "restored": True})
     assert found.namespaces["shop"].labels == {INJECTION: "enabled", "team": "shop"}
     assert found.injection_of("shop").revision == b.OLD
 
 
 def test_a_planned_rollback_leaves_alone_what_was_never_moved() -> None:
     snapshot = start(shop=b.OLD)
-    assert planned(snapshot, {"namespaces": ["shop"], "restored": True}).namespaces == snapshot.namespaces
+    assert apply_steps(snapshot, {"namespaces": ["shop"], "restored": True}).namespaces == snapshot.namespaces
 
 
 def tagged(name: str, previous: str | None) -> list[b.Json]:
@@ -231,14 +240,14 @@ def tagged(name: str, previous: str | None) -> list[b.Json]:
 @pytest.mark.parametrize(("previous", "expected"), [(b.OLD, b.OLD), (None, b.NEW)])
 def test_a_planned_rollback_moves_tags_back(previous: str | None, expected: str) -> None:
     objects = [*b.plane(b.OLD), *b.plane(b.NEW), *tagged("prod", previous), *b.namespaces(shop="prod")]
-    found = planned(b.snapshot_of(objects), {"restored_tags": ["prod"]})
+    found = apply_steps(b.snapshot_of(objects), {"restored_tags": ["prod"]})
     assert found.mesh.tags == {"prod": expected}
     assert found.injection_of("shop").revision == expected
 
 
 def test_a_planned_rollback_of_the_default_takes_its_owners_along() -> None:
     objects = [*b.plane(b.OLD), *b.plane(b.NEW), *tagged("default", b.OLD)]
-    mesh = planned(b.snapshot_of(objects), {"restored_tags": ["default"]}).mesh
+    mesh = apply_steps(b.snapshot_of(objects), {"restored_tags": ["default"]}).mesh
     assert (mesh.default_revision, mesh.default_validator, mesh.default_service) == (b.OLD,) * 3
 
 
@@ -288,7 +297,7 @@ BOTH = [*b.plane(b.OLD), *b.plane("1-29-0", "1.29.0")]
     ],
 )
 def test_pick_source(objects: list[b.Json], wanted: str | None, expected: str | None) -> None:
-    assert pick_source(b.snapshot_of(objects), b.NEW, wanted) == expected
+    assert canary_source(b.snapshot_of(objects), b.NEW, wanted) == expected
 
 
 @pytest.mark.parametrize(
@@ -296,7 +305,7 @@ def test_pick_source(objects: list[b.Json], wanted: str | None, expected: str | 
 )
 def test_a_source_is_not_guessed(wanted: str | None, message: str) -> None:
     with pytest.raises(SafetyError, match=message):
-        pick_source(b.snapshot_of([*BOTH, *b.namespaces(shop=b.OLD, orders="1-29-0")]), b.NEW, wanted)
+        canary_source(b.snapshot_of([*BOTH, *b.namespaces(shop=b.OLD, orders="1-29-0")]), b.NEW, wanted)
 
 
 IN_PLACE, DOWN = "in_place", "downgrade"
@@ -317,10 +326,10 @@ IN_PLACE, DOWN = "in_place", "downgrade"
 def test_source_of(strategy: str, objects: list[b.Json], revision: str, version: str, expected: str | None) -> None:
     target = parse_version(version)
     assert target is not None
-    assert source_of(b.snapshot_of(objects), strategy, revision, target, None) == expected
+    assert source_revision(b.snapshot_of(objects), strategy, revision, target, None) == expected
 
 
 @pytest.mark.parametrize("objects", [[], b.plane(b.OLD), [b.injector("default")]])
 def test_there_is_nothing_to_replace_in_place(objects: list[b.Json]) -> None:
     with pytest.raises(SafetyError, match="There is no revision default to upgrade in place"):
-        source_of(b.snapshot_of(objects), IN_PLACE, "default", Version(1, 31, 0), None)
+        source_revision(b.snapshot_of(objects), IN_PLACE, "default", Version(1, 31, 0), None)

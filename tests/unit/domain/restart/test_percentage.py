@@ -16,7 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import planned
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import (
+    PlannedSteps,
+    apply_planned_steps,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
@@ -354,7 +357,9 @@ def test_a_move_that_was_begun_is_recognized_by_the_label_of_the_pods() -> None:
 
 def test_in_a_plan_workloads_select_the_revision() -> None:
     snapshot = b.snapshot_of([*FREE, *b.deployed(pod_labels=OLD), *b.deployed("cart", pod_labels=OLD)])
-    found = planned(snapshot, {"revision": b.NEW, "workloads": ["Deployment shop/web"]})
+    found = apply_planned_steps(
+        snapshot, PlannedSteps.from_params({"revision": b.NEW, "workloads": ["Deployment shop/web"]})
+    )
     assert names(found.stale_workloads()) == {"web"}
 
 
