@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import PROCESS
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import PROCESS_ANNOTATION
 from integration.meshes import MERGE, break_it, drop_unrestartable
 from integration.objects import pods, until
 from integration.runner import COLOUR, Awx, Job, everything, secrets_of
@@ -149,7 +149,7 @@ def test_of_a_job_whose_container_is_gone_the_lock_runs_out(awx: Awx) -> None:
     assert (told["verdict"], told["ended"]) == ("running", None)
     assert told["headline"].startswith("At work when this was written. What came later is not known")
     # the next job runs in another container, which cannot see that the processes of this one are gone
-    cluster.request("PATCH", LEASE, {"metadata": {"annotations": {PROCESS: ELSEWHERE}}}, content_type=MERGE)
+    cluster.request("PATCH", LEASE, {"metadata": {"annotations": {PROCESS_ANNOTATION: ELSEWHERE}}}, content_type=MERGE)
     lease = read(cluster, LEASE)
     assert lease is not None
     assert lease["spec"]["leaseDurationSeconds"] == LOCK_SECONDS

@@ -46,7 +46,6 @@ ALLOWED = {
         "domain/workloads/pod_status.py",
         "pod_unready",
     ): "the scheduler has the resource in its text only (noderesources/fit.go)",
-    ("operations/lock/holder.py", "proven_dead"): "a place is a part of what identifies a process there",
     ("domain/mesh/parsing.py", "read_mesh"): "a place is a tuple there",
     ("domain/workloads/rollout_status.py", "failure"): "the reason of a condition is a word of the API of Kubernetes",
     (

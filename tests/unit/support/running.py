@@ -48,4 +48,4 @@ def task(
 
 def run_of(api: FakeApi, core: ModuleCore, *, check_mode: bool = False, **options: t.Any) -> TaskContext:
     """A run as the core of a core gets it."""
-    return TaskContext(api.client(), params(core, **{"host": api.url, **options}), check_mode)
+    return TaskContext.create(api.client(), params(core, **{"host": api.url, **options}), check_mode)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a cluster remembers of the last run that changed it: who, from where, how far."""
+"""The record of the last run that changed a cluster: who started it, from where, and how far it came."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_text, as_texts, read_json_map
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import UNKNOWN_RUN
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 
-#: Key of the ConfigMap.
-KEY = "record.json"
+#: Key of the record in the state ConfigMap.
+RECORD_KEY = "record.json"
 RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
-#: What the run leads to, and what it left, both as digests (see _settled).
+#: Digests of the request of the run and of its result (see domain/fleet/completion_fingerprint.py).
 REQUEST_DIGEST, FINGERPRINT = "request_digest", "fingerprint"
-#: What the options of a run say of it.
-TOLD = ("job", "strategy", "version", "revision", REQUEST_DIGEST)
-#: A run that goes on with what another one did, or left unfinished, has the same of these, and its id.
-SAME = ("strategy", "version", "revision")
+#: Fields that come from the options of a run.
+OPTION_FIELDS = ("job", "strategy", "version", "revision", REQUEST_DIGEST)
+#: A run that continues another one, or completes it, has the same values in these fields, and the same id.
+AIM_FIELDS = ("strategy", "version", "revision")
 ROLLBACK = "rollback"
-#: Which run it is, which one it undoes, and which one a rollback after it would undo.
-IDS = ("id", "undoes", "undoes_revision", "undoable", "undoable_revision")
-#: What failed in a run that went on, and in which phase: its later phases, and that it then stops, do not hide it.
+#: The id of the run, of the run that it undoes, and of the run that a rollback after it would undo.
+ID_FIELDS = ("id", "undoes", "undoes_revision", "undoable", "undoable_revision")
+#: The failure of a run that continued, and its phase: later phases, and a stop after them, do not hide it.
 FAILURE, FAILED_IN = "failure", "failed_in"
-#: What is text in it.
-TEXTS = (
+TEXT_FIELDS = (
     "started_by",
     "process",
-    *IDS,
-    *TOLD,
+    *ID_FIELDS,
+    *OPTION_FIELDS,
     "started",
     "phase",
     "state",
@@ -41,117 +41,121 @@ TEXTS = (
     FAILED_IN,
     FINGERPRINT,
 )
-#: What is of no use to people.
-HIDDEN = ("process", REQUEST_DIGEST, FINGERPRINT, FAILURE, FAILED_IN, *IDS[2:])
+#: Fields that results do not show.
+INTERNAL_FIELDS = ("process", REQUEST_DIGEST, FINGERPRINT, FAILURE, FAILED_IN, *ID_FIELDS[2:])
 
 Record = dict[str, t.Any]
 
 
 def read_record(obj: Mapping[str, t.Any] | None) -> Record | None:
-    """Return the record of a raw ConfigMap, or None if there is none that can be read."""
+    """Return the record in a raw ConfigMap, or None if there is no readable one."""
     try:
-        return _as_written(read_json_map(((obj or {}).get("data") or {}).get(KEY)))
+        return _normalized(read_json_map(((obj or {}).get("data") or {}).get(RECORD_KEY)))
     except ValueError:
         return None
 
 
-def _as_written(found: Mapping[str, t.Any]) -> Record:
-    """Return a record in the form in which it was written, whoever changed it since."""
-    record = {key: as_text(value) if key in TEXTS else value for key, value in found.items()}
+def _normalized(fields: Mapping[str, t.Any]) -> Record:
+    """Return a record with the types that a run writes, in case another client changed it."""
+    record = {key: as_text(value) if key in TEXT_FIELDS else value for key, value in fields.items()}
     if "phases" in record:
         record["phases"] = as_texts(record["phases"])
     if "previous" in record:
-        before = record["previous"]
-        told = {key: value for key, value in before.items() if key != "previous"} if isinstance(before, dict) else {}
-        record["previous"] = _as_written(told) or None
+        previous = record["previous"]
+        kept = (
+            {key: value for key, value in previous.items() if key != "previous"} if isinstance(previous, dict) else {}
+        )
+        record["previous"] = _normalized(kept) or None
     return record
 
 
-def run_id(process: str, told: Mapping[str, str] | None = None) -> str:
-    """Return the id of a run: the same on all clusters of one playbook, and no number for YAML."""
-    parts = (process, *((told or {}).get(name, "") for name in SAME))
+def run_id(process: str, aim: Mapping[str, str] | None = None) -> str:
+    """Return the id of a run: the same on all clusters of a playbook, and not a number for YAML."""
+    parts = (process, *((aim or {}).get(name, "") for name in AIM_FIELDS))
     return f"r{hashlib.sha256('/'.join(parts).encode()).hexdigest()[:9]}"
 
 
-def begun(before: Record | None, run: Mapping[str, t.Any], started_by: str, process: str, now: str) -> Record:
-    """Return the record when a run is about to write: a new one, or the next phase of its own."""
-    phase = str(run.get("phase") or "")
-    told = {name: str(run.get(name) or "") for name in TOLD}
-    if before is None or before.get("process") != process or _another(before, told):
-        previous = {key: value for key, value in (before or {}).items() if key not in ("previous", *HIDDEN)}
-        ids = _ids(before or {}, told, str(run.get("undoes") or ""), process)
-        before = {
+def begin_record(record: Record | None, run: RunOptions, started_by: str, process: str, now: str) -> Record:
+    """Return the record when a run is about to write: a new one, or its own record in the next phase."""
+    options = {name: str(getattr(run, name)) for name in OPTION_FIELDS}
+    if record is None or record.get("process") != process or _has_other_aim(record, options):
+        previous = {key: value for key, value in (record or {}).items() if key not in ("previous", *INTERNAL_FIELDS)}
+        record = {
             "started_by": started_by,
             "process": process,
-            **ids,
-            **told,
+            **_ids(record or {}, options, run.undoes, process),
+            **options,
             "started": now,
             "phases": {},
             "previous": previous or None,
         }
-    known = before.get("phases", {})
-    phases = known if not phase or phase in known else {**known, phase: now}
-    return {**before, "state": RUNNING, "phase": phase or before.get("phase", ""), "phases": phases, "updated": now}
+    phases = record.get("phases", {})
+    if run.phase and run.phase not in phases:
+        phases = {**phases, run.phase: now}
+    phase = run.phase or record.get("phase", "")
+    return {**record, "state": RUNNING, "phase": phase, "phases": phases, "updated": now}
 
 
-def _ids(before: Record, told: Mapping[str, str], undoes: str, process: str) -> dict[str, str]:
-    """Return who a run is, which run it undoes, and which one a rollback after it would undo."""
-    # a share of ten percent and then all, or an upgrade and its finalize, are one run in steps
-    named = before.get("state") not in (None, DONE) or bool(told["version"] or told["revision"])
-    goes_on = named and not _another(before, told)
-    own = str(before["id"]) if goes_on and before.get("id") else run_id(process, told)
-    if told["strategy"] != ROLLBACK:
-        ids = {"id": own, "undoes": "", "undoes_revision": ""}
-        return {**ids, "undoable": own, "undoable_revision": told["revision"]}
-    last, led_to = undoable(before)
-    undone, its = run_to_undo(before, undoes)
-    return {"id": own, "undoes": undone, "undoes_revision": its, "undoable": last, "undoable_revision": led_to}
+def _ids(record: Record, options: Mapping[str, str], undoes: str, process: str) -> dict[str, str]:
+    """Return the id of a new run, of the run that it undoes, and of the run that a rollback after it would undo."""
+    # Several runs are steps of one: ten percent and then all, or an upgrade and its finalize.
+    has_aim = record.get("state") not in (None, DONE) or bool(options["version"] or options["revision"])
+    continues = has_aim and not _has_other_aim(record, options)
+    new_id = str(record["id"]) if continues and record.get("id") else run_id(process, options)
+    if options["strategy"] != ROLLBACK:
+        ids = {"id": new_id, "undoes": "", "undoes_revision": ""}
+        return {**ids, "undoable": new_id, "undoable_revision": options["revision"]}
+    last, last_revision = undoable_run(record)
+    undone, undone_revision = run_to_undo(record, undoes)
+    return {
+        "id": new_id,
+        "undoes": undone,
+        "undoes_revision": undone_revision,
+        "undoable": last,
+        "undoable_revision": last_revision,
+    }
 
 
-def _another(before: Record, told: Mapping[str, str]) -> bool:
-    """Return whether a record is that of a run with another aim."""
-    return any(before.get(name) != told[name] for name in SAME)
+def _has_other_aim(record: Record, options: Mapping[str, str]) -> bool:
+    return any(record.get(name) != options[name] for name in AIM_FIELDS)
 
 
-def undoable(record: Record | None) -> tuple[str, str]:
-    """Return the id of the run that a rollback undoes, and the revision that it led to.
-
-    That is the last run that was no rollback; both are empty where there is none.
-    """
-    found = record or {}
-    if not found or "undoable" in found:
-        return str(found.get("undoable") or ""), str(found.get("undoable_revision") or "")
-    # written before there was a journal
-    last = (found.get("previous") or {}) if found.get("strategy") == ROLLBACK else found
+def undoable_run(record: Record | None) -> tuple[str, str]:
+    """Return (id, target revision) of the last run that was no rollback; both are empty if there is no such run."""
+    fields = record or {}
+    if not fields or "undoable" in fields:
+        return str(fields.get("undoable") or ""), str(fields.get("undoable_revision") or "")
+    # The record was written before journals existed.
+    last = (fields.get("previous") or {}) if fields.get("strategy") == ROLLBACK else fields
     return (UNKNOWN_RUN, str(last.get("revision") or "")) if last else ("", "")
 
 
-def run_to_undo(record: Record | None, asked: str | None) -> tuple[str, str]:
-    """Return the run that a rollback undoes, and the revision that it led to, empty where nobody knows.
+def run_to_undo(record: Record | None, requested: str | None) -> tuple[str, str]:
+    """Return (id, target revision) of the run that a rollback undoes; the revision is empty if it is unknown.
 
     Args:
-        record: that of the cluster.
-        asked: the run that the user names; empty for the last one.
+        record: the record of the cluster.
+        requested: the run that the user names; empty for the last one.
     """
-    found = record or {}
-    last, led_to = undoable(found)
-    if not asked or asked == last:
-        return last, led_to
-    if asked == found.get("undoes"):
-        return asked, str(found.get("undoes_revision") or "")
-    before = found.get("previous") or {}
-    own = before.get("id") == asked or (asked == UNKNOWN_RUN and "id" not in before)
-    return asked, str(before.get("revision") or "") if own else ""
+    fields = record or {}
+    last, last_revision = undoable_run(fields)
+    if not requested or requested == last:
+        return last, last_revision
+    if requested == fields.get("undoes"):
+        return requested, str(fields.get("undoes_revision") or "")
+    previous = fields.get("previous") or {}
+    is_previous = previous.get("id") == requested or (requested == UNKNOWN_RUN and "id" not in previous)
+    return requested, str(previous.get("revision") or "") if is_previous else ""
 
 
-def resumes(record: Record | None, run: str) -> bool:
-    """Return whether a rollback of this run was begun and not ended."""
-    found = record or {}
-    return found.get("strategy") == ROLLBACK and found.get("state") != DONE and found.get("undoes") == run
+def is_unfinished_rollback(record: Record | None, run: str) -> bool:
+    """Return whether the record is that of a rollback of this run that did not complete."""
+    fields = record or {}
+    return fields.get("strategy") == ROLLBACK and fields.get("state") != DONE and fields.get("undoes") == run
 
 
-def ended(record: Record, state: str, now: str, message: str = "", fingerprint: str = "") -> Record:
-    """Return the record when a run is over, or a task of it failed; what failed stays failed if it only stops then."""
+def end_record(record: Record, state: str, now: str, message: str = "", fingerprint: str = "") -> Record:
+    """Return the record when a run ends, or a task of it fails; a failed run that only stops then stays failed."""
     if state == STOPPED and record.get("state") == FAILED:
         return record
     kept = {key: value for key, value in record.items() if key not in (FAILURE, FAILED_IN)}
@@ -163,6 +167,6 @@ def ended(record: Record, state: str, now: str, message: str = "", fingerprint: 
     return {**kept, "state": state, "updated": now, "message": message, FINGERPRINT: fingerprint}
 
 
-def as_result(record: Record | None) -> Record | None:
-    """Return what of a record is of use to people."""
-    return None if record is None else {key: value for key, value in record.items() if key not in HIDDEN}
+def public_record(record: Record | None) -> Record | None:
+    """Return a record without its internal fields, for results."""
+    return None if record is None else {key: value for key, value in record.items() if key not in INTERNAL_FIELDS}

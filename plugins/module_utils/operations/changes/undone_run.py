@@ -26,4 +26,4 @@ def undone_run(task: TaskContext) -> tuple[str | None, str]:
 
 def own_run(task: TaskContext) -> str | None:
     """Return the id of the run that a task belongs to, None where it belongs to none."""
-    return task.lock().current_id() if task.params.get("run") else task.lock().adopted
+    return task.lock().current_run_id() if task.run else task.lock().adopted_run_id

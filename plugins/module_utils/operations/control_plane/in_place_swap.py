@@ -26,7 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import Installation
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.patience import patiently
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.read_retries import read_with_retries
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 
@@ -41,7 +41,7 @@ def replace_istiod(task: TaskContext, options: InstallOptions, installation: Ins
     deadline = time.monotonic() + options.timeout
     find_reason = functools.partial(_incomplete_reason, task, options.revision)
     # A read that fails for a moment, such as during a leader change of the API server, is not a failure of istiod.
-    while (reason := patiently(max(0.0, deadline - time.monotonic()), find_reason)) is not None:
+    while (reason := read_with_retries(max(0.0, deadline - time.monotonic()), find_reason)) is not None:
         if time.monotonic() >= deadline:
             raise ProofError(
                 f"Revision {options.revision} ({options.version}) on cluster {task.client.connection.label} "

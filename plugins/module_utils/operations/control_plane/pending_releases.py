@@ -21,9 +21,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.helm import R
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import HelmError, NotFoundError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_int, as_time, read_json_map
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import NAME, stamp
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.clock import server_now
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.notes import note
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import STATE_NAME, format_time
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import server_now
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.state_map import set_state
 
 
 class HelmNotes:
@@ -37,7 +37,7 @@ class HelmNotes:
     @contextlib.contextmanager
     def announced(self, release: str, revision: int, seconds: int) -> Iterator[None]:
         """Keep a note about a helm while it runs, for at most ``seconds``; it creates or removes a release revision."""
-        self._write(release, json.dumps({"revision": revision, "began": stamp(self.now()), "seconds": seconds}))
+        self._write(release, json.dumps({"revision": revision, "began": format_time(self.now()), "seconds": seconds}))
         began = time.monotonic()
         try:
             yield
@@ -72,7 +72,7 @@ class HelmNotes:
     def _read(self, release: Release) -> Json | None:
         """Return the note about this revision of a release, None without a valid one."""
         try:
-            config_map = self._client.get(f"{self._path}/{NAME}", doing="Reading the notes about helm")
+            config_map = self._client.get(f"{self._path}/{STATE_NAME}", doing="Reading the notes about helm")
             helm_note = read_json_map((config_map.get("data") or {}).get(_key(release.name)))
             valid = helm_note["revision"] == release.revision and bool(self._end(helm_note))
         except (NotFoundError, ValueError, KeyError, OverflowError):
@@ -85,9 +85,9 @@ class HelmNotes:
         # Without the namespace there is no release in it either.
         with contextlib.suppress(NotFoundError):
             if text is None:
-                self._client.merge(f"{self._path}/{NAME}", {"data": {_key(release): None}}, doing=doing)
+                self._client.merge(f"{self._path}/{STATE_NAME}", {"data": {_key(release): None}}, doing=doing)
             else:
-                note(self._client, self._namespace, {_key(release): text}, doing=doing)
+                set_state(self._client, self._namespace, {_key(release): text}, doing=doing)
 
 
 def _key(release: str) -> str:
@@ -138,7 +138,7 @@ def wait_for_releases(
 
 
 def _busy_error(release: Release, cluster: str) -> SafetyError:
-    row = {"name": release.name, "status": release.status, "since": stamp(release.updated)}
+    row = {"name": release.name, "status": release.status, "since": format_time(release.updated)}
     return SafetyError(
         f"Release {release.name} on cluster {cluster} is {release.status} since {row['since']}, by a helm that this "
         "collection did not start and that may still work on it; nothing was written. Wait until it has ended; if it "

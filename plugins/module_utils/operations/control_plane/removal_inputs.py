@@ -22,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.depen
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import OwnedObject
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.clock import server_now
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import (
     LOOKS,
     PAUSE,

@@ -48,7 +48,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.removal_inputs import (
     fetch_removal_inputs,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.clock import server_now
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 
 KINDS = (*WEBHOOKS, *(kind for kind in RESOURCES if kind not in (*WEBHOOKS, "CustomResourceDefinition")))

@@ -1,10 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The keeper of a run: renews its locks between tasks, and ends with ansible-playbook.
+"""The keeper of a run: a process that renews its locks between tasks and ends with ansible-playbook.
 
-One process for all clusters. When the run has ended and left a lock, it gives that back as soon as no worker of the run
-can write any more: each holds its connection to the keeper open for as long as it works, and the kernel closes it.
+It is one process for all clusters. A lock that the run left when it ended is released as soon as no worker of the run
+can write any more: each worker holds its connection to the keeper open while it works, and the kernel closes it.
 """
 
 from __future__ import annotations
@@ -25,71 +25,73 @@ from pathlib import Path
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import LockedError, MeshError
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import holder
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import processes
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.renewal import RENEWALS
 
-#: How long it waits, after the run, for workers to end; they give themselves ten seconds (see _ending).
+#: Seconds to wait for workers after the run; they end within ten seconds (see plugin_utils/interrupts.py).
 GRACE_SECONDS = 20.0
-#: One look, where the system does not tell at once what happens.
-LOOK_SECONDS = 1.0
-#: More than clusters that hang at one moment: those that answer must not wait for them.
-AT_ONCE = 256
-#: What a worker hears once its lock is looked after.
+#: Interval of polling where the system does not report the end of a process.
+POLL_SECONDS = 1.0
+#: More threads than clusters that may hang at a time: the other clusters must not wait for those.
+THREADS = 256
+#: The answer to a worker whose lock is being kept.
 ANSWER = b"ok\n"
-#: Ends the names of the files that are locked while somebody may write on a cluster (see _keeping).
-MARK = ".lock"
-#: The most that a worker says of a lock, such as a long token.
-MOST = 1 << 20
+#: Suffix of the marker files, which are locked while a process may write to a cluster (see keeper_client.py).
+MARKER_SUFFIX = ".lock"
+#: Longest message of a worker in bytes; it may hold a long token.
+LONGEST_MESSAGE = 1 << 20
 
 
-class Kept:
-    """The lock of one cluster."""
+class KeptLock:
+    """The lock of one cluster, as a worker described it."""
 
-    def __init__(self, told: dict[str, t.Any], over: threading.Event) -> None:
-        self._told = told
-        self._over = over
-        self._mark = Path(told["mark"])
+    def __init__(self, message: dict[str, t.Any], run_ended: threading.Event) -> None:
+        self.message = message
+        self._run_ended = run_ended
+        self._marker = Path(message["marker"])
         self._lock: Lock | None = None
         self.workers: set[socket.socket] = set()
-        self.pause = int(told["seconds"]) / RENEWALS
+        self.pause = int(message["seconds"]) / RENEWALS
         self.due = time.monotonic() + self.pause
-        #: Whether it is no more that of the run.
+        #: Whether the run holds this lock no longer.
         self.lost = False
-        self.work: concurrent.futures.Future[None] | None = None
+        self.job: concurrent.futures.Future[None] | None = None
 
     @property
     def busy(self) -> bool:
-        """Whether it is being renewed, or given back."""
-        return self.work is not None and not self.work.done()
+        """Whether the lock is being renewed or released."""
+        return self.job is not None and not self.job.done()
 
     @property
-    def written(self) -> bool:
-        """Whether somebody may write under it, such as a worker that another keeper knows."""
-        return bool(self.workers) or in_use(self._mark)
+    def has_writer(self) -> bool:
+        """Whether a process may write under the lock, such as a worker of another keeper."""
+        return bool(self.workers) or is_in_use(self._marker)
 
     def lock(self) -> Lock:
-        """Return the lock, over a connection of its own that is made once it is needed."""
+        """Return the lock, with its own client, which is created when it is needed first."""
         if self._lock is None:
             conn = {
-                **self._told["connection"],
-                "impersonate_groups": tuple(self._told["connection"]["impersonate_groups"]),
+                **self.message["connection"],
+                "impersonate_groups": tuple(self.message["connection"]["impersonate_groups"]),
             }
             client = Client(Connection(**conn), timeout=5, tries=2)
-            self._lock = Lock.of(client, self._told["namespace"], self._told["process"], self._told["seconds"])
+            self._lock = Lock.taken_by(
+                client, self.message["namespace"], self.message["process"], self.message["seconds"]
+            )
         return self._lock
 
     def renew(self) -> None:
-        """Renew it; once it is no longer that of the run, it is left alone."""
-        if self._over.is_set():
+        """Renew the lock, unless the run has ended or lost it."""
+        if self._run_ended.is_set():
             return
-        # if it fails it is tried again soon: what matters is that it comes through before the lock runs out
+        # After a failure the next try follows soon: one must succeed before the lock expires.
         pause = self.pause / 4
         try:
             self.lock().renew()
             pause = self.pause
         except LockedError:
-            # a worker says that it takes a lock before it does
+            # A worker announces a lock before it takes it.
             self.lost = not self.workers
             pause = self.pause
         except MeshError:
@@ -97,8 +99,8 @@ class Kept:
         finally:
             self.due = time.monotonic() + pause
 
-    def give_back(self) -> None:
-        """End the run on this cluster, if it has not done so itself."""
+    def release(self) -> None:
+        """End the run on this cluster, unless it has done so itself."""
         with contextlib.suppress(MeshError):
             self.lock().interrupt()
 
@@ -107,105 +109,105 @@ class Keeper:
     """All locks of a run.
 
     Args:
-        listener: where workers tell of their locks.
-        controller: a file that can be read once ansible-playbook has ended (pidfd_open(2)), -1 where there is none.
-        watched: the same process, as locks name it.
+        listener: the socket to which workers send their locks.
+        controller: a descriptor that becomes readable when ansible-playbook ends (pidfd_open(2)), or -1.
+        playbook: identity of the same process, as locks name it.
     """
 
-    def __init__(self, listener: socket.socket, controller: int, watched: str) -> None:
+    def __init__(self, listener: socket.socket, controller: int, playbook: str) -> None:
         self._listener = listener
-        # who wanted to be heard may be gone when it is
+        # A worker that connects may be gone before `accept`, which must not block then.
         listener.setblocking(False)
         self._controller = controller
-        self._watched = watched
-        self._kept: dict[tuple[str | None, ...], Kept] = {}
-        self._heard: dict[socket.socket, bytes] = {}
-        self._ended = threading.Event()
-        self._pool = concurrent.futures.ThreadPoolExecutor(AT_ONCE)
+        self._playbook = playbook
+        self._kept: dict[tuple[str | None, ...], KeptLock] = {}
+        self._received: dict[socket.socket, bytes] = {}
+        self._run_ended = threading.Event()
+        self._pool = concurrent.futures.ThreadPoolExecutor(THREADS)
 
     def run(self) -> None:
-        """Renew until the run ends; then give back what it left."""
-        while not self._over():
+        """Renew all locks until the run ends; then release those that it left."""
+        while not self._has_run_ended():
             self._listen()
             for kept in self._kept.values():
                 if not (kept.lost or kept.busy) and time.monotonic() >= kept.due:
-                    kept.work = self._pool.submit(kept.renew)
-        self._ended.set()
+                    kept.job = self._pool.submit(kept.renew)
+        self._run_ended.set()
         deadline = time.monotonic() + GRACE_SECONDS
-        # what a worker said shortly before the end is still to be heard
-        while (self._listen(0.05) or self._end() or self._heard) and time.monotonic() < deadline:
+        # A message that a worker sent shortly before the end must still be read.
+        while (self._listen(0.05) or self._release_unused() or self._received) and time.monotonic() < deadline:
             pass
-        work = [kept.work for kept in self._kept.values() if kept.work]
-        concurrent.futures.wait(work, max(0.0, deadline - time.monotonic()))
+        jobs = [kept.job for kept in self._kept.values() if kept.job]
+        concurrent.futures.wait(jobs, max(0.0, deadline - time.monotonic()))
         self._pool.shutdown(cancel_futures=True)
 
-    def _end(self) -> bool:
-        """Give back each lock under which nobody can write any more; return whether there are others."""
+    def _release_unused(self) -> bool:
+        """Release each lock under which no process can write any more; return whether there are others."""
         for kept in self._kept.values():
-            if not (kept.busy or kept.lost or kept.written):
-                kept.lost, kept.work = True, self._pool.submit(kept.give_back)
+            if not (kept.busy or kept.lost or kept.has_writer):
+                kept.lost, kept.job = True, self._pool.submit(kept.release)
         return any(not kept.lost for kept in self._kept.values())
 
-    def _over(self) -> bool:
+    def _has_run_ended(self) -> bool:
         if self._controller < 0:
-            return holder.proven_dead(self._watched)
+            return processes.has_ended(self._playbook)
         poller = select.poll()
         poller.register(self._controller, select.POLLIN)
         return bool(poller.poll(0))
 
-    def _listen(self, longest: float = LOOK_SECONDS) -> bool:
-        """Wait for what happens next, and take note of it; return whether anything did."""
+    def _listen(self, longest: float = POLL_SECONDS) -> bool:
+        """Wait for the next connection, message or end of a worker and handle it; return whether there was one."""
         due = [kept.due - time.monotonic() for kept in self._kept.values() if not (kept.lost or kept.busy)]
         pause = max(0.05, min([longest, *due]))
-        by_number = {one.fileno(): one for one in (self._listener, *self._heard)}
+        by_descriptor = {channel.fileno(): channel for channel in (self._listener, *self._received)}
         poller = select.poll()
-        for number in by_number:
-            poller.register(number, select.POLLIN)
-        if self._controller >= 0 and not self._over():
+        for descriptor in by_descriptor:
+            poller.register(descriptor, select.POLLIN)
+        if self._controller >= 0 and not self._has_run_ended():
             poller.register(self._controller, select.POLLIN)
-        happened = poller.poll(pause * 1000)
-        for number, dummy in happened:
-            if number == self._listener.fileno():
+        events = poller.poll(pause * 1000)
+        for descriptor, dummy in events:
+            if descriptor == self._listener.fileno():
                 with contextlib.suppress(OSError):
-                    self._heard[self._listener.accept()[0]] = b""
-            elif number in by_number:
-                self._hear(by_number[number])
-        return bool(happened)
+                    self._received[self._listener.accept()[0]] = b""
+            elif descriptor in by_descriptor:
+                self._receive(by_descriptor[descriptor])
+        return bool(events)
 
-    def _hear(self, worker: socket.socket) -> None:
+    def _receive(self, worker: socket.socket) -> None:
         try:
-            news = worker.recv(65536)
+            data = worker.recv(65536)
         except OSError:
-            news = b""
-        told = self._heard[worker] + news
-        line, end, rest = told.partition(b"\n")
+            data = b""
+        text = self._received[worker] + data
+        line, end, rest = text.partition(b"\n")
         try:
             if end:
                 self._keep(json.loads(line), worker)
                 worker.sendall(ANSWER)
         except (OSError, ValueError, KeyError, TypeError):
-            # it is gone, or says what no worker of this collection says
-            news = b""
-        self._heard[worker] = rest if end else told
-        if not news or len(told) > MOST:
+            # The worker is gone, or sent a message that no worker of this collection sends.
+            data = b""
+        self._received[worker] = rest if end else text
+        if not data or len(text) > LONGEST_MESSAGE:
             worker.close()
-            del self._heard[worker]
+            del self._received[worker]
             for kept in self._kept.values():
                 kept.workers.discard(worker)
 
-    def _keep(self, told: dict[str, t.Any], worker: socket.socket) -> None:
-        conn = told["connection"]
-        name = (conn["host"], conn["kubeconfig"], conn["context"], told["namespace"], told["process"])
-        before = self._kept.get(name)
-        # each task may log in by a new token, and may take a lock again that was given back
-        kept = self._kept[name] = Kept(told, self._ended)
-        kept.workers = {worker, *(before.workers if before else ())}
+    def _keep(self, message: dict[str, t.Any], worker: socket.socket) -> None:
+        conn = message["connection"]
+        name = (conn["host"], conn["kubeconfig"], conn["context"], message["namespace"], message["process"])
+        previous = self._kept.get(name)
+        # Each task may log in with a new token, and may take a lock again that was released.
+        kept = self._kept[name] = KeptLock(message, self._run_ended)
+        kept.workers = {worker, *(previous.workers if previous else ())}
 
 
-def in_use(mark: Path) -> bool:
-    """Whether somebody holds the file of a cluster on which it may write."""
+def is_in_use(marker: Path) -> bool:
+    """Return whether a process holds the marker file of a cluster, so that it may write there."""
     try:
-        with mark.open("rb") as file:
+        with marker.open("rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except FileNotFoundError:
         return False
@@ -214,20 +216,20 @@ def in_use(mark: Path) -> bool:
     return False
 
 
-def main(listener: int, controller: int, watched: str, alone: str, path: str) -> None:
-    """Keep the locks of a run; files are given by their numbers."""
-    holder.ALONE = alone
-    # it ends with the run; whoever ends a whole session or service ends the run as well
+def main(listener: int, controller: int, playbook: str, machine: str, path: str) -> None:
+    """Keep the locks of a run; files are given as descriptors."""
+    processes.UNIDENTIFIED_MACHINE = machine
+    # The keeper ends with the run. A signal to a whole session or service ends the run as well.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     try:
         with socket.socket(fileno=listener) as open_listener:
-            Keeper(open_listener, controller, watched).run()
+            Keeper(open_listener, controller, playbook).run()
     finally:
         with contextlib.suppress(OSError):
             os.unlink(path)
-        for mark in Path(path).parent.glob(f"*{MARK}"):
-            if not in_use(mark):
-                mark.unlink(missing_ok=True)
+        for marker in Path(path).parent.glob(f"*{MARKER_SUFFIX}"):
+            if not is_in_use(marker):
+                marker.unlink(missing_ok=True)
         with contextlib.suppress(OSError):
             Path(path).parent.rmdir()

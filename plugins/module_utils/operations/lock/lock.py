@@ -11,13 +11,9 @@ takes the lock for its own duration. A process whose renewals failed for too lon
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import socket
 import threading
-import typing as t
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
@@ -28,35 +24,32 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     NotFoundError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import (
-    NAME,
     Lease,
-    in_the_way,
-    lease_body,
-    stamp,
+    format_time,
+    is_held_by_other,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import LOCK_SECONDS, RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
     DONE,
     FAILED,
-    KEY,
     STOPPED,
     Record,
-    begun,
-    ended,
-    read_record,
+    begin_record,
+    end_record,
     run_id,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.holder import (
-    gone,
-    moment,
-    process_of,
-    user_name,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lease_store import LeaseStore
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock_errors import held_error, lost_error
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock_keeper import LockKeeper
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.notes import note
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.processes import (
+    holder_has_ended,
+    process_identity,
+    read_clocks,
+    user_at_host,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.record_store import RecordStore
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.renewal import Renewal
 
-#: How long a lock outlives its holder, where nobody can see that it died.
-LOCK_SECONDS = 300
 TRIES = 3
 
 
@@ -64,262 +57,242 @@ class Lock:
     """The lock of a cluster as one task sees it.
 
     Args:
-        run: what the playbook says of its run, or None: then the task has the lock for itself and keeps no record.
-        controller: the process of ansible-playbook, where the task runs inside it; it is the same for a whole run.
-        keeper: looks after the lock of a run between its tasks.
+        run: the run that the task is a part of, or None: then the task takes the lock for itself and keeps no record.
+        controller: pid of ansible-playbook if the task runs inside it; it is the same for all tasks of a run.
+        keeper: renews the lock of a run between its tasks.
     """
 
     def __init__(
         self,
         client: Client,
         namespace: str,
-        run: Mapping[str, t.Any] | None,
+        run: RunOptions | None,
         controller: int | None,
         keeper: LockKeeper | None = None,
     ) -> None:
-        self._client = client
-        self._namespace = namespace
         self._run = run
-        self.seconds = int((run or {}).get("lock_seconds") or LOCK_SECONDS)
-        self._of_run = process_of(controller) if controller else ""
-        self._lasting = bool(controller) and run is not None
-        self.process = self._of_run if self._lasting else f"task/{uuid.uuid4()}"
+        self.seconds = run.lock_seconds if run else LOCK_SECONDS
+        self._playbook = process_identity(controller) if controller else ""
+        self._outlives_task = bool(controller) and run is not None
+        self.process = self._playbook if self._outlives_task else f"task/{uuid.uuid4()}"
         self._keeper = keeper or LockKeeper()
-        self._door = threading.Lock()
-        self._renewal = Renewal(client, namespace, self.process, self.seconds)
-        self._without = self._over = self.taken = False
+        self._mutex = threading.Lock()
+        self._leases = LeaseStore(client, namespace)
+        self._records = RecordStore(client, namespace)
+        self._renewal = Renewal(self._leases, self.process, self.seconds)
+        self._forbidden = self._interrupted = self.taken = False
         self.warnings: list[str] = []
-        #: Id of the run that the task belongs to, or of the task itself; adopted is that of the lock it works under.
+        #: Id of the run that the task belongs to, or of the task itself.
         self.run_id = run_id(self.process)
-        self.adopted: str | None = None
+        #: Id of the run whose lock a task without the option ``run`` works under.
+        self.adopted_run_id: str | None = None
 
     @classmethod
-    def of(cls, client: Client, namespace: str, process: str, seconds: int) -> Lock:
+    def taken_by(cls, client: Client, namespace: str, process: str, seconds: int) -> Lock:
         """Return the lock that a process has taken."""
-        found = cls(client, namespace, {"lock_seconds": seconds}, None)
-        found.process = found._of_run = process
-        found._renewal = Renewal(client, namespace, process, seconds)
-        return found
+        lock = cls(client, namespace, RunOptions(lock_seconds=seconds), None)
+        lock.process = lock._playbook = process
+        lock._renewal = Renewal(lock._leases, process, seconds)
+        return lock
 
     @property
     def client(self) -> Client:
         """The cluster."""
-        return self._client
+        return self._leases.client
 
     @property
     def namespace(self) -> str:
-        """Where the lock is."""
-        return self._namespace
+        """Namespace of the lock."""
+        return self._leases.namespace
 
     @property
     def started_by(self) -> str:
-        """Who runs, for people."""
-        run = self._run or {}
-        user = run.get("started_by") or f"{user_name()}@{socket.gethostname()}"
-        return f"{user}, job {run['job']}" if run.get("job") else str(user)
+        """Name of the lock holder, for people."""
+        return (self._run or RunOptions()).holder_name(user_at_host())
 
     def lease(self) -> Lease | None:
-        """Return who holds the lock, also if it ran out."""
-        return self._renewal.lease()
+        """Return the lock, also an expired one, or None if there is no holder."""
+        return self._leases.read()
 
     def renew(self) -> None:
         """Renew the lock that was taken; see `Renewal`."""
         self._renewal.renew()
 
     def held(self) -> Lease | None:
-        """Return who holds the lock now."""
-        found = self.lease()
-        return found if found and (self._ours(found) or self._is_held(found)) else None
+        """Return the lock if a run holds it now."""
+        lease = self.lease()
+        return lease if lease and (self._is_own(lease) or self._is_held_by_other(lease)) else None
 
-    def _ours(self, lease: Lease) -> bool:
-        """Whether this task took it, or the run of the playbook that the task is in."""
-        return bool(lease.process) and lease.process in (self.process, self._of_run)
+    def _is_own(self, lease: Lease) -> bool:
+        """Return whether this task took the lock, or the playbook run that the task is in."""
+        return bool(lease.process) and lease.process in (self.process, self._playbook)
 
-    def _is_held(self, lease: Lease) -> bool:
-        return not self._ours(lease) and in_the_way(lease, self.process, self._renewal.now(), dead=gone(lease))
+    def _is_held_by_other(self, lease: Lease) -> bool:
+        return not self._is_own(lease) and is_held_by_other(
+            lease, self.process, self._leases.now(), holder_ended=holder_has_ended(lease)
+        )
 
     def record(self) -> Record | None:
-        """Return what the cluster remembers of the last run that changed it."""
-        try:
-            path = f"/api/v1/namespaces/{self._namespace}/configmaps/{NAME}"
-            return read_record(self._client.get(path, doing="Reading the record of the last run"))
-        except NotFoundError:
-            return None
+        """Return the record of the last run that changed the cluster."""
+        return self._records.read()
 
-    def current_id(self) -> str:
+    def current_run_id(self) -> str:
         """Return the id of the run that the task belongs to, also before its first write."""
         if self._run is None:
             return self.run_id
-        return str(begun(self.record(), self._run, self.started_by, self.process, "")["id"])
+        return str(begin_record(self.record(), self._run, self.started_by, self.process, "")["id"])
 
     def require_free(self) -> Lease | None:
-        """Return the lock as it is, if nobody else works on the cluster.
+        """Return the lock as it is, if no other run holds it.
 
         Raises:
-            LockedError: somebody does.
+            LockedError: another run holds it.
         """
         try:
-            found = self.lease()
+            lease = self.lease()
         except ForbiddenError as exc:
             if self._run is not None:
                 raise
-            self._go_without(exc)
+            self._continue_unlocked(exc)
             return None
-        if found and found.holder != (self._run or {}).get("break_lock") and self._is_held(found):
-            raise LockedError(
-                f"Cluster {self._client.connection.label} is being worked on by {found.holder} since "
-                f"{stamp(found.acquired)}; nothing was written. Wait for that run. If it is dead, its lock runs out at "
-                f"{stamp(found.expires)}.",
-                {"lock": found.as_dict()},
-            )
-        return found
+        may_break = lease is not None and self._run is not None and lease.holder == self._run.break_lock
+        if lease and not may_break and self._is_held_by_other(lease):
+            raise held_error(self._leases.label, lease)
+        return lease
 
     def before_write(self) -> None:
-        """Take the lock before the first write of a task; later see to it that it is still ours.
+        """Take the lock before the first write of a task; before later writes ensure that this run still holds it.
 
         Raises:
-            LockedError: somebody else holds it, or took it after it had run out.
-            ClusterError: whether it is still ours cannot be told, because the cluster does not answer.
+            LockedError: another run holds it, or took it after it had expired.
+            ClusterError: the cluster does not answer, so it is unknown whether this run still holds it.
         """
-        with self._door:
-            if self._over:
-                raise LockedError(f"The run on cluster {self._client.connection.label} was ended; it writes no more.")
+        with self._mutex:
+            if self._interrupted:
+                raise LockedError(f"The run on cluster {self._leases.label} was ended; it writes no more.")
             if self.taken:
-                self._renewal.assure()
+                self._renewal.require_fresh()
             else:
                 self._take()
 
     def _take(self) -> None:
-        since, found = moment(), self.require_free()
-        if self._without:
+        since, lease = read_clocks(), self.require_free()
+        if self._forbidden:
             return
-        if found and self._ours(found) and found.process != self.process:
-            # a task without the option run, in a playbook whose run has locked, works under that lock
-            self.process, self.seconds, self._lasting = found.process, found.seconds, True
-            self.adopted = self.run_id = str((self.record() or {}).get("id") or run_id(self.process))
-            self._renewal = Renewal(self._client, self._namespace, self.process, self.seconds)
-        if self._lasting:
+        if lease and self._is_own(lease) and lease.process != self.process:
+            self._adopt(lease)
+        if self._outlives_task:
             self._keeper.start_renewal(self)
-            found = self._not_lost(found)
+            lease = self._require_not_lost(lease)
         try:
-            self.taken = self._write(found)
+            self.taken = self._write_lease(lease)
         except ForbiddenError as exc:
             if self._run is not None:
                 raise
-            self._go_without(exc)
+            self._continue_unlocked(exc)
         if not self.taken:
             return
-        if self._lasting:
+        if self._outlives_task:
             self._keeper.mark_taken(self)
         self._renewal.begin(since)
         if self._run is not None:
-            record = begun(self.record(), self._run, self.started_by, self.process, stamp(self._renewal.now()))
+            now = format_time(self._leases.now())
+            record = begin_record(self.record(), self._run, self.started_by, self.process, now)
             self.run_id = record["id"]
-            self._keep(record)
+            self._records.write(record)
 
-    def _not_lost(self, found: Lease | None) -> Lease | None:
-        """Return the lock as it is, if no task before this one had it, or it is still that of the run."""
-        if (found and self._ours(found)) or not self._keeper.was_taken(self):
-            return found
-        found = self.lease()  # another worker may have taken it since it was read
-        if not found or not self._ours(found):
-            raise self._renewal.taken_away(found)
-        return found
+    def _adopt(self, lease: Lease) -> None:
+        """Work under the lock of the playbook's run, in a task without the option ``run``."""
+        self.process, self.seconds, self._outlives_task = lease.process, lease.seconds, True
+        self.adopted_run_id = self.run_id = str((self.record() or {}).get("id") or run_id(self.process))
+        self._renewal = Renewal(self._leases, self.process, self.seconds)
 
-    def _go_without(self, exc: ForbiddenError) -> None:
-        if not self._without:
+    def _require_not_lost(self, lease: Lease | None) -> Lease | None:
+        """Return the lock as it is, if the run still holds it or no earlier task of the run took it."""
+        if (lease and self._is_own(lease)) or not self._keeper.was_taken(self):
+            return lease
+        lease = self.lease()  # Another worker of this run may have taken it since it was read.
+        if not lease or not self._is_own(lease):
+            raise lost_error(self._leases.label, lease)
+        return lease
+
+    def _continue_unlocked(self, exc: ForbiddenError) -> None:
+        if not self._forbidden:
             self.warnings.append(
-                f"Cluster {self._client.connection.label} is not locked while this task works, so a run may start "
-                f"meanwhile: {exc.message}. Allow this user what docs/permissions.md lists for leases."
+                f"Cluster {self._leases.label} is not locked while this task works, so another run may start "
+                f"meanwhile: {exc.message}. Grant this user the permissions for leases in docs/permissions.md."
             )
-        self._without = True
+        self._forbidden = True
 
     def finish(self, failure: str = "") -> None:
-        """End a task: note what failed, and give a lock back that no later task could."""
+        """End a task: record its failure, and release a lock that no later task could release."""
         self._renewal.end()
         if not self.taken:
             return
         with contextlib.suppress(MeshError):
             if failure and self._run is not None:
-                self._close(FAILED, failure)
-            if not self._lasting:
+                self._end_record(FAILED, failure)
+            if not self._outlives_task:
                 self.release()
 
-    def close(self, state: str, fingerprint: Callable[[], str] = lambda: "") -> bool:
-        """End a run: complete its record and give its lock back; return whether it had one."""
-        found = self.lease()
-        if found is None or not self._ours(found):
+    def end_run(self, state: str, fingerprint: Callable[[], str] = lambda: "") -> bool:
+        """Complete the record of a run and release its lock; return whether the run held the lock."""
+        lease = self.lease()
+        if lease is None or not self._is_own(lease):
             return False
-        self._close(state, "", fingerprint())
+        self._end_record(state, "", fingerprint())
         self._keeper.mark_released(self)
         self.release()
         return True
 
     def release(self) -> None:
-        """Give the lock back, if it is ours."""
+        """Release the lock, if this task or its run holds it."""
         for dummy in range(TRIES):
-            found = self.lease()
-            if found is None or not self._ours(found):
-                return
-            only = {"preconditions": {"resourceVersion": found.resource_version}}
-            body = {"apiVersion": "v1", "kind": "DeleteOptions", **only}
-            # another process of this run may renew it at this moment
-            with contextlib.suppress(ConflictError, NotFoundError):
-                self._client.request("DELETE", self._renewal.path, doing="Giving the lock back", body=body)
+            lease = self.lease()
+            # A deletion fails if another process of this run renews the lock meanwhile.
+            if lease is None or not self._is_own(lease) or self._leases.delete(lease):
                 return
 
-    def take_over(self) -> None:
-        """Begin the record of a run that found nothing to do, if the run before it did not come to its end.
+    def take_over_record(self) -> None:
+        """Begin the record of a run that found nothing to do, if the previous run did not complete.
 
-        Else that one would be told of as interrupted for good.
+        Otherwise the record would show the previous run as interrupted for good.
         """
-        before = self.record()
-        if self._run is not None and before and before.get("process") != self.process and before.get("state") != DONE:
-            with contextlib.suppress(LockedError):
-                self.before_write()
-            self._renewal.end()
+        record = self.record()
+        if self._run is None or not record or record.get("process") == self.process or record.get("state") == DONE:
+            return
+        with contextlib.suppress(LockedError):
+            self.before_write()
+        self._renewal.end()
 
     def interrupt(self) -> None:
-        """End a run that somebody ended in the middle of a task: nothing comes after it."""
+        """End a run that the user or a signal ended in the middle of a task: it has no later task."""
         self._renewal.end()
-        self._over, self.taken = True, False
+        self._interrupted, self.taken = True, False
         with contextlib.suppress(MeshError):
-            self.close(STOPPED)
+            self.end_run(STOPPED)
 
-    def _write(self, before: Lease | None) -> bool:
-        """Take the lock as it was read; return False where there is no namespace yet that could hold it."""
+    def _write_lease(self, previous: Lease | None) -> bool:
+        """Take the lock as it was read; return False if the namespace that would hold it does not exist yet."""
         for dummy in range(TRIES):
             try:
-                self._send(before)
+                holder = previous.holder if previous and self._is_own(previous) else self.started_by
+                self._leases.take(holder, self.process, self.seconds, previous)
             except (ConflictError, NotFoundError) as exc:
-                if before is None and isinstance(exc, NotFoundError):
+                if previous is None and isinstance(exc, NotFoundError):
                     return False
-                # who was quicker is named, if it was not our own answer that got lost or this run that renewed it
-                before, failure = self.require_free(), exc
-                if before is None or not self._ours(before):
+                # `require_free` names the other run. Otherwise the answer to our own request got lost, or another
+                # process of this run renewed the lock.
+                previous, failure = self.require_free(), exc
+                if previous is None or not self._is_own(previous):
                     break
             else:
                 return True
         raise LockedError(
-            f"Another run began on cluster {self._client.connection.label} at this moment; nothing was written. Run "
-            "again."
+            f"Another run began on cluster {self._leases.label} at this moment; nothing was written. Run again."
         ) from failure
 
-    def _send(self, before: Lease | None) -> None:
-        writer = process_of(os.getpid())
-        who = before.holder if before and self._ours(before) else self.started_by
-        body = lease_body(self._namespace, who, self.process, self.seconds, self._renewal.now(), before, writer)
-        doing, path = "Locking the cluster", self._renewal.path
-        if before:
-            self._client.merge(path, body, doing=doing)
-        else:
-            self._client.request("POST", path.rpartition("/")[0], doing=doing, body=body)
-
-    def _close(self, state: str, message: str, fingerprint: str = "") -> None:
+    def _end_record(self, state: str, message: str, fingerprint: str = "") -> None:
         record = self.record()
-        if record and record.get("process") in (self.process, self._of_run):
-            self._keep(ended(record, state, stamp(self._renewal.now()), message, fingerprint))
-
-    def _keep(self, record: Record) -> None:
-        text = json.dumps(record, indent=1, sort_keys=True)
-        note(self._client, self._namespace, {KEY: text}, doing="Keeping the record of the run")
+        if record and record.get("process") in (self.process, self._playbook):
+            self._records.write(end_record(record, state, format_time(self._leases.now()), message, fingerprint))

@@ -1,19 +1,17 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A lock that was taken, and is renewed until it is given back or lost (safety rule S8).
+"""Renews a lock until it is released or lost (safety rule S8).
 
-As in the leader elections of Kubernetes, who could not renew in time acts as if the lock were lost, before others may
-take it. What time is, the clocks of this machine say, of which one goes on while it is suspended.
+As in the leader elections of Kubernetes, a holder that could not renew in time acts as if it had lost the lock, before
+another client may take it. Time is measured by the clocks of this machine, one of which advances while it is suspended.
 """
 
 from __future__ import annotations
 
-import datetime
 import threading
 import time
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ApiError,
     ClusterError,
@@ -22,101 +20,86 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     MeshError,
     NotFoundError,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import (
-    NAME,
-    Lease,
-    read_lease,
-    renewed_body,
-    stamp,
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lease_store import LeaseStore
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock_errors import lost_error
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.processes import (
+    ClockReadings,
+    longest_since,
+    read_clocks,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.clock import server_now
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.holder import Moment, age, moment
 
-#: Share of its seconds after which a holder no longer relies on the last renewal. The rest is for what is under way,
-#: and for the clock of the API server, which is told in whole seconds.
+#: Share of its seconds for which a holder relies on the last renewal. The rest covers requests in flight and the
+#: resolution of the API server's clock, which is one second.
 FRESH = 2 / 3
-#: How often a lock is renewed in its seconds.
+#: Renewals of a lock within its seconds.
 RENEWALS = 3
 TRIES = 3
-LONGEST, SHORTEST = 10.0, 0.5
+LONGEST_LIMIT, SHORTEST_LIMIT = 10.0, 0.5
 
 
 class Renewal:
     """Renews the lock of one cluster for the process that has taken it."""
 
-    def __init__(self, client: Client, namespace: str, process: str, seconds: int) -> None:
-        self.path = f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{NAME}"
+    def __init__(self, leases: LeaseStore, process: str, seconds: int) -> None:
         self.pause = seconds / RENEWALS
-        #: How long one of the two requests of a renewal may wait for a connection, and for its answer.
-        self.once = max(SHORTEST, min(LONGEST, self.pause / 4))
-        self._client = client
+        #: Seconds that one of the two requests of a renewal may take to connect, and to get its answer.
+        self.limit = max(SHORTEST_LIMIT, min(LONGEST_LIMIT, self.pause / 4))
+        self._leases = leases
         self._process = process
         self._seconds = seconds
         self._end = threading.Event()
         self._lost: LockedError | None = None
-        self._last = moment()
+        self._last = read_clocks()
 
-    def now(self) -> datetime.datetime:
-        """Return the time of the API server."""
-        return server_now(self._client)
-
-    def lease(self, once: float | None = None) -> Lease | None:
-        """Return who holds the lock, also if it ran out."""
-        try:
-            return read_lease(self._client.request("GET", self.path, doing="Reading the lock", once=once))
-        except NotFoundError:
-            return None
-
-    def begin(self, since: Moment) -> None:
-        """Renew from now on, in a thread; ``since``: before the lock was taken."""
+    def begin(self, since: ClockReadings) -> None:
+        """Renew in a thread from now on; ``since`` was read before the lock was taken."""
         self._last = since
-        threading.Thread(target=self._go_on, daemon=True, name="lock").start()
+        threading.Thread(target=self._renew_until_end, daemon=True, name="lock").start()
 
     def end(self) -> None:
-        """Renew no more."""
+        """Stop renewing."""
         self._end.set()
 
-    def assure(self) -> None:
-        """Return if the lock is ours for long enough to write.
+    def require_fresh(self) -> None:
+        """Return if this process holds the lock for long enough to write.
 
         Raises:
-            LockedError: it is somebody else's, or nobody's; then a whole run may have been there meanwhile.
+            LockedError: another client holds it, or there is no holder; then a whole run may have happened meanwhile.
             ApiError: the API server refuses to renew it.
             ClusterError: the cluster does not answer in time.
         """
         for attempt in range(1, TRIES + 1):
             if self._lost:
                 raise self._lost
-            if age(self._last) <= self._seconds * FRESH:
+            if longest_since(self._last) <= self._seconds * FRESH:
                 return
             try:
                 self.renew()
             except (ApiError, ClusterError):
                 if attempt == TRIES:
                     raise
-                time.sleep(self.once / 4)
-        raise self._outdated()
+                time.sleep(self.limit / 4)
+        raise self._too_slow()
 
     def renew(self) -> None:
-        """Renew it once; see `assure` for what it raises."""
+        """Renew the lock once; see `require_fresh` for the errors."""
         for attempt in range(1, TRIES + 1):
-            since = moment()
-            found = self.lease(self.once)
-            if found is None or found.process != self._process:
-                self._lost = self.taken_away(found)
+            since = read_clocks()
+            lease = self._leases.read(self.limit)
+            if lease is None or lease.process != self._process:
+                self._lost = lost_error(self._leases.label, lease)
                 raise self._lost
             try:
-                body = renewed_body(found, self.now())
-                self._client.merge(self.path, body, doing="Renewing the lock", once=self.once)
+                self._leases.renew(lease, self.limit)
             except (ConflictError, NotFoundError):
-                # somebody took it or gave it back, or another process of this run renewed it
+                # Another client took or released it meanwhile, or another process of this run renewed it.
                 if attempt == TRIES:
                     raise
             else:
                 self._last = since
                 return
 
-    def _go_on(self) -> None:
+    def _renew_until_end(self) -> None:
         pause = self.pause
         while not self._end.wait(pause):
             try:
@@ -125,25 +108,11 @@ class Renewal:
             except LockedError:
                 return
             except MeshError:
-                # also what may be mended meanwhile, such as a kubeconfig that is being written anew
-                pause = self.once
+                # The cause may disappear soon, such as a kubeconfig that is being rewritten.
+                pause = self.limit
 
-    def taken_away(self, lease: Lease | None) -> LockedError:
-        """Return what is said of a lock that was lost."""
-        cluster = self._client.connection.label
-        if lease is None:
-            return LockedError(
-                f"The lock of cluster {cluster} is gone, which this run held; nothing more was written. Somebody "
-                "removed it, or another run took it once it had run out, and has ended since; run again."
-            )
-        return LockedError(
-            f"Cluster {cluster} is being worked on by {lease.holder} since {stamp(lease.acquired)}, who took the lock "
-            "of this run; nothing more was written. Wait for that run, and run again.",
-            {"lock": lease.as_dict()},
-        )
-
-    def _outdated(self) -> ClusterError:
+    def _too_slow(self) -> ClusterError:
         return ClusterError(
-            f"The lock of cluster {self._client.connection.label} could not be renewed in time, as each renewal takes "
-            "longer than it would last; nothing more was written. Give a larger istio_lock_seconds, and run again."
+            f"The lock of cluster {self._leases.label} could not be renewed in time, because each renewal takes longer "
+            "than it lasts; nothing more was written. Increase istio_lock_seconds, and run again."
         )

@@ -26,11 +26,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.control_
     describe_control_planes,
     describe_default,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import Lease
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import Lease, LockRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
     Record,
-    as_result,
-    resumes,
+    is_unfinished_rollback,
+    public_record,
     run_to_undo,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import undoing, with_known
@@ -117,7 +117,7 @@ class InfoValues(t.TypedDict, total=False):
     tags: Mapping[str, str]
     operator_tags: Mapping[str, str]
     default: DefaultRow
-    lock: Mapping[str, str] | None
+    lock: LockRow | None
     record: Record | None
     up_to_date: bool
     proxies: dict[str, dict[str, int]]
@@ -161,7 +161,7 @@ def check(params: Mapping[str, t.Any]) -> None:
 def _undo(options: InfoOptions, snapshot: Snapshot, record: Record | None) -> Json:
     """Return what a rollback would undo: of the last run, or of the one that the options name."""
     run_id, led_to = run_to_undo(record, options.run_id or None)
-    return with_known(record, undoing(snapshot, run_id, led_to, resumed=resumes(record, run_id)))
+    return with_known(record, undoing(snapshot, run_id, led_to, resumed=is_unfinished_rollback(record, run_id)))
 
 
 def run(task: TaskContext) -> TaskResult:
@@ -184,7 +184,7 @@ def run(task: TaskContext) -> TaskResult:
     )
     if options.record:
         values["lock"] = cluster.lease.as_dict() if cluster.lease else None
-        values["record"] = as_result(cluster.record)
+        values["record"] = public_record(cluster.record)
     if options.proxies:
         values["proxies"] = snapshot.count_proxies()
         values["unrestartable"] = [pods.as_dict() for pods in snapshot.unrestartable()]

@@ -1,14 +1,22 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The core of module istio_run_record: the lock of a cluster, and the end of a run over it."""
+"""The core of module istio_run_record: ends a run on a cluster and releases its lock."""
 
 from __future__ import annotations
+
+import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.completion_fingerprint import fingerprint
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import DONE, STOPPED, as_result
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
+    DONE,
+    STOPPED,
+    Record,
+    public_record,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
     ModuleCore,
@@ -20,34 +28,45 @@ UNLOCKED = "unlocked"
 SPEC = ArgumentSpec({"state": {"type": "str", "choices": [DONE, STOPPED, UNLOCKED], "default": DONE}})
 
 
-def _left(task: TaskContext) -> str:
-    """Return what the run left; nothing where that cannot be told, and then the next run looks at everything."""
-    told = task.params.get("run") or {}
-    if task.params["state"] != DONE or not told.get("request_digest") or not told.get("revision"):
+class RunRecordResult(t.TypedDict):
+    """The values that the module returns."""
+
+    state: str
+    closed: bool
+    record: Record | None
+
+
+def _completion_fingerprint(task: TaskContext) -> str:
+    """Return the fingerprint of the finished cluster, or an empty text if the next run must check everything."""
+    if task.run is None or not task.run.request_digest or not task.run.revision:
         return ""
     try:
-        return fingerprint(task.snapshot(), told["revision"])
+        return fingerprint(task.snapshot(), task.run.revision)
     except MeshError:
         return ""
 
 
 def run(task: TaskContext) -> TaskResult:
-    """Complete the record of the run and give its lock back; a run that wrote nothing has neither.
+    """Complete the record of the run and release its lock; a run that wrote nothing has neither.
 
-    But where it came to the end of what a run before it left, the record says so.
+    If the run found nothing to do because it continued an incomplete one, the record is taken over first.
     """
-    state, told = task.params["state"], task.params.get("run")
+    state = task.params["state"]
     if state == UNLOCKED:
-        # a task outside of any run goes on where it may not look; this one is there to look
-        told = told or {}
-    lock = Lock(task.client, task.istio_namespace, told, task.controller, task.keeper)
-    if state == UNLOCKED:
+        # A task outside of any run ignores a lock that it may not read. This task must read it.
+        lock = Lock(task.client, task.istio_namespace, task.run or RunOptions(), task.controller, task.keeper)
         lock.require_free()
-        return TaskResult(values={"state": UNLOCKED, "closed": False, "record": as_result(lock.record())})
+        return _result(UNLOCKED, False, lock)
+    lock = Lock(task.client, task.istio_namespace, task.run, task.controller, task.keeper)
     if state == DONE and not task.check_mode:
-        lock.take_over()
-    closed = not task.check_mode and lock.close(state, lambda: _left(task))
-    return TaskResult(values={"state": state, "closed": closed, "record": as_result(lock.record())})
+        lock.take_over_record()
+    closed = not task.check_mode and lock.end_run(state, lambda: _completion_fingerprint(task) if state == DONE else "")
+    return _result(state, closed, lock)
+
+
+def _result(state: str, closed: bool, lock: Lock) -> TaskResult:
+    values: RunRecordResult = {"state": state, "closed": closed, "record": public_record(lock.record())}
+    return TaskResult(values={**values})
 
 
 CORE = ModuleCore("istio_run_record", SPEC, run, writes=False)

@@ -11,8 +11,8 @@ import time
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.budget_room import tight_budget, without_room
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.patience import patiently
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.pods_and_owners import fetch_budgets
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.read_retries import read_with_retries
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failed_workloads import leave_out
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import workloads_of
@@ -38,7 +38,7 @@ def wait_for_budgets(context: RestartContext, label: str, batch: list[Workload])
         # The budgets of the snapshot are from before the first batch.
         if context.state.undo_patches or shown:
             read = functools.partial(fetch_budgets, context.client)
-            budgets = patiently(max(0.0, deadline - time.monotonic()), read)
+            budgets = read_with_retries(max(0.0, deadline - time.monotonic()), read)
             snapshot = dataclasses.replace(snapshot, budgets=budgets)
         tight = tight_budget(snapshot, batch)
         if not tight:

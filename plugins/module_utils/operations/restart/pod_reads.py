@@ -20,7 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rol
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     Workload,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.patience import patiently
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.read_retries import read_with_retries
 
 
 def read_pod_states(client: Client, workloads: Iterable[Workload], seconds: float) -> dict[ObjectRef, list[PodState]]:
@@ -32,7 +32,7 @@ def read_pod_states(client: Client, workloads: Iterable[Workload], seconds: floa
     states: dict[ObjectRef, list[PodState]] = {workload.ref: [] for workload in workloads}
     for namespace in sorted({ref.namespace for ref in states}):
         read = functools.partial(list_states, client, f"{NAMESPACES}/{namespace}/pods", states)
-        for ref, state in patiently(seconds, read)[0]:
+        for ref, state in read_with_retries(seconds, read)[0]:
             states[ref].append(state)
     return states
 

@@ -16,7 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod
     Trouble,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.patience import patiently
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.read_retries import read_with_retries
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failed_workloads import judge_failures
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import (
@@ -88,7 +88,7 @@ def _read_states(context: RestartContext, batch: list[Workload]) -> dict[ObjectR
 
 def _read_workload(context: RestartContext, workload: Workload) -> Json | None:
     read = functools.partial(read_object, context.client, workload)
-    obj: Json | None = patiently(context.options.gates.timeout, read)
+    obj: Json | None = read_with_retries(context.options.gates.timeout, read)
     if obj is None:
         context.state.deleted[workload.ref] = workload
     return obj

@@ -22,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
     Workload,
     restart_patch,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.clock import stamp
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import unique_timestamp
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.observation import note_foreign_change
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import (
@@ -84,7 +84,7 @@ def _start_undo(context: RestartContext, workloads: list[Workload]) -> list[str]
 def _restore_template(context: RestartContext, workload: Workload) -> None:
     client, state = context.client, context.state
     again = workload.kind == ROLLOUT
-    patch = restart_patch(workload, stamp(client)) if again else state.undo_patches[workload.ref]
+    patch = restart_patch(workload, unique_timestamp(client)) if again else state.undo_patches[workload.ref]
     try:
         answer = client.merge(workload.path, patch, doing=f"Undoing the restart of {workload}")
     except (ConflictError, NotFoundError):

@@ -20,7 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pro
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem, Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload, restart_patch
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.clock import stamp
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import unique_timestamp
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failed_workloads import leave_out
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import (
@@ -45,7 +45,9 @@ def patch_batch(context: RestartContext, label: str, batch: Sequence[Workload]) 
         ApiError: the API server failed as a whole.
         ClusterError: the API server does not answer.
     """
-    restarted_at = stamp(context.client, {workload.template_annotations.get(RESTARTED_AT) for workload in batch})
+    restarted_at = unique_timestamp(
+        context.client, {workload.template_annotations.get(RESTARTED_AT) for workload in batch}
+    )
     with concurrent.futures.ThreadPoolExecutor(max_workers=PATCHES_AT_ONCE) as pool:
         outcomes = pool.map(lambda workload: patch_workload(context, workload, restarted_at), batch)
         problems = [problem for problem in outcomes if problem]

@@ -23,7 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import PodState, read_pod_state
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import COLLECTIONS
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.clock import server_now
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import (
     list_states,
     ref_of_owner,

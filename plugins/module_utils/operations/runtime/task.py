@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every module is made of: a specification, a check of its input, and one function."""
+"""The parts of every module: a specification, a check of its options, and one function that gets the task context."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import secrets_in
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import YAML_IMPORT_ERROR
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
@@ -28,38 +29,51 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_snapshot
 
 
-def _silent(dummy: str) -> None:
-    """Progress of a module over a connection: nobody would see it."""
+def _discard(dummy: str) -> None:
+    """Discard the progress of a module over a connection, where Ansible does not show it."""
 
 
 @dataclasses.dataclass
 class TaskContext:
-    """One execution: the cluster, the parameters, and whether anything may be written."""
+    """One execution: the cluster, the options that all modules share, and whether the task may write."""
 
     client: Client
     params: Mapping[str, t.Any] = dataclasses.field(repr=False)
     check_mode: bool = False
-    progress: Callable[[str], None] = _silent
-    #: Whether somebody looks on, so that a line a second is not too much.
+    #: Namespace of the control planes.
+    istio_namespace: str = "istio-system"
+    #: UID of namespace kube-system that the cluster must have; empty for any.
+    expected_cluster_id: str = ""
+    #: The run that the task is a part of.
+    run: RunOptions | None = None
+    progress: Callable[[str], None] = _discard
+    #: Whether a person watches the output live, so that a line per second is not too much.
     watched: bool = True
     cluster_id: str = ""
     installer_wrote: bool = False
-    #: Secrets that were found in the cluster and must not be shown, such as those in settings that are carried over.
+    #: Secrets from the cluster that must not be shown, such as those in settings that are carried over.
     hidden: set[str] = dataclasses.field(default_factory=set, repr=False)
-    #: Process of ansible-playbook, where the task runs inside it.
+    #: Pid of ansible-playbook, if the task runs inside it.
     controller: int | None = None
-    own_lock: Lock | None = dataclasses.field(default=None, repr=False)
-    #: Refuses to work on a cluster that somebody else works on.
+    #: Raises LockedError if another run holds the lock.
     require_free: Callable[[], object] = lambda: None
-    #: Has the lock of the run renewed between its tasks.
+    #: Renews the lock of the run between its tasks.
     keeper: LockKeeper = dataclasses.field(default_factory=LockKeeper)
-    #: What is to be said of the lock.
+    #: Warnings about the lock.
     warnings: list[str] = dataclasses.field(default_factory=list)
+    _lock: Lock | None = dataclasses.field(default=None, repr=False)
 
-    @property
-    def istio_namespace(self) -> str:
-        """Namespace of the control planes."""
-        return str(self.params["istio_namespace"])
+    @classmethod
+    def create(cls, client: Client, params: Mapping[str, t.Any], check_mode: bool) -> TaskContext:
+        """Return the context of a task with the options that all modules share, parsed."""
+        return cls(
+            client,
+            params,
+            check_mode,
+            istio_namespace=params["istio_namespace"],
+            expected_cluster_id=params.get("expected_cluster_id") or "",
+            run=RunOptions.from_params(params),
+        )
 
     def snapshot(
         self,
@@ -71,12 +85,12 @@ class TaskContext:
     ) -> Snapshot:
         """Read the cluster; the first reading proves that it is the expected one (safety rule S1).
 
-        Once that is proven, ``meanwhile`` is called while the rest is still being read. For ``pods_suffice`` see
+        Then ``meanwhile`` is called while the rest is still being read. For ``pods_suffice`` see
         `fetch_snapshot`.
 
         Raises:
             ClusterError: ``expected_cluster_id`` names another cluster.
-            LockedError: this task may write, and somebody else works on the cluster (safety rule S8).
+            LockedError: this task may write, and another run works on the cluster (safety rule S8).
         """
 
         def on_identified(cluster_id: str) -> None:
@@ -96,7 +110,7 @@ class TaskContext:
 
     def _require_expected(self, cluster_id: str) -> None:
         self.cluster_id = cluster_id
-        expected = self.params.get("expected_cluster_id") or cluster_id
+        expected = self.expected_cluster_id or cluster_id
         if cluster_id != expected:
             raise ClusterError(
                 f"Cluster {self.client.connection.label} is not the expected one: the UID of its namespace "
@@ -106,16 +120,18 @@ class TaskContext:
 
     def lock(self) -> Lock:
         """Return the lock of the cluster as this task sees it; a task that writes has one lock for all its writes."""
-        self.own_lock = self.own_lock or _lock(self)
-        return self.own_lock
+        if self._lock is None:
+            client = Client(self.client.connection)
+            self._lock = Lock(client, self.istio_namespace, self.run, self.controller, self.keeper)
+        return self._lock
 
     def begin_change(self) -> str:
-        """Lock the cluster, and return the id of the run that the journal of a changed object names."""
+        """Lock the cluster, and return the id of the run for the journal of a changed object."""
         self.client.before_write()
         return self.lock().run_id
 
     def about_to_write(self) -> None:
-        """Note that an installer changes the cluster from now on; called before it is started."""
+        """Record that an installer changes the cluster from now on; call it before the installer starts."""
         self.client.before_write()
         self.installer_wrote = True
 
@@ -135,7 +151,7 @@ class TaskContext:
 
 @dataclasses.dataclass
 class TaskResult:
-    """What a run did, or would do in check mode."""
+    """The changes that a task made, or would make in check mode."""
 
     actions: list[str] = dataclasses.field(default_factory=list)
     before: Json | None = None
@@ -147,13 +163,13 @@ class TaskResult:
 
 @dataclasses.dataclass(frozen=True)
 class ModuleCore:
-    """A module's name, options, input check (before any request) and core."""
+    """A module's name, options, check of the options (before any request) and function."""
 
     name: str
     spec: ArgumentSpec
     run: Callable[[TaskContext], TaskResult]
     check: Callable[[Mapping[str, t.Any]], None] = lambda dummy: None
-    #: Whether it can change a cluster, so that nobody else may work on it meanwhile.
+    #: Whether the module may change a cluster, so that no other run may work on it meanwhile.
     writes: bool = True
 
 
@@ -163,7 +179,7 @@ def execute(
     *,
     check_mode: bool,
     diff: bool,
-    progress: Callable[[str], None] = _silent,
+    progress: Callable[[str], None] = _discard,
     watched: bool = True,
     controller: int | None = None,
     keeper: LockKeeper | None = None,
@@ -171,45 +187,41 @@ def execute(
     """Run a core and return the result of its task, failed or not.
 
     Args:
-        controller: the process of ansible-playbook.
-        keeper: looks after the lock of the run between its tasks.
+        controller: pid of ansible-playbook, if the task runs inside it.
+        keeper: renews the lock of the run between its tasks.
 
-    Expected failures become ``failed``, ``msg`` and ``failure``; everything else is a bug and raises.
+    Expected failures become ``failed``, ``msg`` and ``failure``; any other exception is a bug and is raised.
     """
     task: TaskContext | None = None
 
-    def say(text: str) -> None:
-        progress(_hidden(params, task, text))
+    def report(text: str) -> None:
+        progress(_without_secrets(params, task, text))
 
     try:
         for library, error in (("kubernetes", KUBERNETES_IMPORT_ERROR), ("PyYAML", YAML_IMPORT_ERROR)):
             if error:
                 raise ParameterError(f"The Python library {library} is missing where this task runs; install it there.")
-        conn = connection(params)
+        client = Client(connection(params))
         core.check(params)
-        task = TaskContext(
-            Client(conn), params, check_mode, say, watched, controller=controller, keeper=keeper or LockKeeper()
-        )
-        outcome = _locked(core, task)
+        task = TaskContext.create(client, params, check_mode)
+        task.progress, task.watched = report, watched
+        task.controller, task.keeper = controller, keeper or LockKeeper()
+        outcome = _run_locked(core, task)
     except MeshError as exc:
         failure = {"kind": type(exc).__name__, **exc.details}
-        failed = {"failed": True, "changed": _wrote(task), "msg": exc.message, "failure": failure, **_about(task)}
-        return _shown(params, task, _with_warnings(failed, [*_tls_warning(task), *(task.warnings if task else ())]))
-    result: Json = {"changed": bool(outcome.actions), "actions": outcome.actions, **outcome.values, **_about(task)}
+        failed = {"failed": True, "changed": _wrote(task), "msg": exc.message, "failure": failure, **_statistics(task)}
+        warnings = [*_tls_warning(task), *(task.warnings if task else ())]
+        return _printable(params, task, _with_warnings(failed, warnings))
+    result: Json = {"changed": bool(outcome.actions), "actions": outcome.actions, **outcome.values, **_statistics(task)}
     if diff and outcome.before is not None and outcome.after is not None:
         result["diff"] = {"before": outcome.before, "after": outcome.after}
     if outcome.failed:
         result.update(failed=True, msg=outcome.failed)
-    return _shown(params, task, _with_warnings(result, [*_tls_warning(task), *task.warnings, *outcome.warnings]))
+    return _printable(params, task, _with_warnings(result, [*_tls_warning(task), *task.warnings, *outcome.warnings]))
 
 
-def _shown(params: Mapping[str, t.Any], task: TaskContext | None, result: Json) -> Json:
-    """Return a result as people may see it: what a cluster says may have control characters and several lines."""
-    return t.cast("Json", printable(_hidden(params, task, result)))
-
-
-def _locked(core: ModuleCore, task: TaskContext) -> TaskResult:
-    """Run a core so that nobody else works on the cluster while it writes (safety rule S8)."""
+def _run_locked(core: ModuleCore, task: TaskContext) -> TaskResult:
+    """Run a core so that no other run works on the cluster while it writes (safety rule S8)."""
     if task.check_mode:
         return core.run(task)
     lock = task.lock() if core.writes else None
@@ -217,7 +229,7 @@ def _locked(core: ModuleCore, task: TaskContext) -> TaskResult:
         task.require_free = lock.require_free
         task.client.before_write = lock.before_write
         task.warnings = lock.warnings
-    failure = "The task ended by a fault of its own."
+    failure = "The task ended with an unexpected error."
     try:
         outcome = core.run(task)
         failure = outcome.failed
@@ -225,18 +237,13 @@ def _locked(core: ModuleCore, task: TaskContext) -> TaskResult:
         failure = exc.message
         raise
     except KeyboardInterrupt:
-        # the run ends here, and an earlier task of it may have locked the cluster
+        # The run ends here, and an earlier task of it may have locked the cluster.
         task.lock().interrupt()
         raise
     finally:
         if lock:
             lock.finish(failure)
     return outcome
-
-
-def _lock(task: TaskContext) -> Lock:
-    client = Client(task.client.connection)
-    return Lock(client, task.istio_namespace, task.params.get("run"), task.controller, task.keeper)
 
 
 def _with_warnings(result: Json, warnings: list[str]) -> Json:
@@ -247,7 +254,8 @@ def _wrote(task: TaskContext | None) -> bool:
     return task is not None and (task.installer_wrote or task.client.request_counts.writes > 0)
 
 
-def _about(task: TaskContext | None) -> Json:
+def _statistics(task: TaskContext | None) -> Json:
+    """Return the cluster of a task and the number of its requests."""
     if task is None:
         return {}
     client = task.client
@@ -261,7 +269,12 @@ def _tls_warning(task: TaskContext | None) -> list[str]:
     return [task.client.tls_warning] if task and task.client.tls_warning else []
 
 
-def _hidden(params: Mapping[str, t.Any], task: TaskContext | None, value: t.Any) -> t.Any:
-    """Return a result, or a line of it, without what must not be shown of parameters and kubeconfig."""
+def _printable(params: Mapping[str, t.Any], task: TaskContext | None, result: Json) -> Json:
+    """Return a result without secrets and without the control characters that a cluster may return."""
+    return t.cast("Json", printable(_without_secrets(params, task, result)))
+
+
+def _without_secrets(params: Mapping[str, t.Any], task: TaskContext | None, value: t.Any) -> t.Any:
+    """Return a result, or a line of it, without the secrets of parameters, kubeconfig and cluster."""
     secrets = secrets_in(params) | (task.client.secrets | task.hidden if task else set())
     return remove_values(value, secrets) if secrets else value

@@ -18,8 +18,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.complet
     settled,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import NAME
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import KEY
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import STATE_NAME
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import RECORD_KEY
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE as ISTIO_INFO
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run_record import CORE as ISTIO_RUN
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
@@ -163,8 +163,8 @@ def test_the_end_of_a_run_is_what_the_next_one_reads() -> None:
 
 def record_of(objects: list[b.Json]) -> b.Json:
     """The same as an object of the cluster."""
-    metadata = {"name": NAME, "namespace": b.SYSTEM}
-    data = {KEY: json.dumps({**left(objects), "process": "gone", "started_by": "ada"})}
+    metadata = {"name": STATE_NAME, "namespace": b.SYSTEM}
+    data = {RECORD_KEY: json.dumps({**left(objects), "process": "gone", "started_by": "ada"})}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 

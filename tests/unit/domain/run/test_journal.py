@@ -29,13 +29,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
     read_tag_journal,
     undo_of,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
-    begun,
-    ended,
-    resumes,
+    begin_record,
+    end_record,
+    is_unfinished_rollback,
     run_id,
     run_to_undo,
-    undoable,
+    undoable_run,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import over, undoing, with_known
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import read_workload
@@ -147,8 +148,8 @@ def test_the_journal_of_a_tag(annotations: dict[str, str], state: dict[str, str]
 
 def run(process: str, before: t.Any = None, **options: str) -> b.Json:
     """The record of a run that begins."""
-    given = {"strategy": "canary", "version": "1.31.0", "revision": b.NEW, **options}
-    return begun(before, given, "anna", process, "2026-03-01T00:00:00Z")
+    given = RunOptions(**{"strategy": "canary", "version": "1.31.0", "revision": b.NEW, **t.cast("t.Any", options)})
+    return begin_record(before, given, "anna", process, "2026-03-01T00:00:00Z")
 
 
 def test_a_run_has_one_id_on_all_clusters_and_hands_it_on_to_one_with_the_same_aim() -> None:
@@ -156,22 +157,22 @@ def test_a_run_has_one_id_on_all_clusters_and_hands_it_on_to_one_with_the_same_a
     aim = {"strategy": "canary", "version": "1.31.0", "revision": b.NEW}
     assert first["id"] == run_id("p1", aim) == run("p1", before=run("p0", version="1.30.3"))["id"]
     for state in ("stopped", "failed", "done"):
-        assert run("p2", before=ended(first, state, "now"))["id"] == first["id"], state
-    assert run("p2", before=ended(first, "failed", "now"), version="1.31.1")["id"] != first["id"]
+        assert run("p2", before=end_record(first, state, "now"))["id"] == first["id"], state
+    assert run("p2", before=end_record(first, "failed", "now"), version="1.31.1")["id"] != first["id"]
     assert run("p1", before=first, version="1.31.1")["id"] != first["id"], "two playbooks in one ansible-playbook"
     nameless = run("p1", version="", revision="")
-    assert run("p2", before=ended(nameless, "done", "now"), version="", revision="")["id"] != nameless["id"]
+    assert run("p2", before=end_record(nameless, "done", "now"), version="", revision="")["id"] != nameless["id"]
 
 
 def test_a_rollback_undoes_the_last_run_that_was_none() -> None:
-    first = ended(run("p1"), "done", "now")
-    assert undoable(first) == (first["id"], b.NEW)
-    back = ended(run("p2", before=first, strategy="rollback", version="", revision=""), "done", "now")
-    assert (back["undoes"], undoable(back)) == (first["id"], (first["id"], b.NEW))
+    first = end_record(run("p1"), "done", "now")
+    assert undoable_run(first) == (first["id"], b.NEW)
+    back = end_record(run("p2", before=first, strategy="rollback", version="", revision=""), "done", "now")
+    assert (back["undoes"], undoable_run(back)) == (first["id"], (first["id"], b.NEW))
     again = run("p3", before=back, strategy="rollback", version="", revision="", undoes="other")
-    assert (again["undoes"], undoable(again)) == ("other", (first["id"], b.NEW))
-    assert undoable(None) == ("", "")
-    assert undoable({"strategy": "canary", "revision": b.NEW, "state": "done"}) == (UNKNOWN_RUN, b.NEW)
+    assert (again["undoes"], undoable_run(again)) == ("other", (first["id"], b.NEW))
+    assert undoable_run(None) == ("", "")
+    assert undoable_run({"strategy": "canary", "revision": b.NEW, "state": "done"}) == (UNKNOWN_RUN, b.NEW)
 
 
 @pytest.mark.parametrize(
@@ -241,9 +242,9 @@ def test_a_rollback_restarts_what_is_behind_only_if_it_was_begun() -> None:
     assert undoing(snapshot, "r1", b.NEW, resumed=True)["stale_namespaces"] == ["shop"]
     assert undoing(snapshot, "r1", "1-29-2", resumed=True)["stale_namespaces"] == []
     begun_record = {"strategy": "rollback", "state": "running", "undoes": "r1"}
-    assert resumes(begun_record, "r1")
-    assert not resumes({**begun_record, "state": "done"}, "r1")
-    assert not resumes(begun_record, "r2")
+    assert is_unfinished_rollback(begun_record, "r1")
+    assert not is_unfinished_rollback({**begun_record, "state": "done"}, "r1")
+    assert not is_unfinished_rollback(begun_record, "r2")
 
 
 @pytest.fixture

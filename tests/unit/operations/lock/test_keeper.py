@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import NAME, PROCESS
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import KEY
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import PROCESS_ANNOTATION, STATE_NAME
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import RECORD_KEY
 from unit.paths import COLLECTIONS
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
@@ -34,9 +34,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api import Cl
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import keeper_client
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 
 controller = os.getpid()
-print(keeper_client.PLACE, flush=True)
+print(keeper_client.SOCKET_FOLDER, flush=True)
 for line in sys.stdin:
     url, seconds, environment = line.split()
     if os.fork() == 0:
@@ -44,10 +45,10 @@ for line in sys.stdin:
         os.environ["LOGIN"] = environment
         client = Client(Connection(host=url, api_key=sys.argv[2]))
         keeping = keeper_client.KeeperClient(controller)
-        lock = Lock(client, "istio-system", {"lock_seconds": int(sys.argv[1])}, controller, keeping)
+        lock = Lock(client, "istio-system", RunOptions(lock_seconds=int(sys.argv[1])), controller, keeping)
         try:
             if seconds == "close":
-                print("closed" if lock.close("done") else "nothing", flush=True)
+                print("closed" if lock.end_run("done") else "nothing", flush=True)
             else:
                 lock.before_write()
                 print("wrote", *lock.warnings, flush=True)
@@ -139,12 +140,12 @@ def locked(api: FakeApi) -> bool:
 
 def renewed(api: FakeApi) -> str:
     """When the lock was renewed last."""
-    return str(api.get("Lease", NAME)["spec"]["renewTime"])
+    return str(api.get("Lease", STATE_NAME)["spec"]["renewTime"])
 
 
 def state(api: FakeApi) -> str:
     """What the record says."""
-    return str(json.loads(api.get("ConfigMap", NAME)["data"][KEY])["state"])
+    return str(json.loads(api.get("ConfigMap", STATE_NAME)["data"][RECORD_KEY])["state"])
 
 
 def test_one_process_renews_all_locks_of_a_run_between_its_tasks(controller: Controller, api: FakeApi) -> None:
@@ -187,7 +188,7 @@ def test_a_lock_stays_while_a_worker_of_a_killed_run_lives(controller: Controlle
 
 def test_what_was_given_back_is_not_taken_again(controller: Controller, api: FakeApi) -> None:
     controller.task(api)
-    api.objects.remove(api.get("Lease", NAME))
+    api.objects.remove(api.get("Lease", STATE_NAME))
     asked = len(api.seen)
     until(lambda: len(api.seen) > asked)
     time.sleep(SECONDS / 2)
@@ -196,8 +197,8 @@ def test_what_was_given_back_is_not_taken_again(controller: Controller, api: Fak
 
 def test_what_somebody_else_took_is_left_alone(controller: Controller, api: FakeApi) -> None:
     controller.task(api)
-    lock = api.get("Lease", NAME)
-    lock["metadata"]["annotations"][PROCESS] = "somebody else"
+    lock = api.get("Lease", STATE_NAME)
+    lock["metadata"]["annotations"][PROCESS_ANNOTATION] = "somebody else"
     before = renewed(api)
     asked = len(api.seen)
     until(lambda: len(api.seen) > asked)
@@ -226,10 +227,10 @@ def test_what_was_lost_between_two_tasks_is_not_taken_again(
     """A whole run of somebody else may have been there meanwhile, also if its lock has run out by now."""
     controller.task(api)
     if by == "nobody":
-        api.objects.remove(api.get("Lease", NAME))
+        api.objects.remove(api.get("Lease", STATE_NAME))
     else:
-        lock = api.get("Lease", NAME)
-        lock["metadata"]["annotations"] = {PROCESS: by}
+        lock = api.get("Lease", STATE_NAME)
+        lock["metadata"]["annotations"] = {PROCESS_ANNOTATION: by}
         lock["spec"]["leaseDurationSeconds"] = 0
     before = len(api.writes(lock=True))
     for dummy in range(2):

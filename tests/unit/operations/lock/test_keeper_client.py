@@ -18,6 +18,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client import process
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import keeper as keeper_module
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import keeper_client
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
@@ -30,7 +31,7 @@ SECONDS = 3
 def told(api: FakeApi, mark: Path, **other: object) -> bytes:
     """What a worker says of a lock."""
     conn = {**dataclasses.asdict(api.client().connection), **other}
-    said = {"connection": conn, "namespace": "istio-system", "process": "x", "seconds": SECONDS, "mark": str(mark)}
+    said = {"connection": conn, "namespace": "istio-system", "process": "x", "seconds": SECONDS, "marker": str(mark)}
     return json.dumps(said).encode() + b"\n"
 
 
@@ -45,7 +46,7 @@ def test_a_worker_that_hears_nothing_says_that_the_lock_is_not_kept(
     api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keeper_client, "ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr(keeper_client, "PLACE", tmp_path)
+    monkeypatch.setattr(keeper_client, "SOCKET_FOLDER", tmp_path)
     silent = socket.socket(socket.AF_UNIX)
     silent.bind(str(tmp_path / "s"))
     silent.listen()
@@ -55,9 +56,9 @@ def test_a_worker_that_hears_nothing_says_that_the_lock_is_not_kept(
         found.connect(str(tmp_path / "s"))
         return found
 
-    monkeypatch.setattr(keeper_client.KeeperClient, "_reach", reach)
+    monkeypatch.setattr(keeper_client.KeeperClient, "_connect", reach)
     keeping = keeper_client.KeeperClient(os.getpid())
-    lock = Lock(api.client(), "istio-system", {"lock_seconds": SECONDS}, os.getpid(), keeping)
+    lock = Lock(api.client(), "istio-system", RunOptions(lock_seconds=SECONDS), os.getpid(), keeping)
     lock.before_write()
     assert "not between two tasks" in lock.warnings[0]
     lock.finish()
@@ -106,15 +107,15 @@ def test_clusters_that_hang_hold_up_no_other_one(
     one, reach = keeper
     hanging, renewed, over = threading.Event(), threading.Event(), threading.Event()
 
-    def renew(kept: keeper_module.Kept) -> None:
-        if kept._told["connection"]["context"] == "healthy":
+    def renew(kept: keeper_module.KeptLock) -> None:
+        if kept.message["connection"]["context"] == "healthy":
             renewed.set()
         else:
             hanging.wait(10)
 
-    monkeypatch.setattr(keeper_module.Kept, "renew", renew)
-    monkeypatch.setattr(keeper_module.Kept, "give_back", lambda dummy: None)
-    monkeypatch.setattr(one, "_over", over.is_set)
+    monkeypatch.setattr(keeper_module.KeptLock, "renew", renew)
+    monkeypatch.setattr(keeper_module.KeptLock, "release", lambda dummy: None)
+    monkeypatch.setattr(one, "_has_run_ended", over.is_set)
     with reach() as worker:
         for number in range(20):
             worker.sendall(told(api, tmp_path / "m", context=f"hanging {number}"))
@@ -124,7 +125,7 @@ def test_clusters_that_hang_hold_up_no_other_one(
         worker.sendall(told(api, tmp_path / "m", context="healthy"))
         one._listen(0.05)
     for kept in one._kept.values():
-        kept.due = 0.0 if "hanging" in kept._told["connection"]["context"] else 0.1
+        kept.due = 0.0 if "hanging" in kept.message["connection"]["context"] else 0.1
     thread = threading.Thread(target=one.run)
     thread.start()
     assert renewed.wait(5)
@@ -136,7 +137,7 @@ def test_clusters_that_hang_hold_up_no_other_one(
 
 def test_after_the_run_nothing_is_renewed(api: FakeApi, tmp_path: Path) -> None:
     over = threading.Event()
-    kept = keeper_module.Kept(json.loads(told(api, tmp_path / "m")), over)
+    kept = keeper_module.KeptLock(json.loads(told(api, tmp_path / "m")), over)
     over.set()
     kept.renew()
     assert not api.seen

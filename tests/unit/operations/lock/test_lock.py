@@ -9,6 +9,7 @@ import datetime
 import json
 import os
 import time
+import typing as t
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -17,21 +18,27 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.argspec impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import LockedError, RolloutError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import cluster_state
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import (
-    NAME,
-    PROCESS,
-    WRITER,
+    PROCESS_ANNOTATION,
+    STATE_NAME,
+    WRITER_ANNOTATION,
     Lease,
-    in_the_way,
+    is_held_by_other,
     lease_body,
     read_lease,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import KEY, begun, ended, read_record
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.holder import (
-    machine,
-    process_of,
-    proven_dead,
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
+    RECORD_KEY,
+    begin_record,
+    end_record,
+    read_record,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.processes import (
+    has_ended,
+    machine_id,
+    process_identity,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE as ISTIO_INFO
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run_record import CORE as ISTIO_RUN
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
@@ -46,7 +53,13 @@ from unit.support.running import params
 
 NOW = datetime.datetime(2026, 3, 1, 2, 0, tzinfo=datetime.UTC)
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/istio-system/leases"
-CANARY = {"started_by": "anna@desk", "job": "42", "strategy": "canary", "version": "1.31.0", "phase": "data_plane"}
+CANARY: dict[str, t.Any] = {
+    "started_by": "anna@desk",
+    "job": "42",
+    "strategy": "canary",
+    "version": "1.31.0",
+    "phase": "data_plane",
+}
 NAMESPACE = "/api/v1/namespaces/shop"
 
 
@@ -89,7 +102,9 @@ def task(api: FakeApi, core: ModuleCore | None = None, *, controller: int | None
 
 def names(api: FakeApi) -> list[str]:
     """Kinds and names of what a run keeps in the cluster."""
-    return sorted(f"{obj['kind']}/{obj['metadata']['name']}" for obj in api.objects if obj["metadata"]["name"] == NAME)
+    return sorted(
+        f"{obj['kind']}/{obj['metadata']['name']}" for obj in api.objects if obj["metadata"]["name"] == STATE_NAME
+    )
 
 
 @pytest.mark.parametrize(
@@ -105,8 +120,8 @@ def names(api: FakeApi) -> list[str]:
 )
 def test_who_is_in_the_way(process: str, renewed: int, dead: bool, expected: bool) -> None:
     found = Lease("bert", process, NOW, NOW - datetime.timedelta(seconds=renewed), 300, "7")
-    assert in_the_way(found, "mine", NOW, dead=dead) is expected
-    assert in_the_way(None, "mine", NOW, dead=dead) is False
+    assert is_held_by_other(found, "mine", NOW, holder_ended=dead) is expected
+    assert is_held_by_other(None, "mine", NOW, holder_ended=dead) is False
 
 
 def test_a_lease_is_read_as_it_is_written() -> None:
@@ -120,15 +135,15 @@ def test_a_lease_is_read_as_it_is_written() -> None:
 
 
 def test_a_record_keeps_the_phases_of_a_run_and_the_run_before() -> None:
-    first = begun(None, {**CANARY, "phase": "control_plane"}, "anna", "p1", "t1")
-    second = begun(first, CANARY, "anna", "p1", "t2")
+    first = begin_record(None, RunOptions(**{**CANARY, "phase": "control_plane"}), "anna", "p1", "t1")
+    second = begin_record(first, RunOptions(**CANARY), "anna", "p1", "t2")
     assert second["phases"] == {"control_plane": "t1", "data_plane": "t2"}
     assert second["started"] == "t1"
     assert second["state"] == "running"
-    failed = ended(second, "failed", "t3", "no room")
-    assert ended(failed, "stopped", "t4") == failed
-    assert ended(second, "done", "t4")["state"] == "done"
-    other = begun(failed, CANARY, "bert", "p2", "t5")
+    failed = end_record(second, "failed", "t3", "no room")
+    assert end_record(failed, "stopped", "t4") == failed
+    assert end_record(second, "done", "t4")["state"] == "done"
+    other = begin_record(failed, RunOptions(**CANARY), "bert", "p2", "t5")
     assert other["previous"]["message"] == "no room"
     assert "process" not in other["previous"]
 
@@ -136,15 +151,15 @@ def test_a_record_keeps_the_phases_of_a_run_and_the_run_before() -> None:
 def test_a_first_write_locks_and_the_end_of_the_run_unlocks(api: FakeApi) -> None:
     result = task(api, controller=os.getpid(), run=CANARY)
     assert result["changed"]
-    assert names(api) == [f"ConfigMap/{NAME}", f"Lease/{NAME}"]
-    assert api.get("Lease", NAME)["spec"]["holderIdentity"] == "anna@desk, job 42"
+    assert names(api) == [f"ConfigMap/{STATE_NAME}", f"Lease/{STATE_NAME}"]
+    assert api.get("Lease", STATE_NAME)["spec"]["holderIdentity"] == "anna@desk, job 42"
     task(api, controller=os.getpid(), run={**CANARY, "phase": "finalize"})
     closed = task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)
     assert closed["closed"]
     assert not closed["changed"]
     assert closed["record"]["state"] == "done"
     assert list(closed["record"]["phases"]) == ["data_plane", "finalize"]
-    assert names(api) == [f"ConfigMap/{NAME}"]
+    assert names(api) == [f"ConfigMap/{STATE_NAME}"]
 
 
 def test_a_run_that_writes_nothing_leaves_no_trace(api: FakeApi) -> None:
@@ -176,7 +191,7 @@ def test_a_reader_does_not_mind_a_lock(api: FakeApi) -> None:
     ("seconds", "process", "options"),
     [
         (0, "other", {}),
-        (300, f"{machine()}/{2**22 + 1}/77", {}),
+        (300, f"{machine_id()}/{2**22 + 1}/77", {}),
         (300, "other", {"break_lock": "bert@elsewhere"}),
     ],
     ids=["run out", "died on this machine", "broken by name"],
@@ -184,7 +199,7 @@ def test_a_reader_does_not_mind_a_lock(api: FakeApi) -> None:
 def test_the_lock_of_the_dead_is_taken(api: FakeApi, seconds: int, process: str, options: b.Json) -> None:
     api.objects.append(lease(process, seconds))
     assert task(api, controller=os.getpid(), run={**CANARY, **options})["changed"]
-    assert api.get("Lease", NAME)["spec"]["holderIdentity"] == "anna@desk, job 42"
+    assert api.get("Lease", STATE_NAME)["spec"]["holderIdentity"] == "anna@desk, job 42"
 
 
 def test_the_lock_of_another_is_not_broken_by_a_wrong_name(api: FakeApi) -> None:
@@ -193,7 +208,7 @@ def test_the_lock_of_another_is_not_broken_by_a_wrong_name(api: FakeApi) -> None
 
 
 def test_the_living_process_on_this_machine_keeps_its_lock(api: FakeApi) -> None:
-    api.objects.append(lease(process_of(os.getpid())))
+    api.objects.append(lease(process_identity(os.getpid())))
     assert task(api, controller=os.getppid(), run=CANARY)["failure"]["kind"] == "LockedError"
 
 
@@ -240,23 +255,23 @@ def test_a_failure_that_was_mended_is_none_of_what_comes_then(api: FakeApi, proc
 
 def test_a_task_over_a_connection_gives_its_lock_back_itself(api: FakeApi) -> None:
     assert task(api, run=CANARY)["changed"]
-    assert names(api) == [f"ConfigMap/{NAME}"]
-    assert read_record(api.get("ConfigMap", NAME)) is not None
+    assert names(api) == [f"ConfigMap/{STATE_NAME}"]
+    assert read_record(api.get("ConfigMap", STATE_NAME)) is not None
 
 
 @pytest.mark.parametrize("left", ["running", "stopped", "failed"])
 def test_a_run_that_finds_nothing_left_to_do_completes_what_another_left(api: FakeApi, left: str) -> None:
     task(api, controller=os.getppid(), run={**CANARY, "job": "41"})
-    api.get("ConfigMap", NAME)["data"][KEY] = json.dumps({**record(api), "state": left})
-    lock = api.get("Lease", NAME)
+    api.get("ConfigMap", STATE_NAME)["data"][RECORD_KEY] = json.dumps({**record(api), "state": left})
+    lock = api.get("Lease", STATE_NAME)
     assert not task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"], "the other one goes on"
-    assert (record(api)["state"], api.get("Lease", NAME)) == (left, lock)
+    assert (record(api)["state"], api.get("Lease", STATE_NAME)) == (left, lock)
     api.objects.remove(lock)
     assert not task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")["closed"]
     assert record(api)["state"] == left
     assert task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"]
     assert (record(api)["state"], record(api)["job"], record(api)["previous"]["job"]) == ("done", "42", "41")
-    assert names(api) == [f"ConfigMap/{NAME}"]
+    assert names(api) == [f"ConfigMap/{STATE_NAME}"]
     wrote = len(api.writes(lock=True))
     assert not task(api, ISTIO_RUN, controller=os.getppid(), run=CANARY)["closed"]
     assert len(api.writes(lock=True)) == wrote
@@ -264,7 +279,7 @@ def test_a_run_that_finds_nothing_left_to_do_completes_what_another_left(api: Fa
 
 def record(api: FakeApi) -> b.Json:
     """What the cluster remembers."""
-    found = read_record(api.get("ConfigMap", NAME))
+    found = read_record(api.get("ConfigMap", STATE_NAME))
     assert found is not None
     return found
 
@@ -281,7 +296,7 @@ def test_a_run_that_is_interrupted_gives_its_lock_back(api: FakeApi) -> None:
 
     with pytest.raises(KeyboardInterrupt):
         task(api, ModuleCore("writer", ArgumentSpec({}), core), controller=os.getpid(), run=CANARY)
-    assert names(api) == [f"ConfigMap/{NAME}"]
+    assert names(api) == [f"ConfigMap/{STATE_NAME}"]
     assert (record(api)["state"], record(api)["phase"]) == ("stopped", "data_plane")
 
 
@@ -290,7 +305,7 @@ def test_so_does_one_that_an_earlier_task_locked(api: FakeApi, writes: bool) -> 
     task(api, controller=os.getpid(), run=CANARY)
     with pytest.raises(KeyboardInterrupt):
         task(api, ModuleCore("x", ArgumentSpec({}), interrupted, writes=writes), controller=os.getpid(), run=CANARY)
-    assert names(api) == [f"ConfigMap/{NAME}"]
+    assert names(api) == [f"ConfigMap/{STATE_NAME}"]
     assert task(api, ISTIO_INFO, record=True)["record"]["state"] == "stopped"
 
 
@@ -298,7 +313,7 @@ def test_one_that_has_no_lock_leaves_that_of_another_alone(api: FakeApi) -> None
     api.objects.append(lease())
     with pytest.raises(KeyboardInterrupt):
         task(api, ModuleCore("x", ArgumentSpec({}), interrupted), controller=os.getpid(), run=CANARY)
-    assert names(api) == [f"Lease/{NAME}"]
+    assert names(api) == [f"Lease/{STATE_NAME}"]
     assert api.writes(lock=True) == []
 
 
@@ -307,12 +322,12 @@ def test_a_task_outside_of_any_run_has_the_lock_for_itself(api: FakeApi) -> None
 
     def core(context: TaskContext) -> TaskResult:
         done = writing(context)
-        seen.append(json.loads(json.dumps(api.get("Lease", NAME))))
+        seen.append(json.loads(json.dumps(api.get("Lease", STATE_NAME))))
         assert task(api, controller=os.getppid(), run=CANARY)["failure"]["kind"] == "LockedError"
         return done
 
     assert task(api, ModuleCore("writer", ArgumentSpec({}), core), controller=os.getpid())["changed"]
-    assert seen[0]["metadata"]["annotations"][WRITER] == process_of(os.getpid())
+    assert seen[0]["metadata"]["annotations"][WRITER_ANNOTATION] == process_identity(os.getpid())
     assert names(api) == []
 
 
@@ -320,12 +335,12 @@ def test_one_in_the_playbook_of_a_run_works_under_its_lock(api: FakeApi) -> None
     task(api, controller=os.getpid(), run=CANARY)
     before = record(api)
     assert task(api, controller=os.getpid())["changed"]
-    lock = api.get("Lease", NAME)
+    lock = api.get("Lease", STATE_NAME)
     assert (lock["spec"]["holderIdentity"], record(api)) == ("anna@desk, job 42", before)
     assert task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"]
 
 
-@pytest.mark.parametrize(("method", "path"), [("GET", f"{LEASES}/{NAME}"), ("POST", LEASES)])
+@pytest.mark.parametrize(("method", "path"), [("GET", f"{LEASES}/{STATE_NAME}"), ("POST", LEASES)])
 def test_one_that_may_not_lock_goes_on_and_says_so(api: FakeApi, method: str, path: str) -> None:
     api.script(method, path, *[failure(403, "no leases for you", "Forbidden")] * 9)
     found = task(api)
@@ -337,7 +352,7 @@ def test_one_that_may_not_lock_goes_on_and_says_so(api: FakeApi, method: str, pa
 
 @pytest.mark.parametrize("run", [CANARY, None], ids=["a run", "a single task"])
 def test_who_may_not_look_does_not_say_that_nobody_is_there(api: FakeApi, run: b.Json | None) -> None:
-    api.script("GET", f"{LEASES}/{NAME}", failure(403, "no leases for you", "Forbidden"))
+    api.script("GET", f"{LEASES}/{STATE_NAME}", failure(403, "no leases for you", "Forbidden"))
     assert task(api, ISTIO_RUN, state="unlocked", run=run)["failure"]["kind"] == "ForbiddenError"
 
 
@@ -360,17 +375,17 @@ def test_a_task_that_ends_by_a_fault_of_its_own_unlocks_and_says_so_in_the_recor
 
     with pytest.raises(ZeroDivisionError):
         task(api, ModuleCore("writer", ArgumentSpec({}), core), run=CANARY)
-    assert names(api) == [f"ConfigMap/{NAME}"]
+    assert names(api) == [f"ConfigMap/{STATE_NAME}"]
     assert record(api)["state"] == "failed"
 
 
 def test_a_lock_is_renewed_while_a_task_works_and_its_loss_stops_the_writing(api: FakeApi) -> None:
-    lock = Lock(api.client(), "istio-system", {**CANARY, "lock_seconds": 1}, os.getpid())
+    lock = Lock(api.client(), "istio-system", RunOptions(**CANARY, lock_seconds=1), os.getpid())
     lock.before_write()
-    first = api.get("Lease", NAME)["spec"]["renewTime"]
-    until(lambda: bool(api.get("Lease", NAME)["spec"]["renewTime"] != first))
-    api.get("Lease", NAME)["metadata"]["annotations"][PROCESS] = "other"
-    api.get("Lease", NAME)["spec"]["leaseDurationSeconds"] = 300
+    first = api.get("Lease", STATE_NAME)["spec"]["renewTime"]
+    until(lambda: bool(api.get("Lease", STATE_NAME)["spec"]["renewTime"] != first))
+    api.get("Lease", STATE_NAME)["metadata"]["annotations"][PROCESS_ANNOTATION] = "other"
+    api.get("Lease", STATE_NAME)["spec"]["leaseDurationSeconds"] = 300
     until(lambda: lock._renewal._lost is not None)
     with pytest.raises(LockedError, match="anna@desk"):
         lock.before_write()
@@ -379,8 +394,8 @@ def test_a_lock_is_renewed_while_a_task_works_and_its_loss_stops_the_writing(api
 
 def test_the_record_is_text_that_people_can_read(api: FakeApi) -> None:
     task(api, controller=os.getpid(), run=CANARY)
-    assert '"strategy": "canary"' in api.get("ConfigMap", NAME)["data"][KEY]
-    assert read_record({"data": {KEY: "{"}}) is None
+    assert '"strategy": "canary"' in api.get("ConfigMap", STATE_NAME)["data"][RECORD_KEY]
+    assert read_record({"data": {RECORD_KEY: "{"}}) is None
 
 
 def test_info_tells_the_lock_and_the_record(api: FakeApi) -> None:
@@ -399,7 +414,7 @@ def test_info_shows_no_lock_that_ran_out(api: FakeApi) -> None:
 
 @pytest.mark.parametrize("pid", ["", "x", "-1", "1" * 5000, "\u00b2", "1\n"])
 def test_f18_a_process_that_is_none_is_not_known_to_be_dead(pid: str) -> None:
-    assert not proven_dead(f"{machine()}/{pid}/7")
+    assert not has_ended(f"{machine_id()}/{pid}/7")
 
 
 @pytest.mark.parametrize("time", ["0000-01-02T00:00:00.000000Z", "9999-12-31T23:59:59.000000Z", "never"])
@@ -409,12 +424,12 @@ def test_f18_a_time_that_nobody_can_calculate_with_holds_no_lock(time: str) -> N
     found = read_lease(raw)
     assert found is not None
     assert found.as_dict()["expires"] == "1970-01-01T00:00:00Z"
-    assert not in_the_way(found, "mine", NOW, dead=False)
+    assert not is_held_by_other(found, "mine", NOW, holder_ended=False)
 
 
 @pytest.mark.parametrize("text", ["[" * 150_000, "7", "[]", '{"a": NaN}', "", '{"started_by": "\\ud800"}'])
 def test_f18_a_record_that_cannot_be_read_is_none(text: str) -> None:
-    assert read_record({"data": {KEY: text}}) is None
+    assert read_record({"data": {RECORD_KEY: text}}) is None
 
 
 def test_f18_a_record_has_the_form_in_which_it_was_written() -> None:
@@ -425,7 +440,7 @@ def test_f18_a_record_has_the_form_in_which_it_was_written() -> None:
         "previous": {"previous": {}, "started_by": {}},
         "message": None,
     }
-    found = read_record({"data": {KEY: json.dumps(raw)}})
+    found = read_record({"data": {RECORD_KEY: json.dumps(raw)}})
     assert found == {"started_by": "", "state": "", "phases": {"b": "t"}, "previous": {"started_by": ""}, "message": ""}
-    assert begun(found, CANARY, "anna", "p", "t")["previous"]["started_by"] == ""
-    assert ended(found, "done", "t")["state"] == "done"
+    assert begin_record(found, RunOptions(**CANARY), "anna", "p", "t")["previous"]["started_by"] == ""
+    assert end_record(found, "done", "t")["state"] == "done"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A holder whose last renewal is too old writes nothing before that is made up for (safety rule S8)."""
+"""A holder whose last renewal is too old writes nothing until it is renewed (safety rule S8)."""
 
 from __future__ import annotations
 
@@ -19,13 +19,15 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     LockedError,
     ParameterError,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import NAME, PROCESS
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import PROCESS_ANNOTATION, STATE_NAME
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import renewal
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lease_store import LeaseStore
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi, failure
 
-LEASE = f"/apis/coordination.k8s.io/v1/namespaces/istio-system/leases/{NAME}"
+LEASE = f"/apis/coordination.k8s.io/v1/namespaces/istio-system/leases/{STATE_NAME}"
 SECONDS = 300
 
 
@@ -39,7 +41,7 @@ def api() -> Iterator[FakeApi]:
 @pytest.fixture
 def lock(api: FakeApi) -> Iterator[Lock]:
     """A lock that was taken."""
-    found = Lock(api.client(), "istio-system", {"lock_seconds": SECONDS}, os.getpid())
+    found = Lock(api.client(), "istio-system", RunOptions(lock_seconds=SECONDS), os.getpid())
     found.before_write()
     yield found
     found.finish()
@@ -47,8 +49,10 @@ def lock(api: FakeApi) -> Iterator[Lock]:
 
 def suspend(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """Let so much time pass as for a machine that was suspended: no thread notices."""
-    wall, boot = renewal.moment()
-    monkeypatch.setattr(renewal, "age", lambda since: max(wall + seconds - since[0], boot + seconds - since[1]))
+    wall, boot = renewal.read_clocks()
+    monkeypatch.setattr(
+        renewal, "longest_since", lambda since: max(wall + seconds - since[0], boot + seconds - since[1])
+    )
 
 
 def asked(api: FakeApi) -> list[str]:
@@ -66,7 +70,7 @@ def test_an_old_one_that_nobody_took_is_renewed_first(
     api: FakeApi, lock: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = asked(api)
-    first = api.get("Lease", NAME)["spec"]["renewTime"]
+    first = api.get("Lease", STATE_NAME)["spec"]["renewTime"]
     suspend(monkeypatch, SECONDS * 0.7)
     with monkeypatch.context() as patched:
         # it is as old again by the frozen clock, but for the test of the renewal itself
@@ -76,13 +80,13 @@ def test_an_old_one_that_nobody_took_is_renewed_first(
     suspend_once(monkeypatch, SECONDS * 0.7)
     lock.before_write()
     assert asked(api) == [*before, "GET", "PATCH"]
-    assert api.get("Lease", NAME)["spec"]["renewTime"] >= first
+    assert api.get("Lease", STATE_NAME)["spec"]["renewTime"] >= first
 
 
 def suspend_once(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     """The same, for what was before only."""
-    woke = renewal.moment()
-    monkeypatch.setattr(renewal, "age", lambda since: seconds if since < woke else 0.0)
+    woke = renewal.read_clocks()
+    monkeypatch.setattr(renewal, "longest_since", lambda since: seconds if since < woke else 0.0)
 
 
 @pytest.mark.parametrize("seen", ["taken", "taken and given back"])
@@ -90,9 +94,9 @@ def test_one_that_was_lost_meanwhile_stops_the_writing_for_good(
     api: FakeApi, lock: Lock, monkeypatch: pytest.MonkeyPatch, seen: str
 ) -> None:
     if seen == "taken":
-        api.get("Lease", NAME)["metadata"]["annotations"][PROCESS] = "other"
+        api.get("Lease", STATE_NAME)["metadata"]["annotations"][PROCESS_ANNOTATION] = "other"
     else:
-        api.objects.remove(api.get("Lease", NAME))
+        api.objects.remove(api.get("Lease", STATE_NAME))
     suspend(monkeypatch, SECONDS)
     for dummy in range(2):
         # the second one is the way back, which must not write either
@@ -105,7 +109,7 @@ def test_while_the_cluster_does_not_answer_nothing_is_written(
     api: FakeApi, lock: Lock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     suspend(monkeypatch, SECONDS)
-    monkeypatch.setattr(lock._renewal, "once", 0.01)
+    monkeypatch.setattr(lock._renewal, "limit", 0.01)
     api.script("GET", LEASE, *[failure(503, "no leader")] * 9)
     with pytest.raises(Exception, match="no leader"):
         lock.before_write()
@@ -117,7 +121,7 @@ def test_while_the_cluster_does_not_answer_nothing_is_written(
 def test_a_kubeconfig_that_is_being_written_does_not_end_the_renewal(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = renewal.Renewal(api.client(), "istio-system", "x", 1)
+    found = renewal.Renewal(LeaseStore(api.client(), "istio-system"), "x", 1)
     again, tries = threading.Event(), []
 
     def renew() -> None:
@@ -127,27 +131,27 @@ def test_a_kubeconfig_that_is_being_written_does_not_end_the_renewal(
         again.set()
 
     monkeypatch.setattr(found, "renew", renew)
-    found.begin(renewal.moment())
+    found.begin(renewal.read_clocks())
     assert again.wait(5)
     found.end()
 
 
 def test_a_renewal_that_takes_longer_than_it_lasts_is_none(lock: Lock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(renewal, "age", lambda dummy: SECONDS)
-    with pytest.raises(ClusterError, match="larger istio_lock_seconds"):
+    monkeypatch.setattr(renewal, "longest_since", lambda dummy: SECONDS)
+    with pytest.raises(ClusterError, match="Increase istio_lock_seconds"):
         lock.before_write()
 
 
 @pytest.mark.parametrize("seconds", [30, 60, 300, 3600])
 def test_a_renewal_ends_before_the_next_one(seconds: int, api: FakeApi) -> None:
-    found = renewal.Renewal(api.client(), "istio-system", "x", seconds)
+    found = renewal.Renewal(LeaseStore(api.client(), "istio-system"), "x", seconds)
     # two requests, each of which waits for a connection and for its answer
-    assert 4 * found.once <= found.pause
+    assert 4 * found.limit <= found.pause
     assert found.pause < seconds * renewal.FRESH
 
 
 def test_it_does_not_wait_for_a_server_that_hangs(api: FakeApi, lock: Lock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lock._renewal, "once", 0.2)
+    monkeypatch.setattr(lock._renewal, "limit", 0.2)
     door = threading.Event()
     answer = api.answer
     monkeypatch.setattr(api, "answer", lambda seen: (door.wait(20), answer(seen))[1])
@@ -159,14 +163,14 @@ def test_it_does_not_wait_for_a_server_that_hangs(api: FakeApi, lock: Lock, monk
 
 
 def test_a_holder_that_cannot_renew_writes_nothing_after_another_took_the_lock(api: FakeApi) -> None:
-    first = Lock(api.client(), "istio-system", {"lock_seconds": 3}, os.getpid())
-    second = Lock(api.client(), "istio-system", {"lock_seconds": 3}, os.getppid())
+    first = Lock(api.client(), "istio-system", RunOptions(lock_seconds=3), os.getpid())
+    second = Lock(api.client(), "istio-system", RunOptions(lock_seconds=3), os.getppid())
     first.before_write()
     first._renewal.end()  # its requests get lost from now on
     time.sleep(2.1)
-    held = datetime.datetime.fromisoformat(api.get("Lease", NAME)["spec"]["renewTime"])
+    held = datetime.datetime.fromisoformat(api.get("Lease", STATE_NAME)["spec"]["renewTime"])
     late = held - datetime.timedelta(seconds=3)
-    api.get("Lease", NAME)["spec"]["renewTime"] = f"{late:%Y-%m-%dT%H:%M:%S.%fZ}"
+    api.get("Lease", STATE_NAME)["spec"]["renewTime"] = f"{late:%Y-%m-%dT%H:%M:%S.%fZ}"
     second.before_write()
     with pytest.raises(LockedError, match="nothing more was written"):
         first.before_write()

@@ -26,8 +26,8 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import api_error
 from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import parse_json_answer
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import NAME
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import KEY
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import STATE_NAME
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import RECORD_KEY
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import istio_info as info
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import istio_precheck as precheck
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import namespace_revision as move
@@ -53,15 +53,15 @@ def annotated(obj: b.Json, **texts: str) -> b.Json:
 def record() -> b.Json:
     """What a run has left."""
     told = {"started_by": "a", "process": "p", "state": "failed", "phase": "x", "phases": {"x": "t"}, "message": "m"}
-    data = {KEY: json.dumps({**told, "previous": told})}
-    return {"kind": "ConfigMap", "metadata": b.meta(NAME, b.SYSTEM, resourceVersion="1"), "data": data}
+    data = {RECORD_KEY: json.dumps({**told, "previous": told})}
+    return {"kind": "ConfigMap", "metadata": b.meta(STATE_NAME, b.SYSTEM, resourceVersion="1"), "data": data}
 
 
 def lease() -> b.Json:
     """A lock that has run out."""
     time = "2026-01-01T00:00:00.000000Z"
     spec = {"holderIdentity": "a", "leaseDurationSeconds": 300, "acquireTime": time, "renewTime": time}
-    return {"kind": "Lease", "metadata": b.meta(NAME, b.SYSTEM, resourceVersion="1"), "spec": spec}
+    return {"kind": "Lease", "metadata": b.meta(STATE_NAME, b.SYSTEM, resourceVersion="1"), "spec": spec}
 
 
 def rollout() -> list[b.Json]:
@@ -213,7 +213,7 @@ def test_the_parts_that_are_known_to_be_hostile_are_found() -> None:
         ("EnvoyFilter", ("spec", "configPatches", 0, "match", "proxy", "proxyVersion")),
         ("ConfigMap", ("data", "merged-values")),
         ("ConfigMap", ("data", "config")),
-        ("ConfigMap", ("data", KEY)),
+        ("ConfigMap", ("data", RECORD_KEY)),
         ("Lease", ("spec", "renewTime")),
     } <= found
 

@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.optio
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan import plan_restart
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads import pod_status
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import clock
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import server_clock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.pods_and_owners import fetch_pods
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import rollout_checks
@@ -246,7 +246,7 @@ def test_s5_an_undo_restores_the_previous_template(api: FakeApi) -> None:
 def test_two_restarts_within_a_second_are_two(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     """The second one, as of a wave that is undone immediately, would change nothing with the stamp of the first."""
     now = datetime.datetime(2026, 3, 1, 2, 0, 1, tzinfo=datetime.UTC)
-    monkeypatch.setattr(clock, "server_now", lambda dummy: now)
+    monkeypatch.setattr(server_clock, "server_now", lambda dummy: now)
     batch = Batch(api, "web", restarted_at="2026-03-01T02:00:01Z")
     batch.fails()
     found = api.get("Deployment", "web")["spec"]["template"]["metadata"]["annotations"]

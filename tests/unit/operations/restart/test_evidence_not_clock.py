@@ -15,7 +15,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.baseline import Down, read_down, still_down
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Trouble, read_pod_state
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read import patience
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read import read_retries
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.stall_clock import StallClock
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi, failure
@@ -243,7 +243,7 @@ def test_a_failed_read_is_not_a_problem_of_the_rollout(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch, name: str, passes: bool
 ) -> None:
     """A failed read is repeated; if it keeps failing, the run stops and undoes nothing that is healthy."""
-    monkeypatch.setattr(patience, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(read_retries, "PAUSE_SECONDS", 0.01)
     path, how = READINGS[name]
     two_batches(api, path, 1 if passes else 500, **how)
     result = restart(api, batch_size="1", budget_timeout=1, gates={"timeout": 1}, batch_timeout=1)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads again what could not be read: trouble of the reader is none of what it looks at."""
+"""Repeats a read that fails: an error of the reader is no finding about the objects that it reads."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from collections.abc import Callable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, ClusterError
 
-AGAIN_SECONDS = 1.0
+PAUSE_SECONDS = 1.0
 
 
-def patiently(seconds: float, read: Callable[[], t.Any]) -> t.Any:
-    """Return what is read, once it can be.
+def read_with_retries(seconds: float, read: Callable[[], t.Any]) -> t.Any:
+    """Return the result of a read, which is repeated for some seconds while it fails.
 
     Raises:
-        ApiError: it cannot be read within some seconds.
-        ClusterError: the cluster does not answer within some seconds.
+        ApiError: the API server still refuses it after these seconds.
+        ClusterError: the cluster still does not answer after these seconds.
     """
     deadline = time.monotonic() + seconds
     while True:
@@ -28,4 +28,4 @@ def patiently(seconds: float, read: Callable[[], t.Any]) -> t.Any:
         except (ApiError, ClusterError):
             if time.monotonic() >= deadline:
                 raise
-            time.sleep(AGAIN_SECONDS)
+            time.sleep(PAUSE_SECONDS)

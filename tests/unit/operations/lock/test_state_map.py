@@ -14,10 +14,10 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.helm import Release
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ConflictError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import NAME
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import STATE_NAME
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import pending_releases as pending
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.clock import server_now
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.notes import note
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import server_now
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.state_map import set_state
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure
 
@@ -34,22 +34,22 @@ def api() -> Iterator[FakeApi]:
 
 def test_what_somebody_made_at_this_moment_is_merged(api: FakeApi) -> None:
     """It may be our own, whose making was answered by an error."""
-    api.script("PATCH", f"{MAPS}/{NAME}", MISSING, Answer({}))
+    api.script("PATCH", f"{MAPS}/{STATE_NAME}", MISSING, Answer({}))
     api.script("POST", MAPS, THERE)
-    note(api.client(), "istio-system", {"a": "b"}, doing="Noting")
+    set_state(api.client(), "istio-system", {"a": "b"}, doing="Noting")
     assert [seen.method for seen in api.seen] == ["PATCH", "POST", "PATCH"]
     assert [seen.body["data"] for seen in api.seen] == [{"a": "b"}] * 3
 
 
 def test_a_conflict_of_a_merge_is_told(api: FakeApi) -> None:
-    api.script("PATCH", f"{MAPS}/{NAME}", MISSING, THERE)
+    api.script("PATCH", f"{MAPS}/{STATE_NAME}", MISSING, THERE)
     api.script("POST", MAPS, THERE)
     with pytest.raises(ConflictError):
-        note(api.client(), "istio-system", {"a": "b"}, doing="Noting")
+        set_state(api.client(), "istio-system", {"a": "b"}, doing="Noting")
 
 
 def test_a_helm_is_noted_beside_a_map_that_is_made_at_this_moment(api: FakeApi) -> None:
-    api.script("PATCH", f"{MAPS}/{NAME}", MISSING, Answer({}), Answer({}))
+    api.script("PATCH", f"{MAPS}/{STATE_NAME}", MISSING, Answer({}), Answer({}))
     api.script("POST", MAPS, THERE)
     with pending.HelmNotes(api.client(), "istio-system").announced("istiod", 2, 60):
         assert "helm.istiod.json" in api.seen[-1].body["data"]
@@ -61,14 +61,14 @@ def test_a_helm_is_noted_beside_a_map_that_is_made_at_this_moment(api: FakeApi) 
 )
 def test_a_date_that_is_none_is_that_of_this_machine(date: str) -> None:
     client = Client.__new__(Client)
-    client.date = date
+    client.server_date = date
     here = datetime.datetime.now(datetime.UTC)
     assert here <= server_now(client) <= here + datetime.timedelta(seconds=10)
 
 
 def test_a_date_is_that_of_the_server() -> None:
     client = Client.__new__(Client)
-    client.date = "Mon, 30 Nov 2020 01:00:00 GMT"
+    client.server_date = "Mon, 30 Nov 2020 01:00:00 GMT"
     assert server_now(client) == datetime.datetime(2020, 11, 30, 1, tzinfo=datetime.UTC)
 
 
@@ -78,7 +78,7 @@ def test_how_long_somebody_works_on_a_release_says_the_clock_of_the_server(
 ) -> None:
     """That of this machine is ahead by years."""
     client = Client.__new__(Client)
-    client.date = "Mon, 30 Nov 2020 01:00:00 GMT"
+    client.server_date = "Mon, 30 Nov 2020 01:00:00 GMT"
     helm = pending.HelmNotes(client, "istio-system")
     began = datetime.datetime(2020, 11, 30, 1, tzinfo=datetime.UTC) - datetime.timedelta(minutes=minutes)
     found = {"istiod": Release("istiod", "istiod-1.30.3", 2, "pending-upgrade", began)}

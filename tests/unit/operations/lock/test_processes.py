@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A holder is dead only if that is proven; absence of evidence is none (safety rule S8)."""
+"""A holder has ended only if that is proven (safety rule S8)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import Lease
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import holder
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.holder import (
-    gone,
-    machine,
-    process_of,
-    proven_dead,
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import processes
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.processes import (
+    has_ended,
+    holder_has_ended,
+    machine_id,
+    process_identity,
 )
 from unit.paths import COLLECTIONS
 
@@ -49,9 +49,9 @@ def living() -> Iterator[int]:
 
 
 def ended() -> str:
-    """A process that ran here and is gone."""
+    """A process that ran here and has ended."""
     found = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    name = process_of(found.pid)
+    name = process_identity(found.pid)
     found.communicate()
     return name
 
@@ -104,12 +104,12 @@ def nothing(dummy: pytest.MonkeyPatch) -> None:
     "view", [nothing, hidden, forbidden, without_proc, of_other_processes], ids=lambda v: v.__name__
 )
 def test_a_living_holder_is_never_dead(living: int, monkeypatch: pytest.MonkeyPatch, view: t.Any) -> None:
-    before = process_of(living)
+    before = process_identity(living)
     view(monkeypatch)
-    now = process_of(living)
-    assert not proven_dead(before)
-    assert not proven_dead(now), "the name that it has where one sees less"
-    assert not gone(lease(before))
+    now = process_identity(living)
+    assert not has_ended(before)
+    assert not has_ended(now), "the name that it has where one sees less"
+    assert not holder_has_ended(lease(before))
 
 
 @pytest.mark.parametrize(
@@ -130,28 +130,28 @@ def test_a_living_holder_is_never_dead(living: int, monkeypatch: pytest.MonkeyPa
     ],
 )
 def test_who_is_elsewhere_or_cannot_be_read_is_not_dead(process: str) -> None:
-    assert not proven_dead(process.format(machine=machine()))
-    assert not gone(lease(process.format(machine=machine())))
+    assert not has_ended(process.format(machine=machine_id()))
+    assert not holder_has_ended(lease(process.format(machine=machine_id())))
 
 
 @pytest.mark.parametrize("view", [nothing, hidden], ids=lambda v: v.__name__)
 def test_who_ended_where_we_are_is_dead_whatever_is_hidden(monkeypatch: pytest.MonkeyPatch, view: t.Any) -> None:
     left = ended()
     view(monkeypatch)
-    assert proven_dead(left)
-    assert gone(lease(left))
+    assert has_ended(left)
+    assert holder_has_ended(lease(left))
 
 
 def test_so_is_one_whose_number_another_process_has_by_now(living: int) -> None:
-    assert proven_dead(f"{machine()}/{living}/1")
+    assert has_ended(f"{machine_id()}/{living}/1")
 
 
 def test_so_is_one_that_nobody_waited_for(living: int) -> None:
     # as where the first process of a container is no init
-    name = process_of(living)
+    name = process_identity(living)
     os.kill(living, signal.SIGKILL)
     deadline = time.monotonic() + 10
-    while not proven_dead(name):
+    while not has_ended(name):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     os.kill(living, 0)
@@ -172,59 +172,59 @@ def test_one_whose_first_thread_has_ended_alone_lives() -> None:
     with subprocess.Popen([sys.executable, "-c", HEADLESS], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as found:
         assert found.stdout is not None
         found.stdout.readline()
-        name = process_of(found.pid)
+        name = process_identity(found.pid)
         deadline = time.monotonic() + 10
-        while holder._stat(found.pid)["state"] != "Z":
+        while processes._stat(found.pid)["state"] != "Z":
             assert time.monotonic() < deadline
             time.sleep(0.01)
-        assert not proven_dead(name)
+        assert not has_ended(name)
         found.kill()
 
 
 def test_the_form_of_earlier_versions_is_read() -> None:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     namespace = os.stat("/proc/self/ns/pid").st_ino
-    assert gone(lease(f"{boot}/{namespace}/{NOBODY}/77"))
-    assert not gone(lease(f"{boot}/{namespace}/{os.getpid()}/{holder.began(os.getpid())}"))
+    assert holder_has_ended(lease(f"{boot}/{namespace}/{NOBODY}/77"))
+    assert not holder_has_ended(lease(f"{boot}/{namespace}/{os.getpid()}/{processes.start_ticks(os.getpid())}"))
 
 
 def test_a_lock_is_nobodys_once_its_run_and_its_last_worker_are_gone(living: int) -> None:
-    left, worker = ended(), process_of(living)
-    assert not gone(lease(left, worker)), "the worker of a killed run ends by itself, but takes a moment"
-    assert not gone(lease(worker, left))
-    assert gone(lease(left, left))
-    assert gone(lease("task/6a1f", left))
-    assert not gone(lease("task/6a1f", worker))
+    left, worker = ended(), process_identity(living)
+    assert not holder_has_ended(lease(left, worker)), "the worker of a killed run ends by itself, but takes a moment"
+    assert not holder_has_ended(lease(worker, left))
+    assert holder_has_ended(lease(left, left))
+    assert holder_has_ended(lease("task/6a1f", left))
+    assert not holder_has_ended(lease("task/6a1f", worker))
 
 
 def test_equal_numbers_on_two_machines_without_proc_are_not_one_process(monkeypatch: pytest.MonkeyPatch) -> None:
     without_proc(monkeypatch)
-    here = process_of(7)
-    assert here == process_of(7)
-    monkeypatch.setattr(holder, "ALONE", "alone-there")
-    assert process_of(7) != here
+    here = process_identity(7)
+    assert here == process_identity(7)
+    monkeypatch.setattr(processes, "UNIDENTIFIED_MACHINE", "alone-there")
+    assert process_identity(7) != here
 
 
 def test_time_goes_on_while_a_machine_is_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
-    began = holder.moment()
+    began = processes.read_clocks()
     stands = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: stands)
     wall, boot = began
     monkeypatch.setattr(time, "time", lambda: wall + 100)
-    assert holder.age(began) >= 100
+    assert processes.longest_since(began) >= 100
     monkeypatch.setattr(time, "time", lambda: wall - 3600)
     monkeypatch.setattr(time, "clock_gettime", lambda dummy: boot + 200)
-    assert holder.age(began) >= 200, "also if somebody set the clock back"
+    assert processes.longest_since(began) >= 200, "also if the clock was set back"
 
 
 HIDEPID = """
 import os, sys
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.holder import proven_dead
-proven_dead(sys.argv[2])  # what it needs to load is in a home that only root can read
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.processes import has_ended
+has_ended(sys.argv[2])  # what it needs to load is in a home that only root can read
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)
-print(os.path.exists(f"/proc/{sys.argv[1]}/stat"), *map(proven_dead, sys.argv[2:]))
+print(os.path.exists(f"/proc/{sys.argv[1]}/stat"), *map(has_ended, sys.argv[2:]))
 """
 
 
@@ -234,7 +234,7 @@ def test_a_real_proc_that_hides_processes(living: int, level: int) -> None:
     tried = subprocess.run(["unshare", "-m", "sh", "-c", mount], capture_output=True, check=False)
     if tried.returncode:
         pytest.skip("only root may mount /proc anew")
-    arguments = [str(living), process_of(living), ended()]
+    arguments = [str(living), process_identity(living), ended()]
     found = subprocess.run(
         ["unshare", "-m", "sh", "-c", mount + ' && exec "$@"', "-", sys.executable, "-c", HIDEPID, *arguments],
         env={**os.environ, "PYTHONPATH": str(COLLECTIONS)},
