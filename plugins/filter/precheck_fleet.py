@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter meshops.istio.precheck_fleet: documentation and start; the core is in module_utils."""
+"""Filter meshops.istio.precheck_fleet: documentation; the code is in module_utils."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ DOCUMENTATION = r"""
 name: precheck_fleet
 version_added: 1.0.0
 author: Meshops maintainers (@meshops)
-short_description: Sum up the prechecks of several clusters
+short_description: Summarize the prechecks of several clusters
 description:
-  - Says which finding of M(meshops.istio.istio_precheck) there is on how many clusters, which clusters could not be
-    read, and which are clean.
+  - Lists the findings of M(meshops.istio.istio_precheck) with the clusters that have them, the clusters that could not
+    be read, and the clean clusters.
 positional: _input
 options:
   _input:
-    description: Name of each cluster, with the result of M(meshops.istio.istio_precheck) there, failed or not.
+    description: Name of each cluster, and the result of M(meshops.istio.istio_precheck) there, failed or not.
     type: dict
     required: true
 seealso:
@@ -26,7 +26,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Sum up what was registered as precheck on each host
+- name: Summarize the results that each host has registered as precheck
   ansible.builtin.debug:
     msg: "{{ (dict(ansible_play_hosts | zip(results)) | meshops.istio.precheck_fleet).lines }}"
   vars:
@@ -44,7 +44,7 @@ _value:
       type: int
       sample: 3
     findings:
-      description: One entry for each code and severity, worst first. What is waived has the severity V(waived).
+      description: One entry for each code and severity, worst first. Waived findings have the severity V(waived).
       type: list
       elements: dict
       sample:
@@ -54,10 +54,10 @@ _value:
           clusters: [paris-1, paris-2]
           objects: 3
           examples: [namespace lost, namespace sandbox-1]
-          remedy: correct the label, or create the tag
+          remedy: label the namespace with a revision or tag that exists
           docs: https://github.com/meshops/istio/blob/main/docs/findings.md#mu010
     unread:
-      description: Clusters that could not be read, with the kind of the failure and its sentence.
+      description: Clusters that could not be read, with the kind and the message of the failure.
       type: list
       elements: dict
       sample:
@@ -65,12 +65,12 @@ _value:
           kind: ClusterError
           message: Cluster paris-3 cannot be reached.
     clean:
-      description: Clusters that were read and have no error and no warning but what is waived.
+      description: Clusters that were read and have no errors and warnings, except waived ones.
       type: list
       elements: str
       sample: [paris-4]
     lines:
-      description: The same for people.
+      description: The summary as lines of text.
       type: list
       elements: str
 """
@@ -79,8 +79,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.prechec
 
 
 class FilterModule:
-    """The filter of this file."""
+    """Provide the filter."""
 
     def filters(self) -> dict[str, object]:
-        """Return it by its name."""
+        """Return the filter by its name."""
         return {"precheck_fleet": summarize_fleet}

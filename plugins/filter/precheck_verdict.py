@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter meshops.istio.precheck_verdict: documentation and start; the core is in module_utils."""
+"""Filter meshops.istio.precheck_verdict: documentation; the code is in module_utils."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ DOCUMENTATION = r"""
 name: precheck_verdict
 version_added: 1.0.0
 author: Meshops maintainers (@meshops)
-short_description: Say why a cluster does not pass its precheck
+short_description: Return why a cluster does not pass its precheck
 description:
-  - Judges a result of M(meshops.istio.istio_precheck) that was taken with
-    O(meshops.istio.istio_precheck#module:fail_on=never), so that a playbook looks at all clusters before one fails.
+  - Evaluates a result of M(meshops.istio.istio_precheck) with
+    O(meshops.istio.istio_precheck#module:fail_on=never), so that a playbook checks all clusters before one of them fails.
 positional: _input, fail_on, allow
 options:
   _input:
@@ -36,7 +36,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Fail after all clusters were looked at
+- name: Fail after all clusters were checked
   ansible.builtin.fail:
     msg: "{{ verdict }}"
   vars:
@@ -46,7 +46,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The sentence of the failure. Empty if the cluster passes. A cluster that was not read never passes.
+  description: The message of the failure. Empty if the cluster passes. A cluster that was not read never passes.
   type: str
 """
 
@@ -54,8 +54,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.prechec
 
 
 class FilterModule:
-    """The filter of this file."""
+    """Provide the filter."""
 
     def filters(self) -> dict[str, object]:
-        """Return it by its name."""
+        """Return the filter by its name."""
         return {"precheck_verdict": failure_of_cluster}

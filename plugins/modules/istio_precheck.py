@@ -9,65 +9,67 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: istio_precheck
 version_added: 1.0.0
-short_description: Fail unless an Istio mesh is ready for an upgrade, or in order after one
+short_description: Fail unless an Istio mesh is ready for an upgrade, or has no problems after one
 description:
-  - A gate for playbooks. It reads the cluster once, judges it, and fails if something is wrong. It changes nothing.
-  - With O(stage=before), looks for what would make an upgrade fail or do harm.
-  - With O(stage=after), proves that the upgrade is complete and left nothing behind.
-  - Each finding has a code that stays the same, a severity, the object, and a remedy.
-  - To read without a judgement, use M(meshops.istio.istio_info).
+  - Reads the cluster once, runs checks, and fails if they find problems. It changes nothing.
+  - With O(stage=before), finds problems that would make an upgrade fail or do harm.
+  - With O(stage=after), verifies that the upgrade is complete, and that no proxies, labels or webhooks were forgotten.
+  - Each finding has a stable code, a severity, the object, and a remedy.
+  - To read a mesh without checks, use M(meshops.istio.istio_info).
 options:
   stage:
     description:
       - V(before) an upgrade or V(after) it.
-      - After an upgrade stale proxies are errors, and what could only stand in the way of a start is not looked at.
+      - After an upgrade stale proxies are errors, and checks that only concern the start of an upgrade do not run.
     type: str
     choices: [before, after]
     default: before
   strategy:
     description:
-      - How the upgrade is done. It decides which steps between versions are supported.
-      - V(canary) is a second revision beside the first. It may go up by two minor versions, or down by one.
-      - V(in_place) replaces the control plane of O(revision). It may go up or down by one minor version.
-      - V(downgrade) goes down by one minor version, by a second revision, or in place if O(revision) is there already.
+      - Strategy of the upgrade. It determines which version changes are supported.
+      - V(canary) installs a second revision beside the first. It supports two minor versions up, or one down.
+      - V(in_place) replaces the control plane of O(revision). It supports one minor version up or down.
+      - V(downgrade) supports one minor version down, with a second revision, or in place if O(revision) exists.
     type: str
     choices: [canary, in_place, downgrade]
     default: canary
   version:
     description:
-      - Istio version to upgrade to, such as V(1.31.0). Required with O(stage=before).
+      - Target version of Istio, such as V(1.31.0). Required with O(stage=before).
     type: str
   revision:
     description:
-      - Name of the revision to upgrade to. Required with O(stage=before).
+      - Name of the target revision. Required with O(stage=before).
     type: str
   source_revision:
     description:
       - Revision that the upgrade starts from.
-      - If it is not given, it is the one other revision that namespaces follow; where none does, the revision that
-        the default leads to, or the only other one. If namespaces follow several, the task fails.
+      - The default is the one other revision that namespaces follow. If no namespace follows another one, it is the
+        default revision, or the only other revision. If namespaces follow several, the task fails.
     type: str
   installer:
     description:
-      - What installs control planes in the run to come, as in M(meshops.istio.istio_revision). The permissions that
-        such a run needs are asked for before it starts, V(MU009).
-      - If it is not given, the permission to read is enough, and no other is asked for.
+      - Installer of control planes in the run that follows, as in M(meshops.istio.istio_revision). Finding V(MU009)
+        lists the permissions that the user lacks for that run.
+      - Without this option, the permission to read is enough, and no other permission is checked.
     type: str
     choices: [external, istioctl, helm]
   istioctl:
     description:
-      - C(istioctl) on the machine where the task runs, which is asked too, while the cluster is read. A name without a
-        slash is looked up on E(PATH). If it is not given, no C(istioctl) is asked.
-      - The text C({version}) in it stands for the version, as in V(/opt/istio-{version}/bin/istioctl).
-      - The binary must be of exactly O(version), because each version knows its own changes.
-      - With O(stage=before), C(istioctl x precheck) and C(istioctl analyze) over all namespaces and revisions are
-        asked. With O(stage=after), only the latter.
-      - What it reports is a finding with its own code, such as V(IST0101), and its own level. What a check of ours says
-        about the same object stands there once, with the code of C(istioctl) in the message.
-      - It has to be allowed to read whatever Istio's configuration refers to, Secrets among it. Otherwise, or if its
-        answer cannot be read within a minute, that is finding V(MU080), and all other findings are made.
-      - Permissions to install Istio, V(IST0141), are only a note. What the run to come lacks is V(MU009), if
-        O(installer) is given.
+      - Path of C(istioctl) on the machine where the task runs. Its analysis runs while the cluster is read, and its
+        findings are added. A name without a slash is looked up on E(PATH). Without this option, no C(istioctl) runs.
+      - The text C({version}) in it is replaced by the version, as in V(/opt/istio-{version}/bin/istioctl).
+      - The binary must have exactly the version O(version), because each version knows its own changes.
+      - With O(stage=before), C(istioctl x precheck) and C(istioctl analyze) run, over all namespaces and revisions.
+        With O(stage=after), only C(istioctl analyze) runs.
+      - Its findings keep their code, such as V(IST0101), and their level. If a check of this module reports the same
+        problem at the same object, only the finding of the check is returned, with the code of C(istioctl) in its
+        message.
+      - C(istioctl) must be allowed to read all objects that Istio's configuration refers to, including Secrets. If it
+        may not, or if its output cannot be read within a minute, finding V(MU080) reports that, and all checks still
+        run.
+      - Missing permissions to install Istio, V(IST0141), are only a note. V(MU009) lists the missing permissions for
+        the run that follows, if O(installer) is set.
     type: str
   fail_on:
     description:
@@ -77,43 +79,43 @@ options:
     default: error
   show:
     description:
-      - Lowest severity that the live lines explain. What is below it, and what is waived, is only counted there.
-      - The result has all findings, whatever this is. So a playbook for many clusters can sum up for all of them what
-        each would say, as P(meshops.istio.fleet#lookup) does.
+      - Lowest severity that the live lines explain. Findings of a lower severity and waived findings are only counted.
+      - The result always has all findings, so a playbook for many clusters can summarize them once, as
+        P(meshops.istio.fleet#lookup) does.
     type: str
     choices: [error, warning, info]
     default: info
   allow:
     description:
-      - Codes of findings that do not fail the task, such as V(MU012), or V(IST0101) of O(istioctl). They are returned
-        all the same.
+      - Codes of findings that do not fail the task, such as V(MU012), or V(IST0101) of O(istioctl). They are still
+        returned.
     type: list
     elements: str
     default: []
   waivers:
     description:
-      - Findings that are accepted at some objects, for a reason and until a day.
+      - Findings that are accepted at some objects, for a reason and up to a date.
       - A waived finding stays in the result and is marked there. It does not fail the task, whatever O(fail_on) is.
-      - A waiver that has expired does not hold any more, and is a finding itself, V(MU092). So is one that matches
-        nothing before an upgrade, V(MU093), so that a list of waivers does not outlive what it was for.
+      - An expired waiver no longer applies, and is a finding itself, V(MU092). A waiver that matches no finding before
+        an upgrade is V(MU093), so that a list of waivers does not outlive the findings.
     type: list
     elements: dict
     default: []
     suboptions:
       code:
         description:
-          - Code of the finding. Codes of C(istioctl analyze), such as V(IST0101), can be waived as well.
+          - Code of the finding. Codes of C(istioctl analyze), such as V(IST0101), can be waived too.
         type: str
         required: true
       object:
         description:
-          - Pattern of objects, as RV(findings[].object) names them. V(*), V(?) and V([abc]) stand for characters, and
-            case counts. If it is not given, the finding is accepted everywhere.
+          - Pattern of objects, as RV(findings[].object) names them. V(*), V(?) and V([abc]) match characters, and the
+            case matters. The default accepts the finding everywhere.
         type: str
         default: "*"
       expires:
         description:
-          - Last day on which the waiver holds, by UTC, such as V(2027-03-31).
+          - Last day on which the waiver applies, in UTC, such as V(2027-03-31).
         type: str
         required: true
       reason:
@@ -129,11 +131,11 @@ attributes:
   idempotent:
     support: full
 notes:
-  - All findings with their severities, reasons and remedies are listed at
-    U(https://github.com/meshops/istio/blob/main/docs/findings.md).
-  - Every istiod is asked, by port-forward, which proxies are connected to it and what they reject. Where some are
-    missing it is asked again for some seconds.
-  - What may not be read is not judged. V(MU090) names each check that was not made.
+  - U(https://github.com/meshops/istio/blob/main/docs/findings.md) lists all findings with their severities, reasons and
+    remedies.
+  - The task queries every istiod through a port-forward for its connected proxies and the configuration that they
+    reject. If some proxies are missing, it queries again for some seconds.
+  - If the user may not read what a check needs, the check does not run. V(MU090) names each such check.
 extends_documentation_fragment:
   - meshops.istio.attributes.info
   - meshops.istio.attributes.action
@@ -159,12 +161,12 @@ EXAMPLES = r"""
       context: "{{ inventory_hostname }}"
       expected_cluster_id: "{{ cluster_id }}"
   tasks:
-    - name: Stop here if the cluster is not ready
+    - name: Fail if the cluster is not ready
       meshops.istio.istio_precheck:
         version: 1.31.0
         revision: 1-31-0
 
-    - name: Be stricter, but accept two owners of the default
+    - name: Fail on warnings too, but accept an inconsistent default revision
       meshops.istio.istio_precheck:
         version: 1.31.0
         revision: 1-31-0
@@ -172,7 +174,7 @@ EXAMPLES = r"""
         allow:
           - MU012
 
-    - name: Accept one finding, at the objects where it is known, for a while
+    - name: Accept one finding at some objects up to a date
       meshops.istio.istio_precheck:
         version: 1.31.0
         revision: 1-31-0
@@ -180,29 +182,29 @@ EXAMPLES = r"""
           - code: MU010
             object: namespace sandbox-*
             expires: "2027-03-31"
-            reason: Sandboxes go away with the old cluster, MESH-42.
+            reason: Sandboxes are removed with the old cluster, MESH-42.
 
-    - name: Ask istioctl of the target version too
+    - name: Include the analysis of istioctl of the target version
       meshops.istio.istio_precheck:
         version: 1.31.0
         revision: 1-31-0
         istioctl: /opt/istio-{version}/bin/istioctl
 
-    - name: Only collect what there is to say
+    - name: Only collect the findings
       meshops.istio.istio_precheck:
         version: 1.31.0
         revision: 1-31-0
         fail_on: never
       register: precheck
 
-    - name: Show it
+    - name: Show the findings
       ansible.builtin.debug:
         msg: "{{ item.code }} {{ item.object }}: {{ item.message }} Remedy: {{ item.remedy }}."
       loop: "{{ precheck.findings }}"
       loop_control:
         label: "{{ item.severity }}"
 
-    - name: Prove that the upgrade is complete
+    - name: Verify that the upgrade is complete
       meshops.istio.istio_precheck:
         stage: after
         version: 1.31.0
@@ -211,7 +213,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 findings:
-  description: Everything that was found, worst first, then what is waived. Also returned when the gate fails.
+  description: All findings, worst first, and waived ones last. Also returned if the findings fail the task.
   returned: when the cluster was read
   type: list
   elements: dict
@@ -229,27 +231,27 @@ findings:
       type: str
       sample: stale proxies
     object:
-      description: Where it was found.
+      description: Object that has the problem.
       type: str
       sample: Deployment reports/monthly
     message:
-      description: What was found there.
+      description: The problem at this object.
       type: str
       sample: 2 pods run 1.30.2 of revision 1-30-3, and would get 1.30.3.
     why:
       description: Why it matters.
       type: str
-      sample: They run a revision or an image that they would not get now.
+      sample: They run a revision or an image that they would not get if they were created now.
     remedy:
-      description: What to do about it.
+      description: How to fix it.
       type: str
       sample: restart them with rollout_restart
     docs:
-      description: Where the check is described.
+      description: URL of the documentation of the check.
       type: str
       sample: https://github.com/meshops/istio/blob/main/docs/findings.md#mu020
     waived:
-      description: The waiver that holds for it, or null.
+      description: The waiver that applies to it, or null.
       type: dict
       contains:
         reason:
@@ -257,11 +259,11 @@ findings:
           type: str
           sample: The batch window is on Sunday, MESH-42.
         expires:
-          description: Last day on which the waiver holds.
+          description: Last day on which the waiver applies.
           type: str
           sample: "2027-03-31"
 summary:
-  description: Number of findings by severity, and of those that are waived, which no severity counts.
+  description: Number of findings by severity. Waived findings are counted separately.
   returned: when the cluster was read
   type: dict
   sample:
@@ -270,7 +272,8 @@ summary:
     info: 2
     waived: 1
 source_revision:
-  description: Revision that the upgrade starts from. Null if there is no other. With O(stage=after) as it was given.
+  description: Revision that the upgrade starts from. Null if no other revision exists. With O(stage=after), the value
+    of O(source_revision).
   returned: when the cluster was read
   type: str
   sample: 1-30-3
@@ -289,8 +292,8 @@ proxies:
     1-31-0:
       1.31.0: 9
 identities:
-  description: What each revision calls its mesh, cluster and network, to compare the clusters of one mesh. Empty for a
-    revision whose values are not known, such as one before Istio 1.26.
+  description: The names that each revision has for its mesh, cluster and network, to compare the clusters of one mesh.
+    Empty for a revision whose values are unknown, such as one before Istio 1.26.
   returned: when the cluster was read
   type: dict
   sample:
@@ -300,7 +303,7 @@ identities:
       network: seine
       trust_domain: cluster.local
 unrestartable:
-  description: Pods that are stale now, or whose image is pinned, and that a rollout does not mend. One entry for each
+  description: Pods that are stale, or whose image is pinned, and that a rollout does not update. One entry for each
     owner and reason.
   returned: when the cluster was read
   type: list
@@ -311,7 +314,7 @@ unrestartable:
       type: str
       sample: batch
     kind:
-      description: Kind of the topmost owner, or V(Pod) if there is none.
+      description: Kind of the topmost owner, or V(Pod) for a pod without owner.
       type: str
       sample: Job
     name:
@@ -319,25 +322,25 @@ unrestartable:
       type: str
       sample: reindex
     pods:
-      description: How many of its pods are concerned.
+      description: Number of its pods that are affected.
       type: int
       sample: 1
     code:
       description:
-        - Why no rollout helps. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(argo_rollout),
-          V(custom_owner), V(paused), V(on_delete), V(partition) and V(pinned_image).
+        - Why a rollout does not update the pods. One of V(bare_pod), V(job), V(cron_job), V(replica_set),
+          V(argo_rollout), V(custom_owner), V(paused), V(on_delete), V(partition) and V(pinned_image).
       type: str
       sample: job
     reason:
-      description: The reason in words.
+      description: The reason as a sentence.
       type: str
       sample: a Job never replaces a running pod
     remedy:
-      description: What a person can do.
+      description: The remedy.
       type: str
       sample: wait until it ends, or delete and create the Job
 actions:
-  description: Always empty. It is here because all modules of this collection return it.
+  description: Always empty. All modules of this collection return it.
   returned: when the cluster was read
   type: list
   elements: str
@@ -377,8 +380,8 @@ requests:
       type: int
       sample: 0
 failure:
-  description: The failure, for programs. In C(msg) it is a sentence for people.
-  returned: failure, except that of the gate
+  description: The failure as data. C(msg) has it as sentences.
+  returned: failure, unless findings failed the task
   type: dict
   contains:
     kind:
