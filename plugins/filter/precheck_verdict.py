@@ -12,7 +12,8 @@ author: Meshops maintainers (@meshops)
 short_description: Return why a cluster does not pass its precheck
 description:
   - Evaluates a result of M(meshops.istio.istio_precheck) with
-    O(meshops.istio.istio_precheck#module:fail_on=never), so that a playbook checks all clusters before one of them fails.
+    O(meshops.istio.istio_precheck#module:fail_on=never), so that a playbook checks all clusters before one of them
+    fails.
 positional: _input, fail_on, allow
 options:
   _input:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the tests of checks share: a healthy cluster, and what the checks find in one."""
+"""Shared by the tests of checks: a healthy cluster, and the findings of the checks in one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CRD = "virtualservices.networking.istio.io"
 
 
 def hungry() -> list[b.Json]:
-    """A healthy cluster whose istiod requests what Istio's chart says."""
+    """A healthy cluster whose istiod has the resource requests of Istio's chart."""
     istiod = b.istiod(replicas=2)
     requests = {"requests": {"cpu": "500m", "memory": "2048Mi"}}
     istiod["spec"]["template"]["spec"]["containers"][0]["resources"] = requests
@@ -33,10 +33,10 @@ HUNGRY = hungry()
 
 
 def fired(objects: list[b.Json], upgrade: Upgrade = UPGRADE, **over: t.Any) -> dict[str, str]:
-    """Code to object of everything that the checks find."""
+    """Code to object of all findings."""
     return {found.code: found.object for found in run_checks(b.snapshot_of(objects, **over), upgrade)}
 
 
 def of(code: str, objects: list[b.Json], upgrade: Upgrade = UPGRADE, **over: t.Any) -> list[Finding]:
-    """What one check finds."""
+    """The findings of one check."""
     return [found for found in run_checks(b.snapshot_of(objects, **over), upgrade) if found.code == code]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What prechecks of several clusters say together."""
+"""The summary of the prechecks of several clusters."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_each_code_is_counted_once_a_cluster_and_the_worst_comes_first() -> None
     }
 
 
-def test_of_the_same_severity_what_is_on_most_clusters_comes_first() -> None:
+def test_within_a_severity_findings_on_most_clusters_come_first() -> None:
     rows = {"a": read(row("MU001", "error"), row("MU003", "error")), "b": read(row("MU003", "error"))}
     assert [one["code"] for one in summarize_fleet(rows)["findings"]] == ["MU003", "MU001"]
 
@@ -78,7 +78,7 @@ def test_of_the_same_severity_what_is_on_most_clusters_comes_first() -> None:
         ({}, False),
     ],
 )
-def test_what_is_clean(result: Json, clean: bool) -> None:
+def test_which_clusters_are_clean(result: Json, clean: bool) -> None:
     assert (summarize_fleet({"x": result})["clean"] == ["x"]) is clean
 
 
@@ -90,7 +90,7 @@ def test_what_is_clean(result: Json, clean: bool) -> None:
         ({}, "", "The task failed before it read the cluster."),
     ],
 )
-def test_what_was_not_read_is_said_and_never_passes(result: Json, kind: str, message: str) -> None:
+def test_an_unread_cluster_is_named_and_never_passes(result: Json, kind: str, message: str) -> None:
     assert summarize_fleet({"x": result})["unread"] == [{"cluster": "x", "kind": kind, "message": message}]
     assert {failure_of_cluster(result, fail_on) for fail_on in ("error", "warning", "never")} == {message}
 
@@ -107,13 +107,13 @@ def test_what_was_not_read_is_said_and_never_passes(result: Json, kind: str, mes
         ([], "warning", [], False),
     ],
 )
-def test_the_verdict_is_the_one_of_the_gate(findings: list[Json], fail_on: str, allow: list[str], fails: bool) -> None:
+def test_the_verdict_is_that_of_the_module(findings: list[Json], fail_on: str, allow: list[str], fails: bool) -> None:
     text = failure_of_cluster(read(*findings, name="paris"), fail_on, allow)
     assert text.startswith("Cluster paris is not ready to be upgraded: MU0") is fails
     assert bool(text) is fails
 
 
-def test_it_is_told_in_lines() -> None:
+def test_the_lines() -> None:
     assert summarize_fleet(THREE)["lines"] == [
         "1 of 4 clusters clean (no error, no warning), 1 not read",
         "unread  c: Cluster c cannot be reached.",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What istioctl says as findings of ours, and what both of us say; the answers were recorded from both versions."""
+"""Findings of istioctl, and those that a check reports too; the answers were recorded from both versions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ LOG = "2026-11-23T22:46:23.823291Z\terror\twatch error in cluster prod: failed t
 
 
 def recorded(state: str, command: str, version: str) -> list[Finding]:
-    """What was recorded, as findings."""
+    """The recorded findings of a state, a command and a version."""
     found = next(one for one in ANSWERS if (one["state"], one["command"], one["version"]) == (state, command, version))
     return read_findings(found["stdout"], "istioctl")
 
@@ -52,13 +52,13 @@ def read(**over: t.Any) -> Finding:
     return read_findings(json.dumps([item]), "istioctl 1.31.0 analyze")[0]
 
 
-def ours(code: str, place: str, message: str = "It is so.") -> Finding:
-    """What a check of ours found."""
+def checked(code: str, place: str, message: str = "It is so.") -> Finding:
+    """A finding of a check."""
     return CHECKS_BY_CODE[code].finding(parse_ref(place), message, CHECKS_BY_CODE[code].severity)
 
 
-def theirs(code: str, place: str, message: str = "It is so.") -> Finding:
-    """What istioctl found."""
+def reported(code: str, place: str, message: str = "It is so.") -> Finding:
+    """A finding of istioctl."""
     return read(code=code, origin=place, message=message)
 
 
@@ -96,7 +96,7 @@ def test_a_finding_of_istioctl() -> None:
         ({"code": "IST9999"}, "title", "found by istioctl"),
     ],
 )
-def test_fields_that_differ_or_lack(over: dict[str, t.Any], field: str, expected: str) -> None:
+def test_fields_that_differ_or_are_missing(over: dict[str, t.Any], field: str, expected: str) -> None:
     assert getattr(read(**over), field) == expected
 
 
@@ -116,7 +116,7 @@ def test_fields_that_differ_or_lack(over: dict[str, t.Any], field: str, expected
         (json.dumps(ITEM), 1),
     ],
 )
-def test_what_stands_around_the_answer(text: str, count: int) -> None:
+def test_text_around_the_answer_is_ignored(text: str, count: int) -> None:
     assert len(read_findings(text, "istioctl")) == count
 
 
@@ -133,7 +133,7 @@ def test_what_stands_around_the_answer(text: str, count: int) -> None:
         ("[" * 100000, "recursion|Expecting"),
     ],
 )
-def test_what_is_no_answer(text: str, why: str) -> None:
+def test_output_that_is_not_an_answer(text: str, why: str) -> None:
     with pytest.raises(ValueError, match=why):
         read_findings(text, "istioctl")
 
@@ -158,25 +158,25 @@ def test_recorded_answers_of_a_mesh_in_disorder(version: str) -> None:
 
 @pytest.mark.parametrize("version", ["1.30.3", "1.31.0"])
 @pytest.mark.parametrize("installer", ["istioctl", "helm"])
-def test_permissions_that_the_run_needs_are_ours_and_others_a_note(version: str, installer: str) -> None:
+def test_permissions_that_the_run_needs_are_mu009_and_others_a_note(version: str, installer: str) -> None:
     found = recorded("reader", "x", version)
     assert len(found) == 11
     snapshot = b.snapshot_of([], denied=tuple(NEEDED_BY_INSTALLER[installer]))
-    own, other = merge_findings([ours("MU009", "permissions to install")], found, snapshot)
-    assert own == ours("MU009", "permissions to install", "It is so. (istioctl: IST0141)")
-    # istiod's namespace is there before an upgrade
+    own, other = merge_findings([checked("MU009", "permissions to install")], found, snapshot)
+    assert own == checked("MU009", "permissions to install", "It is so. (istioctl: IST0141)")
+    # The namespace of istiod exists before an upgrade.
     assert (other.severity, other.object) == ("info", "cluster")
     assert "create resource namespaces" in other.message
 
 
-def test_who_is_not_asked_for_permissions_gets_a_note() -> None:
+def test_without_an_installer_missing_permissions_are_a_note() -> None:
     found = merge_findings([], recorded("reader", "x", "1.31.0"), b.snapshot_of([]))
     assert {(one.code, one.severity) for one in found} == {("IST0141", "info")}
 
 
 GONE = "Injector refers to a control plane service that does not exist: istio-system/istiod-old."
 OVERLAP = "Webhook overlaps with others: [b/rev.namespace.sidecar-injector.istio.io]. This may cause injection twice."
-#: Both are called for namespace shop; decisions look at them, and not at what a message says of them.
+#: Both match namespace shop. Decisions compare these names, and not the names in messages.
 OLD_HOOK, NEW_HOOK = (f"istio-sidecar-injector-{revision}" for revision in (b.OLD, b.NEW))
 SEVERAL = "Several injectors match its pods."
 PODS = "The Istio proxy images do not match (pod names: [web-abc-0 web-abc-1]). This often happens."
@@ -225,16 +225,18 @@ DIFFERENT = [
 
 
 @pytest.mark.parametrize(("code", "origin", "message", "own", "place", "text"), TWINS)
-def test_what_both_say_stands_there_once(code: str, origin: str, message: str, own: str, place: str, text: str) -> None:
-    kept = ours(own, place, text)
-    found = merge_findings([kept], [theirs(code, origin, message)], SNAPSHOT)
-    assert found == [ours(own, place, f"{text} (istioctl: {code})")]
-    assert merge_findings([], [theirs(code, origin, message)], SNAPSHOT) == [theirs(code, origin, message)]
+def test_a_problem_that_both_report_appears_once(
+    code: str, origin: str, message: str, own: str, place: str, text: str
+) -> None:
+    kept = checked(own, place, text)
+    found = merge_findings([kept], [reported(code, origin, message)], SNAPSHOT)
+    assert found == [checked(own, place, f"{text} (istioctl: {code})")]
+    assert merge_findings([], [reported(code, origin, message)], SNAPSHOT) == [reported(code, origin, message)]
 
 
 @pytest.mark.parametrize(("code", "origin", "message", "own", "place", "text"), DIFFERENT)
-def test_nothing_else_is_left_out(code: str, origin: str, message: str, own: str, place: str, text: str) -> None:
-    both = [ours(own, place, text), theirs(code, origin, message)]
+def test_all_other_findings_are_kept(code: str, origin: str, message: str, own: str, place: str, text: str) -> None:
+    both = [checked(own, place, text), reported(code, origin, message)]
     assert merge_findings(both[:1], both[1:], SNAPSHOT) == sort_by_severity(both)
 
 
@@ -248,17 +250,17 @@ def test_every_equivalent_is_tested_above() -> None:
         assert code in TITLES
 
 
-def test_what_istioctl_says_twice_stands_there_once() -> None:
+def test_a_repeated_finding_of_istioctl_appears_once() -> None:
     assert merge_findings([], [read(), read()], SNAPSHOT) == [read()]
 
 
 def test_several_codes_of_istioctl_at_one_finding() -> None:
-    both = [theirs("IST0103", "Pod shop/web-abc-0"), theirs("IST0103", "Pod shop/web-abc-1")]
-    assert merge_findings([ours("MU027", "Deployment shop/web", "x.")], both, SNAPSHOT) == [
-        ours("MU027", "Deployment shop/web", "x. (istioctl: IST0103)")
+    both = [reported("IST0103", "Pod shop/web-abc-0"), reported("IST0103", "Pod shop/web-abc-1")]
+    assert merge_findings([checked("MU027", "Deployment shop/web", "x.")], both, SNAPSHOT) == [
+        checked("MU027", "Deployment shop/web", "x. (istioctl: IST0103)")
     ]
 
 
 def test_the_worst_comes_first() -> None:
-    found = merge_findings([ours("MU012", "tag default")], [read(), read(level="Info")], SNAPSHOT)
+    found = merge_findings([checked("MU012", "tag default")], [read(), read(level="Info")], SNAPSHOT)
     assert [one.severity for one in found] == ["error", "warning", "info"]

@@ -60,34 +60,34 @@ def test_a_check_fires(code: str, place: str, objects: list[b.Json], over: b.Jso
 
 
 def test_every_check_is_tested_above() -> None:
-    """A new row of the table needs a new row here."""
+    """A new check needs a new row."""
     marker = test_a_check_fires.pytestmark[0]  # type: ignore[attr-defined]
     of_clusters = {check.code for check in CHECKS if check.find is not registry.find_nothing}
     assert {row.values[0] for row in marker.args[1]} == of_clusters
 
 
 def test_every_check_has_a_state_of_a_real_cluster() -> None:
-    """What a check finds in made-up objects may be there on no cluster."""
+    """A check that only fires on invented objects may never fire on a real cluster."""
     tests = (ROOT / "tests" / "integration").rglob("test_*.py")
     named = set(re.findall(r"MU\d{3}", "".join(path.read_text(encoding="utf-8") for path in tests)))
     assert set(CHECKS_BY_CODE) - named == {registry.CHECK_FAILED.code}
 
 
 @pytest.mark.parametrize(("upgrade", "severity"), [(UPGRADE, "error"), (IN_PLACE, "warning")])
-def test_what_a_run_in_place_mends_does_not_stop_it(upgrade: Upgrade, severity: str) -> None:
+def test_a_problem_that_a_run_in_place_fixes_does_not_stop_it(upgrade: Upgrade, severity: str) -> None:
     broken = [*b.plane(b.OLD, "9.9.9", updated=0), *DEFAULT, *b.namespaces()]
     found = {row.code: row.severity for row in run_checks(b.snapshot_of(broken), upgrade)}
     assert (found["MU004"], found["MU007"]) == (severity, severity)
 
 
-def test_a_target_that_an_earlier_run_left_half_installed_does_not_stop_the_next_one() -> None:
+def test_a_half_installed_target_of_an_earlier_run_does_not_stop_the_next_one() -> None:
     half = [*b.plane(b.OLD), *b.plane(b.NEW, ready=0), *DEFAULT, *b.namespaces()]
     found = {row.code: row.severity for row in run_checks(b.snapshot_of(half), UPGRADE)}
     assert found["MU004"] == "warning"
 
 
 @pytest.mark.parametrize("stage", [BEFORE, AFTER])
-def test_what_a_killed_removal_left_does_not_stop_the_next_run(stage: str) -> None:
+def test_remains_of_a_killed_removal_do_not_stop_the_next_run(stage: str) -> None:
     upgrade = dataclasses.replace(UPGRADE, stage=stage, source=b.OLD)
     own = b.validator(b.OLD, "Fail")
     own["metadata"]["name"] = "istio-validator-1-30-3-istio-system"
@@ -112,7 +112,7 @@ def test_what_a_killed_removal_left_does_not_stop_the_next_run(stage: str) -> No
     }
 
 
-def test_a_broken_neighbour_stops_a_run_in_place() -> None:
+def test_another_broken_revision_stops_a_run_in_place() -> None:
     broken = [*b.plane(b.OLD), *b.plane(b.NEW, ready=0), *DEFAULT, *b.namespaces()]
     found = {row.code: row.severity for row in run_checks(b.snapshot_of(broken), IN_PLACE)}
     assert found["MU004"] == "error"
@@ -122,14 +122,14 @@ def test_a_broken_neighbour_stops_a_run_in_place() -> None:
     ("strategy", "stage", "severity"),
     [("downgrade", BEFORE, "warning"), ("downgrade", AFTER, "error"), ("in_place", BEFORE, "error")],
 )
-def test_a_downgrade_in_place_goes_on_where_it_was_killed(strategy: str, stage: str, severity: str) -> None:
+def test_a_killed_downgrade_in_place_can_continue(strategy: str, stage: str, severity: str) -> None:
     upgrade = Upgrade(strategy, Version(1, 30, 3), b.OLD, None, stage)
     ahead = [*HEALTHY, b.pod("ahead", owner=None, image=b.proxy("1.31.0"))]
     assert [row.severity for row in run_checks(b.snapshot_of(ahead), upgrade) if row.code == "MU030"] == [severity]
 
 
 @pytest.mark.parametrize("name", ["MU001", "MU005", "MU023", "MU031"])
-def test_checks_of_the_start_are_not_repeated_at_the_end(name: str) -> None:
+def test_checks_that_concern_the_start_do_not_run_after_an_upgrade(name: str) -> None:
     assert CHECKS_BY_CODE[name].after is None
 
 
@@ -157,7 +157,7 @@ def test_every_row_is_complete_and_codes_are_unique() -> None:
     assert all(check.title and check.why and check.remedy and check.severity in SEVERITIES for check in CHECKS)
 
 
-def test_a_check_that_could_not_be_made_is_not_passed() -> None:
+def test_a_check_that_did_not_run_is_a_finding() -> None:
     found = run_checks(
         b.snapshot_of([*HUNGRY, b.node(memory="1Gi")], unread={"nodes": "Reading nodes failed."}), UPGRADE
     )
@@ -175,13 +175,15 @@ def test_a_check_that_could_not_be_made_is_not_passed() -> None:
         ("proxies", AFTER, {"MU070": "warning", "MU071": "warning", "MU072": "warning"}),
     ],
 )
-def test_not_to_know_weighs_no_more_than_to_know(field: str, stage: str, expected: dict[str, str]) -> None:
+def test_a_check_that_did_not_run_is_not_more_severe_than_its_finding(
+    field: str, stage: str, expected: dict[str, str]
+) -> None:
     upgrade = dataclasses.replace(UPGRADE, stage=stage)
     found = run_checks(b.snapshot_of(HEALTHY, unread={field: "It is forbidden."}), upgrade)
     assert {row.object.removeprefix("check "): row.severity for row in found if row.code == "MU090"} == expected
 
 
-def test_a_check_that_fails_is_a_finding_and_the_others_are_made(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_that_fails_is_a_finding_and_the_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         yield "pod shop/a", "It is found before the check fails."
         raise KeyError("status")

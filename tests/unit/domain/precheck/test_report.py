@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What findings of one cluster say to a reader, and which of them fail a task."""
+"""The report of the findings of one cluster, and which of them fail a task."""
 
 from __future__ import annotations
 
@@ -50,16 +50,16 @@ def stale(number: int, remedy: str = "restart them") -> list[Finding]:
         ("error", ["MU000"], []),
     ],
 )
-def test_what_fails_the_task(fail_on: str, allow: list[str], expected: list[str]) -> None:
+def test_which_findings_fail_the_task(fail_on: str, allow: list[str], expected: list[str]) -> None:
     assert [finding.code for finding in blocking_findings([*FOUND, ACCEPTED], fail_on, allow)] == expected
 
 
 @pytest.mark.parametrize("fail_on", ["error", "warning", "never"])
-def test_what_is_waived_fails_no_task(fail_on: str) -> None:
+def test_waived_findings_do_not_fail_the_task(fail_on: str) -> None:
     assert blocking_findings([ACCEPTED], fail_on, []) == []
 
 
-def test_what_is_waived_is_counted_apart() -> None:
+def test_waived_findings_are_counted_separately() -> None:
     assert count_by_severity([ACCEPTED, *OTHERS, *OTHERS]) == {"error": 0, "warning": 2, "info": 2, "waived": 1}
 
 
@@ -70,11 +70,11 @@ def test_what_is_waived_is_counted_apart() -> None:
         (AFTER, "Cluster prod has problems after the upgrade: MU000"),
     ],
 )
-def test_the_sentence(stage: str, begins: str) -> None:
+def test_the_failure_message(stage: str, begins: str) -> None:
     assert failure_message(stage, "prod", FOUND).startswith(begins)
 
 
-def test_the_sentence_names_three_codes_and_counts_the_rest() -> None:
+def test_the_failure_message_names_three_codes_and_counts_the_rest() -> None:
     text = failure_message(BEFORE, "prod", [*stale(300), *FOUND])
     assert [text.count(code) for code in ("MU020", "MU000", "MU001", "MU002")] == [1, 1, 1, 0]
     assert text.endswith("Remedy: fix it (and 300 more).")
@@ -101,13 +101,13 @@ def test_every_finding_explains_itself_and_the_worst_comes_first() -> None:
 @pytest.mark.parametrize(
     ("show", "shown"), [("error", ["error"]), ("warning", ["error", "warning"]), ("info", [*SEVERITIES, "waived"])]
 )
-def test_what_is_not_explained_is_counted(show: str, shown: list[str]) -> None:
+def test_findings_that_are_not_shown_are_counted(show: str, shown: list[str]) -> None:
     *lines, total = report_lines([*FOUND, ACCEPTED], show)
     assert [line.split()[0] for line in lines if not line.startswith(" ")] == shown
     assert total == f"1 error, 1 warning, 1 info, 1 waived; {END}"
 
 
-def test_what_differs_in_its_object_only_stands_together() -> None:
+def test_findings_that_differ_only_in_their_object_are_grouped() -> None:
     lines = report_lines([*stale(300), *stale(2, "wait")])
     assert lines == [
         "warning MU020 stale proxies",
@@ -121,7 +121,7 @@ def test_what_differs_in_its_object_only_stands_together() -> None:
     ]
 
 
-def test_waivers_of_one_code_do_not_stand_together() -> None:
+def test_different_waivers_of_one_code_are_not_grouped() -> None:
     other = dataclasses.replace(ACCEPTED, waived={**WAIVER, "reason": "MESH-43"})
     assert [line for line in report_lines([ACCEPTED, other]) if "until" in line] == [
         "        waived until 2027-03-31: MESH-42",

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which findings a waiver accepts, and what there is to say about waivers themselves."""
+"""Which findings a waiver accepts, and findings about waivers themselves."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MARK = {"reason": "MESH-42", "expires": "2027-03-31"}
 
 
 def finding(code: str, place: str) -> Finding:
-    """What some check found somewhere."""
+    """A finding at an object."""
     return Finding(code, "error", "title", parse_ref(place), "It is so.", "It hurts.", "fix it", "https://x")
 
 
@@ -35,8 +35,8 @@ FOUND = [
 ]
 
 
-def told(found: list[Finding], *waivers: dict[str, t.Any], stage: str = BEFORE) -> list[tuple[str, str, bool]]:
-    """Code, object and whether it is waived of everything that is left to say."""
+def waived_of(found: list[Finding], *waivers: dict[str, t.Any], stage: str = BEFORE) -> list[tuple[str, str, bool]]:
+    """Code and object of each finding after the waivers, and whether it is waived."""
     result = apply_waivers(found, parse_waivers([{**FIELD, **one} for one in waivers]), TODAY, stage)
     return [(one.code, one.object, one.waived is not None) for one in result]
 
@@ -53,18 +53,18 @@ def told(found: list[Finding], *waivers: dict[str, t.Any], stage: str = BEFORE) 
         ([{"code": "MU010"}, {"code": "MU010", "object": "*lost"}], ["namespace lost", "namespace shop"]),
     ],
 )
-def test_what_matches_is_waived_and_stays_in_the_list(waivers: list[dict[str, t.Any]], waived: list[str]) -> None:
-    found = told(FOUND, *waivers)
+def test_matching_findings_are_waived_and_stay_in_the_list(waivers: list[dict[str, t.Any]], waived: list[str]) -> None:
+    found = waived_of(FOUND, *waivers)
     assert sorted(place for dummy, place, mark in found if mark) == sorted(waived)
     assert sorted(found) == sorted((one.code, one.object, one.object in waived) for one in FOUND)
 
 
 @pytest.mark.parametrize("place", ["Namespace lost", "lost", "namespace los", "namespace"])
 def test_a_pattern_matches_the_whole_object_and_case_counts(place: str) -> None:
-    assert ("MU010", "namespace lost", False) in told(FOUND, {"code": "MU010", "object": place})
+    assert ("MU010", "namespace lost", False) in waived_of(FOUND, {"code": "MU010", "object": place})
 
 
-def test_the_mark_is_reason_and_day_of_the_first_waiver_that_holds() -> None:
+def test_the_mark_has_reason_and_date_of_the_first_active_waiver() -> None:
     waivers = [{"code": "MU010", "expires": "2026-01-31", "reason": "old"}, {"code": "MU010", **FIELD}]
     found = apply_waivers(
         FOUND[:1], parse_waivers([*waivers, {**FIELD, "code": "MU010", "reason": "later"}]), TODAY, BEFORE
@@ -72,8 +72,8 @@ def test_the_mark_is_reason_and_day_of_the_first_waiver_that_holds() -> None:
     assert [one.as_row()["waived"] for one in found] == [None, MARK]
 
 
-def test_the_order_is_worst_first_and_then_what_is_waived() -> None:
-    assert [code for code, *dummy in told(FOUND, {"code": "IST0101"}, {"code": "MU011"})] == [
+def test_the_order_is_worst_first_and_waived_last() -> None:
+    assert [code for code, *dummy in waived_of(FOUND, {"code": "IST0101"}, {"code": "MU011"})] == [
         *("MU010", "MU010", "MU020"),
         "MU093",
         "IST0101",
@@ -81,8 +81,8 @@ def test_the_order_is_worst_first_and_then_what_is_waived() -> None:
 
 
 @pytest.mark.parametrize(("expires", "holds"), [("2026-11-22", False), ("2026-11-23", True), ("2026-11-24", True)])
-def test_a_waiver_holds_up_to_and_with_its_last_day(expires: str, holds: bool) -> None:
-    assert [mark for *dummy, mark in told(FOUND[:1], {"code": "MU010", "expires": expires})][-1] is holds
+def test_a_waiver_applies_up_to_and_including_its_last_day(expires: str, holds: bool) -> None:
+    assert [mark for *dummy, mark in waived_of(FOUND[:1], {"code": "MU010", "expires": expires})][-1] is holds
 
 
 @pytest.mark.parametrize("stage", [BEFORE, AFTER])
@@ -91,9 +91,9 @@ def test_mu092_an_expired_waiver_is_a_warning_and_waives_nothing(stage: str, pla
     waiver = {"code": "MU010", "object": place, "expires": "2026-11-22", "reason": "until we move"}
     found = apply_waivers(FOUND, parse_waivers([waiver]), TODAY, stage)
     assert [one.waived for one in found] == [None] * 5
-    (said,) = [one for one in found if one.code == "MU092"]
-    assert (said.severity, said.object) == ("warning", f"waiver MU010 {place}")
-    assert said.message == f"It applied until 2026-11-22 and matches {times} of the findings. Its reason: until we move"
+    (row,) = [one for one in found if one.code == "MU092"]
+    assert (row.severity, row.object) == ("warning", f"waiver MU010 {place}")
+    assert row.message == f"It applied until 2026-11-22 and matches {times} of the findings. Its reason: until we move"
 
 
 def test_mu093_an_unused_waiver_is_a_note_because_others_of_the_fleet_may_need_it() -> None:
@@ -106,15 +106,15 @@ def test_mu093_an_unused_waiver_is_a_note_because_others_of_the_fleet_may_need_i
 @pytest.mark.parametrize(
     ("code", "found", "stage"),
     [
-        pytest.param("MU040", [finding("MU090", "check MU040")], BEFORE, id="what it looks at may not be read"),
+        pytest.param("MU040", [finding("MU090", "check MU040")], BEFORE, id="what it needs may not be read"),
         pytest.param("MU040", [finding("MU091", "check MU040")], BEFORE, id="the check failed"),
-        pytest.param("MU010", [], AFTER, id="the upgrade has mended it"),
+        pytest.param("MU010", [], AFTER, id="the upgrade has fixed it"),
         pytest.param("IST0101", [], BEFORE, id="istioctl may not have run"),
         pytest.param("MU010", FOUND, BEFORE, id="it is used"),
     ],
 )
-def test_mu093_is_silent_where_nobody_can_know(code: str, found: list[Finding], stage: str) -> None:
-    assert "MU093" not in {row[0] for row in told(found, {"code": code}, stage=stage)}
+def test_mu093_is_silent_if_use_is_unknown(code: str, found: list[Finding], stage: str) -> None:
+    assert "MU093" not in {row[0] for row in waived_of(found, {"code": code}, stage=stage)}
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_mu093_is_silent_where_nobody_can_know(code: str, found: list[Finding], 
         {**FIELD, "code": "MU010", "object": "*"},
     ],
 )
-def test_what_is_right(given: dict[str, t.Any]) -> None:
+def test_valid_waivers(given: dict[str, t.Any]) -> None:
     (waiver,) = parse_waivers([given])
     assert (waiver.code, waiver.object, str(waiver.expires), waiver.reason) == (
         given["code"],
@@ -167,14 +167,14 @@ def test_what_is_right(given: dict[str, t.Any]) -> None:
         ({3: 4}, "entry 2: unknown key 3; known keys are"),
     ],
 )
-def test_what_can_never_be_right(given: dict[t.Any, t.Any], message: str) -> None:
+def test_invalid_waivers(given: dict[t.Any, t.Any], message: str) -> None:
     right = {**FIELD, "code": "MU010"}
     with pytest.raises(ParameterError, match=f"^Parameter waivers.*{message}"):
         parse_waivers([right, {**right, **given}])
 
 
 @pytest.mark.parametrize("key", ["code", "expires", "reason"])
-def test_what_has_to_be_given(key: str) -> None:
+def test_required_keys(key: str) -> None:
     right = {**FIELD, "code": "MU010"}
     with pytest.raises(ParameterError, match=rf"^Parameter waivers, entry 1.*: {key} is missing; "):
         parse_waivers([{name: value for name, value in right.items() if name != key}])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Versions, image tags, and which hops are supported (S7, domain 12)."""
+"""Versions, image tags, and supported upgrades (S7, domain 12)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.isti
         ("", None),
     ],
 )
-def test_unknown_is_a_state_not_an_error(text: str, expected: Version | None) -> None:
+def test_an_unknown_version_is_not_an_error(text: str, expected: Version | None) -> None:
     """Domain 6: tags may be digests or custom builds."""
     assert parse_version(text) == expected
 
@@ -115,7 +115,7 @@ def test_minimum_kubernetes_table_of_domain_12(minor: int, expected: int | None)
         ("canary", "1.31.0", "2.0.0", "major version"),
     ],
 )
-def test_s7_hops(strategy: str, source: str, target: str, problem: str | None) -> None:
+def test_s7_supported_upgrades(strategy: str, source: str, target: str, problem: str | None) -> None:
     """S7 and domain 12: in place one minor, canary up to two, downgrade one."""
     before, after = parse_version(source), parse_version(target)
     assert before is not None
@@ -124,5 +124,5 @@ def test_s7_hops(strategy: str, source: str, target: str, problem: str | None) -
     assert found is None if problem is None else problem in str(found)
 
 
-def test_s7_a_downgrade_upwards_is_refused() -> None:
+def test_s7_a_downgrade_to_a_newer_version_is_refused() -> None:
     assert unsupported_reason("downgrade", Version(1, 30, 3), Version(1, 31, 0)) is not None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The gate before and the proof after an upgrade."""
+"""The checks before an upgrade, and the verification after it."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def precheck(*objects: b.Json, **options: t.Any) -> b.Json:
         ({"waivers": [{"code": "MU010", "expires": "2999-12-31"}]}, r"waivers, entry 1 \(MU010\): reason is missing"),
     ],
 )
-def test_what_can_never_be_right(options: b.Json, message: str) -> None:
+def test_invalid_options(options: b.Json, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         check(params(CORE, **{"version": b.NEW_VERSION, "revision": b.NEW, **options}))
 
@@ -48,7 +48,7 @@ def test_a_healthy_cluster_passes() -> None:
     assert result["identities"] == {b.OLD: {}}
 
 
-def test_a_failed_gate_still_lists_everything() -> None:
+def test_a_failed_precheck_still_returns_all_findings() -> None:
     result = precheck(*HEALTHY, *b.namespaces(lost="gone"), b.pod("bare", owner=None))
     assert result["failed"]
     assert (
@@ -66,7 +66,7 @@ def test_an_allowed_finding_is_listed_but_does_not_fail() -> None:
     assert [finding["code"] for finding in result["findings"]] == ["MU010"]
 
 
-def test_a_waived_finding_is_listed_and_counted_apart_and_does_not_fail() -> None:
+def test_a_waived_finding_is_listed_and_counted_separately_and_does_not_fail() -> None:
     waiver = {"code": "MU010", "object": "namespace l*", "expires": "2999-12-31", "reason": "MESH-42"}
     result = precheck(*HEALTHY, *b.namespaces(lost="gone"), waivers=[waiver], fail_on="warning")
     assert "failed" not in result
@@ -93,7 +93,7 @@ def test_after_an_upgrade_no_target_is_needed() -> None:
     assert [(found["code"], found["object"]) for found in result["findings"]] == [("MU024", "Deployment shop/web")]
 
 
-def test_after_an_upgrade_what_it_left_stale_fails() -> None:
+def test_after_an_upgrade_stale_proxies_fail() -> None:
     objects = [*b.plane(b.OLD), *b.plane(b.NEW), *b.namespaces(shop=b.NEW), *b.revision_tag("default", b.NEW)]
     result = precheck(*objects, *b.deployed(), stage="after", version=b.NEW_VERSION, revision=b.NEW)
     assert "MU020 Deployment shop/web" in result["msg"]

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A gate that asks istioctl too: when, for what, and what becomes of one that does not answer (shell scripts)."""
+"""The analysis of istioctl in a precheck: its commands, and its failures (with shell scripts)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ANSWER = f"[ $1 = x ] || echo '{json.dumps([ITEM])}'\n"
 
 
 def precheck(folder: Path, script: str, *objects: b.Json, lacking: tuple[str, ...] = (), **options: t.Any) -> b.Json:
-    """The result of a precheck that asks an istioctl that does what a script says."""
+    """The result of a precheck with an istioctl that is a shell script."""
     path = folder / "istioctl"
     path.write_text(SCRIPT + script)
     path.chmod(0o755)
@@ -56,7 +56,7 @@ def asked(folder: Path) -> list[str]:
 
 
 def codes(result: b.Json) -> list[tuple[str, str, str]]:
-    """Code, severity and object of everything that was found."""
+    """Code, severity and object of all findings."""
     return [(row["code"], row["severity"], row["object"]) for row in result["findings"]]
 
 
@@ -67,17 +67,17 @@ def codes(result: b.Json) -> list[tuple[str, str, str]]:
         ("after", ["analyze -o json -A --revision="]),
     ],
 )
-def test_what_is_asked(tmp_path: Path, stage: str, commands: list[str]) -> None:
+def test_which_commands_run(tmp_path: Path, stage: str, commands: list[str]) -> None:
     assert [row for row in codes(precheck(tmp_path, "", stage=stage)) if row[0] == "MU080"] == []
     assert asked(tmp_path) == commands
 
 
-def test_without_the_option_nothing_is_asked(tmp_path: Path) -> None:
+def test_without_the_option_no_command_runs(tmp_path: Path) -> None:
     assert codes(precheck(tmp_path, ANSWER, istioctl=None)) == []
     assert asked(tmp_path) == []
 
 
-def test_findings_of_istioctl_count_like_ours(tmp_path: Path) -> None:
+def test_findings_of_istioctl_count_like_those_of_checks(tmp_path: Path) -> None:
     result = precheck(tmp_path, ANSWER, *HEALTHY, *b.namespaces(lost="gone"), fail_on="error", allow=["MU010"])
     assert codes(result) == [("MU010", "error", "namespace lost"), ("IST0101", "error", "VirtualService shop/web")]
     assert "IST0101 VirtualService shop/web: Referenced host not found Remedy: follow https" in result["msg"]
@@ -104,7 +104,7 @@ def test_findings_of_istioctl_are_allowed_and_waived_by_their_code(tmp_path: Pat
         ),
     ],
 )
-def test_an_istioctl_that_does_not_answer_is_a_finding(
+def test_an_istioctl_that_fails_is_a_finding(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, message: str
 ) -> None:
     monkeypatch.setattr(istioctl_analysis, "SECONDS", 1)
@@ -117,7 +117,7 @@ def test_an_istioctl_that_does_not_answer_is_a_finding(
     assert message.format("analyze", result["cluster"]["name"]) in result["findings"][1]["message"]
 
 
-def test_what_may_not_be_read_is_not_waited_for(tmp_path: Path) -> None:
+def test_a_command_without_permissions_does_not_run(tmp_path: Path) -> None:
     result = precheck(tmp_path, "", lacking=("*", "secrets", "telemetries"))
     (row,) = result["findings"]
     assert (row["code"], row["object"], asked(tmp_path)) == ("MU080", "istioctl analyze", ["x precheck -o json"])
@@ -127,28 +127,28 @@ def test_what_may_not_be_read_is_not_waited_for(tmp_path: Path) -> None:
     )
 
 
-def test_both_commands_share_their_questions(tmp_path: Path) -> None:
+def test_both_commands_share_their_reviews(tmp_path: Path) -> None:
     questions = {dataclasses.replace(one, purpose="") for wanted in ISTIOCTL_COMMANDS.values() for one in wanted}
     assert precheck(tmp_path, "", lacking=("*",))["requests"]["dry_runs"] == 1 + len(questions)
 
 
-def test_one_command_that_fails_leaves_the_answer_of_the_other(tmp_path: Path) -> None:
+def test_one_command_that_fails_keeps_the_findings_of_the_other(tmp_path: Path) -> None:
     result = precheck(tmp_path, f"[ $1 = x ] && exit 1\n{ANSWER}")
     assert [row[0] for row in codes(result)] == ["IST0101", "MU080"]
 
 
 @pytest.mark.parametrize("code", [1, 79])
-def test_exit_codes_that_only_say_that_something_was_found(tmp_path: Path, code: int) -> None:
+def test_exit_codes_that_only_report_findings(tmp_path: Path, code: int) -> None:
     assert [row[0] for row in codes(precheck(tmp_path, f"{ANSWER}[ $1 = x ] || exit {code}"))] == ["IST0101"]
 
 
-def test_both_commands_run_side_by_side(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_both_commands_run_in_parallel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(istioctl_analysis, "SECONDS", 10)
     wait = 'touch "$0.$1"; until [ -e "$0.x" ] && [ -e "$0.analyze" ]; do sleep 0.02; done'
     assert codes(precheck(tmp_path, wait)) == []
 
 
-def test_s1_another_cluster_is_not_asked(tmp_path: Path) -> None:
+def test_s1_no_command_runs_on_another_cluster(tmp_path: Path) -> None:
     assert "not the expected one" in precheck(tmp_path, ANSWER, expected_cluster_id="other")["msg"]
     assert asked(tmp_path) == []
 
@@ -160,6 +160,6 @@ def test_an_istioctl_of_another_version_is_refused_before_any_request(tmp_path: 
     assert result["requests"]["reads"] == 0
 
 
-def test_which_istioctl_is_not_guessed() -> None:
+def test_istioctl_needs_a_version() -> None:
     with pytest.raises(ParameterError, match="Parameter version is missing: istioctl must have this version"):
         check(params(CORE, stage="after", istioctl="istioctl"))

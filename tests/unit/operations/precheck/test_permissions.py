@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a run must be allowed to do is asked of the API server before it starts."""
+"""The API server is asked for the permissions that a run needs before it starts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ TARGET: b.Json = {"version": b.NEW_VERSION, "revision": b.NEW}
 WRITES = {"create", "patch", "delete", "update", "escalate", "bind"}
 
 
-def test_who_may_do_anything_is_asked_once() -> None:
+def test_an_administrator_needs_one_review() -> None:
     with FakeApi() as api:
         client = api.client()
         assert missing_permissions(client, NEEDED_BY_INSTALLER["istioctl"], b.SYSTEM) == ()
@@ -34,7 +34,7 @@ def test_who_may_do_anything_is_asked_once() -> None:
         assert (client.request_counts.writes, client.request_counts.dry_runs) == (0, 1)
 
 
-def test_each_permission_is_asked_where_it_is_needed() -> None:
+def test_each_permission_is_reviewed_in_its_namespace() -> None:
     def may(attributes: b.Json) -> bool:
         return attributes["verb"] not in ("*", "patch")
 
@@ -48,7 +48,7 @@ def test_each_permission_is_asked_where_it_is_needed() -> None:
     assert len(asked) == len({tuple(one.items()) for one in asked})
 
 
-def test_a_reader_writes_nothing_and_an_installer_may_write_whatever_istio_renders() -> None:
+def test_a_reader_writes_nothing_and_an_installer_may_write_all_kinds_that_istio_renders() -> None:
     assert not [one for one in READ if one.verb in WRITES]
     may = {(one.verb, one.group, one.resource) for one in NEEDED_BY_INSTALLER["istioctl"]}
     for prefix, resource, dummy in RESOURCES.values():
@@ -65,7 +65,7 @@ def test_a_reader_writes_nothing_and_an_installer_may_write_whatever_istio_rende
         pytest.param({"installer": "istioctl", "stage": "after"}, None, id="after the run"),
     ],
 )
-def test_the_gate_asks_for_the_run_to_come(options: b.Json, code: str | None) -> None:
+def test_the_precheck_reviews_the_permissions_of_the_run_that_follows(options: b.Json, code: str | None) -> None:
     with FakeApi(*MESH) as api:
         api.may = lambda attributes: attributes["verb"] not in ("*", "watch")
         result: dict[str, t.Any] = task(api, CORE, **TARGET, fail_on="never", **options)

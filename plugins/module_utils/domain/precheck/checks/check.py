@@ -14,7 +14,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 
-#: What a check yields: each object with a problem, and the message about it.
+#: The results of a check: each object with a problem, and the message about it.
 CheckResults = Iterator[tuple[ObjectRef, str]]
 ERROR, WARNING, INFO = "error", "warning", "info"
 SEVERITIES = (ERROR, WARNING, INFO)
@@ -30,7 +30,7 @@ DOCS = "https://github.com/meshops/istio/blob/main/docs/findings.md"
 class Upgrade:
     """The upgrade to check: its strategy, target version, target revision and source revision.
 
-    ``installer`` is empty and ``today`` is None if the caller does not know them.
+    The installer is an empty text, and the date None, if the caller does not know them.
     """
 
     strategy: str = "canary"

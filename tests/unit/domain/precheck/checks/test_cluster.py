@@ -27,7 +27,7 @@ FIRES = [
         "Pod shop/odd",
         [*HEALTHY, b.pod("odd", annotations={"istio.io/rev": "", "sidecar.istio.io/status": "[" * 150_000})],
         {},
-        id="MU039 F18: what nobody can read",
+        id="MU039 F18: an unreadable status annotation",
     ),
     pytest.param("MU040", f"revision {b.NEW}", [*HUNGRY, b.node(memory="1Gi")], {}, id="MU040 domain 14: no room"),
     pytest.param(
@@ -43,18 +43,18 @@ FIRES = [
 @pytest.mark.parametrize(
     ("objects", "upgrade"),
     [
-        pytest.param([*HUNGRY, b.node(memory="4Gi")], UPGRADE, id="room for both istiods"),
+        pytest.param([*HUNGRY, b.node(memory="4Gi")], UPGRADE, id="capacity for both istiods"),
         pytest.param([*HUNGRY, b.node("a", memory="2Gi"), b.node("b", memory="2Gi")], UPGRADE, id="one on each node"),
-        pytest.param([*HUNGRY, b.node(memory="1Gi")], IN_PLACE, id="in place needs none of its own"),
-        pytest.param([*HUNGRY, *b.plane(b.NEW), b.node(memory="1Gi")], UPGRADE, id="it is there already"),
-        pytest.param(HUNGRY, UPGRADE, id="nodes that are none of our business"),
+        pytest.param([*HUNGRY, b.node(memory="1Gi")], IN_PLACE, id="an in-place upgrade starts no second istiod"),
+        pytest.param([*HUNGRY, *b.plane(b.NEW), b.node(memory="1Gi")], UPGRADE, id="the target runs already"),
+        pytest.param(HUNGRY, UPGRADE, id="nodes were not read"),
     ],
 )
-def test_mu040_is_silent_where_there_is_room(objects: list[b.Json], upgrade: Upgrade) -> None:
+def test_mu040_is_silent_if_the_nodes_have_capacity(objects: list[b.Json], upgrade: Upgrade) -> None:
     assert "MU040" not in fired(objects, upgrade)
 
 
-def test_mu040_counts_what_runs_on_the_nodes() -> None:
+def test_mu040_counts_the_pods_on_the_nodes() -> None:
     eater = b.pod("eater", owner=None)
     eater["spec"]["nodeName"] = "a"
     eater["spec"]["containers"][0]["resources"] = {"requests": {"memory": "3Gi"}}
@@ -70,7 +70,7 @@ def test_mu040_counts_what_runs_on_the_nodes() -> None:
 
 
 @pytest.mark.parametrize("kubelets", [("v1.36.3", "v1.33.0"), ("v1.32.9", "v1.31.0"), ()])
-def test_mu041_is_about_nodes_that_differ(kubelets: tuple[str, ...]) -> None:
+def test_mu041_fires_only_if_kubelets_differ(kubelets: tuple[str, ...]) -> None:
     assert "MU041" not in fired([*HEALTHY, *(b.node(f"n{at}", kubelet=text) for at, text in enumerate(kubelets))])
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Configuration that one revision alone reads, or none: what the checks say, and how it is found in a cluster."""
+"""Configuration that only one revision reads, or none: the findings, and how it is found in a cluster."""
 
 from __future__ import annotations
 
@@ -56,12 +56,12 @@ FIRES = [
         pytest.param(b.configuration("VirtualService", "v", revision=None), UPGRADE, [], id="no label"),
     ],
 )
-def test_who_reads_it(obj: b.Json, upgrade: Upgrade, expected: list[str]) -> None:
+def test_which_configuration_is_a_finding(obj: b.Json, upgrade: Upgrade, expected: list[str]) -> None:
     objects = [*HEALTHY, *b.revision_tag("prod", b.OLD), obj]
     assert [code for code in ("MU053", "MU054") for dummy in of(code, objects, upgrade)] == expected
 
 
-def test_what_is_said() -> None:
+def test_the_messages() -> None:
     [before] = of("MU053", [*HEALTHY, DENY])
     assert (before.severity, before.message) == (
         "error",
@@ -74,19 +74,19 @@ def test_what_is_said() -> None:
 
 
 @pytest.mark.parametrize("code", ["MU053", "MU054"])
-def test_what_may_not_be_listed_has_not_passed(code: str) -> None:
+def test_a_check_does_not_run_if_configuration_may_not_be_listed(code: str) -> None:
     rows = of("MU090", HEALTHY, unread={"configuration": "telemetries is forbidden"})
     assert f"check {code}" in [row.object for row in rows]
     assert of(code, HEALTHY, unread={"configuration": "no"}) == []
 
 
-def test_what_was_read_is_told_beside_what_may_not_be_listed() -> None:
+def test_configuration_that_was_read_is_checked_even_if_other_kinds_may_not_be_listed() -> None:
     assert [row.object for row in of("MU053", [*HEALTHY, DENY], unread={"configuration": "no"})] == [WHAT]
     rows = of("MU090", [*HEALTHY, DENY], unread={"configuration": "no"})
     assert "check MU053" in [row.object for row in rows]
 
 
-def test_the_gate_reads_what_it_may() -> None:
+def test_the_precheck_reads_the_kinds_that_it_may_list() -> None:
     group = b.configuration("WorkloadGroup", "legacy")
     with FakeApi(*HEALTHY, group) as api:
         api.script("GET", "/apis/security.istio.io/v1/authorizationpolicies", failure(403, "no authorizationpolicies"))
@@ -123,7 +123,7 @@ def test_one_list_of_metadata_for_each_kind_that_is_served() -> None:
 
 
 def groups() -> b.Json:
-    """What a server says that knows no discovery of all at once; subresources are no kinds."""
+    """The answer of a server without aggregated discovery; subresources are not kinds."""
     whole = discovery()
     return {
         "kind": "APIGroupList",
@@ -152,7 +152,7 @@ def resources(path: str) -> b.Json:
     return {"resources": [*rows, *({**row, "name": f"{row['name']}/status"} for row in rows)]}
 
 
-def test_an_older_api_server_is_asked_group_by_group() -> None:
+def test_an_older_api_server_is_queried_group_by_group() -> None:
     with FakeApi(*OBJECTS) as api:
         api.script("GET", "/apis", Answer(groups()))
         for group in groups()["groups"]:
@@ -175,7 +175,7 @@ def test_a_kind_that_may_not_be_listed_is_named() -> None:
     ("settings", "expected"),
     [({}, b.SYSTEM), ({"rootNamespace": "mesh"}, "mesh"), ({"rootNamespace": 7}, b.SYSTEM), ([], b.SYSTEM)],
 )
-def test_which_namespace_is_about_all_others(settings: t.Any, expected: str) -> None:
+def test_which_namespace_is_the_root_namespace(settings: t.Any, expected: str) -> None:
     planes = b.plane(b.OLD)
     planes[-1]["data"]["merged-values"] = json.dumps({"meshConfig": settings})
     assert root_of(b.mesh_of(planes), b.OLD) == expected

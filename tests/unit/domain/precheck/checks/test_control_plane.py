@@ -30,7 +30,7 @@ FIRES = [
         "Deployment istiod-1-30-3",
         [*b.plane(b.OLD, generation=2, observed=1), *DEFAULT, *b.namespaces()],
         {},
-        id="MU004 S3: an older generation still serves",
+        id="MU004 S3: an older generation is still serving",
     ),
     pytest.param(
         "MU005",
@@ -51,7 +51,7 @@ FIRES = [
         "Deployment istiod-1-30-3",
         [*b.plane(b.OLD, "9.9.9", updated=0), *DEFAULT, *b.namespaces()],
         {},
-        id="MU007: the old istiod injects the image of one that does not come up",
+        id="MU007: the previous istiod injects the image of one that does not become ready",
     ),
     pytest.param(
         "MU008",
@@ -72,11 +72,11 @@ FIRES = [
         pytest.param(b.plane(b.OLD), id="all is well"),
     ],
 )
-def test_mu007_is_only_about_the_trap(objects: list[b.Json]) -> None:
+def test_mu007_fires_only_if_the_previous_istiod_injects_the_new_image(objects: list[b.Json]) -> None:
     assert "MU007" not in fired([*objects, *DEFAULT, *b.namespaces()])
 
 
-def test_the_image_of_an_istiod_that_did_not_come_up_proves_no_hop() -> None:
+def test_the_image_of_an_istiod_that_did_not_become_ready_is_not_its_version() -> None:
     broken = b.plane(b.OLD, "9.9.9", updated=0)
     broken[0]["metadata"]["labels"]["operator.istio.io/version"] = "1.30.3"
     assert "MU001" not in fired([*broken, *DEFAULT], IN_PLACE)
@@ -85,7 +85,7 @@ def test_the_image_of_an_istiod_that_did_not_come_up_proves_no_hop() -> None:
 
 
 def two_istiods(*more: b.Json) -> list[b.Json]:
-    """Two replicas of an istiod whose pods can be told."""
+    """Two replicas of an istiod whose pods have labels."""
     plane = b.plane(b.OLD, replicas=2)
     istiod = b.workload("Deployment", "istiod-1-30-3", b.SYSTEM)
     plane[0]["spec"] = {**istiod["spec"], **plane[0]["spec"], "selector": istiod["spec"]["selector"]}
@@ -100,11 +100,11 @@ def test_mu008_is_silent_with_two_replicas_and_a_budget() -> None:
     assert "MU008" not in fired(two_istiods(), UPGRADE)
 
 
-def test_without_a_target_version_hops_are_not_judged() -> None:
+def test_without_a_target_version_the_upgrade_path_is_not_checked() -> None:
     assert fired(HEALTHY, Upgrade(), kubernetes_version="v1.20.0") == {}
 
 
-def test_a_control_plane_elsewhere_is_one_but_its_version_is_not_known_here() -> None:
+def test_an_external_control_plane_counts_but_its_version_is_unknown() -> None:
     remote = [b.istiod_service(b.OLD, remote=True), b.injector(b.OLD), *DEFAULT, *b.namespaces(shop=b.OLD)]
     found = fired(remote)
     assert "MU003" not in found

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who owns the CRDs, and who is about to write them."""
+"""Checks of the owners of CRDs, and of the installer that would write them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ FIRES = [
         "CRDs",
         HEALTHY,
         {"upgrade": BY_HELM, "crd_managers": {GATEWAYS: ISTIOCTL, SIDECARS: HELM}},
-        id="MU036 domain 15: Helm does not take them over",
+        id="MU036 domain 15: Helm does not adopt them",
     ),
     pytest.param(
         "MU037",
@@ -59,7 +59,7 @@ FIRES = [
         ("", HELM, None, ""),
     ],
 )
-def test_who_writes_crds_of_whom(installer: str, manager: Manager, code: str | None, says: str) -> None:
+def test_an_installer_and_the_owners_of_crds(installer: str, manager: Manager, code: str | None, says: str) -> None:
     upgrade = dataclasses.replace(UPGRADE, installer=installer)
     found = {
         row.code: row.message for row in run_checks(b.snapshot_of(HEALTHY, crd_managers={GATEWAYS: manager}), upgrade)
@@ -69,6 +69,6 @@ def test_who_writes_crds_of_whom(installer: str, manager: Manager, code: str | N
 
 
 @pytest.mark.parametrize("upgrade", [BY_HELM, BY_ISTIOCTL])
-def test_newer_crds_are_left_alone_so_nobody_contests_them(upgrade: Upgrade) -> None:
+def test_newer_crds_are_left_unchanged_so_their_owner_does_not_matter(upgrade: Upgrade) -> None:
     over = {"crd_managers": {GATEWAYS: ISTIOCTL, SIDECARS: HELM}, "crd_versions": {GATEWAYS: "1.32.0"}}
     assert {row.code for row in run_checks(b.snapshot_of(HEALTHY, **over), upgrade)} == {"MU031"}

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of what an install brings beside istiod: what each says, and where it is silent."""
+"""Checks of the components besides istiod: their messages, and when they are silent."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNLABELLED = [*HEALTHY, *b.namespaces(edge=None)]
 
 
 def of_install(kind: str, name: str, image: str, revision: str = b.OLD) -> b.Json:
-    """A workload that an install of a revision has rendered."""
+    """A workload that the installation of a revision has rendered."""
     found = b.workload(kind, name, b.SYSTEM, containers=[{"name": "istio-proxy", "image": f"{b.HUB}/{image}"}])
     found["metadata"]["labels"] = {"istio.io/rev": revision, "operator.istio.io/component": COMPONENTS[name]}
     return found
@@ -34,12 +34,12 @@ def ingress(revision: str = b.OLD) -> b.Json:
 
 
 def ztunnel(version: str, revision: str = "") -> b.Json:
-    """The DaemonSet of ambient mode, which no revision owns by itself."""
+    """The DaemonSet of ambient mode, which no revision owns by default."""
     return of_install("DaemonSet", "ztunnel", f"ztunnel:{version}", revision)
 
 
 def gateway(in_namespace: str = "edge", **of_workload: t.Any) -> b.Json:
-    """A gateway of a user whose proxy is filled in by injection."""
+    """A gateway of a user whose proxy image is set by injection."""
     return b.workload("Deployment", "gw", in_namespace, containers=AUTO, **of_workload)
 
 
@@ -80,7 +80,7 @@ FIRES = [
         pytest.param("1-29-0", UPGRADE, None, id="of a revision that this run leaves alone"),
     ],
 )
-def test_mu050_says_what_the_run_does_to_a_gateway(owner: str, upgrade: Upgrade, message: str | None) -> None:
+def test_mu050_states_what_the_run_does_to_a_gateway(owner: str, upgrade: Upgrade, message: str | None) -> None:
     rows = of("MU050", [*HEALTHY, ingress(owner)], upgrade)
     assert [row.message for row in rows] == ([message] if message else [])
     assert {row.severity for row in rows} <= {"info"}
@@ -107,7 +107,7 @@ def test_mu050_is_not_about_gateways_of_users() -> None:
     ],
 )
 @pytest.mark.parametrize("stage", ["before", AFTER])
-def test_mu051_says_why_nothing_fills_the_image_in(stage: str, objects: list[b.Json], why: str) -> None:
+def test_mu051_states_why_no_injector_replaces_the_image(stage: str, objects: list[b.Json], why: str) -> None:
     (row,) = of("MU051", [*UNLABELLED, *objects], dataclasses.replace(UPGRADE, stage=stage))
     assert (row.severity, row.message) == (
         "error",
@@ -127,11 +127,11 @@ def test_mu051_sees_that_the_host_network_is_never_injected() -> None:
     [
         pytest.param(gateway("shop"), id="an injected namespace"),
         pytest.param(gateway(labels={"istio.io/rev": b.OLD}), id="injected by the pod's label"),
-        pytest.param(gateway(replicas=0), id="nobody runs it"),
+        pytest.param(gateway(replicas=0), id="it has no replicas"),
         pytest.param(b.workload("Deployment", "app", "edge"), id="no proxy of its own"),
     ],
 )
-def test_mu051_is_silent_where_the_image_is_filled_in_or_not_needed(found: b.Json) -> None:
+def test_mu051_is_silent_if_the_image_is_replaced_or_not_needed(found: b.Json) -> None:
     assert of("MU051", [*UNLABELLED, found]) == []
 
 
@@ -146,12 +146,12 @@ def test_mu051_is_silent_where_the_image_is_filled_in_or_not_needed(found: b.Jso
         ("latest", None),
     ],
 )
-def test_mu052_domain_12_they_work_with_their_own_minor_and_the_next(version: str, how: str | None) -> None:
+def test_mu052_domain_12_they_support_their_own_minor_and_the_next(version: str, how: str | None) -> None:
     rows = of("MU052", [*HEALTHY, ztunnel(version)])
     assert [row.message for row in rows] == ([f"It runs ztunnel {version}, {how} control plane 1.31.0."] if how else [])
 
 
-def test_mu052_is_silent_where_the_install_replaces_them() -> None:
+def test_mu052_is_silent_if_the_installation_replaces_them() -> None:
     cni = of_install("DaemonSet", "istio-cni-node", "install-cni:1.29.0")
     assert of("MU052", [*HEALTHY, cni], IN_PLACE) == []
     assert len(of("MU052", [*HEALTHY, cni], UPGRADE)) == 1
@@ -161,7 +161,7 @@ def test_mu052_needs_a_target() -> None:
     assert of("MU052", [*HEALTHY, ztunnel("1.28.0")], Upgrade(stage=AFTER)) == []
 
 
-def test_mu042_says_the_version_and_whether_the_run_replaces_it() -> None:
+def test_mu042_states_the_version_and_whether_the_run_replaces_it() -> None:
     cni = of_install("DaemonSet", "istio-cni-node", "install-cni:1.30.3")
     left = "it serves all revisions, and this run does not upgrade it."
     assert [row.message for row in of("MU042", [*HEALTHY, cni])] == [f"This is the CNI plugin 1.30.3; {left}"]

@@ -17,7 +17,7 @@ from unit.support.checking import DEFAULT, HEALTHY, PLANE, UPGRADE, fired
 
 
 def renamed(injector: b.Json, name: str, revision: str) -> b.Json:
-    """Somebody's copy of an injector, which calls another revision."""
+    """A copy of an injector that calls another revision."""
     injector["metadata"].update(name=name, labels={"istio.io/rev": revision})
     return injector
 
@@ -135,7 +135,7 @@ def test_mu016_domain_4_a_live_install_beside_a_default_that_was_moved() -> None
         ({INJECTION: "enabled"}, None),
     ],
 )
-def test_mu017_says_which_label_wins(labels: dict[str, str], message: str | None) -> None:
+def test_mu017_states_which_label_takes_effect(labels: dict[str, str], message: str | None) -> None:
     rows = run_checks(b.snapshot_of([*HEALTHY, b.namespace("both", labels)]), UPGRADE)
     found = [row.message.partition(": ")[2] for row in rows if row.code == "MU017"]
     assert found == ([f"{message}."] if message else [])

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of a mesh of several clusters: what each says, and where it is silent."""
+"""Checks of a mesh of several clusters: their messages, and when they are silent."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def plane(revision: str, merged: b.Json) -> list[b.Json]:
 
 
 def named(cluster: object = "", mesh: object = "", network: object = "", trust_domain: object = "") -> b.Json:
-    """Values that say who a control plane is."""
+    """Values with the identity of a control plane."""
     shared = {"meshID": mesh, "network": network, "multiCluster": {"clusterName": cluster}}
     return {"global": shared, "meshConfig": {"trustDomain": trust_domain}}
 
@@ -55,7 +55,7 @@ FIRES = [
         {},
         id="MU061: another name of the cluster",
     ),
-    pytest.param("MU062", "revision 1-31-0", [*HEALTHY, *REMOTE], {}, id="MU062: istiod runs elsewhere"),
+    pytest.param("MU062", "revision 1-31-0", [*HEALTHY, *REMOTE], {}, id="MU062: istiod runs outside the cluster"),
     pytest.param(
         "MU063",
         "namespace istio-two",
@@ -75,12 +75,12 @@ def test_mu060_names_the_clusters_once() -> None:
     )
 
 
-def test_mu060_counts_what_is_too_much_to_name() -> None:
+def test_mu060_counts_clusters_that_it_does_not_name() -> None:
     (row,) = of("MU060", [*HEALTHY, *(remote_secret(f"c{at}", None) for at in range(10))])
     assert row.message.endswith(": c0, c1, c2, c3, c4, c5, c6, c7, and 2 more.")
 
 
-def test_s13_nothing_but_the_name_of_a_remote_secret_is_asked_for_or_told() -> None:
+def test_s13_only_the_metadata_of_a_remote_secret_is_read() -> None:
     with FakeApi(*HEALTHY, remote_secret("paris-2", "paris-2")) as api:
         result = task(api, CORE, version=b.NEW_VERSION, revision=b.NEW)
         (asked,) = [seen for seen in api.seen if "secrets" in seen.path]
@@ -106,14 +106,12 @@ def test_s13_nothing_but_the_name_of_a_remote_secret_is_asked_for_or_told() -> N
         (named("a"), {}, None),
     ],
 )
-def test_mu061_says_what_differs_once_unset_values_are_what_they_mean(
-    old: b.Json, new: b.Json, message: str | None
-) -> None:
+def test_mu061_names_differences_after_defaults_are_applied(old: b.Json, new: b.Json, message: str | None) -> None:
     objects = [*plane(b.OLD, old), *plane(b.NEW, new), *b.namespaces()]
     for upgrade in (UPGRADE, Upgrade(stage=AFTER, revision=b.NEW)):
         rows = [(row.object, row.message) for row in of("MU061", objects, upgrade)]
-        told = ("revision 1-31-0", f"Compared with revision 1-30-3, it has {message}.")
-        assert rows == ([told] if message else [])
+        expected = ("revision 1-31-0", f"Compared with revision 1-30-3, it has {message}.")
+        assert rows == ([expected] if message else [])
 
 
 def test_mu062_is_silent_for_a_control_plane_that_runs_here() -> None:

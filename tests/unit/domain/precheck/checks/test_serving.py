@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Whether istiod answers, and may grow."""
+"""Checks of whether istiod answers and can scale."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ FIRES = [
         "webhook istio-revision-tag-old",
         [*HEALTHY, b.injector(tag="old", ca="")],
         {},
-        id="MU019 domain 2: istiod has not taken it over",
+        id="MU019 domain 2: istiod has not written its certificate",
     ),
     pytest.param(
         "MU045", f"HorizontalPodAutoscaler istio-system/istiod-{b.OLD}", [*HEALTHY, FULL], {}, id="MU045: full"
@@ -45,7 +45,7 @@ FIRES = [
 ]
 
 
-def said(objects: list[b.Json], code: str, upgrade: Upgrade = UPGRADE, **over: t.Any) -> list[tuple[str, str]]:
+def findings_of(objects: list[b.Json], code: str, upgrade: Upgrade = UPGRADE, **over: t.Any) -> list[tuple[str, str]]:
     """Severity and message of what one check finds."""
     return [
         (row.severity, row.message) for row in run_checks(b.snapshot_of(objects, **over), upgrade) if row.code == code
@@ -72,8 +72,8 @@ def test_mu047_is_about_services_of_this_cluster(objects: list[b.Json], fires: b
 def test_mu047_a_target_that_is_half_installed_does_not_stop_the_next_run() -> None:
     half = [*b.plane(b.OLD), *b.plane(b.NEW, ready=0), *DEFAULT, *b.namespaces()]
     text = "It calls Service istio-system/istiod-1-31-0, which has no ready endpoint."
-    assert said(half, "MU047") == [("warning", text)]
-    assert said(half, "MU047", dataclasses.replace(UPGRADE, stage=AFTER)) == [("error", text)]
+    assert findings_of(half, "MU047") == [("warning", text)]
+    assert findings_of(half, "MU047", dataclasses.replace(UPGRADE, stage=AFTER)) == [("error", text)]
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_mu047_a_target_that_is_half_installed_does_not_stop_the_next_run() -> N
     ],
 )
 def test_mu045_is_about_the_autoscaler_of_the_source(autoscaler: b.Json, message: str | None) -> None:
-    assert said([*HEALTHY, autoscaler], "MU045") == ([("warning", message)] if message else [])
+    assert findings_of([*HEALTHY, autoscaler], "MU045") == ([("warning", message)] if message else [])
 
 
 @pytest.mark.parametrize(
@@ -112,26 +112,26 @@ def test_mu045_is_about_the_autoscaler_of_the_source(autoscaler: b.Json, message
         (b.quota({"pods": "0"}, {}, scopeSelector={"matchExpressions": [{"scopeName": "PriorityClass"}]}), ""),
     ],
 )
-def test_mu046_names_what_lacks(quota: b.Json, lacking: str) -> None:
+def test_mu046_names_the_exceeded_resources(quota: b.Json, lacking: str) -> None:
     text = f"It does not allow 2 more pods like those of 1-30-3: {lacking}."
-    assert said([*HUNGRY, quota], "MU046") == ([("warning", text)] if lacking else [])
+    assert findings_of([*HUNGRY, quota], "MU046") == ([("warning", text)] if lacking else [])
 
 
-def test_mu046_limits_count_where_istiod_has_some() -> None:
+def test_mu046_limits_count_if_istiod_has_some() -> None:
     objects = [*HUNGRY, b.quota({"limits.memory": "5Gi"}, {"limits.memory": "4Gi"})]
     istiod = objects[0] | {"spec": {**objects[0]["spec"]}}
     container = {**istiod["spec"]["template"]["spec"]["containers"][0], "resources": {"limits": {"memory": "2Gi"}}}
     istiod["spec"]["template"] = {"metadata": {}, "spec": {"containers": [container]}}
-    assert "limits.memory (4Gi of 5Gi are taken)" in said([istiod, *objects[1:]], "MU046")[0][1]
+    assert "limits.memory (4Gi of 5Gi are taken)" in findings_of([istiod, *objects[1:]], "MU046")[0][1]
 
 
 @pytest.mark.parametrize("upgrade", [IN_PLACE, dataclasses.replace(UPGRADE, source=None)])
-def test_mu046_is_silent_where_no_second_control_plane_comes(upgrade: Upgrade) -> None:
-    assert said([*HUNGRY, PODS], "MU046", upgrade) == []
-    assert said([*HUNGRY, *b.plane(b.NEW), PODS], "MU046") == []
+def test_mu046_is_silent_without_a_second_control_plane(upgrade: Upgrade) -> None:
+    assert findings_of([*HUNGRY, PODS], "MU046", upgrade) == []
+    assert findings_of([*HUNGRY, *b.plane(b.NEW), PODS], "MU046") == []
 
 
-def test_a_quota_without_a_status_yet_allows_what_its_spec_says() -> None:
+def test_a_quota_without_a_status_yet_has_the_limits_of_its_spec() -> None:
     fresh = b.quota({"pods": "3"}, {})
     del fresh["status"]
     assert read_quota(fresh).hard == {"pods": "3"}
@@ -149,15 +149,17 @@ TODAY = dataclasses.replace(UPGRADE, today=datetime.date(2026, 11, 23))
         (["2020-01-01"], UPGRADE, None),
     ],
 )
-def test_mu019_a_bundle_is_as_good_as_its_best_certificate(
+def test_mu019_a_bundle_is_valid_as_long_as_one_certificate_is(
     ends: list[str], today: Upgrade, message: str | None
 ) -> None:
     ca = bundle(*map(datetime.date.fromisoformat, ends))
-    assert said([*HEALTHY, b.injector(tag="old", ca=ca)], "MU019", today) == ([("error", message)] if message else [])
+    assert findings_of([*HEALTHY, b.injector(tag="old", ca=ca)], "MU019", today) == (
+        [("error", message)] if message else []
+    )
 
 
 @pytest.mark.parametrize("parked", [True, False])
-def test_mu019_a_target_that_istiod_has_not_taken_over_yet_stops_no_run(parked: bool) -> None:
+def test_mu019_a_target_without_a_certificate_yet_does_not_stop_the_run(parked: bool) -> None:
     half = [*b.plane(b.OLD), b.istiod(b.NEW, ready=0), b.istiod_service(b.NEW), *DEFAULT, *b.namespaces()]
-    found = said([*half, b.injector(b.NEW, ca="", parked=parked)], "MU019")
+    found = findings_of([*half, b.injector(b.NEW, ca="", parked=parked)], "MU019")
     assert [severity for severity, dummy in found] == ([] if parked else ["warning"])

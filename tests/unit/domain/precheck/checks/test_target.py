@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the target does not support, does otherwise, or knows no more."""
+"""Checks of what the target version no longer supports, changes or ignores."""
 
 from __future__ import annotations
 
@@ -48,14 +48,14 @@ FIRES = [
         "Istio 1.29.2",
         HEALTHY,
         {"upgrade": dataclasses.replace(NOW, version=Version(1, 29, 2))},
-        id="MU032: a target that gets no fixes",
+        id="MU032: a target without fixes",
     ),
     pytest.param(
         "MU048",
         "revision 1-30-3",
         OLD_PLANE,
         {"upgrade": NOW},
-        id="MU048: a source that gets no fixes",
+        id="MU048: a source without fixes",
     ),
     pytest.param(
         "MU033",
@@ -69,16 +69,18 @@ FIRES = [
         "revision 1-30-3",
         mesh("1.30.3", {"pilot": {"env": {"PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY": "false"}}}),
         {},
-        id="MU034: a variable that nobody reads any more",
+        id="MU034: a variable that the target no longer reads",
     ),
     pytest.param(
         "MU035",
         "revision 1-30-3",
         mesh("1.30.3", {"compatibilityVersion": "1.24"}),
         {},
-        id="MU035: a profile that has gone",
+        id="MU035: a profile that the target no longer has",
     ),
-    pytest.param("MU049", "revision 1-30-3", mesh("1.30.3", PINNED), {}, id="MU049: a profile that is carried over"),
+    pytest.param(
+        "MU049", "revision 1-30-3", mesh("1.30.3", PINNED), {}, id="MU049: a profile that the target gets too"
+    ),
 ]
 
 
@@ -101,19 +103,19 @@ def test_support_ends_minor_by_minor() -> None:
     assert list(SUPPORT_ENDS.values()) == sorted(SUPPORT_ENDS.values())
 
 
-def test_what_is_supported_and_what_nobody_asks_about_is_silent() -> None:
+def test_a_supported_version_or_an_unknown_date_is_silent() -> None:
     assert fired(HEALTHY, NOW) == {}
     assert "MU048" not in fired(OLD_PLANE, dataclasses.replace(NOW, today=None))
 
 
-def told(objects: list[b.Json], upgrade: Upgrade = UPGRADE, code: str = "MU033", **over: t.Any) -> dict[str, str]:
+def messages(objects: list[b.Json], upgrade: Upgrade = UPGRADE, code: str = "MU033", **over: t.Any) -> dict[str, str]:
     """Object to message of what one check finds."""
     rows = run_checks(b.snapshot_of(objects, **over), upgrade)
     return {row.object: row.message for row in rows if row.code == code}
 
 
-def test_mu033_says_what_changes_and_the_way_back() -> None:
-    assert told(mesh("1.30.3"))[UNHEALTHY] == (
+def test_mu033_states_the_change_and_how_to_preserve_the_old_behavior() -> None:
+    assert messages(mesh("1.30.3"))[UNHEALTHY] == (
         "Proxies receive endpoints that are not ready, unless minHealthPercent of outlier detection is set. "
         "The value pilot.env.PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS=false preserves the previous behavior."
     )
@@ -123,15 +125,15 @@ def test_mu033_says_what_changes_and_the_way_back() -> None:
 @pytest.mark.parametrize(
     ("source", "target"),
     [("1.31.0", Version(1, 31, 1)), ("1.31.0", Version(1, 30, 3)), ("acme-7", Version(1, 31, 0)), ("1.30.3", None)],
-    ids=["no hop", "a way down", "an unknown version", "no target"],
+    ids=["same minor", "a downgrade", "an unknown version", "no target"],
 )
-def test_only_a_way_up_changes_defaults(source: str, target: Version | None, code: str) -> None:
-    assert told(mesh(source), dataclasses.replace(UPGRADE, version=target), code) == {}
+def test_only_an_upgrade_changes_defaults(source: str, target: Version | None, code: str) -> None:
+    assert messages(mesh(source), dataclasses.replace(UPGRADE, version=target), code) == {}
 
 
-def test_mu033_two_minors_bring_what_both_changed() -> None:
-    found = told(mesh("1.29.2"))
-    assert set(told(mesh("1.30.3"))) < set(found)
+def test_mu033_two_minors_bring_the_changes_of_both() -> None:
+    found = messages(mesh("1.29.2"))
+    assert set(messages(mesh("1.30.3"))) < set(found)
     assert "Istio 1.30, namespace of a host" in found
 
 
@@ -144,39 +146,39 @@ def test_mu033_two_minors_bring_what_both_changed() -> None:
         ([b.workload("DaemonSet", "istio-cni-node")], "Istio 1.30, mode of CNI files"),
     ],
 )
-def test_mu033_names_only_what_the_mesh_has(more: list[b.Json], change: str) -> None:
-    assert change not in told(mesh("1.29.2"))
-    assert change in told([*mesh("1.29.2"), *more])
+def test_mu033_names_only_changes_that_affect_the_mesh(more: list[b.Json], change: str) -> None:
+    assert change not in messages(mesh("1.29.2"))
+    assert change in messages([*mesh("1.29.2"), *more])
 
 
-def test_mu033_native_sidecars_come_where_all_nodes_are_new() -> None:
+def test_mu033_native_sidecars_come_if_all_nodes_are_new() -> None:
     upgrade, native = dataclasses.replace(UPGRADE, version=Version(1, 27, 0)), "Istio 1.27, native sidecars"
-    assert native in told(mesh("1.26.8"), upgrade)
-    assert native in told([*mesh("1.26.8"), b.node("a")], upgrade)
-    assert native not in told([*mesh("1.26.8"), b.node("a"), b.node("b", kubelet="v1.32.9")], upgrade)
+    assert native in messages(mesh("1.26.8"), upgrade)
+    assert native in messages([*mesh("1.26.8"), b.node("a")], upgrade)
+    assert native not in messages([*mesh("1.26.8"), b.node("a"), b.node("b", kubelet="v1.32.9")], upgrade)
 
 
-def test_mu033_images_that_are_published_elsewhere() -> None:
+def test_mu033_images_from_a_retired_registry() -> None:
     elsewhere = [obj for obj in mesh("1.30.3") if obj["metadata"]["name"] != f"istio-sidecar-injector-{b.OLD}"]
     moved = [*elsewhere, b.injector(b.OLD), b.injector_map(b.OLD, "1.30.3", hub="registry.istio.io/release")]
-    assert "Istio 1.31, registry of images" in told(moved)
-    assert "Istio 1.31, registry of images" not in told(mesh("1.30.3"))
+    assert "Istio 1.31, registry of images" in messages(moved)
+    assert "Istio 1.31, registry of images" not in messages(mesh("1.30.3"))
 
 
-def test_mu033_tracing_and_a_value_that_is_gone() -> None:
+def test_mu033_tracing_and_a_removed_value() -> None:
     upgrade, spans = dataclasses.replace(UPGRADE, version=Version(1, 29, 0)), "Istio 1.28, spans of gateways"
     traced = mesh("1.27.0", {"meshConfig": {"extensionProviders": [{"name": "otel"}]}})
-    assert "PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY=false" in told(traced, upgrade)[spans]
-    assert spans not in told(mesh("1.27.0"), upgrade)
+    assert "PILOT_SPAWN_UPSTREAM_SPAN_FOR_GATEWAY=false" in messages(traced, upgrade)[spans]
+    assert spans not in messages(mesh("1.27.0"), upgrade)
     change = next(change for change in CHANGES if change.name == "spans of gateways")
     assert change.how_to_preserve(Version(1, 31, 0)) == ""
 
 
-def test_what_the_user_has_decided_about_is_not_told() -> None:
+def test_a_change_that_the_user_has_decided_about_is_silent() -> None:
     given = {"pilot": {"env": {"PILOT_AUTO_SEND_UNHEALTHY_ENDPOINTS": "true"}}}
-    assert UNHEALTHY not in told(mesh("1.30.3", given))
-    assert UNHEALTHY not in told(mesh("1.30.3", PINNED))
-    assert UNHEALTHY in told(mesh("1.30.3", {"pilot": {"env": []}, "compatibilityVersion": "1.31"}))
+    assert UNHEALTHY not in messages(mesh("1.30.3", given))
+    assert UNHEALTHY not in messages(mesh("1.30.3", PINNED))
+    assert UNHEALTHY in messages(mesh("1.30.3", {"pilot": {"env": []}, "compatibilityVersion": "1.31"}))
 
 
 @pytest.mark.parametrize(
@@ -203,9 +205,9 @@ def test_mu034_what_a_target_ignores(values: b.Json, target: Version, settings: 
     assert texts == [f"Its setting {setting} has had no effect since Istio 1.{since}." for setting, since in found]
 
 
-def test_mu049_names_what_stays_as_it_was() -> None:
-    messages = told(mesh("1.29.2", PINNED), code="MU049")
-    assert messages == {
+def test_mu049_names_the_preserved_behavior() -> None:
+    found = messages(mesh("1.29.2", PINNED), code="MU049")
+    assert found == {
         "revision 1-30-3": "Its compatibilityVersion 1.28 preserves the previous behavior of: namespace of a host, "
         "endpoints that are not ready."
     }
@@ -221,14 +223,14 @@ def test_mu049_names_what_stays_as_it_was() -> None:
         ("1.24", Version(1, 32, 0), True),
     ],
 )
-def test_mu035_what_a_target_knows(pinned: str, target: Version, known: bool) -> None:
+def test_mu035_what_a_target_supports(pinned: str, target: Version, known: bool) -> None:
     upgrade = dataclasses.replace(UPGRADE, version=target)
-    found = told(mesh("1.30.3", {"compatibilityVersion": pinned}), upgrade, "MU035")
+    found = messages(mesh("1.30.3", {"compatibilityVersion": pinned}), upgrade, "MU035")
     assert (found == {}) is known
     assert all("supports 1.25 to 1." in text for text in found.values())
 
 
-def test_changes_stand_in_order_and_have_names_of_their_own() -> None:
+def test_changes_are_in_order_and_have_unique_names() -> None:
     assert [change.since for change in CHANGES] == sorted(change.since for change in CHANGES)
     assert len({change.name for change in CHANGES}) == len(CHANGES)
     assert changes_between(Version(1, 24, 0), Version(1, 31, 0)) == list(CHANGES)

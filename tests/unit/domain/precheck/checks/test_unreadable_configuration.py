@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""ConfigMaps of one revision that cannot be read: a finding about that revision, and nothing is built on them."""
+"""ConfigMaps of one revision that cannot be read: a finding about that revision, and nothing is based on them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ INJECTOR, VALUES = f"istio-sidecar-injector-{b.OLD}", f"values-{b.OLD}"
 
 
 def broken(name: str, key: str, text: str) -> list[b.Json]:
-    """A mesh in order, but for one text in one ConfigMap."""
+    """A healthy mesh, except for one text in one ConfigMap."""
     found: list[b.Json] = []
     for obj in HEALTHY:
         hit = obj["kind"] == "ConfigMap" and obj["metadata"]["name"] == name
@@ -30,14 +30,14 @@ FIRES = [
         f"ConfigMap {b.SYSTEM}/{INJECTOR}",
         broken(INJECTOR, "values", "{"),
         {},
-        id="MU018: injector that is no JSON",
+        id="MU018: an injector configuration that is not JSON",
     ),
     pytest.param(
         "MU018",
         f"ConfigMap {b.SYSTEM}/{VALUES}",
         broken(VALUES, "merged-values", "["),
         {},
-        id="MU018: values that are no JSON",
+        id="MU018: values that are not JSON",
     ),
 ]
 
@@ -71,11 +71,11 @@ def test_what_cannot_be_read_and_why(name: str, key: str, text: str, why: str) -
         f"The injector configuration or the installed values of revision {b.OLD} are unknown: "
     )
     assert why in row.message
-    # nothing is moved to it
+    # Nothing is moved to this revision.
     assert f"its ConfigMap {name} cannot be read: " in str(standing_problem(b.mesh_of(objects), b.OLD, None))
 
 
-def test_other_revisions_are_read_all_the_same() -> None:
+def test_other_revisions_are_still_read() -> None:
     mesh = b.mesh_of([*broken(INJECTOR, "values", "{"), *b.plane(b.NEW)])
     assert mesh.revisions[b.OLD].config is None
     assert mesh.revisions[b.NEW].config is not None
@@ -83,6 +83,6 @@ def test_other_revisions_are_read_all_the_same() -> None:
 
 
 def test_one_text_of_the_values_does_not_count_without_the_other() -> None:
-    """Else what a user gave would not be carried over, silently; without both an install refuses."""
+    """Otherwise the user's values would be lost without an error; without both texts, an installation refuses."""
     found = b.mesh_of(broken(VALUES, "original-values", "{")).revisions[b.OLD]
     assert (found.user_values, found.merged_values) == ({}, {})

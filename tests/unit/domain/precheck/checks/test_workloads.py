@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Checks of workloads and their proxies: what each says, and where it is silent."""
+"""Checks of workloads and their proxies: their messages, and when they are silent."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIDDLE = [*b.two_planes(), *b.namespaces(shop=b.NEW)]
 
 
 def pinned(image: str = "own/proxyv2:1.30.2", *, native: bool = False) -> list[b.Json]:
-    """A Deployment whose template brings an image for the proxy."""
+    """A Deployment whose pod template sets the image of the proxy."""
     found = b.deployed(image=image)
     group = "initContainers" if native else "containers"
     found[0]["spec"]["template"]["spec"].setdefault(group, []).append({"name": "istio-proxy", "image": image})
@@ -35,7 +35,7 @@ FIRES = [
 ]
 
 
-def test_mu020_says_from_which_version_and_revision_to_which() -> None:
+def test_mu020_names_the_versions_and_revisions() -> None:
     objects = [*MIDDLE, *b.deployed(pods=3), *b.deployed("old", revision=b.NEW, image=b.proxy("1.30.9"))]
     assert {row.object: row.message for row in of("MU020", objects)} == {
         "Deployment shop/web": "3 pods run 1.30.3 of revision 1-30-3, and would get 1.31.0 of revision 1-31-0.",
@@ -43,20 +43,20 @@ def test_mu020_says_from_which_version_and_revision_to_which() -> None:
     }
 
 
-def test_mu020_names_images_where_the_version_is_the_same() -> None:
+def test_mu020_names_images_if_the_version_is_the_same() -> None:
     rows = of("MU020", [*PLANE, *DEFAULT, *b.deployed(image="other/proxyv2:1.30.3")])
     assert [row.message for row in rows] == [
         "1 pod runs other/proxyv2:1.30.3 of revision 1-30-3, and would get lab.invalid/istio/proxyv2:1.30.3."
     ]
 
 
-def test_mu020_names_the_revision_where_its_image_is_not_known() -> None:
+def test_mu020_names_the_revision_if_its_image_is_unknown() -> None:
     remote = [b.istiod_service(b.NEW, remote=True), b.injector(b.NEW)]
     rows = of("MU020", [*b.plane(b.OLD), *remote, *b.namespaces(shop=b.NEW), *b.deployed()])
     assert [row.message for row in rows] == ["1 pod runs 1.30.3 of revision 1-30-3, and would get revision 1-31-0."]
 
 
-def test_mu020_counts_different_proxies_of_one_workload_apart() -> None:
+def test_mu020_counts_different_proxies_of_one_workload_separately() -> None:
     web = b.deployed(pods=2)
     web[-1]["spec"]["initContainers"][0]["image"] = b.proxy("1.30.2")
     rows = of("MU020", [*MIDDLE, *web])
@@ -90,7 +90,7 @@ def test_mu027_is_one_finding_for_each_owner_and_not_a_stale_proxy() -> None:
         pytest.param(b.OLD, None, {"Deployment shop/web"}, id="of another one"),
     ],
 )
-def test_mu027_after_is_about_what_the_run_should_have_restarted(
+def test_mu027_after_is_about_workloads_that_the_run_should_have_restarted(
     shop: str, severity: str | None, elsewhere: set[str]
 ) -> None:
     bare = b.pod("alone", revision=None, owner=None)
@@ -109,7 +109,7 @@ def test_mu027_after_is_about_what_the_run_should_have_restarted(
         b.pod("outside", "default", revision=None, owner=None),
     ],
 )
-def test_mu027_is_silent_where_no_proxy_belongs(pod: b.Json) -> None:
+def test_mu027_is_silent_about_pods_that_need_no_proxy(pod: b.Json) -> None:
     assert of("MU027", [*HEALTHY, pod]) == []
 
 
@@ -132,14 +132,14 @@ def test_mu027_is_silent_where_no_proxy_belongs(pod: b.Json) -> None:
         ),
     ],
 )
-def test_mu028_says_what_pins_the_image(objects: list[b.Json], place: str, what: str) -> None:
+def test_mu028_names_what_pins_the_image(objects: list[b.Json], place: str, what: str) -> None:
     (row,) = of("MU028", [*PLANE, *DEFAULT, *objects])
     assert (row.object, row.severity) == (place, "warning")
     assert row.message.startswith("1 pod keeps proxy image ")
     assert row.message.endswith(f", pinned by {what}.")
 
 
-def test_mu028_is_said_once() -> None:
+def test_mu028_is_one_finding() -> None:
     objects = [*PLANE, *DEFAULT, *pinned()]
     assert (of("MU020", objects), of("MU021", objects), len(of("MU028", objects))) == ([], [], 1)
     assert [row.cause.code for row in b.snapshot_of(objects).unrestartable()] == ["pinned_image"]
@@ -149,11 +149,11 @@ def test_mu028_is_said_once() -> None:
     ("stage", "image"),
     [(BEFORE, "own/proxyv2:1.31.0-distroless"), (AFTER, "own/proxyv2:1.31.0"), (AFTER, b.proxy("1.30.3"))],
 )
-def test_mu028_is_silent_where_the_pin_is_in_nobodys_way(stage: str, image: str) -> None:
+def test_mu028_is_silent_if_the_pin_has_the_target_version(stage: str, image: str) -> None:
     assert of("MU028", [*PLANE, *DEFAULT, *pinned(image)], dataclasses.replace(UPGRADE, stage=stage)) == []
 
 
-def test_mu028_after_names_what_stayed_behind() -> None:
+def test_mu028_after_names_proxies_that_stayed_behind() -> None:
     objects = [*MIDDLE, b.pod("mine", revision=b.NEW, annotations=PIN, image="own/proxyv2:1.30.2", owner=None)]
     assert [row.object for row in of("MU028", objects, AT_END)] == ["Pod shop/mine"]
 
@@ -165,7 +165,7 @@ def test_mu028_after_names_what_stayed_behind() -> None:
         {"operator.istio.io/component": "IngressGateways"},
     ],
 )
-def test_mu028_leaves_out_gateways_whose_image_istio_writes(label: dict[str, str]) -> None:
+def test_mu028_skips_gateways_whose_image_istio_writes(label: dict[str, str]) -> None:
     managed = b.deployed(image=b.proxy("1.30.2"), pod_labels=label)
     image = {"name": "istio-proxy", "image": b.proxy("1.30.2")}
     managed[0]["spec"]["template"]["spec"]["containers"] = [image]
@@ -173,7 +173,7 @@ def test_mu028_leaves_out_gateways_whose_image_istio_writes(label: dict[str, str
 
 
 @pytest.mark.parametrize("revision", [b.OLD, None])
-def test_s6_after_what_no_rollout_replaces_is_told_once_with_its_remedy(revision: str | None) -> None:
+def test_s6_after_pods_that_no_rollout_replaces_are_one_finding_with_its_remedy(revision: str | None) -> None:
     objects = [*MIDDLE, *b.deployed(revision=revision, paused=True)]
     assert {code: len(of(code, objects, AT_END)) for code in ("MU020", "MU021", "MU024", "MU027")} == {
         "MU020": 0,
@@ -185,7 +185,7 @@ def test_s6_after_what_no_rollout_replaces_is_told_once_with_its_remedy(revision
     assert (row.object, row.severity) == ("Deployment shop/web", "warning")
 
 
-def test_mu021_tells_how_an_argo_rollout_is_restarted() -> None:
+def test_mu021_states_how_an_argo_rollout_is_restarted() -> None:
     rollout = b.owned("ReplicaSet", "api-1", ("Rollout", "api"))
     (row,) = of("MU021", [*HEALTHY, rollout, b.pod("api-1-x", owner=("ReplicaSet", "api-1"))])
     assert row.object == "Rollout shop/api"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Proxies that no istiod knows, that reject what they are sent, or that are connected to another revision."""
+"""Proxies without an istiod, with rejected configuration, or connected to another revision."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ FIRES = [
 ]
 
 
-def said(found: list[Finding]) -> dict[str, str]:
+def messages(found: list[Finding]) -> dict[str, str]:
     return {one.object: one.message for one in found}
 
 
@@ -76,19 +76,21 @@ def said(found: list[Finding]) -> dict[str, str]:
             (), {"revision 1-30-3": "None of its 4 proxies is connected to an istiod."}, id="all are one finding"
         ),
         pytest.param(ALL, {}, id="none"),
-        pytest.param(tuple(dataclasses.replace(one, revision=b.NEW) for one in ALL), {}, id="another revision knows"),
-        pytest.param(None, {}, id="nobody was asked"),
+        pytest.param(
+            tuple(dataclasses.replace(one, revision=b.NEW) for one in ALL), {}, id="connected to another revision"
+        ),
+        pytest.param(None, {}, id="no istiod was queried"),
     ],
 )
 def test_mu070_names_workloads_or_a_whole_revision(
     proxies: tuple[Connected, ...] | None, messages: dict[str, str]
 ) -> None:
-    assert said(of("MU070", PODS, proxies=proxies)) == messages
+    assert messages(of("MU070", PODS, proxies=proxies)) == messages
     assert {row.severity for row in of("MU070", PODS, AT_END, proxies=proxies)} <= {"warning"}
 
 
-def test_mu070_a_bare_pod_is_named_itself_and_the_only_proxy_is_no_crowd() -> None:
-    assert said(of("MU070", [*PLANE, BARE], proxies=())) == {
+def test_mu070_names_a_bare_pod_and_a_single_proxy_of_a_revision() -> None:
+    assert messages(of("MU070", [*PLANE, BARE], proxies=())) == {
         "Pod shop/shell": "The proxy of pod shell is not connected to any istiod."
     }
 
@@ -107,16 +109,16 @@ def test_mu070_is_silent_about_pods_that_need_no_istiod(pod: b.Json) -> None:
     assert of("MU070", [*PLANE, pod], proxies=()) == []
 
 
-def test_mu070_is_silent_about_a_control_plane_that_runs_elsewhere_and_not_about_one_that_is_gone() -> None:
+def test_mu070_is_silent_about_an_external_control_plane_and_not_about_a_removed_one() -> None:
     remote = [b.injector(b.OLD), b.istiod_service(remote=True), *b.namespaces(shop=b.OLD)]
     assert of("MU070", [*remote, *b.deployed(pods=2)], proxies=()) == []
     gone = [*b.plane(b.NEW), *b.namespaces(shop=b.NEW), *b.deployed(pods=2)]
-    assert said(of("MU070", gone, proxies=())) == {
+    assert messages(of("MU070", gone, proxies=())) == {
         "revision 1-30-3": "None of its 2 proxies is connected to an istiod."
     }
 
 
-def test_mu071_tells_pod_type_and_the_beginning_of_the_error() -> None:
+def test_mu071_names_pod_and_type_and_the_beginning_of_the_error() -> None:
     error = "Error adding listener(s)\nvirtualInbound: " + "x" * 500
     [row] = of("MU071", PODS, proxies=but("cart-abc-1", rejected={"Listener": error}))
     start = "The proxy of pod cart-abc-1 rejects its Listener configuration: "
@@ -136,19 +138,19 @@ def test_mu071_pods_of_a_workload_that_reject_alike_are_one_finding_and_an_error
     assert rows[0].message == "The proxy of 3 pods (for example cart-abc-0) rejects its Cluster configuration: no"
 
 
-def test_mu071_counts_pods_that_are_not_ready_and_leaves_out_what_is_no_pod_here() -> None:
+def test_mu071_counts_pods_that_are_not_ready_and_skips_proxies_without_a_pod() -> None:
     machine = dataclasses.replace(ALL[0], name="vm-1", rejected={"Listener": "no"})
     waits = dataclasses.replace(ALL[0], name="waits", rejected={"Listener": "no"})
     objects = [*HEALTHY, b.pod("waits", ready=False, owner=None)]
     assert [row.object for row in of("MU071", objects, proxies=(machine, waits))] == ["Pod shop/waits"]
 
 
-def test_mu072_a_proxy_that_just_moved_is_where_it_belongs() -> None:
+def test_mu072_is_silent_about_a_proxy_that_just_moved() -> None:
     moved = dataclasses.replace(ALL[0], revision=b.NEW)
     assert of("MU072", PODS, proxies=(*ALL, moved)) == []
 
 
-def test_mu072_says_both_revisions_and_is_an_error_after() -> None:
+def test_mu072_names_both_revisions_and_is_an_error_after() -> None:
     [row] = of("MU072", PODS, AT_END, proxies=but("cart-abc-1", revision=b.NEW))
     assert (
         row.message == "The proxy of pod cart-abc-1 belongs to revision 1-30-3, but is connected to istiod of 1-31-0."
@@ -156,7 +158,7 @@ def test_mu072_says_both_revisions_and_is_an_error_after() -> None:
     assert row.severity == "error"
 
 
-def test_what_was_not_asked_is_not_passed() -> None:
+def test_without_the_proxies_of_istiod_the_checks_do_not_run() -> None:
     codes = [row.object for row in of("MU090", PODS, proxies=None, unread={"proxies": "pods/portforward is forbidden"})]
     assert codes == ["check MU070", "check MU071", "check MU072"]
     assert "MU070" not in fired(PODS, proxies=None, unread={"proxies": "no"})
