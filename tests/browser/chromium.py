@@ -24,17 +24,17 @@ import websocket
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 SECONDS = 60
-#: What a page says about itself when something is wrong.
+#: Events of errors and console messages.
 COMPLAINTS = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
 
 
 def find() -> str | None:
-    """The browser of this machine."""
+    """Return the path of the browser of this machine."""
     return next((path for name in NAMES if (path := shutil.which(name))), None)
 
 
 class Browser:
-    """One page, and what it did."""
+    """A browser with one page, and the events of the page."""
 
     def __init__(self, connection: websocket.WebSocket) -> None:
         self._connection = connection
@@ -70,64 +70,64 @@ class Browser:
         _wait(lambda: self.run(there), f"{url} does not load")
 
     def run(self, script: str) -> Any:
-        """The value of a script in the page."""
+        """Return the value of a script in the page."""
         answer = self.call("Runtime.evaluate", expression=script, returnByValue=True, awaitPromise=True)
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
     def complaints(self) -> list[dict[str, Any]]:
-        """What the page wrote to the console, and its errors."""
+        """Return the errors and console messages of the page."""
         self.run("new Promise((done) => setTimeout(done, 20))")
         return [event["params"] for event in self.events if event["method"] in COMPLAINTS]
 
     def requests(self) -> list[str]:
-        """Every URL that the page asked for."""
+        """Return the URLs that the page requested."""
         return [
             event["params"]["request"]["url"] for event in self.events if event["method"] == "Network.requestWillBeSent"
         ]
 
     def media(self, kind: str = "", scheme: str = "light") -> None:
-        """Show pages as on a screen or on paper, in the light or in the dark."""
+        """Show pages as on a screen or on paper, in light or dark mode."""
         self.call(
             "Emulation.setEmulatedMedia", media=kind, features=[{"name": "prefers-color-scheme", "value": scheme}]
         )
 
     def size(self, width: int, height: int = 900) -> None:
-        """Show pages on a screen of a size."""
+        """Set the size of the screen."""
         self.call(
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=width < 600
         )
 
     def shot(self, target: Path, height: int = 2400) -> None:
-        """Write what the page looks like, for people."""
+        """Write a screenshot of the page, for people."""
         target.parent.mkdir(parents=True, exist_ok=True)
         width = self.run("innerWidth")
         clip = {"x": 0, "y": 0, "width": width, "height": height, "scale": 1}
-        found = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
-        target.write_bytes(base64.b64decode(found["data"]))
+        image = self.call("Page.captureScreenshot", captureBeyondViewport=True, clip=clip)
+        target.write_bytes(base64.b64decode(image["data"]))
 
 
-def _wait(holds: Callable[[], Any], what: str) -> Any:
+def _wait(condition: Callable[[], Any], problem: str) -> Any:
     give_up = time.monotonic() + SECONDS
-    while not (found := holds()):
-        assert time.monotonic() < give_up, what
+    while not (value := condition()):
+        assert time.monotonic() < give_up, problem
         time.sleep(0.05)
-    return found
+    return value
 
 
 def _address(port: str) -> str:
-    """Where the page of a browser is driven from."""
+    """Return the URL of the DevTools connection to the page."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/json", timeout=SECONDS) as answer:
-        pages = [one for one in json.load(answer) if one["type"] == "page"]
+        pages = [target for target in json.load(answer) if target["type"] == "page"]
     return str(pages[0]["webSocketDebuggerUrl"])
 
 
 @contextlib.contextmanager
 def browser(folder: Path, program: str) -> Iterator[Browser]:
-    """A browser that ends with its block, with all that it started."""
+    """Start a browser, and end it and its child processes with the block."""
     arguments = ["--headless=new", "--remote-debugging-port=0", f"--user-data-dir={folder}", "--disable-gpu"]
     arguments += ["--no-first-run", "--disable-background-networking", "--hide-scrollbars", "about:blank"]
-    # Chromium refuses its sandbox to root; the pages are our own, and trusted less by the tests than by it
+    # Chromium does not start its sandbox as root. The pages are files of these tests.
     arguments += ["--no-sandbox"] if os.getuid() == 0 else []
     log = folder.with_name("chromium.log").open("w")
     process = subprocess.Popen([program, *arguments], stdout=log, stderr=subprocess.STDOUT, start_new_session=True)

@@ -17,7 +17,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.html import render_html
 from browser.chromium import Browser, browser, find
 from unit.callback import results as r
-from unit.callback.results import Story
+from unit.callback.results import SimulatedRun
 
 PICTURES = Path(__file__).resolve().parents[2] / ".cache" / "browser"
 EVIL = '<script>window.owned=1</script><img src=x onerror="window.owned=1"><b>\'"&lt;' + "long" * 200
@@ -30,53 +30,53 @@ SHOWN = f"{ROWS}.filter((row) => row.offsetParent !== null)"
 NAMES = f"{SHOWN}.map((row) => row.cells[0].textContent.trim())"
 
 
-def failing(story: Story, host: str, message: str = "Deployment shop/web does not get ready.") -> None:
+def failing(simulated: SimulatedRun, host: str, message: str = "Deployment shop/web does not get ready.") -> None:
     findings = [r.finding(f"MU02{number}", "warning", f"Deployment shop/web-{number}") for number in range(4)]
     waiver = {"reason": "The batch window is on Sunday.", "expires": "2027-03-31"}
-    story.task(host, "istio_precheck", r.precheck(*findings, r.finding("MU012", waived=waiver)), stage="precheck")
-    story.task(host, "istio_revision", r.install(), stage="control_plane")
-    story.task(host, "istio_info", r.info())
-    story.task(host, "namespace_revision", r.move("shop"))
-    story.task(host, "rollout_restart", r.broken(message))
+    simulated.task(host, "istio_precheck", r.precheck(*findings, r.finding("MU012", waived=waiver)), stage="precheck")
+    simulated.task(host, "istio_revision", r.install(), stage="control_plane")
+    simulated.task(host, "istio_info", r.info())
+    simulated.task(host, "namespace_revision", r.move("shop"))
+    simulated.task(host, "rollout_restart", r.broken(message))
 
 
 def two() -> str:
-    """A page of two clusters, one with what nobody should trust."""
-    story = Story("paris-1", "paris-2", rings={"paris-1": 0, "paris-2": 1}).canary("paris-1")
-    failing(story, "paris-2", EVIL)
-    return render_html(story.end(**{"paris-2": 1}))
+    """Return a page of two clusters, one of which has a hostile value."""
+    simulated = SimulatedRun("paris-1", "paris-2", rings={"paris-1": 0, "paris-2": 1}).canary("paris-1")
+    failing(simulated, "paris-2", EVIL)
+    return render_html(simulated.end(**{"paris-2": 1}))
 
 
 def many() -> str:
-    """A page of 200 clusters in five rings, in all states that a run can leave."""
+    """Return a page of 200 clusters in five rings, in all states at the end of a run."""
     hosts = [f"{city}-{number}" for number in range(1, 21) for city in CITIES]
-    story = Story(*hosts, rings={host: min(number // 20, 4) for number, host in enumerate(hosts)})
+    simulated = SimulatedRun(*hosts, rings={host: min(number // 20, 4) for number, host in enumerate(hosts)})
     dice, failures = random.Random(7), {}
     for host in hosts[:160]:
         chance = dice.random()
         if chance < 0.04:
             refused = r.precheck(r.finding("MU010", "error", "namespace lost"), failed=True, msg="It is not ready.")
-            story.task(host, "istio_precheck", refused, stage="precheck")
+            simulated.task(host, "istio_precheck", refused, stage="precheck")
         elif chance < 0.1:
-            failing(story, host)
+            failing(simulated, host)
         elif chance < 0.2:
-            story.task(host, "istio_precheck", r.precheck(), stage="precheck")
-            story.task(host, "rollout_restart", r.restart()).at_end(host)
+            simulated.task(host, "istio_precheck", r.precheck(), stage="precheck")
+            simulated.task(host, "rollout_restart", r.restart()).at_end(host)
         else:
-            story.canary(host)
+            simulated.canary(host)
         failures[host] = int(chance < 0.1)
-    return render_html(story.end(**failures))
+    return render_html(simulated.end(**failures))
 
 
 @pytest.fixture(scope="session")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The pages as files."""
     folder = tmp_path_factory.mktemp("pages")
-    found = {}
+    files = {}
     for name, text in (("two", two()), ("many", many())):
-        found[name] = folder / f"{name}.html"
-        found[name].write_text(text, encoding="utf-8")
-    return found
+        files[name] = folder / f"{name}.html"
+        files[name].write_text(text, encoding="utf-8")
+    return files
 
 
 @pytest.fixture(scope="session")
@@ -84,13 +84,13 @@ def the_browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
     program = find()
     if program is None:
         pytest.skip("There is no Chromium on this machine: apt-get install chromium, or run make browser as root.")
-    with browser(tmp_path_factory.mktemp("profile"), program) as found:
-        yield found
+    with browser(tmp_path_factory.mktemp("profile"), program) as started:
+        yield started
 
 
 @pytest.fixture
 def page(the_browser: Browser) -> Browser:
-    """The browser as on a desk."""
+    """The browser with the size of a desktop screen."""
     the_browser.call("Emulation.setScriptExecutionDisabled", value=False)
     the_browser.media()
     the_browser.size(WIDE)
@@ -98,10 +98,10 @@ def page(the_browser: Browser) -> Browser:
 
 
 def choose(page: Browser, field: str, value: str) -> None:
-    """Give a field a value as a person does."""
+    """Set a field as a user does."""
     page.run(
-        f"(() => {{ const one = document.getElementById('{field}'); one.value = '{value}';"
-        " one.dispatchEvent(new Event('input', {bubbles: true})); })()"
+        f"(() => {{ const input = document.getElementById('{field}'); input.value = '{value}';"
+        " input.dispatchEvent(new Event('input', {bubbles: true})); })()"
     )
 
 
@@ -114,7 +114,7 @@ def column(page: Browser, number: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("name", ["two", "many"])
-def test_it_loads_alone_and_complains_about_nothing(page: Browser, pages: dict[str, Path], name: str) -> None:
+def test_it_loads_nothing_else_and_logs_no_error(page: Browser, pages: dict[str, Path], name: str) -> None:
     page.open(pages[name])
     page.shot(PICTURES / f"{name}.png")
     assert page.complaints() == []
@@ -134,11 +134,11 @@ def test_search(page: Browser, pages: dict[str, Path]) -> None:
     choose(page, "find", "  PARIS- ")
     assert page.run(NAMES) == [f"paris-{number}" for number in range(1, 21)]
     assert page.run("document.getElementById('shown').textContent") == "20 of 200 clusters"
-    assert page.run("[...document.querySelectorAll('details.detail')].filter((one) => !one.hidden).length") == 20
+    assert page.run("[...document.querySelectorAll('details.detail')].filter((entry) => !entry.hidden).length") == 20
     choose(page, "find", "mu010 refused")
-    found = page.run(NAMES)
-    assert found
-    assert len(found) == page.run("Number(document.querySelector('#state option[value=refused]').text.match(/[0-9]+/))")
+    names = page.run(NAMES)
+    assert names
+    assert len(names) == page.run("Number(document.querySelector('#state option[value=refused]').text.match(/[0-9]+/))")
     choose(page, "find", "no such thing")
     assert page.run(NAMES) == []
 
@@ -165,14 +165,14 @@ def test_sorting(page: Browser, pages: dict[str, Path]) -> None:
     assert page.run(NAMES)[:3] == ["tokyo-20", "tokyo-19", "tokyo-18"]
     for number in (1, 4, 5, 6, 7):
         sort(page, number)
-        found = [float(value) for value in column(page, number)]
-        assert found == sorted(found)
+        values = [float(value) for value in column(page, number)]
+        assert values == sorted(values)
         sort(page, number)
-        assert [float(value) for value in column(page, number)] == found[::-1]
+        assert [float(value) for value in column(page, number)] == values[::-1]
     sort(page, 2)
     assert page.run(f"{SHOWN}[0].dataset.state") == "failed"
     assert page.run("document.querySelectorAll('#clusters th[aria-sort]').length") == 1
-    order = page.run("[...document.querySelectorAll('details.detail')].map((one) => one.id)")
+    order = page.run("[...document.querySelectorAll('details.detail')].map((entry) => entry.id)")
     assert order == page.run(f"{ROWS}.map((row) => row.dataset.detail)")
 
 
@@ -195,29 +195,29 @@ def test_on_a_phone_nothing_is_wider_than_the_screen(page: Browser, pages: dict[
     page.open(pages[name])
     page.run("document.getElementById('open-all').click()")
     assert page.run("document.documentElement.scrollWidth") <= PHONE
-    assert page.run("[...document.querySelectorAll('.scroll')].every((one) => one.scrollWidth <= one.clientWidth + 1)")
+    assert page.run("[...document.querySelectorAll('.scroll')].every((box) => box.scrollWidth <= box.clientWidth + 1)")
     page.shot(PICTURES / f"{name}-phone.png", 4000)
 
 
 def luminance(colour: list[float]) -> float:
     """Relative luminance of WCAG 2."""
-    parts = [one / 255 for one in colour[:3]]
-    red, green, blue = (one / 12.92 if one <= 0.04045 else ((one + 0.055) / 1.055) ** 2.4 for one in parts)
+    parts = [part / 255 for part in colour[:3]]
+    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
 
 
-#: For each element with text of its own: its colour, and the first background behind it.
+#: For each element that contains text: its colour, and the first background behind it.
 COLOURS = """(() => {
   const numbers = (text) => text.match(/[0-9.]+/g).map(Number);
-  const behind = (one) => {
-    for (; one; one = one.parentElement) {
-      const found = numbers(getComputedStyle(one).backgroundColor);
-      if (found.length < 4 || found[3] > 0) { return found; }
+  const behind = (element) => {
+    for (; element; element = element.parentElement) {
+      const colour = numbers(getComputedStyle(element).backgroundColor);
+      if (colour.length < 4 || colour[3] > 0) { return colour; }
     }
   };
   return [...document.querySelectorAll("body *:not(script):not(option)")]
-    .filter((one) => [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
-    .map((one) => [one.outerHTML.slice(0, 80), numbers(getComputedStyle(one).color), behind(one)]);
+    .filter((element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
+    .map((element) => [element.outerHTML.slice(0, 80), numbers(getComputedStyle(element).color), behind(element)]);
 })()"""
 
 
@@ -265,9 +265,9 @@ def test_names_for_those_who_do_not_see_it(page: Browser, pages: dict[str, Path]
     page.open(pages["two"])
     nodes = page.call("Accessibility.getFullAXTree")["nodes"]
     acting = ("button", "link", "searchbox", "combobox", "columnheader")
-    found = [one for one in nodes if one.get("role", {}).get("value") in acting]
-    assert {one["role"]["value"] for one in found} == set(acting)
-    nameless = [one for one in found if not one.get("name", {}).get("value") and not one.get("ignored")]
+    controls = [node for node in nodes if node.get("role", {}).get("value") in acting]
+    assert {node["role"]["value"] for node in controls} == set(acting)
+    nameless = [node for node in controls if not node.get("name", {}).get("value") and not node.get("ignored")]
     # the corner of the tables of before and now has nothing to say
-    assert {one["role"]["value"] for one in nameless} <= {"columnheader"}
+    assert {node["role"]["value"] for node in nameless} <= {"columnheader"}
     assert page.run("document.documentElement.lang") == "en"

@@ -57,7 +57,7 @@ def _proxies(proxies: Json) -> list[str]:
     if not (proxies["before"] or proxies["after"]):
         return []
     changed = proxies["changed_since_reading"]
-    note = f" ({changed} clusters changed after their last reading)" if changed else ""
+    note = f" ({changed} cluster{'s' if changed != 1 else ''} changed after the last reading)" if changed else ""
     return [f"Proxies: {_versions(proxies['before'])} before, {_versions(proxies['after'])} now{note}.", ""]
 
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Runs ansible-playbook with the report over fake API servers, as a process of its own."""
+"""Run ansible-playbook with the report over fake API servers, as a separate process."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ LOOK = {
     },
 }
 RESTART = {
-    "name": "Restart what is stale",
+    "name": "Restart stale workloads",
     "meshops.istio.rollout_restart": {"namespaces": ["shop"], "batch_timeout": 1, "batch_size": 1},
 }
 LOOK_AGAIN = {"name": "Look again", "meshops.istio.istio_info": {}}
 
 
 def play(hosts: str, *tasks: Json, **more: t.Any) -> Json:
-    """A play over clusters."""
-    options = {"host": "{{ api }}", "api_key": "a-token-that-nobody-may-see"}
+    """Return a play over clusters."""
+    options = {"host": "{{ api }}", "api_key": "a-secret-token"}
     defaults = {"group/meshops.istio.istio": options}
     head = {"hosts": hosts, "connection": "local", "gather_facts": False, "module_defaults": defaults}
     return {**head, **more, "tasks": [*tasks]}
@@ -99,7 +99,7 @@ class Playing:
             )
 
     def report(self) -> Json:
-        """The report as it is now; it is whole at any moment."""
+        """Return the current report; the file is always complete."""
         return t.cast("Json", json.loads((self.folder / "report.json").read_text(encoding="utf-8")))
 
     def end(self, seconds: float = 60) -> Json:
@@ -108,7 +108,7 @@ class Playing:
         return self.report()
 
     def end_by(self, number: int) -> Json:
-        """End it by a signal, and return the report; Python may lose one that arrives while it tidies up an object."""
+        """End the run by a signal, and return the report. Python may lose a signal that arrives during a finalizer."""
         for dummy in range(4):
             os.kill(self.process.pid, number)
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -116,7 +116,7 @@ class Playing:
         raise AssertionError(self.log.read_text(encoding="utf-8"))
 
     def until(self, holds: Callable[[Json], object], seconds: float = 60) -> None:
-        """Wait until the report of a run that goes on says something."""
+        """Wait until a condition holds for the report of a run that continues."""
         give_up = time.monotonic() + seconds
         while not ((self.folder / "report.json").exists() and holds(self.report())):
             assert self.process.poll() is None, self.log.read_text()

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Results as the modules return them, and a run told to the report result by result."""
+"""Results of the modules, and a simulated run that passes results to the report."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from unit.paths import ROOT
 
 Json = dict[str, t.Any]
 SCHEMA = json.loads((ROOT / "docs" / "report.schema.json").read_text(encoding="utf-8"))
-#: When the runs of the tests begin.
-NOON = 1_800_000_000.0
+#: Start of the runs.
+START = 1_800_000_000.0
 OLD, NEW = {"1-30-3": {"1.30.3": 28}}, {"1-30-3": {"1.30.3": 2}, "1-31-0": {"1.31.0": 26}}
 STUCK = {
     "namespace": "batch",
@@ -37,13 +37,13 @@ STUCK = {
 
 
 def finding(code: str = "MU021", severity: str = "info", place: str = "Job batch/reindex", **over: t.Any) -> Json:
-    """A finding."""
+    """Return a finding."""
     return {
         "code": code,
         "severity": severity,
         "title": f"title of {code}",
         "object": place,
-        "message": f"What {code} found.",
+        "message": f"Message of {code}.",
         "why": f"Why {code} matters.",
         "remedy": "do something about it",
         "docs": f"https://example.com/{code}",
@@ -52,19 +52,19 @@ def finding(code: str = "MU021", severity: str = "info", place: str = "Job batch
     }
 
 
-def about(name: str = "paris-1", **more: t.Any) -> Json:
-    """What every result carries."""
+def base_result(name: str = "paris-1", **more: t.Any) -> Json:
+    """Return the keys that each result has."""
     server = {"id": f"id-of-{name}", "name": name, "server": f"https://{name}.example.com:6443"}
     requests = {"reads": 10, "writes": 0, "dry_runs": 0}
     return {"changed": False, "actions": [], "cluster": server, "requests": requests, **more}
 
 
 def precheck(*findings: Json, stage: str = "before", proxies: Json | None = None, **more: t.Any) -> Json:
-    """A result of istio_precheck."""
+    """Return a result of istio_precheck."""
     summary = {"error": 0, "warning": 0, "info": 0, "waived": 0}
-    for one in findings:
-        summary["waived" if one["waived"] else one["severity"]] += 1
-    return about(
+    for entry in findings:
+        summary["waived" if entry["waived"] else entry["severity"]] += 1
+    return base_result(
         findings=[*findings],
         summary=summary,
         source_revision="1-30-3",
@@ -78,42 +78,44 @@ def precheck(*findings: Json, stage: str = "before", proxies: Json | None = None
 
 
 def install(**more: t.Any) -> Json:
-    """A result of istio_revision."""
+    """Return a result of istio_revision."""
     text = "install revision 1-31-0 (1.31.0): create 17 objects"
-    given = {"changed": True, "actions": [text], "revision": "1-31-0", "version": "1.31.0"}
-    return about(**{**given, **more})
+    defaults = {"changed": True, "actions": [text], "revision": "1-31-0", "version": "1.31.0"}
+    return base_result(**{**defaults, **more})
 
 
 def info() -> Json:
-    """A result of istio_info."""
+    """Return a result of istio_info."""
     planes = [{"revision": "1-30-3", "version": "1.30.3"}, {"revision": "1-31-0", "version": "1.31.0"}]
-    return about(control_planes=planes, tags={"prod": "1-30-3"}, default={"revision": "1-30-3"}, proxies=OLD)
+    return base_result(control_planes=planes, tags={"prod": "1-30-3"}, default={"revision": "1-30-3"}, proxies=OLD)
 
 
 def move(*namespaces: str) -> Json:
-    """A result of namespace_revision."""
-    return about(changed=True, actions=[f"move namespace {one}" for one in namespaces], moved=[*namespaces])
+    """Return a result of namespace_revision."""
+    return base_result(
+        changed=True, actions=[f"move namespace {namespace}" for namespace in namespaces], moved=[*namespaces]
+    )
 
 
 def restart(*workloads: str, **more: t.Any) -> Json:
-    """A result of rollout_restart."""
-    given: Json = {
+    """Return a result of rollout_restart."""
+    defaults: Json = {
         "changed": bool(workloads),
-        "actions": [f"restart {one}" for one in workloads],
+        "actions": [f"restart {workload}" for workload in workloads],
         "restarted": [*workloads],
         "resumed": [],
-        "batches": [[one] for one in workloads],
-        "plan": [{"workloads": [one]} for one in workloads],
+        "batches": [[workload] for workload in workloads],
+        "plan": [{"workloads": [workload]} for workload in workloads],
         "remaining": [],
         "stopped_early": False,
         "not_after": "",
         "unrestartable": [],
     }
-    return about(**{**given, **more})
+    return base_result(**{**defaults, **more})
 
 
 def broken(message: str = "Deployment shop/web does not get ready.", **over: t.Any) -> Json:
-    """A result of rollout_restart that failed."""
+    """Return a failed result of rollout_restart."""
     evidence = {
         "workload": "Deployment shop/web",
         "pod": "web-6d9c7b5f4-x2x8k",
@@ -125,30 +127,30 @@ def broken(message: str = "Deployment shop/web does not get ready.", **over: t.A
     }
     failure = {"kind": "RolloutError", "evidence": [evidence], "rolled_back": True, "rollback_problems": []}
     done = {"completed_before": ["Deployment shop/cart"], "remaining": []}
-    return about(failed=True, changed=True, msg=message, failure={**failure, **done, **over})
+    return base_result(failed=True, changed=True, msg=message, failure={**failure, **done, **over})
 
 
-class Story:
-    """A run that is told task by task; each takes ten seconds."""
+class SimulatedRun:
+    """A run whose task results are recorded directly; each task takes ten seconds."""
 
     def __init__(self, *hosts: str, rings: dict[str, int] | None = None, check_mode: bool = False) -> None:
-        self.run = ReportedRun("Istio fleet", check_mode=check_mode, playbooks=["canary.yml"], started=NOON)
+        self.run = ReportedRun("Istio fleet", check_mode=check_mode, playbooks=["canary.yml"], started=START)
         self.run.rings.update(rings or {})
         self.run.add_play(ReportedPlay("play", hosts))
-        self.now = NOON
+        self.now = START
 
-    def task(self, host: str, action: str, result: Json, **event: t.Any) -> Story:
-        """One result; unless it says otherwise, it is about the cluster of this name."""
+    def task(self, host: str, action: str, result: Json, **event: t.Any) -> SimulatedRun:
+        """Record one result. If it has the default cluster, it gets the cluster of the host."""
         self.now += 10
-        if result.get("cluster") == about()["cluster"]:
-            result = {**result, "cluster": about(host)["cluster"]}
+        if result.get("cluster") == base_result()["cluster"]:
+            result = {**result, "cluster": base_result(host)["cluster"]}
         outcome = "failed" if result.get("failed") else "ok"
-        given = {"outcome": outcome, "stage": "data_plane", "started": self.now - 10, "ended": self.now, **event}
-        self.run.record(TaskEvent(host, f"Task of {action}", action, result=result, **given))
+        defaults = {"outcome": outcome, "stage": "data_plane", "started": self.now - 10, "ended": self.now, **event}
+        self.run.record(TaskEvent(host, f"Task of {action}", action, result=result, **defaults))
         return self
 
-    def canary(self, host: str) -> Story:
-        """All of a canary upgrade."""
+    def canary(self, host: str) -> SimulatedRun:
+        """Record a whole canary upgrade."""
         self.task(host, "istio_precheck", precheck(finding()), stage="precheck")
         self.task(host, "istio_revision", install(), stage="control_plane")
         self.task(host, "istio_info", info())
@@ -158,8 +160,8 @@ class Story:
             host, "istio_precheck", precheck(finding(), stage="after", proxies=NEW), stage="verify"
         ).at_end(host)
 
-    def at_end(self, *hosts: str) -> Story:
-        """These came to the end of the play."""
+    def at_end(self, *hosts: str) -> SimulatedRun:
+        """Record that hosts reached the end of the play."""
         self.run.end_batch("play", hosts, hosts, ())
         return self
 
@@ -169,11 +171,11 @@ class Story:
         return self.report()
 
     def report(self) -> Json:
-        """The report as it is now, which is what its schema says."""
-        found = build_document(self.run, self.now)
-        jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(json.dumps(found)))
-        return found
+        """Return the report, after validation against its schema."""
+        document = build_document(self.run, self.now)
+        jsonschema.Draft202012Validator(SCHEMA).validate(json.loads(json.dumps(document)))
+        return document
 
     def cluster(self, host: str = "paris-1") -> Json:
-        """One cluster of the report."""
-        return next(one for one in self.report()["clusters"] if one["host"] == host)
+        """Return a cluster of the report."""
+        return next(cluster for cluster in self.report()["clusters"] if cluster["host"] == host)

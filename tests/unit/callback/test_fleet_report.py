@@ -40,14 +40,14 @@ def clusters() -> Iterator[dict[str, FakeApi]]:
 
 
 def states(report: Json) -> dict[str, str]:
-    """The state of each cluster of a report, which is as its schema says."""
+    """Return the state of each cluster of a report, after validation against its schema."""
     jsonschema.Draft202012Validator(SCHEMA).validate(report)
-    return {one["host"]: one["state"] for one in report["clusters"]}
+    return {entry["host"]: entry["state"] for entry in report["clusters"]}
 
 
-def one(report: Json, host: str) -> Json:
-    """A cluster of a report."""
-    return t.cast("Json", next(found for found in report["clusters"] if found["host"] == host))
+def cluster(report: Json, host: str) -> Json:
+    """Return a cluster of a report."""
+    return t.cast("Json", next(entry for entry in report["clusters"] if entry["host"] == host))
 
 
 def test_a_ring_that_fails_leaves_the_next_one_untouched(clusters: dict[str, FakeApi], tmp_path: Path) -> None:
@@ -57,29 +57,29 @@ def test_a_ring_that_fails_leaves_the_next_one_untouched(clusters: dict[str, Fak
     assert states(report) == {"paris": "done", "berlin": "failed", "tokyo": "untouched"}
     assert [ring["ring"] for ring in report["rings"]] == [0, 1, 2]
     assert report["run"]["verdict"] == "failed"
-    assert one(report, "paris")["before"]["versions"] == {b.OLD_VERSION: 3}
-    assert one(report, "paris")["after"]["versions"] == {b.NEW_VERSION: 3}
-    assert one(report, "paris")["waves"][0]["restarted"] == 2
-    assert one(report, "berlin")["failures"][0]["evidence"]
-    assert one(report, "berlin")["failures"][0]["rollback_problems"]
+    assert cluster(report, "paris")["before"]["versions"] == {b.OLD_VERSION: 3}
+    assert cluster(report, "paris")["after"]["versions"] == {b.NEW_VERSION: 3}
+    assert cluster(report, "paris")["waves"][0]["restarted"] == 2
+    assert cluster(report, "berlin")["failures"][0]["evidence"]
+    assert cluster(report, "berlin")["failures"][0]["rollback_problems"]
     assert not clusters["tokyo"].seen
-    assert not one(report, "tokyo")["stages"]
+    assert not cluster(report, "tokyo")["stages"]
 
     files = {path.name: stat.S_IMODE(path.stat().st_mode) for path in run.folder.iterdir()}
     assert files == dict.fromkeys(["report.json", "report.html", "report.md"], 0o600)
     assert stat.S_IMODE(run.folder.stat().st_mode) == 0o700
     text = "".join(path.read_text(encoding="utf-8") for path in run.folder.iterdir())
-    assert "a-token-that-nobody-may-see" not in text
+    assert "a-secret-token" not in text
     assert (run.folder / "report.md").read_text(encoding="utf-8").startswith("## Istio fleet: failed\n")
     headline = "3 clusters: 1 done, 1 failed, 1 left untouched."
     assert f"{headline} Report: {run.folder}\n" in run.log.read_text(encoding="utf-8")
 
 
-def test_one_play_for_all_in_batches_that_send_hosts_home(clusters: dict[str, FakeApi], tmp_path: Path) -> None:
+def test_one_play_for_all_hosts_that_ends_early_for_some(clusters: dict[str, FakeApi], tmp_path: Path) -> None:
     clusters["paris"].on_patch = lambda dummy: None
     tasks = [
         LOOK,
-        {"name": "Send it home", "ansible.builtin.meta": "end_host", "when": "inventory_hostname == 'tokyo'"},
+        {"name": "End the play here", "ansible.builtin.meta": "end_host", "when": "inventory_hostname == 'tokyo'"},
         {**RESTART, "any_errors_fatal": True},
         LOOK_AGAIN,
     ]
@@ -100,7 +100,7 @@ def test_check_mode(clusters: dict[str, FakeApi], tmp_path: Path) -> None:
 def test_several_rings_under_the_display_of_ansible_runner(
     arguments: tuple[str, ...], state: str, verdict: str, clusters: dict[str, FakeApi], tmp_path: Path
 ) -> None:
-    """It gives each batch of a play another UUID."""
+    """ansible-runner gives each batch of a play another UUID."""
     (tmp_path / "job" / "job_events").mkdir(parents=True)
     runner = {
         "ANSIBLE_STDOUT_CALLBACK": "awx_display",
@@ -129,7 +129,7 @@ def test_a_run_that_is_ended_from_outside(
 ) -> None:
     run = Playing(tmp_path, clusters, [play("all", LOOK, RESTART, WAIT, serial=1)])
     run.until(lambda report: report["run"]["last_task"] == WAIT["name"])
-    # core waits for a worker that it forks just then, and does not end it
+    # ansible-core waits for a worker that it is forking, and does not end it.
     while len(children := descendants(run.process.pid)) < 2:
         assert run.process.poll() is None
         time.sleep(0.05)
@@ -143,11 +143,11 @@ def test_a_run_that_is_ended_from_outside(
         "berlin": "waiting" if state == "running" else "untouched",
         "tokyo": "waiting" if state == "running" else "untouched",
     }
-    assert one(report, "paris")["changed"]
+    assert cluster(report, "paris")["changed"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda one: one.name)
-def test_a_run_that_is_ended_while_modules_are_at_work(
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL], ids=lambda number: number.name)
+def test_a_run_that_is_ended_while_modules_are_running(
     number: signal.Signals, clusters: dict[str, FakeApi], tmp_path: Path
 ) -> None:
     for api in clusters.values():
@@ -157,7 +157,7 @@ def test_a_run_that_is_ended_while_modules_are_at_work(
     run.until(lambda report: all(api.writes() for api in clusters.values()))
     children = descendants(run.process.pid)
     run.end_by(number)
-    # the workers end by themselves; the first of them tells what a kill keeps from being told
+    # The workers end by themselves. The first of them adds to the report that the run was killed.
     deadline = time.monotonic() + 20
     while any(map(is_alive, children)):
         assert time.monotonic() < deadline
@@ -165,12 +165,12 @@ def test_a_run_that_is_ended_while_modules_are_at_work(
     report = run.report()
     assert (report["run"]["verdict"], report["run"]["signal"]) == ("interrupted", number.name)
     assert report["run"]["headline"].startswith(
-        f"Interrupted by {number.name} during Restart what is stale. 3 clusters"
+        f"Interrupted by {number.name} during Restart stale workloads. 3 clusters"
     )
     assert states(report) == dict.fromkeys(clusters, "stopped")
     assert report["counts"] == {"stopped": 3}
-    assert all(found["changed"] for found in report["clusters"]), "what was done by then is not known"
-    assert not [found for found in report["clusters"] if found["after"] and found["after"]["current"]]
+    assert all(entry["changed"] for entry in report["clusters"]), "the progress of the modules is unknown"
+    assert not [entry for entry in report["clusters"] if entry["after"] and entry["after"]["current"]]
     for name in ("report.html", "report.md"):
         assert "Interrupted by" in (run.folder / name).read_text(encoding="utf-8")
 
@@ -191,7 +191,9 @@ def test_an_error_of_core_itself(clusters: dict[str, FakeApi], tmp_path: Path) -
     ],
     ids=["no cluster in it", "the first play has no hosts", "no playbook"],
 )
-def test_no_report_of_what_never_began(plays: list[Json], clusters: dict[str, FakeApi], tmp_path: Path) -> None:
+def test_a_run_that_never_started_has_no_report(
+    plays: list[Json], clusters: dict[str, FakeApi], tmp_path: Path
+) -> None:
     run = Playing(tmp_path, clusters, plays)
     run.process.wait(60)
     assert not run.folder.exists(), run.log.read_text(encoding="utf-8")
@@ -206,16 +208,16 @@ def test_a_folder_that_cannot_be_written_is_a_warning(clusters: dict[str, FakeAp
 
 
 def descendants(pid: int) -> list[int]:
-    """The workers of a run, and what they started; they have sessions of their own."""
-    found = [pid]
-    for parent in found:
+    """Return the workers of a run and their child processes, which have their own sessions."""
+    processes = [pid]
+    for parent in processes:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-            found += map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="utf-8").split())
-    return found[1:]
+            processes += map(int, Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="utf-8").split())
+    return processes[1:]
 
 
 def is_alive(pid: int) -> bool:
-    """Whether a process is there and not only waiting for somebody to ask how it ended."""
+    """Return whether a process exists and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -223,7 +225,7 @@ def is_alive(pid: int) -> bool:
 
 
 def end(pid: int) -> None:
-    """End what a kill left, if it is there."""
+    """End a process if it still exists."""
     with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The base of the action plugins: the same core inside the controller, or the module where it has to run."""
+"""The base of the action plugins: the core runs inside the controller, or in the module where it must."""
 
 from __future__ import annotations
 
@@ -41,22 +41,22 @@ Core = Callable[[TaskContext], TaskResult]
 
 
 def nothing(dummy: TaskContext) -> TaskResult:
-    """A core that finds nothing to do."""
+    """Return the result of a core that has nothing to do."""
     return TaskResult()
 
 
 def action(
     core: Core = nothing, *, connection: str = "local", become: bool = False, spec: ArgumentSpec = SPEC, **task: t.Any
 ) -> ModuleAction:
-    """The action plugin of a tool with some core, for a real task object."""
+    """Return the action plugin of a core, for a real task object."""
     arguments = task.pop("args", {"host": HOST})
     loaded = Task.load({"name": "x", "debug": {}, **task}, loader=DataLoader())
     loaded.args = arguments
     context = PlayContext()
     context._become = become
     loader = DataLoader()
-    found = type("Probe", (ModuleAction,), {"CORE": ModuleCore("probe", spec, core)})
-    plugin: ModuleAction = found(
+    plugin_class = type("Probe", (ModuleAction,), {"CORE": ModuleCore("probe", spec, core)})
+    plugin: ModuleAction = plugin_class(
         task=loaded,
         connection=connection_loader.get(connection, context),
         play_context=context,
@@ -67,16 +67,16 @@ def action(
     return plugin
 
 
-def run(core: Core = nothing, **given: t.Any) -> dict[str, t.Any]:
-    """The result of a task."""
-    return action(core, **given).run(task_vars={"inventory_hostname": "prod-1"})
+def run(core: Core = nothing, **options: t.Any) -> dict[str, t.Any]:
+    """Return the result of a task."""
+    return action(core, **options).run(task_vars={"inventory_hostname": "prod-1"})
 
 
 def test_the_core_runs_inside_the_controller() -> None:
     seen: list[tuple[bool, t.Any]] = []
 
-    def core(got: TaskContext) -> TaskResult:
-        seen.append((got.check_mode, got.params["names"]))
+    def core(task: TaskContext) -> TaskResult:
+        seen.append((task.check_mode, task.params["names"]))
         return TaskResult(["step"], {"a": 1}, {"a": 2}, {"pid": os.getpid()})
 
     result = run(core, args={"host": HOST, "names": "a,b"}, check_mode=True, diff=True)
@@ -108,11 +108,11 @@ def test_arguments_are_validated_as_the_module_does(args: dict[str, t.Any], mess
         run(args=args)
 
 
-def test_a_date_of_yaml_arrives_as_the_text_that_a_module_gets() -> None:
+def test_a_date_of_yaml_becomes_the_text_that_a_module_receives() -> None:
     seen: list[t.Any] = []
 
-    def core(got: TaskContext) -> TaskResult:
-        seen.extend(got.params["names"])
+    def core(task: TaskContext) -> TaskResult:
+        seen.extend(task.params["names"])
         return TaskResult()
 
     run(core, args={"host": HOST, "names": [datetime.date(2027, 3, 31)]})
@@ -125,9 +125,9 @@ def test_the_invocation_is_shown_with_defaults() -> None:
 
 
 @pytest.mark.parametrize("name", ["api_key", "password"])
-def test_s13_secrets_are_redacted_wherever_they_turn_up(name: str) -> None:
-    def core(got: TaskContext) -> TaskResult:
-        return TaskResult([f"logged in with {got.params[name]}"], values={"deep": [{"x": got.params[name]}]})
+def test_s13_secrets_are_redacted_everywhere(name: str) -> None:
+    def core(task: TaskContext) -> TaskResult:
+        return TaskResult([f"logged in with {task.params[name]}"], values={"deep": [{"x": task.params[name]}]})
 
     result = run(core, args={"host": HOST, "username": "me", name: SECRET})
     assert SECRET not in json.dumps(result)
@@ -136,8 +136,8 @@ def test_s13_secrets_are_redacted_wherever_they_turn_up(name: str) -> None:
 
 
 def test_s13_secrets_from_the_environment_are_redacted_too() -> None:
-    def core(got: TaskContext) -> TaskResult:
-        return TaskResult(values={"seen": got.params["api_key"]})
+    def core(task: TaskContext) -> TaskResult:
+        return TaskResult(values={"seen": task.params["api_key"]})
 
     result = run(core, environment=[{"K8S_AUTH_API_KEY": SECRET}])
     assert SECRET not in json.dumps(result)
@@ -152,8 +152,8 @@ def test_the_tasks_environment_is_applied_and_restored(monkeypatch: pytest.Monke
     monkeypatch.delenv("K8S_AUTH_CONTEXT", raising=False)
     seen: list[str | None] = []
 
-    def core(got: TaskContext) -> TaskResult:
-        seen.extend((os.environ.get(VARIABLE), got.params["proxy"]))
+    def core(task: TaskContext) -> TaskResult:
+        seen.extend((os.environ.get(VARIABLE), task.params["proxy"]))
         raise SafetyError("Even if it fails.")
 
     environment = [{VARIABLE: trust_as_template("{{ name }}")}, {"K8S_AUTH_PROXY": "http://proxy:3128"}]
@@ -175,15 +175,15 @@ def test_the_environment_is_restored_after_a_bug() -> None:
     ids=["a remote connection", "another user", "async"],
 )
 def test_the_module_runs_where_the_core_cannot(elsewhere: dict[str, t.Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    handed: dict[str, t.Any] = {}
-    monkeypatch.setattr(ModuleAction, "_execute_module", lambda self, **more: handed.update(more) or {"from": "module"})
+    passed: dict[str, t.Any] = {}
+    monkeypatch.setattr(ModuleAction, "_execute_module", lambda self, **more: passed.update(more) or {"from": "module"})
 
     def core(dummy: TaskContext) -> TaskResult:
         raise AssertionError("the core ran in the controller")
 
     assert run(core, **elsewhere)["from"] == "module"
-    assert handed["module_name"] == "meshops.istio.probe"
-    assert handed["wrap_async"] is ("async" in elsewhere)
+    assert passed["module_name"] == "meshops.istio.probe"
+    assert passed["wrap_async"] is ("async" in elsewhere)
 
 
 @pytest.mark.parametrize(
@@ -197,14 +197,14 @@ def test_the_module_runs_where_the_core_cannot(elsewhere: dict[str, t.Any], monk
     ],
     ids=["a run", "async", "check mode", "no run", "local"],
 )
-def test_a_run_over_another_connection_says_that_it_is_not_locked_between_its_tasks(
+def test_a_run_over_another_connection_warns_that_it_is_not_locked_between_its_tasks(
     given: dict[str, t.Any], warned: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(action_module.display, "warning", lambda text, **dummy: said.append(text))
+    warnings: list[str] = []
+    monkeypatch.setattr(action_module.display, "warning", lambda text, **dummy: warnings.append(text))
     monkeypatch.setattr(ModuleAction, "_execute_module", lambda *dummy, **more: {"from": "module"})
     run(**given)
-    assert any("not between two tasks" in text for text in said) is warned
+    assert any("not between two tasks" in text for text in warnings) is warned
 
 
 def test_without_the_library_in_the_controller_the_module_runs(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -217,8 +217,8 @@ def test_progress_lines_name_the_cluster_and_the_time(monkeypatch: pytest.Monkey
     lines: list[str] = []
     monkeypatch.setattr(action_module.display, "display", lambda text, **dummy: lines.append(text))
 
-    def core(got: TaskContext) -> TaskResult:
-        got.progress("batch 1 of 2: 3 of 5 workloads done")
+    def core(task: TaskContext) -> TaskResult:
+        task.progress("batch 1 of 2: 3 of 5 workloads done")
         return TaskResult()
 
     run(core)
@@ -229,22 +229,22 @@ def test_progress_lines_name_the_cluster_and_the_time(monkeypatch: pytest.Monkey
 def test_a_progress_line_is_one_line_without_control_characters(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     monkeypatch.setattr(action_module.display, "display", lambda text, **dummy: lines.append(text))
-    run(lambda got: TaskResult(values={"said": got.progress("\x1b[2Jtwo\r\nlines\tof \u2028 Zürich\n")}))
+    run(lambda task: TaskResult(values={"x": task.progress("\x1b[2Jtwo\r\nlines\tof \u2028 Zürich\n")}))
     assert [line.partition("s  ")[2] for line in lines] == [" [2Jtwo  lines of   Zürich"]
 
 
 @pytest.mark.parametrize("watched", [True, False])
-def test_the_core_knows_whether_somebody_looks_on(monkeypatch: pytest.MonkeyPatch, watched: bool) -> None:
+def test_the_core_knows_whether_a_user_watches(monkeypatch: pytest.MonkeyPatch, watched: bool) -> None:
     monkeypatch.setattr(action_module, "WATCHED", watched)
-    assert run(lambda got: TaskResult(values={"watched": got.watched}))["watched"] is watched
+    assert run(lambda task: TaskResult(values={"watched": task.watched}))["watched"] is watched
 
 
 def test_s13_no_log_silences_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     lines: list[str] = []
     monkeypatch.setattr(action_module.display, "display", lambda text, **dummy: lines.append(text))
 
-    def core(got: TaskContext) -> TaskResult:
-        got.progress("something")
+    def core(task: TaskContext) -> TaskResult:
+        task.progress("something")
         return TaskResult()
 
     run(core, no_log=True)
@@ -254,6 +254,6 @@ def test_s13_no_log_silences_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     "name", ["istio_info", "istio_precheck", "istio_revision", "istio_tag", "namespace_revision", "rollout_restart"]
 )
-def test_each_action_plugin_runs_the_tool_of_its_module(name: str) -> None:
+def test_each_action_plugin_runs_the_core_of_its_module(name: str) -> None:
     plugin = importlib.import_module(f"ansible_collections.meshops.istio.plugins.action.{name}")
     assert plugin.ActionModule.CORE.name == name

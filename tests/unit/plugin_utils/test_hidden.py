@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""S13: a secret in any option of any module is in nothing that is shown: each option, with each place of output."""
+"""S13: no output contains a secret from any option of any module: each option, with each kind of output."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from unit.paths import PLUGINS
 from unit.plugin_utils.test_action import action
 from unit.support import builders as b
 
-TOOLS: dict[str, ModuleCore] = {
+CORES: dict[str, ModuleCore] = {
     path.stem: importlib.import_module(
         f"ansible_collections.meshops.istio.plugins.module_utils.operations.modules.{path.stem}"
     ).CORE
@@ -46,7 +46,7 @@ HOST = {"host": "http://127.0.0.1:1"}
 
 
 def options(spec: Spec, given: t.Any = None) -> Iterator[tuple[str, b.Json]]:
-    """Each option that may hold a text, by its path, and arguments in which it holds a secret."""
+    """Yield each option that may contain text, by its path, with arguments in which it contains a secret."""
     for name, option in spec.items():
         kind, elements = option.get("type", "str"), option.get("elements")
         inner = option.get("options")
@@ -56,57 +56,57 @@ def options(spec: Spec, given: t.Any = None) -> Iterator[tuple[str, b.Json]]:
         elif option.get("no_log"):
             yield name, {name: PASSWORD}
         elif kind in ("str", "path", "raw", "dict", "list") and elements != "int":
-            # a mapping is the user's own, such as values of a chart
+            # The keys of a mapping, such as values of a chart, are the user's choice.
             value: t.Any = {"deep": {"url": URL, "accessToken": PASSWORD}} if kind == "dict" else URL
             yield name, {name: [value] if kind == "list" else value}
 
 
 CASES = [
-    pytest.param(tool, arguments, id=f"{name}-{path}")
-    for name, tool in TOOLS.items()
-    # what all modules share is shown alike by all
-    for path, arguments in options({**(AUTH_SPEC if name == "istio_info" else {}), **tool.spec.options})
+    pytest.param(module, arguments, id=f"{name}-{path}")
+    for name, module in CORES.items()
+    # All modules show the shared options in the same way.
+    for path, arguments in options({**(AUTH_SPEC if name == "istio_info" else {}), **module.spec.options})
 ]
 
 
 def leaks(shown: str) -> list[str]:
-    """The secrets in what is shown, as the base64 of a header too."""
+    """Return the secrets in an output, also those in the base64 of a header."""
     return [form for form in (*FORMS, ENCODED) if form in shown]
 
 
 def everywhere(task: TaskContext) -> TaskResult:
-    """A core that says all that it was given wherever it can."""
-    said = str(dict(task.params))
-    said += f" and {ENCODED} as sent" if URL in said else ""
-    task.progress(said)
+    """Write all parameters to each kind of output."""
+    text = str(dict(task.params))
+    text += f" and {ENCODED} as sent" if URL in text else ""
+    task.progress(text)
     diff = {"given": dict(task.params)}
-    return TaskResult([said], diff, diff, {"deep": [{"x": said}]}, [said], failed=said)
+    return TaskResult([text], diff, diff, {"deep": [{"x": text}]}, [text], failed=text)
 
 
 def refuses(task: TaskContext) -> TaskResult:
-    """A core that says it in an error."""
+    """Write all parameters to an error."""
     raise SafetyError(f"Not with {dict(task.params)}.", {"params": dict(task.params)})
 
 
-def test_there_is_something_to_hide() -> None:
+def test_the_cases_include_options_with_secrets() -> None:
     paths = {case.id for case in CASES}
     assert {"rollout_restart-gates.http.url", "rollout_restart-gates.prometheus.token", "istio_revision-values"} < paths
     assert {"istio_revision-charts", "istio_info-proxy", "istio_info-host", "istio_info-api_key"} < paths
 
 
 @pytest.mark.parametrize("core", [everywhere, refuses])
-@pytest.mark.parametrize(("tool", "arguments"), CASES)
+@pytest.mark.parametrize(("module", "arguments"), CASES)
 def test_a_task_in_the_controller_shows_no_secret(
-    monkeypatch: pytest.MonkeyPatch, tool: ModuleCore, arguments: b.Json, core: t.Any
+    monkeypatch: pytest.MonkeyPatch, module: ModuleCore, arguments: b.Json, core: t.Any
 ) -> None:
     lines: list[str] = []
     monkeypatch.setattr(action_module.display, "display", lambda text, **dummy: lines.append(text))
     assert leaks(json.dumps(arguments))
-    plugin = action(core, spec=tool.spec, diff=True, args={**HOST, **arguments})
+    plugin = action(core, spec=module.spec, diff=True, args={**HOST, **arguments})
     try:
         shown = json.dumps(plugin.run(task_vars={"inventory_hostname": "a"}))
     except AnsibleActionFail as exc:
-        # most of them are refused in this form, with what was given
+        # Most of these arguments are refused, and the error repeats them.
         shown = str(exc)
     assert leaks(shown + "".join(lines)) == []
 
@@ -126,20 +126,20 @@ def test_a_module_shows_no_secret_and_writes_none_into_the_log_of_its_system(
 ) -> None:
     logged: list[str] = []
     monkeypatch.setattr(AnsibleModule, "log", lambda dummy, msg, log_args=None: logged.append(f"{msg} {log_args}"))
-    tool = ModuleCore(name, TOOLS[name].spec, everywhere)
+    core = ModuleCore(name, CORES[name].spec, everywhere)
     with patch_module_args(arguments), pytest.raises(SystemExit):
-        run_module(tool)
-    said = capsys.readouterr().out
-    # one that refuses its parameters writes no log
-    assert logged or '"failed": true' in said
-    assert leaks(said + "".join(logged)) == []
+        run_module(core)
+    output = capsys.readouterr().out
+    # A module that refuses its parameters writes no log.
+    assert logged or '"failed": true' in output
+    assert leaks(output + "".join(logged)) == []
 
 
-def test_what_is_no_secret_stays() -> None:
-    """A value such as the name of an environment stands in other words too, which others go by."""
+def test_other_values_are_not_redacted() -> None:
+    """A value such as the name of an environment is also part of names that must stay readable."""
     seen = TaskResult(["prod of me at example.com"], values={"tag": "prod"})
     gates = {"http": [{"url": URL}]}
-    spec = TOOLS["rollout_restart"].spec
+    spec = CORES["rollout_restart"].spec
     args = {**HOST, "namespaces": ["prod"], "gates": gates}
     result = action(lambda dummy: seen, spec=spec, args=args).run(task_vars={})
     assert (result["actions"], result["tag"]) == (["prod of me at example.com"], "prod")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""An action plugin knows whether ansible-playbook has a terminal, though it runs in a worker, which has none."""
+"""An action plugin knows whether ansible-playbook has a terminal, although its worker has none."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class ActionModule(ActionBase):
 
 @pytest.mark.parametrize("terminal", [True, False], ids=["a terminal", "a log"])
 def test_the_terminal_is_that_of_the_run(tmp_path: Path, terminal: bool) -> None:
-    (tmp_path / "told.py").write_text(PLUGIN, encoding="utf-8")
+    (tmp_path / "probe.py").write_text(PLUGIN, encoding="utf-8")
     note, playbook = tmp_path / "note", tmp_path / "site.yml"
-    task = {"name": "Tell", "told": {"note": str(note)}}
+    task = {"name": "Probe", "probe": {"note": str(note)}}
     play = {"hosts": "localhost", "connection": "local", "gather_facts": False, "tasks": [task]}
     playbook.write_text(json.dumps([play]), encoding="utf-8")
     environment = {
@@ -44,13 +44,13 @@ def test_the_terminal_is_that_of_the_run(tmp_path: Path, terminal: bool) -> None
         "ANSIBLE_ACTION_PLUGINS": str(tmp_path),
         "ANSIBLE_COLLECTIONS_PATH": str(COLLECTIONS),
     }
-    ours, theirs = pty.openpty()
+    controller_end, process_end = pty.openpty()
     with (tmp_path / "log").open("wb") as log:
-        output = theirs if terminal else log
+        output = process_end if terminal else log
         process = subprocess.Popen(
             ["ansible-playbook", str(playbook)], env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output
         )
         assert process.wait(60) == 0
-    for handle in (ours, theirs):
+    for handle in (controller_end, process_end):
         os.close(handle)
     assert note.read_text(encoding="utf-8") == f"{terminal} False"

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The page: one file that asks for nothing, in which no value of a cluster is markup. tests/browser looks at it."""
+"""The page: one file that loads nothing, in which no value of a cluster is markup. tests/browser opens it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.html import STATE_STYLES, render_html
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import STATES
 from unit.callback import results as r
-from unit.callback.results import Json, Story
+from unit.callback.results import Json, SimulatedRun
 
 PLAIN = "a value"
 EVIL = [
@@ -35,12 +35,12 @@ EVIL = [
     "\u202e\u0000\ud800\U0001f600 \u00e9\u4e2d",
     "x" * 5000,
 ]
-#: Elements without an end.
+#: Elements without an end tag.
 VOID = {"meta", "link", "input", "br", "img", "rect"}
 
 
 class Page(HTMLParser):
-    """What a parser makes of a page: its elements, attributes and text."""
+    """A parsed page: its elements, attributes and text."""
 
     def __init__(self, text: str) -> None:
         super().__init__(convert_charrefs=True)
@@ -73,7 +73,7 @@ class Page(HTMLParser):
 
 
 def everywhere(value: str) -> Json:
-    """A report in which a value stands in every text that comes from a cluster, or from the inventory."""
+    """Return a report in which each text from a cluster or the inventory is the same value."""
     finding = r.finding("MU021", "info", value, title=value, message=value, why=value, remedy=value, docs=value)
     waived = {**finding, "code": value, "waived": {"reason": value, "expires": value}}
     stuck = dict.fromkeys(("namespace", "kind", "name", "code", "reason", "remedy"), value) | {"pods": 1}
@@ -81,35 +81,35 @@ def everywhere(value: str) -> Json:
     blocker = dict.fromkeys(("code", "object", "message", "remedy"), value)
     failure = {"kind": value, "evidence": [{**evidence, "log": [value], "events": [value]}], "blockers": [blocker]}
     failure |= {"rolled_back": False, "rollback_problems": [value]}
-    looked = r.precheck(finding, waived, warnings=[value])
-    looked |= {"cluster": {"id": value, "name": value, "server": value}, "unrestartable": [stuck]}
-    looked |= {"source_revision": value, "source_version": value, "proxies": {value: {value: 3}}}
+    precheck = r.precheck(finding, waived, warnings=[value])
+    precheck |= {"cluster": {"id": value, "name": value, "server": value}, "unrestartable": [stuck]}
+    precheck |= {"source_revision": value, "source_version": value, "proxies": {value: {value: 3}}}
     planes = r.info() | {"control_planes": [{"revision": value, "version": value}], "tags": {value: value}}
-    story = Story(value)
-    story.run.title = story.run.last_task = value
-    story.run.playbooks = [value]
-    story.task(value, "istio_precheck", looked, stage=value)
-    story.task(value, "istio_info", planes, stage=value)
-    story.task(value, "istio_revision", r.install(revision=value, version=value, actions=[value]), stage=value)
-    story.task(value, "namespace_revision", r.move(value), stage=value)
-    story.task(value, "rollout_restart", r.restart(f"Deployment {value}/{value}"), stage=value)
-    story.task(value, "", {"failed": True, "msg": value}, run_once=True)
-    story.task(value, "rollout_restart", r.broken(value) | {"failure": failure}, stage=value)
-    return story.end(**{value: 2})
+    simulated = SimulatedRun(value)
+    simulated.run.title = simulated.run.last_task = value
+    simulated.run.playbooks = [value]
+    simulated.task(value, "istio_precheck", precheck, stage=value)
+    simulated.task(value, "istio_info", planes, stage=value)
+    simulated.task(value, "istio_revision", r.install(revision=value, version=value, actions=[value]), stage=value)
+    simulated.task(value, "namespace_revision", r.move(value), stage=value)
+    simulated.task(value, "rollout_restart", r.restart(f"Deployment {value}/{value}"), stage=value)
+    simulated.task(value, "", {"failed": True, "msg": value}, run_once=True)
+    simulated.task(value, "rollout_restart", r.broken(value) | {"failure": failure}, stage=value)
+    return simulated.end(**{value: 2})
 
 
-@pytest.mark.parametrize("evil", EVIL, ids=[one[:20].encode("ascii", "replace").decode() for one in EVIL])
+@pytest.mark.parametrize("evil", EVIL, ids=[text[:20].encode("ascii", "replace").decode() for text in EVIL])
 def test_no_value_of_a_cluster_is_markup(evil: str) -> None:
-    plain, found = Page(render_html(everywhere(PLAIN))), Page(render_html(everywhere(evil)))
-    assert found.elements == plain.elements
-    assert [(tag, name) for tag, name, dummy in found.attributes] == [(a, b) for a, b, dummy in plain.attributes]
-    assert not found.inside
+    plain, page = Page(render_html(everywhere(PLAIN))), Page(render_html(everywhere(evil)))
+    assert page.elements == plain.elements
+    assert [(tag, name) for tag, name, dummy in page.attributes] == [(a, b) for a, b, dummy in plain.attributes]
+    assert not page.inside
     assert plain.text.count(PLAIN) > 40
     shown = " ".join(evil[:2000].replace("\u0000", "\ufffd").split())
-    assert found.text.replace("\u0000", "\ufffd").count(shown) >= plain.text.count(PLAIN) - 5
+    assert page.text.replace("\u0000", "\ufffd").count(shown) >= plain.text.count(PLAIN) - 5
 
 
-def test_it_asks_for_nothing_and_runs_nothing_but_its_own() -> None:
+def test_it_loads_nothing_and_runs_only_its_own_script() -> None:
     text = render_html(everywhere("https://evil.example.com/"))
     page = Page(text)
     targets = [(tag, value) for tag, name, value in page.attributes if name in ("href", "src", "action", "style")]
@@ -125,16 +125,16 @@ def test_it_asks_for_nothing_and_runs_nothing_but_its_own() -> None:
 
 
 @pytest.mark.parametrize(("docs", "links"), [("https://example.com/x", 1), ("javascript:alert(1)", 0), ("http://x", 0)])
-def test_only_a_page_of_the_documentation_is_a_link(docs: str, links: int) -> None:
-    story = Story("paris-1").task("paris-1", "istio_precheck", r.precheck(r.finding(docs=docs)))
-    page = Page(render_html(story.end()))
+def test_only_an_https_url_is_a_link(docs: str, links: int) -> None:
+    simulated = SimulatedRun("paris-1").task("paris-1", "istio_precheck", r.precheck(r.finding(docs=docs)))
+    page = Page(render_html(simulated.end()))
     assert len([value for tag, name, value in page.attributes if name == "href" and value == docs]) == links
 
 
 def test_verdict_first_then_what_needs_attention() -> None:
-    story = Story("paris-1", "paris-2", "paris-3", rings={"paris-1": 0, "paris-2": 1}).canary("paris-1")
-    story.task("paris-2", "rollout_restart", r.broken())
-    text = Page(render_html(story.end(**{"paris-2": 1}))).text
+    simulated = SimulatedRun("paris-1", "paris-2", "paris-3", rings={"paris-1": 0, "paris-2": 1}).canary("paris-1")
+    simulated.task("paris-2", "rollout_restart", r.broken())
+    text = Page(render_html(simulated.end(**{"paris-2": 1}))).text
     order = [
         "failed 3 clusters: 1 done, 1 failed, 1 left untouched.",
         "Needs attention",
@@ -148,12 +148,12 @@ def test_verdict_first_then_what_needs_attention() -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2, 200])
-def test_however_many_clusters(count: int) -> None:
+def test_any_number_of_clusters(count: int) -> None:
     hosts = [f"cluster-{number}" for number in range(count)]
-    story = Story(*hosts, rings={host: number // 50 for number, host in enumerate(hosts)})
+    simulated = SimulatedRun(*hosts, rings={host: number // 50 for number, host in enumerate(hosts)})
     for host in hosts:
-        story.canary(host)
-    text = render_html(story.end())
+        simulated.canary(host)
+    text = render_html(simulated.end())
     page = Page(text)
     assert page.elements["details"] == count
     ids = [value for dummy, name, value in page.attributes if name == "id"]
@@ -163,21 +163,21 @@ def test_however_many_clusters(count: int) -> None:
     assert len(text) < 20_000 + count * 15_000
 
 
-def unfinished(story: Story) -> Json:
-    return story.report()
+def unfinished(simulated: SimulatedRun) -> Json:
+    return simulated.report()
 
 
-def aborted(story: Story) -> Json:
-    return story.end("aborted")
+def aborted(simulated: SimulatedRun) -> Json:
+    return simulated.end("aborted")
 
 
 @pytest.mark.parametrize("ended", [unfinished, aborted])
-def test_a_run_that_has_no_end(ended: t.Callable[[Story], Json]) -> None:
-    story = Story("paris-1", "paris-2")
-    story.task("paris-1", "istio_info", r.info())
-    assert ended(story)["run"]["headline"] in Page(render_html(ended(story))).text
+def test_a_run_that_has_no_end(ended: t.Callable[[SimulatedRun], Json]) -> None:
+    simulated = SimulatedRun("paris-1", "paris-2")
+    simulated.task("paris-1", "istio_info", r.info())
+    assert ended(simulated)["run"]["headline"] in Page(render_html(ended(simulated))).text
 
 
-def test_every_state_has_a_look() -> None:
+def test_every_state_has_a_style() -> None:
     assert [*STATE_STYLES] == [*STATES]
     json.dumps(STATE_STYLES)

@@ -15,7 +15,7 @@ from ansible_collections.meshops.istio.plugins.plugin_utils.report.markdown impo
     render_markdown,
 )
 from unit.callback import results as r
-from unit.callback.results import Story
+from unit.callback.results import SimulatedRun
 
 EVIL = [
     "<script>alert(1)</script>",
@@ -32,9 +32,9 @@ EVIL = [
 
 
 def test_two_clusters() -> None:
-    story = Story("paris-1", "paris-2", rings={"paris-1": 0, "paris-2": 1}).canary("paris-1")
-    story.task("paris-2", "rollout_restart", r.broken())
-    text = render_markdown(story.end(**{"paris-2": 1}))
+    simulated = SimulatedRun("paris-1", "paris-2", rings={"paris-1": 0, "paris-2": 1}).canary("paris-1")
+    simulated.task("paris-2", "rollout_restart", r.broken())
+    text = render_markdown(simulated.end(**{"paris-2": 1}))
     assert text.splitlines()[:3] == [
         "## Istio fleet: failed",
         "",
@@ -48,10 +48,10 @@ def test_two_clusters() -> None:
 
 def test_two_hundred_clusters_fit_a_comment() -> None:
     hosts = [f"cluster-{number:03}" for number in range(200)]
-    story = Story(*hosts, rings={host: int(host[-3:]) // 50 for host in hosts})
+    simulated = SimulatedRun(*hosts, rings={host: int(host[-3:]) // 50 for host in hosts})
     for host in hosts:
-        story.task(host, "rollout_restart", r.broken("x" * 5000))
-    text = render_markdown(story.end(**dict.fromkeys(hosts, 1)))
+        simulated.task(host, "rollout_restart", r.broken("x" * 5000))
+    text = render_markdown(simulated.end(**dict.fromkeys(hosts, 1)))
     assert len(text) < 10_000
     assert "- and 180 more, see the full report" in text
 
@@ -63,17 +63,17 @@ def test_no_value_of_a_cluster_is_markup(evil: str) -> None:
     assert html.count("\n") == 1
 
 
-def test_no_value_of_a_cluster_notifies_anybody() -> None:
+def test_no_value_of_a_cluster_mentions_a_user() -> None:
     assert "@everyone" not in escape("@everyone")
 
 
 @pytest.mark.parametrize("evil", EVIL)
 def test_the_whole_summary_keeps_its_form(evil: str) -> None:
-    story = Story(evil, "good").canary("good")
-    story.task(evil, "istio_info", r.info())
-    story.task(evil, "rollout_restart", r.broken(evil))
+    simulated = SimulatedRun(evil, "good").canary("good")
+    simulated.task(evil, "istio_info", r.info())
+    simulated.task(evil, "rollout_restart", r.broken(evil))
     renderer = markdown_it.MarkdownIt("commonmark", {"html": True}).enable("table")
-    html = renderer.render(render_markdown(story.end(**{evil: 1})))
+    html = renderer.render(render_markdown(simulated.end(**{evil: 1})))
     for markup in ("<script", "<img", "<a ", "<h1", "<code"):
         assert markup not in html
     assert (html.count("<h2>"), html.count("<li>"), html.count("<table>")) == (1, 1, 1)
