@@ -21,11 +21,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.b
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failure import (
     batch_failure_details,
+    error_after_undo,
+    error_without_undo,
     failed_workloads_error,
-    kept_error,
-    proves_nothing,
+    is_access_error,
     require_deadline,
-    undone_error,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.gates import pass_gates
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.label_undo import restore_labels
@@ -101,12 +101,12 @@ def end_restart(context: RestartContext, exc: MeshError) -> RolloutError:
     """End a restart after a failed batch: undo it if that is asked for, and return the failure."""
     details = batch_failure_details(context, exc)
     # A client that cannot read or may not write knows no problem of the new pods, so it undoes nothing.
-    if proves_nothing(exc) or context.options.on_failure == HOLD:
-        return kept_error(exc, details)
+    if is_access_error(exc) or context.options.on_failure == HOLD:
+        return error_without_undo(exc, details)
     context.task.progress(f"rolling back: {exc.message}")
     problems = restore_labels(context) if context.options.restore_labels else []
     problems += undo_restart(context)
-    return undone_error(context, exc, details, problems)
+    return error_after_undo(context, exc, details, problems)
 
 
 def pause_before(context: RestartContext, number: int, pause: float) -> None:

@@ -87,8 +87,8 @@ def require_deadline(context: RestartContext, number: int, seconds: float) -> No
     )
 
 
-def proves_nothing(exc: MeshError) -> bool:
-    """Whether an error only shows that the cluster cannot be read or written, and no problem of the new pods."""
+def is_access_error(exc: MeshError) -> bool:
+    """Whether the cluster could not be read or written, which shows no problem of the new pods."""
     return isinstance(exc, (ApiError, ClusterError, LockedError))
 
 
@@ -101,16 +101,16 @@ def batch_failure_details(context: RestartContext, exc: MeshError) -> Json:
     }
 
 
-def kept_error(exc: MeshError, details: Json) -> RolloutError:
+def error_without_undo(exc: MeshError, details: Json) -> RolloutError:
     """Return the failure of a batch after which nothing is undone."""
-    if proves_nothing(exc):
+    if is_access_error(exc):
         kept = "No problem of the restarted workloads is known, so they keep their new pods; run again to continue."
         return RolloutError(f"{exc.message.rstrip('.')}. {kept}", {**details, "caused_by": CLUSTER})
     kept = "Everything is left as it is (on_failure=hold); later batches were not started."
     return RolloutError(f"{exc.message} {kept}", details)
 
 
-def undone_error(context: RestartContext, exc: MeshError, details: Json, problems: list[str]) -> RolloutError:
+def error_after_undo(context: RestartContext, exc: MeshError, details: Json, problems: list[str]) -> RolloutError:
     """Return the failure of a batch after which the restart was undone, as far as there are no problems."""
     if problems:
         outcome = f"The rollback is incomplete: {'; '.join(problems)}."

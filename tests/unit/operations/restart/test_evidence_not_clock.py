@@ -12,11 +12,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.baseline import Down, read_down, still_down
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Trouble, read_pod_state
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import read_retries
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.stall_clock import StallClock
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi, failure
 from unit.support.running import task
@@ -100,25 +97,6 @@ def test_a_pod_may_take_as_long_as_before_and_as_long_again(api: FakeApi) -> Non
     assert not restart(api).get("failed")
 
 
-def test_only_a_new_maximum_is_progress() -> None:
-    """Pods that come and go do not keep a rollout alive: it has as many steps as pods, so an end."""
-    now, key = [0.0], ("shop", "Deployment", "web")
-    stall = StallClock(lambda: now[0])
-    seconds = []
-    for marks in [(0, 0), (0, 0), (1, 0), (0, 1), (1, 1), (0, 0), (1, 1), (2, 0), (2, 0)]:
-        seconds.append(stall.seconds(key, marks))
-        now[0] += 1.0
-    assert seconds == [0, 1, 0, 0, 1, 2, 3, 0, 1]
-    stall.restart(key)
-    assert stall.seconds(key, (0, 0)) == 0
-    now[0] += 1.0
-    stall.forget(key)
-    assert stall.seconds(key, (0, 0)) == 0
-
-
-DEAD = ("n3",)
-
-
 def agent(node: str, *, new: bool, ready: bool = True, leaving: bool = False) -> b.Json:
     """A pod of a DaemonSet."""
     revision = b.NEW if new else b.OLD
@@ -161,51 +139,6 @@ def test_a_daemon_set_with_a_pod_on_a_dead_node(api: FakeApi, dead: list[b.Json]
     assert row["workload"] == "DaemonSet shop/agent"
     assert [text.startswith(f"pod {pod} on node n3, ") for text in row["pods"]] == [True]
     assert any("are not ready, as before" in line for line in result["warnings"])
-
-
-def state(name: str, *, node: str = "a", ready: bool = False, app: str = "", proxy: bool = True) -> t.Any:
-    """A pod whose application waits for a reason, or which is ready."""
-    raw = b.pod(name, ready=ready)
-    raw["spec"]["nodeName"] = node
-    waiting = {"waiting": {"reason": app}} if app else {"running": {}}
-    raw["status"]["initContainerStatuses"] = [{"name": "istio-proxy", "ready": proxy, "state": {"running": {}}}]
-    raw["status"]["containerStatuses"] = [{"name": "app", "ready": ready, "state": waiting}]
-    return read_pod_state(raw)
-
-
-DOWN = Down("web-1", "a", Trouble("CrashLoopBackOff", container="app", own=True))
-
-
-@pytest.mark.parametrize(
-    ("before", "pods", "done"),
-    [
-        pytest.param([DOWN], [("x", {"app": "CrashLoopBackOff"})], True, id="it crashes as before"),
-        pytest.param([DOWN], [("x", {})], True, id="it is not ready, between two crashes"),
-        pytest.param([], [("x", {"app": "CrashLoopBackOff"})], False, id="it did not crash before"),
-        pytest.param([DOWN], [("x", {"proxy": False})], False, id="its proxy is not ready now"),
-        pytest.param([DOWN], [("x", {}), ("y", {})], False, id="more of them than before"),
-        pytest.param([DOWN], [("x", {"ready": True})], False, id="it is up: nothing is down as before"),
-        pytest.param([DOWN], [], False, id="there is no new pod"),
-    ],
-)
-def test_pods_that_are_down_as_before(before: list[Down], pods: list[tuple[str, t.Any]], done: bool) -> None:
-    obj = b.workload(replicas=len(pods) or 1)
-    made = [(state(name, **given), True) for name, given in pods]
-    assert bool(still_down("Deployment", obj, made, before)) is done
-
-
-def test_an_old_pod_that_stays_is_more_to_wait_for() -> None:
-    obj, made = b.workload(), (state("x", app="CrashLoopBackOff"), True)
-    assert still_down("Deployment", obj, [made], [DOWN])
-    assert not still_down("Deployment", obj, [made, (state("old"), False)], [DOWN])
-    obj["metadata"]["generation"] = 9
-    assert not still_down("Deployment", obj, [made], [DOWN])
-
-
-def test_which_pods_count_as_down_before() -> None:
-    assert read_down(state("x", ready=True)) is None
-    found = read_down(state("x", app="CrashLoopBackOff"))
-    assert (found and found.trouble.reason) == "CrashLoopBackOff"
 
 
 #: Every read between the first patch of a batch and its end, by its subject.
