@@ -52,7 +52,7 @@ FIRES = [
 ]
 
 
-def messages(found: list[Finding]) -> dict[str, str]:
+def messages_of(found: list[Finding]) -> dict[str, str]:
     return {one.object: one.message for one in found}
 
 
@@ -85,12 +85,12 @@ def messages(found: list[Finding]) -> dict[str, str]:
 def test_mu070_names_workloads_or_a_whole_revision(
     proxies: tuple[Connected, ...] | None, messages: dict[str, str]
 ) -> None:
-    assert messages(of("MU070", PODS, proxies=proxies)) == messages
+    assert messages_of(of("MU070", PODS, proxies=proxies)) == messages
     assert {row.severity for row in of("MU070", PODS, AT_END, proxies=proxies)} <= {"warning"}
 
 
 def test_mu070_names_a_bare_pod_and_a_single_proxy_of_a_revision() -> None:
-    assert messages(of("MU070", [*PLANE, BARE], proxies=())) == {
+    assert messages_of(of("MU070", [*PLANE, BARE], proxies=())) == {
         "Pod shop/shell": "The proxy of pod shell is not connected to any istiod."
     }
 
@@ -113,7 +113,7 @@ def test_mu070_is_silent_about_an_external_control_plane_and_not_about_a_removed
     remote = [b.injector(b.OLD), b.istiod_service(remote=True), *b.namespaces(shop=b.OLD)]
     assert of("MU070", [*remote, *b.deployed(pods=2)], proxies=()) == []
     gone = [*b.plane(b.NEW), *b.namespaces(shop=b.NEW), *b.deployed(pods=2)]
-    assert messages(of("MU070", gone, proxies=())) == {
+    assert messages_of(of("MU070", gone, proxies=())) == {
         "revision 1-30-3": "None of its 2 proxies is connected to an istiod."
     }
 
