@@ -29,7 +29,7 @@ def target_revision(mesh: Mesh, name: str, state: str, revision: str | None, und
 
 
 def tag_is_settled(mesh: Mesh, name: str, revision: str | None) -> bool:
-    """Return whether all owners of a tag point at a revision, or are removed if that is None.
+    """Return whether all owners of a tag point at a revision, or are removed without one.
 
     A validator may exist without a tag (Helm).
     """

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Find the objects that still need a revision (safety rule S4); it may be removed only if there is none."""
+"""Find the objects that still need a revision (safety rule S4); it may be removed only without any."""
 
 from __future__ import annotations
 

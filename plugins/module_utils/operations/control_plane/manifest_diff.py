@@ -30,7 +30,7 @@ AdaptObject = Callable[[Json, Json], Json]
 
 @dataclasses.dataclass(frozen=True)
 class Installation:
-    """What an installer would change in a cluster, and how it does that.
+    """The changes that an installer would make in a cluster, and the function that makes them.
 
     ``default_after`` is the revision that the tag default points at afterwards. ``run_installer`` takes the timeout in
     seconds.

@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.t
 
 
 def change_tag(task: TaskContext, mesh: Mesh, name: str, revision: str | None, undone: Journal | None) -> None:
-    """Point a tag at a revision, or remove it if that is None, and prove the result.
+    """Point a tag at a revision, or remove it without one, and prove the result.
 
     Args:
         undone: the journal of the tag after a change is undone; None to add this change to the journal.

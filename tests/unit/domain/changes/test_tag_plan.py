@@ -131,5 +131,5 @@ def test_a_tag_without_a_journal_stays(name: str, expected: str | None) -> None:
         pytest.param({}, {}, None, id="no label at all"),
     ],
 )
-def test_which_tag_a_pod_asks_for_by_itself(namespace: dict[str, str], pod: dict[str, str], tag: str | None) -> None:
+def test_which_tag_the_labels_of_a_pod_select(namespace: dict[str, str], pod: dict[str, str], tag: str | None) -> None:
     assert [name for name in ("prod", "default") if labels_select(name, namespace, pod)] == ([tag] if tag else [])

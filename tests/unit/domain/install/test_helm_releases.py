@@ -44,8 +44,8 @@ def of_helm(objects: list[b.Json], release: str) -> list[b.Json]:
     [
         pytest.param([], b.NEW, "istiod-1-31-0", id="Istio's documentation: with a revision"),
         pytest.param([], "default", "istiod", id="without"),
-        pytest.param(of_helm(b.plane(b.NEW), "mine"), b.NEW, "mine", id="what its Deployment says"),
-        pytest.param(of_helm([b.injector(b.NEW)], "mine"), b.NEW, "mine", id="what is left says"),
+        pytest.param(of_helm(b.plane(b.NEW), "mine"), b.NEW, "mine", id="its Deployment names it"),
+        pytest.param(of_helm([b.injector(b.NEW)], "mine"), b.NEW, "mine", id="the remains name it"),
         pytest.param(b.plane(b.NEW), b.NEW, "istiod-1-31-0", id="of another installer"),
     ],
 )
@@ -77,7 +77,7 @@ def test_values_of_istiod(over: b.Json, values: b.Json) -> None:
     ("objects", "own", "given", "values"),
     [
         pytest.param([], None, {}, {"defaultRevision": b.NEW}, id="the first install owns the validator"),
-        pytest.param([b.validator(b.OLD)], None, {}, {"defaultRevision": b.OLD}, id="S11: it stays where it leads"),
+        pytest.param([b.validator(b.OLD)], None, {}, {"defaultRevision": b.OLD}, id="S11: it keeps its target"),
         pytest.param(
             [b.validator(b.OLD)],
             {"defaultRevision": "default", "base": {"excludedCRDs": ["x"]}},
@@ -85,7 +85,9 @@ def test_values_of_istiod(over: b.Json, values: b.Json) -> None:
             {"defaultRevision": b.OLD, "base": {"excludedCRDs": ["x"]}},
             id="S11: also where the release says otherwise",
         ),
-        pytest.param([], {"defaultRevision": b.OLD}, {}, {"defaultRevision": ""}, id="one that is gone stays gone"),
+        pytest.param(
+            [], {"defaultRevision": b.OLD}, {}, {"defaultRevision": ""}, id="a removed one is not created again"
+        ),
         pytest.param(
             [b.validator(b.OLD)],
             {},
@@ -99,7 +101,7 @@ def test_values_of_the_crds(objects: list[b.Json], own: b.Json | None, given: b.
     assert base_values(b.mesh_of(objects), dataclasses.replace(WANTED, values=given), own) == values
 
 
-def test_helm_marks_every_object() -> None:
+def test_helm_adds_its_metadata_to_every_object() -> None:
     plain = {"kind": "X", "metadata": {"name": "x"}}
     found = with_release_metadata(plain, "istio-base", b.SYSTEM)
     assert found["metadata"]["labels"] == {"app.kubernetes.io/managed-by": "Helm"}
@@ -119,7 +121,7 @@ def test_helm_marks_every_object() -> None:
         pytest.param({}, {}, "belongs to nobody known.*have its owner upgrade it", id="applied by hand"),
     ],
 )
-def test_helm_takes_nothing_from_others(notes: b.Json, labels: b.Json, message: str | None) -> None:
+def test_helm_refuses_objects_of_other_owners(notes: b.Json, labels: b.Json, message: str | None) -> None:
     rendered = with_release_metadata({"kind": "ServiceAccount", "metadata": {"name": "x"}}, "istio-base", b.SYSTEM)
     live = {"kind": "ServiceAccount", "metadata": {"name": "x", "annotations": notes, "labels": labels}}
     if message is None:
@@ -130,7 +132,7 @@ def test_helm_takes_nothing_from_others(notes: b.Json, labels: b.Json, message: 
 
 
 @pytest.mark.parametrize(("live", "expected"), [("Fail", "Fail"), ("Ignore", "Ignore"), (None, None)])
-def test_domain_2_istiods_own_failure_policy_is_no_difference(live: str | None, expected: str | None) -> None:
+def test_domain_2_the_failure_policy_of_istiod_is_not_a_difference(live: str | None, expected: str | None) -> None:
     def validator(policy: str | None) -> b.Json:
         hook = {"name": "w", **({"failurePolicy": policy} if policy else {})}
         return {"kind": "ValidatingWebhookConfiguration", "metadata": {"name": "v"}, "webhooks": [hook]}
@@ -139,7 +141,7 @@ def test_domain_2_istiods_own_failure_policy_is_no_difference(live: str | None, 
 
 
 @pytest.mark.parametrize("is_parked", [False, True])
-def test_domain_4_webhooks_that_tag_set_has_parked_stay_parked(is_parked: bool) -> None:
+def test_domain_4_webhooks_that_tag_set_deactivated_stay_deactivated(is_parked: bool) -> None:
     live = b.injector("default", parked=is_parked)
     found = adapt_to_live(b.injector("default"), live)
     assert all((hook["namespaceSelector"] == PARKED) is is_parked for hook in found["webhooks"])
@@ -150,9 +152,9 @@ def test_domain_4_webhooks_that_tag_set_has_parked_stay_parked(is_parked: bool) 
     ("leads", "revision", "refused"),
     [
         pytest.param(None, "default", False, id="no tag default"),
-        pytest.param("default", "default", False, id="it leads here"),
-        pytest.param(b.NEW, "default", True, id="S11: it leads elsewhere"),
-        pytest.param(b.NEW, b.OLD, False, id="a revision has a name of its own"),
+        pytest.param("default", "default", False, id="it points here"),
+        pytest.param(b.NEW, "default", True, id="S11: it points at another revision"),
+        pytest.param(b.NEW, b.OLD, False, id="a named revision"),
     ],
 )
 def test_s11_no_second_default(leads: str | None, revision: str, refused: bool) -> None:

@@ -45,10 +45,10 @@ def revision(values: b.Json | None = None, tag: str = b.OLD_VERSION) -> Revision
     [
         pytest.param({"pilot": {"env": {"A": "b"}}}, {"pilot": {"env": {"A": "b"}}}, id="the user's own settings"),
         pytest.param({"meshConfig": {"accessLogFile": "x"}}, {"meshConfig": {"accessLogFile": "x"}}, id="mesh config"),
-        pytest.param({"global": {"hub": b.HUB}}, {"global": {"hub": b.HUB}}, id="a hub of the user's own"),
-        pytest.param({"global": {"hub": "docker.io/istio"}}, {}, id="a release hub: the new binary brings its own"),
+        pytest.param({"global": {"hub": b.HUB}}, {"global": {"hub": b.HUB}}, id="a private hub"),
+        pytest.param({"global": {"hub": "docker.io/istio"}}, {}, id="a release hub: istioctl has its own default"),
         pytest.param(
-            {"revision": b.OLD, "defaultRevision": "x", "revisionTags": ["y"]}, {}, id="names of the old revision"
+            {"revision": b.OLD, "defaultRevision": "x", "revisionTags": ["y"]}, {}, id="names of the source revision"
         ),
         pytest.param(
             {"global": {"tag": "1.30.3", "proxy": {"a": 1}}}, {"global": {"proxy": {"a": 1}}}, id="the old tag"
@@ -66,7 +66,7 @@ def test_carried_values(values: b.Json, carried: b.Json) -> None:
     assert carried_values(revision(values), b.NEW) == carried
 
 
-def test_carrying_over_does_not_change_what_was_read() -> None:
+def test_carrying_over_does_not_change_its_input() -> None:
     found = revision({"global": {"tag": "1.30.3"}})
     carried_values(found, b.NEW)
     assert found.user_values == {"global": {"tag": "1.30.3"}}
@@ -115,7 +115,7 @@ def test_merge_keeps_every_leaf_of_the_upper_one(base: b.Json, over: b.Json) -> 
 
 
 @given(base=TREES, over=TREES)
-def test_merge_adds_nothing_of_its_own(base: b.Json, over: b.Json) -> None:
+def test_merge_adds_no_other_leaf(base: b.Json, over: b.Json) -> None:
     known = [*flatten(base), *flatten(over), ("", {})]
     assert all(entry in known for entry in flatten(merge(base, over)))
 
@@ -176,7 +176,7 @@ def test_operator_document(over: b.Json, spec: b.Json) -> None:
             {"global": {"hub": "x"}},
             {},
             {},
-            id="what differs between any two versions",
+            id="settings that differ between any two versions",
         ),
     ],
 )
@@ -189,7 +189,7 @@ def test_settings_diff(old: b.Json, new: b.Json, given_: b.Json, user: b.Json, d
     }
 
 
-def test_what_changes_is_said_the_users_settings_first() -> None:
+def test_lines_list_user_settings_first() -> None:
     found = settings_diff({"a": 1, "own": {"x": 7}}, {"a": 2, "own": {"x": 9}, "new": True}, {"own": {"x": 7}})
     assert found.lines() == ["user setting own.x: 7 -> 9", "default a: 1 -> 2", "default new: None -> True"]
     assert found.side(0) == {"a": 1, "own.x": 7}
@@ -197,7 +197,7 @@ def test_what_changes_is_said_the_users_settings_first() -> None:
 
 
 @given(old=TREES, new=TREES, own=TREES)
-def test_every_difference_is_either_the_users_or_a_default(old: b.Json, new: b.Json, own: b.Json) -> None:
+def test_every_difference_is_a_user_setting_or_a_default(old: b.Json, new: b.Json, own: b.Json) -> None:
     found = settings_diff(old, new, own)
     assert not set(found.user) & set(found.defaults)
     before, after = dict(flatten(old)), dict(flatten(new))

@@ -111,6 +111,6 @@ def test_settings_that_no_helm_value_holds_are_not_lost(kind: str, path: str, re
     require_safe_takeover([change], [f"{kind} istio-system/in"], intended=True)
 
 
-def test_the_action_names_what_changes_hands() -> None:
+def test_the_action_names_the_workloads_that_change_hands() -> None:
     assert describe_takeover([moving(), moving("Service")]) == "take over Deployment istio-system/in from 1-30-3"
     assert describe_takeover([]) == ""

@@ -41,7 +41,7 @@ def codes(*objects: b.Json, revision: str = b.OLD) -> list[tuple[str, str]]:
     return [(blocker.code, blocker.object) for blocker in found]
 
 
-def test_s4_a_revision_that_nothing_needs_may_go() -> None:
+def test_s4_a_revision_that_nothing_needs_has_no_blockers() -> None:
     everything = [*b.revision_tag("default", b.NEW), *b.namespaces(shop=b.NEW), *b.deployed(revision=b.NEW)]
     assert codes(*everything) == []
 
@@ -109,7 +109,7 @@ def test_domain_14_finished_pods_do_not_block() -> None:
     )
 
 
-def test_domain_9_connected_or_not_counts_nothing() -> None:
+def test_domain_9_a_disconnected_proxy_blocks_too() -> None:
     """Istioctl counts connected clients only; a pod that is not Ready still carries the revision."""
     assert codes(*b.namespaces(shop=b.NEW), b.pod(owner=None, ready=False, phase="Pending")) != []
 
@@ -133,24 +133,24 @@ def test_the_message_counts_the_proxies() -> None:
         pytest.param(
             [*b.namespaces(shop=b.OLD), *b.deployed()],
             "move its namespace, tag or label",
-            id="its namespace is still there",
+            id="its namespace still exists",
         ),
-        pytest.param([*b.namespaces(shop=None), *b.deployed()], "scope=all", id="out of the mesh"),
+        pytest.param([*b.namespaces(shop=None), *b.deployed()], "scope=all", id="not in the mesh any more"),
         pytest.param([*b.namespaces(shop=b.NEW), *b.deployed(paused=True)], "kubectl rollout resume", id="paused"),
         pytest.param([*b.namespaces(shop=b.NEW), b.pod(owner=("Job", "x"))], "wait until it ends", id="a Job"),
         pytest.param(
             [*b.namespaces(shop=b.NEW), b.pod(labels={"gateway.istio.io/managed": "x"})],
             "label its Gateway",
-            id="istiod rolls a gateway that it manages",
+            id="istiod restarts a gateway that it manages",
         ),
     ],
 )
-def test_the_remedy_of_a_live_proxy_fits_what_owns_it(objects: list[b.Json], remedy: str) -> None:
+def test_the_remedy_of_a_live_proxy_fits_its_owner(objects: list[b.Json], remedy: str) -> None:
     snapshot = b.snapshot_of([*PLANES, *objects])
     assert remedy in pod_blockers(snapshot, b.OLD)[0].remedy
 
 
-def test_what_follows_from_its_namespace_is_not_listed_again() -> None:
+def test_pods_of_a_blocking_namespace_are_not_listed_again() -> None:
     everything = [*b.namespaces(shop=b.OLD), *b.deployed(revision=b.NEW), *b.deployed("empty", pods=0)]
     assert codes(*everything) == [("namespace", "namespace shop")]
 
@@ -158,7 +158,7 @@ def test_what_follows_from_its_namespace_is_not_listed_again() -> None:
 @pytest.mark.parametrize(
     ("labels", "expected"), [({REV: b.OLD}, ["CronJob shop/nightly"]), ({REV: b.NEW}, []), ({}, [])]
 )
-def test_a_cron_job_whose_next_run_asks_for_it_blocks(labels: dict[str, str], expected: list[str]) -> None:
+def test_a_cron_job_whose_next_run_selects_the_revision_blocks(labels: dict[str, str], expected: list[str]) -> None:
     template = {"metadata": {"labels": labels}}
     spec = {"jobTemplate": {"spec": {"template": template}}}
     snapshot = b.snapshot_of([*PLANES, *b.namespaces(shop=None)])
@@ -174,8 +174,8 @@ def shared(kind: str, name: str, component: str = "Cni") -> OwnedObject:
 @pytest.mark.parametrize(
     ("owned", "expected"),
     [
-        pytest.param([shared("DaemonSet", "cni"), shared("ConfigMap", "cni")], ["DaemonSet"], id="what runs pods"),
-        pytest.param([shared("ConfigMap", "cni")], ["ConfigMap"], id="alone, it may belong to what still runs"),
+        pytest.param([shared("DaemonSet", "cni"), shared("ConfigMap", "cni")], ["DaemonSet"], id="a workload"),
+        pytest.param([shared("ConfigMap", "cni")], ["ConfigMap"], id="without a workload"),
         pytest.param(
             [shared("DaemonSet", "cni"), shared("Deployment", "in", "IngressGateways")],
             ["DaemonSet", "Deployment"],
@@ -200,7 +200,7 @@ def test_s12_the_proxies_of_a_shared_gateway_are_not_listed_again() -> None:
     assert pod_blockers(snapshot, b.OLD, {ObjectRef(b.SYSTEM, "Deployment", "gateway")}) == []
 
 
-def test_every_code_is_known_and_says_what_follows() -> None:
+def test_the_warning_of_every_code_has_its_consequence() -> None:
     found = [Blocker(code, "x", f"{code} x", "y") for code in CODES]
     warnings = override_warnings(found, b.OLD)
     assert len(warnings) == len(CODES)

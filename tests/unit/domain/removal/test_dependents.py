@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What hangs on a revision, kind by kind, and what each place says of it: the gate, moves, the removal, the report."""
+"""Everything that depends on a revision, kind by kind: in the gate, moves, the removal and the report."""
 
 from __future__ import annotations
 
@@ -64,12 +64,12 @@ def silent(api: FakeApi) -> None:
 
 
 def forbid(api: FakeApi) -> None:
-    """AuthorizationPolicies may not be listed, as often as anybody asks."""
+    """AuthorizationPolicies may never be listed."""
     api.script("GET", CONFIGURATIONS, *[failure(403, "authorizationpolicies is forbidden")] * 20)
 
 
 def gateway() -> list[b.Json]:
-    """A gateway that the install of the old revision brought."""
+    """A gateway that the installation of the old revision created."""
     found = b.deployed("gateway", b.SYSTEM, revision=b.OLD)
     found[0]["metadata"]["labels"] = {REV: b.OLD, COMPONENT: "IngressGateways"}
     return found
@@ -77,15 +77,15 @@ def gateway() -> list[b.Json]:
 
 @dataclasses.dataclass(frozen=True)
 class Kind:
-    """One thing that hangs on the old revision of a cluster on which all else has moved."""
+    """One dependent of the old revision, in a cluster in which the rest has moved."""
 
     code: str
     object: str
     objects: tuple[b.Json, ...] = ()
     of_api: Callable[[FakeApi], None] = lambda dummy: None
-    #: What the gate says before a move.
+    #: Code of the gate before a move.
     gate: str = ""
-    #: Whether a move of what it is about is refused.
+    #: Whether a move is refused because of it.
     refused: bool = False
 
 
@@ -98,7 +98,7 @@ KINDS = {
         "default_service", "istiod-revision-tag-default", (b.istiod_service(b.OLD, "default"),)
     ),
     "a proxy": Kind("live_proxy", "Pod shop/old", (b.pod("old", owner=None),)),
-    "F6: a proxy on its way out": Kind(
+    "F6: a terminating proxy": Kind(
         "terminating_proxy", "Pod shop/old", (b.pod("old", owner=None, gone_at="2999-01-01T00:00:00Z"),)
     ),
     "F5: a machine": Kind("connected", "proxy vms/vm1", of_api=lambda api: syncz(api, proxy("vm1.vms"))),
@@ -121,7 +121,7 @@ KINDS = {
     "F4: an AuthorizationPolicy": Kind(
         "configuration", "AuthorizationPolicy orders/deny", (DENY,), gate="MU053", refused=True
     ),
-    "F4: one of the root namespace": Kind(
+    "F4: a policy in the root namespace": Kind(
         "configuration",
         "AuthorizationPolicy istio-system/deny",
         (b.configuration("AuthorizationPolicy", "deny", b.SYSTEM),),
@@ -155,7 +155,7 @@ EACH = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS)
 
 @pytest.fixture(autouse=True)
 def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody waits."""
+    """Make reads repeat without a pause."""
     monkeypatch.setattr(removal_inputs, "PAUSE", 0)
     monkeypatch.setattr(
         "ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies.PAUSE", 0
@@ -164,14 +164,14 @@ def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def api() -> Iterator[FakeApi]:
-    """A cluster on which all has moved."""
+    """A cluster in which everything has moved."""
     with FakeApi(*MOVED, *b.deployed(revision=b.NEW)) as found:
         yield found
 
 
 @pytest.fixture
 def remover(api: FakeApi, tmp_path: Path) -> Remover:
-    """Somebody who removes the old revision from it."""
+    """A user who removes the old revision from it."""
     return Remover(api, tmp_path)
 
 
@@ -180,7 +180,7 @@ def test_every_code_has_a_row_above() -> None:
 
 
 def put(api: FakeApi, kind: Kind) -> None:
-    """Let it hang on the old revision; an object of a name that is there is replaced."""
+    """Let it depend on the old revision; an existing object of the same name is replaced."""
     names = {(obj["kind"], obj["metadata"]["name"]) for obj in kind.objects}
     kept = [obj for obj in api.objects if (obj["kind"], obj["metadata"]["name"]) not in names]
     api.objects = json.loads(json.dumps([*kept, *kind.objects]))
@@ -189,7 +189,7 @@ def put(api: FakeApi, kind: Kind) -> None:
 
 @EACH
 @pytest.mark.parametrize("check_mode", [True, False], ids=["check mode", "real"])
-def test_at_a_removal_each_alone_keeps_the_revision(remover: Remover, kind: Kind, check_mode: bool) -> None:
+def test_each_kind_alone_blocks_a_removal(remover: Remover, kind: Kind, check_mode: bool) -> None:
     put(remover.api, kind)
     result = remover.run(check_mode=check_mode)
     found = result["failure"]["blockers"]
@@ -199,17 +199,17 @@ def test_at_a_removal_each_alone_keeps_the_revision(remover: Remover, kind: Kind
 
 
 @EACH
-def test_the_report_of_a_run_has_each_with_its_remedy(remover: Remover, kind: Kind) -> None:
+def test_the_report_of_a_run_has_each_kind_with_its_remedy(remover: Remover, kind: Kind) -> None:
     put(remover.api, kind)
     result = remover.run(check_mode=True)
     story = Story("paris-1")
-    # the report tells clusters apart by what results call them
+    # The report identifies a cluster by the name in the results.
     story.task("paris-1", "istio_revision", {**result, "cluster": about()["cluster"]})
     assert story.cluster()["failures"][0]["blockers"] == result["failure"]["blockers"]
 
 
 @EACH
-def test_each_goes_by_its_own_code_and_is_told(remover: Remover, kind: Kind) -> None:
+def test_each_kind_is_overridden_by_its_own_code_with_a_warning(remover: Remover, kind: Kind) -> None:
     put(remover.api, kind)
     result = remover.run(allow_blockers=[kind.code])
     assert [(one["code"], one["object"]) for one in result["overridden"]] == [(kind.code, kind.object)]
@@ -267,7 +267,7 @@ MOVES = {"namespace": moved_namespace, "tag": moved_tag, "share": moved_share}
 
 @EACH
 @pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
-def test_a_move_is_refused_only_where_something_would_stop_to_apply(
+def test_a_move_is_refused_only_if_configuration_would_stop_applying(
     api: FakeApi, tmp_path: Path, kind: Kind, move: Callable[..., b.Json]
 ) -> None:
     before_the_move(api, kind)
@@ -284,7 +284,7 @@ def test_a_move_is_refused_only_where_something_would_stop_to_apply(
         assert "would stop to apply" in " ".join(allowed["warnings"])
 
 
-def test_the_way_back_is_never_refused(api: FakeApi) -> None:
+def test_restoring_is_never_refused(api: FakeApi) -> None:
     before_the_move(api, Kind("", "", (b.configuration("AuthorizationPolicy", "new", "orders", b.NEW),)))
     assert moved_namespace(api, Path())["changed"]
     back = task(api, namespace_revision.CORE, namespaces=["orders"], state="restored")
@@ -293,7 +293,9 @@ def test_the_way_back_is_never_refused(api: FakeApi) -> None:
 
 
 @pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
-def test_a_move_says_that_nobody_looked(api: FakeApi, tmp_path: Path, move: Callable[..., b.Json]) -> None:
+def test_a_move_warns_of_configuration_that_was_not_read(
+    api: FakeApi, tmp_path: Path, move: Callable[..., b.Json]
+) -> None:
     before_the_move(api, Kind("", "", of_api=forbid))
     result = move(api, tmp_path, check_mode=True)
     assert result["changed"]
@@ -301,7 +303,7 @@ def test_a_move_says_that_nobody_looked(api: FakeApi, tmp_path: Path, move: Call
 
 
 @pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
-def test_a_move_is_refused_by_what_was_read_although_another_kind_may_not_be(
+def test_a_move_is_refused_by_the_kinds_that_were_read(
     api: FakeApi, tmp_path: Path, move: Callable[..., b.Json]
 ) -> None:
     before_the_move(api, Kind("", "", (b.configuration("WorkloadGroup", "legacy", "orders"),), of_api=forbid))
@@ -347,7 +349,7 @@ def test_f6_a_pod_that_is_gone_soon_is_waited_for(remover: Remover, monkeypatch:
     assert any(line.startswith("waiting until terminating pods are gone, at the latest at") for line in said)
 
 
-def test_f6_check_mode_waits_for_nobody(remover: Remover) -> None:
+def test_f6_check_mode_does_not_wait(remover: Remover) -> None:
     remover.api.objects.append(leaves(20))
     assert remover.run(check_mode=True)["changed"]
 
@@ -359,14 +361,14 @@ def test_f6_check_mode_waits_for_nobody(remover: Remover) -> None:
         pytest.param(-OVERDUE - 60, "it had to be gone at {due}: check node dead", id="a dead node"),
     ],
 )
-def test_f6_what_is_not_gone_soon_is_a_blocker(remover: Remover, seconds: float, remedy: str) -> None:
+def test_f6_a_pod_that_is_not_gone_soon_is_a_blocker(remover: Remover, seconds: float, remedy: str) -> None:
     pod = leaves(seconds, nodeName="dead")
     remover.api.objects.append(pod)
     [blocker] = remover.run()["failure"]["blockers"]
     assert blocker["remedy"].startswith(remedy.format(due=pod["metadata"]["deletionTimestamp"]))
 
 
-def test_f5_who_has_just_gone_is_no_blocker(remover: Remover) -> None:
+def test_f5_a_proxy_that_has_just_disconnected_is_not_a_blocker(remover: Remover) -> None:
     answers = [[proxy("old-1.shop")], []]
     remover.api.syncz = lambda dummy: json.dumps(answers.pop(0)).encode()  # type: ignore[method-assign]
     assert remover.run()["changed"]
@@ -387,7 +389,7 @@ def test_f5_hints_name_machines_and_clusters(remover: Remover) -> None:
     assert [known in message for message in messages] == [True, True]
 
 
-def test_f5_an_istiod_that_never_ran_has_nobody_to_tell_of(remover: Remover) -> None:
+def test_f5_an_istiod_that_never_ran_has_no_proxies(remover: Remover) -> None:
     remover.api.get("Deployment", f"istiod-{b.OLD}")["status"]["readyReplicas"] = 0
     assert remover.run()["changed"]
 
@@ -425,7 +427,7 @@ FREED = [
 
 
 @pytest.mark.parametrize(("planned", "codes"), FREED)
-def test_what_is_not_planned_is_told_as_it_is(remover: Remover, planned: b.Json, codes: set[str]) -> None:
+def test_a_part_that_is_not_planned_is_reported_as_it_is(remover: Remover, planned: b.Json, codes: set[str]) -> None:
     """A real run of finalize looks at what is there: what earlier stages planned may not have come true."""
     remover.api.objects = [
         *b.plane(b.OLD),
@@ -438,7 +440,7 @@ def test_what_is_not_planned_is_told_as_it_is(remover: Remover, planned: b.Json,
     assert {one["code"] for one in (result.get("failure") or {}).get("blockers", [])} == codes
 
 
-def test_a_default_that_moves_restarts_only_who_follows_it_by_own_labels(remover: Remover) -> None:
+def test_a_moved_default_restarts_only_workloads_that_follow_it_by_own_labels(remover: Remover) -> None:
     """Finalize restarts these; pods of a namespace with istio-injection=enabled stay on the old revision."""
     by_namespace = [b.namespace("on", {"istio-injection": "enabled"}), *b.deployed("a", "on", revision=b.OLD)]
     own = {"sidecar.istio.io/inject": "true"}

@@ -47,7 +47,7 @@ def shared(kind: str, name: str, component: str, revision: str = b.OLD, namespac
             [shared("Deployment", "in", "IngressGateways", namespace="edge")],
             [b.OLD],
             {"ingressGateways": [{"name": "in", "enabled": True, "namespace": "edge"}]},
-            id="a gateway in a namespace of its own",
+            id="a gateway in another namespace",
         ),
         pytest.param(
             [
@@ -86,7 +86,7 @@ def moving(kind: str = "Deployment", **fields: tuple[object, object]) -> ObjectC
     )
 
 
-def test_s5_a_handover_ends_when_everything_is_rolled_out(quick: None) -> None:
+def test_s5_a_handover_ends_when_all_workloads_are_rolled_out(quick: None) -> None:
     with FakeApi(b.workload("Deployment", "in", b.SYSTEM)) as api:
         run = run_of(api, CORE, revision=b.NEW, version=b.NEW_VERSION, timeout=1)
         options = InstallOptions.from_params(run.params)

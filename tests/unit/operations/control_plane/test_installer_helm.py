@@ -162,7 +162,7 @@ def test_a_canary_is_installed_and_proven(helm: Helm) -> None:
 
 
 @pytest.mark.parametrize("there", [True, False])
-def test_a_namespace_is_created_only_where_there_is_none(helm: Helm, there: bool) -> None:
+def test_a_missing_namespace_is_created(helm: Helm, there: bool) -> None:
     if not there:
         helm.api.objects = [*b.namespaces()[:2], b.namespace("free")]
         helm.records.clear()
@@ -170,7 +170,7 @@ def test_a_namespace_is_created_only_where_there_is_none(helm: Helm, there: bool
     assert helm.creates == [not there] * 2
 
 
-def test_check_mode_lists_what_the_install_makes_and_a_second_run_makes_nothing(helm: Helm) -> None:
+def test_check_mode_lists_the_changes_and_a_second_run_makes_none(helm: Helm) -> None:
     planned = helm.run(check_mode=True)
     assert helm.log == []
     assert planned["diff"] == helm.run()["diff"]
@@ -189,7 +189,7 @@ def test_only_the_release_that_differs_is_upgraded(helm: Helm) -> None:
     assert helm.log == ["upgrade istio-base", f"upgrade {RELEASE}", f"upgrade {RELEASE}"]
 
 
-def test_what_an_upgrade_takes_away_is_part_of_the_plan(helm: Helm) -> None:
+def test_fields_that_an_upgrade_removes_are_part_of_the_plan(helm: Helm) -> None:
     """Helm 3 compares manifests; a server-side apply alone would not show it here."""
     helm.run()
     for obj in b.of_kind(helm.makes["istiod"], "ConfigMap"):
@@ -219,7 +219,7 @@ def test_s10_newer_crds_leave_their_release_alone(helm: Helm) -> None:
     assert helm.log == [f"upgrade {RELEASE}"]
 
 
-def test_s11_marks_of_a_moved_default_are_no_change(helm: Helm) -> None:
+def test_s11_metadata_of_a_moved_default_is_not_a_change(helm: Helm) -> None:
     helm.makes["base"] = [READER, b.validator(b.OLD)]
     helm.record("istio-base", helm.makes["base"])
     helm.put("istio-base", helm.makes["base"])
@@ -233,7 +233,7 @@ def test_s11_marks_of_a_moved_default_are_no_change(helm: Helm) -> None:
     assert {c["name"] for c in helm.run(check_mode=True)["changes"]} == {"istiod-default-validator"}
 
 
-def test_s11_a_tag_that_was_moved_does_not_come_back(helm: Helm) -> None:
+def test_s11_a_tag_that_was_moved_is_not_moved_back(helm: Helm) -> None:
     helm.makes["istiod"].append(b.injector(b.NEW, tag="prod"))
     helm.run()
     next(o for o in helm.api.objects if o["metadata"]["name"] == "istio-revision-tag-prod")["metadata"]["labels"][
@@ -242,7 +242,7 @@ def test_s11_a_tag_that_was_moved_does_not_come_back(helm: Helm) -> None:
     assert f"Release {RELEASE} would move tag prod from 1-30-3 to 1-31-0 as a side effect" in helm.run()["msg"]
 
 
-def test_a_parked_injector_is_parked_again(helm: Helm) -> None:
+def test_a_deactivated_injector_is_deactivated_again(helm: Helm) -> None:
     """Domain 4: ``tag set default`` deactivates the webhooks of an install without a revision, Helm does not know."""
     helm.makes["istiod"] = b.plane("default", b.NEW_VERSION)
     helm.api.objects = [*b.namespaces(), *b.revision_tag("default", "default")]
@@ -277,7 +277,7 @@ def announce(helm: Helm, *, began: str = LONG_AGO, revision: int | None = None) 
 
 
 @pytest.mark.parametrize("status", PENDING)
-def test_s9_a_release_that_a_killed_helm_of_ours_left_is_finished(helm: Helm, status: str) -> None:
+def test_s9_a_release_that_a_killed_helm_of_this_collection_left_is_finished(helm: Helm, status: str) -> None:
     leave(helm, status)
     announce(helm)
     planned = helm.run(check_mode=True)
@@ -297,7 +297,7 @@ def test_s9_a_release_that_a_killed_helm_of_ours_left_is_finished(helm: Helm, st
 @pytest.mark.parametrize("check_mode", [True, False])
 @pytest.mark.parametrize("noted", [None, 7], ids=["nothing is known of it", "we were at another revision"])
 @pytest.mark.parametrize("status", [*PENDING, "uninstalling"])
-def test_one_that_somebody_else_left_is_refused_and_named(
+def test_a_release_that_another_client_left_is_refused_and_named(
     helm: Helm, status: str, noted: int | None, check_mode: bool
 ) -> None:
     leave(helm, status)
@@ -312,7 +312,7 @@ def test_one_that_somebody_else_left_is_refused_and_named(
 
 
 @pytest.mark.parametrize("status", PENDING)
-def test_the_user_can_end_it_by_its_name(helm: Helm, status: str) -> None:
+def test_the_user_can_end_a_pending_release_by_its_name(helm: Helm, status: str) -> None:
     leave(helm, status)
     assert helm.run(end_pending_releases=["another"])["failed"]
     assert helm.run(end_pending_releases=[RELEASE])["changed"]
@@ -324,7 +324,7 @@ def test_a_clock_that_is_behind_ends_nothing_and_does_not_wait_for_ever(helm: He
     assert helm.run()["failure"]["release"]["since"] == LATER
 
 
-def test_nor_is_a_release_removed_under_the_hands_of_somebody_else(helm: Helm) -> None:
+def test_a_release_that_another_client_works_on_is_not_removed(helm: Helm) -> None:
     leave(helm, "pending-upgrade")
     before = copy.deepcopy(helm.records)
     assert "is pending-upgrade since" in helm.run(state="absent")["msg"]
@@ -332,12 +332,12 @@ def test_nor_is_a_release_removed_under_the_hands_of_somebody_else(helm: Helm) -
 
 
 def notes(helm: Helm) -> b.Json:
-    """What is noted of our helms."""
+    """The notes about helms of this collection."""
     found = [obj for obj in b.of_kind(helm.api.objects, "ConfigMap") if obj["metadata"]["name"] == NOTES]
     return found[0]["data"] if found else {}
 
 
-def test_a_run_that_is_killed_in_helm_is_known_to_have_been_ours(helm: Helm) -> None:
+def test_a_run_that_is_killed_in_helm_leaves_a_note(helm: Helm) -> None:
     upgrade = helm.upgrade
 
     def killed(name: str, arguments: list[str]) -> tuple[int, str, str]:
@@ -366,7 +366,7 @@ def test_a_run_that_is_killed_in_helm_is_known_to_have_been_ours(helm: Helm) -> 
     assert line.startswith(f"waiting for release {RELEASE}: it is pending-install since")
 
 
-def test_a_helm_that_failed_by_itself_is_at_nothing_any_more(helm: Helm) -> None:
+def test_a_helm_that_failed_leaves_no_note(helm: Helm) -> None:
     helm.upgrade = lambda *dummy: (1, "", "Error: no")  # type: ignore[method-assign]
     assert helm.run()["failed"]
     assert notes(helm) == {}
@@ -382,7 +382,7 @@ def test_a_note_that_cannot_be_read_proves_nothing(helm: Helm, text: str) -> Non
     assert helm.run()["failure"]["release"]["name"] == RELEASE
 
 
-def test_a_release_that_somebody_works_on_is_waited_for(helm: Helm) -> None:
+def test_a_release_that_another_client_works_on_is_waited_for(helm: Helm) -> None:
     helm.run()
     helm.record(RELEASE, helm.makes["istiod"], status="pending-upgrade", updated=LATER)
     said: list[str] = []
@@ -398,7 +398,7 @@ def test_a_release_that_somebody_works_on_is_waited_for(helm: Helm) -> None:
     ]
 
 
-def test_a_pending_state_that_is_kept_elsewhere_is_a_sentence(helm: Helm) -> None:
+def test_a_pending_state_without_a_secret_is_reported(helm: Helm) -> None:
     helm.record(RELEASE, helm.makes["istiod"], status="pending-install")
     announce(helm)
     helm.sweep = lambda: None  # type: ignore[method-assign]
@@ -413,14 +413,14 @@ def test_a_failed_release_is_upgraded_again(helm: Helm) -> None:
     assert helm.run()["changed"] is False
 
 
-def test_a_removal_that_was_killed_is_ended_before_an_install(helm: Helm) -> None:
+def test_a_killed_removal_is_ended_before_an_installation(helm: Helm) -> None:
     helm.record(RELEASE, [], status="uninstalling")
     announce(helm)
     assert helm.run()["changed"]
     assert helm.log == ["upgrade istio-base", f"uninstall {RELEASE}", f"upgrade {RELEASE}"]
 
 
-def test_a_helm_that_fails_is_a_sentence(helm: Helm) -> None:
+def test_a_failing_helm_is_reported(helm: Helm) -> None:
     helm.upgrade = lambda *dummy: (1, "", "Error: UPGRADE FAILED: no")  # type: ignore[method-assign]
     result = helm.run()
     assert "did not come up" in result["msg"]
@@ -460,7 +460,7 @@ def alone(helm: Helm) -> None:
     helm.api.objects = [obj for obj in helm.api.objects if obj["metadata"]["name"] != "istiod-default-validator"]
 
 
-def test_s4_a_revision_that_nothing_needs_is_retired_and_the_crds_stay(helm: Helm) -> None:
+def test_s4_a_revision_that_nothing_needs_is_retired_and_the_crds_are_kept(helm: Helm) -> None:
     alone(helm)
     result = helm.run(revision=b.OLD, state="absent")
     assert result["actions"] == ["retire revision 1-30-3 (1.30.3)"]
@@ -469,7 +469,7 @@ def test_s4_a_revision_that_nothing_needs_is_retired_and_the_crds_stay(helm: Hel
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_s4_a_release_that_holds_a_tag_of_another_revision_stays(helm: Helm, check_mode: bool) -> None:
+def test_s4_a_release_with_a_tag_of_another_revision_is_kept(helm: Helm, check_mode: bool) -> None:
     alone(helm)
     held = [*b.plane(b.OLD), b.injector(b.OLD, tag="prod")]
     helm.record("istiod-1-30-3", held)

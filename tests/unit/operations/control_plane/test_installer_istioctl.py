@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What istioctl adds to what it renders, what it find_prunes, and where it leaves the default (domain 4 and 9)."""
+"""The labels that istioctl adds, the objects that it prunes, and where it leaves the default (domain 4 and 9)."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ def rendered(obj: b.Json) -> b.Json:
     return {**obj, "metadata": {"name": obj["metadata"]["name"], "namespace": b.SYSTEM, "labels": {}}}
 
 
-def test_domain_9_ownership_labels_are_what_only_the_installer_adds() -> None:
+def test_domain_9_only_the_installer_adds_ownership_labels() -> None:
     found = with_ownership(REQUEST, rendered(config_map()), config_map(**OWNED))
     assert found["metadata"]["labels"] == OWNED
 
 
-def test_a_component_label_that_is_rendered_stays() -> None:
+def test_a_rendered_component_label_is_kept() -> None:
     mine = rendered(config_map())
     mine["metadata"]["labels"]["operator.istio.io/component"] = "Base"
     found = with_ownership(REQUEST, mine, config_map(**OWNED))
@@ -68,14 +68,14 @@ def validator(policy: str) -> b.Json:
     }
 
 
-def test_domain_2_istiods_own_failure_policy_is_no_difference() -> None:
+def test_domain_2_the_failure_policy_of_istiod_is_not_a_difference() -> None:
     """Ignore in the manifest; istiod sets Fail within a second or two."""
     found = with_ownership(REQUEST, validator("Ignore"), validator("Fail"))
     assert found["webhooks"][0]["failurePolicy"] == "Fail"
 
 
 @pytest.mark.parametrize(("revision", "parked"), [("default", True), (b.OLD, False)])
-def test_domain_4_webhooks_without_a_revision_are_parked_behind_the_default_tag(revision: str, parked: bool) -> None:
+def test_domain_4_webhooks_without_a_revision_are_deactivated(revision: str, parked: bool) -> None:
     live = b.injector(revision, parked=parked)
     wanted = dataclasses.replace(REQUEST, revision=revision)
     found = with_ownership(wanted, b.injector(revision), live)
@@ -86,7 +86,7 @@ def test_domain_4_webhooks_without_a_revision_are_parked_behind_the_default_tag(
         )
 
 
-def test_s12_what_is_no_longer_rendered_would_be_pruned() -> None:
+def test_s12_objects_that_are_not_rendered_any_more_would_be_pruned() -> None:
     live = [
         config_map("kept", **OWNED),
         config_map("gone", **OWNED),
@@ -116,7 +116,7 @@ STAMP = {"metadata.labels.operator.istio.io/version": (b.OLD_VERSION, b.NEW_VERS
         pytest.param(stamped(b.OLD_VERSION), "1.31.0", [STAMP] * 3, id="an install stamps all three"),
         pytest.param(stamped(b.NEW_VERSION), "1.31.0", [], id="they have that stamp"),
         pytest.param(stamped(None), "1.31.0", [], id="made by tag set: no stamp"),
-        pytest.param([], "1.31.0", [{}] * 3, id="there is none yet"),
+        pytest.param([], "1.31.0", [{}] * 3, id="it does not exist yet"),
         pytest.param([], "1.27.0", [{}] * 2, id="before Istio 1.28 there is no Service"),
         pytest.param(
             b.revision_tag("default", b.NEW),
@@ -128,7 +128,7 @@ STAMP = {"metadata.labels.operator.istio.io/version": (b.OLD_VERSION, b.NEW_VERS
             [*b.revision_tag("default", "default")[:2], b.validator("1-29-0")],
             "1.31.0",
             [{"metadata.labels.istio.io/rev": ("1-29-0", "default")}],
-            id="one of them leads elsewhere",
+            id="one of them points at another revision",
         ),
     ],
 )
@@ -147,11 +147,11 @@ def test_s11_the_owners_of_the_default_are_part_of_the_plan(
     [
         pytest.param(b.two_planes(), False, b.OLD, id="S11: a default tag stays"),
         pytest.param([], False, b.NEW, id="the first revision becomes the default"),
-        pytest.param(b.plane(b.OLD), True, b.NEW, id="S11: taken because it was asked for"),
+        pytest.param(b.plane(b.OLD), True, b.NEW, id="S11: taken because it was requested"),
         pytest.param(b.plane(b.NEW), False, b.NEW, id="the same revision again"),
     ],
 )
-def test_s11_where_the_default_leads_after(objects: list[b.Json], take: bool, expected: str) -> None:
+def test_s11_the_default_revision_after_an_installation(objects: list[b.Json], take: bool, expected: str) -> None:
     assert default_revision_after(b.mesh_of(objects), b.NEW, take) == expected
 
 
@@ -159,7 +159,7 @@ def test_s11_where_the_default_leads_after(objects: list[b.Json], take: bool, ex
     ("objects", "take"),
     [
         pytest.param(b.plane("default"), False, id="no tag default yet"),
-        pytest.param([*b.plane("default"), *b.revision_tag("default", "default")], False, id="it is there"),
+        pytest.param([*b.plane("default"), *b.revision_tag("default", "default")], False, id="it exists"),
         pytest.param([*b.plane("default"), *b.revision_tag("default", b.NEW)], True, id="S11: taken on purpose"),
     ],
 )
@@ -167,7 +167,7 @@ def test_s11_an_install_without_a_revision_owns_the_default(objects: list[b.Json
     assert default_revision_after(b.mesh_of(objects), "default", take) == "default"
 
 
-def test_s11_an_install_without_a_revision_does_not_take_the_default_back() -> None:
+def test_s11_an_install_without_a_revision_does_not_move_the_default_back() -> None:
     mesh = b.mesh_of([*b.plane("default"), *b.plane(b.NEW), *b.revision_tag("default", b.NEW)])
     with pytest.raises(
         SafetyError,
@@ -176,6 +176,6 @@ def test_s11_an_install_without_a_revision_does_not_take_the_default_back() -> N
         default_revision_after(mesh, "default", allow_change=False)
 
 
-def test_s11_the_default_is_not_taken_by_the_way() -> None:
+def test_s11_the_default_does_not_change_as_a_side_effect() -> None:
     with pytest.raises(SafetyError, match="make 1-31-0 the default as a side effect, although 1-30-3 is installed"):
         default_revision_after(b.mesh_of(b.plane(b.OLD)), b.NEW, allow_change=False)

@@ -25,7 +25,7 @@ def config_map(data: b.Json, name: str = "cm") -> b.Json:
 
 
 def adapt(obj: b.Json, dummy: b.Json) -> b.Json:
-    """What an installer adds: a label."""
+    """Add a label as an installer would."""
     return {**obj, "metadata": {**obj["metadata"], "labels": {"a": "b"}}}
 
 

@@ -73,7 +73,7 @@ class Remover:
 
     @property
     def names(self) -> set[str]:
-        """What is there, but for what no revision owns."""
+        """The objects that belong to a revision."""
         return {obj["metadata"]["name"] for obj in self.api.objects if REV in obj["metadata"].get("labels", {})}
 
 
@@ -105,7 +105,7 @@ def test_s4_a_revision_that_nothing_needs_is_retired(remover: Remover) -> None:
     assert remover.commands == ["uninstall"]
 
 
-def test_s4_a_revision_in_use_stays_and_every_blocker_is_listed(remover: Remover) -> None:
+def test_s4_a_revision_in_use_is_kept_and_every_blocker_is_listed(remover: Remover) -> None:
     shared = b.workload("DaemonSet", "istio-cni-node", b.SYSTEM)
     shared["metadata"]["labels"] = {REV: b.OLD, COMPONENT: "Cni"}
     used = [*b.two_planes(), *b.namespaces(shop=b.OLD), *b.deployed(revision=b.OLD), shared]
@@ -127,8 +127,8 @@ def test_check_mode_of_a_retirement_follows_the_plan(remover: Remover) -> None:
     assert "is still needed" in remover.run(planned=planned)["msg"]
 
 
-def test_a_first_look_of_a_real_run_frees_only_what_finalize_restarts(remover: Remover) -> None:
-    """What follows the default by its namespace is not restarted when it moves, and still needs the old revision."""
+def test_a_planned_finalize_resolves_only_the_blockers_that_it_restarts(remover: Remover) -> None:
+    """Workloads that follow the default by their namespace are not restarted when it moves: they still block."""
     inject = {"sidecar.istio.io/inject": "true"}
     before = [
         *b.two_planes(),
@@ -150,7 +150,7 @@ def test_a_first_look_of_a_real_run_frees_only_what_finalize_restarts(remover: R
     assert needed(restarted=[]) == {("live_proxy", "Deployment late/web"), ("live_proxy", "Deployment tools/own")}
 
 
-def test_a_planned_handover_frees_the_revision(remover: Remover) -> None:
+def test_a_planned_handover_resolves_the_blockers_of_shared_components(remover: Remover) -> None:
     gateway = b.deployed("gateway", b.SYSTEM, revision=b.OLD)
     gateway[0]["metadata"]["labels"] = {REV: b.OLD, COMPONENT: "IngressGateways"}
     remover.api.objects += gateway
@@ -161,7 +161,7 @@ def test_a_planned_handover_frees_the_revision(remover: Remover) -> None:
     assert remover.run(check_mode=True, planned=planned)["changed"]
 
 
-def test_releases_of_their_own_are_no_part_of_a_release_of_istiod(remover: Remover) -> None:
+def test_separate_releases_are_not_part_of_the_release_of_istiod(remover: Remover) -> None:
     """The charts of CNI and gateways stamp the same labels as istioctl does."""
     cni = b.workload("DaemonSet", "istio-cni-node", b.SYSTEM)
     cni["metadata"]["labels"] = {REV: b.OLD, COMPONENT: "Cni"}
@@ -175,7 +175,7 @@ def test_releases_of_their_own_are_no_part_of_a_release_of_istiod(remover: Remov
     assert {str(one) for one in found["helm"]} == OF_OLD
 
 
-def test_only_what_is_named_is_overridden(remover: Remover) -> None:
+def test_only_the_named_codes_are_overridden(remover: Remover) -> None:
     remover.api.objects += [*b.revision_tag("prod", b.OLD), b.namespace("reports", {REV: "prod"})]
     refused = remover.run(allow_blockers=["tag"])
     assert [one["code"] for one in refused["failure"]["blockers"]] == ["namespace"]
@@ -188,7 +188,7 @@ def test_only_what_is_named_is_overridden(remover: Remover) -> None:
     ]
 
 
-def test_domain_9_tags_that_an_uninstall_leaves_go_too(remover: Remover) -> None:
+def test_domain_9_tags_that_an_uninstall_leaves_are_removed_too(remover: Remover) -> None:
     remover.api.objects += b.revision_tag("prod", b.OLD)
     result = remover.run(allow_blockers=["tag"])
     assert result["actions"] == ["retire revision 1-30-3 (1.30.3)", *PROD]
@@ -219,13 +219,13 @@ def test_an_interrupted_removal_is_finished(remover: Remover, left: list[b.Json]
     assert {name for name in remover.names if b.OLD in name} == set()
 
 
-def test_domain_10_an_uninstall_without_effect_is_made_good(remover: Remover) -> None:
+def test_domain_10_an_uninstall_without_effect_is_completed(remover: Remover) -> None:
     remover.api.istioctl_does = lambda dummy: (0, "No resources will be pruned", "")
     assert remover.run()["changed"]
     assert {name for name in remover.names if b.OLD in name} == set()
 
 
-def test_what_an_operator_keeps_stays(remover: Remover) -> None:
+def test_objects_of_an_operator_are_not_removed(remover: Remover) -> None:
     kept = b.injector(b.OLD, tag="prod")
     kept["metadata"]["ownerReferences"] = [
         {"apiVersion": "sailoperator.io/v1", "kind": "IstioRevisionTag", "name": "prod"}
@@ -237,7 +237,7 @@ def test_what_an_operator_keeps_stays(remover: Remover) -> None:
     assert (remover.commands, result["changed"]) == ([], False)
 
 
-def test_what_does_not_go_is_named(remover: Remover) -> None:
+def test_objects_that_are_not_deleted_are_named(remover: Remover) -> None:
     remover.api.get("Deployment", f"istiod-{b.OLD}")["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     remover.api.istioctl_does = lambda dummy: (0, "", "")
     assert "still there: Deployment istio-system/istiod-1-30-3" in remover.run(timeout=1)["msg"]
@@ -263,17 +263,17 @@ def test_what_does_not_go_is_named(remover: Remover) -> None:
         ),
     ],
 )
-def test_what_belongs_to_a_revision(obj: b.Json, expected: bool) -> None:
+def test_which_objects_belong_to_a_revision(obj: b.Json, expected: bool) -> None:
     assert (read_owned_object(obj["kind"], obj) is not None) is expected
 
 
-def test_istio_injection_of_a_default_that_goes_is_a_blocker(remover: Remover) -> None:
+def test_istio_injection_of_a_default_that_is_removed_is_a_blocker(remover: Remover) -> None:
     everything = [*b.two_planes(), *b.namespaces(), b.namespace("shop", {INJECTION: "enabled"})]
     found = {(one["code"], one["object"]) for one in remover.run(*everything)["failure"]["blockers"]}
     assert ("namespace", "namespace shop") in found
 
 
-def test_what_others_install_may_go_when_nothing_needs_it_and_stays(remover: Remover) -> None:
+def test_an_external_revision_that_nothing_needs_is_reported_and_kept(remover: Remover) -> None:
     result = remover.run(installer="external")
     assert (result["changed"], result["removable"], remover.commands) == (False, True, [])
     remover.api.objects += b.revision_tag("prod", b.OLD)

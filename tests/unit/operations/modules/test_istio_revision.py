@@ -51,27 +51,29 @@ OWNED = {
         ({"timeout": 0}, "0 is not a number of seconds above 0"),
     ],
 )
-def test_what_can_never_be_right(options: b.Json, message: str) -> None:
+def test_invalid_options_are_refused(options: b.Json, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         check(params(CORE, **{"revision": b.NEW, "version": b.NEW_VERSION, **options}))
 
 
-def test_the_non_revisioned_install_can_be_retired() -> None:
+def test_an_installation_without_a_revision_can_be_retired() -> None:
     check(params(CORE, revision="default", state="absent"))
 
 
 @pytest.mark.parametrize(
     ("objects", "over", "allow", "message"),
     [
-        pytest.param(b.plane(b.OLD, "1.28.5"), {}, [], "MU001: .*skips too many minor versions", id="S7: the hop"),
-        pytest.param(b.plane(b.OLD, "1.28.5"), {}, ["MU002"], "MU001", id="S7: another code is no permission"),
+        pytest.param(
+            b.plane(b.OLD, "1.28.5"), {}, [], "MU001: .*skips too many minor versions", id="S7: the change of version"
+        ),
+        pytest.param(b.plane(b.OLD, "1.28.5"), {}, ["MU002"], "MU001", id="S7: another code does not allow it"),
         pytest.param(b.plane(b.OLD, "1.28.5"), {}, ["MU001"], None, id="S7: its own code is"),
         pytest.param(b.plane(b.OLD), {"kubernetes_version": "v1.30.1"}, [], "MU002", id="S7: Kubernetes"),
         pytest.param([*b.plane(b.OLD), *b.plane(b.NEW, "1.30.9")], {}, [], "MU005", id="the name is taken"),
         pytest.param(b.plane(b.OLD), {}, [], None, id="one minor up"),
     ],
 )
-def test_s7_unsupported_hops_are_refused(
+def test_s7_unsupported_upgrades_are_refused(
     objects: list[b.Json], over: b.Json, allow: list[str], message: str | None
 ) -> None:
     snapshot, upgrade = b.snapshot_of(objects, **over), Upgrade("canary", TARGET, b.NEW, b.OLD)
@@ -100,7 +102,11 @@ VALUES = {"pilot": {"env": {"A": "b"}}}
     ("options", "values"),
     [
         pytest.param({}, VALUES, id="carried over from the source"),
-        pytest.param({"values": {"pilot": {"env": {"A": "c"}}}}, {"pilot": {"env": {"A": "c"}}}, id="the user's win"),
+        pytest.param(
+            {"values": {"pilot": {"env": {"A": "c"}}}},
+            {"pilot": {"env": {"A": "c"}}},
+            id="values of the user come first",
+        ),
         pytest.param({"carry_over": False, "values": {"x": 1}}, {"x": 1}, id="not carried over"),
     ],
 )
@@ -108,12 +114,12 @@ def test_settings_of_the_new_revision(options: b.Json, values: b.Json) -> None:
     assert spec(b.plane(b.OLD, values=VALUES), **options) == {"profile": "minimal", "revision": b.NEW, "values": values}
 
 
-def test_a_second_install_carries_over_its_own_settings_not_the_sources() -> None:
+def test_a_second_installation_carries_over_its_own_settings_not_those_of_the_source() -> None:
     objects = [*b.plane(b.OLD, values=VALUES), *b.plane(b.NEW, values={"mine": 1})]
     assert spec(objects)["values"] == {"mine": 1}
 
 
-def test_settings_that_cannot_be_read_are_not_forgotten_silently() -> None:
+def test_settings_that_cannot_be_read_are_not_dropped_silently() -> None:
     with pytest.raises(SafetyError, match="settings of revision 1-30-3 cannot be read .*carry_over=false"):
         spec([b.istiod(), b.injector()])
 
@@ -121,7 +127,7 @@ def test_settings_that_cannot_be_read_are_not_forgotten_silently() -> None:
 @pytest.mark.parametrize(
     ("crds", "lowered"), [("1.30.3", False), ("1.31.0", False), ("1.31.1", True), ("", False), ("unknown", False)]
 )
-def test_s10_crds_never_go_back(crds: str, lowered: bool) -> None:
+def test_s10_crds_are_never_downgraded(crds: str, lowered: bool) -> None:
     assert ("components" in spec(b.plane(b.OLD), crds)) is lowered
 
 
@@ -197,7 +203,7 @@ def test_a_canary_is_installed_and_proven(installer: Installer) -> None:
     assert installer.api.writes() == []
 
 
-def test_check_mode_lists_what_the_install_makes(installer: Installer) -> None:
+def test_check_mode_lists_the_changes_of_an_installation(installer: Installer) -> None:
     planned = installer.run(check_mode=True)
     assert installer.commands == ["manifest"]
     assert planned["diff"] == installer.run()["diff"]
@@ -234,7 +240,7 @@ def test_s12_nothing_is_pruned_by_a_smaller_profile(installer: Installer) -> Non
     assert installer.commands == ["manifest"]
 
 
-def test_a_target_that_never_becomes_ready_is_a_sentence(installer: Installer) -> None:
+def test_a_target_that_never_becomes_ready_is_reported(installer: Installer) -> None:
     """Domain 7: install ends with exit code 1 after its readiness timeout."""
     installer.makes = b.plane(b.NEW, ready=0)
     installer.code = 1
@@ -245,12 +251,12 @@ def test_a_target_that_never_becomes_ready_is_a_sentence(installer: Installer) -
     assert (result["failure"]["kind"], result["changed"]) == ("ProofError", True)
 
 
-def test_s3_exit_code_0_is_not_believed(installer: Installer) -> None:
+def test_s3_exit_code_0_is_not_a_proof(installer: Installer) -> None:
     installer.makes = b.plane(b.NEW, ready=0)
     assert "was not proven within 1 s: its Deployment istiod-1-31-0 is not rolled out" in installer.run()["msg"]
 
 
-def test_s11_a_default_that_moved_by_the_way_is_reported(installer: Installer) -> None:
+def test_s11_a_default_that_moved_as_a_side_effect_is_reported(installer: Installer) -> None:
     installer.api.objects = [obj for obj in installer.api.objects if "default" not in obj["metadata"]["name"]]
     installer.api.objects += b.namespaces()
     result = installer.run(allow_default_change=True)
@@ -260,7 +266,7 @@ def test_s11_a_default_that_moved_by_the_way_is_reported(installer: Installer) -
     )
 
 
-def test_f4_a_default_that_moves_by_the_way_takes_no_configuration_away(installer: Installer) -> None:
+def test_f4_a_default_that_moves_as_a_side_effect_ends_no_configuration(installer: Installer) -> None:
     installer.api.objects = [
         *b.plane("default"),
         *b.namespaces(),
@@ -274,7 +280,7 @@ def test_f4_a_default_that_moves_by_the_way_takes_no_configuration_away(installe
     assert "would stop to apply" in allowed["warnings"][0]
 
 
-def test_s7_a_guard_stops_before_istioctl_renders(installer: Installer) -> None:
+def test_s7_a_refusal_comes_before_istioctl_renders(installer: Installer) -> None:
     installer.api.get("Deployment", "istiod-1-30-3")["spec"]["template"]["spec"]["containers"][0]["image"] = (
         "h/pilot:1.28.0"
     )

@@ -174,7 +174,7 @@ def test_before_a_tag_moves_its_journal_is_written(tags: Tags) -> None:
     assert [(change["before"], change["after"]) for change in changes] == [({"revision": b.OLD}, {"revision": b.NEW})]
 
 
-def test_a_tag_goes_back_and_forgets(tags: Tags) -> None:
+def test_a_tag_is_restored_and_its_journal_is_emptied(tags: Tags) -> None:
     tags.api.objects = [obj for obj in tags.api.objects if not tags.belongs(obj, "prod")]
     tags.api.objects += remembering("prod", b.NEW, b.OLD)
     for version in (b.OLD_VERSION, b.NEW_VERSION):
@@ -229,19 +229,19 @@ def test_what_an_interrupted_removal_left_is_removed(tags: Tags) -> None:
     assert tags.run("prod", None)["changed"] is False
 
 
-def test_a_default_validator_without_a_tag_is_not_the_tags(tags: Tags) -> None:
+def test_a_default_validator_without_a_tag_is_not_an_owner_of_the_tag(tags: Tags) -> None:
     """The base chart of Helm makes one."""
     tags.api.objects = [*b.plane(b.OLD), *b.namespaces(), b.validator(b.OLD)]
     assert tags.run("default", None)["changed"] is False
 
 
-def test_domain_4_the_default_that_parks_a_control_plane_stays(tags: Tags) -> None:
+def test_domain_4_a_default_tag_that_deactivates_a_control_plane_is_kept(tags: Tags) -> None:
     tags.api.objects = [*b.plane("default", parked=True), *b.revision_tag("default", "default"), *b.namespaces()]
     assert "its webhook is deactivated as long as the tag exists" in tags.run("default", None)["msg"]
     assert tags.commands == []
 
 
-def test_a_move_to_a_version_that_knows_no_service_drops_it(tags: Tags) -> None:
+def test_a_move_to_a_version_without_tag_services_deletes_the_service(tags: Tags) -> None:
     tags.api.objects += b.plane("1-27-9", "1.27.9")
     tags.api.istioctl(tags.folder, "1.27.9")
     tags.leaves, tags.services = {"istiod-revision-tag-prod"}, False
@@ -250,7 +250,7 @@ def test_a_move_to_a_version_that_knows_no_service_drops_it(tags: Tags) -> None:
     assert b.mesh_of(tags.api.objects).tag_services == {"default": b.OLD}
 
 
-def test_a_revision_that_is_gone_is_not_remembered(tags: Tags) -> None:
+def test_a_removed_revision_is_not_written_to_the_journal(tags: Tags) -> None:
     tags.api.objects += [*b.revision_tag("lost", "1-29-0")]
     assert tags.run("lost", b.NEW)["changed"]
     patches = [seen.body for seen in tags.api.writes() if seen.method == "PATCH"]
