@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Surveys of AWX that nobody filled in, as AWX writes them: every variable is as if nobody had been asked."""
+"""An unanswered question of a survey of AWX, as AWX writes it, is like no question at all."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from unit.playbooks.playing import RESULT, ROOT, start
 Json = dict[str, t.Any]
 PLAYBOOKS, CONFIG = ROOT / "playbooks", ROOT / "extensions" / "awx" / "config"
 VERSION = "1.31.0"
-#: What earlier tasks leave, for the variables of the later ones.
+#: Facts of earlier tasks, for the variables of later ones.
 LEFT: Json = {
     "precheck_result": {"findings": []},
     "control_plane_result": {"source_revision": "1-30-3"},
@@ -38,7 +38,7 @@ LEFT: Json = {
     "__istio_excluded": [],
     "__data_plane_share": {"moved": []},
 }
-#: What the playbooks read by the lookup, for each playbook that writes; the read-only ones have no order.
+#: Values that the playbooks read by the lookup, for each playbook that writes; the read-only ones have no order.
 LOOKED_UP = {
     "order": "{{ lookup('meshops.istio.fleet') }}",
     "batch": "{{ lookup('meshops.istio.fleet', 'batch') }}",
@@ -49,7 +49,7 @@ LOOKED_UP = {
 
 
 class Unsafe(yaml.SafeDumper):
-    """Writes texts as awx/main/utils/safe_yaml.py does."""
+    """Write texts as awx/main/utils/safe_yaml.py does."""
 
     def represent_data(self, data: t.Any) -> yaml.Node:
         """Mark texts."""
@@ -61,14 +61,14 @@ def load(path: Path) -> t.Any:
 
 
 def survey(template: Json) -> Json:
-    """What AWX hands to a job in which only what has to be answered was answered."""
+    """Return the variables of a job of AWX with answers to the required questions only."""
     answers = {one["variable"]: one["default"] for one in template["survey_spec"]["spec"]}
     return {**answers, **({"istio_version": VERSION} if "istio_version" in answers else {})}
 
 
 TEMPLATES = load(CONFIG / "templates.yml")["controller_templates"]
 WORKFLOW = load(CONFIG / "workflow.yml")["controller_workflows"][0]
-#: The answers of the workflow reach each of its jobs, and beat those of the job's own survey.
+#: The answers of the workflow reach each of its jobs, and override those of the job's own survey.
 SURVEYS = {one["name"]: (one["playbook"], survey(one)) for one in TEMPLATES} | {
     f"{one['name']} of the workflow": (one["playbook"], {**survey(one), **survey(WORKFLOW)})
     for one in TEMPLATES
@@ -77,12 +77,12 @@ SURVEYS = {one["name"]: (one["playbook"], survey(one)) for one in TEMPLATES} | {
 
 
 def of_plays(name: str) -> Json:
-    """The variables that the plays of a playbook set."""
+    """Return the variables that the plays of a playbook set."""
     return {key: value for one in load(PLAYBOOKS / name) for key, value in one.get("vars", {}).items()}
 
 
 def of_tasks(node: t.Any) -> t.Iterator[tuple[str, t.Any]]:
-    """Each variable that a task sets, with its template."""
+    """Yield each variable that a task sets, with its template."""
     for one in node if isinstance(node, list) else []:
         if "hosts" not in one and "ansible.builtin.import_playbook" not in one:
             yield from one.get("vars", {}).items()
@@ -91,7 +91,7 @@ def of_tasks(node: t.Any) -> t.Iterator[tuple[str, t.Any]]:
 
 
 def to_render(name: str) -> Json:
-    """What is rendered for a playbook: all that its files of variables and its tasks say."""
+    """Return the templates of a playbook: of its files of variables, its plays and its tasks."""
     files = {
         "precheck.yml": ("tasks/gate.yml",),
         "verify.yml": ("verify.yml",),
@@ -105,7 +105,7 @@ def to_render(name: str) -> Json:
 
 
 def run(folder: Path, inventory: Json, plays: list[Json], *flags: str) -> dict[str, str]:
-    """Run plays over hosts whose variables are marked as AWX does it; return what each host said last."""
+    """Run plays over hosts whose variables are marked as AWX does it; return the last message of each host."""
     hosts, site = folder / "hosts.yml", folder / "site.yml"
     hosts.write_text(yaml.dump({"all": inventory}, Dumper=Unsafe), encoding="utf-8")
     heads = [{"name": "Run", "connection": "local", "gather_facts": False, **each} for each in plays]
@@ -119,13 +119,13 @@ def run(folder: Path, inventory: Json, plays: list[Json], *flags: str) -> dict[s
 
 
 def files_of(name: str) -> tuple[str, ...]:
-    """The files of variables of a playbook."""
+    """Return the files of variables of a playbook."""
     return ("target",) if name in ("precheck.yml", "verify.yml") else ()
 
 
 @pytest.fixture(scope="module")
 def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Json]:
-    """Each host is a job: with what AWX hands to it, and with nothing but what was answered."""
+    """Render all templates for each job: with the variables of AWX, and with the answered ones only."""
     folder = tmp_path_factory.mktemp("surveys")
     hosts: dict[str, Json] = {}
     plays: list[Json] = []
@@ -149,13 +149,13 @@ def rendered(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Json]:
 
 
 @pytest.mark.parametrize("index", range(len(SURVEYS)), ids=SURVEYS)
-def test_what_nobody_answered_is_as_if_nobody_had_been_asked(rendered: dict[str, Json], index: int) -> None:
+def test_an_unanswered_question_is_like_no_question(rendered: dict[str, Json], index: int) -> None:
     found, expected = rendered[f"awx-{index}"], rendered[f"asked-{index}"]
     assert found == expected
     assert "None" not in json.dumps(found)
 
 
-def test_the_surveys_leave_something_unanswered_that_is_rendered(rendered: dict[str, Json]) -> None:
+def test_the_surveys_leave_rendered_variables_unanswered(rendered: dict[str, Json]) -> None:
     (index,) = [at for at, name in enumerate(SURVEYS) if name == "Istio canary"]
     found = rendered[f"awx-{index}"]
     assert (found["batch"]["failure_budget"], found["__istio_soak"]) == (2, 0)
@@ -164,7 +164,7 @@ def test_the_surveys_leave_something_unanswered_that_is_rendered(rendered: dict[
     assert found["data_plane_waves"] == []
 
 
-#: An answer of a survey as YAML reads it, and what is meant by it; no sentence names a type of Ansible.
+#: An answer of a survey as YAML reads it, and the typed text; no sentence names a type of Ansible.
 READ = {
     "istio_batch_size": ("10", "10"),
     "istio_finalize": ("true", True),
@@ -199,7 +199,7 @@ REFUSED = {
 }
 
 
-def test_an_answer_that_yaml_reads_in_its_own_way_is_meant_as_it_was_typed_or_refused(tmp_path: Path) -> None:
+def test_an_answer_that_yaml_converts_is_restored_or_refused(tmp_path: Path) -> None:
     hosts = {"read": {name: text for name, (text, dummy) in READ.items()}}
     hosts |= {f"refused-{at}": {name: text} for at, (name, text) in enumerate(REFUSED)}
     given = {"name": "Read", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "variables.yml")}
@@ -213,8 +213,8 @@ def test_an_answer_that_yaml_reads_in_its_own_way_is_meant_as_it_was_typed_or_re
     assert ["".join(parts[1:]) for parts in sentences] == [*REFUSED.values()]
 
 
-def test_playbooks_have_no_default_that_stands_for_a_missing_variable_alone() -> None:
-    """An answer that nobody gave is there, and empty."""
+def test_a_default_in_a_playbook_also_replaces_an_empty_value() -> None:
+    """An unanswered question sets an empty value."""
     given = "|".join({*TYPED, "istio_hosts"})
     lines = [
         line.strip()
@@ -226,8 +226,8 @@ def test_playbooks_have_no_default_that_stands_for_a_missing_variable_alone() ->
     assert lines == []
 
 
-def test_nothing_ever_waits_for_a_key() -> None:
-    """A job of AWX has a terminal, and nobody at it."""
+def test_no_task_waits_for_a_key() -> None:
+    """A job of AWX has a terminal without a user."""
     folders = [ROOT / name for name in ("playbooks", "roles", "extensions")]
     files = [path for folder in folders for path in folder.rglob("*.y*ml")]
     assert len(files) > 40
@@ -238,7 +238,7 @@ def test_nothing_ever_waits_for_a_key() -> None:
             pause = task.get("ansible.builtin.pause")
             if pause is not None:
                 assert set(pause) == {"seconds"}
-                # nothing at all would be no limit
+                # Without seconds, a pause has no end.
                 assert "| int > 0" in task["when"]
 
 
@@ -247,14 +247,14 @@ def load_any(path: Path) -> t.Any:
 
 
 class Anything(yaml.SafeLoader):
-    """Reads the tags of Ansible too."""
+    """Load the tags of Ansible too."""
 
 
 Anything.add_multi_constructor("!", lambda loader, suffix, node: None)
 
 
 def tasks_of(node: t.Any) -> t.Iterator[Json]:
-    """Each mapping in it."""
+    """Yield each mapping in a structure."""
     for one in node.values() if isinstance(node, dict) else node if isinstance(node, list) else []:
         yield from tasks_of(one)
     if isinstance(node, dict):

@@ -31,7 +31,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.i
 CANARY = {"istio_strategy": "canary", "istio_version": "1.31.0", "__istio_target_revision": "1-31-0"}
 
 
-def test_they_are_options_of_the_action_group() -> None:
+def test_all_are_options_of_the_action_group() -> None:
     options = CORE.spec.as_keywords()["argument_spec"]
     assert set(CLUSTER) | {"run"} <= set(options)
     assert {*RUN, "request_digest"} == set(options["run"]["options"])
@@ -51,17 +51,17 @@ def test_they_are_options_of_the_action_group() -> None:
         ({"istio_lock_seconds": 60, "role_name": "verify"}, {"run": {"lock_seconds": 60, "phase": "verify"}}),
     ],
 )
-def test_what_is_given(variables: dict[str, Any], expected: dict[str, Any]) -> None:
+def test_variables_with_a_value_become_options(variables: dict[str, Any], expected: dict[str, Any]) -> None:
     assert cluster_options(variables) == {"istio_namespace": "istio-system", "run": {}, **expected}
 
 
-def test_what_is_read_is_what_is_asked_for() -> None:
-    class Noting(dict[str, Any]):
+def test_only_the_inputs_are_read() -> None:
+    class Checking(dict[str, Any]):
         def get(self, key: str, default: Any = None) -> Any:
             assert key in INPUTS
             return super().get(key, default)
 
-    assert cluster_options(Noting(CANARY))["run"]["request_digest"] == request_digest(CANARY)
+    assert cluster_options(Checking(CANARY))["run"]["request_digest"] == request_digest(CANARY)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_what_is_read_is_what_is_asked_for() -> None:
         {"ansible_run_tags": ["all"], "ansible_skip_tags": []},
     ],
 )
-def test_the_same_in_other_words_leads_to_the_same(other: dict[str, Any]) -> None:
+def test_equivalent_requests_have_the_same_digest(other: dict[str, Any]) -> None:
     assert request_digest({"istio_percent": 100, **CANARY, **other}) == request_digest({"istio_percent": 100, **CANARY})
 
 
@@ -95,7 +95,7 @@ def test_the_same_in_other_words_leads_to_the_same(other: dict[str, Any]) -> Non
         {"istio_percent": 100},
     ],
 )
-def test_something_else_is_something_else(other: dict[str, Any]) -> None:
+def test_different_requests_have_different_digests(other: dict[str, Any]) -> None:
     assert request_digest({**CANARY, **other}) not in ("", request_digest(CANARY))
 
 
@@ -109,7 +109,7 @@ def test_something_else_is_something_else(other: dict[str, Any]) -> None:
         {"ansible_skip_tags": ["verify"]},
     ],
 )
-def test_what_leaves_something_to_a_later_run_is_never_done(other: dict[str, Any]) -> None:
+def test_a_partial_run_has_no_digest(other: dict[str, Any]) -> None:
     assert request_digest({**CANARY, **other}) == ""
 
 
@@ -138,6 +138,6 @@ def test_variables_outside_of_the_digest_affect_the_result_by_the_target_revisio
     assert set(DECIDING) - affecting == {TARGET_REVISION}
 
 
-def test_what_cannot_be_meant_is_refused() -> None:
+def test_a_value_of_another_type_is_refused() -> None:
     with pytest.raises(ParameterError, match="Variable istio_percent is many; give a whole number"):
         request_digest({**CANARY, "istio_percent": "many"})

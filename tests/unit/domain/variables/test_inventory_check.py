@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is wrong with the variables of a fleet is one sentence each, told before any cluster is asked."""
+"""Each problem in the variables of a fleet is one sentence, before any cluster is queried."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ A = {"istio_kubeconfig": "/fleet.yaml", "istio_context": "a"}
 B = {"istio_kubeconfig": "/fleet.yaml", "istio_context": "b"}
 
 
-def test_a_sound_fleet_has_no_fault() -> None:
+def test_a_correct_fleet_has_no_problem() -> None:
     given = {"istio_finalize": "yes", "istio_serial": "50%", "istio_batch_size": 5, "istio_pause": "0"}
     lists = {"istio_waves": [["shop"], ["blog"]], "istio_values": {"pilot": {}}, "istio_order": "smallest"}
     assert find_problems({"a": A | given, "b": B | lists}, {}) == []
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_an_empty_survey_value_is_not_given(name: str) -> None:
+def test_an_empty_survey_value_counts_as_not_set(name: str) -> None:
     assert find_problems({"a": {**A, "istio_kubeconfig": "/a"} | ({} if name in A else {name: ""})}, {}) == []
 
 
@@ -44,11 +44,11 @@ class Lazy(collections.UserDict[str, Any]):
     """Variables of a host, which are evaluated when they are read."""
 
     def __getitem__(self, key: str) -> Any:
-        assert key.startswith("istio_"), f"{key} is no business of ours, and may ask a vault"
+        assert key.startswith("istio_"), f"{key} belongs to other code, and may query a vault"
         return super().__getitem__(key)
 
 
-def test_a_variable_of_somebody_else_is_not_evaluated() -> None:
+def test_a_variable_of_other_code_is_not_evaluated() -> None:
     clusters = {"a": Lazy({"istio_host": "https://x", "db_password": "{{ lookup('vault') }}"})}
     assert find_problems(clusters, {}, {"istio_version": "1.31.0"}, "canary", {}) == []
 
@@ -56,7 +56,7 @@ def test_a_variable_of_somebody_else_is_not_evaluated() -> None:
 @pytest.mark.parametrize("space", [" ", "\n", "\t"])
 @pytest.mark.parametrize("name", [name for name in NAMES if CATALOGUE[name].type not in STRUCTURED])
 def test_a_space_around_a_text_is_refused(name: str, space: str) -> None:
-    """A survey hands on what was pasted."""
+    """Pasted text in a survey may have it."""
     kind = CATALOGUE[name].type
     value = {"bool": "true", "int": "7", "amount": "7%", "text": "1.31.0"}[kind] if isinstance(kind, str) else kind[0]
     clusters = {"a": {"istio_host": "https://x", name: value}}
@@ -69,7 +69,7 @@ def test_a_space_around_a_text_is_refused(name: str, space: str) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if CATALOGUE[name].type in STRUCTURED])
-def test_a_line_break_after_the_parts_of_a_text_is_none_of_them(name: str) -> None:
+def test_a_line_break_at_the_end_of_a_list_or_mapping_is_allowed(name: str) -> None:
     text = {"list": "a, b\n", "lists": "a, b\nc\n", "dict": "{a: 1}\n", "dicts": "- a: 1\n"}[str(CATALOGUE[name].type)]
     assert find_problems({"a": {name: text}}, None) == []
 
@@ -100,19 +100,19 @@ def test_a_line_break_after_the_parts_of_a_text_is_none_of_them(name: str) -> No
         ),
     ],
 )
-def test_each_fault_is_one_sentence(given: dict[str, Any], sentence: str) -> None:
-    (found,) = find_problems({"a": A | given}, {})
-    assert found.startswith(sentence)
+def test_each_problem_is_one_sentence(given: dict[str, Any], sentence: str) -> None:
+    (problem,) = find_problems({"a": A | given}, {})
+    assert problem.startswith(sentence)
 
 
-def test_a_fault_of_some_clusters_names_them() -> None:
-    (one,) = find_problems({"a": A | {"istio_pause": "x"}, "b": B}, {})
-    assert one == "Variable istio_pause is x; give a whole number. Affected cluster: a."
+def test_a_problem_of_some_clusters_names_them() -> None:
+    (problem,) = find_problems({"a": A | {"istio_pause": "x"}, "b": B}, {})
+    assert problem == "Variable istio_pause is x; give a whole number. Affected cluster: a."
     (everywhere,) = find_problems({"a": A | {"istio_pause": "x"}, "b": B | {"istio_pause": "x"}}, {})
     assert everywhere == "Variable istio_pause is x; give a whole number."
 
 
-def test_variables_of_somebody_else_are_left_alone() -> None:
+def test_variables_of_other_code_are_ignored() -> None:
     assert find_problems({"a": A | {"istio_ingress": 1, "istio_other_variables": ["istio_ingress"]}}, {}) == []
 
 
@@ -154,8 +154,8 @@ def test_variables_of_somebody_else_are_left_alone() -> None:
     ],
 )
 def test_each_cluster_has_one_name(clusters: dict[str, Any], shared: dict[str, str], sentence: str) -> None:
-    (found,) = find_problems(clusters, shared)
-    assert found.startswith(sentence)
+    (problem,) = find_problems(clusters, shared)
+    assert problem.startswith(sentence)
 
 
 @pytest.mark.parametrize(
@@ -182,10 +182,12 @@ def test_each_cluster_has_one_name(clusters: dict[str, Any], shared: dict[str, s
         ({"istio_version": "1.31.0", "istio_percent": 50}, {"istio_finalize": False}, ""),
     ],
 )
-def test_what_an_upgrade_needs(given: dict[str, Any], played: dict[str, Any], sentence: str) -> None:
+def test_an_upgrade_needs_a_version_and_no_conflict(
+    given: dict[str, Any], played: dict[str, Any], sentence: str
+) -> None:
     assert find_problems({"a": A | given}, {}) == []
-    found = find_problems({"a": A | given}, {}, played)
-    assert [one[: len(sentence)] for one in found] == ([sentence] if sentence else [])
+    problems = find_problems({"a": A | given}, {}, played)
+    assert [problem[: len(sentence)] for problem in problems] == ([sentence] if sentence else [])
 
 
 def test_names_may_come_from_the_environment_or_from_a_play() -> None:
@@ -193,13 +195,13 @@ def test_names_may_come_from_the_environment_or_from_a_play() -> None:
     assert find_problems({"a": {}, "b": {}}, None) == []
 
 
-def test_a_cluster_that_was_read_under_two_names_shows() -> None:
+def test_a_cluster_with_two_names_is_found() -> None:
     assert find_same_clusters({"a": "1", "b": "", "c": "2", "d": ""}) == []
-    (found,) = find_same_clusters({"a": "1", "b": "2", "c": "1"})
-    assert found.startswith("a and c are the same cluster (namespace kube-system has UID 1)")
+    (problem,) = find_same_clusters({"a": "1", "b": "2", "c": "1"})
+    assert problem.startswith("a and c are the same cluster (namespace kube-system has UID 1)")
 
 
-def test_the_playbooks_use_what_is_known_and_nothing_else() -> None:
+def test_the_playbooks_use_the_variables_of_the_catalogue_and_no_others() -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").rglob("*.yml")}
     own = {name for text in texts.values() for name in re.findall(r"^ *(istio_[a-z_]+):", text, re.MULTILINE)}
     text = "".join([*texts.values(), (ROOT / "plugins" / "lookup" / "fleet.py").read_text(encoding="utf-8")])
@@ -211,13 +213,13 @@ def test_the_playbooks_use_what_is_known_and_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_known_is_documented(name: str) -> None:
+def test_each_variable_is_documented(name: str) -> None:
     docs = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
     assert f"`{name}`" in docs or f"`{name}=" in docs
 
 
-def test_a_fact_that_reaches_a_later_job_of_a_workflow_is_no_slip() -> None:
-    """AWX gives what set_stats says to all later jobs, as variables that beat all others."""
+def test_a_fact_that_reaches_a_later_job_of_a_workflow_is_allowed() -> None:
+    """AWX passes the data of set_stats to all later jobs, as variables that override all others."""
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").rglob("*.yml")]
     kept = re.compile(r"(?:(?:set_fact|set_stats):\n(?: +data:\n)? +|register: )((?:__)?istio_\w+)")
     names = {name for text in texts for name in kept.findall(text)}

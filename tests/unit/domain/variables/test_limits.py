@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Limits hold on every path: each limit with each way in which pods follow a revision, there, at the end, and back."""
+"""Limits apply in upgrade, finalize and rollback: each limit with each way in which pods select a revision."""
 
 from __future__ import annotations
 
@@ -35,20 +35,20 @@ Json = dict[str, t.Any]
 OLD, NEW = "1-30-3", "1-31-0"
 
 
-def row(name: str, asks_for: str | None = None, selected_by: str | None = "revision", **more: t.Any) -> Json:
-    """A namespace as istio_info has it, on the old revision."""
-    empty: Json = {"followed_tags": [], "selected_per_workload": asks_for is None}
+def row(name: str, label: str | None = None, selected_by: str | None = "revision", **more: t.Any) -> Json:
+    """Return a namespace on the old revision, as in the result of istio_info."""
+    empty: Json = {"followed_tags": [], "selected_per_workload": label is None}
     counts: Json = {"gateways": False, "proxies": 2, "stale_proxies": 0, "target_revisions": []}
-    where = {
+    selection = {
         "name": name,
-        "revision_label": asks_for,
-        "selected_by": selected_by if asks_for else None,
-        "revision": OLD if asks_for else None,
+        "revision_label": label,
+        "selected_by": selected_by if label else None,
+        "revision": OLD if label else None,
     }
-    return {**empty, **counts, **where, **more}
+    return {**empty, **counts, **selection, **more}
 
 
-#: Each path by which pods follow a revision; ``kept`` is the namespace that the limits leave out, the other goes along.
+#: Each way in which pods select a revision; the limits exclude namespace `kept`, and namespace `other` is moved.
 PATHS: dict[str, list[Json]] = {
     "the label of the revision": [row("kept", OLD), row("other", OLD)],
     "a tag": [row("kept", "prod", "tag"), row("other", "prod", "tag")],
@@ -66,24 +66,24 @@ LIMITS: dict[str, Json] = {
     "namespaces by a pattern": {"namespaces": ["o*"]},
     "waves": {"waves": [["other"]]},
     "waves by a pattern": {"waves": [["ot*"]]},
-    "waves less what is excluded": {"waves": [["kept", "other"]], "exclude": ["kept"]},
+    "waves without the excluded namespaces": {"waves": [["kept", "other"]], "exclude": ["kept"]},
 }
 
 
 def mesh(rows: list[Json], **more: t.Any) -> Json:
-    """The result of istio_info."""
+    """Return the result of istio_info."""
     tags = {"default": OLD, "prod": OLD}
-    told: Json = {"tags": tags, "operator_tags": {}, "cluster": {"name": "paris-1"}}
-    return {**told, "default": {"revision": OLD, "validator": OLD, "service": OLD}, "namespaces": rows, **more}
+    result: Json = {"tags": tags, "operator_tags": {}, "cluster": {"name": "paris-1"}}
+    return {**result, "default": {"revision": OLD, "validator": OLD, "service": OLD}, "namespaces": rows, **more}
 
 
 def with_tags(rows: list[Json], tags: list[str]) -> set[str]:
-    """The namespaces that move along with tags."""
-    return {one["name"] for one in rows if one["revision_label"] in tags or set(one["followed_tags"]) & set(tags)}
+    """Return the namespaces that move with tags."""
+    return {row["name"] for row in rows if row["revision_label"] in tags or set(row["followed_tags"]) & set(tags)}
 
 
-def taken(rows: list[Json], plan: Json) -> set[str]:
-    """All namespaces that a way there touches."""
+def moved_namespaces(rows: list[Json], plan: Json) -> set[str]:
+    """Return all namespaces that an upgrade touches."""
     waves = [name for wave in [*plan["waves"], *plan["gateway_waves"]] for name in wave]
     return {*waves, *plan["choosing"], *with_tags(rows, plan["tags"])}
 
@@ -91,21 +91,21 @@ def taken(rows: list[Json], plan: Json) -> set[str]:
 @pytest.mark.parametrize("tagged", ["tag", "label", "stay"])
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 @pytest.mark.parametrize("rows", PATHS.values(), ids=PATHS)
-def test_a_limit_holds_on_the_way_there(rows: list[Json], limits: Json, tagged: str) -> None:
-    assert "kept" not in taken(rows, data_plane(mesh(rows), NEW, OLD, limits, tagged))
+def test_a_limit_applies_to_an_upgrade(rows: list[Json], limits: Json, tagged: str) -> None:
+    assert "kept" not in moved_namespaces(rows, data_plane(mesh(rows), NEW, OLD, limits, tagged))
 
 
 @pytest.mark.parametrize("rows", PATHS.values(), ids=PATHS)
-def test_without_limits_all_that_follows_is_taken(rows: list[Json]) -> None:
-    """Else the tables above would prove nothing."""
+def test_without_limits_all_namespaces_are_moved(rows: list[Json]) -> None:
+    """Otherwise the tables above would prove nothing."""
     free = finalize(mesh(rows), NEW, True)
     assert free["refused"] == ""
-    assert {*taken(rows, data_plane(mesh(rows), NEW, OLD)), *free["restarts"]} == {"kept", "other"}
+    assert {*moved_namespaces(rows, data_plane(mesh(rows), NEW, OLD)), *free["restarts"]} == {"kept", "other"}
 
 
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 @pytest.mark.parametrize("rows", PATHS.values(), ids=PATHS)
-def test_a_limit_holds_at_the_end(rows: list[Json], limits: Json) -> None:
+def test_a_limit_applies_to_finalize(rows: list[Json], limits: Json) -> None:
     plan = finalize(mesh(rows), NEW, True, limits)
     assert "kept" not in plan["restarts"]
     assert ("kept" in plan["refused"]) == ("kept" in with_tags(rows, ["default"]))
@@ -114,9 +114,9 @@ def test_a_limit_holds_at_the_end(rows: list[Json], limits: Json) -> None:
 
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 @pytest.mark.parametrize("rows", PATHS.values(), ids=PATHS)
-def test_a_limit_holds_on_the_way_back(rows: list[Json], limits: Json) -> None:
-    by_label = [one["name"] for one in rows if one["selected_by"] == "revision"]
-    by_pods = [one["name"] for one in rows if one["selected_by"] != "revision"]
+def test_a_limit_applies_to_a_rollback(rows: list[Json], limits: Json) -> None:
+    by_label = [row["name"] for row in rows if row["selected_by"] == "revision"]
+    by_pods = [row["name"] for row in rows if row["selected_by"] != "revision"]
     undo = {
         "run_id": "r1",
         "summary": "a rollback would undo run r1",
@@ -137,7 +137,7 @@ def test_a_limit_holds_on_the_way_back(rows: list[Json], limits: Json) -> None:
     assert everything["failures"] == ["Namespace kept: it was changed since"]
 
 
-def test_what_is_left_is_said_with_its_reason() -> None:
+def test_excluded_objects_are_reported_with_their_reason() -> None:
     rows = [row("kept", "prod", "tag"), row("late", OLD), row("other", "prod", "tag"), row("shop", OLD)]
     plan = data_plane(mesh(rows), NEW, OLD, {"exclude": ["kept", "late"]})
     assert plan["waves"] == [["shop"]]
@@ -150,7 +150,7 @@ def test_what_is_left_is_said_with_its_reason() -> None:
     assert data_plane(mesh(rows), NEW, OLD, {"exclude": ["kept"]}, "label")["waves"] == [["late", "other", "shop"]]
 
 
-def test_a_tag_whose_followers_are_all_given_moves_with_them() -> None:
+def test_a_tag_moves_with_its_namespaces_if_all_of_them_are_named() -> None:
     rows = [row("kept", "prod", "tag"), row("other", "prod", "tag"), row("shop", OLD)]
     plan = data_plane(mesh(rows), NEW, OLD, {"waves": [["shop"], ["kept", "other"]]})
     assert (plan["waves"], plan["tags"], plan["left"]) == ([["shop"]], ["prod"], [])
@@ -158,7 +158,7 @@ def test_a_tag_whose_followers_are_all_given_moves_with_them() -> None:
     assert (narrow["waves"], narrow["tags"]) == ([["shop"]], [])
 
 
-def test_waves_keep_the_order_of_their_user() -> None:
+def test_waves_keep_the_order_of_the_user() -> None:
     rows = [row(name, OLD) for name in ("pay-a", "pay-b", "shop")]
     given = {"waves": [["shop"], ["pay-*", "shop"]]}
     assert data_plane(mesh(rows), NEW, OLD, given)["waves"] == [["shop"], ["pay-a", "pay-b"]]
@@ -171,15 +171,15 @@ def test_a_namespace_that_is_not_in_the_mesh_is_not_moved() -> None:
         data_plane(mesh([row("shop", OLD)]), NEW, OLD, {"waves": [["shop"], ["plain", "pl*"]]})
 
 
-def test_a_default_that_has_moved_takes_nobody_along() -> None:
+def test_a_default_that_has_moved_needs_no_limits() -> None:
     rows = [row("kept", "default", "default", revision=NEW), row("tools", followed_tags=["default"], stale_proxies=1)]
     there = mesh(rows, default={"revision": NEW})
     assert finalize(there, NEW, True, {"exclude": ["kept"]}) == {"refused": "", "restarts": ["tools"]}
 
 
 def test_the_refusal_of_a_default_is_one_sentence() -> None:
-    said = finalize(mesh([row("kept", followed_tags=["default"])]), NEW, True, {"exclude": ["kept"]})["refused"]
-    assert said == (
+    refusal = finalize(mesh([row("kept", followed_tags=["default"])]), NEW, True, {"exclude": ["kept"]})["refused"]
+    assert refusal == (
         "The default of cluster paris-1 stays where it is, because a move to 1-31-0 would take along kept "
         "(istio_exclude_namespaces names it). Let these move too, or give them the label of a revision that stays."
     )
@@ -195,51 +195,50 @@ CLUSTER = [
 ]
 
 
-def test_a_reading_says_who_follows_a_tag_by_the_labels_of_pods() -> None:
+def test_istio_info_lists_the_tags_that_pod_labels_follow() -> None:
     with FakeApi(*CLUSTER) as api:
-        rows = {one["name"]: one["followed_tags"] for one in task(api, CORE)["namespaces"]}
+        rows = {row["name"]: row["followed_tags"] for row in task(api, CORE)["namespaces"]}
     assert rows == {"payments": [], "pay-a": [], "on": [], "tools": ["default", "prod"], "plain": ["prod"]}
 
 
-SLIPS: dict[str, tuple[str, str]] = {
-    "a slip": ("payment", "there is no namespace payment (the nearest name is payments)"),
-    "nothing like it": ("zzzzz", "there is no namespace zzzzz. Nothing was changed"),
+UNKNOWN_NAMES: dict[str, tuple[str, str]] = {
+    "a typing error": ("payment", "there is no namespace payment (the nearest name is payments)"),
+    "no similar name": ("zzzzz", "there is no namespace zzzzz. Nothing was changed"),
     "a pattern": ("shop-*", "no namespace matches shop-*"),
 }
 
 
-@pytest.mark.parametrize(("name", "why"), SLIPS.values(), ids=SLIPS)
+@pytest.mark.parametrize(("name", "reason"), UNKNOWN_NAMES.values(), ids=UNKNOWN_NAMES)
 @pytest.mark.parametrize(
     ("key", "variable"),
     [("exclude", "istio_exclude_namespaces"), ("namespaces", "istio_namespaces"), ("waves", "istio_waves")],
 )
-def test_a_name_that_means_nothing_is_refused(key: str, variable: str, name: str, why: str) -> None:
+def test_an_unknown_name_is_refused(key: str, variable: str, name: str, reason: str) -> None:
     given = [["payments"], [name]] if key == "waves" else ["payments", name]
     with FakeApi(*CLUSTER) as api:
-        said = task(api, CORE, limits={key: given})["msg"]
-    assert f"Parameter limits.{key} (variable {variable}): on cluster " in said
-    assert why in said
+        message = task(api, CORE, limits={key: given})["msg"]
+    assert f"Parameter limits.{key} (variable {variable}): on cluster " in message
+    assert reason in message
 
 
-@pytest.mark.parametrize(("name", "why"), SLIPS.values(), ids=SLIPS)
-def test_every_module_refuses_it(name: str, why: str) -> None:
+@pytest.mark.parametrize(("name", "reason"), UNKNOWN_NAMES.values(), ids=UNKNOWN_NAMES)
+def test_every_module_refuses_an_unknown_name(name: str, reason: str) -> None:
     with FakeApi(*CLUSTER) as api:
-        for tool, options in ((NAMESPACE_REVISION, {"revision": b.NEW}), (ROLLOUT_RESTART, {})):
-            assert why in task(api, tool, namespaces=["payments", name], **options)["msg"]
+        for core, options in ((NAMESPACE_REVISION, {"revision": b.NEW}), (ROLLOUT_RESTART, {})):
+            assert reason in task(api, core, namespaces=["payments", name], **options)["msg"]
         assert api.writes() == []
 
 
-def test_every_module_takes_patterns() -> None:
+def test_every_module_accepts_patterns() -> None:
     with FakeApi(*CLUSTER) as api:
         moved = task(api, NAMESPACE_REVISION, namespaces=["p*"], revision=b.NEW, check_mode=True)
         assert moved["moved"] == ["pay-a", "payments"]
         assert not task(api, ROLLOUT_RESTART, namespaces=["p*"], check_mode=True).get("failed")
 
 
-def test_what_is_known_is_let_through() -> None:
-    there = ["pay-a", "pay-b", "shop"]
-    assert expand_namespaces("namespaces", ["shop", "pay-*", "pay-b"], there, "c") == ["shop", "pay-a", "pay-b"]
-    Limits(("shop",), (("pay-*",), ("shop",)), ("pay-b",)).require_known(there, "c")
-    assert unknown_reason("pay-c", there).endswith("(the nearest name is pay-b)") or "pay-a" in unknown_reason(
-        "pay-c", there
-    )
+def test_known_names_are_accepted() -> None:
+    existing = ["pay-a", "pay-b", "shop"]
+    assert expand_namespaces("namespaces", ["shop", "pay-*", "pay-b"], existing, "c") == ["shop", "pay-a", "pay-b"]
+    Limits(("shop",), (("pay-*",), ("shop",)), ("pay-b",)).require_known(existing, "c")
+    reason = unknown_reason("pay-c", existing)
+    assert reason.endswith("(the nearest name is pay-b)") or "pay-a" in reason

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Variables in the types of an inventory and in the texts of a survey."""
+"""Variables have the types of an inventory, or are texts of a survey."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ ORDERS = ["name", "smallest"]
 
 @pytest.mark.parametrize("empty", ["", "  ", "\n", None])
 @pytest.mark.parametrize("kind", [*READERS, ORDERS])
-def test_an_empty_text_is_not_read_value(kind: Any, empty: Any) -> None:
+def test_an_empty_text_counts_as_not_set(kind: Any, empty: Any) -> None:
     assert read_value(empty, "istio_x", kind, 7) == 7
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "meant"),
+    ("kind", "value", "expected"),
     [
         ("bool", "true", True),
         ("bool", "False", False),
@@ -66,14 +66,14 @@ def test_an_empty_text_is_not_read_value(kind: Any, empty: Any) -> None:
         (ORDERS, " name ", "name"),
     ],
 )
-def test_a_text_becomes_what_is_meant(kind: Any, value: Any, meant: Any) -> None:
-    found = read_value(value, "istio_x", kind)
-    assert found == meant
-    assert type(found) is type(meant)
+def test_a_text_is_converted_to_the_type(kind: Any, value: Any, expected: Any) -> None:
+    typed_value = read_value(value, "istio_x", kind)
+    assert typed_value == expected
+    assert type(typed_value) is type(expected)
 
 
 @pytest.mark.parametrize(
-    ("kind", "value", "right"),
+    ("kind", "value", "message"),
     [
         ("bool", "maybe", "is maybe; give true or false."),
         ("bool", 2, "is 2; give true or false."),
@@ -107,10 +107,10 @@ def test_a_text_becomes_what_is_meant(kind: Any, value: Any, meant: Any) -> None
         (ORDERS, "biggest", "is biggest; give name or smallest."),
     ],
 )
-def test_what_cannot_be_meant_is_refused_by_the_name_of_the_variable(kind: Any, value: Any, right: str) -> None:
+def test_a_value_of_another_type_is_refused_with_the_name_of_the_variable(kind: Any, value: Any, message: str) -> None:
     with pytest.raises(ParameterError) as refused:
         read_value(value, "istio_x", kind)
-    assert str(refused.value).startswith(f"Variable istio_x {right}")
+    assert str(refused.value).startswith(f"Variable istio_x {message}")
 
 
 def test_a_secret_in_a_mapping_is_not_repeated() -> None:
