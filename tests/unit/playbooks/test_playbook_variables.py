@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every variable of the playbooks may come from a survey: as a text, and as "" where nobody answered."""
+"""Every variable of the playbooks may come from a survey: as a text, and as "" for an unanswered question."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from unit.playbooks.playing import ROOT, play
 
 PLAYBOOKS = ROOT / "playbooks"
 GUIDES = ("canary", "in_place", "downgrade", "rollback", "precheck", "verify", "status", "fleet")
-#: A text with what is meant, for each kind; where there is a choice, its last word is taken.
+#: A text and its typed value, for each type; of choices, the last one is used.
 TEXTS = {
     "bool": ("true", True),
     "int": ("7", 7),
@@ -55,21 +55,21 @@ def text(name: str) -> str:
     return str(TEXTS[kind][0] if isinstance(kind, str) else kind[-1])
 
 
-def meant(name: str) -> t.Any:
-    """Return what is meant by it."""
+def typed_value(name: str) -> t.Any:
+    """Return the typed value of that text."""
     kind = TYPES[name]
     return TEXTS[kind][1] if isinstance(kind, str) else kind[-1]
 
 
 @pytest.fixture(scope="module")
 def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
-    """Each host is a run with other answers."""
+    """Read the variables of hosts with different answers."""
     hosts: dict[str, dict[str, t.Any]] = {
         "nothing": {},
         "empty": dict.fromkeys((*TYPES, "istio_context", "istio_started_by"), ""),
         "none": dict.fromkeys((*TYPES, "istio_context", "istio_started_by")),
         "texts": {name: text(name) for name in TYPES},
-        "types": {name: meant(name) for name in TYPES},
+        "types": {name: typed_value(name) for name in TYPES},
         "marked": {"istio_waves": {"__ansible_unsafe": "a, b\nc"}, "istio_gates": {"__ansible_unsafe": "{soak: 5}"}},
         "templates": {
             "istio_context": "paris-{{ mine | length }}",
@@ -92,42 +92,44 @@ def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[str]]:
         },
     ]
     plays = [{"name": "Read", "vars": {"awx_user_name": "ada"}, "tasks": tasks}]
-    return play(tmp_path_factory.mktemp("given"), hosts, plays)
+    return play(tmp_path_factory.mktemp("variables"), hosts, plays)
 
 
-def given(answers: dict[str, list[str]], host: str) -> dict[str, t.Any]:
+def typed(answers: dict[str, list[str]], host: str) -> dict[str, t.Any]:
+    """Return the fact with the typed variables of a host."""
     return read(answers, host, -2)
 
 
 def read(answers: dict[str, list[str]], host: str, at: int = -1) -> dict[str, t.Any]:
-    found: dict[str, t.Any] = json.loads(answers[host][at])
-    return found
+    """Return the content of a message of a host."""
+    message: dict[str, t.Any] = json.loads(answers[host][at])
+    return message
 
 
-def test_an_empty_answer_is_no_answer(answers: dict[str, list[str]]) -> None:
-    assert given(answers, "empty") == given(answers, "none") == given(answers, "nothing")
-    assert given(answers, "nothing")["batch_timeout"] == 300
+def test_an_empty_answer_counts_as_not_set(answers: dict[str, list[str]]) -> None:
+    assert typed(answers, "empty") == typed(answers, "none") == typed(answers, "nothing")
+    assert typed(answers, "nothing")["batch_timeout"] == 300
 
 
-def test_texts_mean_what_an_inventory_says_in_types(answers: dict[str, list[str]]) -> None:
-    assert given(answers, "texts") == given(answers, "types")
-    assert given(answers, "types") == {name.removeprefix("istio_"): meant(name) for name in TYPES}
+def test_texts_are_converted_to_the_types_of_an_inventory(answers: dict[str, list[str]]) -> None:
+    assert typed(answers, "texts") == typed(answers, "types")
+    assert typed(answers, "types") == {name.removeprefix("istio_"): typed_value(name) for name in TYPES}
 
 
-def test_answers_may_be_marked_as_awx_does_it(answers: dict[str, list[str]]) -> None:
-    """It marks what a survey sends as unsafe, so that nobody who answers can give a template."""
-    found = given(answers, "marked")
-    assert (found["waves"], found["gates"]) == ([["a", "b"], ["c"]], {"soak": 5})
+def test_answers_may_be_marked_as_unsafe(answers: dict[str, list[str]]) -> None:
+    """AWX marks the answers of a survey, so that an answer cannot be a template."""
+    variables = typed(answers, "marked")
+    assert (variables["waves"], variables["gates"]) == ([["a", "b"], ["c"]], {"soak": 5})
 
 
 def test_an_inventory_may_have_templates(answers: dict[str, list[str]]) -> None:
-    found = given(answers, "templates")
-    assert (found["waves"], found["wave_size"]) == ([["a"]], 1)
+    variables = typed(answers, "templates")
+    assert (variables["waves"], variables["wave_size"]) == ([["a"]], 1)
 
 
-def test_an_empty_answer_leaves_a_playbook_its_own_default(answers: dict[str, list[str]]) -> None:
-    assert given(answers, "by-default")["finalize"] is True
-    assert given(answers, "not-by-default")["finalize"] is False
+def test_an_empty_answer_keeps_the_default_of_the_playbook(answers: dict[str, list[str]]) -> None:
+    assert typed(answers, "by-default")["finalize"] is True
+    assert typed(answers, "not-by-default")["finalize"] is False
 
 
 def test_one_variable_is_read_by_its_name(answers: dict[str, list[str]]) -> None:
@@ -136,28 +138,28 @@ def test_one_variable_is_read_by_its_name(answers: dict[str, list[str]]) -> None
     assert by_default == [False, True, False]
 
 
-def test_options_of_the_cluster_have_no_empty_answer(answers: dict[str, list[str]]) -> None:
-    """What a host does not say is no option at all, so that a default of the module counts."""
+def test_options_of_the_cluster_are_never_empty(answers: dict[str, list[str]]) -> None:
+    """An unset variable sets no option, so that the default of the module applies."""
     assert read(answers, "nothing")["options"] == {"istio_namespace": "istio-system", "run": {"started_by": "ada"}}
     assert read(answers, "empty")["options"] == read(answers, "nothing")["options"]
     assert read(answers, "none")["options"] == read(answers, "nothing")["options"]
     assert read(answers, "templates")["options"]["context"] == "paris-1"
 
 
-def test_what_cannot_be_meant_is_no_default(answers: dict[str, list[str]]) -> None:
+def test_a_value_of_another_type_is_refused(answers: dict[str, list[str]]) -> None:
     (message,) = answers["wrong"]
     assert message.endswith("Variable istio_wave_size is five; give a whole number.")
 
 
-def test_a_default_is_of_its_kind() -> None:
+def test_a_default_has_the_type_of_its_variable() -> None:
     for variable in CATALOGUE.values():
         kind, default = variable.type, variable.default
         assert default == "" or (default in kind if not isinstance(kind, str) else READERS[kind][0](default) == default)
 
 
 @pytest.mark.parametrize("name", sorted(documented() - set(TYPES)))
-def test_an_empty_text_is_no_text(name: str) -> None:
-    """What is a text anyway is used with a default that stands for "" too, or as a text that may be empty."""
+def test_an_empty_text_counts_as_not_set(name: str) -> None:
+    """The playbooks use such a variable with a default that also replaces "", or as a text that may be empty."""
     uses = [
         line
         for path in sorted(PLAYBOOKS.rglob("*.yml"))
@@ -170,8 +172,8 @@ def test_an_empty_text_is_no_text(name: str) -> None:
     assert [line for line in uses if not re.search(as_text, line)] == []
 
 
-def test_nothing_else_reads_what_was_given() -> None:
-    """Where the playbooks read such a variable by themselves, a text would not become what is meant."""
+def test_only_the_lookup_reads_typed_variables() -> None:
+    """A playbook that read such a variable itself would not convert a text."""
     allowed = {"tasks/ring.yml"}
     names = "|".join(name for name, kind in TYPES.items() if kind != "text" and isinstance(kind, str))
     readers = {
@@ -186,9 +188,9 @@ def test_every_option_of_the_guides_is_used_by_a_playbook() -> None:
     readers = (*PLAYBOOKS.rglob("*.yml"), ROOT / "plugins" / "lookup" / "fleet.py")
     text = "".join(path.read_text(encoding="utf-8") for path in readers)
     read = {f"istio_{key or quoted}" for key, quoted in re.findall(r"__istio_variables(?:\.(\w+)|\['(\w+)'\])", text)}
-    by_the_check_of_the_inventory = {"istio_other_variables"}
+    read_by_the_inventory_check = {"istio_other_variables"}
     unread = {name for name in documented() - read - INPUTS if not re.search(rf"\b{name}\b", text)}
-    assert unread == by_the_check_of_the_inventory
+    assert unread == read_by_the_inventory_check
     assert read <= set(TYPES)
 
 
@@ -196,5 +198,5 @@ def test_a_guide_has_every_variable_with_a_type() -> None:
     assert {name for name, kind in TYPES.items() if kind != "text"} - documented() == set()
 
 
-def test_the_guides_are_there() -> None:
+def test_the_guides_exist() -> None:
     assert all(Path(ROOT / "docs" / f"{name}.md").is_file() for name in GUIDES)

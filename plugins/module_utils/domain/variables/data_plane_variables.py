@@ -138,17 +138,17 @@ RESTART_VARIABLES = (
         name="istio_on_failure", type=("rollback", "hold"), default="rollback", playbooks=UPGRADES,
         affects_result=False, options=("rollout_restart.on_failure",), roles=same_help("data_plane"),
         guide=FAILURES_GUIDE,
-        help="What happens to a wave that fails because of the proxy or its revision.",
+        help="Reaction to a wave that fails because of the proxy or its revision.",
     ),
     Variable(
         name="istio_on_workload_failure", type=("rollback", "hold", "stop"), default="", unset="as `istio_on_failure`",
         playbooks=UPGRADES, affects_result=False, options=("rollout_restart.on_workload_failure",),
         roles={
-            "data_plane": "What happens to a workload that fails for its own reasons. The others and the later waves "
+            "data_plane": "Reaction to a workload that fails for its own reasons. The others and the later waves "
             "continue, and the role fails at its end. With `stop`, the wave fails. Empty means the value of "
             "`istio_on_failure`.",
         },
-        help="What happens to a workload that fails for its own reasons. The others and the later waves continue, and "
+        help="Reaction to a workload that fails for its own reasons. The others and the later waves continue, and "
         "the run fails at its end. With `stop`, the wave fails.", guide=FAILURES_GUIDE,
     ),
     Variable(
