@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 
 
 @pytest.mark.parametrize(
@@ -21,4 +21,4 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.text import s
     ],
 )
 def test_some(things: tuple[object, ...], count: int, between: str, text: str) -> None:
-    assert some(things, count, between) == text
+    assert join_limited(things, count, between) == text

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import users
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import disagreements, owners
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
@@ -60,7 +60,7 @@ def plan_tag_step(snapshot: Snapshot, name: str, revision: str | None, followers
 def _plan_removal(mesh: Mesh, name: str, namespaces: Sequence[str], workloads: Sequence[str]) -> str:
     current = mesh.tags.get(name)
     if current and (namespaces or workloads):
-        listed = some([*(f"namespace {namespace}" for namespace in namespaces), *workloads], between="; ")
+        listed = join_limited([*(f"namespace {namespace}" for namespace in namespaces), *workloads], between="; ")
         raise SafetyError(f"Tag {name} is in use by {listed}; move these to another tag or revision first.")
     if name == DEFAULT and DEFAULT in mesh.revisions:
         raise SafetyError(

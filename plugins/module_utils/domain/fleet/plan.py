@@ -9,7 +9,7 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.precheck_summary import (
     finding_line,
     summarize_fleet,
@@ -74,7 +74,7 @@ def _lines(ring: str, clusters: Iterable[Json]) -> list[str]:
     rows = list(clusters)
     up_to_date = [row["cluster"] for row in rows if row["up_to_date"]]
     lines = [cluster_line(row) for row in rows if not row["up_to_date"]]
-    lines += [f"{DONE}: {some(up_to_date)}: nothing to do"] if up_to_date else []
+    lines += [f"{DONE}: {join_limited(up_to_date)}: nothing to do"] if up_to_date else []
     return [f"{ring}: {line}" for line in lines] if ring else lines
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     BEFORE,
     DOCS,
@@ -133,14 +133,14 @@ def _lines(total: int, unread: list[UnreadCluster], findings: list[FindingSummar
     lines += [f"unread  {cluster['cluster']}: {cluster['message']}" for cluster in unread[:NAMED]]
     if len(unread) > NAMED:
         others = [cluster["cluster"] for cluster in unread[NAMED:]]
-        lines.append(f"{INDENT}and {len(others)} more: {some(others)}")
+        lines.append(f"{INDENT}and {len(others)} more: {join_limited(others)}")
     for summary in findings:
         lines.append(finding_line(summary))
         objects = f" ({summary['objects']} in total)" if summary["objects"] > len(summary["examples"]) else ""
         lines.append(f"{INDENT}{'; '.join(summary['examples'])}{objects}")
         if summary["severity"] != WAIVED:
             lines.append(f"{INDENT}remedy: {summary['remedy']}")
-    lines += [f"clean   {some(clean)}"] if clean else []
+    lines += [f"clean   {join_limited(clean)}"] if clean else []
     lines += [f"about the codes: {DOCS}"] if findings else []
     return lines
 
@@ -148,9 +148,8 @@ def _lines(total: int, unread: list[UnreadCluster], findings: list[FindingSummar
 def finding_line(summary: FindingSummary) -> str:
     """Return one line with a finding and its clusters."""
     names = summary["clusters"]
-    return (
-        f"{summary['severity']:7} {summary['code']} {summary['title']}: {_count_clusters(len(names))} ({some(names)})"
-    )
+    clusters = f"{_count_clusters(len(names))} ({join_limited(names)})"
+    return f"{summary['severity']:7} {summary['code']} {summary['title']}: {clusters}"
 
 
 def _count_clusters(number: int) -> str:

@@ -14,7 +14,7 @@ import typing as t
 from collections.abc import Container, Iterable, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, labels_of, name_of
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Mesh
 
 GATEWAY_API = "gateway.networking.k8s.io"
@@ -102,7 +102,7 @@ def refusal(lost: Sequence[Labelled], target: str) -> str:
     """Return in one sentence what stops to apply by a move, and what to do."""
     sources = ", ".join(sorted({one.revision for one in lost}))
     return (
-        f"{some(lost, between='; ')} would stop to apply to what moves to {target}, silently: by label "
+        f"{join_limited(lost, between='; ')} would stop to apply to what moves to {target}, silently: by label "
         f"{REVISION_LABEL} only istiod of revision {sources} reads it. Remove the label, so that both revisions read "
         f"it, or give it the value {target} once everything has moved"
     )

@@ -12,7 +12,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import refuse_unknown
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, labels_of, name_of
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
     MANAGED_GATEWAY,
     Pod,
@@ -85,7 +85,7 @@ def override_warnings(blockers: Iterable[Blocker], revision: str) -> list[str]:
         by_code[blocker.code].append(blocker.message)
     return [
         f"Removing revision {revision} despite {code} blockers (allowed by allow_blockers): "
-        f"{some(by_code[code], between='; ')}. Consequence: {consequence}."
+        f"{join_limited(by_code[code], between='; ')}. Consequence: {consequence}."
         for code, consequence in CODES.items()
         if code in by_code
     ]

@@ -17,7 +17,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_time
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, name_of
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.identity import identity
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
@@ -190,7 +190,7 @@ def _outside_proxy_blocker(snapshot: Snapshot, revision: str, proxy: Connected, 
     plane = snapshot.mesh.revisions.get(revision)
     cluster = identity(plane).get("cluster_name", "") if plane else ""
     subject = f"proxy {proxy.namespace}/{proxy.name}"
-    hint = f" (known here: {some(hints)})" if hints else ""
+    hint = f" (known here: {join_limited(hints)})" if hints else ""
     if proxy.cluster and cluster and proxy.cluster != cluster:
         text = f"{subject} of cluster {proxy.cluster} is connected to istiod of revision {revision}"
         return Blocker("connected", subject, text, f"move it in cluster {proxy.cluster} to a revision that stays{hint}")
@@ -206,7 +206,7 @@ def unchecked_blockers(revision: str, inputs: RemovalInputs) -> list[Blocker]:
     """Return a blocker for everything that could not be read: an unread object may need the revision."""
     remedy = "allow this user to read it, or fix the istiod that did not answer"
     if inputs.hints:
-        remedy += f"; known here: {some(inputs.hints)}"
+        remedy += f"; known here: {join_limited(inputs.hints)}"
     return [
         Blocker("not_checked", subject, f"not checked which {subject} needs revision {revision}: {reason}", remedy)
         for subject, message in inputs.unread.items()

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.amount import Amount, read_amount
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTART_ORDER, Workload
 
@@ -195,7 +195,7 @@ def describe_batches(rows: Sequence[BatchRow], pause: float) -> Iterator[str]:
         sizes = [f"{row['pods']} pod{'s'[: row['pods'] != 1]}", f"{row['takes_down']} down at once", *budgets]
         if row["expected_seconds"] is not None:
             sizes.append(f"about {row['expected_seconds']} s")
-        yield f"batch {number} of {len(rows)}: {some(row['workloads'])} ({', '.join(sizes)})"
+        yield f"batch {number} of {len(rows)}: {join_limited(row['workloads'])} ({', '.join(sizes)})"
     seconds = [row["expected_seconds"] for row in rows if row["expected_seconds"] is not None]
     if len(rows) > 1 and len(seconds) == len(rows):
         yield f"all {len(rows)} batches: about {sum(seconds) + pause * (len(rows) - 1):.0f} s"

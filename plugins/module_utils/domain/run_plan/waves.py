@@ -13,7 +13,7 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import (
     LIMIT_VARIABLES,
@@ -63,7 +63,7 @@ class _Picked:
         found = [
             (row["name"], why) for row in self.following(tag) if (why := self.limits.exclusion_reason(row["name"]))
         ]
-        return some([f"{name} ({why})" for name, why in found])
+        return join_limited([f"{name} ({why})" for name, why in found])
 
     def holds_back(self, tag: str, doing: str) -> bool:
         """Return whether the limits keep a tag where it is, and note why: it takes along all that follows it."""
@@ -164,8 +164,8 @@ def _require_meshed(picked: _Picked, cluster: str) -> None:
         outside = [name for name in names if not is_pattern(name) and name not in rows]
         if outside:
             raise ParameterError(
-                f"Namespaces {some(outside)} of {LIMIT_VARIABLES[key]} are not in the mesh of cluster {cluster} (no "
-                "injection label, no proxy), so there is nothing to move; remove them, or enroll them with "
+                f"Namespaces {join_limited(outside)} of {LIMIT_VARIABLES[key]} are not in the mesh of cluster {cluster} "
+                "(no injection label, no proxy), so there is nothing to move; remove them, or enroll them with "
                 "namespace_revision."
             )
 

@@ -12,7 +12,7 @@ import typing as t
 from collections.abc import Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import (
     CATALOGUE,
     FACTS,
@@ -94,7 +94,7 @@ def _affected(names: list[str], count: int) -> str:
     """Return the clusters that have a problem, unless all have it."""
     if len(names) == count:
         return ""
-    return f" Affected {'cluster' if len(names) == 1 else 'clusters'}: {some(names)}."
+    return f" Affected {'cluster' if len(names) == 1 else 'clusters'}: {join_limited(names)}."
 
 
 def _name_and_type_problems(variables: Variables) -> Iterator[str]:
@@ -150,7 +150,7 @@ def _unnamed_clusters(clusters: Mapping[str, Variables], shared: Variables) -> I
             missing = "istio_context" if names["kubeconfig"] else "istio_kubeconfig" if names["context"] else ""
             clusters_of[missing].append(cluster)
     for missing, affected in clusters_of.items():
-        subject = f"{'Cluster' if len(affected) == 1 else 'Clusters'} {some(affected)}"
+        subject = f"{'Cluster' if len(affected) == 1 else 'Clusters'} {join_limited(affected)}"
         verb = "has" if len(affected) == 1 else "have"
         if missing:
             yield f"{subject} {verb} no {missing}; a cluster needs both istio_kubeconfig and istio_context."

@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     SafetyError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import RESOURCES, object_path
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import apply_planned_steps
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM, ISTIOCTL
@@ -167,7 +167,7 @@ def _remove(
 
 def _refuse(task: TaskContext, options: RemovalOptions, blockers: list[Blocker]) -> None:
     if blockers:
-        listed = some([f"{b.message} ({b.remedy})" for b in blockers], between="; ")
+        listed = join_limited([f"{b.message} ({b.remedy})" for b in blockers], between="; ")
         raise SafetyError(
             f"Revision {options.revision} on cluster {task.client.connection.label} is still needed and was not "
             f"removed: {listed}. To remove it anyway, name the codes in allow_blockers (variable "
@@ -179,7 +179,7 @@ def _refuse(task: TaskContext, options: RemovalOptions, blockers: list[Blocker])
 def _await(task: TaskContext, pods: list[Pod]) -> None:
     """Wait for terminating pods until they are gone, or overdue: then they are blockers."""
     last = max(pods, key=lambda pod: pod.gone_at)
-    names = some([f"{pod.namespace}/{pod.name}" for pod in pods])
+    names = join_limited([f"{pod.namespace}/{pod.name}" for pod in pods])
     task.progress(f"waiting until terminating pods are gone, at the latest at {last.gone_at}: {names}")
     left = pods
     while left:
@@ -219,7 +219,7 @@ def _delete_revision(
     left = read_owned_objects(task, options, mesh)[0]
     while left:
         if time.monotonic() > deadline:
-            names = some(left, between="; ")
+            names = join_limited(left, between="; ")
             raise InstallerError(f"Revision {revision} is not gone after {timeout} s; still there: {names}. Run again.")
         _delete_objects(task.client, [obj for obj in left if not obj.deleting])
         time.sleep(pause)

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl, find
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import BEFORE, Finding
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import (
     ANALYSIS_FAILED,
@@ -75,7 +75,7 @@ def _analyze(istioctl: Istioctl, missing: MissingPermissions, command: str, flag
     try:
         needed = [permission for permission in ISTIOCTL_COMMANDS[command] if permission in missing.result()]
         if needed:
-            problem = f"This user may not {some(needed)}, and {title} would wait for that forever."
+            problem = f"This user may not {join_limited(needed)}, and {title} would wait for that forever."
             return [_failed(command, problem)]
         return read_findings(istioctl.run(command, flags=flags, timeout=SECONDS, check=False), title)
     except MeshError as exc:

@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     RolloutError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem
 
 #: How many problems a sentence names, and for how many logs and events are read.
@@ -33,7 +33,7 @@ LOG_CHARACTERS = 2000
 def rollout_error(client: Client, sentence: str, problems: Sequence[Problem], log_lines: int) -> RolloutError:
     """Return the failure of a batch: a sentence that names the first problems, and the evidence for all."""
     # A message of the cluster may end with a full stop.
-    named = some(problems, SHOWN, "; ").rstrip(".")
+    named = join_limited(problems, SHOWN, "; ").rstrip(".")
     return RolloutError(f"{sentence}: {named}.", {"evidence": collect_evidence(client, problems, log_lines)})
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import RolloutError
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.failure_attribution import (
     problems_of_revision,
     too_many,
@@ -82,14 +82,14 @@ def _stopped(context: RestartContext, sentence: str, problems: Sequence[Problem]
 def _record(context: RestartContext, sentence: str, problems: Sequence[Problem]) -> None:
     context.state.problems += problems
     context.state.evidence += collect_evidence(context.client, problems, context.options.log_lines)
-    context.task.progress(f"{sentence}, continuing without: {some(problems, SHOWN, '; ')}")
+    context.task.progress(f"{sentence}, continuing without: {join_limited(problems, SHOWN, '; ')}")
 
 
 def failed_workloads_summary(context: RestartContext) -> str:
     """Return the sentences with which a task fails at its end, or which follow another failure."""
     state = context.state
     failed = len(state.failed_workloads)
-    named = some(state.problems, SHOWN, "; ").rstrip(".")
+    named = join_limited(state.problems, SHOWN, "; ").rstrip(".")
     end = "were undone" if context.options.on_workload_failure == ROLLBACK else "were left as they are"
     if state.undo_problems:
         end = f"could not be undone: {'; '.join(state.undo_problems).rstrip('.')}"

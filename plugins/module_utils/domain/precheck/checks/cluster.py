@@ -9,7 +9,7 @@ import collections
 import dataclasses
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object, parse_ref
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import Need, placed, room
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import Placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Revision
@@ -82,7 +82,7 @@ def _missing_permissions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         place = f" in namespace {snapshot.mesh.namespace}" if permission.local else ""
         by_purpose[permission.purpose].append(f"{permission}{place}")
     for purpose, missing in by_purpose.items():
-        yield cluster_object("permissions", f"to {purpose}"), f"This user may not {some(missing, SHOWN)}."
+        yield cluster_object("permissions", f"to {purpose}"), f"This user may not {join_limited(missing, SHOWN)}."
 
 
 def _unreadable(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:

@@ -9,7 +9,7 @@ import collections
 import re
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     INFO,
     WARNING,
@@ -35,7 +35,7 @@ def _extensions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         names_by_kind[extension.namespace, extension.kind].append(extension.name)
     for (namespace, kind), names in sorted(names_by_kind.items()):
         kinds = kind if len(names) == 1 else f"{kind}s"
-        yield cluster_object("namespace", namespace), f"It has {len(names)} {kinds}: {some(sorted(names))}."
+        yield cluster_object("namespace", namespace), f"It has {len(names)} {kinds}: {join_limited(sorted(names))}."
 
 
 def _for_old_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
@@ -76,8 +76,8 @@ def _anchored(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         if extension.anchors:
             yield (
                 _ref(extension),
-                f"Its patches refer to filters by name: {some(extension.anchors)}. A proxy without a filter of that "
-                "name ignores the patch without an error.",
+                f"Its patches refer to filters by name: {join_limited(extension.anchors)}. A proxy without a filter of "
+                "that name ignores the patch without an error.",
             )
 
 

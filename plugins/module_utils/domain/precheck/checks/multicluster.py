@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
-from ansible_collections.meshops.istio.plugins.module_utils.common.text import some
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.identity import identity
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     INFO,
@@ -26,7 +26,7 @@ def _remote_clusters(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     if names:
         yield (
             cluster_object("namespace", snapshot.mesh.namespace),
-            f"Through remote Secrets, every istiod here also reads these clusters: {some(names, SHOWN)}.",
+            f"Through remote Secrets, every istiod here also reads these clusters: {join_limited(names, SHOWN)}.",
         )
 
 
@@ -62,10 +62,10 @@ def _other_meshes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for namespace in sorted(mesh.others):
         names = sorted({injector.owns for injector in mesh.foreign if injector.home == namespace})
         shared = [name for name in names if mesh.injector(name) is not None]
-        conflict = f" Both meshes own {some(shared)}: pods that select it get the webhook that runs last."
+        conflict = f" Both meshes own {join_limited(shared)}: pods that select it get the webhook that runs last."
         yield (
             cluster_object("namespace", namespace),
-            f"Another mesh has its control planes there ({some(names)}).{conflict if shared else ''}",
+            f"Another mesh has its control planes there ({join_limited(names)}).{conflict if shared else ''}",
         )
 
 
