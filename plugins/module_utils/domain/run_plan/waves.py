@@ -165,8 +165,8 @@ def _require_meshed(picked: _Picked, cluster: str) -> None:
         if outside:
             raise ParameterError(
                 f"Namespaces {join_limited(outside)} of {LIMIT_VARIABLES[key]} are not in the mesh of cluster "
-                f"{cluster} (no injection label, no proxy), so there is nothing to move; remove them, or enroll them with "
-                "namespace_revision."
+                f"{cluster} (no injection label, no proxy), so there is nothing to move; remove them, or enroll them "
+                "with namespace_revision."
             )
 
 
