@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Asks a URL that is no API server, with verified certificates and the usual proxies."""
+"""Sends GET requests to other URLs than the API server, with verified certificates and the environment's proxies."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ try:
     import urllib3
     from urllib3.exceptions import HTTPError, LocationValueError
 except ImportError:
-    pass  # _auth reports the kubernetes library, which brings urllib3
+    pass  # client/auth.py reports that the kubernetes library, which brings it, is missing
 
-#: Nobody needs more of an answer than this.
-MOST = 4 * 1024 * 1024
+#: Default limit of an answer in bytes.
+MAX_BODY = 4 * 1024 * 1024
 CHUNK = 64 * 1024
 
 
@@ -34,7 +34,7 @@ def shown(url: str) -> str:
 
 
 def usable(url: str) -> bool:
-    """Return whether a URL can be asked at all."""
+    """Return whether a URL has a scheme, host and port that requests can be sent to."""
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -48,48 +48,48 @@ def fetch(
     timeout: float,
     ca_path: str | None = None,
     headers: Mapping[str, str] | None = None,
-    most: int = MOST,
+    max_body: int = MAX_BODY,
 ) -> tuple[int, bytes]:
-    """Return status and body of a GET. A redirect is an answer like any other, so that a token goes nowhere else.
+    """Return status and body of a GET. Redirects are not followed, so that a token is sent to no other server.
 
     Args:
-        timeout: seconds for all of it, the look-up of the name and a body that comes byte by byte included.
-        most: bytes of the body that are waited for; with 0 the status is the answer.
+        timeout: seconds for the whole request, including name resolution and a body that arrives byte by byte.
+        max_body: bytes of the body to wait for; with 0 only the status is read.
 
     Raises:
-        ProbeError: there is no answer within the time.
+        ProbeError: no answer arrives within the timeout.
     """
     answer: concurrent.futures.Future[tuple[int, bytes]] = concurrent.futures.Future()
 
-    def ask() -> None:
+    def run() -> None:
         try:
-            answer.set_result(_ask(url, timeout, ca_path, headers or {}, most))
+            answer.set_result(_get(url, timeout, ca_path, headers or {}, max_body))
         except (HTTPError, OSError, ValueError) as exc:
             answer.set_exception(exc)
 
-    # whoever sends a byte now and then would hold a timeout of the socket off for ever
-    threading.Thread(target=ask, daemon=True, name="probe").start()
+    # A server that sends a byte now and then would never exceed a timeout of the socket.
+    threading.Thread(target=run, daemon=True, name="probe").start()
     try:
         return answer.result(timeout)
     except concurrent.futures.TimeoutError as exc:
         raise ProbeError(f"{shown(url)} does not answer within {timeout:g} s.") from exc
     except (LocationValueError, UnicodeError):
-        # such as a proxy of the environment that is no URL; its text may hold a password
-        raise ProbeError(f"{shown(url)} cannot be asked: its URL, or that of the proxy to it, is none.") from None
+        # The proxy of the environment may be an invalid URL, whose text may hold a password.
+        raise ProbeError(f"{shown(url)} cannot be queried: its URL, or that of its proxy, is invalid.") from None
     except (HTTPError, OSError) as exc:
         raise ProbeError(f"{shown(url)} does not answer: {exc}") from exc
     except ValueError:
-        # http.client repeats the header that it refuses, which may be the login
-        raise ProbeError(f"{shown(url)} cannot be asked: a header has a character that HTTP forbids.") from None
+        # The text of http.client's error repeats the refused header, which may be the login.
+        raise ProbeError(f"{shown(url)} cannot be queried: a header has a character that HTTP forbids.") from None
 
 
-def _ask(url: str, timeout: float, ca_path: str | None, headers: Mapping[str, str], most: int) -> tuple[int, bytes]:
+def _get(url: str, timeout: float, ca_path: str | None, headers: Mapping[str, str], max_body: int) -> tuple[int, bytes]:
     parts = urlsplit(url)
     options: dict[str, t.Any] = {"cert_reqs": "CERT_REQUIRED", "ca_certs": ca_path} if parts.scheme == "https" else {}
     proxy = getproxies().get(parts.scheme) if not proxy_bypass(parts.hostname or "") else None
-    login, through = login_of(url), login_of(proxy or "")
-    if through:
-        options["proxy_headers"] = {"proxy-authorization": basic(*through)}
+    login, proxy_login = login_of(url), login_of(proxy or "")
+    if proxy_login:
+        options["proxy_headers"] = {"proxy-authorization": basic(*proxy_login)}
     pool = urllib3.ProxyManager(proxy, **options) if proxy else urllib3.PoolManager(**options)
     sent = dict(headers)
     if login:
@@ -101,8 +101,8 @@ def _ask(url: str, timeout: float, ca_path: str | None, headers: Mapping[str, st
             "GET", url, headers=sent, timeout=timeout, retries=False, redirect=False, preload_content=False
         ) as response:
             body = b""
-            while len(body) < most and time.monotonic() < end:
-                part = response.read(min(most - len(body), CHUNK))
+            while len(body) < max_body and time.monotonic() < end:
+                part = response.read(min(max_body - len(body), CHUNK))
                 if not part:
                     break
                 body += part

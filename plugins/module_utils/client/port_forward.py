@@ -1,11 +1,11 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""HTTP to a port of a pod, through the port-forward of the API server.
+"""Sends HTTP requests to a port of a pod, through the port-forward of the API server.
 
 Protocol: Kubernetes, k8s.io/kubelet/pkg/cri/streaming/portforward/websocket.go. One port has two channels, data and
-errors; the first message on each only repeats the port's number. The end of the pod's side is not passed on, so an
-answer ends where its length says.
+errors; the first message on each only repeats the port's number. The API server does not
+forward the end of the pod's stream, so an answer ends at its content length.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import typing as t
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import PodError
 
-with contextlib.suppress(ImportError):  # _auth reports the kubernetes library, which brings it
+with contextlib.suppress(ImportError):  # client/auth.py reports that the kubernetes library is missing
     import websocket
 
 PROTOCOL = "v4.channel.k8s.io"
@@ -32,52 +32,52 @@ class _Stream(io.RawIOBase):
     def __init__(self, socket: t.Any, deadline: float) -> None:
         self._socket = socket
         self._deadline = deadline
-        self._rest = b""
-        self._greeted: set[int] = set()
+        self._buffered = b""
+        self._opened: set[int] = set()
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: t.Any) -> int:
-        while not self._rest:
-            self._rest = self._next()
-        size = min(len(buffer), len(self._rest))
-        buffer[:size], self._rest = self._rest[:size], self._rest[size:]
+        while not self._buffered:
+            self._buffered = self._next()
+        size = min(len(buffer), len(self._buffered))
+        buffer[:size], self._buffered = self._buffered[:size], self._buffered[size:]
         return size
 
     def _next(self) -> bytes:
-        left = self._deadline - time.monotonic()
-        if left <= 0:
+        seconds = self._deadline - time.monotonic()
+        if seconds <= 0:
             raise TimeoutError("it did not answer in time")
-        self._socket.settimeout(left)
+        self._socket.settimeout(seconds)
         message = self._socket.recv()
         if not message:
             raise ConnectionError("the API server ended the port-forward")
         channel, data = message[0], bytes(message[1:])
-        if channel not in self._greeted:
-            self._greeted.add(channel)
+        if channel not in self._opened:
+            self._opened.add(channel)
             return b""
         if channel == ERRORS and data:
             raise ConnectionError(data.decode(errors="replace").strip())
         return data if channel == DATA else b""
 
     def makefile(self, dummy: str) -> io.BufferedReader:
-        """Return what http.client reads from."""
+        """Return the file object that http.client reads from."""
         return io.BufferedReader(self)
 
 
 def get_from_pod(client: Client, namespace: str, pod: str, port: int, path: str, *, timeout: float) -> bytes:
-    """Return the body that a pod answers with to one GET request.
+    """Return the body of a pod's answer to one GET request.
 
     Raises:
         ApiError: (or a subclass) the API server refused the port-forward.
         ClusterError: the API server cannot be reached.
         PodError: the pod cannot be reached, did not answer in time, or answered with an error.
     """
-    doing = f"Asking pod {namespace}/{pod} for {path} on port {port}"
+    doing = f"Querying pod {namespace}/{pod} for {path} on port {port}"
     deadline = time.monotonic() + timeout
-    place = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
-    socket = client.open_websocket(place, doing=doing, protocol=PROTOCOL, timeout=timeout, ports=port)
+    forward_path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward"
+    socket = client.open_websocket(forward_path, doing=doing, protocol=PROTOCOL, timeout=timeout, ports=port)
     answer = http.client.HTTPResponse(t.cast("t.Any", _Stream(socket, deadline)))
     try:
         request = f"GET {path} HTTP/1.1\r\nHost: localhost:{port}\r\nConnection: close\r\n\r\n"

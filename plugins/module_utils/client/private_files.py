@@ -1,10 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files for secrets that leave nothing behind, however the process ends.
+"""Provides files for secrets that leave no copy behind, however the process ends.
 
-Libraries and commands want paths. On Linux a path leads to memory that ends with the last process that holds it, so
-that SIGKILL leaves nothing either. Elsewhere it is a file in a private folder, which only an end in order removes.
+Libraries and commands need paths. On Linux the path leads to memory that is freed with the last process that holds it,
+so even SIGKILL leaves no copy. Elsewhere it is a file in a private folder, which only a regular end removes.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import re
 import tempfile
 from collections.abc import Iterable, Iterator
 
-#: Each process that has the file open finds it there, and may read it as often as it wants.
+#: A process finds each file that it has open under this path, and may read it repeatedly.
 _IN_MEMORY = re.compile(r"/proc/self/fd/(\d+)")
 
 
 @contextlib.contextmanager
 def private_file(content: bytes, name: str = "secret") -> Iterator[str]:
-    """Yield the path of a file that only this user can read, and that is gone afterwards.
+    """Yield the path of a file that only this user can read, and that does not exist afterwards.
 
-    A command that is to read it has to be given `open_files` of its arguments.
+    A command that reads it must inherit the descriptors that `open_files` returns for its arguments.
     """
     try:
         number = os.memfd_create(f"meshops-istio-{name}")
@@ -35,7 +35,7 @@ def private_file(content: bytes, name: str = "secret") -> Iterator[str]:
             with _on_disk(content, name) as path:
                 yield path
             return
-        # Helm warns of a kubeconfig that others may read
+        # Helm warns about a kubeconfig that other users may read.
         os.fchmod(number, 0o600)
         _write(number, content)
         yield path
@@ -45,8 +45,8 @@ def private_file(content: bytes, name: str = "secret") -> Iterator[str]:
 
 
 def open_files(arguments: Iterable[str]) -> tuple[int, ...]:
-    """Return the descriptors of the files in memory that arguments of a command name."""
-    return tuple(int(found[1]) for text in arguments if (found := _IN_MEMORY.fullmatch(text)))
+    """Return the descriptors of the files in memory among the arguments of a command."""
+    return tuple(int(match[1]) for text in arguments if (match := _IN_MEMORY.fullmatch(text)))
 
 
 @contextlib.contextmanager

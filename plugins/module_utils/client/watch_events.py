@@ -1,9 +1,9 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Events of a watch: what each is about is seen at once, its object is parsed on demand.
+"""Reads the events of a watch: type, uid and version eagerly, the object on demand.
 
-An injected pod has 12 kB and says something new several times while it starts; most of that nobody ever asks for.
+An injected pod has 12 kB and changes several times while it starts. Most of these objects are never needed.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import parse_json_answer
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 
-#: How the API server begins an event; what begins otherwise is parsed at once.
+#: How the API server begins an event; an event that begins otherwise is parsed immediately.
 HEAD = re.compile(
     rb'\{"type":"(ADDED|MODIFIED|DELETED)","object":\{"kind":"\w+","apiVersion":"[\w./]+","metadata":\{"name":"[^"]*",'
     rb'(?:"generateName":"[^"]*",)?(?:"namespace":"[^"]*",)?"uid":"([^"]*)","resourceVersion":"([^"]*)"[,}]'
@@ -24,7 +24,7 @@ HEAD = re.compile(
 
 
 class Event:
-    """One event: what happened to which object, and the version that a watch can go on from."""
+    """One event: the kind of change, the object, and the version from which a watch can continue."""
 
     __slots__ = ("_doing", "_line", "_object", "change", "uid", "version")
 
@@ -32,8 +32,8 @@ class Event:
         """Read an event; ``doing`` names the watch in errors.
 
         Raises:
-            ApiError: (or a subclass) it tells of an error.
-            ClusterError: it is no event.
+            ApiError: (or a subclass) the event reports an error.
+            ClusterError: the line is not an event.
         """
         self._doing, self._line, self._object = doing, line, None
         head = HEAD.match(line) if line.endswith(b"}}") else None
@@ -41,11 +41,11 @@ class Event:
             self.change, self.uid, self.version = (part.decode() for part in head.groups())
             return
         event = self._read()
-        self._object = found = event.get("object") or {}
+        self._object = obj = event.get("object") or {}
         self.change = event.get("type", "")
         if self.change == "ERROR":
-            raise api_error(doing, int(found.get("code") or 500), found)
-        meta = found.get("metadata", {})
+            raise api_error(doing, int(obj.get("code") or 500), obj)
+        meta = obj.get("metadata", {})
         self.uid, self.version = meta.get("uid", ""), meta.get("resourceVersion", "")
 
     @property
@@ -53,7 +53,7 @@ class Event:
         """The object as it is now, or was when it was deleted.
 
         Raises:
-            ClusterError: what began as an event is none.
+            ClusterError: the rest of the line is not JSON.
         """
         if self._object is None:
             self._object, self._line = self._read()["object"], b""
@@ -61,14 +61,14 @@ class Event:
 
     def _read(self) -> Json:
         try:
-            found: Json = parse_json_answer(self._line)
+            event: Json = parse_json_answer(self._line)
         except ValueError as exc:
-            raise ClusterError(f"{self._doing} broke off: it is not JSON that was answered.") from exc
-        return found
+            raise ClusterError(f"{self._doing} broke off: the answer is not JSON.") from exc
+        return event
 
 
 def read_events(response: t.Any, doing: str) -> Iterator[Event]:
-    """Yield the events of an answer as they come in."""
+    """Yield the events of an answer as they arrive."""
     rest = b""
     for chunk in response.stream(65536, decode_content=True):
         lines = (rest + chunk).split(b"\n")

@@ -265,7 +265,7 @@ def test_half_a_line_at_the_end_is_no_event(api: FakeApi) -> None:
 def test_a_watch_that_is_answered_by_somebody_else_breaks_off(api: FakeApi) -> None:
     """As by a proxy with a page of its own; the thread that watches must live on."""
     api.script("GET", PODS, Answer(chunks=(event("ADDED", "a"), b"<html>Log in</html>\n")))
-    with pytest.raises(ClusterError, match="Watching /api/v1/pods .* broke off: it is not JSON"):
+    with pytest.raises(ClusterError, match="Watching /api/v1/pods .* broke off: the answer is not JSON"):
         watch(api.client())
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
-from ansible_collections.meshops.istio.plugins.module_utils.client.helm import Helm, Release, charts, find
+from ansible_collections.meshops.istio.plugins.module_utils.client.helm import Helm, Release, charts, find_helm
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import HelmError, ParameterError
 
 CONNECTION = Connection(kubeconfig="/home/me/kube config", context="prod")
@@ -130,18 +130,18 @@ def test_values_that_nobody_gave_are_none(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("said", "major"), [("v4.2.4", 4), ("v3.21.0", 3)])
 def test_the_version_of_helm(tmp_path: Path, said: str, major: int) -> None:
-    assert find(fake(tmp_path, f"echo {said}").binary, CONNECTION, "istio-system").major == major
+    assert find_helm(fake(tmp_path, f"echo {said}").binary, CONNECTION, "istio-system").major == major
 
 
 @pytest.mark.parametrize("said", ["v2.17.0", "hello", ""])
 def test_another_program_is_refused(tmp_path: Path, said: str) -> None:
     with pytest.raises(ParameterError, match="does not answer like Helm 3 or 4"):
-        find(fake(tmp_path, f"echo {said}").binary, CONNECTION, "istio-system")
+        find_helm(fake(tmp_path, f"echo {said}").binary, CONNECTION, "istio-system")
 
 
 def test_a_helm_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ParameterError, match="Parameter helm: there is no executable file"):
-        find(str(tmp_path / "helm"), CONNECTION, "istio-system")
+        find_helm(str(tmp_path / "helm"), CONNECTION, "istio-system")
 
 
 #: Says which version a chart is of: the name of the file that lies there.
@@ -191,7 +191,7 @@ echo 1.31.0 >"$2/$name-1.31.0.tgz" """
 def test_charts_of_another_version_are_refused(tmp_path: Path) -> None:
     lay(tmp_path / "charts", "base", "istiod", version="1.30.3")
     with (
-        pytest.raises(ParameterError, match=r"charts/base is of version 1\.30\.3, but version is 1\.31\.0"),
+        pytest.raises(ParameterError, match=r"charts/base has version 1\.30\.3, but version is 1\.31\.0"),
         charts(fake(tmp_path, SHOW), str(tmp_path / "charts"), "1.31.0"),
     ):
         pass

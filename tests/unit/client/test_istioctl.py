@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
-from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl, find
+from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl, find_istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.client.process import last_lines
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import IstioctlError, ParameterError
 
@@ -147,14 +147,14 @@ def test_the_template_names_the_version(tmp_path: Path) -> None:
     folder = tmp_path / "istio-1.31.0"
     folder.mkdir()
     fake(folder, f"echo '{VERSION}'")
-    found = find(str(tmp_path / "istio-{version}" / "istioctl"), "1.31.0", CONNECTION, "istio-system")
+    found = find_istioctl(str(tmp_path / "istio-{version}" / "istioctl"), "1.31.0", CONNECTION, "istio-system")
     assert found.binary == str(folder / "istioctl")
 
 
 def test_a_name_without_a_folder_is_looked_up_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fake(tmp_path, f"echo '{VERSION}'")
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}/usr/bin:/bin")
-    assert find("istioctl", "1.31.0", CONNECTION, "istio-system").binary == str(tmp_path / "istioctl")
+    assert find_istioctl("istioctl", "1.31.0", CONNECTION, "istio-system").binary == str(tmp_path / "istioctl")
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_name_without_a_folder_is_looked_up_on_path(tmp_path: Path, monkeypatc
 )
 def test_a_wrong_binary_is_refused(tmp_path: Path, script: str, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
-        find(fake(tmp_path, script).binary, "1.31.1", CONNECTION, "istio-system")
+        find_istioctl(fake(tmp_path, script).binary, "1.31.1", CONNECTION, "istio-system")
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder", "not executable"])
@@ -182,5 +182,5 @@ def test_a_path_that_cannot_be_run_is_refused(tmp_path: Path, kind: str) -> None
         path.mkdir()
     elif kind == "not executable":
         path.touch(mode=0o600)
-    with pytest.raises(ParameterError, match="there is no executable file .* may stand for the version"):
-        find(str(path), "1.31.0", CONNECTION, "istio-system")
+    with pytest.raises(ParameterError, match="there is no executable file .* as a placeholder for the version"):
+        find_istioctl(str(path), "1.31.0", CONNECTION, "istio-system")

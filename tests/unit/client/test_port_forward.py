@@ -88,7 +88,9 @@ def test_a_proxy_of_the_environment_is_left_to_the_kubernetes_library(monkeypatc
 def test_errors_of_the_pod_are_sentences(messages: list[Message], said: str) -> None:
     with fake_pod(*messages) as pod, pytest.raises(ClusterError) as caught:
         ask(pod.client())
-    assert caught.value.message.startswith("Asking pod istio-system/istiod-0 for /debug/syncz on port 15014 on cluster")
+    assert caught.value.message.startswith(
+        "Querying pod istio-system/istiod-0 for /debug/syncz on port 15014 on cluster"
+    )
     assert said in caught.value.message
 
 

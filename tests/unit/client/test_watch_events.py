@@ -61,12 +61,12 @@ def test_an_error_is_raised_at_once() -> None:
 
 
 def test_half_an_event_is_none() -> None:
-    with pytest.raises(ClusterError, match="Watching broke off: it is not JSON"):
+    with pytest.raises(ClusterError, match="Watching broke off: the answer is not JSON"):
         Event(line({**META, **MORE})[:-3], "Watching")
 
 
 def test_what_only_begins_like_an_event_is_none() -> None:
     """As where a proxy breaks off and adds a word of its own."""
     event = Event(line({**META, **MORE})[:-9] + b'{"error":{}}', "Watching")
-    with pytest.raises(ClusterError, match="Watching broke off: it is not JSON"):
+    with pytest.raises(ClusterError, match="Watching broke off: the answer is not JSON"):
         event.object  # noqa: B018 - reading it is the test

@@ -9,9 +9,8 @@ import contextlib
 import typing as t
 from collections.abc import Callable, Iterator
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.helm import charts
-from ansible_collections.meshops.istio.plugins.module_utils.client.helm import find as find_helm
-from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import find as find_istioctl
+from ansible_collections.meshops.istio.plugins.module_utils.client.helm import charts, find_helm
+from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import find_istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import InstallRequest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM, ISTIOCTL

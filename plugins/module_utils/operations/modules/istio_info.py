@@ -39,7 +39,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.limits_option import (
     LIMITS_SPEC,
-    require_named,
+    require_known_limits,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import (
     PLANNED_SPEC,
@@ -174,7 +174,7 @@ def run(task: TaskContext) -> TaskResult:
         meanwhile=cluster.read if options.record else lambda: None,
         pods_suffice=cluster.unchanged if options.stop_if_up_to_date else None,
     )
-    require_named(task, snapshot)
+    require_known_limits(task, snapshot)
     values = InfoValues(
         kubernetes_version=snapshot.kubernetes_version,
         control_planes=describe_control_planes(snapshot.mesh),

@@ -55,7 +55,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import with_proxies
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.limits_option import (
     LIMITS_SPEC,
-    require_named,
+    require_known_limits,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
     ModuleCore,
@@ -140,7 +140,7 @@ def run(task: TaskContext) -> TaskResult:
     options = PrecheckOptions.from_params(task.params)
     analysis = prepare_analysis(task, options.istioctl, options.version_text, options.stage)
     snapshot = task.snapshot(pods=True, precheck_inputs=True, meanwhile=analysis.start)
-    require_named(task, snapshot)
+    require_known_limits(task, snapshot)
     snapshot = _with_missing_permissions(task, with_proxies(task.client, snapshot), options)
     # The date in UTC is the same for all controllers, in whatever time zone they are.
     today = datetime.datetime.now(datetime.UTC).date()

@@ -8,7 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl, find
+from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl, find_istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
@@ -41,7 +41,7 @@ def prepare_analysis(task: TaskContext, path: str, version: str, stage: str) -> 
     Raises:
         ParameterError: the binary does not exist, or does not have the version.
     """
-    istioctl = find(path, version, task.client.connection, task.istio_namespace) if path else None
+    istioctl = find_istioctl(path, version, task.client.connection, task.istio_namespace) if path else None
     return IstioctlAnalysis(task, istioctl, {**_PRECHECK, **_ANALYZE} if stage == BEFORE else _ANALYZE)
 
 

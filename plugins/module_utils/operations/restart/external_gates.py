@@ -104,7 +104,7 @@ def check_http(gate: HttpGate) -> list[Problem]:
             timeout=endpoint.timeout,
             ca_path=endpoint.ca_path,
             headers=_login_headers(endpoint),
-            most=0,
+            max_body=0,
         )[0]
     except ProbeError as exc:
         return [Problem(None, Trouble("http", exc.message))]

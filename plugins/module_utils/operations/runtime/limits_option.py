@@ -1,13 +1,12 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option ``limits``: lists of namespaces that a run keeps to, and that must be there."""
+"""The option ``limits``: lists of namespaces that bound a run; these namespaces must exist."""
 
 from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import Spec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import Limits
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 LIMITS_SPEC: Spec = {
@@ -22,10 +21,10 @@ LIMITS_SPEC: Spec = {
 }
 
 
-def require_named(task: TaskContext, snapshot: Snapshot) -> None:
-    """Refuse names of namespaces that the cluster does not have.
+def require_known_limits(task: TaskContext, snapshot: Snapshot) -> None:
+    """Refuse limits that name namespaces which the cluster does not have.
 
     Raises:
         ParameterError: with the nearest names.
     """
-    Limits.from_mapping(task.params["limits"] or {}).require_known(snapshot.namespaces, task.client.connection.label)
+    task.limits.require_known(snapshot.namespaces, task.client.connection.label)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option ``planned``: what earlier steps of a run would have done, for check mode."""
+"""The option ``planned``: the changes that earlier steps of a run would have made, for check mode."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from collections.abc import Callable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import Spec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import (
-    PlannedSteps,
     apply_planned_steps,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -43,14 +42,13 @@ def planned_snapshot(
 ) -> Snapshot:
     """Return the cluster as it is; in check mode as the steps in ``planned`` would have left it.
 
-    For ``meanwhile`` and ``pods_suffice`` see `TaskContext.snapshot`; what is only planned needs more than pods.
+    For ``meanwhile`` and ``pods_suffice`` see `TaskContext.snapshot`; planned steps need more than pods.
     """
-    steps = PlannedSteps.from_params(task.params.get("planned")) if task.check_mode else None
-    snapshot = task.snapshot(pods=pods, meanwhile=meanwhile, pods_suffice=None if steps else pods_suffice)
-    return apply_planned_steps(snapshot, steps)
+    snapshot = task.snapshot(pods=pods, meanwhile=meanwhile, pods_suffice=None if task.planned else pods_suffice)
+    return apply_planned_steps(snapshot, task.planned)
 
 
 def is_planned(task: TaskContext, revision: str) -> bool:
-    """Return whether a revision is only planned, so that it cannot be proven by asking it."""
-    steps = PlannedSteps.from_params(task.params.get("planned"))
-    return bool(task.check_mode and steps and steps.revision == revision and steps.version)
+    """Return whether a revision is only planned, so that no dry run can prove it."""
+    steps = task.planned
+    return bool(steps and steps.revision == revision and steps.version)

@@ -13,16 +13,18 @@ from ansible.module_utils.common.parameters import remove_values
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import KUBERNETES_IMPORT_ERROR, connection
-from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl, find
+from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl, find_istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError, MeshError, ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import printable
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import secrets_in
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import YAML_IMPORT_ERROR
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import PlannedSteps
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import Limits
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock_keeper import LockKeeper
@@ -46,6 +48,12 @@ class TaskContext:
     expected_cluster_id: str = ""
     #: The run that the task is a part of.
     run: RunOptions | None = None
+    #: What earlier steps of a run would have done; only in check mode.
+    planned: PlannedSteps | None = None
+    limits: Limits = dataclasses.field(default_factory=Limits)
+    #: Path of istioctl, with a placeholder for the version; and the version that is given, if any.
+    istioctl_path: str = ""
+    istioctl_version: str = ""
     progress: Callable[[str], None] = _discard
     #: Whether a person watches the output live, so that a line per second is not too much.
     watched: bool = True
@@ -73,6 +81,10 @@ class TaskContext:
             istio_namespace=params["istio_namespace"],
             expected_cluster_id=params.get("expected_cluster_id") or "",
             run=RunOptions.from_params(params),
+            planned=PlannedSteps.from_params(params.get("planned")) if check_mode else None,
+            limits=Limits.from_mapping(params.get("limits") or {}),
+            istioctl_path=params.get("istioctl") or "",
+            istioctl_version=params.get("version") or "",
         )
 
     def snapshot(
@@ -136,17 +148,17 @@ class TaskContext:
         self.installer_wrote = True
 
     def istioctl(self, mesh: Mesh, *revisions: str | None) -> Istioctl:
-        """Return the istioctl of parameter version, else of the first named revision whose version is known.
+        """Return the istioctl of option version, else of the first given revision whose version is known.
 
         Raises:
             ParameterError: no version is known, or there is no such binary.
         """
-        named = (mesh.revisions[name] for name in revisions if name in mesh.revisions)
-        known = (found.release for plane in named if (found := parse_version(plane.installed_by or plane.version)))
-        version = self.params.get("version") or next(known, None)
+        planes = (mesh.revisions[name] for name in revisions if name in mesh.revisions)
+        versions = (parse_version(plane.installed_by or plane.version) for plane in planes)
+        version = self.istioctl_version or next((version.release for version in versions if version), None)
         if version is None:
-            raise ParameterError("Parameter version is missing: no revision tells which istioctl to use.")
-        return find(self.params["istioctl"], version, self.client.connection, self.istio_namespace)
+            raise ParameterError("Parameter version is missing: no revision shows which istioctl to use.")
+        return find_istioctl(self.istioctl_path, version, self.client.connection, self.istio_namespace)
 
 
 @dataclasses.dataclass

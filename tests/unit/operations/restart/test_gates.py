@@ -468,7 +468,7 @@ def test_a_proxy_of_the_environment_that_is_no_url_is_a_sentence(monkeypatch: py
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("http_proxy", "http://me:s3cr3t/x@proxy:3128")
-    with pytest.raises(ProbeError, match="http://example.com/ cannot be asked") as failed:
+    with pytest.raises(ProbeError, match="http://example.com/ cannot be queried") as failed:
         fetch("http://example.com/", timeout=5)
     assert "s3cr3t" not in failed.value.message
 
