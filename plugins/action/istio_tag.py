@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs meshops.istio.istio_tag inside the controller when the connection is local."""
+"""Run meshops.istio.istio_tag inside the controller when the connection is local."""
 
 from __future__ import annotations
 

@@ -13,17 +13,28 @@ import pytest
 import yaml
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_status import NamespaceRow
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.object_changes import ChangeRow
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import SettingsRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.control_planes import (
     ControlPlaneRow,
     DefaultRow,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import FindingRow, Waived
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import BlockerRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import BatchRow, BudgetRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import MovableWorkloads
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.external import RemovableValues
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.install import InstallValues
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.retire import RemovalValues
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import (
     InfoValues,
     UnreadableRow,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_tag import (
+    NotRestoredRow,
+    TagValues,
+    WorkloadRow,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.result import (
     RestartValues,
@@ -44,6 +55,12 @@ ROWS: dict[tuple[str, str], type] = {
     ("istio_precheck", "findings"): FindingRow,
     ("istio_precheck", "findings.waived"): Waived,
     ("istio_precheck", "unrestartable"): UnrestartableRow,
+    ("istio_revision", "changes"): ChangeRow,
+    ("istio_revision", "failure.blockers"): BlockerRow,
+    ("istio_revision", "settings"): SettingsRow,
+    ("istio_tag", ""): TagValues,
+    ("istio_tag", "not_restored"): NotRestoredRow,
+    ("istio_tag", "workloads"): WorkloadRow,
     ("rollout_restart", ""): RestartValues,
     ("rollout_restart", "movable_workloads"): MovableWorkloads,
     ("rollout_restart", "plan"): BatchRow,
@@ -66,3 +83,8 @@ def documented(module: str, path: str) -> set[str]:
 @pytest.mark.parametrize(("module", "path"), ROWS)
 def test_a_module_documents_exactly_the_keys_of_its_rows(module: str, path: str) -> None:
     assert documented(module, path) == set(t.get_type_hints(ROWS[module, path])) - (set() if path else COMMON)
+
+
+def test_istio_revision_documents_exactly_the_keys_of_its_states() -> None:
+    keys = {key for values in (InstallValues, RemovalValues, RemovableValues) for key in t.get_type_hints(values)}
+    assert documented("istio_revision", "") == keys

@@ -21,14 +21,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.t
 PATCHES_AT_ONCE = 8
 
 
-def forget(task: TaskContext, snapshot: Snapshot) -> list[str]:
+def forget(task: TaskContext, snapshot: Snapshot, revision: str) -> list[str]:
     """Take what leads nowhere out of the journals, once a revision is gone; return warnings.
 
     Args:
         snapshot: with pods and workloads; the control planes are read again.
     """
     mesh = fetch_mesh(task.client, task.istio_namespace)
-    if mesh.runs(task.params["revision"]):
+    if mesh.runs(revision):
         # somebody else removes it
         return []
     changed = [

@@ -9,6 +9,8 @@ The Sail Operator, the add-on of AKS and managed meshes install and remove; they
 
 from __future__ import annotations
 
+import typing as t
+
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ApiError,
     ClusterError,
@@ -26,6 +28,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.read impo
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 
 EXTERNAL = "external"
+
+
+class RemovableValues(t.TypedDict):
+    """The return values if another tool has to remove the revision."""
+
+    revision: str
+    removable: bool
 
 
 def require_not_operator_managed(task: TaskContext, manager: Manager, subject: str) -> None:
@@ -87,4 +96,5 @@ def report_removable(task: TaskContext, snapshot: Snapshot, revision: str) -> Ta
     operator = f" ({plane.manager})" if plane and plane.manager.is_operator else ""
     message = f"Nothing needs revision {revision} any more: its installer{operator} may remove it."
     task.progress(message)
-    return TaskResult(values={"revision": revision, "removable": True}, warnings=[message])
+    values: RemovableValues = {"revision": revision, "removable": True}
+    return TaskResult(values={**values}, warnings=[message])

@@ -111,7 +111,7 @@ def retire(task: TaskContext, options: RemovalOptions) -> TaskResult:
             break
         _await(task, awaited)
     if not task.check_mode:
-        result.warnings += forget(task, snapshot)
+        result.warnings += forget(task, snapshot, options.revision)
     return result
 
 

@@ -291,12 +291,12 @@ def test_a_retired_revision_is_forgotten_by_every_kind_of_object(api: FakeApi) -
     ]
     run = run_of(api, REVISION, revision=b.OLD, state="absent")
     snapshot = run.snapshot(pods=True)
-    assert forget(run, snapshot) == []
+    assert forget(run, snapshot, b.OLD) == []
     assert len(remembering(api)) == 3, "nothing is forgotten while the revision is there"
     gone = b.plane(b.OLD)
     names = {(one["kind"], one["metadata"]["name"]) for one in gone}
     api.objects = [one for one in api.objects if (one["kind"], one["metadata"]["name"]) not in names]
-    assert forget(run, snapshot) == []
+    assert forget(run, snapshot, b.OLD) == []
     assert remembering(api) == []
 
 
