@@ -63,7 +63,7 @@ class InstallValues(t.TypedDict):
     settings: SettingsRow
 
 
-def require_supported(snapshot: Snapshot, goal: Upgrade, allowed: Container[str]) -> None:
+def require_supported(snapshot: Snapshot, upgrade: Upgrade, allowed: Container[str]) -> None:
     """Refuse an unsupported upgrade; only its own code allows each finding.
 
     Raises:
@@ -73,11 +73,11 @@ def require_supported(snapshot: Snapshot, goal: Upgrade, allowed: Container[str]
         f"{code}: {text}"
         for code in REQUIRED_CHECKS
         if code not in allowed
-        for dummy, text in CHECKS_BY_CODE[code].find(snapshot, goal)
+        for dummy, text in CHECKS_BY_CODE[code].find(snapshot, upgrade)
     ]
     if problems:
         raise SafetyError(
-            f"Revision {goal.revision} is not installed. {' '.join(problems)} To install it anyway, name the code in "
+            f"Revision {upgrade.revision} is not installed. {' '.join(problems)} To install it anyway, name the code in "
             "parameter allow."
         )
 
@@ -95,8 +95,8 @@ def _read_and_check(task: TaskContext, options: InstallOptions) -> tuple[Snapsho
     """Read the cluster, refuse an unsupported upgrade, and return the snapshot with the source revision."""
     snapshot = task.snapshot()
     source = source_revision(snapshot, options.strategy, options.revision, options.version, options.source_revision)
-    goal = Upgrade(options.strategy, options.version, options.revision, source)
-    require_supported(snapshot, goal, options.allow)
+    upgrade = Upgrade(options.strategy, options.version, options.revision, source)
+    require_supported(snapshot, upgrade, options.allow)
     return snapshot, source
 
 

@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     INFO,
     SEVERITIES,
     Finding,
+    FindingRow,
     Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import merge_findings
@@ -39,6 +40,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.waiv
     apply_waivers,
     parse_waivers,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     MINOR_STEPS,
@@ -80,6 +82,18 @@ SPEC = ArgumentSpec(
     },
     required_if=(("stage", "before", ("version", "revision")),),
 )
+
+
+class PrecheckValues(t.TypedDict):
+    """The return values of the module."""
+
+    findings: list[FindingRow]
+    summary: dict[str, int]
+    source_revision: str | None
+    source_version: str | None
+    proxies: dict[str, dict[str, int]]
+    identities: dict[str, dict[str, str]]
+    unrestartable: list[UnrestartableRow]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,7 +165,7 @@ def run(task: TaskContext) -> TaskResult:
         task.progress(line)
     blocking = blocking_findings(findings, options.fail_on, options.allow)
     failed = failure_message(options.stage, task.client.connection.label, blocking) if blocking else ""
-    return TaskResult(values=_values(snapshot, upgrade, findings), failed=failed)
+    return TaskResult(values={**_values(snapshot, upgrade, findings)}, failed=failed)
 
 
 def _with_missing_permissions(task: TaskContext, snapshot: Snapshot, options: PrecheckOptions) -> Snapshot:
@@ -177,7 +191,7 @@ def _upgrade(snapshot: Snapshot, options: PrecheckOptions, today: datetime.date)
     )
 
 
-def _values(snapshot: Snapshot, upgrade: Upgrade, findings: list[Finding]) -> dict[str, t.Any]:
+def _values(snapshot: Snapshot, upgrade: Upgrade, findings: list[Finding]) -> PrecheckValues:
     source = snapshot.mesh.revisions.get(upgrade.source or "")
     return {
         "findings": [finding.as_row() for finding in findings],
