@@ -46,9 +46,13 @@ class Labelled:
         """Whether it is a Gateway that an istiod keeps: it stays with whom it names, whatever else moves."""
         return self.group == GATEWAY_API and self.kind == "Gateway"
 
+    @property
+    def ref(self) -> ObjectRef:
+        """The object; a Gateway of the Gateway API has its group, because Istio has a kind of that name too."""
+        return ObjectRef(self.namespace, f"{self.kind}.{self.group}" if self.is_gateway else self.kind, self.name)
+
     def __str__(self) -> str:
-        # Istio has a kind of that name too
-        return str(ObjectRef(self.namespace, f"{self.kind}.{self.group}" if self.is_gateway else self.kind, self.name))
+        return str(self.ref)
 
 
 def read_labelled(kind: str, group: str, obj: Mapping[str, t.Any]) -> Labelled:

@@ -77,8 +77,8 @@ def require_supported(snapshot: Snapshot, upgrade: Upgrade, allowed: Container[s
     ]
     if problems:
         raise SafetyError(
-            f"Revision {upgrade.revision} is not installed. {' '.join(problems)} To install it anyway, name the code in "
-            "parameter allow."
+            f"Revision {upgrade.revision} is not installed. {' '.join(problems)} To install it anyway, name the code "
+            "in parameter allow."
         )
 
 

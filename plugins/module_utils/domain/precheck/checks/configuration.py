@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import parse_ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import (
     LOST,
@@ -32,7 +31,7 @@ def _only_for_source(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     effect = "does not apply" if upgrade.stage == AFTER else "stops applying"
     for labelled in only_for(snapshot.precheck_inputs.configuration, source):
         yield (
-            parse_ref(str(labelled)),
+            labelled.ref,
             f"Because of its label {REVISION_LABEL}={source}, only istiod of revision {source} reads it: it {effect} "
             f"to proxies that move to {upgrade.revision}.",
         )
@@ -40,7 +39,7 @@ def _only_for_source(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 
 def _without_reader(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for labelled, reason in unknown_to_all(snapshot.precheck_inputs.configuration, snapshot.mesh, upgrade.revision):
-        yield parse_ref(str(labelled)), f"Because of its label {REVISION_LABEL}, no istiod reads it: {reason}."
+        yield labelled.ref, f"Because of its label {REVISION_LABEL}, no istiod reads it: {reason}."
 
 
 CHECKS = (
