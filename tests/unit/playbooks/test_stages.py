@@ -2,11 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Tags never end a run that did nothing as a success: each playbook with each kind of tag, and no cluster is asked."""
+"""A run that does nothing because of its tags is never a success: each playbook refuses them before any request."""
 
 from __future__ import annotations
 
-import typing as t
 from pathlib import Path
 
 import pytest
@@ -20,9 +19,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.sta
 from unit.playbooks.playing import ROOT, start
 
 STAGED, PLAIN = ("canary", "in_place", "downgrade"), ("rollback", "precheck", "verify", "status")
-#: Nobody answers there.
+#: No server listens there.
 LOST = {"istio_host": "https://127.0.0.1:1", "istio_api_key": "none", "istio_version": "1.31.0"}
-#: Also where the first task itself would be skipped.
+#: These would skip even the first task.
 ALL_SKIPPED = ("--tags", "precheck", "--skip-tags", "always")
 
 
@@ -35,42 +34,42 @@ ALL_SKIPPED = ("--tags", "precheck", "--skip-tags", "always")
     ],
 )
 def test_tags_that_would_skip_a_playbook_are_refused(tmp_path: Path, name: str, flags: tuple[str, ...]) -> None:
-    said = start(tmp_path, {"lost": LOST}, ROOT / "playbooks" / f"{name}.yml", *flags)
-    assert "No cluster was queried: " in said
-    assert "TASK [" not in said
+    output = start(tmp_path, {"lost": LOST}, ROOT / "playbooks" / f"{name}.yml", *flags)
+    assert "No cluster was queried: " in output
+    assert "TASK [" not in output
 
 
-def test_a_stage_asks_the_cluster(tmp_path: Path) -> None:
-    said = start(tmp_path, {"lost": LOST}, ROOT / "playbooks" / "canary.yml", "--tags", "precheck")
-    assert "TASK [Read each cluster, its lock and the record of its last run]" in said
+def test_the_tag_of_a_stage_queries_the_cluster(tmp_path: Path) -> None:
+    output = start(tmp_path, {"lost": LOST}, ROOT / "playbooks" / "canary.yml", "--tags", "precheck")
+    assert "TASK [Read each cluster, its lock and the record of its last run]" in output
 
 
 REFUSED: dict[str, tuple[list[str], list[str]]] = {
-    "a slip is skipped": (["all"], ["nonsense"]),
-    "what always runs is skipped": (["all"], ["always"]),
-    "no stage beside one": (["precheck", "nonsense"], []),
-    "no stage beside all": (["all", "nonsense"], []),
-    "only what always runs": (["always"], []),
-    "only what has no tag": (["untagged"], []),
-    "only what has one": (["tagged"], []),
+    "an unknown tag is skipped": (["all"], ["nonsense"]),
+    "always is skipped": (["all"], ["always"]),
+    "an unknown tag beside a stage": (["precheck", "nonsense"], []),
+    "an unknown tag beside all": (["all", "nonsense"], []),
+    "only always": (["always"], []),
+    "only untagged tasks": (["untagged"], []),
+    "only tagged tasks": (["tagged"], []),
 }
 
 
 @pytest.mark.parametrize("staged", [True, False])
 @pytest.mark.parametrize("tags", REFUSED.values(), ids=REFUSED)
-def test_only_the_tags_of_stages_are_taken(tags: tuple[list[str], list[str]], staged: bool) -> None:
+def test_only_the_tags_of_stages_are_accepted(tags: tuple[list[str], list[str]], staged: bool) -> None:
     with pytest.raises(ParameterError, match="^No cluster was queried: "):
         select_stages(*tags, staged)
 
 
 @pytest.mark.parametrize("staged", [True, False])
-def test_the_tags_that_molecule_always_skips_are_none_of_a_task_of_ours(staged: bool) -> None:
+def test_the_tags_that_molecule_always_skips_are_ignored(staged: bool) -> None:
     assert select_stages(["all"], [*MOLECULE_TAGS], staged) == select_stages(["all"], [], staged)
     with pytest.raises(ParameterError, match="--skip-tags verify is not possible"):
         select_stages(["all"], [*MOLECULE_TAGS, "verify"], staged)
 
 
-def test_a_playbook_without_stages_says_so() -> None:
+def test_a_playbook_without_stages_refuses_tags() -> None:
     with pytest.raises(
         ParameterError, match=r"no task has the tag verify: this playbook has no stages; remove --tags\.$"
     ):
@@ -78,7 +77,7 @@ def test_a_playbook_without_stages_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "last"),
+    ("tags", "last"),
     [
         (["all"], "finalize"),
         (["all", "precheck"], "finalize"),
@@ -87,9 +86,9 @@ def test_a_playbook_without_stages_says_so() -> None:
         (["finalize"], "finalize"),
     ],
 )
-def test_the_tag_of_a_stage_stands_for_all_before_it(asked: list[str], last: str) -> None:
-    found: dict[str, t.Any] = select_stages(asked, [])
-    assert (found["run"][-1], [*found["run"], *found["left"]]) == (last, [*STAGES])
+def test_the_tag_of_a_stage_includes_all_stages_before_it(tags: list[str], last: str) -> None:
+    selected, skipped = select_stages(tags, [])
+    assert (selected[-1], [*selected, *skipped]) == (last, [*STAGES])
 
 
 def test_a_refusal_names_the_stages() -> None:

@@ -65,13 +65,12 @@ def stages_of_run(
     Raises:
         ParameterError: a tag does not belong to a stage, or --skip-tags is given.
     """
-    result = select_stages(run_tags, skip_tags, has_stages)
-    skipped = [stage for stage in result["left"] if finalizes or stage != "finalize"]
+    selected, remaining = select_stages(run_tags, skip_tags, has_stages)
+    skipped = [stage for stage in remaining if finalizes or stage != "finalize"]
     message = (
-        f"Only the stages {', '.join(result['run'])} ran, as --tags says; what is left to another run: "
-        f"{', '.join(skipped)}."
+        f"Only the stages {', '.join(selected)} ran, because of --tags. Left to another run: {', '.join(skipped)}."
     )
-    return {"selected": result["run"], "skipped": skipped, "message": message if skipped else ""}
+    return {"selected": selected, "skipped": skipped, "message": message if skipped else ""}
 
 
 def job_slice(workflow: str, template: str) -> str:

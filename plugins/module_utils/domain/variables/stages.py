@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from collections.abc import Iterable, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
@@ -15,8 +16,15 @@ ALL = "all"
 MOLECULE_TAGS = ("molecule-notest", "notest", "molecule-idempotence-notest")
 
 
-def select_stages(run_tags: Sequence[str], skipped_tags: Iterable[str], staged: bool = True) -> dict[str, list[str]]:
-    """Return the stages that run, and those that are left to another run.
+class StageSelection(t.NamedTuple):
+    """The stages that run, and those that are left to another run."""
+
+    selected: list[str]
+    skipped: list[str]
+
+
+def select_stages(run_tags: Sequence[str], skipped_tags: Iterable[str], staged: bool = True) -> StageSelection:
+    """Return the stages that tags select, and the others.
 
     Args:
         run_tags: the value of --tags, `all` where it is not set.
@@ -41,6 +49,6 @@ def select_stages(run_tags: Sequence[str], skipped_tags: Iterable[str], staged: 
         remedy = "use one of these" if staged else "remove --tags"
         raise ParameterError(f"No cluster was queried: no task has the tag {', '.join(unknown)}: {fact}; {remedy}.")
     if not selected or ALL in run_tags:
-        return {"run": [*stages] or [ALL], "left": []}
+        return StageSelection([*stages] or [ALL], [])
     last = max(map(STAGES.index, selected))
-    return {"run": [*STAGES[: last + 1]], "left": [*STAGES[last + 1 :]]}
+    return StageSelection([*STAGES[: last + 1]], [*STAGES[last + 1 :]])

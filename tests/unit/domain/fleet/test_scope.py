@@ -41,7 +41,7 @@ def test_finalize_is_skipped_only_if_the_run_would_finalize() -> None:
     assert stages["selected"] == ["precheck", "control_plane"]
     assert stages["skipped"] == ["data_plane", "verify", "finalize"]
     assert stages["message"] == (
-        "Only the stages precheck, control_plane ran, as --tags says; what is left to another run: data_plane, "
+        "Only the stages precheck, control_plane ran, because of --tags. Left to another run: data_plane, "
         "verify, finalize."
     )
 
