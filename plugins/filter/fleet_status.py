@@ -70,8 +70,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status 
 
 
 class FilterModule:
-    """The filter of this file."""
+    """Provide the filter of this file."""
 
     def filters(self) -> dict[str, object]:
-        """Return it by its name."""
+        """Return the filter by its name."""
         return {"fleet_status": fleet_status}

@@ -70,7 +70,7 @@ def shares(play: Play, cluster: Cluster) -> list[Json]:
     return [
         {name: one.result[name] for name in ("changed", "actions", "moved", "movable_workloads", "plan")}
         for one in play.ours(cluster)
-        if "Move a share of the workloads that choose for themselves" in one.task
+        if "Move a percentage of the workloads whose pods select the revision" in one.task
     ]
 
 

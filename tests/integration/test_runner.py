@@ -41,7 +41,7 @@ UNANSWERED = dict.fromkeys(
     "",
 )
 PRECHECK, ROLLBACK, STATUS = "meshops.istio.precheck", "meshops.istio.rollback", "meshops.istio.status"
-RESTART = "Restart what is stale in the wave"
+RESTART = "Restart stale workloads of wave 1"
 LOCK_SECONDS = 40
 TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 ELSEWHERE = "another-machine/7/77"

@@ -38,9 +38,15 @@ WAY_BACK = {
 }
 CHECKS_ONLY = dict.fromkeys(("gates", "on_failure", "on_workload_failure"), "nothing is restarted")
 NO_WAY_BACK = dict.fromkeys(("on_failure", "on_workload_failure"), "its own rescue, or the next run, goes on from here")
-#: What a task may take the names of namespaces and tags from: all of it is picked by domain/_waves.
+#: Where a task may take the names of namespaces and tags from: domain/run_plan/waves selects all of them.
 PICKED = {
-    "data_plane": {"data_plane_wave", "__data_plane_tag", "__data_plane_tag_namespaces", "__data_plane_choosing"},
+    "data_plane": {
+        "data_plane_wave",
+        "__data_plane_following",
+        "__data_plane_tag",
+        "__data_plane_tag_namespaces",
+        "__data_plane_selected_per_workload",
+    },
     "finalize": {"__finalize_plan"},
     "rollback": {
         "__rollback_plan",
@@ -48,7 +54,7 @@ PICKED = {
         "__rollback_index",
         "__rollback_moved",
         "__rollback_tag",
-        "__rollback_choosing",
+        "__rollback_selected_per_workload",
     },
 }
 ROLES = tuple(PICKED)
@@ -62,10 +68,20 @@ def tasks(found: t.Any, *, rescue: bool = False) -> Iterator[tuple[Json, bool]]:
             yield from tasks(task.get(key) or (), rescue=rescue or key == "rescue")
 
 
+def load(role: str, folder: str, name: str = "main.yml") -> t.Any:
+    return yaml.safe_load((ROOT / "roles" / role / folder / name).read_text(encoding="utf-8"))
+
+
+def restart_options(role: str) -> Json:
+    """Return the options that module_defaults give to every restart of a role."""
+    options: Json = load(role, "vars")[f"__{role}_restart_options"]
+    return options
+
+
 def of_roles(*modules: str) -> list[tuple[str, str, Json, bool]]:
-    """Role, name, options and place of each task with one of the modules."""
+    """Return role, name, options and place of each task with one of the modules, with the defaults of restarts."""
     return [
-        (role, task["name"], task[module], rescue)
+        (role, task["name"], {**(restart_options(role) if module == RESTART else {}), **task[module]}, rescue)
         for role in ROLES
         for path in sorted((ROOT / "roles" / role / "tasks").glob("*.yml"))
         for task, rescue in tasks(yaml.safe_load(path.read_text(encoding="utf-8")))
@@ -101,6 +117,20 @@ def test_every_restart_is_given_each_limit(role: str, name: str, options: Json, 
     assert re.search(rf"\b({role}_{option}|__{role}_pace\.{option})\b", given), f"{name}: {option} is {given}"
 
 
+@pytest.mark.parametrize("role", ROLES)
+def test_every_task_of_a_role_is_within_its_restart_options(role: str) -> None:
+    """All tasks of main.yml are in the block with the defaults, and all other files are included from there."""
+    (block,) = load(role, "tasks")
+    assert block["module_defaults"] == {RESTART: f"{{{{ __{role}_restart_options }}}}"}
+    included = {
+        task["ansible.builtin.include_tasks"]
+        for path in (ROOT / "roles" / role / "tasks").glob("*.yml")
+        for task, dummy in tasks(yaml.safe_load(path.read_text(encoding="utf-8")))
+        if "ansible.builtin.include_tasks" in task
+    }
+    assert {path.name for path in (ROOT / "roles" / role / "tasks").glob("*.yml")} - {"main.yml"} <= included
+
+
 def test_all_restarts_are_looked_at() -> None:
     assert {role for role, *dummy in RESTARTS} == {*ROLES}
     assert sum(not exempt(role, options, rescue) for role, _name, options, rescue in RESTARTS) >= 2
@@ -111,7 +141,7 @@ def test_what_is_moved_and_restarted_is_picked_within_the_limits() -> None:
         for role, name, options, dummy in of_roles(module):
             names = {*re.findall(r"\b[a-z_]+_[a-z_]+\b", str(options[option]))}
             own = {one for one in names if one.startswith((f"{role}_", f"__{role}_"))}
-            assert own <= PICKED[role] | {"__data_plane_following"}, f"{name}: {own}"
+            assert own <= PICKED[role], f"{name}: {own}"
             assert own or options[option] in ("default", []), f"{name}: {options[option]}"
 
 
@@ -171,6 +201,7 @@ def test_nothing_begins_once_the_time_is_over_or_the_fleet_is_held(role: str) ->
         if path.name == "after_wave.yml":
             continue  # a part of its wave
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        found = found[0]["block"] if "module_defaults" in found[0] else found
         decided = [one["ansible.builtin.set_fact"] for one in found if "ansible.builtin.set_fact" in one]
         for task in found:
             writes = [one for one, rescue in tasks([task]) if {*PICKS} - {RESTART} & one.keys() and not rescue]

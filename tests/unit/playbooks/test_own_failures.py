@@ -15,7 +15,7 @@ import yaml
 from unit.paths import ROOT
 
 TASKS = ROOT / "roles/data_plane/tasks"
-RESTARTS = ("data_plane_wave_restart", "__data_plane_tag_result", "__data_plane_share")
+RESTARTS = ("data_plane_wave_restart", "__data_plane_tag_restart", "__data_plane_percentage")
 
 
 def tasks(found: t.Any) -> Iterator[dict[str, t.Any]]:

@@ -36,7 +36,7 @@ LEFT: Json = {
     },
     "__data_plane_pace": {"not_after": ""},
     "__istio_excluded": [],
-    "__data_plane_share": {"moved": []},
+    "__data_plane_percentage": {"moved": []},
 }
 #: Values that the playbooks read by the lookup, for each playbook that writes; the read-only ones have no order.
 LOOKED_UP = {

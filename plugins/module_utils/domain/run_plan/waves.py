@@ -1,9 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a run picks within the limits of its user: for the way there, the end, the way back.
+"""Plan what a run moves within the limits of its user: in the data plane, in finalize, and in a rollback.
 
-All from the result of istio_info. What a limit leaves out is named with the reason, so that nobody takes it for done.
+All plans come from the result of istio_info. They name what a limit leaves out with the reason, so that a user does not
+take it for done.
 """
 
 from __future__ import annotations
@@ -25,143 +26,191 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.lim
 Row = Mapping[str, t.Any]
 TAG, LABEL = "tag", "label"
 MOVED, BACK = "moved", "moved back"
-#: What helps whoever follows such a tag, by what was to be done.
-OFFER = {
+#: A hint for the namespaces that follow a tag that stays, by the direction of the move.
+HINTS = {
     MOVED: f" With istio_tagged_namespaces={LABEL} the others get a label of their own and move without the tag.",
     BACK: "",
 }
 
 
+class Skipped(t.TypedDict):
+    """A namespace or a tag that the limits leave out."""
+
+    object: str
+    reason: str
+
+
+class DataPlanePlan(t.TypedDict):
+    """What an upgrade moves."""
+
+    waves: list[list[str]]
+    tags: list[str]
+    gateway_waves: list[list[str]]
+    following: list[str]
+    selected_per_workload: list[str]
+    skipped: list[Skipped]
+    lines: list[str]
+
+
+class FinalizePlan(t.TypedDict):
+    """What the move of the default revision restarts, or why it is refused."""
+
+    restarts: list[str]
+    refused: str
+
+
+class TagRollback(t.TypedDict):
+    """A tag that goes back, with the namespaces that follow it."""
+
+    name: str
+    namespaces: list[str]
+
+
+class RollbackPlan(t.TypedDict):
+    """What a rollback restores."""
+
+    run_id: str
+    namespaces: list[str]
+    tags: list[TagRollback]
+    restarts: list[str]
+    selected_per_workload: list[str]
+    skipped: list[Skipped]
+    lines: list[str]
+    failures: list[str]
+
+
 @dataclasses.dataclass
-class _Picked:
-    """Rows of namespaces, asked for by limits."""
+class _Selection:
+    """Rows of namespaces, selected by limits."""
 
     rows: Sequence[Row]
     limits: Limits
-    left: list[dict[str, str]] = dataclasses.field(default_factory=list)
+    skipped: list[Skipped] = dataclasses.field(default_factory=list)
 
     def allows(self, row: Row) -> bool:
         return self.limits.allows(row["name"])
 
-    def leave(self, what: str, why: str) -> None:
-        self.left.append({"what": what, "why": why})
+    def skip(self, name: str, reason: str) -> None:
+        self.skipped.append({"object": name, "reason": reason})
 
-    def within(self, rows: Iterable[Row], doing: str) -> list[Row]:
-        """Return the rows that may be touched, and note the others."""
-        found = list(rows)
-        for row in found:
-            if why := self.limits.exclusion_reason(row["name"]):
-                self.leave(f"namespace {row['name']}", f"is not {doing}: {why}.")
-        return [row for row in found if self.allows(row)]
+    def allowed(self, rows: Iterable[Row], verb: str) -> list[Row]:
+        """Return the rows that the limits allow, and record the others."""
+        candidates = list(rows)
+        for row in candidates:
+            if reason := self.limits.exclusion_reason(row["name"]):
+                self.skip(f"namespace {row['name']}", f"is not {verb}: {reason}.")
+        return [row for row in candidates if self.allows(row)]
 
-    def following(self, tag: str) -> list[Row]:
+    def followers(self, tag: str) -> list[Row]:
         """Return the namespaces that follow a tag, by their labels or by those of their pods."""
         return [row for row in self.rows if row["revision_label"] == tag or tag in row["followed_tags"]]
 
-    def outside(self, tag: str) -> str:
-        """Return who follows a tag although the limits leave it out, or an empty text."""
-        found = [
-            (row["name"], why) for row in self.following(tag) if (why := self.limits.exclusion_reason(row["name"]))
-        ]
-        return join_limited([f"{name} ({why})" for name, why in found])
+    def excluded_followers(self, tag: str) -> str:
+        """Return the namespaces that follow a tag and are excluded by the limits, or an empty text."""
+        reasons = {row["name"]: self.limits.exclusion_reason(row["name"]) for row in self.followers(tag)}
+        return join_limited([f"{name} ({reason})" for name, reason in reasons.items() if reason])
 
-    def holds_back(self, tag: str, doing: str) -> bool:
-        """Return whether the limits keep a tag where it is, and note why: it takes along all that follows it."""
-        outside = self.outside(tag)
-        nobody = self.limits.allow_only_named and not self.following(tag)
-        if outside:
-            self.leave(f"tag {tag}", f"is not {doing}, because it is followed by {outside}.{OFFER[doing]}")
-        elif nobody:
-            self.leave(f"tag {tag}", f"is not {doing}, because no namespace that was given follows it.")
-        return bool(outside or nobody)
+    def keeps_tag(self, tag: str, verb: str) -> bool:
+        """Return whether the limits keep a tag where it is, and record why: it moves all namespaces that follow it."""
+        excluded = self.excluded_followers(tag)
+        unfollowed = self.limits.allow_only_named and not self.followers(tag)
+        if excluded:
+            self.skip(f"tag {tag}", f"is not {verb}, because it is followed by {excluded}.{HINTS[verb]}")
+        elif unfollowed:
+            self.skip(f"tag {tag}", f"is not {verb}, because no namespace in the limits follows it.")
+        return bool(excluded or unfollowed)
 
-    def said(self) -> list[str]:
-        """Return a line for each thing that is left."""
-        return [f"{one['what'][0].upper()}{one['what'][1:]} {one['why']}" for one in self.left]
+    def lines(self) -> list[str]:
+        """Return a line for each object that is skipped."""
+        return [f"{row['object'][0].upper()}{row['object'][1:]} {row['reason']}" for row in self.skipped]
 
 
-def data_plane(
+def plan_data_plane(
     mesh: Mapping[str, t.Any],
     revision: str,
-    source: str,
+    source_revision: str,
     limits: Mapping[str, t.Any] | None = None,
-    tagged: str = TAG,
+    tagged_namespaces: str = TAG,
     wave_size: int = 5,
-) -> dict[str, t.Any]:
-    """Return what moves to a revision: waves, tags, gateways, namespaces whose pods choose; and what stays, and why.
+) -> DataPlanePlan:
+    """Return what moves to a revision, in which waves, and what the limits leave out.
 
     Args:
         mesh: the result of istio_info.
         limits: namespaces, waves and exclude, as `Limits` has them.
-        tagged: how namespaces move that follow a tag: tag, label or stay.
+        tagged_namespaces: how namespaces move that follow a tag: tag, label or stay.
+        wave_size: the number of namespaces in a wave if the limits have no waves.
 
     Raises:
-        ParameterError: a namespace that is named to be moved is not in the mesh.
+        ParameterError: a namespace in the limits is not in the mesh.
     """
-    picked = _Picked(mesh["namespaces"], Limits.from_mapping(limits or {}))
-    _require_meshed(picked, mesh["cluster"]["name"])
-    waves = picked.limits.waves
-    if waves:
-        plain, gateways = _given_waves(picked, revision, tagged), []
+    selection = _Selection(mesh["namespaces"], Limits.from_mapping(limits or {}))
+    _require_meshed(selection, mesh["cluster"]["name"])
+    if selection.limits.waves:
+        waves, gateway_waves = _limit_waves(selection, revision, tagged_namespaces), []
     else:
-        movable = picked.within((row for row in picked.rows if _movable(row, revision, source, tagged)), MOVED)
-        plain, gateways = (
-            _batched([row["name"] for row in movable if bool(row["gateways"]) is last], wave_size)
-            for last in (False, True)
+        candidates = (row for row in selection.rows if _movable(row, revision, source_revision, tagged_namespaces))
+        movable = selection.allowed(candidates, MOVED)
+        waves, gateway_waves = (
+            _split([row["name"] for row in movable if bool(row["gateways"]) is gateways], wave_size)
+            for gateways in (False, True)
         )
     tags = [
-        name
-        for name, target in sorted(mesh["tags"].items())
-        if tagged == TAG and name != DEFAULT and name not in mesh["operator_tags"] and target == source
-        if not picked.holds_back(name, MOVED)
+        tag
+        for tag, target in sorted(mesh["tags"].items())
+        if tagged_namespaces == TAG and tag != DEFAULT and tag not in mesh["operator_tags"]
+        if target == source_revision and not selection.keeps_tag(tag, MOVED)
     ]
     return {
-        "waves": plain,
+        "waves": waves,
         "tags": tags,
-        "gateway_waves": gateways,
-        # these follow already, some by a tag or by the labels of their pods: they keep their label and are restarted
-        "following": [row["name"] for row in picked.rows if row["revision"] == revision or not row["revision_label"]],
-        "choosing": [row["name"] for row in picked.rows if row["selected_per_workload"] and picked.allows(row)],
-        "left": picked.left,
-        "lines": picked.said(),
+        "gateway_waves": gateway_waves,
+        # These follow already, some by a tag or by the labels of their pods. They keep their label and are restarted.
+        "following": [
+            row["name"] for row in selection.rows if row["revision"] == revision or not row["revision_label"]
+        ],
+        "selected_per_workload": [
+            row["name"] for row in selection.rows if row["selected_per_workload"] and selection.allows(row)
+        ],
+        "skipped": selection.skipped,
+        "lines": selection.lines(),
     }
 
 
-def _movable(row: Row, revision: str, source: str, tagged: str) -> bool:
-    """Return whether a namespace is on the source by its own label (or a tag's), or moved before and is still stale."""
-    if row["revision"] != source:
+def _movable(row: Row, revision: str, source_revision: str, tagged_namespaces: str) -> bool:
+    """Return whether a label of a namespace, or its tag, selects the source, or it moved before and is still stale."""
+    if row["revision"] != source_revision:
         return revision in row["target_revisions"]
-    return bool(row["revision_label"]) and (row["selected_by"] != TAG or tagged == LABEL)
+    return bool(row["revision_label"]) and (row["selected_by"] != TAG or tagged_namespaces == LABEL)
 
 
-def _given_waves(picked: _Picked, revision: str, tagged: str) -> list[list[str]]:
-    rows = {row["name"]: row for row in picked.rows}
-    named = [
-        list(dict.fromkeys(n for name in wave for n in match_namespaces(name, rows))) for wave in picked.limits.waves
-    ]
+def _limit_waves(selection: _Selection, revision: str, tagged_namespaces: str) -> list[list[str]]:
+    """Return the waves of the limits, each namespace in the first wave that names it."""
+    rows = {row["name"]: row for row in selection.rows}
     seen: set[str] = set()
     waves = []
-    for wave in named:
-        fresh = [rows[name] for name in wave if name not in seen]
-        seen.update(wave)
-        kept = picked.within(fresh, MOVED)
-        waves.append([row["name"] for row in kept if not _with_its_tag(picked, row, revision, tagged)])
+    for wave in selection.limits.waves:
+        names = dict.fromkeys(match for name in wave for match in match_namespaces(name, rows))
+        allowed = selection.allowed([rows[name] for name in names if name not in seen], MOVED)
+        seen.update(names)
+        waves.append([row["name"] for row in allowed if not _tag_decides(selection, row, revision, tagged_namespaces)])
     return [wave for wave in waves if wave]
 
 
-def _with_its_tag(picked: _Picked, row: Row, revision: str, tagged: str) -> bool:
-    """Return whether a namespace moves, or stays, with the tag that it follows, also where a wave names it."""
-    if tagged == LABEL or row["selected_by"] != TAG or row["revision"] == revision:
+def _tag_decides(selection: _Selection, row: Row, revision: str, tagged_namespaces: str) -> bool:
+    """Return whether a namespace moves or stays with the tag that it follows, although a wave names it."""
+    if tagged_namespaces == LABEL or row["selected_by"] != TAG or row["revision"] == revision:
         return False
-    if tagged != TAG:
-        picked.leave(f"namespace {row['name']}", f"is not moved: it follows tag {row['revision_label']}, which stays.")
+    if tagged_namespaces != TAG:
+        reason = f"is not moved: it follows tag {row['revision_label']}, which stays."
+        selection.skip(f"namespace {row['name']}", reason)
     return True
 
 
-def _require_meshed(picked: _Picked, cluster: str) -> None:
-    rows, limits = {row["name"] for row in picked.rows}, picked.limits
+def _require_meshed(selection: _Selection, cluster: str) -> None:
+    names_in_mesh, limits = {row["name"] for row in selection.rows}, selection.limits
     for key, names in (("namespaces", limits.namespaces), ("waves", [n for wave in limits.waves for n in wave])):
-        outside = [name for name in names if not is_pattern(name) and name not in rows]
+        outside = [name for name in names if not is_pattern(name) and name not in names_in_mesh]
         if outside:
             raise ParameterError(
                 f"Namespaces {join_limited(outside)} of {LIMIT_VARIABLES[key]} are not in the mesh of cluster "
@@ -170,58 +219,61 @@ def _require_meshed(picked: _Picked, cluster: str) -> None:
             )
 
 
-def _batched(names: Sequence[str], size: int) -> list[list[str]]:
+def _split(names: Sequence[str], size: int) -> list[list[str]]:
     step = max(1, size)
     return [list(names[start : start + step]) for start in range(0, len(names), step)]
 
 
-def finalize(
+def plan_finalize(
     mesh: Mapping[str, t.Any], revision: str, moves_default: bool, limits: Mapping[str, t.Any] | None = None
-) -> dict[str, t.Any]:
-    """Return who is restarted once the default has moved, and why it may not move: it would take along who stays.
+) -> FinalizePlan:
+    """Return what is restarted once the default has moved, and why it may not move: it would move excluded namespaces.
 
     Args:
-        moves_default: whether the default is this run's to move.
+        mesh: the result of istio_info.
+        moves_default: whether this run moves the default, and not the operator or another installer.
     """
-    picked = _Picked(mesh["namespaces"], Limits.from_mapping(limits or {}))
-    moves = moves_default and mesh["default"]["revision"] != revision
-    outside = picked.outside(DEFAULT) if moves else ""
+    selection = _Selection(mesh["namespaces"], Limits.from_mapping(limits or {}))
+    changes = moves_default and mesh["default"]["revision"] != revision
+    excluded = selection.excluded_followers(DEFAULT) if changes else ""
     refused = (
         f"The default of cluster {mesh['cluster']['name']} stays where it is, because a move to {revision} would take "
-        f"along {outside}. Let these move too, or give them the label of a revision that stays."
-        if outside
+        f"along {excluded}. Let these move too, or give them the label of a revision that stays."
+        if excluded
         else ""
     )
-    # rerun, what was not restarted after the default had moved is stale
+    # When a run is repeated, pods that it did not restart after the move of the default are stale.
     restarts = [
         row["name"]
-        for row in picked.rows
-        if moves_default and DEFAULT in row["followed_tags"] and picked.allows(row) and (moves or row["stale_proxies"])
+        for row in selection.rows
+        if moves_default and DEFAULT in row["followed_tags"] and selection.allows(row)
+        if changes or row["stale_proxies"]
     ]
     return {"restarts": restarts, "refused": refused}
 
 
-def rollback(mesh: Mapping[str, t.Any], limits: Mapping[str, t.Any] | None = None) -> dict[str, t.Any]:
-    """Return what goes back: namespaces, tags, whom to restart, namespaces whose pods choose, what stays and why.
+def plan_rollback(mesh: Mapping[str, t.Any], limits: Mapping[str, t.Any] | None = None) -> RollbackPlan:
+    """Return what goes back, what is restarted, and what the limits leave out.
 
-    What the run changed is in ``undo`` of the result of istio_info.
+    Args:
+        mesh: the result of istio_info; its ``undo`` has the changes of the run.
     """
     undo = mesh["undo"]
-    picked = _Picked(mesh["namespaces"], Limits.from_mapping(limits or {}))
+    selection = _Selection(mesh["namespaces"], Limits.from_mapping(limits or {}))
     moved = [row["name"] for row in undo["namespaces"]]
-    choosing = [row["namespace"] for row in undo["workloads"]]
-    names = dict.fromkeys([*moved, *choosing, *undo["stale_namespaces"]])
-    allowed = {row["name"] for row in picked.within(({"name": name} for name in names), BACK)}
-    tags = [row["name"] for row in undo["tags"] if not picked.holds_back(row["name"], BACK)]
-    stays = [row for row in undo["not_restored"] if not row["namespace"] or picked.limits.allows(row["namespace"])]
+    per_workload = [row["namespace"] for row in undo["workloads"]]
+    names = dict.fromkeys([*moved, *per_workload, *undo["stale_namespaces"]])
+    allowed = {row["name"] for row in selection.allowed(({"name": name} for name in names), BACK)}
+    tags = [row["name"] for row in undo["tags"] if not selection.keeps_tag(row["name"], BACK)]
+    kept = [row for row in undo["not_restored"] if not row["namespace"] or selection.limits.allows(row["namespace"])]
     return {
         "run_id": undo["run_id"] or "",
         "namespaces": [name for name in moved if name in allowed],
-        "tags": [{"name": tag, "namespaces": [row["name"] for row in picked.following(tag)]} for tag in tags],
-        # also what a rollback that was interrupted did not restart
+        "tags": [{"name": tag, "namespaces": [row["name"] for row in selection.followers(tag)]} for tag in tags],
+        # Also the namespaces that an interrupted rollback did not restart.
         "restarts": [name for name in dict.fromkeys([*moved, *undo["stale_namespaces"]]) if name in allowed],
-        "choosing": [name for name in dict.fromkeys(choosing) if name in allowed],
-        "left": picked.left,
-        "lines": [undo["summary"], *picked.said(), *(row["message"] for row in stays if not row["failed"])],
-        "failures": [row["message"] for row in stays if row["failed"]],
+        "selected_per_workload": [name for name in dict.fromkeys(per_workload) if name in allowed],
+        "skipped": selection.skipped,
+        "lines": [undo["summary"], *selection.lines(), *(row["message"] for row in kept if not row["failed"])],
+        "failures": [row["message"] for row in kept if row["failed"]],
     }

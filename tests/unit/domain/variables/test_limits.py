@@ -14,7 +14,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import data_plane, finalize, rollback
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import (
+    plan_data_plane,
+    plan_finalize,
+    plan_rollback,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import (
     Limits,
     expand_namespaces,
@@ -85,31 +89,31 @@ def with_tags(rows: list[Json], tags: list[str]) -> set[str]:
 def moved_namespaces(rows: list[Json], plan: Json) -> set[str]:
     """Return all namespaces that an upgrade touches."""
     waves = [name for wave in [*plan["waves"], *plan["gateway_waves"]] for name in wave]
-    return {*waves, *plan["choosing"], *with_tags(rows, plan["tags"])}
+    return {*waves, *plan["selected_per_workload"], *with_tags(rows, plan["tags"])}
 
 
 @pytest.mark.parametrize("tagged", ["tag", "label", "stay"])
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 @pytest.mark.parametrize("rows", PATHS.values(), ids=PATHS)
 def test_a_limit_applies_to_an_upgrade(rows: list[Json], limits: Json, tagged: str) -> None:
-    assert "kept" not in moved_namespaces(rows, data_plane(mesh(rows), NEW, OLD, limits, tagged))
+    assert "kept" not in moved_namespaces(rows, plan_data_plane(mesh(rows), NEW, OLD, limits, tagged))
 
 
 @pytest.mark.parametrize("rows", PATHS.values(), ids=PATHS)
 def test_without_limits_all_namespaces_are_moved(rows: list[Json]) -> None:
     """Otherwise the tables above would prove nothing."""
-    free = finalize(mesh(rows), NEW, True)
+    free = plan_finalize(mesh(rows), NEW, True)
     assert free["refused"] == ""
-    assert {*moved_namespaces(rows, data_plane(mesh(rows), NEW, OLD)), *free["restarts"]} == {"kept", "other"}
+    assert {*moved_namespaces(rows, plan_data_plane(mesh(rows), NEW, OLD)), *free["restarts"]} == {"kept", "other"}
 
 
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
 @pytest.mark.parametrize("rows", PATHS.values(), ids=PATHS)
 def test_a_limit_applies_to_finalize(rows: list[Json], limits: Json) -> None:
-    plan = finalize(mesh(rows), NEW, True, limits)
+    plan = plan_finalize(mesh(rows), NEW, True, limits)
     assert "kept" not in plan["restarts"]
     assert ("kept" in plan["refused"]) == ("kept" in with_tags(rows, ["default"]))
-    assert finalize(mesh(rows), NEW, False, limits)["refused"] == ""
+    assert plan_finalize(mesh(rows), NEW, False, limits)["refused"] == ""
 
 
 @pytest.mark.parametrize("limits", LIMITS.values(), ids=LIMITS)
@@ -126,59 +130,62 @@ def test_a_limit_applies_to_a_rollback(rows: list[Json], limits: Json) -> None:
         "stale_namespaces": ["kept"],
         "not_restored": [{"namespace": "kept", "message": "Namespace kept: it was changed since", "failed": True}],
     }
-    plan = rollback(mesh(rows, undo=undo), limits)
+    plan = plan_rollback(mesh(rows, undo=undo), limits)
     tags = [tag["name"] for tag in plan["tags"]]
     inside = {name for tag in plan["tags"] for name in tag["namespaces"]}
-    touched = {*plan["namespaces"], *plan["restarts"], *plan["choosing"], *with_tags(rows, tags), *inside}
+    touched = {*plan["namespaces"], *plan["restarts"], *plan["selected_per_workload"], *with_tags(rows, tags), *inside}
     assert "kept" not in touched
     assert plan["failures"] == []
-    everything = rollback(mesh(rows, undo=undo))
-    assert "kept" in {*everything["namespaces"], *everything["restarts"], *everything["choosing"]}
+    everything = plan_rollback(mesh(rows, undo=undo))
+    assert "kept" in {*everything["namespaces"], *everything["restarts"], *everything["selected_per_workload"]}
     assert everything["failures"] == ["Namespace kept: it was changed since"]
 
 
 def test_excluded_objects_are_reported_with_their_reason() -> None:
     rows = [row("kept", "prod", "tag"), row("late", OLD), row("other", "prod", "tag"), row("shop", OLD)]
-    plan = data_plane(mesh(rows), NEW, OLD, {"exclude": ["kept", "late"]})
+    plan = plan_data_plane(mesh(rows), NEW, OLD, {"exclude": ["kept", "late"]})
     assert plan["waves"] == [["shop"]]
     assert plan["lines"] == [
         "Namespace late is not moved: istio_exclude_namespaces names it.",
         "Tag prod is not moved, because it is followed by kept (istio_exclude_namespaces names it). With "
         "istio_tagged_namespaces=label the others get a label of their own and move without the tag.",
     ]
-    assert plan["left"][0] == {"what": "namespace late", "why": "is not moved: istio_exclude_namespaces names it."}
-    assert data_plane(mesh(rows), NEW, OLD, {"exclude": ["kept"]}, "label")["waves"] == [["late", "other", "shop"]]
+    assert plan["skipped"][0] == {
+        "object": "namespace late",
+        "reason": "is not moved: istio_exclude_namespaces names it.",
+    }
+    assert plan_data_plane(mesh(rows), NEW, OLD, {"exclude": ["kept"]}, "label")["waves"] == [["late", "other", "shop"]]
 
 
 def test_a_tag_moves_with_its_namespaces_if_all_of_them_are_named() -> None:
     rows = [row("kept", "prod", "tag"), row("other", "prod", "tag"), row("shop", OLD)]
-    plan = data_plane(mesh(rows), NEW, OLD, {"waves": [["shop"], ["kept", "other"]]})
-    assert (plan["waves"], plan["tags"], plan["left"]) == ([["shop"]], ["prod"], [])
-    narrow = data_plane(mesh(rows), NEW, OLD, {"namespaces": ["shop"]})
+    plan = plan_data_plane(mesh(rows), NEW, OLD, {"waves": [["shop"], ["kept", "other"]]})
+    assert (plan["waves"], plan["tags"], plan["skipped"]) == ([["shop"]], ["prod"], [])
+    narrow = plan_data_plane(mesh(rows), NEW, OLD, {"namespaces": ["shop"]})
     assert (narrow["waves"], narrow["tags"]) == ([["shop"]], [])
 
 
 def test_waves_keep_the_order_of_the_user() -> None:
     rows = [row(name, OLD) for name in ("pay-a", "pay-b", "shop")]
     given = {"waves": [["shop"], ["pay-*", "shop"]]}
-    assert data_plane(mesh(rows), NEW, OLD, given)["waves"] == [["shop"], ["pay-a", "pay-b"]]
-    cut = data_plane(mesh(rows), NEW, OLD, wave_size=2)["waves"]
+    assert plan_data_plane(mesh(rows), NEW, OLD, given)["waves"] == [["shop"], ["pay-a", "pay-b"]]
+    cut = plan_data_plane(mesh(rows), NEW, OLD, wave_size=2)["waves"]
     assert cut == [["pay-a", "pay-b"], ["shop"]]
 
 
 def test_a_namespace_that_is_not_in_the_mesh_is_not_moved() -> None:
     with pytest.raises(ParameterError, match="Namespaces plain of istio_waves are not in the mesh of cluster paris-1"):
-        data_plane(mesh([row("shop", OLD)]), NEW, OLD, {"waves": [["shop"], ["plain", "pl*"]]})
+        plan_data_plane(mesh([row("shop", OLD)]), NEW, OLD, {"waves": [["shop"], ["plain", "pl*"]]})
 
 
 def test_a_default_that_has_moved_needs_no_limits() -> None:
     rows = [row("kept", "default", "default", revision=NEW), row("tools", followed_tags=["default"], stale_proxies=1)]
     there = mesh(rows, default={"revision": NEW})
-    assert finalize(there, NEW, True, {"exclude": ["kept"]}) == {"refused": "", "restarts": ["tools"]}
+    assert plan_finalize(there, NEW, True, {"exclude": ["kept"]}) == {"refused": "", "restarts": ["tools"]}
 
 
 def test_the_refusal_of_a_default_is_one_sentence() -> None:
-    refusal = finalize(mesh([row("kept", followed_tags=["default"])]), NEW, True, {"exclude": ["kept"]})["refused"]
+    refusal = plan_finalize(mesh([row("kept", followed_tags=["default"])]), NEW, True, {"exclude": ["kept"]})["refused"]
     assert refusal == (
         "The default of cluster paris-1 stays where it is, because a move to 1-31-0 would take along kept "
         "(istio_exclude_namespaces names it). Let these move too, or give them the label of a revision that stays."

@@ -1,18 +1,18 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter meshops.istio.rollback_moves: documentation and start; the core is in module_utils."""
+"""Filter meshops.istio.rollback_plan: documentation and start; the core is in module_utils."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-name: rollback_moves
+name: rollback_plan
 version_added: 1.0.0
 author: Meshops maintainers (@meshops)
-short_description: Plan the way back
+short_description: Plan a rollback
 description:
-  - Says from one reading of a cluster which namespaces and tags go back to where they were, and what stays.
-  - A tag takes along all that follows it, so it goes back only if no namespace that follows it is left out by a limit.
+  - Decides from one reading of a cluster which namespaces and tags go back to their previous revision, and what stays.
+  - A tag moves all namespaces that follow it, so it goes back only if the limits exclude none of them.
 positional: _input, limits
 options:
   _input:
@@ -26,7 +26,7 @@ extends_documentation_fragment:
 EXAMPLES = r"""
 - name: Show what would go back
   ansible.builtin.debug:
-    msg: "{{ mesh | meshops.istio.rollback_moves({'namespaces': ['shop']}) }}"
+    msg: "{{ mesh | meshops.istio.rollback_plan(limits={'namespaces': ['shop']}) }}"
 """
 
 RETURN = r"""
@@ -40,7 +40,7 @@ _value:
       elements: str
       sample: [shop]
     run_id:
-      description: The run that is undone. Empty where there is none.
+      description: The run that is undone. Empty if there is none.
       type: str
       sample: r3f9a1c22d
     tags:
@@ -51,7 +51,7 @@ _value:
         - name: prod
           namespaces: [reports]
     failures:
-      description: What should go back and cannot, a sentence for each.
+      description: A sentence for each object that should go back and cannot.
       type: list
       elements: str
       sample: []
@@ -60,30 +60,30 @@ _value:
       type: list
       elements: str
       sample: [reports, shop]
-    choosing:
-      description: Namespaces with workloads that get the labels of their pods back.
+    selected_per_workload:
+      description: Namespaces with workloads whose pods get their previous labels back.
       type: list
       elements: str
       sample: []
-    left:
-      description: What the limits leave out, with the reason.
+    skipped:
+      description: Namespaces and tags that the limits leave out, with the reason.
       type: list
       elements: dict
       sample:
-        - what: namespace reports
-          why: "is not moved: istio_exclude_namespaces names it."
+        - object: namespace reports
+          reason: "is not moved: istio_exclude_namespaces names it."
     lines:
       description: The same as a sentence for each.
       type: list
       elements: str
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import rollback
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import plan_rollback
 
 
 class FilterModule:
-    """The filter of this file."""
+    """Provide the filter of this file."""
 
     def filters(self) -> dict[str, object]:
-        """Return it by its name."""
-        return {"rollback_moves": rollback}
+        """Return the filter by its name."""
+        return {"rollback_plan": plan_rollback}

@@ -1,18 +1,17 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Filter meshops.istio.finalize_moves: documentation and start; the core is in module_utils."""
+"""Filter meshops.istio.finalize_plan: documentation and start; the core is in module_utils."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-name: finalize_moves
+name: finalize_plan
 version_added: 1.0.0
 author: Meshops maintainers (@meshops)
-short_description: Say whether the default may move, and who is restarted then
+short_description: Plan the move of the default revision, and the restarts after it
 description:
-  - The default takes along all that follows it, so it may move only if no namespace that follows it is left out by a
-    limit.
+  - The default moves all namespaces that follow it, so it may move only if the limits exclude none of them.
 positional: _input, revision, moves_default, limits
 options:
   _input:
@@ -24,7 +23,7 @@ options:
     type: str
     required: true
   moves_default:
-    description: Whether the default is moved by this run and not by somebody else.
+    description: Whether this run moves the default, and not the operator or another installer.
     type: bool
     required: true
 extends_documentation_fragment:
@@ -34,15 +33,15 @@ extends_documentation_fragment:
 EXAMPLES = r"""
 - name: Refuse to move the default
   ansible.builtin.fail:
-    msg: "{{ picked.refused }}"
-  when: picked.refused | length > 0
+    msg: "{{ plan.refused }}"
+  when: plan.refused | length > 0
   vars:
-    picked: "{{ mesh | meshops.istio.finalize_moves('1-31-0', true, {'exclude': ['pay-*']}) }}"
+    plan: "{{ mesh | meshops.istio.finalize_plan('1-31-0', moves_default=true, limits={'exclude': ['pay-*']}) }}"
 """
 
 RETURN = r"""
 _value:
-  description: What finalizing comes to.
+  description: The plan.
   type: dict
   contains:
     refused:
@@ -50,18 +49,18 @@ _value:
       type: str
       sample: ""
     restarts:
-      description: Namespaces to restart once it has moved, as their pods follow it by labels of their own.
+      description: Namespaces to restart after the move, because labels of their pods follow the default.
       type: list
       elements: str
       sample: [tools]
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import finalize
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import plan_finalize
 
 
 class FilterModule:
-    """The filter of this file."""
+    """Provide the filter of this file."""
 
     def filters(self) -> dict[str, object]:
-        """Return it by its name."""
-        return {"finalize_moves": finalize}
+        """Return the filter by its name."""
+        return {"finalize_plan": plan_finalize}
