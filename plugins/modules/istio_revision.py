@@ -192,9 +192,9 @@ options:
       - With V(shared_component), gateways, CNI or ztunnel are deleted, so traffic through them fails immediately.
       - With V(namespace), V(tag) or V(selects_revision), new pods start without a proxy and without an error. The tags
         are removed with the revision.
-      - With V(live_proxy) or V(connected), proxies get no configuration any more, and no new certificate when their
-        present one expires. V(connected) stands for proxies that only C(istiod) knows, such as machines and pods of
-        other clusters.
+      - With V(live_proxy) or V(connected_proxy), proxies get no configuration any more, and no new certificate when
+        their present one expires. V(connected_proxy) stands for proxies that only C(istiod) knows, such as machines and
+        pods of other clusters.
       - With V(terminating_proxy), terminating pods get no new endpoints until they are gone. The task waits for pods
         that are gone within O(timeout).
       - With V(configuration), Istio configuration and Gateway API routes with the revision in the label
@@ -455,7 +455,7 @@ failure:
         code:
           description:
             - One of V(tag), V(namespace), V(default_validator), V(default_service), V(live_proxy),
-              V(terminating_proxy), V(connected), V(selects_revision), V(configuration), V(shared_component)
+              V(terminating_proxy), V(connected_proxy), V(selects_revision), V(configuration), V(shared_component)
               and V(not_checked).
           type: str
           sample: namespace

@@ -197,7 +197,7 @@ USES = {
         ),
     ),
     "F5: a proxy that strayed to it": Use(
-        {("connected", f"Deployment {USER}/sleeper")},
+        {("connected_proxy", f"Deployment {USER}/sleeper")},
         (rolled("Deployment", "sleeper", strayed(), replicas=1),),
         {REV: REVISION},
         live=True,

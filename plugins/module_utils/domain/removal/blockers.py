@@ -37,7 +37,9 @@ CODES = {
     "default_service": "it is removed with the revision",
     "live_proxy": "it gets no new configuration, and no new certificate when its own expires (by default after a day)",
     "terminating_proxy": "it gets no new configuration, endpoints and certificates until it is gone",
-    "connected": "it gets no new configuration, and no new certificate when its own expires (by default after a day)",
+    "connected_proxy": (
+        "it gets no new configuration, and no new certificate when its own expires (by default after a day)"
+    ),
     "selects_revision": "its next pod starts without a proxy, without any error",
     "configuration": "no istiod reads it any more, without any error: requests that it denied are allowed",
     "shared_component": "it is deleted with the revision: traffic through it fails immediately",

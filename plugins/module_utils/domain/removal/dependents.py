@@ -181,7 +181,7 @@ def connected_proxy_blockers(snapshot: Snapshot, revision: str, inputs: RemovalI
             if pod_revision
             else "connect it to the revision that stays"
         )
-        found_blockers.append(Blocker("connected", place, text, remedy))
+        found_blockers.append(Blocker("connected_proxy", place, text, remedy))
     return found_blockers
 
 
@@ -193,13 +193,15 @@ def _outside_proxy_blocker(snapshot: Snapshot, revision: str, proxy: Connected, 
     hint = f" (known here: {join_limited(hints)})" if hints else ""
     if proxy.cluster and cluster and proxy.cluster != cluster:
         text = f"{subject} of cluster {proxy.cluster} is connected to istiod of revision {revision}"
-        return Blocker("connected", subject, text, f"move it in cluster {proxy.cluster} to a revision that stays{hint}")
+        return Blocker(
+            "connected_proxy", subject, text, f"move it in cluster {proxy.cluster} to a revision that stays{hint}"
+        )
     text = f"{subject}, which is not a pod of this cluster, is connected to istiod of revision {revision}"
     remedy = (
         "if it is a machine, connect its agent to the revision that stays, and restart the agent; if it belongs to "
         f"another cluster, move it there{hint}"
     )
-    return Blocker("connected", subject, text, remedy)
+    return Blocker("connected_proxy", subject, text, remedy)
 
 
 def unchecked_blockers(revision: str, inputs: RemovalInputs) -> list[Blocker]:

@@ -101,14 +101,14 @@ KINDS = {
     "F6: a terminating proxy": Kind(
         "terminating_proxy", "Pod shop/old", (b.pod("old", owner=None, gone_at="2999-01-01T00:00:00Z"),)
     ),
-    "F5: a machine": Kind("connected", "proxy vms/vm1", of_api=lambda api: syncz(api, proxy("vm1.vms"))),
+    "F5: a machine": Kind("connected_proxy", "proxy vms/vm1", of_api=lambda api: syncz(api, proxy("vm1.vms"))),
     "F5: a pod of another cluster": Kind(
-        "connected",
+        "connected_proxy",
         "proxy shop/cart-1",
         of_api=lambda api: syncz(api, proxy("cart-1.shop", cluster_id="west")),
     ),
     "F5: a strayed pod": Kind(
-        "connected",
+        "connected_proxy",
         "Pod shop/strayed",
         (b.pod("strayed", revision=b.NEW, owner=None),),
         lambda api: syncz(api, proxy("strayed.shop")),
