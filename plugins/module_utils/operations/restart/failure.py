@@ -81,7 +81,7 @@ def require_deadline(context: RestartContext, number: int, seconds: float) -> No
     summary = f" {failed_workloads_summary(context)}" if state.problems else ""
     raise RolloutError(
         f"Batch {number} of {len(context.plan.batches)} would not start within the deadline of {deadline} s: "
-        f"{len(remaining)} workloads were not restarted; {len(state.completed)} were restarted and keep their new "
+        f"{len(remaining)} workloads were not restarted; the restarted ones ({len(state.completed)}) keep their new "
         f"pods. Run again to continue with {', '.join(remaining[:3])}{', ...' if len(remaining) > 3 else ''}.{summary}",
         {**details},
     )

@@ -125,7 +125,12 @@ def test_other_pods_are_no_evidence(api: FakeApi, pod: b.Json) -> None:
 def test_a_deleted_workload_is_waited_for_no_longer(api: FakeApi) -> None:
     event = {"type": "DELETED", "object": api.get("Deployment", "web")}
     batch = Batch(api, "web", timeout=60)
-    api.on_patch = lambda dummy: api.script("GET", "/apis/apps/v1/deployments", stream(event))
+
+    def on_patch(obj: b.Json) -> None:
+        api.objects.remove(obj)
+        api.script("GET", "/apis/apps/v1/deployments", stream(event))
+
+    api.on_patch = on_patch
     batch.restart()
     assert list(batch.state.deleted) == [("shop", "Deployment", "web")]
     assert (batch.state.completed, batch.state.problems) == ([], [])
