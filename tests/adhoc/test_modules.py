@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tasks run by ansible-core itself, inside this process, by the fixtures of pytest-ansible."""
+"""Run tasks by ansible-core in this process, with the fixtures of pytest-ansible."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import pytest
 
 pytestmark = [
     pytest.mark.pytest_ansible,
-    # Its fixtures warn that they will go one day; ansible-core warns that they hand it a mapping.
+    # Its fixtures are deprecated, and ansible-core warns that they pass a mapping.
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:AnsibleCollectionFinder has already been configured"),
 ]
 
-# Every module, with the arguments that it asks for besides a cluster.
+# Module -> its required arguments, apart from the login to a cluster.
 MODULES: dict[str, dict[str, object]] = {
     "istio_info": {},
     "istio_precheck": {"version": "1.31.0", "revision": "1-31-0"},
@@ -42,7 +42,7 @@ def run(ansible_adhoc: Callable[..., Any]) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_no_task_picks_a_cluster_by_itself(
+def test_no_task_selects_a_default_cluster(
     run: Callable[..., dict[str, Any]], name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "config"))
@@ -52,7 +52,7 @@ def test_no_task_picks_a_cluster_by_itself(
     assert "kubeconfig" in result["msg"]
 
 
-def test_a_context_that_is_not_there_is_named(run: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
+def test_a_missing_context_is_named(run: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     kubeconfig = tmp_path / "config"
     kubeconfig.write_text("{apiVersion: v1, kind: Config, contexts: [], clusters: [], users: []}")
     result = run("istio_info", kubeconfig=str(kubeconfig), context="paris-1")

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Measure what the collection costs: `python -m benchmark precheck`, `restart` or `fleet`."""
+"""Run a benchmark: `python -m benchmark precheck`, `restart` or `fleet`."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ CROWDS = (34, 1000)
 
 
 def precheck() -> int:
-    """The gate over meshes of different sizes."""
+    """Measure the precheck of meshes of different sizes."""
     print("pods     seconds   CPU s   memory MiB   findings")
     for pods in SIZES:
-        one = measure(pods)
+        cost = measure(pods)
         print(
-            f"{pods:6}   {one['seconds']:7.2f} {one['cpu_seconds']:7.2f} {one['memory_mib']:12.1f}"
-            f" {len(one['findings']):10}"
+            f"{pods:6}   {cost['seconds']:7.2f} {cost['cpu_seconds']:7.2f} {cost['memory_mib']:12.1f}"
+            f" {len(cost['findings']):10}"
         )
     return 0
 
 
 def restarts() -> int:
-    """A hundred Deployments of three pods, restarted at once; then ten of few and ten of many."""
+    """Measure the restart of a hundred Deployments of three pods; then of ten in a small and in a large mesh."""
     costs = compare(("bare", "kubectl", "kubectl, one status", "ours"))
     print("client                seconds   / bare    CPU s   start   CPU / kubectl   without start   requests")
     for name, cost in costs.items():
@@ -48,7 +48,7 @@ def restarts() -> int:
 
 
 def done() -> int:
-    """A fleet with nothing to do."""
+    """Measure a run over a fleet with nothing to do."""
     costs = fleet.measure()
     print("run                                 clusters   seconds   results   ms each   MiB of the largest process")
     for name, count in (
@@ -56,22 +56,22 @@ def done() -> int:
         ("all", fleet.CLUSTERS),
         ("few", fleet.FEW),
         ("ours", fleet.CLUSTERS),
-        ("theirs", fleet.CLUSTERS),
+        ("kubernetes_core", fleet.CLUSTERS),
     ):
-        one = costs[name]
-        print(f"{fleet.NAMES[name]:36}{count:8} {one.seconds:9.1f} {one.results:9} {one.each:9.1f} {one.mib:8.0f}")
+        cost = costs[name]
+        print(f"{fleet.NAMES[name]:36}{count:8} {cost.seconds:9.1f} {cost.results:9} {cost.each:9.1f} {cost.mib:8.0f}")
     for name in ("empty", "all"):
         print(f"canary takes {costs['ours'].seconds / costs[name].seconds:.2f} times as long as {fleet.NAMES[name]}")
-    print(f"kubernetes.core takes {costs['theirs'].seconds / costs['ours'].seconds:.1f} times as long")
+    print(f"kubernetes.core takes {costs['kubernetes_core'].seconds / costs['ours'].seconds:.1f} times as long")
     return 0
 
 
 def main() -> int:
-    """Run the benchmark that is named."""
-    known = {"precheck": precheck, "restart": restarts, "fleet": done}
+    """Run the benchmark of the command line."""
+    benchmarks = {"precheck": precheck, "restart": restarts, "fleet": done}
     parser = argparse.ArgumentParser(prog="benchmark", description=__doc__)
-    parser.add_argument("name", choices=list(known))
-    return known[parser.parse_args().name]()
+    parser.add_argument("name", choices=list(benchmarks))
+    return benchmarks[parser.parse_args().name]()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An API server with as many pods as wanted: copies of one real injected pod, made while a page is sent."""
+"""An API server with any number of pods: copies of one real injected pod, created while a page is sent."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from unit.support import builders as b
 from unit.support.fake_api import BY_PATH, PATH, Answer, FakeApi, Seen
 
 Json = dict[str, Any]
-#: A pod that istiod 1.30.3 injected, with what owns it, as the lab's API server returned them.
+#: A pod that istiod 1.30.3 injected, with its owners, as the lab's API server returned them.
 RECORDED: Json = json.loads((Path(__file__).parent / "recorded.json").read_text(encoding="utf-8"))
-#: What istiod 1.30.3 says of one of its proxies.
+#: The answer of istiod 1.30.3 about one of its proxies.
 SYNCZ: Json = json.loads((Path(b.__file__).parents[1] / "fixtures" / "syncz-1.30.3.json").read_text(encoding="utf-8"))[
     1
 ]
@@ -26,7 +26,7 @@ PODS_EACH = 3
 #: A Deployment keeps up to ten old ReplicaSets (revisionHistoryLimit).
 SETS_EACH = 5
 PER_NAMESPACE = 50
-#: What is replaced in the copies.
+#: Texts that differ in the copies.
 NAMES = {
     **{RECORDED[kind]["metadata"]["name"]: kind for kind in RECORDED},
     RECORDED["Pod"]["metadata"]["namespace"]: "namespace",
@@ -35,7 +35,7 @@ NAMES = {
 
 
 class Crowd(FakeApi):
-    """A mesh in order: one namespace for fifty Deployments of three pods each."""
+    """A mesh without problems: one namespace for fifty Deployments of three pods each."""
 
     def __init__(self, pods: int) -> None:
         self.totals = {
@@ -50,15 +50,15 @@ class Crowd(FakeApi):
         super().__init__(*b.plane(b.OLD), *b.revision_tag("default", b.OLD), *b.namespaces(**spaces), *nodes)
 
     def syncz(self, istiod: str) -> bytes:
-        """Every proxy is connected to this istiod."""
+        """Return the connections of all proxies to this istiod."""
         row = json.dumps(SYNCZ)
         pods = ((at // PODS_EACH, at) for at in range(self.totals["Pod"]))
         names = (f"app-{deployment}-0-{at}.team-{deployment // PER_NAMESPACE}" for deployment, at in pods)
         return f"[{','.join(row.replace(SYNCZ['proxy'], name) for name in names)}]".encode()
 
     def _serve(self, seen: Seen) -> Answer:
-        found = PATH.match(seen.path)
-        kind = BY_PATH.get((found[1], found[3])) if found and not found[2] else None
+        match = PATH.match(seen.path)
+        kind = BY_PATH.get((match[1], match[3])) if match and not match[2] else None
         if kind not in self.totals:
             return super()._serve(seen)
         start, size = int(seen.query.get("continue", 0)), int(seen.query["limit"])
@@ -70,9 +70,9 @@ class Crowd(FakeApi):
 
     @staticmethod
     def _copy(text: str, kind: str, at: int) -> str:
-        """One more object like the recorded one; only names differ."""
+        """Return a copy of the recorded object with other names."""
         deployment = at // {"Deployment": 1, "ReplicaSet": SETS_EACH, "Pod": PODS_EACH}[kind]
-        # the newest ReplicaSet runs the pods, the others are history
+        # The newest ReplicaSet has the pods; the others are the history.
         own_set = f"app-{deployment}-{at % SETS_EACH if kind == 'ReplicaSet' else 0}"
         names = {
             "Pod": f"{own_set}-{at}",
@@ -87,7 +87,7 @@ class Crowd(FakeApi):
 
 
 def measure(pods: int) -> Json:
-    """What one gate over so many pods cost, in a process of its own, and what it found (see `benchmark.gate`)."""
+    """Return the cost and findings of one precheck of some pods, in a separate process (see `benchmark.gate`)."""
     with Crowd(pods) as api:
         command = [sys.executable, "-m", "benchmark.gate", api.url]
         environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

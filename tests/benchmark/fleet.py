@@ -1,9 +1,9 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run over fifty clusters that are done, against empty tasks, and against kubernetes.core reading the same.
+"""Compare a run over fifty clusters with nothing to do with empty tasks, and with reading by kubernetes.core.
 
-The clusters are one real cluster of the lab, seen through a mirror that gives each of them an identity of its own.
+The clusters are one real cluster of the lab, behind a mirror that gives each of them its own identity.
 """
 
 from __future__ import annotations
@@ -45,23 +45,23 @@ NAMES = {
     "all": "empty tasks, as many as canary has",
     "few": "canary, all done, few clusters",
     "ours": "canary, all done",
-    "theirs": "kubernetes.core reads four kinds",
+    "kubernetes_core": "kubernetes.core reads four kinds",
 }
 FORKS = 10
-#: What tells the state of a mesh, as kubernetes.core reads it: a part of what one reading of ours takes.
+#: Objects with the state of a mesh that kubernetes.core reads: a part of the objects that the collection reads.
 KINDS = (
     ("v1", "Namespace", None),
     ("v1", "Pod", None),
     ("admissionregistration.k8s.io/v1", "MutatingWebhookConfiguration", None),
     ("apps/v1", "Deployment", "istio-system"),
 )
-#: The package that carries kubernetes.core, and how its files are found in it.
+#: The package that contains kubernetes.core, and the path of its files.
 ANSIBLE, CORE = "ansible==12.3.0", "ansible_collections/kubernetes/core/"
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What a run took: seconds, results of tasks (one for each cluster and task, also if skipped), largest process."""
+    """Cost of a run: seconds, number of results (one per cluster and task, also if skipped), largest process."""
 
     seconds: float
     results: int
@@ -69,30 +69,30 @@ class Cost:
 
     @property
     def each(self) -> float:
-        """Milliseconds per cluster and task."""
+        """Return milliseconds per cluster and task."""
         return 1000 * self.seconds / self.results
 
 
 def inventory(mirror: Mirror, count: int, istioctl: str) -> Json:
-    """Clusters behind a mirror."""
+    """Return an inventory of clusters behind a mirror."""
     hosts = {f"cluster-{at}": {"istio_host": mirror.url(at), "istio_api_key": "none"} for at in range(count)}
     shared = {"ansible_python_interpreter": sys.executable, "ansible_connection": "local", "istio_istioctl": istioctl}
     return {"all": {"vars": {**shared, "istio_version": NEW_VERSION}, "hosts": hosts}}
 
 
 def playbook(*tasks: Json) -> list[Json]:
-    """A play of some tasks over all clusters."""
+    """Return a play of some tasks over all clusters."""
     return [{"hosts": "all", "gather_facts": False, "tasks": list(tasks)}]
 
 
 def nothing(times: int) -> list[Json]:
-    """A play of tasks that do nothing."""
+    """Return a play of empty tasks."""
     return playbook(*({"name": "Nothing", "nothing": {}} for at in range(times)))
 
 
 @dataclasses.dataclass(frozen=True)
 class Bench:
-    """A folder with an inventory, in which playbooks are run."""
+    """Runs playbooks in a folder."""
 
     folder: Path
     collections: Path
@@ -110,14 +110,14 @@ class Bench:
         }
 
     def tasks(self, book: str) -> int:
-        """How many tasks a playbook has for each cluster, as far as it tells before it runs (includes count as one)."""
+        """Return the number of tasks of a playbook for each cluster, before it runs (an include counts as one)."""
         command = [ANSIBLE_PLAYBOOK, "-i", "cluster,", "--list-tasks", book]
         environment = self._environment(self.folder / "record")
-        told = subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, check=True)
-        return sum("\tTAGS: " in line and not line.startswith("  play ") for line in told.stdout.splitlines())
+        listing = subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True, check=True)
+        return sum("\tTAGS: " in line and not line.startswith("  play ") for line in listing.stdout.splitlines())
 
     def play(self, hosts: Json, book: str | list[Json]) -> tuple[Cost, list[Result]]:
-        """Run a playbook, and measure it."""
+        """Run a playbook, and return its cost and results."""
         listed, log, record = (self.folder / name for name in ("hosts.json", "log", "record"))
         listed.write_text(json.dumps(hosts), encoding="utf-8")
         record.unlink(missing_ok=True)
@@ -137,12 +137,14 @@ class Bench:
         if process.returncode:
             raise RuntimeError(log.read_text(encoding="utf-8")[-3000:])
         results, recap = read_record(record)
-        return Cost(seconds, sum(one["ok"] + one["skipped"] for one in recap.values()), largest / 1024), results
+        return Cost(
+            seconds, sum(counts["ok"] + counts["skipped"] for counts in recap.values()), largest / 1024
+        ), results
 
 
 @contextlib.contextmanager
 def fleet() -> Iterator[tuple[Cluster, Mirror, str]]:
-    """A cluster that a canary has upgraded, and a mirror of it."""
+    """Start a cluster with a population, and a mirror of it."""
     with Lab.start(f"benchmark-{os.getpid()}", clusters=1, report=lambda dummy: None, proxies=False) as lab:
         cluster = lab.clusters[0]
         cluster.install_istio(VERSION, REVISION)
@@ -153,32 +155,32 @@ def fleet() -> Iterator[tuple[Cluster, Mirror, str]]:
 
 
 def kubernetes_core(folder: Path) -> Path:
-    """A folder of collections with kubernetes.core, from the package of the package index that carries it."""
-    found = folder / "collections"
-    if not (found / CORE).exists():
+    """Return a folder of collections with kubernetes.core, from its package in the package index."""
+    collections_folder = folder / "collections"
+    if not (collections_folder / CORE).exists():
         with tempfile.TemporaryDirectory() as place:
             download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
             subprocess.run([*download, "--dest", place, ANSIBLE], check=True)
             (wheel,) = Path(place).glob("*.whl")
             with zipfile.ZipFile(wheel) as archive:
-                archive.extractall(found, [name for name in archive.namelist() if name.startswith(CORE)])
-    return found
+                archive.extractall(collections_folder, [name for name in archive.namelist() if name.startswith(CORE)])
+    return collections_folder
 
 
 def measure() -> Json:
-    """What a fleet that is done costs, and what it is compared with."""
+    """Return the cost of a fleet with nothing to do, and of the runs that it is compared with."""
     cache = CHECKOUT / ".cache" / "benchmark"
     with fleet() as (cluster, mirror, istioctl), tempfile.TemporaryDirectory() as place:
         bench = Bench(Path(place), kubernetes_core(cache))
         login = {"istio_kubeconfig": str(cluster.kubeconfig), "istio_context": cluster.context}
-        one = inventory(mirror, 1, istioctl)
-        one["all"]["hosts"] = {"cluster": login}
-        bench.play(one, CANARY)
+        single = inventory(mirror, 1, istioctl)
+        single["all"]["hosts"] = {"cluster": login}
+        bench.play(single, CANARY)
         many, few = inventory(mirror, CLUSTERS, istioctl), inventory(mirror, FEW, istioctl)
         ours, results = bench.play(many, CANARY)
-        done = collections.Counter(one.action for one in results if one.action.startswith("meshops.istio."))
+        done = collections.Counter(result.action for result in results if result.action.startswith("meshops.istio."))
         if done != {"meshops.istio.istio_info": CLUSTERS}:
-            raise RuntimeError(f"Some clusters were not done: {done}")
+            raise RuntimeError(f"Some clusters were not up to date: {done}")
         empty, dummy = bench.play(many, nothing(max(1, round(ours.results / CLUSTERS))))
         whole, dummy = bench.play(many, nothing(bench.tasks(CANARY)))
         reading = [
@@ -192,6 +194,6 @@ def measure() -> Json:
             }
             for version, kind, space in KINDS
         ]
-        theirs, dummy = bench.play(many, playbook(*reading))
+        reference, dummy = bench.play(many, playbook(*reading))
         small, dummy = bench.play(few, CANARY)
-    return {"ours": ours, "empty": empty, "all": whole, "theirs": theirs, "few": small}
+    return {"ours": ours, "empty": empty, "all": whole, "kubernetes_core": reference, "few": small}

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One gate in a process of its own: prints what it cost and what it found, as JSON."""
+"""Run one precheck in this process, and print its cost and findings as JSON."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from unit.support.running import params
 
 
 def peak_kib() -> int:
-    """The most memory that this program held; ru_maxrss would count what the process that started it had."""
+    """Return the peak memory of this program. ru_maxrss would include the memory of the parent process."""
     lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
 
 
 def main() -> int:
-    """Run istio_precheck against the API server whose URL is given."""
+    """Run istio_precheck against the API server with the URL of the command line."""
     options = params(CORE, host=sys.argv[1], version=b.NEW_VERSION, revision=b.NEW, fail_on="never")
     began = time.monotonic()
     result = execute(CORE, options, check_mode=False, diff=False)

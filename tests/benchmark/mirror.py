@@ -1,9 +1,9 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One real cluster seen as many: answers are asked for once and kept, and only the identity differs.
+"""Serve one real cluster as many: each answer is requested once and cached, and only the identity differs.
 
-API servers have machines of their own. This one is beside the controller, so it must cost next to nothing.
+Real API servers run on other machines. This one runs beside the controller, so it must need almost no CPU time.
 """
 
 from __future__ import annotations
@@ -23,38 +23,41 @@ ACCEPT = re.compile(rb"\r\naccept: ([^\r]*)", re.IGNORECASE)
 
 
 class Mirror:
-    """Serves ``/cluster-N/...`` for any N; reads only."""
+    """Serves ``/cluster-N/...`` for any N; read-only."""
 
     def __init__(self, cluster: Cluster) -> None:
         conn = connection({"kubeconfig": str(cluster.kubeconfig), "context": cluster.context})
         self._access = Access(conn)
         self._uid = cluster.uid.encode()
         self._server = cluster.server
-        self._kept: dict[tuple[str, str], tuple[bytes, bytes]] = {}
+        self._cached: dict[tuple[str, str], tuple[bytes, bytes]] = {}
         self._loop = asyncio.new_event_loop()
         self._port = 0
 
     def url(self, number: int) -> str:
-        """Where a cluster is."""
+        """Return the URL of a cluster."""
         return f"http://127.0.0.1:{self._port}/cluster-{number}"
 
     def answer(self, head: bytes) -> bytes:
-        """What the real API server said to the same request, but for the identity."""
-        found, accept = REQUEST.match(head), ACCEPT.search(head)
-        if not found:
+        """Return the answer of the real API server to the same request, with another identity."""
+        request, accept = REQUEST.match(head), ACCEPT.search(head)
+        if not request:
             return b"HTTP/1.1 501 Not Implemented\r\nContent-Length: 0\r\n\r\n"
-        key = found[2].decode(), accept[1].decode() if accept else "*/*"
-        if key not in self._kept:
-            self._kept[key] = self._asked(*key)
-        head, body = self._kept[key]
-        body = body.replace(self._uid, found[1] + b"-" + self._uid[-12:])
+        key = request[2].decode(), accept[1].decode() if accept else "*/*"
+        if key not in self._cached:
+            self._cached[key] = self._request(*key)
+        head, body = self._cached[key]
+        body = body.replace(self._uid, request[1] + b"-" + self._uid[-12:])
         return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
-    def _asked(self, path: str, accept: str) -> tuple[bytes, bytes]:
-        said: urllib3.BaseHTTPResponse = self._access.pool.request(
+    def _request(self, path: str, accept: str) -> tuple[bytes, bytes]:
+        response: urllib3.BaseHTTPResponse = self._access.pool.request(
             "GET", self._server + path, headers={**self._access.headers(), "Accept": accept}
         )
-        return f"HTTP/1.1 {said.status} OK\r\nContent-Type: {said.headers['Content-Type']}\r\n".encode(), said.data
+        return (
+            f"HTTP/1.1 {response.status} OK\r\nContent-Type: {response.headers['Content-Type']}\r\n".encode(),
+            response.data,
+        )
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -65,7 +68,7 @@ class Mirror:
             writer.close()
 
     def __enter__(self) -> Mirror:
-        # room for the connections of all workers at once: those turned away would try again after a second
+        # Accept the connections of all workers at the same time: refused connections would retry after a second.
         server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0, backlog=1024))
         self._port = server.sockets[0].getsockname()[1]
         threading.Thread(target=self._loop.run_forever, daemon=True).start()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The same restarts by the barest client, by kubectl and by rollout_restart, side by side on one lab."""
+"""Compare the same restarts by a minimal client, by kubectl and by rollout_restart, on one lab."""
 
 from __future__ import annotations
 
@@ -28,23 +28,23 @@ Json = dict[str, Any]
 VERSION, REVISION = "1.30.3", "1-30-3"
 REPLICAS = 3
 ROUNDS = 5
-#: What a node can hold: its own limits are none of what is measured.
+#: Capacity of a node, high enough not to limit the restarts.
 ROOM = {"cpu": "1000", "memory": "4Ti", "ephemeral-storage": "4Ti", "pods": "5000"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """What one run took."""
+    """Cost of one run."""
 
     seconds: float
-    #: All that the client used, and what of it passed before it began: a playbook pays the start of Python once.
+    #: CPU time of the client, and the part before its start: a playbook starts Python only once.
     cpu_seconds: float
     start_seconds: float
     requests: int
 
 
 def deployment(at: int) -> Json:
-    """Three pods that are ready at once."""
+    """Return a Deployment of three pods that are ready immediately."""
     labels = {"app": f"app-{at}"}
     pod = {"containers": [{"name": "app", "image": "lab.invalid/app:1"}]}
     return {
@@ -61,7 +61,7 @@ def deployment(at: int) -> Json:
 
 @contextmanager
 def crowd(deployments: int = DEPLOYMENTS) -> Iterator[Cluster]:
-    """A cluster with injected Deployments; their proxies would only take time from whatever is measured."""
+    """Create injected Deployments, without connected proxies, which would take CPU time from the clients."""
     name = f"benchmark-{os.getpid()}"
     with Lab.start(name, clusters=1, report=lambda dummy: None, proxies=False) as lab:
         cluster = lab.clusters[0]
@@ -79,7 +79,7 @@ def crowd(deployments: int = DEPLOYMENTS) -> Iterator[Cluster]:
 
 
 def run(client: str, cluster: Cluster, **variables: str) -> Cost:
-    """One run of a client (see `benchmark.clients`) in a process of its own."""
+    """Run a client (see `benchmark.clients`) in a separate process."""
     command = [sys.executable, "-m", "benchmark.clients", client, str(cluster.kubeconfig), cluster.context]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **variables}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
@@ -90,20 +90,20 @@ def run(client: str, cluster: Cluster, **variables: str) -> Cost:
 
 
 def compare(clients: tuple[str, ...], rounds: int = ROUNDS) -> dict[str, Cost]:
-    """The middle of the rounds of each client; they take turns, as one round differs from the next by a tenth."""
+    """Return the median of the rounds of each client. The clients alternate, because rounds differ by a tenth."""
     kubectl = str(ensure_kubectl())
     with crowd() as cluster:
-        found: dict[str, list[Cost]] = {name: [] for name in clients}
+        costs_by_client: dict[str, list[Cost]] = {name: [] for name in clients}
         for name in clients * rounds:
-            found[name].append(run(name, cluster, KUBECTL=kubectl))
+            costs_by_client[name].append(run(name, cluster, KUBECTL=kubectl))
     return {
         name: Cost(*map(statistics.median, zip(*map(dataclasses.astuple, costs), strict=True)))
-        for name, costs in found.items()
+        for name, costs in costs_by_client.items()
     }
 
 
 def memory(deployments: int) -> float:
-    """MiB of the largest process of an ansible-playbook that restarts ten Deployments in a mesh of many."""
+    """Return the MiB of the largest process of an ansible-playbook that restarts ten Deployments in a large mesh."""
     with crowd(deployments) as cluster:
         task = {
             "kubeconfig": str(cluster.kubeconfig),
@@ -127,10 +127,10 @@ def memory(deployments: int) -> float:
 
 
 def peak(pid: int) -> int:
-    """KiB that a process had at most (proc(5); what getrusage says is also that of who started it)."""
+    """Return the peak memory of a process in KiB (proc(5); getrusage would include that of its parent)."""
     try:
         status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
     except (FileNotFoundError, ProcessLookupError):
         return 0
-    found = re.search(r"VmHWM:\s+([0-9]+)", status)
-    return int(found[1]) if found else 0
+    match = re.search(r"VmHWM:\s+([0-9]+)", status)
+    return int(match[1]) if match else 0

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run the demonstration: `make demo`."""
+"""Run the demo: `make demo`."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ BEGAN = time.monotonic()
 
 
 def main() -> int:
-    """Show everything; return 0 if the second run had nothing left to do."""
+    """Run the demo, and return 0 if the second run changed nothing."""
     try:
         lab = start()
     except (LabError, BuildError) as error:
@@ -46,17 +46,17 @@ def main() -> int:
     title(f"Upgrading both meshes from {SOURCE} to {TARGET}: ansible-playbook meshops.istio.canary")
     code, dummy = play()
     if code != 0:
-        print("demo: the upgrade failed; the lab is left up to look at.", file=sys.stderr)
+        print("demo: the upgrade failed; the lab is still running for analysis.", file=sys.stderr)
         return code
     show("After", lab)
-    title("The same command again: it finds nothing to do")
+    title("The same command again: there is nothing to do")
     code, output = play(quiet=True)
     recap = [line for line in output.splitlines() if re.match(rf"{NAME}-\d", line)]
     print("\n".join(recap))
     if code != 0 or len(recap) != len(lab.clusters) or any("changed=0 " not in line for line in recap):
-        print("demo: the second run was not without changes.", file=sys.stderr)
+        print("demo: the second run made changes.", file=sys.stderr)
         return 1
-    title(f"Done in {time.monotonic() - BEGAN:.0f} s; the lab stays up")
+    title(f"Done in {time.monotonic() - BEGAN:.0f} s; the lab keeps running")
     print(epilogue(lab))
     return 0
 
@@ -67,12 +67,12 @@ def title(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """Print a line at once, whatever stands behind standard output."""
+    """Print a line without buffering."""
     print(text, flush=True)
 
 
 def start() -> Lab:
-    """Bring up two clusters with Istio and a population."""
+    """Start two clusters with Istio and a population."""
     title("Starting two Kubernetes clusters (real etcd, API servers, controllers, schedulers)")
     api.stop(NAME)
     lab = Lab.start(NAME, clusters=2, report=say, detached=True)
@@ -92,7 +92,7 @@ def start() -> Lab:
 
 
 def write_files(lab: Lab) -> None:
-    """Write the inventory and the ansible.cfg that a user of the demonstration works with."""
+    """Write the inventory and the ansible.cfg for the user of the demo."""
     PLACE.mkdir(parents=True, exist_ok=True)
     inventory = {
         "all": {
@@ -110,7 +110,7 @@ def write_files(lab: Lab) -> None:
 
 
 def show(heading: str, lab: Lab) -> None:
-    """Print the table of the fleet, read by the collection's own istio_info."""
+    """Print the table of the fleet, from istio_info of the collection."""
     results: dict[str, Json] = {}
     for cluster in lab.clusters:
         results[cluster.name] = read(kubeconfig=str(lab.kubeconfig), context=cluster.context)
@@ -118,14 +118,14 @@ def show(heading: str, lab: Lab) -> None:
     print(render(HEADINGS, rows(results)), flush=True)
 
 
-def read(**where: str) -> Json:
-    """What istio_info says of a cluster, with the defaults of its options."""
-    checked = ArgumentSpecValidator(**ISTIO_INFO.spec.as_keywords()).validate(where)
+def read(**login: str) -> Json:
+    """Return the result of istio_info for a cluster, with default options."""
+    checked = ArgumentSpecValidator(**ISTIO_INFO.spec.as_keywords()).validate(login)
     return execute(ISTIO_INFO, checked.validated_parameters, check_mode=False, diff=False)
 
 
 def play(quiet: bool = False) -> tuple[int, str]:
-    """Run the canary playbook, line by line onto the screen unless quiet; return its exit code and output."""
+    """Run the canary playbook, and return its exit code and output. Unless quiet, print each line."""
     command = [
         str(Path(sys.executable).parent / "ansible-playbook"),
         "meshops.istio.canary",
@@ -148,7 +148,7 @@ def play(quiet: bool = False) -> tuple[int, str]:
 
 
 def epilogue(lab: Lab) -> str:
-    """What is there, and what to try next."""
+    """Return the text about the running lab and the next steps to try."""
     return f"""Kubeconfig: {lab.kubeconfig} (contexts {", ".join(cluster.context for cluster in lab.clusters)})
 
 Three things to try:
@@ -157,7 +157,7 @@ Three things to try:
   1. See the next upgrade before it happens:
      ansible-playbook meshops.istio.canary -e istio_version={NEXT} --check --diff
 
-  2. Break the next control plane, watch the upgrade stop with nothing broken, then mend it and run again:
+  2. Break the next control plane, watch the upgrade stop without an outage, then fix it and run again:
      make -C {ROOT} lab ARGS="fault never-ready --revision {NEXT.replace(".", "-")}"
      ansible-playbook meshops.istio.canary -e istio_version={NEXT} -e istio_timeout=20
      make -C {ROOT} lab ARGS="fault clear --revision {NEXT.replace(".", "-")}"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of a fleet that the demonstration shows before and after."""
+"""Build the table of a fleet that the demo shows before and after the upgrade."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ HEADINGS = ("cluster", "control planes", "default", "tags", "namespaces", "proxi
 
 
 def rows(results: Mapping[str, Json]) -> list[tuple[str, ...]]:
-    """One row per cluster, from the results of istio_info by cluster name."""
+    """Return one row per cluster, from the results of istio_info by cluster name."""
     return [(name, *cells(result)) for name, result in results.items()]
 
 
 def cells(result: Json) -> tuple[str, ...]:
-    """What the table says about one cluster."""
+    """Return the cells of one cluster."""
     planes = [f"{row['revision']} {'ready' if row['ready'] else 'NOT READY'}" for row in result["control_planes"]]
     tags = [f"{tag}={revision}" for tag, revision in sorted(result["tags"].items()) if tag != "default"]
     places = [row["revision"] for row in result["namespaces"] if row["revision"]]
@@ -36,7 +36,7 @@ def cells(result: Json) -> tuple[str, ...]:
 
 
 def render(headings: Sequence[str], body: Sequence[Sequence[str]]) -> str:
-    """The table as text, its columns as wide as they need to be."""
+    """Return the table as text, with columns as wide as their content."""
     lines = [headings, *body]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
     texts = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]

@@ -27,7 +27,7 @@ PRIVILEGED_PORT = 443
 
 
 class Lab:
-    """A running lab; as a context manager it ends the lab on leaving."""
+    """A running lab. As a context manager, it stops the lab at the end of the block."""
 
     def __init__(self, place: Folder, record: Record, owner: subprocess.Popen[bytes] | None = None) -> None:
         self.name = record.name
@@ -55,20 +55,20 @@ class Lab:
         detached: bool = False,
         proxies: bool = True,
     ) -> Lab:
-        """Bring a lab up; unless detached, it ends with this process. With ``proxies`` those of pods are connected."""
+        """Start a lab; unless detached, it ends with this process. With ``proxies``, pods have connected proxies."""
         require_possible()
         if not 1 <= clusters <= MAX_CLUSTERS:
             raise LabError(f"A lab has 1 to {MAX_CLUSTERS} clusters, not {clusters}.")
-        found = binaries or build.ensure(report=report)
+        locations = binaries or build.ensure(report=report)
         place = state.allot(name, clusters)
-        paths = {key: str(value) for key, value in vars(found).items()}
+        paths = {key: str(value) for key, value in vars(locations).items()}
         place.update(binaries=paths, proxies=proxies)
         owner = _start_owner(place, name, detached)
         return cls(place, _wait(place, owner, report), None if detached else owner)
 
     @classmethod
     def attach(cls, name: str) -> Lab:
-        """The handle of a lab that is running."""
+        """Return the handle of a running lab."""
         place = state.folder(name)
         record = place.read()
         if record is None or not record.alive or record.phase != "ready":
@@ -91,7 +91,7 @@ class Lab:
 
 
 def stop(name: str) -> bool:
-    """End a lab by its record; say whether there was one."""
+    """Stop a lab by its record, and return whether it existed."""
     place = state.folder(name)
     with state.locked():
         existed = place.path.exists()
@@ -100,10 +100,10 @@ def stop(name: str) -> bool:
 
 
 def require_possible() -> None:
-    """Say in one sentence why this machine or user cannot run a lab."""
+    """Raise an error in one sentence if this machine or user cannot run a lab."""
     if not sys.platform.startswith("linux"):
         raise LabError(f"The lab needs Linux (it uses 127.0.0.0/8 and parent-death signals); this is {sys.platform}.")
-    host = "127.154.254.254"  # in the range of ClusterIPs, used by nobody
+    host = "127.154.254.254"  # An unused address in the range of ClusterIPs.
     if not state.can_bind(host, PRIVILEGED_PORT):
         if os.geteuid() != 0 and _first_unprivileged_port() > PRIVILEGED_PORT:
             raise LabError(

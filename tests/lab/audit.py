@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Readings of an API server's audit log."""
+"""Read the audit log of an API server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Json = dict[str, Any]
 FENCE_SECONDS = 30.0
 EPOCH = datetime.datetime.fromtimestamp(0, datetime.UTC)
 WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
-# Creates that store nothing: questions, tokens and streams.
+# Creations that store nothing: reviews, tokens and streams.
 VIRTUAL = frozenset(
     {
         "localsubjectaccessreviews",
@@ -33,21 +33,21 @@ VIRTUAL_SUBRESOURCES = frozenset({"token", "portforward", "exec", "attach", "pro
 
 
 class Mark(NamedTuple):
-    """A time in microseconds, as the log has it, and the length of the log by then."""
+    """A time in microseconds, as in the log, and the length of the log at that time."""
 
     at: int
     position: int
 
 
 def mark(log: Path) -> Mark:
-    """What comes from now on is behind this."""
+    """Return a mark; later events come after it."""
     return Mark(time.time_ns() // 1000, log.stat().st_size if log.exists() else 0)
 
 
 def since(log: Path, begin: Mark, fence: str) -> list[Json]:
-    """The events of requests that came after a mark, up to the request whose URI has the fence in it.
+    """Return the events of requests after a mark, up to the request whose URI contains the fence.
 
-    An answer may be there before its line is in the log, so wait for the line of a request that came last.
+    An answer may arrive before its line is in the log, so wait for the line of the last request.
     """
     deadline = time.monotonic() + FENCE_SECONDS
     while True:
@@ -64,18 +64,18 @@ def since(log: Path, begin: Mark, fence: str) -> list[Json]:
 
 
 def _received(event: Json) -> int:
-    """When a request came, in microseconds."""
+    """Return the time of a request, in microseconds."""
     at = datetime.datetime.fromisoformat(event["requestReceivedTimestamp"])
     return (at - EPOCH) // datetime.timedelta(microseconds=1)
 
 
 def is_dry_run(event: Json) -> bool:
-    """Whether the request asked the server not to store anything."""
+    """Return whether the request was a dry run."""
     return parse_qs(urlsplit(event["requestURI"]).query).get("dryRun") == ["All"]
 
 
 def is_write(event: Json) -> bool:
-    """Whether the request was there to change something that is stored."""
+    """Return whether the request was meant to change a stored object."""
     target = event.get("objectRef", {})
     return (
         event["verb"] in WRITES

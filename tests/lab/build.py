@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""The lab's binaries: built once from Go modules, kept in the user's cache folder, found again in no time."""
+"""Build the lab's binaries from Go modules, once, into the user's cache folder."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ from .toolchain import BuildError, Report, find_go, go_environment, output_of
 
 @dataclass(frozen=True)
 class Binaries:
-    """Where everything lies that the lab starts."""
+    """Paths of the binaries and charts of the lab."""
 
     kube: Path
     kwok: Path
@@ -65,7 +65,7 @@ class Binaries:
         return self.istio / f"istio-{version}" / "bin" / "istioctl"
 
     def pilot_discovery(self, version: str) -> Path | None:
-        """The istiod of a version, or None where an image registry would not have it either."""
+        """Return the istiod of a version, or None if an image registry would not have it either."""
         if not re.fullmatch(r"\d+\.\d+\.\d+", version):
             return None
         path = self.istio / f"istio-{version}" / "bin" / "pilot-discovery"
@@ -81,13 +81,13 @@ class Binaries:
 
 
 def kubectl_step(cache: Path) -> Step:
-    """kubectl, at the version of the API server; no lab needs it."""
+    """Return the step for kubectl, in the version of the API server. No lab needs it."""
     home = cache / "bin" / f"kubectl-{key_of([KUBECTL.path], kubernetes_flags())}"
     return Step(f"kubectl {KUBERNETES_VERSION}", KUBECTL, (".",), kubernetes_flags(), home)
 
 
 def steps_for(cache: Path, versions: Iterable[str]) -> list[Step]:
-    """All steps in the order that lets a lab start earliest."""
+    """Return all steps, in the order in which a lab can start earliest."""
     steps = [
         Step(
             f"kube-apiserver and its companions {KUBERNETES_VERSION}, etcd, kwok",
@@ -113,7 +113,7 @@ def steps_for(cache: Path, versions: Iterable[str]) -> list[Step]:
 
 
 def build_order(version: str) -> tuple[bool, str]:
-    """The two versions that the demo upgrades between come first."""
+    """Return the versions in the order of their builds: the two versions of the demo come first."""
     return version not in ("1.30.3", "1.31.0"), version
 
 
@@ -125,20 +125,20 @@ def binaries_in(cache: Path) -> Binaries:
 
 
 def locate(versions: Iterable[str] = ISTIO_VERSIONS) -> Binaries | None:
-    """The binaries if all of them were built already; builds nothing."""
+    """Return the binaries if all are built, else None; build nothing."""
     cache = cache_folder()
     return binaries_in(cache) if all(step.target.is_dir() for step in steps_for(cache, versions)) else None
 
 
 def ensure(*, report: Report = print, versions: Iterable[str] = ISTIO_VERSIONS) -> Binaries:
-    """Build what is missing and tell where everything lies."""
+    """Build missing binaries, and return the paths of all."""
     cache = cache_folder()
     ensure_steps(steps_for(cache, versions), cache, report)
     return binaries_in(cache)
 
 
 def ensure_kubectl(report: Report = print) -> Path:
-    """Build kubectl if it is missing and tell where it lies."""
+    """Build kubectl if it is missing, and return its path."""
     cache = cache_folder()
     step = kubectl_step(cache)
     ensure_steps([step], cache, report)
@@ -146,7 +146,7 @@ def ensure_kubectl(report: Report = print) -> Path:
 
 
 def ensure_steps(steps: Sequence[Step], cache: Path, report: Report) -> None:
-    """Build what of some steps is missing."""
+    """Run the steps whose result is missing."""
     if not all(step.target.is_dir() for step in steps):
         if not sys.platform.startswith("linux"):
             raise BuildError(f"The lab runs on Linux only, and this is {sys.platform}.")
@@ -160,7 +160,7 @@ def ensure_steps(steps: Sequence[Step], cache: Path, report: Report) -> None:
 
 @contextmanager
 def locked(path: Path, report: Report) -> Iterator[None]:
-    """Hold the lock of the cache; the kernel frees it when its holder dies."""
+    """Hold the lock of the cache. The kernel releases it when its holder dies."""
     with path.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -190,7 +190,7 @@ def sources_before(steps: Sequence[Step], index: int) -> tuple[Source, ...]:
 
 
 def build(step: Step, cache: Path, environ: Mapping[str, str], report: Report) -> None:
-    """Build in a folder beside the target and rename it: nobody ever sees half a result."""
+    """Build in a folder beside the target, and rename it, so that a partial result is never visible."""
     for leftover in (*cache.glob(".new-*"), *cache.glob("bin/.new-*")):
         shutil.rmtree(leftover, ignore_errors=True)
     work = Path(tempfile.mkdtemp(prefix=".new-", dir=cache / "bin"))
@@ -202,7 +202,7 @@ def build(step: Step, cache: Path, environ: Mapping[str, str], report: Report) -
         scratch.mkdir()
         if step.packages:
             command = ["go", "build", "-p", str(cores()), *step.flags, "-o", f"{output}{os.sep}", *step.packages]
-            # /tmp may be a small memory disk; the linker needs hundreds of megabytes.
+            # /tmp may be a small memory disk, but the linker needs hundreds of megabytes.
             run(command, step, {**environ, "GOTMPDIR": str(scratch)}, log, report)
             compiled_marker(cache, step.source).parent.mkdir(exist_ok=True)
             compiled_marker(cache, step.source).touch()
@@ -217,7 +217,7 @@ def build(step: Step, cache: Path, environ: Mapping[str, str], report: Report) -
 
 
 def copy_crds(target: Path, environ: Mapping[str, str]) -> None:
-    """Copy the resource definitions that kwok wants on the cluster out of its module."""
+    """Copy the resource definitions that kwok needs on the cluster from its module."""
     module = module_folder("sigs.k8s.io/kwok", KUBERNETES, environ)
     target.mkdir()
     for path in sorted((module / "kustomize" / "crd" / "bases").glob("*.yaml")):
@@ -225,7 +225,7 @@ def copy_crds(target: Path, environ: Mapping[str, str]) -> None:
 
 
 def copy_charts(target: Path, step: Step, environ: Mapping[str, str]) -> None:
-    """Copy Istio's charts out of its module, stamped as those of a release are."""
+    """Copy Istio's charts from its module, with the version set as in a release."""
     module = module_folder("istio.io/istio", step.source, environ)
     for name, folder in CHARTS.items():
         for path in (module / "manifests" / "charts" / folder).rglob("*.*"):
@@ -239,13 +239,13 @@ def copy_charts(target: Path, step: Step, environ: Mapping[str, str]) -> None:
 
 
 def module_folder(module: str, source: Source, environ: Mapping[str, str]) -> Path:
-    """Where Go keeps a module that a source is built from; fetched if it was cleaned away."""
+    """Return the folder in which Go stores the module of a source; download the module if it is missing."""
     command = ["go", "mod", "download", "-json", module]
     return Path(json.loads(output_of(command, environ, cwd=source.path))["Dir"])
 
 
 def check_space(steps: Sequence[Step], cache: Path, environ: Mapping[str, str]) -> None:
-    """Say before minutes of work, not after, that the disk is too small."""
+    """Raise an error before the build if the disk is too small."""
     cold = len({step.source for step in steps if step.packages and not compiled_marker(cache, step.source).exists()})
     folders = [Path(line) for line in output_of(["go", "env", "GOCACHE", "GOMODCACHE"], environ).splitlines()]
     needs = [(cache, 0.4 * len(steps)), *zip(folders, (2.5 * cold, 1.2 * cold), strict=True)]
@@ -261,7 +261,7 @@ def check_space(steps: Sequence[Step], cache: Path, environ: Mapping[str, str]) 
 
 
 def compiled_marker(cache: Path, source: Source) -> Path:
-    """Exists when this very source was compiled before, so that only linking is left."""
+    """Return the file that exists if this source was compiled before, so that only linking remains."""
     return cache / "compiled" / f"{source.folder}-{key_of([source.path], ())}"
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command line of the lab: `python -m lab COMMAND`."""
+"""Command line of the lab: `python -m lab COMMAND`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DEFAULT_NAME = "demo"
 
 
 def parser() -> argparse.ArgumentParser:
-    """All commands and options."""
+    """Return the parser of all commands and options."""
     top = argparse.ArgumentParser(prog="lab", description=__doc__)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; an error is one sentence."""
+    """Run one command; print an error as one sentence."""
     options = parser().parse_args(arguments)
     try:
         options.run(options)
@@ -71,10 +71,11 @@ def _say(text: str) -> None:
 
 
 def _chosen(lab: Lab, name: str | None) -> list[Cluster]:
-    found = [cluster for cluster in lab.clusters if name in (None, cluster.name)]
-    if not found:
-        raise LabError(f"Lab {lab.name} has no cluster {name}, only {', '.join(one.name for one in lab.clusters)}.")
-    return found
+    clusters = [cluster for cluster in lab.clusters if name in (None, cluster.name)]
+    if not clusters:
+        names = ", ".join(cluster.name for cluster in lab.clusters)
+        raise LabError(f"Lab {lab.name} has no cluster {name}, only {names}.")
+    return clusters
 
 
 def _side_by_side(clusters: Sequence[Cluster], work: Callable[[Cluster], None]) -> None:
@@ -141,5 +142,5 @@ def _build(options: argparse.Namespace) -> None:
 
 
 def _complain(text: str) -> None:
-    """Progress beside an answer that a script reads."""
+    """Print progress to standard error, because a script reads standard output."""
     print(text, file=sys.stderr, flush=True)

@@ -22,7 +22,7 @@ APPLY_PATCH = "application/apply-patch+yaml"
 
 
 class Client:
-    """Talks to one API server as one user; may be used by several threads."""
+    """A client of one API server with one user. It is safe for several threads."""
 
     def __init__(self, server: str, ca: Path, user: KeyPair) -> None:
         self._server = server

@@ -27,7 +27,7 @@ FIELD_MANAGER = "lab"
 
 
 class Cluster:
-    """Requests go out as the user `admin` of the kubeconfig."""
+    """A cluster of a lab. Its requests use the user `admin` of the kubeconfig."""
 
     def __init__(self, name: str, addresses: Addresses, folder: Path, kubeconfig: Path, binaries: Binaries) -> None:
         self.name = name
@@ -39,13 +39,13 @@ class Cluster:
         self._faults = folder / "faults.json"
         pki = folder / "pki"
         self._client = Client(self.server, pki / "ca.crt", KeyPair(pki / "admin.crt", pki / "admin.key"))
-        # Readings and make-believe that must not show up in the audit log as the user's doing.
+        # For reads and simulated events that must not appear in the audit log as requests of the user.
         self._machinery = Client(self.server, pki / "ca.crt", KeyPair(pki / "supervisor.crt", pki / "supervisor.key"))
         self._resources = Resources(lambda path: self.request("GET", path))
 
     @cached_property
     def uid(self) -> str:
-        """The UID of namespace kube-system, which names a cluster."""
+        """Return the UID of namespace kube-system, which identifies the cluster."""
         return str(self.request("GET", "/api/v1/namespaces/kube-system")["metadata"]["uid"])
 
     def request(
@@ -56,11 +56,11 @@ class Cluster:
         params: Mapping[str, Any] | None = None,
         content_type: str | None = None,
     ) -> Json:
-        """One request, raw JSON in and out; a refusal raises ApiError."""
+        """Send one request with raw JSON, and return the raw JSON of the answer. A refusal raises ApiError."""
         return self._client.request(method, path, body, params, content_type)
 
     def items(self, path: str, params: Mapping[str, Any] | None = None) -> list[Json]:
-        """The items of a list; none if the resource does not exist."""
+        """Return the items of a list; an empty list if the resource does not exist."""
         try:
             return list(self.request("GET", path, params=params)["items"])
         except ApiError as error:
@@ -69,17 +69,17 @@ class Cluster:
             raise
 
     def path(self, item: Mapping[str, Any]) -> str:
-        """The API path of one object."""
+        """Return the API path of one object."""
         return self._resources.path(item)
 
     def apply(self, objects: Iterable[Mapping[str, Any]]) -> None:
-        """Server-side apply, in the given order."""
+        """Apply objects on the server side, in their order."""
         params = {"fieldManager": FIELD_MANAGER, "force": "true"}
         for item in objects:
             self.request("PATCH", self.path(item), item, params, APPLY_PATCH)
 
     def delete(self, path: str, params: Mapping[str, Any] | None = None) -> None:
-        """Delete one object; one that is gone already is fine."""
+        """Delete one object, if it exists."""
         try:
             self.request("DELETE", path, params=params)
         except ApiError as error:
@@ -87,7 +87,7 @@ class Cluster:
                 raise
 
     def pods(self, namespace: str | None = None) -> list[Json]:
-        """All pods, or those of a namespace."""
+        """Return all pods, or those of a namespace."""
         return self.items(f"/api/v1/namespaces/{namespace}/pods" if namespace else "/api/v1/pods")
 
     def istioctl(
@@ -103,8 +103,8 @@ class Cluster:
             command, capture_output=True, text=True, timeout=timeout, env=clean_environment(), check=False
         )
         if check and result.returncode != 0:
-            said = (result.stderr.strip() or result.stdout.strip())[-2000:]
-            raise LabError(f"{shown} on {self.name} ended with {result.returncode}: {said}")
+            output = (result.stderr.strip() or result.stdout.strip())[-2000:]
+            raise LabError(f"{shown} on {self.name} ended with {result.returncode}: {output}")
         return result
 
     def install_istio(
@@ -118,9 +118,9 @@ class Cluster:
         timeout: str = "60s",
         check: bool = True,
     ) -> subprocess.CompletedProcess[str]:
-        """Run istioctl install; `tag` gives istiod another image tag than its version.
+        """Run istioctl install. `tag` sets an image tag other than the version for istiod.
 
-        After one that must succeed, istiod has taken over its webhooks too.
+        With `check`, wait until istiod has also configured its webhooks.
         """
         settings = [f"profile={profile}", *([f"tag={tag}"] if tag else []), *sets]
         arguments = ["install", "-y", "--readiness-timeout", timeout]
@@ -132,7 +132,7 @@ class Cluster:
         return result
 
     def wait_webhooks(self, revision: str, timeout: float = 60) -> None:
-        """Wait until istiod has given the webhooks of its revision a certificate, and the validator its policy."""
+        """Wait until istiod has set the certificate of its revision's webhooks, and the policy of the validator."""
         deadline = time.monotonic() + timeout
         while waiting := self._idle_webhooks(revision):
             if time.monotonic() > deadline:
@@ -141,13 +141,13 @@ class Cluster:
 
     def _idle_webhooks(self, revision: str) -> list[str]:
         selector = {"labelSelector": f"istio.io/rev={revision}"}
-        found: list[str] = []
+        names: list[str] = []
         for kind in ("mutating", "validating"):
             for item in self.items(f"/apis/admissionregistration.k8s.io/v1/{kind}webhookconfigurations", selector):
                 hooks = item.get("webhooks", [])
-                if not all(one["clientConfig"].get("caBundle") and one["failurePolicy"] == "Fail" for one in hooks):
-                    found.append(item["metadata"]["name"])
-        return found
+                if not all(hook["clientConfig"].get("caBundle") and hook["failurePolicy"] == "Fail" for hook in hooks):
+                    names.append(item["metadata"]["name"])
+        return names
 
     def helm(self, *arguments: str, check: bool = True, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run the real helm against this cluster."""
@@ -155,7 +155,7 @@ class Cluster:
         return self._run([str(self._binaries.helm), *arguments, *access], f"helm {arguments[0]}", check, timeout)
 
     def helm_install(self, version: str, revision: str | None = None, *, sets: Iterable[str] = ()) -> None:
-        """Install both charts as Istio's documentation does, and wait for istiod."""
+        """Install both charts as in Istio's documentation, and wait for istiod."""
         charts = self._binaries.charts / version
         default = f"defaultRevision={revision or 'default'}"
         self.helm("upgrade", "--install", "istio-base", str(charts / "base"), "--create-namespace", "--set", default)
@@ -165,9 +165,9 @@ class Cluster:
         self.helm("upgrade", "--install", name, str(charts / "istiod"), "--wait", *flags)
 
     def seed(self, revision: str = population.REVISION, *, pod_start: str | None = None) -> None:
-        """Put the population on the cluster, and the tag that one of its namespaces follows.
+        """Create the population of the cluster, and the tag that one of its namespaces follows.
 
-        Pods are ready at once, or after `pod_start`, such as "2s".
+        Pods are ready immediately, or after `pod_start`, such as "2s".
         """
         injectors = self.items("/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations")
         names = {item["metadata"]["name"] for item in injectors}
@@ -177,7 +177,7 @@ class Cluster:
         self.apply(population.objects(revision, pod_start))
 
     def wait_ready(self, namespaces: Iterable[str] | None = None, timeout: float = 180) -> None:
-        """Wait until all workloads are rolled out and all pods are ready or done."""
+        """Wait until all workloads are rolled out and all pods are ready or completed."""
         chosen = None if namespaces is None else set(namespaces)
         deadline = time.monotonic() + timeout
         while waiting := self._unready(chosen):
@@ -186,67 +186,67 @@ class Cluster:
             time.sleep(0.25)
 
     def _unready(self, namespaces: set[str] | None) -> list[str]:
-        found: list[str] = []
+        unready: list[str] = []
         for resource in workloads.KINDS:
             for item in self._in(namespaces, f"/apis/apps/v1/{resource}"):
                 if not workloads.rolled_out(resource, item):
-                    found.append(f"{resource} {workloads.describe(item)}")
+                    unready.append(f"{resource} {workloads.describe(item)}")
         jobs = self._in(namespaces, "/apis/batch/v1/jobs")
-        found += [f"job {workloads.describe(job)}" for job in jobs if not workloads.job_begun(job)]
+        unready += [f"job {workloads.describe(job)}" for job in jobs if not workloads.job_begun(job)]
         pods = self._in(namespaces, "/api/v1/pods")
-        return found + [f"pod {workloads.describe(pod)}" for pod in pods if not workloads.pod_settled(pod)]
+        return unready + [f"pod {workloads.describe(pod)}" for pod in pods if not workloads.pod_settled(pod)]
 
     def _in(self, namespaces: set[str] | None, path: str) -> list[Json]:
-        return [one for one in self.items(path) if namespaces is None or one["metadata"]["namespace"] in namespaces]
+        return [item for item in self.items(path) if namespaces is None or item["metadata"]["namespace"] in namespaces]
 
     @property
     def _audit_log(self) -> Path:
         return self.folder / "audit.log"
 
     def audit_mark(self) -> audit.Mark:
-        """Now, for audit_since and writes_since."""
+        """Return a mark for audit_since and writes_since."""
         return audit.mark(self._audit_log)
 
     def audit_since(self, mark: audit.Mark) -> list[Json]:
-        """Audit events of writing requests by users; controllers and ServiceAccounts are not in the log."""
+        """Return the audit events of write requests by users; the log excludes controllers and ServiceAccounts."""
         fence = uuid.uuid4().hex
         review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
         self.request("POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", review, {"fence": fence})
         return audit.since(self._audit_log, mark, fence)
 
     def writes_since(self, mark: audit.Mark, *, dry_run: bool = False) -> list[Json]:
-        """Requests that were there to change something; with dry_run, those that only asked what would happen."""
+        """Return the requests that were meant to change an object, or with `dry_run` the dry runs."""
         writes = [event for event in self.audit_since(mark) if audit.is_write(event)]
         return [event for event in writes if audit.is_dry_run(event) == dry_run]
 
     def fault(
         self, kind: str, *, revision: str | None = None, deployment: str | None = None, delay: Any = None
     ) -> None:
-        """Break the istiod of a revision or Deployment, present or to come."""
+        """Break the istiod of a revision or Deployment, which may not exist yet."""
         key = revision or deployment
         if key is None:
             raise LabError("A fault needs the revision or the Deployment of an istiod.")
         faults.put(self._faults, key, faults.Fault.of(kind, delay))
 
     def clear_fault(self, *, revision: str | None = None, deployment: str | None = None) -> None:
-        """Lift one fault, or all."""
+        """Remove one fault, or all faults."""
         faults.clear(self._faults, revision or deployment)
 
     def proxy_fault(self, namespace: str, pod: str, kind: str | None) -> None:
-        """Let a pod's proxy reject its configuration, or leave istiod; None lifts that."""
+        """Let the proxy of a pod reject its configuration, or disconnect from istiod. None removes the fault."""
         patch = {"metadata": {"annotations": {faults.PROXY_ANNOTATION: kind}}}
         self._machinery.request("PATCH", f"/api/v1/namespaces/{namespace}/pods/{pod}", patch)
 
     def node_names(self) -> list[str]:
-        """Names of the nodes."""
+        """Return the names of the nodes."""
         return [item["metadata"]["name"] for item in self.items(nodes.PATH)]
 
     def set_kubelet_version(self, version: str = nodes.KUBELET_VERSION, node: str | None = None) -> None:
-        """Give one node (the first) another kubelet version; below v1.33 istiod turns native sidecars off."""
+        """Set the kubelet version of the first node. Below v1.33, istiod disables native sidecars."""
         nodes.set_kubelet_version(self._machinery, node or nodes.name_of(self.name, 1), version)
 
     def reset(self, keep_seed: bool = False) -> None:
-        """Back to a cluster without Istio, faults and, unless kept, the population."""
+        """Remove Istio, all faults and, unless it is kept, the population."""
         faults.clear(self._faults)
         for name in self.node_names():
             self.set_kubelet_version(node=name)

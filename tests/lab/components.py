@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The command lines of a cluster's processes."""
+"""Build the command lines of a cluster's processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .build import Binaries
 from .pki import Pki
 from .ports import POD_CIDR, Addresses
 
-# No kubelet posts heartbeats, no volume is ever attached and no pod reports its load.
+# No kubelet sends heartbeats, no volume is attached, and no pod reports its load.
 CONTROLLERS_OFF = (
     "node-lifecycle-controller",
     "taint-eviction-controller",
@@ -28,7 +28,7 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Place:
-    """What the command lines of one cluster are made from."""
+    """Files and addresses for the command lines of one cluster."""
 
     binaries: Binaries
     addresses: Addresses
@@ -41,7 +41,7 @@ class Place:
 
 
 def etcd(binaries: Binaries, addresses: Addresses, folder: Path) -> list[str | Path]:
-    """One etcd for all clusters of a lab; nothing in it outlives the lab, so it need not sync."""
+    """Return the command of the etcd for all clusters of a lab. No data outlives the lab, so it does not sync."""
     client, peer = addresses.etcd, f"http://127.0.0.1:{addresses.etcd_peer}"
     return [
         binaries.kube,
@@ -59,7 +59,7 @@ def etcd(binaries: Binaries, addresses: Addresses, folder: Path) -> list[str | P
 
 
 def api_server(place: Place) -> list[str | Path]:
-    """The API server, with its default admission plugins and an audit log."""
+    """Return the command of the API server, with its default admission plugins and an audit log."""
     pki, addresses = place.pki, place.addresses
     kubelet = pki.clients["kubelet-client"]
     return [
@@ -94,7 +94,7 @@ def api_server(place: Place) -> list[str | Path]:
 
 
 def controller_manager(place: Place) -> list[str | Path]:
-    """The controllers that make pods out of workloads."""
+    """Return the command of the controllers, which create pods for workloads."""
     return [
         place.binaries.kube,
         "kube-controller-manager",
@@ -110,7 +110,7 @@ def controller_manager(place: Place) -> list[str | Path]:
 
 
 def scheduler(place: Place) -> list[str | Path]:
-    """The scheduler."""
+    """Return the command of the scheduler."""
     return [
         place.binaries.kube,
         "kube-scheduler",
@@ -133,7 +133,7 @@ def _loop_flags(place: Place, user: str, port: int) -> list[str]:
 
 
 def proxies(place: Place) -> list[str | Path]:
-    """An xDS client for each pod that carries a proxy."""
+    """Return the command of the xDS clients, one for each pod with a proxy."""
     pair = place.pki.clients["supervisor"]
     return [
         place.binaries.proxies,
@@ -146,7 +146,7 @@ def proxies(place: Place) -> list[str | Path]:
 
 
 def kwok(place: Place) -> list[str | Path]:
-    """All kubelets in one process; without leases it manages every node at once and writes nothing when idle."""
+    """Return the command of kwok: all kubelets in one process. Without leases, it writes nothing when idle."""
     port = place.addresses.kubelet
     return [
         place.binaries.kwok,

@@ -1,13 +1,13 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the lab raises."""
+"""Errors of the lab."""
 
 from __future__ import annotations
 
 
 class LabError(RuntimeError):
-    """One sentence that says what went wrong and what to do."""
+    """The cause of a failure and the remedy, in one sentence."""
 
 
 class ApiError(LabError):

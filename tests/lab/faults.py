@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Faults of istiod, kept in one file per cluster that the supervisor reads."""
+"""Faults of istiod, stored in one file per cluster, which the supervisor reads."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS = (NEVER_READY, CRASH_LOOP, SLOW_START)
 DEFAULT_DELAY = {NEVER_READY: 0.0, CRASH_LOOP: 2.0, SLOW_START: 5.0}
 ANNOTATION = "lab.meshops.dev/fault"
 DELAY_ANNOTATION = "lab.meshops.dev/delay"
-#: Faults of a pod's proxy; the values that go/proxies knows.
+#: Faults of a pod's proxy; go/proxies implements them.
 PROXY_ANNOTATION = "lab.meshops.dev/proxy-fault"
 REJECT, DISCONNECT = "reject", "disconnect"
 
@@ -31,7 +31,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with an istiod, and after how many seconds it crashes or gets ready."""
+    """A fault of an istiod, and the seconds after which it crashes or gets ready."""
 
     kind: str
     delay: float
@@ -44,7 +44,7 @@ class Fault:
 
 
 def seconds(delay: str | float) -> float:
-    """Read "500ms", "5s", "2m", or a bare number of seconds."""
+    """Parse a duration such as "500ms", "5s", "2m", or a plain number of seconds."""
     match = re.fullmatch(r"([0-9.]+)(ms|s|m|h)?", str(delay))
     if match is None:
         raise LabError(f"{delay!r} is not a duration; write it like 500ms, 5s or 2m.")
@@ -52,7 +52,7 @@ def seconds(delay: str | float) -> float:
 
 
 def read(path: Path) -> dict[str, Fault]:
-    """Faults by revision or Deployment name."""
+    """Return the faults by revision or Deployment name."""
     try:
         return {key: Fault(**value) for key, value in json.loads(path.read_text(encoding="utf-8")).items()}
     except FileNotFoundError:
@@ -65,7 +65,7 @@ def put(path: Path, key: str, fault: Fault) -> None:
 
 
 def clear(path: Path, key: str | None = None) -> None:
-    """Remove one fault, or all."""
+    """Remove one fault, or all faults."""
     _write(path, {} if key is None else {name: fault for name, fault in read(path).items() if name != key})
 
 
@@ -74,13 +74,13 @@ def _write(path: Path, faults: Mapping[str, Fault]) -> None:
 
 
 def of_pod(pod: Mapping[str, Any], faults: Mapping[str, Fault]) -> Fault | None:
-    """The fault of one istiod pod: by its revision, by its Deployment's name, or by annotation."""
+    """Return the fault of one istiod pod: by its revision, by the name of its Deployment, or by annotation."""
     metadata = pod["metadata"]
     revision = metadata.get("labels", {}).get("istio.io/rev", "")
     deployment = metadata["name"].rsplit("-", 2)[0]
-    found = faults.get(revision) or faults.get(deployment)
-    if found is not None:
-        return found
+    fault = faults.get(revision) or faults.get(deployment)
+    if fault is not None:
+        return fault
     notes = metadata.get("annotations", {})
     kind = notes.get(ANNOTATION)
     return Fault.of(kind, notes.get(DELAY_ANNOTATION)) if kind in KINDS else None

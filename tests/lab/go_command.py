@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""One call of `go build`: its progress while it works, and its output when it fails."""
+"""Run `go build`, with its progress while it runs, and its output if it fails."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ OUTPUT_LINES = 12
 
 
 def run(command: Sequence[str], step: Step, environ: Mapping[str, str], log: Path, report: Report) -> None:
-    """Run one build, with a line about its progress now and then."""
+    """Run one build, and report its progress regularly."""
     started = time.monotonic()
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -33,7 +33,7 @@ def run(command: Sequence[str], step: Step, environ: Mapping[str, str], log: Pat
         finally:
             if process.poll() is None:
                 process.send_signal(signal.SIGINT)
-                # who was started in the background of a shell may be deaf to it
+                # A background job of a shell may ignore SIGINT.
                 if wait(process, 3) is None:
                     process.kill()
                     process.wait()
@@ -57,7 +57,7 @@ def is_package(line: str) -> bool:
 
 
 def progress(lines: Sequence[str], packages: int) -> str:
-    """How far a build is, from what `go build -v` printed until now."""
+    """Return the progress of a build, from the output of `go build -v` so far."""
     compiled = sum(is_package(line) for line in lines)
     fetched = sum(line.startswith("go: downloading") for line in lines)
     if compiled:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One istiod pod: a real pilot-discovery process, and the pod status that tells of it."""
+"""One istiod pod: a real pilot-discovery process, and the pod status that shows its state."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ STRATEGIC = "application/strategic-merge-patch+json"
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What all istiod pods of a cluster share."""
+    """Shared objects of all istiod pods of a cluster."""
 
     client: Client
     spawner: Spawner
@@ -46,7 +46,7 @@ def _now() -> str:
 
 
 class Istiod:
-    """Carries one pod from Pending to Ready and to its end; `tick` is called again and again."""
+    """Takes one pod from Pending to Ready and to its end. The supervisor calls `tick` repeatedly."""
 
     def __init__(self, around: Surroundings, pod: Json, address: str, pod_ip: str) -> None:
         metadata = pod["metadata"]
@@ -69,12 +69,12 @@ class Istiod:
 
     @property
     def leaving(self) -> bool:
-        """Its pod was deleted."""
+        """Whether its pod was deleted."""
         return self._terminating_since is not None
 
     @property
     def settled(self) -> bool:
-        """Nothing is expected to change within the next second."""
+        """Whether no change is expected within the next second."""
         if self.leaving:
             return False
         return self.ready or (self._process is None and self._retry_at - time.monotonic() > 1.0)
@@ -88,7 +88,7 @@ class Istiod:
             self._run(fault)
 
     def stop(self) -> None:
-        """End the process at once; the pod is gone."""
+        """End the process immediately; the pod was deleted."""
         self.ready = False
         if self._process is not None:
             self._process.kill()
@@ -112,7 +112,7 @@ class Istiod:
         self.ready = self._answers() if self._may_be_ready(fault, now) else False
 
     def tell(self) -> None:
-        """Report that it got ready, or is not any more, when the Services lead there or not any more."""
+        """Report in the pod status that it became ready or unready, after the change of the Services."""
         if self._process is not None and not self.leaving and self.ready != self._told:
             self._told = self.ready
             self._report({"running": {"startedAt": _now()}})
@@ -146,7 +146,7 @@ class Istiod:
         self._report({"running": {"startedAt": _now()}})
 
     def _token(self) -> str:
-        """A token of the pod's own ServiceAccount, bound to the pod, so that the chart's RBAC is what counts."""
+        """Return a token of the pod's ServiceAccount, bound to the pod, so that the RBAC of the chart applies."""
         metadata, spec = self._pod["metadata"], self._pod["spec"]
         pod = {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]}
         account = spec.get("serviceAccountName", "default")
@@ -159,7 +159,7 @@ class Istiod:
         return str(self._around.client.request("POST", path, body)["status"]["token"])
 
     def _answers(self) -> bool:
-        """Its readiness probe succeeds and its webhook port accepts."""
+        """Return whether the readiness probe succeeds and the webhook port accepts connections."""
         connection = http.client.HTTPConnection(self.address, podspec.PORTS["httpAddr"], timeout=2.0)
         try:
             connection.request("GET", "/ready")
@@ -184,7 +184,7 @@ class Istiod:
         self._around.log(f"{self._path}: {message}")
 
     def _terminate(self) -> None:
-        """Out of the Services first, then the signal, so that no new connection meets a closed port."""
+        """Remove the pod from the Services before the signal, so that no new connection reaches a closed port."""
         now = time.monotonic()
         self.ready = False
         if self._terminating_since is None:
@@ -200,7 +200,7 @@ class Istiod:
             self._try("DELETE", self._path, body)
 
     def _forward_ports(self) -> None:
-        """Let kwok, as the kubelet, forward ports to this process; the object goes with the pod."""
+        """Let kwok, as the kubelet, forward ports to this process. The object is deleted with the pod."""
         metadata = self._pod["metadata"]
         place = f"/apis/kwok.x-k8s.io/v1alpha1/namespaces/{metadata['namespace']}/portforwards"
         owner = {"apiVersion": "v1", "kind": "Pod", "name": metadata["name"], "uid": metadata["uid"]}
@@ -235,7 +235,7 @@ class Istiod:
 
 
 def last_line(log: Path) -> str:
-    """The last line of a log, or nothing."""
+    """Return the last line of a log, or an empty text."""
     try:
         with log.open("rb") as handle:
             handle.seek(max(0, log.stat().st_size - 4096))

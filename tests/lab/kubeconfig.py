@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kubeconfig files, as JSON, which is YAML too."""
+"""Write kubeconfig files as JSON, which is also YAML."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ def _data(path: Path) -> str:
 
 
 def certificate_user(user: KeyPair) -> Json:
-    """A user who shows a certificate."""
+    """Return a user with a client certificate."""
     return {"client-certificate-data": _data(user.certificate), "client-key-data": _data(user.key)}
 
 
 def context(name: str, server: str, ca: Path, user: Json) -> Json:
-    """A kubeconfig with one context, whose cluster and user have the same name."""
+    """Return a kubeconfig with one context, whose cluster and user have the same name."""
     return {
         "apiVersion": "v1",
         "kind": "Config",
@@ -37,13 +37,13 @@ def context(name: str, server: str, ca: Path, user: Json) -> Json:
 
 
 def merge(configs: list[Json]) -> Json:
-    """One kubeconfig with all contexts and, on purpose, no current one."""
+    """Return one kubeconfig with all contexts and, on purpose, no current context."""
     lists = ("clusters", "users", "contexts")
     return {"apiVersion": "v1", "kind": "Config"} | {key: [config[key][0] for config in configs] for key in lists}
 
 
 def write(path: Path, config: Json) -> Path:
-    """Write for this user's eyes only."""
+    """Write a file that only this user can read."""
     path.touch(mode=0o600)
     path.write_text(json.dumps(config, indent=1), encoding="utf-8")
     return path

@@ -18,13 +18,13 @@ PR_SET_PDEATHSIG = 1
 
 
 def main(argv: list[str]) -> int:
-    """Ask for SIGKILL at the parent's death, then become the program."""
+    """Request SIGKILL at the death of the parent, then run the program in this process."""
     parent, command = int(argv[1]), argv[2:]
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0) != 0:
         print(f"prctl(PR_SET_PDEATHSIG) failed: {os.strerror(ctypes.get_errno())}", file=sys.stderr)
         return 1
-    if os.getppid() != parent:  # it died before the request was made
+    if os.getppid() != parent:  # The parent died before the request.
         return 1
     os.execv(command[0], command)
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The nodes of a cluster: objects only, whose kubelet is kwok."""
+"""Create the nodes of a cluster: only objects, whose kubelet is kwok."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def name_of(cluster: str, index: int) -> str:
 
 
 def node(name: str) -> Json:
-    """What is sent when a node registers."""
+    """Return the object of a node that registers."""
     labels = {"kubernetes.io/hostname": name, "kubernetes.io/os": "linux", "kubernetes.io/arch": "amd64"}
     return {"apiVersion": "v1", "kind": "Node", "metadata": {"name": name, "labels": labels}}
 
 
 def status(name: str, kubelet_port: int) -> Json:
-    """What a kubelet would report, but for the conditions: kwok adds those."""
+    """Return the status that a kubelet would report, without the conditions, which kwok adds."""
     version = {
         "architecture": "amd64",
         "operatingSystem": "linux",
@@ -52,7 +52,7 @@ def status(name: str, kubelet_port: int) -> Json:
 
 
 def create(client: Client, cluster: str, kubelet_port: int) -> None:
-    """Register all nodes; the taint that waits for the node lifecycle controller, which is off, goes at once."""
+    """Register all nodes, and remove the taint for the node lifecycle controller, which is off."""
     for index in range(1, COUNT + 1):
         name = name_of(cluster, index)
         client.request("POST", PATH, node(name))
@@ -61,16 +61,16 @@ def create(client: Client, cluster: str, kubelet_port: int) -> None:
 
 
 def all_ready(client: Client) -> bool:
-    """Every node has its Ready condition."""
-    found = client.request("GET", PATH)["items"]
-    return len(found) == COUNT and all(_ready(item) for item in found)
+    """Return whether all nodes have a Ready condition."""
+    nodes = client.request("GET", PATH)["items"]
+    return len(nodes) == COUNT and all(_ready(item) for item in nodes)
 
 
 def _ready(item: Json) -> bool:
     conditions = item["status"].get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def set_kubelet_version(client: Client, name: str, version: str) -> None:
-    """Pretend another kubelet release on one node; istiod decides on native sidecars by it."""
+    """Set the kubelet version of one node, by which istiod decides about native sidecars."""
     client.request("PATCH", f"{PATH}/{name}/status", {"status": {"nodeInfo": {"kubeletVersion": version}}})

@@ -1,9 +1,9 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The process that owns a lab: `python -m lab.owner NAME [--until-eof]`.
+"""Own the processes of a lab: `python -m lab.owner NAME [--until-eof]`.
 
-All processes of the lab are its children and die with it, however it dies.
+All processes of the lab are children of this process and die with it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .state import Folder, Record
 
 
 def _leave(number: int, frame: FrameType | None) -> None:
-    """The kernel ends the children; nothing of the lab is worth a clean shutdown."""
+    """Exit immediately. The kernel ends the children, and the lab needs no clean shutdown."""
     os._exit(0)
 
 
@@ -31,10 +31,10 @@ def _leave_at_eof() -> None:
     os._exit(0)
 
 
-def _end_loudly(what: threading.ExceptHookArgs) -> None:
-    """A lab without one of its threads would only puzzle its users."""
-    threading.__excepthook__(what)
-    _log(f"thread {what.thread.name if what.thread else '?'} failed, so the lab ends")
+def _end_loudly(failure: threading.ExceptHookArgs) -> None:
+    """Exit with an error, because a lab without one of its threads would mislead its users."""
+    threading.__excepthook__(failure)
+    _log(f"thread {failure.thread.name if failure.thread else '?'} failed, so the lab ends")
     os._exit(1)
 
 
@@ -43,7 +43,7 @@ def _log(line: str) -> None:
 
 
 def _bring_up(place: Folder, record: Record) -> None:
-    """Write down how it went, whatever happens, as the starter waits for it."""
+    """Start the lab and always record the outcome, because the starter waits for it."""
     started = time.monotonic()
     phase = "failed"
     try:
@@ -59,7 +59,7 @@ def _bring_up(place: Folder, record: Record) -> None:
 
 
 def main(arguments: list[str]) -> None:
-    """Bring the lab up and hold it until told to leave."""
+    """Start the lab and keep it running until a signal or the end of standard input."""
     place = state.folder(arguments[0])
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, _leave)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Certificates and keys of one cluster."""
+"""Create the certificates and keys of one cluster."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ class KeyPair:
 
 @dataclass(frozen=True)
 class Subject:
-    """Who a client certificate speaks for."""
+    """The user and group of a client certificate."""
 
     user: str
     groups: tuple[str, ...] = ()
 
 
-MACHINERY = "lab:machinery"  # group of the lab's own processes; the audit policy leaves it out
+MACHINERY = "lab:machinery"  # Group of the lab's processes; the audit policy excludes it.
 CLIENTS = {
     "admin": Subject("admin", ("system:masters",)),
     "controller-manager": Subject("system:kube-controller-manager"),
@@ -46,7 +46,7 @@ CLIENTS = {
 
 
 class Authority:
-    """The certificate authority of one cluster, which writes into one folder."""
+    """The certificate authority of one cluster; it writes files into one folder."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -74,7 +74,7 @@ class Authority:
             .not_valid_before(now - datetime.timedelta(minutes=5))
             .not_valid_after(now + VALID_FOR)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(key), critical=False)
-            # Python's TLS refuses certificates without it since 3.13.
+            # Since version 3.13, Python refuses certificates without it.
             .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
         )
 
@@ -85,7 +85,7 @@ class Authority:
         return path
 
     def issue(self, name: str, subject: Subject, hosts: tuple[str, ...] = ()) -> KeyPair:
-        """A certificate for a client, or, with hosts, for a server."""
+        """Return a certificate for a client or, with hosts, for a server."""
         key = ec.generate_private_key(ec.SECP256R1())
         attributes = [x509.NameAttribute(NameOID.ORGANIZATION_NAME, group) for group in subject.groups]
         attributes.append(x509.NameAttribute(NameOID.COMMON_NAME, subject.user))
@@ -103,7 +103,7 @@ class Authority:
         )
 
     def signing_key(self) -> KeyPair:
-        """The key pair that signs ServiceAccount tokens; the `certificate` is a bare public key."""
+        """Return the key pair that signs ServiceAccount tokens. Its `certificate` is only a public key."""
         key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
         public = key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
@@ -122,7 +122,7 @@ class Pki:
 
 
 def create(folder: Path, first_service_ip: str) -> Pki:
-    """Make everything a cluster needs."""
+    """Create all files of a cluster."""
     authority = Authority(folder)
     hosts = ("localhost", "kubernetes.default.svc", "127.0.0.1", first_service_ip)
     return Pki(

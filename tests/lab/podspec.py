@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pure readings of an istiod pod: which binary, with what environment and arguments."""
+"""Read the specification of an istiod pod: its binary, environment and arguments; pure."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ CONTAINER = "discovery"
 
 
 def discovery(pod: Mapping[str, Any]) -> Json:
-    """The container that runs istiod."""
+    """Return the container that runs istiod."""
     containers: list[Json] = pod["spec"]["containers"]
-    return next((one for one in containers if one["name"] == CONTAINER), containers[0])
+    return next((container for container in containers if container["name"] == CONTAINER), containers[0])
 
 
 def version(pod: Mapping[str, Any]) -> str:
-    """The Istio version that the image's tag names."""
+    """Return the Istio version of the image tag."""
     image: str = discovery(pod)["image"]
     return image.rpartition(":")[2].removesuffix("-distroless")
 
 
 def environment(pod: Mapping[str, Any]) -> dict[str, str]:
-    """The container's variables; those from resource limits or Secrets are left unset."""
-    found: dict[str, str] = {}
+    """Return the variables of the container, without those from resource limits or Secrets."""
+    variables: dict[str, str] = {}
     for item in discovery(pod).get("env", []):
         value = item.get("value", "") if "valueFrom" not in item else _field(pod, item["valueFrom"])
         if value is not None:
-            found[item["name"]] = value
-    return found
+            variables[item["name"]] = value
+    return variables
 
 
 def _field(pod: Mapping[str, Any], source: Mapping[str, Any]) -> str | None:
@@ -51,23 +51,23 @@ def _field(pod: Mapping[str, Any], source: Mapping[str, Any]) -> str | None:
 
 
 def arguments(pod: Mapping[str, Any], kubeconfig: str, address: str) -> list[str]:
-    """The container's arguments, then those that tie the process to its own address."""
-    own = [str(part) for part in discovery(pod).get("args", [])]
+    """Return the arguments of the container, and those that bind the process to its address."""
+    arguments_of_pod = [str(part) for part in discovery(pod).get("args", [])]
     listeners = [f"--{name}={address}:{port}" for name, port in PORTS.items()]
-    return [*own, f"--kubeconfig={kubeconfig}", *listeners, f"--ctrlz_address={address}"]
+    return [*arguments_of_pod, f"--kubeconfig={kubeconfig}", *listeners, f"--ctrlz_address={address}"]
 
 
 def is_ready(pod: Mapping[str, Any]) -> bool:
-    """Whether the pod's status says Ready."""
+    """Return whether the pod is Ready by its status."""
     conditions = pod.get("status", {}).get("conditions", [])
-    return any(one["type"] == "Ready" and one["status"] == "True" for one in conditions)
+    return any(condition["type"] == "Ready" and condition["status"] == "True" for condition in conditions)
 
 
 def routes(
     services: Sequence[Mapping[str, Any]], pods: Sequence[tuple[Mapping[str, Any], str]]
 ) -> dict[tuple[str, int], tuple[tuple[str, int], ...]]:
-    """ClusterIP and port of every Service that selects one of these ready pods, with the pods' addresses."""
-    found: dict[tuple[str, int], tuple[tuple[str, int], ...]] = {}
+    """Return ClusterIP and port of each Service that selects one of these ready pods, with the pods' addresses."""
+    routes_by_address: dict[tuple[str, int], tuple[tuple[str, int], ...]] = {}
     for service in services:
         spec = service["spec"]
         selector, cluster_ip = spec.get("selector"), spec.get("clusterIP", "None")
@@ -82,12 +82,12 @@ def routes(
         for port in spec.get("ports", []) if chosen else []:
             target = port.get("targetPort", port["port"])
             if isinstance(target, int):
-                found[cluster_ip, port["port"]] = tuple((address, target) for address in chosen)
-    return found
+                routes_by_address[cluster_ip, port["port"]] = tuple((address, target) for address in chosen)
+    return routes_by_address
 
 
 def status(pod: Mapping[str, Any], now: str, *, pod_ip: str, ready: bool, state: Json, restarts: int) -> Json:
-    """A pod status as a kubelet would write it."""
+    """Return a pod status as a kubelet would write it."""
     container = discovery(pod)
     running = "running" in state
     flag = "True" if ready else "False"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A believable population: ten namespaces of one company's cluster, about thirty pods."""
+"""A realistic population of a cluster: ten namespaces with about thirty pods."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ REGISTRY = "registry.example"
 
 
 def objects(revision: str = REVISION, pod_start: str | None = None) -> list[Json]:
-    """All objects, namespaces first, with `revision` on the namespaces that name one.
+    """Return all objects, namespaces first. `revision` is the label of the namespaces that have one.
 
-    With `pod_start`, such as "2s", pods take that long to get ready instead of no time.
+    With `pod_start`, such as "2s", pods get ready after that time instead of immediately.
     """
-    found = _objects(revision)
+    items = _objects(revision)
     if pod_start is not None:
-        for item in found:
+        for item in items:
             _slow(item, pod_start)
-    return found
+    return items
 
 
 def _slow(item: Json, pod_start: str) -> None:
@@ -140,7 +140,7 @@ def _job(namespace: str, name: str, duration: str = "1s") -> Json:
 
 
 def _cron_job(namespace: str, name: str, schedule: str) -> Json:
-    """Suspended: a Job that comes at its hour would look like somebody's write."""
+    """Return a suspended CronJob, because its Jobs would look like writes of a user."""
     spec = {"schedule": schedule, "suspend": True, "jobTemplate": {"spec": _job_spec(namespace, name, "1s")}}
     return {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": _metadata(namespace, name), "spec": spec}
 
@@ -150,7 +150,7 @@ def _bare_pod(namespace: str, name: str) -> Json:
 
 
 def _gateway(namespace: str, name: str, replicas: int) -> list[Json]:
-    """A gateway whose proxy container is filled in by injection, as Istio's documentation recommends."""
+    """Return a gateway whose proxy container comes from injection, as Istio's documentation recommends."""
     workload = _workload("Deployment", namespace, name, replicas=replicas)
     template = workload["spec"]["template"]
     template["metadata"] = {

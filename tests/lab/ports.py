@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Addresses of one cluster, computed from its number alone."""
+"""Compute the addresses of a cluster from its number."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from dataclasses import dataclass
 MAX_NUMBER = 50
 PORTS_PER_CLUSTER = 10
 BASE_PORT = 7000
-POD_CIDR = "198.18.0.0/16"  # benchmarking range: EndpointSlices refuse loopback, and nobody dials these
+POD_CIDR = "198.18.0.0/16"  # The range for benchmarks: EndpointSlices refuse loopback. No client connects to it.
 
 
 @dataclass(frozen=True)
 class Addresses:
-    """Every port and address range of the cluster with this number (1 to MAX_NUMBER)."""
+    """The ports and address ranges of the cluster with this number (1 to MAX_NUMBER)."""
 
     number: int
 
@@ -52,7 +52,7 @@ class Addresses:
 
     @property
     def ports(self) -> tuple[int, ...]:
-        """All ports on 127.0.0.1 that the cluster may listen on."""
+        """Return all ports on 127.0.0.1 on which the cluster may listen."""
         return tuple(self._port(offset) for offset in range(6))
 
     @property
@@ -65,7 +65,7 @@ class Addresses:
 
     @property
     def service_cidr(self) -> str:
-        """Loopback, so that a relay on this machine can be the ClusterIP."""
+        """Return the range of ClusterIPs: loopback addresses, so that a relay on this machine can serve them."""
         return f"127.{100 + self.number}.0.0/16"
 
     @property
@@ -73,9 +73,9 @@ class Addresses:
         return f"127.{100 + self.number}.0.1"
 
     def istiod_address(self, count: int) -> str:
-        """The loopback address of the count-th istiod process."""
+        """Return the loopback address of the count-th istiod process."""
         return f"127.{200 + self.number}.{count // 250 % 250}.{count % 250 + 1}"
 
     def istiod_pod_ip(self, count: int) -> str:
-        """What the pod's status says: not loopback, and outside the range kwok gives to pods."""
+        """Return the address in the status of the pod: not loopback, and outside the range of kwok."""
         return f"198.19.{count // 250 % 250}.{count % 250 + 1}"

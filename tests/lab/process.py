@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Child processes of the lab's owner, and the safe killing of recorded ones."""
+"""Start child processes of the lab's owner, and end recorded processes safely."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 
 @dataclass(frozen=True)
 class Identity:
-    """A process that cannot be mistaken for a later one with the same number."""
+    """A process by ID and start time, to distinguish it from a later process with the same ID."""
 
     pid: int
-    started: int  # clock ticks since boot, field 22 of /proc/PID/stat
+    started: int  # Clock ticks since boot, field 22 of /proc/PID/stat.
     what: str
 
     def alive(self) -> bool:
@@ -34,23 +34,23 @@ class Identity:
 
 
 def start_time(pid: int) -> int | None:
-    """When this process started, or None if it is gone or a zombie."""
+    """Return the start time of a process, or None if it has ended or is a zombie."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace")
     except OSError:
         return None
-    fields = stat.rpartition(")")[2].split()  # the name before it may hold blanks and brackets
+    fields = stat.rpartition(")")[2].split()  # The name before it may contain spaces and brackets.
     return None if fields[0] in "ZX" else int(fields[19])
 
 
 def identify(pid: int, what: str) -> Identity | None:
-    """Name a running process, None when it is gone."""
+    """Return the identity of a running process, or None if it has ended."""
     started = start_time(pid)
     return None if started is None else Identity(pid, started, what)
 
 
 def read_identities(path: Path) -> list[Identity]:
-    """The processes recorded in a file, none if there is no file."""
+    """Return the processes recorded in a file; an empty list if there is no file."""
     try:
         return [Identity(**item) for item in json.loads(path.read_text(encoding="utf-8"))]
     except FileNotFoundError:
@@ -58,7 +58,7 @@ def read_identities(path: Path) -> list[Identity]:
 
 
 def end(processes: Iterable[Identity], *, patience: float = 3.0) -> list[Identity]:
-    """SIGTERM, then SIGKILL, to those that are still the recorded process; return those that were running."""
+    """Send SIGTERM, then SIGKILL, to the recorded processes that still run, and return these."""
     running = [process for process in processes if process.alive()]
     for number, wait in ((signal.SIGTERM, patience), (signal.SIGKILL, 2.0)):
         for process in running:
@@ -78,7 +78,7 @@ def _send(process: Identity, number: signal.Signals) -> None:
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Our environment without proxies, which would catch requests to 127.x, and without a foreign kubeconfig."""
+    """Return our environment without proxies, which would intercept requests to 127.x, and without a kubeconfig."""
     unwanted = {"http_proxy", "https_proxy", "all_proxy", "no_proxy", "kubeconfig"}
     kept = {name: value for name, value in os.environ.items() if name.lower() not in unwanted}
     return {**kept, **(extra or {})}
@@ -94,9 +94,9 @@ class _Request:
 
 
 class Spawner:
-    """Starts children that die with this process, and records them.
+    """Starts and records children that die with this process.
 
-    The kernel sends the death signal when the *thread* that forked ends, so all children come
+    The kernel sends the death signal when the *thread* that forked ends, so all children start
     from one thread that lives as long as the process.
     """
 
@@ -110,19 +110,19 @@ class Spawner:
     def start(
         self, what: str, command: Iterable[str | Path], log: Path, *, env: Mapping[str, str], cwd: Path | None = None
     ) -> subprocess.Popen[bytes]:
-        """Start one program with its output in `log`."""
+        """Start one program, with its output in `log`."""
         future: Future[subprocess.Popen[bytes]] = Future()
         self._requests.put((_Request([str(part) for part in command], log, dict(env), cwd, what), future))
         return future.result()
 
     def forget(self, pid: int) -> None:
-        """Take an ended child off the record."""
+        """Remove an ended child from the record."""
         with self._lock:
             self._children.pop(pid, None)
             self._write()
 
     def end(self, patience: float) -> None:
-        """End every child."""
+        """End all children."""
         with self._lock:
             children = list(self._children.values())
         end(children, patience=patience)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What kube-proxy is elsewhere: listeners on ClusterIPs that forward to ready istiod processes."""
+"""Relay connections in place of kube-proxy: listeners on ClusterIPs that forward to ready istiod processes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Routes = Mapping[Address, tuple[Address, ...]]
 
 @dataclass(eq=False)
 class _Listener:
-    """One ClusterIP and port, with the connections that pass through it."""
+    """One ClusterIP and port, with its connections."""
 
     backends: tuple[Address, ...]
     server: asyncio.Server | None = None
@@ -39,13 +39,13 @@ class _Listener:
             finally:
                 there_writer.close()
         except OSError:
-            pass  # the other side hung up or is gone; the client sees its connection close
+            pass  # The other side has closed the connection or ended; the client sees its connection close.
         finally:
             self.open.pop(writer, None)
             writer.close()
 
     def cut(self, leaving: Collection[str]) -> None:
-        """Break the connections to backends that are no longer ready; one that leaves ends them by itself."""
+        """Close the connections to backends that are no longer ready. A terminating one closes them itself."""
         for writer, backend in list(self.open.items()):
             if backend not in self.backends and backend[0] not in leaving:
                 writer.transport.abort()
@@ -70,9 +70,9 @@ class Relay:
         threading.Thread(target=self._loop.run_forever, name="relay", daemon=True).start()
 
     def route(self, owner: str, routes: Routes, leaving: Collection[str] = ()) -> list[str]:
-        """Listen on exactly these addresses for one cluster (its Service network is its own); return complaints.
+        """Listen on exactly these addresses of one cluster, which has its own Service network; return the errors.
 
-        Backends at the addresses that are leaving get no new connections and keep those that they have.
+        Terminating backends get no new connections and keep their existing ones.
         """
         return asyncio.run_coroutine_threadsafe(self._route(owner, dict(routes), leaving), self._loop).result(30)
 
@@ -89,10 +89,10 @@ class Relay:
         for address, backends in routes.items():
             if not backends:
                 continue
-            known = self._listeners.get(address)
-            if known is not None:
-                known.backends = backends
-                known.cut(leaving)
+            existing = self._listeners.get(address)
+            if existing is not None:
+                existing.backends = backends
+                existing.cut(leaving)
                 continue
             listener = _Listener(backends)
             try:

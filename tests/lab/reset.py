@@ -1,11 +1,11 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The quick way back to an empty cluster.
+"""Empty a cluster quickly.
 
-The namespace controller waits five seconds before it looks at a deleted namespace, and half the
-grace period of every pod it finds. Here everything in it is deleted at once, and then the
-finalizer that the controller would take away.
+The namespace controller waits five seconds before it processes a deleted namespace, and half the
+grace period of each pod in it. Here all its objects are deleted immediately, and then the
+finalizer that the controller would remove.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ Request = Callable[..., Json]
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 SYSTEM = frozenset({"default", "kube-system", "kube-public", "kube-node-lease"})
-OF_THE_CLUSTER = frozenset({"kubernetes", "default", "kube-root-ca.crt"})  # names in namespace default
+OF_THE_CLUSTER = frozenset({"kubernetes", "default", "kube-root-ca.crt"})  # Names in namespace default.
 AT_ONCE = {"gracePeriodSeconds": 0, "propagationPolicy": "Background"}
 DELETABLE = frozenset({"deletecollection", "list"})
 TIMEOUT = 180.0
 
 
 def reset(request: Request, kept: Iterable[str]) -> None:
-    """Remove webhooks first (they would refuse what follows), then namespaces, then cluster-wide leftovers."""
+    """Remove webhooks first, as they would refuse later requests, then namespaces, then cluster-wide objects."""
     for resource in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
         _delete(request, f"{ADMISSION}/{resource}")
     stay = SYSTEM | frozenset(kept)
@@ -49,46 +49,48 @@ def reset(request: Request, kept: Iterable[str]) -> None:
 
 
 def _empty(request: Request, pool: ThreadPoolExecutor, namespaces: set[str]) -> None:
-    """Delete until nothing is listed: some objects wait for a controller to take a finalizer away."""
+    """Delete until all lists are empty: some objects wait until a controller removes their finalizer."""
     paths = _collections(request)
     deadline = time.monotonic() + TIMEOUT
-    while left := [one for found in pool.map(lambda path: _sweep(request, path, namespaces), paths) for one in found]:
+    while remaining := [
+        name for names in pool.map(lambda path: _sweep(request, path, namespaces), paths) for name in names
+    ]:
         if time.monotonic() > deadline:
-            raise LabError(f"Still there after {TIMEOUT:.0f} s: {', '.join(left[:10])}")
+            raise LabError(f"Still there after {TIMEOUT:.0f} s: {', '.join(remaining[:10])}")
         time.sleep(0.1)
 
 
 def _collections(request: Request) -> list[tuple[str, str]]:
-    """(group path, resource) of everything that lives in namespaces."""
+    """Return (group path, resource) of all namespaced resources."""
     groups = [group["preferredVersion"]["groupVersion"] for group in request("GET", "/apis")["groups"]]
-    found: list[tuple[str, str]] = []
+    collections: list[tuple[str, str]] = []
     for version in ["v1", *(group for group in groups if not group.startswith("events.k8s.io/"))]:
         path = group_path(version)
         for item in _listed(request, path, "resources"):
             if item["namespaced"] and set(item["verbs"]) >= DELETABLE:
-                found.append((path, item["name"]))
-    return found
+                collections.append((path, item["name"]))
+    return collections
 
 
 def _sweep(request: Request, collection: tuple[str, str], namespaces: set[str]) -> list[str]:
-    """Delete one resource in these namespaces and in `default`; return what was found."""
+    """Delete the objects of one resource in these namespaces and in `default`, and return them."""
     path, resource = collection
     items = [item["metadata"] for item in _listed(request, f"{path}/{resource}")]
     crowded = {item["namespace"] for item in items} & namespaces
     for namespace in crowded:
         _delete(request, f"{path}/namespaces/{namespace}/{resource}")
     strays = [item["name"] for item in items if item["namespace"] == "default" and item["name"] not in OF_THE_CLUSTER]
-    # Events and EndpointSlices of `default` come and go by themselves.
+    # The cluster itself creates and deletes Events and EndpointSlices in `default`.
     strays = [] if resource in ("events", "endpointslices", "endpoints") else strays
     for name in strays:
         _delete(request, f"{path}/namespaces/default/{resource}/{name}")
     return [f"{resource} in {namespace}" for namespace in crowded] + [f"{resource} default/{name}" for name in strays]
 
 
-def _listed(request: Request, path: str, what: str = "items") -> list[Json]:
-    """A list; the kind of a CRD that was just deleted is told of for a moment longer."""
+def _listed(request: Request, path: str, key: str = "items") -> list[Json]:
+    """Return a list. Discovery still includes the kind of a CRD shortly after its deletion."""
     try:
-        return list(request("GET", path)[what])
+        return list(request("GET", path)[key])
     except ApiError as error:
         if error.status != 404:
             raise
@@ -119,7 +121,7 @@ def _delete(request: Request, path: str) -> None:
 
 
 def _unlabel(request: Request, metadata: Json) -> None:
-    """Take labels and annotations off that no fresh namespace has."""
+    """Remove labels and annotations that a new namespace does not have."""
     labels = {key: None for key in metadata.get("labels", {}) if key != "kubernetes.io/metadata.name"}
     notes = dict.fromkeys(metadata.get("annotations", {}))
     if labels or notes:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From an object to its path, by the API server's own discovery."""
+"""Find the API path of an object by discovery."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Json = dict[str, Any]
 
 
 class Resources:
-    """Remembers which kinds there are; asks again for a kind it does not know yet."""
+    """A cache of the kinds of an API server; an unknown kind starts discovery again."""
 
     def __init__(self, get: Callable[[str], Json]) -> None:
         self._get = get
         self._known: dict[tuple[str, str], tuple[str, bool]] = {}
 
     def path(self, item: Mapping[str, Any]) -> str:
-        """The path of one object."""
+        """Return the path of one object."""
         version, kind, metadata = item["apiVersion"], item["kind"], item["metadata"]
         if (version, kind) not in self._known:
             self._discover(version)
@@ -39,5 +39,5 @@ class Resources:
 
 
 def group_path(version: str) -> str:
-    """/api/v1 or /apis/GROUP/VERSION"""
+    """Return the path of a group: /api/v1 or /apis/GROUP/VERSION."""
     return f"/apis/{version}" if "/" in version else f"/api/{version}"

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Brings one cluster up inside the owner, and keeps its processes running."""
+"""Start the clusters inside the owner, and keep their processes running."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 
 def wait_for(what: str, check: Callable[[], bool], timeout: float = START_SECONDS, pause: float = 0.1) -> None:
-    """Ask until the answer is yes; an API error counts as no."""
+    """Wait until a condition holds; an API error counts as false."""
     deadline = time.monotonic() + timeout
     reason = ""
     while True:
@@ -50,7 +50,7 @@ def wait_for(what: str, check: Callable[[], bool], timeout: float = START_SECOND
 
 @dataclass(frozen=True)
 class Part:
-    """One process that must always run."""
+    """A process that must always run."""
 
     name: str
     command: tuple[str | Path, ...]
@@ -58,7 +58,7 @@ class Part:
 
 
 class Keeper:
-    """Starts the processes of a lab and starts them again when they end."""
+    """Starts the processes of a lab, and restarts them when they end."""
 
     def __init__(self, spawner: Spawner, log: Callable[[str], None]) -> None:
         self._spawner, self._log = spawner, log
@@ -84,7 +84,7 @@ class Keeper:
 
 
 def start_etcd(binaries: Binaries, first: Addresses, folder: Path, keeper: Keeper) -> str:
-    """One etcd for all clusters of a lab; the API servers wait for it by themselves."""
+    """Start the etcd for all clusters of a lab; the API servers wait for it."""
     command = components.etcd(binaries, first, folder / "etcd")
     keeper.start(Part("etcd", tuple(command), folder / "etcd.log"))
     return first.etcd
@@ -106,7 +106,7 @@ class Runtime:
         self._client = Client(place.addresses.server, place.pki.ca, supervisor)
 
     def start(self, spawner: Spawner, relay: Relay, *, proxies: bool) -> None:
-        """Everything up to three ready nodes and a default ServiceAccount."""
+        """Start the cluster, up to three ready nodes and a default ServiceAccount."""
         self._part("kube-apiserver", components.api_server(self._place))
         wait_for(f"A ready API server of {self.name}", self._api_ready)
         self._part("kube-controller-manager", components.controller_manager(self._place))
@@ -131,7 +131,7 @@ class Runtime:
         return bool(self._client.request("GET", "/api/v1/namespaces/default/serviceaccounts/default"))
 
     def _install_kwok_resources(self) -> None:
-        """Install what kwok wants to be there before it starts."""
+        """Install the resource definitions that kwok needs before it starts."""
         for name in KWOK_RESOURCES:
             crd = self._place.binaries.kwok_crds / f"kwok.x-k8s.io_{name}.yaml"
             self._client.request("POST", CRDS, yaml.safe_load(crd.read_text(encoding="utf-8")))
@@ -164,7 +164,7 @@ def start_all(
     *,
     proxies: bool,
 ) -> None:
-    """Bring all clusters of a lab up side by side and write the kubeconfig of all."""
+    """Start all clusters of a lab in parallel, and write their common kubeconfig."""
     keeper, relay = Keeper(spawner, log), Relay()
     etcd = start_etcd(binaries, clusters[0][1], folder, keeper)
     places = []

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the lab is built from: folders with a go.mod, their versions, and the steps of a build."""
+"""Sources of the lab's binaries: folders with a go.mod, their versions, and the steps of a build."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ISTIO_TAGS = "-tags=vtprotobuf,disable_pgv"
 
 @dataclass(frozen=True)
 class Source:
-    """One folder with a go.mod, and what a first build of it costs on two idle cores after the sources before it."""
+    """One folder with a go.mod, and the time of its first build on two idle cores, after the previous sources."""
 
     folder: str
     commit: str
@@ -48,7 +48,7 @@ PROXIES = Source("proxies", "", 10, 3, 60)
 KUBECTL = Source("kubectl", "", 90, 10, 700)
 #: Charts of a release, by the folders of Istio's sources.
 CHARTS = {"base": "base", "istiod": "istio-control/istio-discovery"}
-#: What release-builder writes into the charts of a release, file by file.
+#: Changes of release-builder in the charts of a release, by file.
 STAMPS = {
     "Chart.yaml": (("version: 1.0.0", "version: {version}"), ("appVersion: 1.0.0", "appVersion: {version}")),
     "values.yaml": (("hub: registry.istio.io/testing", "hub: {hub}"), ("tag: latest", "tag: {version}")),
@@ -57,7 +57,7 @@ STAMPS = {
 
 @dataclass(frozen=True)
 class Step:
-    """One call of `go build`, or the charts of a version; its result appears at `target` as a whole or not at all."""
+    """One call of `go build`, or the charts of a version. Its result appears at `target` completely or not at all."""
 
     title: str
     source: Source
@@ -68,7 +68,7 @@ class Step:
 
 
 def cache_folder(environ: Mapping[str, str] | None = None) -> Path:
-    """The lab's part of the user's cache."""
+    """Return the lab's part of the user's cache."""
     base = (os.environ if environ is None else environ).get("XDG_CACHE_HOME", "")
     return (Path(base) if os.path.isabs(base) else Path.home() / ".cache") / "meshops-istio-lab"
 
@@ -100,7 +100,7 @@ def link_flags(stamps: Iterable[str]) -> str:
 
 
 def key_of(folders: Iterable[Path], flags: Iterable[str]) -> str:
-    """A short hash over everything that decides what a build makes: sources, sums, flags, machine type."""
+    """Return a short hash over all inputs of a build: sources, sums, flags, machine type."""
     digest = hashlib.sha256(platform.machine().encode())
     for folder in folders:
         for path in sorted(p for p in folder.iterdir() if p.suffix in (".mod", ".sum", ".go")):
@@ -115,7 +115,7 @@ def kubernetes_home(cache: Path) -> Path:
 
 
 def istio_home(cache: Path) -> Path:
-    """One folder for all versions, so that one path template finds every istioctl."""
+    """Return the folder of all versions, so that one path template is valid for each istioctl."""
     flags = [flag for source in ISTIO.values() for flag in istio_flags("VERSION", source.commit)]
     return cache / "bin" / f"istio-{key_of([source.path for source in ISTIO.values()], flags)}"
 
@@ -125,7 +125,7 @@ def helm_home(cache: Path) -> Path:
 
 
 def proxies_flags() -> tuple[str, ...]:
-    """The tag of Istio, so that Go's cache has the generated code compiled."""
+    """Return Istio's build tag, so that Go reuses the compiled generated code from its cache."""
     return (*BUILD_FLAGS, ISTIO_TAGS, link_flags([]))
 
 
@@ -134,5 +134,5 @@ def proxies_home(cache: Path) -> Path:
 
 
 def charts_home(cache: Path) -> Path:
-    """One folder for all versions, like the one of istioctl."""
+    """Return the folder of all versions, as for istioctl."""
     return cache / "bin" / f"charts-{key_of([source.path for source in ISTIO.values()], [HUB, repr(STAMPS)])}"

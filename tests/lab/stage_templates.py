@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Conditions and states of pods, as kwok's Stage objects have them."""
+"""Conditions and states of pods, in the form of kwok's Stage objects."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RUNNING = '.status.phase == "Running"'
 STARTED = f"({PENDING}) or ({RUNNING})"
 UNTOLD = "(.status.containerStatuses == null) and (.status.initContainerStatuses == null)"
 OF_A_JOB = 'any(.metadata.ownerReferences[]?; .kind == "Job")'
-# An ordinary (not native) sidecar never ends, and so neither does its Job's pod.
+# An ordinary (not native) sidecar never ends, so the pod of its Job does not end either.
 NO_OLD_SIDECAR = 'all(.spec.containers[]; .name != "istio-proxy")'
 CRASHED_RARELY = "(.status.containerStatuses[0].restartCount // 0) < 5"
 FAULT = """
@@ -119,7 +119,7 @@ containerStatuses:
 {{ end }}
 """
 
-# The first native sidecar, or else the first init container, does not get up.
+# The first native sidecar, or else the first init container, does not start.
 INIT_CRASHED = """
 initContainerStatuses:
 {{ range .spec.initContainers }}
@@ -133,7 +133,7 @@ initContainerStatuses:
 {{ end }}
 """
 
-# The proxy does not get up, as a native sidecar or beside the app, which in the first case is not begun.
+# The proxy does not start, as a native sidecar or as a container. A native sidecar also blocks the app.
 PROXY_CRASHED = """
 initContainerStatuses:
 {{ range .spec.initContainers }}

@@ -1,15 +1,15 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What kwok does in a kubelet's place, as its Stage objects.
+"""Stage objects, by which kwok acts as a kubelet.
 
-istiod pods are left out: they are real processes, and the lab's supervisor reports their state.
+They exclude istiod pods: these are real processes, and the lab's supervisor reports their state.
 A pod's fault comes from annotations of its template:
 
     lab.meshops.dev/fault: never-ready | crash-loop | slow-start | image-pull | init-crash | proxy-crash | restarts
-    lab.meshops.dev/delay: "5s"            how long slow-start takes, and restarts stays ready
-    lab.meshops.dev/fault-proxy: "1.31.0"  the fault holds only for pods with a proxy of this version
-    lab.meshops.dev/duration: "1h"         how long a Job's pod runs
+    lab.meshops.dev/delay: "5s"            time until slow-start gets ready and until restarts fails
+    lab.meshops.dev/fault-proxy: "1.31.0"  only pods with a proxy of this version have the fault
+    lab.meshops.dev/duration: "1h"         run time of a Job's pod
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def _stage(name: str, kind: str, conditions: list[Json], following: Json, delay:
 
 
 def stages() -> list[Json]:
-    """All stages; at most one of them fits a pod at any time."""
+    """Return all stages; at most one of them matches a pod at any time."""
     stays = _holds(STAYS)
     return [
         _stage("node-ready", "Node", [_holds(NOT_READY)], _status(NODE_CONDITIONS)),
@@ -145,5 +145,5 @@ def stages() -> list[Json]:
 
 
 def as_yaml() -> str:
-    """The configuration file that kwok reads."""
+    """Return the configuration file of kwok."""
     return yaml.safe_dump_all(stages(), sort_keys=False)

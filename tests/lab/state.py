@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Where labs keep their state, and which cluster numbers are taken."""
+"""State of labs on disk, and allocation of cluster numbers."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ from .process import Identity, end, read_identities
 
 
 def root() -> Path:
-    """The folder that holds one folder per lab."""
+    """Return the folder with one subfolder per lab."""
     base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
     return Path(base) / "meshops-istio-lab"
 
 
 @dataclass(frozen=True)
 class Record:
-    """What is written down about one lab."""
+    """The record of one lab."""
 
     name: str
     numbers: tuple[int, ...]
     owner: Identity | None = None
-    phase: str = "starting"  # starting, ready, failed
+    phase: str = "starting"  # One of starting, ready, failed.
     message: str = ""
     binaries: dict[str, str] = field(default_factory=dict)
     proxies: bool = True
@@ -87,14 +87,14 @@ class Folder:
 
 
 def folder(name: str) -> Folder:
-    """The folder of the lab with this name."""
+    """Return the folder of the lab with this name."""
     if not re.fullmatch(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?", name):
         raise LabError(f"{name!r} cannot name a lab: use up to 32 lower-case letters, digits and hyphens.")
     return Folder(root() / name)
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Readers see the old text or the new one, never half of it."""
+    """Replace a file so that readers see the old text or the new text, never a part of it."""
     temporary = path.with_name(f"{path.name}.{os.getpid()}.new")
     temporary.write_text(text, encoding="utf-8")
     temporary.replace(path)
@@ -102,7 +102,7 @@ def write_atomically(path: Path, text: str) -> None:
 
 @contextmanager
 def locked() -> Iterator[None]:
-    """Hold the lock over all labs of this user."""
+    """Hold the lock of all labs of this user."""
     root().mkdir(parents=True, exist_ok=True)
     with (root() / ".lock").open("w", encoding="ascii") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
@@ -114,13 +114,13 @@ def _all_folders() -> list[Folder]:
 
 
 def records() -> list[Record]:
-    """All labs written down, running or not."""
-    found = (place.read() for place in _all_folders())
-    return [record for record in found if record is not None]
+    """Return the records of all labs, running or not."""
+    entries = (place.read() for place in _all_folders())
+    return [record for record in entries if record is not None]
 
 
 def allot(name: str, count: int) -> Folder:
-    """Make a fresh folder for a lab and give it the lowest free cluster numbers."""
+    """Create a new folder for a lab, and allocate the lowest free cluster numbers."""
     place = folder(name)
     taken: set[int] = set()
     with locked():
@@ -131,7 +131,7 @@ def allot(name: str, count: int) -> Folder:
                     raise LabError(f"Lab {name} is already running; end it first with: down --name {name}")
                 taken.update(record.numbers)
             else:
-                remove(other)  # its owner crashed
+                remove(other)  # Its owner crashed.
         numbers = free_numbers(count, taken)
         place.path.mkdir(mode=0o700)
         place.write(Record(name, numbers))
@@ -139,27 +139,27 @@ def allot(name: str, count: int) -> Folder:
 
 
 def _just_begun(place: Folder, record: Record) -> bool:
-    """Another `up` allotted this folder moments ago and has not started its owner yet."""
+    """Return whether another `up` has just created this folder and has not started its owner yet."""
     if record.owner is not None or record.phase != "starting":
         return False
     return time.time() - (place.path / "lab.json").stat().st_mtime < 10
 
 
 def free_numbers(count: int, taken: set[int]) -> tuple[int, ...]:
-    """The lowest numbers that no lab has and whose ports can be bound."""
-    found: list[int] = []
+    """Return the lowest numbers that no lab uses and whose ports can be bound."""
+    numbers: list[int] = []
     for number in range(1, MAX_NUMBER + 1):
-        if len(found) == count:
+        if len(numbers) == count:
             break
         if number not in taken and all(can_bind("127.0.0.1", port) for port in Addresses(number).ports):
-            found.append(number)
-    if len(found) < count:
-        raise LabError(f"{count} clusters were asked for, but only {len(found)} of {MAX_NUMBER} numbers are free.")
-    return tuple(found)
+            numbers.append(number)
+    if len(numbers) < count:
+        raise LabError(f"{count} clusters were requested, but only {len(numbers)} of {MAX_NUMBER} numbers are free.")
+    return tuple(numbers)
 
 
 def can_bind(host: str, port: int) -> bool:
-    """Nothing listens there, and this user may."""
+    """Return whether this user can listen on an address: it is unused and permitted."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -170,7 +170,7 @@ def can_bind(host: str, port: int) -> bool:
 
 
 def remove(place: Folder) -> list[Identity]:
-    """End what is recorded in this folder and delete it; return the processes that still ran."""
+    """End the processes recorded in this folder, delete it, and return the processes that still ran."""
     record = place.read()
     owner = [record.owner] if record is not None and record.owner is not None else []
     ended = end(owner, patience=10.0)
@@ -184,5 +184,5 @@ def binaries_of(record: Record) -> Binaries:
 
 
 def cluster_names(record: Record) -> list[tuple[str, Addresses]]:
-    """Names and addresses of a lab's clusters, in order."""
+    """Return names and addresses of a lab's clusters, in order."""
     return [(f"{record.name}-{index}", Addresses(number)) for index, number in enumerate(record.numbers, 1)]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs the istiod pods of one cluster and routes its Services to those that are ready."""
+"""Run the istiod pods of one cluster, and route its Services to the ready ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IDLE_SECONDS = 1.0
 
 
 class Mirror:
-    """A local copy of one kind of object, kept by list and watch in its own thread."""
+    """A local copy of the objects of one kind, updated by list and watch in a thread."""
 
     def __init__(self, client: Client, path: str, changed: threading.Event, params: Json | None = None) -> None:
         self._client, self._path, self._params, self._changed = client, path, params or {}, changed
@@ -40,7 +40,7 @@ class Mirror:
             try:
                 self._follow(self._list())
             except (ApiError, ValueError):
-                time.sleep(0.5)  # the API server is away, cut a line short, or forgot the version: list again
+                time.sleep(0.5)  # The API server is down, truncated a line, or forgot the version: list again.
 
     def _list(self) -> str:
         answer = self._client.request("GET", self._path, params=self._params)
@@ -64,7 +64,7 @@ class Mirror:
 
 
 class Supervisor:
-    """One thread per cluster that reconciles pods, processes and routes."""
+    """Reconciles pods, processes and routes, in one thread per cluster."""
 
     def __init__(self, around: Surroundings, addresses: Addresses, relay: Relay, faults_file: Path) -> None:
         self._around, self._addresses, self._relay, self._faults_file = around, addresses, relay, faults_file
@@ -81,7 +81,7 @@ class Supervisor:
         while True:
             try:
                 self._reconcile()
-            except (ApiError, OSError) as error:  # a pod deleted under our hands; the next round sees it gone
+            except (ApiError, OSError) as error:  # The pod was deleted meanwhile; the next round does not find it.
                 self._around.log(f"supervisor: {error}")
                 time.sleep(BUSY_SECONDS)
             settled = all(istiod.settled for istiod in self._running.values())
@@ -114,11 +114,11 @@ class Supervisor:
 
     def _route(self, pods: dict[str, Json]) -> None:
         ready = [(pods[uid], istiod.address) for uid, istiod in self._running.items() if istiod.ready]
-        wanted = podspec.routes(self._services.objects(), ready)
-        if wanted != self._routes or self._complaints:
+        routes = podspec.routes(self._services.objects(), ready)
+        if routes != self._routes or self._complaints:
             prefix = self._addresses.first_service_ip.rsplit(".", 2)[0] + "."
             leaving = [istiod.address for istiod in self._running.values() if istiod.leaving]
-            self._complaints = self._relay.route(prefix, wanted, leaving)
-            self._routes = wanted
+            self._complaints = self._relay.route(prefix, routes, leaving)
+            self._routes = routes
             for complaint in self._complaints:
                 self._around.log(complaint)
