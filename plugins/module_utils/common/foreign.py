@@ -15,7 +15,7 @@ import json
 import typing as t
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
 
 #: An object is no larger in etcd (its option max-request-bytes).
 MOST_CHARACTERS = 3 * 2**19
@@ -156,24 +156,21 @@ def _sign(sign: str) -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Unreadable:
-    """A part of an object that cannot be read: which object, which part of it, and why."""
+    """A part of an object that cannot be read: the object, the part, and the reason."""
 
-    object: str
+    ref: ObjectRef
     field: str
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.field} of {self.object} cannot be read: {self.reason}"
+        return f"{self.field} of {self.ref} cannot be read: {self.reason}"
 
 
 class Reader:
-    """Reads parts of one object; what is there but cannot be read is as if it were not there, and is kept to be told.
+    """Reads parts of one object; a part that cannot be read counts as missing, and is kept in ``unreadable``."""
 
-    ``object`` is how messages name it.
-    """
-
-    def __init__(self, object: str) -> None:
-        self._object = object
+    def __init__(self, ref: ObjectRef) -> None:
+        self._ref = ref
         self._found: list[Unreadable] = []
 
     @property
@@ -187,7 +184,7 @@ class Reader:
 
     def refuse(self, field: str, why: object) -> None:
         """Keep that a part cannot be read."""
-        self._found.append(Unreadable(self._object, shown(field), shown(why, 160)))
+        self._found.append(Unreadable(self._ref, shown(field), shown(why, 160)))
 
     def _as(self, field: str, value: object, kind: type | tuple[type, ...], what: str) -> bool:
         right = isinstance(value, kind)

@@ -15,7 +15,12 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, Unreadable, as_time, shown
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import annotations_of, labels_of, name_of
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
+    ObjectRef,
+    annotations_of,
+    labels_of,
+    name_of,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     PROXY_IMAGE,
     PROXY_IMAGE_TYPE,
@@ -95,7 +100,7 @@ class Pod:
         """Revision of the proxy: annotation, else the status of the injection, else (Istio before 1.11) the label."""
         if not self.proxy_image:
             return None
-        revision = _revision_from_annotations(self.annotations, Reader("pod"))
+        revision = _revision_from_annotations(self.annotations, Reader(ObjectRef(self.namespace, "Pod", self.name)))
         # Annotations are foreign input: keep the text printable and on one line.
         return shown(revision) or self.labels.get(REVISION_LABEL) or "default"
 
@@ -149,7 +154,7 @@ def read_pod(obj: Mapping[str, t.Any], *, need: bool = True) -> Pod:
     image = str(proxy.get("image") or "")
     unreadable: tuple[Unreadable, ...] = ()
     if image and STATUS in kept and not kept.get(REVISION_LABEL):
-        read = Reader(f"Pod {meta.get('namespace', '')}/{name_of(obj)}")
+        read = Reader(ObjectRef(str(meta.get("namespace") or ""), "Pod", name_of(obj)))
         _revision_from_annotations(kept, read)
         unreadable = read.unreadable
         # Keep only the fact that the annotation exists, not its unreadable content.

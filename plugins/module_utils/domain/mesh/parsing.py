@@ -17,6 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.foreign impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
     Json,
     annotations_of,
+    cluster_object,
     labels_of,
     name_of,
     place_of,
@@ -66,7 +67,10 @@ def read_injector(obj: Json) -> Injector | None:
     labels = labels_of(obj)
     if not hooks:
         return None
-    journal, read = read_tag_journal(annotations_of(obj)), Reader(f"MutatingWebhookConfiguration {name_of(obj)}")
+    journal, read = (
+        read_tag_journal(annotations_of(obj)),
+        Reader(cluster_object("MutatingWebhookConfiguration", name_of(obj))),
+    )
     journal.report(read)
     names = (name_of(obj), labels.get(REVISION_LABEL) or DEFAULT, labels.get(TAG_LABEL) or "")
     return Injector(*names, hooks, journal, manager_of(obj), read.unreadable, home_of(obj))

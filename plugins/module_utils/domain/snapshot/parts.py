@@ -10,7 +10,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, Unreadable
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, name_of
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Owner
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
@@ -46,7 +46,7 @@ class Namespace:
     @property
     def unreadable(self) -> tuple[Unreadable, ...]:
         """The parts of it that cannot be read: any user may have written its journal."""
-        read = Reader(f"namespace {self.name}")
+        read = Reader(cluster_object("namespace", self.name))
         self.journal.report(read)
         return read.unreadable
 

@@ -10,7 +10,12 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, Unreadable, as_map
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import annotations_of, name_of, place_of
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
+    ObjectRef,
+    annotations_of,
+    name_of,
+    place_of,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import Node
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import Labelled
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import Connected
@@ -89,7 +94,7 @@ def read_remote_cluster(obj: Mapping[str, t.Any]) -> str:
 def read_extension(kind: str, obj: Mapping[str, t.Any]) -> Extension:
     """Return what of an EnvoyFilter or WasmPlugin counts for an upgrade (istio/api networking/v1alpha3)."""
     namespace, name = place_of(obj)
-    read = Reader(f"{kind} {namespace}/{name}")
+    read = Reader(ObjectRef(namespace, kind, name))
     patches = read.maps("spec.configPatches", read.map("spec", obj.get("spec")).get("configPatches"))
     matches = [read.map("match in spec.configPatches", patch.get("match")) for patch in patches]
     places = [read.map("match.proxy in spec.configPatches", match.get("proxy")) for match in matches]

@@ -87,7 +87,7 @@ class Snapshot:
             self.precheck_inputs.extensions,
         )
         parts = {*self.lost, *(part for group in groups for obj in group for part in obj.unreadable)}
-        return sorted(parts, key=lambda part: (part.object, part.field))
+        return sorted(parts, key=lambda part: (str(part.ref), part.field))
 
     @property
     def proxy_statuses(self) -> list[tuple[Pod, ProxyStatus]]:

@@ -9,6 +9,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ref_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.argo_rollout import (
     checked_rollout,
     restarted,
@@ -26,7 +27,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
     """Return whether the newest template of a workload runs everywhere and is available."""
     if kind == ROLLOUT:
-        found = checked_rollout(obj, Reader(""))
+        found = checked_rollout(obj, Reader(ref_of(obj)))
         # its generation is observed as a text (argo-rollouts utils/rollout/rolloututil.go)
         seen = bool(found["status"]["observedGeneration"] == str(obj["metadata"].get("generation", 0)))
         return seen and restarted(found) and bool(found["status"]["phase"] == HEALTHY)
@@ -55,7 +56,7 @@ def updated(kind: str, obj: Mapping[str, t.Any]) -> int:
 def failure(kind: str, obj: Mapping[str, t.Any]) -> Trouble | None:
     """Return why a rollout will not complete, as the conditions of its newest generation say it, or None."""
     if kind == ROLLOUT:
-        told = checked_rollout(obj, Reader(""))["status"]
+        told = checked_rollout(obj, Reader(ref_of(obj)))["status"]
         return Trouble("Degraded", told["message"]) if told["phase"] == "Degraded" else None
     status = obj.get("status") or {}
     if (status.get("observedGeneration") or 0) < obj["metadata"].get("generation", 0):

@@ -112,7 +112,7 @@ def node_part(workload: Workload) -> str | None:
 
 def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
     """Return the facts of a raw workload; an Argo Rollout may have its template in a Deployment instead."""
-    read = Reader(f"{kind} {obj['metadata']['namespace']}/{name_of(obj)}")
+    read = Reader(ObjectRef(obj["metadata"]["namespace"], kind, name_of(obj)))
     obj = checked_rollout(obj, read) if kind == ROLLOUT else obj
     journal = read_label_journal(annotations_of(obj), (REVISION_LABEL,))
     journal.report(read)

@@ -189,7 +189,7 @@ def run(task: TaskContext) -> TaskResult:
         values["proxies"] = snapshot.count_proxies()
         values["unrestartable"] = [pods.as_dict() for pods in snapshot.unrestartable()]
         values["unreadable"] = [
-            {"object": part.object, "field": part.field, "reason": part.reason} for part in snapshot.unreadable
+            {"object": str(part.ref), "field": part.field, "reason": part.reason} for part in snapshot.unreadable
         ]
     up_to_date = options.record and options.proxies and cluster.up_to_date(snapshot)
     if options.record and options.proxies:

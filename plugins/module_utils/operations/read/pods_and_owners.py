@@ -114,7 +114,7 @@ def _collect(
             return each(obj)
         except UNEXPECTED_FORM as exc:
             ref = ObjectRef(str(obj["metadata"].get("namespace") or ""), kind, name_of(obj))
-            return Unreadable(str(ref), "content", f"{type(exc).__name__}: {shown(exc)}")
+            return Unreadable(ref, "content", f"{type(exc).__name__}: {shown(exc)}")
 
     rows, version = client.collect(path, read, doing=f"Reading {kind}s")
     lost += [row for row in rows if isinstance(row, Unreadable)]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object, parse_ref
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import Need, placed, room
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import Placement
@@ -87,7 +87,7 @@ def _missing_permissions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 
 def _unreadable(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for part in snapshot.unreadable:
-        yield parse_ref(part.object), f"Its {part.field} cannot be read: {part.reason}."
+        yield part.ref, f"Its {part.field} cannot be read: {part.reason}."
 
 
 CHECKS = (
