@@ -26,7 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.modules i
     namespace_revision,
     rollout_restart,
 )
-from unit.callback.results import Story, about
+from unit.callback.results import SimulatedRun, base_result
 from unit.operations.control_plane.test_retire import MOVED, Remover
 from unit.paths import ROOT
 from unit.support import builders as b
@@ -202,10 +202,10 @@ def test_each_kind_alone_blocks_a_removal(remover: Remover, kind: Kind, check_mo
 def test_the_report_of_a_run_has_each_kind_with_its_remedy(remover: Remover, kind: Kind) -> None:
     put(remover.api, kind)
     result = remover.run(check_mode=True)
-    story = Story("paris-1")
+    simulated_run = SimulatedRun("paris-1")
     # The report identifies a cluster by the name in the results.
-    story.task("paris-1", "istio_revision", {**result, "cluster": about()["cluster"]})
-    assert story.cluster()["failures"][0]["blockers"] == result["failure"]["blockers"]
+    simulated_run.task("paris-1", "istio_revision", {**result, "cluster": base_result()["cluster"]})
+    assert simulated_run.cluster()["failures"][0]["blockers"] == result["failure"]["blockers"]
 
 
 @EACH
