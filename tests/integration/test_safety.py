@@ -78,7 +78,7 @@ def test_a_label_that_no_injector_owns_is_never_set(desk: Desk, calm: Cluster, t
         result = desk.tool(calm, "namespace_revision", namespaces=["shop", "catalog"], revision=target)
     message = refusal(result, "SafetyError")
     assert f"No injector owns the name '{target}'" in message
-    assert "Revisions and tags that are there: 1-30-3, default, prod." in message
+    assert "Existing revisions and tags: 1-30-3, default, prod." in message
 
 
 def test_a_namespace_outside_the_mesh_is_not_pulled_in(desk: Desk, calm: Cluster) -> None:

@@ -1,17 +1,21 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moves of namespaces and tags, and how each of them goes back."""
+"""Plans moves of namespaces to a revision, and the moves that undo those of namespaces and tags."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import dangling_name
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
+    IGNORED_NAMESPACES,
+    dangling_name,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    INJECTION_LABEL,
     REVISION_LABEL,
     SELECTING_LABELS,
     Mesh,
@@ -27,11 +31,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace, selected_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import expand_namespaces
 
 
 @dataclasses.dataclass(frozen=True)
-class Move:
-    """One namespace with its injection labels before and after; ``undone`` is its journal once a change is undone."""
+class NamespaceMove:
+    """The labels of a namespace before and after; ``undone`` is its journal after an undo, else None."""
 
     namespace: str
     before: State
@@ -51,36 +56,74 @@ class Move:
             }
         }
 
-    def back(self, namespace: Namespace, run: str) -> Move:
-        """Return the move that puts a namespace back which the same run has moved a moment ago."""
+    def back(self, namespace: Namespace, run: str) -> NamespaceMove:
+        """Return the move that restores a namespace which the same run has just moved."""
         journal = namespace.journal
         undone = journal.with_change(run, self.after, self.before)
-        return Move(self.namespace, self.after, self.before, namespace.resource_version, journal, undone)
+        return NamespaceMove(self.namespace, self.after, self.before, namespace.resource_version, journal, undone)
 
     def __str__(self) -> str:
         return f"move namespace {self.namespace}: {words(self.before)} -> {words(self.after)}"
 
 
-def injection_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """Return the labels that choose an injector, as far as they are there."""
+def selecting_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """Return those of the labels that select an injector."""
     return {key: labels[key] for key in SELECTING_LABELS if key in labels}
 
 
-def both(state: State) -> dict[str, str | None]:
-    """Return a state as a diff shows it: None where a label is absent."""
+def label_state(state: State) -> dict[str, str | None]:
+    """Return a state as a diff shows it, with None for an absent label."""
     return {key: state.get(key) for key in SELECTING_LABELS}
 
 
-def move(namespace: Namespace, target: str) -> Move | None:
-    """Return the move of a namespace to a revision or tag, or None if it is there."""
-    before, after = injection_labels(namespace.labels), {REVISION_LABEL: target}
+def plan_move(namespace: Namespace, target: str) -> NamespaceMove | None:
+    """Return the move of a namespace to a revision or tag, or None if its labels are right."""
+    before, after = selecting_labels(namespace.labels), {REVISION_LABEL: target}
     if before == after:
         return None
-    return Move(namespace.name, before, after, namespace.resource_version, namespace.journal)
+    return NamespaceMove(namespace.name, before, after, namespace.resource_version, namespace.journal)
 
 
-def require_owner(mesh: Mesh, target: str) -> None:
-    """Refuse a label that would start pods without a proxy, silently (safety rule S2).
+def plan_moves(
+    snapshot: Snapshot, patterns: Sequence[str], target: str, *, enroll: bool, cluster: str
+) -> list[NamespaceMove]:
+    """Return the moves that bring namespaces to a revision or tag.
+
+    Args:
+        snapshot: the cluster.
+        patterns: names and patterns of namespaces.
+        target: the revision or tag.
+        enroll: whether to move namespaces outside the mesh too.
+        cluster: display name of the cluster, for messages.
+
+    Raises:
+        ParameterError: a namespace does not exist, or a pattern matches none.
+        SafetyError: no injector owns the target, or a namespace is outside the mesh.
+    """
+    namespaces = [snapshot.namespaces[name] for name in matching_namespaces(snapshot, patterns, cluster)]
+    require_injector(snapshot.mesh, target)
+    outside = set() if enroll else {n.name for n in namespaces if n.revision_label is None}
+    # A pattern matches only namespaces of the mesh, if only these may be moved.
+    named = [n.name for n in namespaces if n.name in outside and n.name in patterns]
+    if named:
+        raise SafetyError(
+            f"Namespaces {', '.join(named)} are not in the mesh (no {INJECTION_LABEL}=enabled, no {REVISION_LABEL}, or "
+            "opted out); moving them would inject their next pods. Set enroll=true if that is intended."
+        )
+    return [move for n in namespaces if n.name not in outside and (move := plan_move(n, target))]
+
+
+def matching_namespaces(snapshot: Snapshot, patterns: Sequence[str], cluster: str) -> list[str]:
+    """Return the namespaces that names and patterns match; system namespaces never match.
+
+    Raises:
+        ParameterError: a namespace does not exist, or a pattern matches none.
+    """
+    return expand_namespaces("namespaces", patterns, set(snapshot.namespaces) - IGNORED_NAMESPACES, cluster)
+
+
+def require_injector(mesh: Mesh, target: str) -> None:
+    """Refuse a label by which pods would silently start without a proxy (safety rule S2).
 
     Raises:
         SafetyError: no injector owns the name.
@@ -88,59 +131,61 @@ def require_owner(mesh: Mesh, target: str) -> None:
     if mesh.injector(target) is None:
         owned = sorted({i.owns for i in mesh.injectors if not i.deactivated})
         raise SafetyError(
-            f"No injector owns the name {target!r}: pods that ask for it would start without a proxy. "
-            f"Revisions and tags that are there: {', '.join(owned) or 'none'}."
+            f"No injector owns the name {target!r}: pods that select it would start without a proxy. "
+            f"Existing revisions and tags: {', '.join(owned) or 'none'}."
         )
 
 
-def undo(mesh: Mesh, namespace: Namespace, run: str | None, led_to: str = "") -> Move | Kept | None:
-    """Return the move back to the labels from before a run, exactly; why there is none; or None if nothing is to undo.
+def plan_undo(mesh: Mesh, namespace: Namespace, run: str | None, led_to: str = "") -> NamespaceMove | Kept | None:
+    """Return the move back to the exact labels from before a run, the reason against it, or None without a change.
 
     Args:
         run: id of the run, None for the newest change.
-        led_to: the revision that the run led to, for changes that were remembered without a state after them.
+        led_to: the revision that the run led to, for changes that were recorded without a state after them.
     """
-    now = injection_labels(namespace.labels)
-    found = undo_of(namespace.journal, now, run)
-    if not isinstance(found, Undo):
-        return found
-    leads = mesh.resolve(name) if (name := selected_name(now)) else None
-    if found.unproven and led_to and leads != led_to:
+    now = selecting_labels(namespace.labels)
+    change = undo_of(namespace.journal, now, run)
+    if not isinstance(change, Undo):
+        return change
+    revision = mesh.resolve(name) if (name := selected_name(now)) else None
+    if change.unproven and led_to and revision != led_to:
         return Kept(f"it was changed since: the last run led to {led_to}, now it has {words(now)}")
-    gone = dangling_name(mesh, found.state)
-    if gone is not None:
+    dangling = dangling_name(mesh, change.state)
+    if dangling is not None:
         return Kept(
-            f"it cannot go back to {words(found.state)}: no injector owns {gone!r} any more; install that revision "
-            "again or move the namespace to another one",
+            f"it cannot be restored to {words(change.state)}: no injector owns {dangling!r} any more; install that "
+            "revision again or move the namespace to another one",
             failed=True,
         )
-    return Move(namespace.name, now, found.state, namespace.resource_version, namespace.journal, found.journal)
+    return NamespaceMove(
+        namespace.name, now, change.state, namespace.resource_version, namespace.journal, change.journal
+    )
 
 
-def undos(
+def plan_undos(
     snapshot: Snapshot, names: Iterable[str], run_id: str | None, led_to: str = ""
-) -> tuple[list[Move], dict[str, Kept]]:
-    """Return the moves that undo what a run did to the namespaces, and why the others keep their labels.
+) -> tuple[list[NamespaceMove], dict[str, Kept]]:
+    """Return the moves that undo the changes of a run to the namespaces, and why the others keep their labels.
 
-    Each namespace goes for itself: one that cannot go back keeps no other from going.
+    The namespaces are independent: one that cannot be restored does not prevent the others.
     """
-    there = [snapshot.namespaces[name] for name in dict.fromkeys(names) if name in snapshot.namespaces]
-    found = {namespace.name: undo(snapshot.mesh, namespace, run_id, led_to) for namespace in there}
-    kept = {name: one for name, one in found.items() if isinstance(one, Kept)}
-    return [one for one in found.values() if isinstance(one, Move)], kept
+    existing = [snapshot.namespaces[name] for name in dict.fromkeys(names) if name in snapshot.namespaces]
+    undos = {namespace.name: plan_undo(snapshot.mesh, namespace, run_id, led_to) for namespace in existing}
+    kept = {name: undo for name, undo in undos.items() if isinstance(undo, Kept)}
+    return [undo for undo in undos.values() if isinstance(undo, NamespaceMove)], kept
 
 
-def tag_undo(mesh: Mesh, tag: str, run: str | None, led_to: str = "") -> Undo | Kept | None:
-    """Return the state that a tag goes back to, as `undo` does for a namespace."""
-    own = mesh.injector_of_tag(tag)
-    if own is None:
+def plan_tag_undo(mesh: Mesh, tag: str, run: str | None, led_to: str = "") -> Undo | Kept | None:
+    """Return the state that a tag is restored to, the reason against it, or None without a change."""
+    injector = mesh.injector_of_tag(tag)
+    if injector is None:
         return None
-    found = undo_of(own.journal, {TARGET: own.revision}, run)
-    if not isinstance(found, Undo):
-        return found
-    if found.unproven and led_to and own.revision != led_to:
-        return Kept(f"it was changed since: the last run led to {led_to}, now it points at {own.revision}")
-    target = found.state.get(TARGET, "")
+    change = undo_of(injector.journal, {TARGET: injector.revision}, run)
+    if not isinstance(change, Undo):
+        return change
+    if change.unproven and led_to and injector.revision != led_to:
+        return Kept(f"it was changed since: the last run led to {led_to}, now it points at {injector.revision}")
+    target = change.state.get(TARGET, "")
     if not mesh.runs(target):
-        return Kept(f"it cannot go back to {target}: there is no such revision any more", failed=True)
-    return found
+        return Kept(f"it cannot be restored to {target}: that revision does not exist any more", failed=True)
+    return change

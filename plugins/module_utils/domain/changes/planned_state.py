@@ -13,7 +13,11 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, parse_ref
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import Move, tag_undo, undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import (
+    NamespaceMove,
+    plan_tag_undo,
+    plan_undo,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
     DEFAULT_VALIDATOR,
@@ -179,7 +183,7 @@ def apply_planned_steps(snapshot: Snapshot, steps: PlannedSteps | None) -> Snaps
     if steps.revision:
         mesh = with_tags(mesh, steps.tags, steps.revision)
     for tag in steps.restored_tags:
-        back = tag_undo(mesh, tag, steps.run_id)
+        back = plan_tag_undo(mesh, tag, steps.run_id)
         if isinstance(back, Undo):
             mesh = with_tags(mesh, [tag], back.state[TARGET])
     namespaces = {
@@ -194,8 +198,12 @@ def _moved_namespace(mesh: Mesh, namespace: Namespace, steps: PlannedSteps) -> N
     """Return a namespace as it would be once it is moved or restored."""
     others = {key: value for key, value in namespace.labels.items() if key not in SELECTING_LABELS}
     if steps.restored:
-        back = undo(mesh, namespace, steps.run_id)
-        return dataclasses.replace(namespace, labels={**others, **back.after}) if isinstance(back, Move) else namespace
+        back = plan_undo(mesh, namespace, steps.run_id)
+        return (
+            dataclasses.replace(namespace, labels={**others, **back.after})
+            if isinstance(back, NamespaceMove)
+            else namespace
+        )
     if not steps.revision:
         return namespace
     return dataclasses.replace(namespace, labels={**others, REVISION_LABEL: steps.revision})

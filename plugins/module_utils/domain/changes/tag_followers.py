@@ -19,12 +19,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 
-def users(snapshot: Snapshot, tag: str) -> list[str]:
+def namespaces_selecting_tag(snapshot: Snapshot, tag: str) -> list[str]:
     """Return the namespaces whose labels ask for a tag."""
     return sorted(n.name for n in snapshot.namespaces.values() if n.revision_label == tag)
 
 
-def followers(snapshot: Snapshot, tag: str) -> list[ObjectRef]:
+def workloads_following_tag(snapshot: Snapshot, tag: str) -> list[ObjectRef]:
     """Return what follows a tag by the labels of its pods, not by its namespace."""
     own = {injector.name for injector in snapshot.mesh.injectors if injector.tag == tag}
     found = set()
@@ -52,12 +52,12 @@ def tags_followed_by_pods(snapshot: Snapshot) -> dict[str, list[str]]:
     """Return, for each namespace with such pods, the tags that they follow by labels of their own."""
     found: dict[str, set[str]] = {}
     for tag in {*snapshot.mesh.tags, DEFAULT}:
-        for namespace, dummy, dummy_name in followers(snapshot, tag):
+        for namespace, dummy, dummy_name in workloads_following_tag(snapshot, tag):
             found.setdefault(namespace, set()).add(tag)
     return {namespace: sorted(tags) for namespace, tags in found.items()}
 
 
-def leaving(snapshot: Snapshot, names: Iterable[str], target: str | None) -> dict[str, set[str]]:
+def namespaces_leaving(snapshot: Snapshot, names: Iterable[str], target: str | None) -> dict[str, set[str]]:
     """Return revision -> which of these namespaces leave it when they ask for another one."""
     found: dict[str, set[str]] = collections.defaultdict(set)
     for name in names:
@@ -77,6 +77,6 @@ def restarted_namespaces(snapshot: Snapshot, steps: PlannedSteps) -> set[str]:
         return {*steps.restarted}
     namespaces = {*steps.namespaces, *(ref.namespace for ref in steps.workloads if ref in snapshot.workloads)}
     for tag in steps.tags:
-        namespaces |= {ref.namespace for ref in followers(snapshot, tag)}
-        namespaces |= set() if tag == DEFAULT else set(users(snapshot, tag))
+        namespaces |= {ref.namespace for ref in workloads_following_tag(snapshot, tag)}
+        namespaces |= set() if tag == DEFAULT else set(namespaces_selecting_tag(snapshot, tag))
     return namespaces

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import users
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import namespaces_selecting_tag
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import disagreements, owners
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Kept, Undo
@@ -50,7 +50,7 @@ def plan_tag_step(snapshot: Snapshot, name: str, revision: str | None, followers
     mesh = snapshot.mesh
     if tag_is_settled(mesh, name, revision):
         return None
-    namespaces, workloads = users(snapshot, name), [str(ref) for ref in followers]
+    namespaces, workloads = namespaces_selecting_tag(snapshot, name), [str(ref) for ref in followers]
     if revision is None:
         return _plan_removal(mesh, name, namespaces, workloads)
     _refuse_same_name_in_other_mesh(mesh, name, revision)

@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 
 
 @dataclasses.dataclass(frozen=True)
-class Choice:
+class RevisionLabelChange:
     """A workload whose pods are to ask for another revision or tag; None means that they have no such label.
 
     ``undone`` is the journal of the workload from then on, where the change of an earlier run is undone.
@@ -34,7 +34,9 @@ class Choice:
 
     def patch(self, run: str) -> dict[str, t.Any]:
         """Return one merge patch that changes the label and the journal together (safety rules S2, S16)."""
-        journal = self.undone or self.workload.journal.with_change(run, state_of(self.before), state_of(self.after))
+        journal = self.undone or self.workload.journal.with_change(
+            run, journal_state(self.before), journal_state(self.after)
+        )
         return label_patch(self.workload, self.after, journal.annotations)
 
     def back(self) -> dict[str, t.Any]:
@@ -46,15 +48,15 @@ class Choice:
         return {"workload": str(self.workload), "before": self.before, "after": self.after}
 
     def __str__(self) -> str:
-        return f"move {self.workload}: {label_words(self.before)} -> {label_words(self.after)}"
+        return f"move {self.workload}: {describe_label(self.before)} -> {describe_label(self.after)}"
 
 
-def state_of(label: str | None) -> State:
+def journal_state(label: str | None) -> State:
     """Return the state that the journal keeps of the label of a workload's pods."""
     return {} if label is None else {REVISION_LABEL: label}
 
 
-def label_words(label: str | None) -> str:
+def describe_label(label: str | None) -> str:
     return f"no label {REVISION_LABEL}" if label is None else f"{REVISION_LABEL}={label}"
 
 
@@ -66,7 +68,7 @@ def label_patch(workload: Workload, label: str | None, annotations: Mapping[str,
     }
 
 
-def workload_undo(workload: Workload, run: str | None, mesh: Mesh, led_to: str = "") -> Undo | Kept | None:
+def plan_workload_undo(workload: Workload, run: str | None, mesh: Mesh, led_to: str = "") -> Undo | Kept | None:
     """Return the label that a workload's pods go back to, why they do not, or None if nothing is to undo.
 
     Args:
@@ -74,10 +76,10 @@ def workload_undo(workload: Workload, run: str | None, mesh: Mesh, led_to: str =
         led_to: the revision that the run led to, for changes that were remembered without a state after them.
     """
     label = workload.template_labels.get(REVISION_LABEL)
-    found = undo_of(workload.journal, state_of(label), run)
+    found = undo_of(workload.journal, journal_state(label), run)
     if isinstance(found, Kept) and workload.journal.unreadable:
         # its owner may write anything there, and keeps nobody else from going
         return Kept(found.why)
     if isinstance(found, Undo) and found.unproven and led_to and mesh.resolve(label or DEFAULT) != led_to:
-        return Kept(f"it was changed since: the last run led to {led_to}, now it has {label_words(label)}")
+        return Kept(f"it was changed since: the last run led to {led_to}, now it has {describe_label(label)}")
     return found

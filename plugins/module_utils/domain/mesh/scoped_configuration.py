@@ -1,10 +1,11 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Configuration that only one revision reads, as its label says; pure.
+"""Configuration that only one revision reads because of its revision label.
 
-An istiod reads what has no label istio.io/rev, and what has its own revision there; a tag is no revision (istio/istio
-pkg/config/model.go, LabelsInRevision). Only a Gateway of the Gateway API may name a tag (pkg/revisions/tag_watcher.go).
+An istiod reads objects without the label istio.io/rev and those with its own revision there; a tag does not count as a
+revision (istio/istio pkg/config/model.go, LabelsInRevision). Only a Gateway of the Gateway API may name a tag
+(pkg/revisions/tag_watcher.go).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ GROUPS = (
     "security.istio.io",
     "telemetry.istio.io",
 )
-#: Code of the finding about what stops to apply; who allows it is not refused a move either.
+#: Code of the finding about configuration that stops applying; allowing it also allows the move.
 LOST = "MU053"
 
 
@@ -43,7 +44,7 @@ class Labelled:
 
     @property
     def is_gateway(self) -> bool:
-        """Whether it is a Gateway that an istiod keeps: it stays with whom it names, whatever else moves."""
+        """Whether it is a Gateway whose workload an istiod manages: it stays with the revision that its label names."""
         return self.group == GATEWAY_API and self.kind == "Gateway"
 
     @property
@@ -56,13 +57,13 @@ class Labelled:
 
 
 def read_labelled(kind: str, group: str, obj: Mapping[str, t.Any]) -> Labelled:
-    """Return what counts of an object with label istio.io/rev, of which the metadata is enough."""
+    """Return the facts of an object with label istio.io/rev; its metadata is enough."""
     namespace = str(obj["metadata"].get("namespace") or "")
     return Labelled(kind, group, namespace, name_of(obj), str(labels_of(obj).get(REVISION_LABEL) or ""))
 
 
 def root_of(mesh: Mesh, revision: str) -> str:
-    """Return the namespace whose configuration is about all namespaces of a revision."""
+    """Return the root namespace of a revision, whose configuration applies to all its namespaces."""
     plane = mesh.revisions.get(revision)
     settings = plane.merged_values.get("meshConfig") if plane else None
     root = settings.get("rootNamespace") if isinstance(settings, Mapping) else None
@@ -70,43 +71,52 @@ def root_of(mesh: Mesh, revision: str) -> str:
 
 
 def only_for(configuration: Iterable[Labelled], revision: str) -> list[Labelled]:
-    """Return what only istiod of a revision reads; a Gateway is read by all, and kept by one."""
-    return [one for one in configuration if one.revision == revision and not one.is_gateway]
+    """Return the configuration that only istiod of a revision reads; all read a Gateway, and one manages it."""
+    return [labelled for labelled in configuration if labelled.revision == revision and not labelled.is_gateway]
 
 
 def lost_by(configuration: Iterable[Labelled], mesh: Mesh, moved: Mapping[str, Container[str]]) -> list[Labelled]:
-    """Return what stops to apply to namespaces that move away from revisions; ``moved`` maps these to the namespaces.
+    """Return the configuration that stops applying to moved namespaces.
 
-    Objects of the whole cluster, and of the root namespace, are about all of them.
+    Cluster-scoped objects and those of the root namespace apply to all namespaces.
+
+    Args:
+        configuration: all labelled objects.
+        mesh: the mesh before the move.
+        moved: revision -> the namespaces that are moved away from it.
     """
     return [
-        one
-        for one in configuration
-        if one.revision in moved
-        and not one.is_gateway
-        and (one.namespace in ("", root_of(mesh, one.revision)) or one.namespace in moved[one.revision])
+        labelled
+        for labelled in configuration
+        if labelled.revision in moved
+        and not labelled.is_gateway
+        and (
+            labelled.namespace in ("", root_of(mesh, labelled.revision))
+            or labelled.namespace in moved[labelled.revision]
+        )
     ]
 
 
 def unknown_to_all(configuration: Iterable[Labelled], mesh: Mesh, target: str) -> list[tuple[Labelled, str]]:
-    """Return what no istiod reads, with the reason; what is there for a revision before it comes is in order."""
-    known = {*mesh.revisions, *(injector.revision for injector in mesh.foreign), target}
+    """Return the configuration that no istiod reads, with the reason; that of the target revision is correct."""
+    revisions = {*mesh.revisions, *(injector.revision for injector in mesh.foreign), target}
     tags = {*mesh.tags, *(injector.tag for injector in mesh.foreign)}
-    found = []
-    for one in configuration:
-        if one.revision in known or (one.is_gateway and one.revision in tags):
+    unread = []
+    for labelled in configuration:
+        name = labelled.revision
+        if name in revisions or (labelled.is_gateway and name in tags):
             continue
-        is_tag = one.revision and one.revision in tags
-        reason = f"{one.revision} is a tag, and a label of configuration names a revision"
-        found.append((one, reason if is_tag else f"there is no revision {one.revision!r}"))
-    return found
+        is_tag = name and name in tags
+        reason = f"{name} is a tag, but a label of configuration must name a revision"
+        unread.append((labelled, reason if is_tag else f"there is no revision {name!r}"))
+    return unread
 
 
-def refusal(lost: Sequence[Labelled], target: str) -> str:
-    """Return in one sentence what stops to apply by a move, and what to do."""
-    sources = ", ".join(sorted({one.revision for one in lost}))
+def describe_loss(lost: Sequence[Labelled], target: str) -> str:
+    """Return in one sentence which configuration stops applying by a move, and what to do."""
+    sources = ", ".join(sorted({labelled.revision for labelled in lost}))
     return (
-        f"{join_limited(lost, between='; ')} would stop to apply to what moves to {target}, silently: by label "
-        f"{REVISION_LABEL} only istiod of revision {sources} reads it. Remove the label, so that both revisions read "
-        f"it, or give it the value {target} once everything has moved"
+        f"{join_limited(lost, between='; ')} would silently stop applying to workloads that move to {target}: "
+        f"because of label {REVISION_LABEL} only istiod of revision {sources} reads it. Remove the label, so that both "
+        f"revisions read it, or give it the value {target} once everything has moved"
     )

@@ -10,7 +10,7 @@ without such a label (istio/istio manifests/charts/istio-control/istio-discovery
 from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import relabelled
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import label_words
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import describe_label
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     InjectionResult,
     PodShape,
@@ -100,4 +100,4 @@ def proxy_loss(snapshot: Snapshot, workload: Workload, label: str | None) -> str
     if injection.revision is not None:
         return ""
     reason = injection.rejected or injection.reason
-    return f"with {label_words(label)} new pods of {workload} would get no proxy, because {reason}"
+    return f"with {describe_label(label)} new pods of {workload} would get no proxy, because {reason}"

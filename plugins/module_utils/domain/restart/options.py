@@ -112,6 +112,8 @@ class RestartOptions:
     restore_labels: bool
     gates: GateOptions
     log_lines: int
+    #: Codes of findings that do not refuse a move.
+    allow: frozenset[str]
 
     @classmethod
     def from_params(cls, params: Mapping[str, t.Any], now: datetime.datetime) -> RestartOptions:
@@ -142,6 +144,7 @@ class RestartOptions:
             restore_labels=params["restore_labels"],
             gates=GateOptions.from_params(params["gates"]),
             log_lines=params["log_lines"],
+            allow=frozenset(params["allow"]),
         )
 
     @property

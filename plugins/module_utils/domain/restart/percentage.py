@@ -13,12 +13,12 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import require_owner
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import require_injector
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import with_labels
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import (
-    Choice,
+    RevisionLabelChange,
     label_patch,
-    workload_undo,
+    plan_workload_undo,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     INJECTION_LABEL,
@@ -101,7 +101,7 @@ class CanaryPlan:
 
     snapshot: Snapshot
     restartable: frozenset[ObjectRef] | None = None
-    label_changes: Mapping[ObjectRef, Choice] = dataclasses.field(default_factory=dict)
+    label_changes: Mapping[ObjectRef, RevisionLabelChange] = dataclasses.field(default_factory=dict)
     begun: Mapping[ObjectRef, Json | None] = dataclasses.field(default_factory=dict)
     unmovable: Sequence[UnrestartablePods] = ()
     movable_workloads: Sequence[MovableWorkloads] = ()
@@ -123,7 +123,7 @@ def plan_canary(snapshot: Snapshot, selection: Selection, canary: CanaryPercenta
         return CanaryPlan(snapshot)
     _refuse_labelled(snapshot, selection)
     if canary.percent:
-        require_owner(snapshot.mesh, canary.revision)
+        require_injector(snapshot.mesh, canary.revision)
     candidates = [
         w for w in snapshot.workloads.values() if selection.selects(w) and selects_revision(snapshot, w, canary.source)
     ]
@@ -166,7 +166,7 @@ def _refuse_labelled(snapshot: Snapshot, selection: Selection) -> None:
 
 
 def _was_moved(mesh: Mesh, workload: Workload, canary: CanaryPercentage) -> bool:
-    return isinstance(workload_undo(workload, canary.run, mesh, canary.led_to), Undo)
+    return isinstance(plan_workload_undo(workload, canary.run, mesh, canary.led_to), Undo)
 
 
 def select_percentage(workloads: Iterable[Workload], percent: int) -> set[ObjectRef]:
@@ -189,7 +189,9 @@ def _hash_order(workload: Workload) -> tuple[bool, str]:
     return (workload.gateway, hashlib.sha256(name.encode()).hexdigest())
 
 
-def _label_change(mesh: Mesh, workload: Workload, canary: CanaryPercentage, *, selected: bool) -> Choice | None:
+def _label_change(
+    mesh: Mesh, workload: Workload, canary: CanaryPercentage, *, selected: bool
+) -> RevisionLabelChange | None:
     """Return the change by which a workload selects the revision, or again the label that it had before.
 
     A workload that leaves the percentage of a revision is moved back; one that was moved to another revision, such as
@@ -197,20 +199,23 @@ def _label_change(mesh: Mesh, workload: Workload, canary: CanaryPercentage, *, s
     """
     before = workload.template_labels.get(REVISION_LABEL)
     if selected:
-        return None if before == canary.revision else Choice(workload, before, canary.revision)
-    undo = workload_undo(workload, canary.run, mesh, canary.led_to)
+        return None if before == canary.revision else RevisionLabelChange(workload, before, canary.revision)
+    undo = plan_workload_undo(workload, canary.run, mesh, canary.led_to)
     if isinstance(undo, Undo) and canary.revision in ("", before):
-        return Choice(workload, before, undo.state.get(REVISION_LABEL), undo.journal)
+        return RevisionLabelChange(workload, before, undo.state.get(REVISION_LABEL), undo.journal)
     return None
 
 
 def _kept(
-    snapshot: Snapshot, workloads: Iterable[Workload], changes: Mapping[ObjectRef, Choice], canary: CanaryPercentage
+    snapshot: Snapshot,
+    workloads: Iterable[Workload],
+    changes: Mapping[ObjectRef, RevisionLabelChange],
+    canary: CanaryPercentage,
 ) -> list[tuple[Workload, Unrestartable]]:
     """Return the workloads that are not moved back, each with the reason; they do not keep the others from it."""
     kept = []
     for workload in workloads:
-        undo = workload_undo(workload, canary.run, snapshot.mesh, canary.led_to)
+        undo = plan_workload_undo(workload, canary.run, snapshot.mesh, canary.led_to)
         loss = ""
         if workload.ref in changes and isinstance(undo, Undo):
             loss = undo_loss(snapshot, workload, undo)
@@ -222,7 +227,7 @@ def _kept(
     return kept
 
 
-def _refuse_loss(snapshot: Snapshot, changes: Iterable[Choice]) -> None:
+def _refuse_loss(snapshot: Snapshot, changes: Iterable[RevisionLabelChange]) -> None:
     losses = (proxy_loss(snapshot, change.workload, change.after) for change in changes)
     loss = next(filter(None, losses), "")
     if loss:
@@ -244,7 +249,7 @@ def _begun(snapshot: Snapshot, workloads: Iterable[Workload]) -> dict[ObjectRef,
             and pod.labels.get(REVISION_LABEL) != owner.template_labels.get(REVISION_LABEL)
         ):
             begun[owner.ref] = None
-            undo = workload_undo(owner, None, snapshot.mesh)
+            undo = plan_workload_undo(owner, None, snapshot.mesh)
             if isinstance(undo, Undo):
                 begun[owner.ref] = label_patch(owner, undo.state.get(REVISION_LABEL), undo.journal.annotations)
     return begun

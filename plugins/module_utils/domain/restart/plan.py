@@ -10,7 +10,7 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import Choice
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import RevisionLabelChange
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import (
     BatchRow,
     batch_row,
@@ -49,7 +49,7 @@ class RestartPlan:
     #: Workloads whose restart an earlier task began, each with the patch that undoes it, if there is one.
     resumed: Mapping[ObjectRef, Json | None]
     #: Changes of the revision label of pods, which restart their workloads too.
-    label_changes: Mapping[ObjectRef, Choice]
+    label_changes: Mapping[ObjectRef, RevisionLabelChange]
     movable_workloads: Sequence[MovableWorkloads]
     unrestartable: Sequence[UnrestartablePods]
     #: A sentence for each workload that alone exceeds a limit.

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import (
-    Move,
-    tag_undo,
-    undo,
+    NamespaceMove,
+    plan_tag_undo,
+    plan_undo,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import workload_undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import plan_workload_undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
     INJECTION_LABEL,
@@ -66,8 +66,8 @@ def summary(rows: Mapping[str, t.Any]) -> str:
 
 def _namespaces(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
     for namespace in sorted(snapshot.namespaces.values(), key=lambda found: found.name):
-        back = undo(snapshot.mesh, namespace, run, led_to)
-        if isinstance(back, Move):
+        back = plan_undo(snapshot.mesh, namespace, run, led_to)
+        if isinstance(back, NamespaceMove):
             rows["namespaces"].append({"name": namespace.name, "before": back.after, "after": back.before})
         elif back:
             rows["not_restored"].append(_left(str(ObjectRef("", "Namespace", namespace.name)), namespace.name, back))
@@ -75,7 +75,7 @@ def _namespaces(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
 
 def _tags(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
     for tag, now in sorted(snapshot.mesh.tags.items()):
-        back = tag_undo(snapshot.mesh, tag, run, led_to)
+        back = plan_tag_undo(snapshot.mesh, tag, run, led_to)
         if isinstance(back, Undo):
             rows["tags"].append({"name": tag, "before": back.state[TARGET], "after": now})
         elif back:
@@ -86,7 +86,7 @@ def _workloads(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
     """A label of pods counts only where the namespace has none, also if it loses its own by the rollback."""
     free = {row["name"] for row in rows["namespaces"] if not row["before"]}
     for key, workload in sorted(snapshot.workloads.items()):
-        back = workload_undo(workload, run, snapshot.mesh, led_to)
+        back = plan_workload_undo(workload, run, snapshot.mesh, led_to)
         if back is None or workload.namespace not in snapshot.namespaces:
             continue
         namespace, why = snapshot.namespaces[workload.namespace], unmovable(workload)

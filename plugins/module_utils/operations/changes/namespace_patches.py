@@ -13,9 +13,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths imp
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, ConflictError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, annotations_of, labels_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import (
-    Move,
-    both,
-    injection_labels,
+    NamespaceMove,
+    label_state,
+    selecting_labels,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL, words
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
@@ -28,21 +28,21 @@ MOVE_TRIES = 10
 
 
 @dataclasses.dataclass
-class Moved:
+class MoveResults:
     """What came of some moves: the namespaces as they are now, and why the others did not move."""
 
     namespaces: dict[str, Namespace] = dataclasses.field(default_factory=dict)
     refused: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
-def apply_moves(task: TaskContext, steps: Sequence[Move]) -> Moved:
+def apply_moves(task: TaskContext, steps: Sequence[NamespaceMove]) -> MoveResults:
     """Send one patch per namespace, side by side; a refusal of one does not keep the others.
 
     Raises:
         ClusterError: the API server cannot be reached.
         LockedError: another run works on the cluster.
     """
-    moved = Moved()
+    moved = MoveResults()
     if not steps:
         return moved
     run_id = task.begin_change()
@@ -55,14 +55,14 @@ def apply_moves(task: TaskContext, steps: Sequence[Move]) -> Moved:
     return moved
 
 
-def put_back(task: TaskContext, steps: Sequence[Move], moved: Moved) -> Moved:
+def restore_moved(task: TaskContext, steps: Sequence[NamespaceMove], moved: MoveResults) -> MoveResults:
     """Put the namespaces back that moved although another one of the same task was refused."""
     run_id = task.begin_change()
     there = [(step, moved.namespaces[step.namespace]) for step in steps if step.namespace in moved.namespaces]
     return apply_moves(task, [step.back(namespace, run_id) for step, namespace in there])
 
 
-def _send(task: TaskContext, step: Move, run_id: str) -> Json | str:
+def _send(task: TaskContext, step: NamespaceMove, run_id: str) -> Json | str:
     """Return the namespace once it is moved, or why it is not."""
     path, doing = f"{NAMESPACES}/{step.namespace}", f"Labelling namespace {step.namespace}"
     for dummy in range(MOVE_TRIES):
@@ -79,7 +79,7 @@ def _send(task: TaskContext, step: Move, run_id: str) -> Json | str:
             obj = task.client.get(path, doing=f"Reading namespace {step.namespace}")
         except NotFoundError:
             return "it was deleted meanwhile"
-        now, journal = injection_labels(labels_of(obj)), annotations_of(obj).get(JOURNAL)
+        now, journal = selecting_labels(labels_of(obj)), annotations_of(obj).get(JOURNAL)
         if now == step.after and journal == patch["metadata"]["annotations"][JOURNAL]:
             # our own write, whose answer was lost
             return obj
@@ -90,18 +90,18 @@ def _send(task: TaskContext, step: Move, run_id: str) -> Json | str:
     return "other clients write it all the time"
 
 
-def _labelled(task: TaskContext, obj: Json, step: Move) -> Json | str:
+def _labelled(task: TaskContext, obj: Json, step: NamespaceMove) -> Json | str:
     """Return the namespace if it has the labels that it was given; an admission policy may change what a patch says."""
-    now = injection_labels(labels_of(obj))
+    now = selecting_labels(labels_of(obj))
     if now == step.after:
         return obj
     why = f"an admission policy gave it {words(now)} instead of {words(step.after)}"
-    before = {"labels": both(step.before), "annotations": dict(step.journal.raw)}
+    before = {"labels": label_state(step.before), "annotations": dict(step.journal.raw)}
     try:
         left = task.client.merge(
             f"{NAMESPACES}/{step.namespace}", {"metadata": before}, doing=f"Putting namespace {step.namespace} back"
         )
     except ApiError as exc:
         return f"{why}; {exc.message}"
-    there = injection_labels(labels_of(left))
+    there = selecting_labels(labels_of(left))
     return why if there == step.before else f"{why}, and it keeps {words(there)}"

@@ -27,7 +27,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CHECKS_BY_CODE
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import kept_configuration
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import (
     external,
     handover,
@@ -109,7 +109,9 @@ def _install(task: TaskContext, options: InstallOptions, installer: Installer) -
     require_same_installer(options.installer.name, mesh, revision, source)
     task.progress(f"comparing revision {revision} ({version}) with the installed objects")
     plan, takeovers = _checked_plan(task, options, snapshot, installer, source)
-    warnings = kept_configuration.require_default_kept(task, snapshot, plan.installation.default_after)
+    warnings = configuration_loss.require_default_configuration_kept(
+        task, snapshot, plan.installation.default_after, options.allow
+    )
     values: InstallValues = {
         "revision": revision,
         "version": version,

@@ -38,7 +38,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.depen
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import WEBHOOKS, OwnedObject
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.planned_removal import blockers_after_plan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.forget import forget
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.journal_cleanup import (
+    forget_unreachable_states,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import external
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer import (
     open_installer,
@@ -111,7 +113,7 @@ def retire(task: TaskContext, options: RemovalOptions) -> TaskResult:
             break
         _await(task, awaited)
     if not task.check_mode:
-        result.warnings += forget(task, snapshot, options.revision)
+        result.warnings += forget_unreachable_states(task, snapshot, options.revision)
     return result
 
 

@@ -12,8 +12,11 @@ from collections.abc import Collection, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import tag_undo
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import followers, users
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import plan_tag_undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import (
+    namespaces_selecting_tag,
+    workloads_following_tag,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_plan import (
     plan_tag_step,
     tag_is_settled,
@@ -24,8 +27,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installe
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Kept, Undo
-from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import kept_configuration
-from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.undone_run import undone_run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.run_ids import find_run_to_undo
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.tags import change_tag
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import (
@@ -63,11 +66,14 @@ class TagOptions:
     #: The revision to point at; None unless the state is present.
     revision: str | None
     state: str
+    run_id: str | None
+    #: Codes of findings that do not refuse a move.
+    allow: frozenset[str]
 
     @classmethod
     def from_params(cls, params: Mapping[str, t.Any]) -> TagOptions:
         """Return the options of a task."""
-        return cls(params["name"], params["revision"], params["state"])
+        return cls(params["name"], params["revision"], params["state"], params["run_id"], frozenset(params["allow"]))
 
 
 class WorkloadRow(t.TypedDict):
@@ -111,12 +117,16 @@ def run(task: TaskContext) -> TaskResult:
     options = TagOptions.from_params(task.params)
     name = options.name
     snapshot = planned_snapshot(task, pods=False)
-    undo = tag_undo(snapshot.mesh, name, *undone_run(task)) if options.state == "restored" else None
+    undo = (
+        plan_tag_undo(snapshot.mesh, name, *find_run_to_undo(task, options.run_id))
+        if options.state == "restored"
+        else None
+    )
     revision = target_revision(snapshot.mesh, name, options.state, options.revision, undo)
     values: TagValues = {
         "tag": name,
         "revision": revision,
-        "namespaces": users(snapshot, name),
+        "namespaces": namespaces_selecting_tag(snapshot, name),
         "workloads": [],
         "not_restored": {"reason": undo.why, "failed": undo.failed} if isinstance(undo, Kept) else None,
     }
@@ -126,7 +136,7 @@ def run(task: TaskContext) -> TaskResult:
         return TaskResult(values={**values})
     snapshot = planned_snapshot(task, pods=True)
     mesh = snapshot.mesh
-    workloads = followers(snapshot, name)
+    workloads = workloads_following_tag(snapshot, name)
     step = plan_tag_step(snapshot, name, revision, workloads)
     if step is None:
         return TaskResult(values={**values})
@@ -154,8 +164,10 @@ def _require_configuration_kept(
         current = mesh.default_revision
     if revision is None or current in (None, revision) or not namespaces:
         return []
-    back = options.state == "restored"
-    return kept_configuration.require_kept(task, mesh, {str(current): namespaces}, revision, back=back)
+    undo = options.state == "restored"
+    return configuration_loss.require_configuration_kept(
+        task, mesh, {str(current): namespaces}, revision, undo=undo, allow=options.allow
+    )
 
 
 CORE = ModuleCore("istio_tag", SPEC, run, check)

@@ -1,38 +1,38 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The core of module namespace_revision: moves namespaces between revisions, and back."""
+"""The core of module namespace_revision: moves namespaces to a revision and restores their previous labels."""
 
 from __future__ import annotations
 
 import collections
+import dataclasses
 import typing as t
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, ProofError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import (
-    Move,
-    both,
-    move,
-    require_owner,
-    undos,
+    NamespaceMove,
+    label_state,
+    matching_namespaces,
+    plan_moves,
+    plan_undos,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import leaving
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import namespaces_leaving
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import IGNORED_NAMESPACES
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Kept
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import selected_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import expand_namespaces, is_pattern
-from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import kept_configuration
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import is_pattern
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.namespace_patches import (
-    Moved,
+    MoveResults,
     apply_moves,
-    put_back,
+    restore_moved,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.undone_run import undone_run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.run_ids import find_run_to_undo
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import (
     PLANNED_SPEC,
@@ -59,148 +59,201 @@ SPEC = ArgumentSpec(
 )
 
 
-def check(params: Mapping[str, t.Any]) -> None:
-    """Refuse names that can never be right, before any request."""
-    for name in params["namespaces"]:
-        if name in IGNORED_NAMESPACES:
-            raise ParameterError(f"Parameter namespaces: Istio never injects into the system namespace {name}.")
-    require_known_codes(params["allow"])
+@dataclasses.dataclass(frozen=True)
+class NamespaceMoveOptions:
+    """The options of one task."""
 
+    #: Names and patterns of namespaces.
+    namespaces: tuple[str, ...]
+    #: The revision or tag to move to; empty if the state is restored.
+    revision: str
+    restored: bool
+    enroll: bool
+    run_id: str | None
+    #: Codes of findings that do not refuse a move.
+    allow: frozenset[str]
 
-def moves(snapshot: Snapshot, names: list[str], target: str, *, enroll: bool, cluster: str = "") -> list[Move]:
-    """Return the moves that bring the namespaces to a revision or tag.
+    @classmethod
+    def from_params(cls, params: Mapping[str, t.Any]) -> NamespaceMoveOptions:
+        """Return the typed options.
 
-    Raises:
-        ParameterError: a namespace does not exist.
-        SafetyError: the target is owned by no injector, or a namespace is not in the mesh.
-    """
-    found = [snapshot.namespaces[name] for name in named_in(snapshot, names, cluster)]
-    require_owner(snapshot.mesh, target)
-    # a pattern means those that are in the mesh, where only these may be moved
-    lost = [] if enroll else [n.name for n in found if n.revision_label is None]
-    outside = [name for name in lost if name in names]
-    found = [namespace for namespace in found if namespace.name not in lost]
-    if outside:
-        raise SafetyError(
-            f"Namespaces {', '.join(outside)} are not in the mesh (no {INJECTION_LABEL}=enabled, no "
-            "istio.io/rev, or opted out); "
-            "moving them would inject their next pods. Set enroll=true if that is meant."
+        Raises:
+            ParameterError: a namespace or a code is never valid.
+        """
+        for name in params["namespaces"]:
+            if name in IGNORED_NAMESPACES:
+                raise ParameterError(f"Parameter namespaces: Istio never injects into the system namespace {name}.")
+        require_known_codes(params["allow"])
+        return cls(
+            namespaces=tuple(params["namespaces"]),
+            revision=str(params["revision"] or ""),
+            restored=params["state"] == "restored",
+            enroll=params["enroll"],
+            run_id=params["run_id"],
+            allow=frozenset(params["allow"]),
         )
-    return [step for step in (move(namespace, target) for namespace in found) if step]
 
 
-def named_in(snapshot: Snapshot, names: list[str], cluster: str) -> list[str]:
-    """Return the namespaces that names and patterns mean.
+class NotRestoredRow(t.TypedDict):
+    """A namespace that keeps its labels although the run changed them."""
+
+    namespace: str
+    message: str
+    failed: bool
+
+
+class NamespaceMoveValues(t.TypedDict, total=False):
+    """The return values; ``missing`` only with restored."""
+
+    moved: list[str]
+    revision: str | None
+    not_restored: list[NotRestoredRow]
+    missing: list[str]
+
+
+def check(params: Mapping[str, t.Any]) -> None:
+    """Refuse names and codes that are never valid, before any request.
 
     Raises:
-        ParameterError: a namespace does not exist, or a pattern means none.
+        ParameterError: a namespace or a code is never valid.
     """
-    return expand_namespaces("namespaces", names, set(snapshot.namespaces) - IGNORED_NAMESPACES, cluster)
+    NamespaceMoveOptions.from_params(params)
 
 
 def run(task: TaskContext) -> TaskResult:
-    """Move the namespaces and return what was moved."""
-    return _restore(task) if task.params["state"] == "restored" else _move(task)
+    """Move the namespaces, or restore their labels, and return the moves."""
+    options = NamespaceMoveOptions.from_params(task.params)
+    return _restore(task, options) if options.restored else _move(task, options)
 
 
-def _move(task: TaskContext) -> TaskResult:
+def _move(task: TaskContext, options: NamespaceMoveOptions) -> TaskResult:
     """Move all of the namespaces to a revision, or none of them."""
-    target = str(task.params["revision"])
     snapshot = planned_snapshot(task, pods=False)
-    label = task.client.connection.label
-    steps = moves(snapshot, task.params["namespaces"], target, enroll=task.params["enroll"], cluster=label)
-    revision = snapshot.mesh.resolve(target)
-    if steps and revision and not is_planned(task, revision):
+    moves = plan_moves(
+        snapshot, options.namespaces, options.revision, enroll=options.enroll, cluster=task.client.connection.label
+    )
+    revision = snapshot.mesh.resolve(options.revision)
+    if moves and revision and not is_planned(task, revision):
         readiness.require(task.client, snapshot.mesh, snapshot.namespaces, revision)
-    warnings = _kept(task, snapshot, steps, revision)
-    if steps and not task.check_mode:
-        moved = _carry_out(task, steps)
-        if moved.refused:
-            _undo_half(task, steps, moved)
-    return _outcome(steps, revision, {}, warnings)
+    warnings = _require_configuration_kept(task, options, snapshot, moves, revision)
+    if moves and not task.check_mode:
+        results = _execute(task, moves)
+        if results.refused:
+            _restore_moved(task, moves, results)
+    return _result(moves, revision, {}, warnings)
 
 
-def _restore(task: TaskContext) -> TaskResult:
-    """Give the namespaces back what they had before a run."""
+def _restore(task: TaskContext, options: NamespaceMoveOptions) -> TaskResult:
+    """Restore the labels that the namespaces had before a run."""
     snapshot = planned_snapshot(task, pods=False)
-    given = task.params["namespaces"]
-    # what was deleted since somebody listed it keeps no other namespace from going back
-    gone = [name for name in given if not is_pattern(name) and name not in snapshot.namespaces]
-    names = named_in(snapshot, [name for name in given if name not in gone], task.client.connection.label)
-    steps, kept = undos(snapshot, names, *undone_run(task))
-    kept |= _unproven(task, snapshot, steps)
-    steps = [step for step in steps if step.namespace not in kept]
-    warnings = _kept(task, snapshot, steps, None)
-    if steps and not task.check_mode:
-        refused = _carry_out(task, steps).refused
-        kept |= {name: Kept(why, failed=True) for name, why in refused.items()}
-        steps = [step for step in steps if step.namespace not in refused]
-    outcome = _outcome(steps, None, kept, [*warnings, *(f"Namespace {name} is not there." for name in gone)])
-    outcome.values["missing"] = gone
-    return outcome
+    # A namespace that was deleted since it was listed does not prevent the others from being restored.
+    missing = [name for name in options.namespaces if not is_pattern(name) and name not in snapshot.namespaces]
+    patterns = [name for name in options.namespaces if name not in missing]
+    names = matching_namespaces(snapshot, patterns, task.client.connection.label)
+    moves, kept = plan_undos(snapshot, names, *find_run_to_undo(task, options.run_id))
+    kept |= _not_ready(task, snapshot, moves)
+    moves = [move for move in moves if move.namespace not in kept]
+    warnings = _require_configuration_kept(task, options, snapshot, moves, None)
+    if moves and not task.check_mode:
+        refused = _execute(task, moves).refused
+        kept |= {name: Kept(reason, failed=True) for name, reason in refused.items()}
+        moves = [move for move in moves if move.namespace not in refused]
+    warnings += [f"Namespace {name} does not exist." for name in missing]
+    result = _result(moves, None, kept, warnings)
+    result.values["missing"] = missing
+    return result
 
 
-def _unproven(task: TaskContext, snapshot: Snapshot, steps: list[Move]) -> dict[str, Kept]:
-    """Return the namespaces whose revision from before is not proven to take workloads (safety rule S3), and why."""
-    leads = {step.namespace: snapshot.mesh.resolve(name) for step in steps if (name := selected_name(step.after))}
+def _not_ready(task: TaskContext, snapshot: Snapshot, moves: list[NamespaceMove]) -> dict[str, Kept]:
+    """Return the namespaces whose previous revision is not ready for workloads (safety rule S3), with the reason."""
+    revisions = {m.namespace: snapshot.mesh.resolve(name) for m in moves if (name := selected_name(m.after))}
     problems: dict[str, str] = {}
-    for revision in sorted(set(filter(None, leads.values()))):
+    for revision in sorted(set(filter(None, revisions.values()))):
         try:
             readiness.require(task.client, snapshot.mesh, snapshot.namespaces, revision)
         except ProofError as exc:
             problems[revision] = exc.message
-    return {name: Kept(problems[to], failed=True) for name, to in leads.items() if to in problems}
+    return {name: Kept(problems[to], failed=True) for name, to in revisions.items() if to in problems}
 
 
-def _carry_out(task: TaskContext, steps: list[Move]) -> Moved:
-    for step in steps:
-        task.progress(str(step))
-    return apply_moves(task, steps)
+def _execute(task: TaskContext, moves: list[NamespaceMove]) -> MoveResults:
+    """Report and send the moves."""
+    for move in moves:
+        task.progress(str(move))
+    return apply_moves(task, moves)
 
 
-def _undo_half(task: TaskContext, steps: list[Move], moved: Moved) -> None:
-    """A wave of which a part is refused does not move: what had moved goes back."""
-    back = put_back(task, steps, moved)
-    stay = sorted(set(moved.namespaces) - set(back.namespaces))
-    rest = f"moved and not put back: {'; '.join(f'{n}: {back.refused[n]}' for n in stay)}" if stay else "none has moved"
+def _restore_moved(task: TaskContext, moves: list[NamespaceMove], results: MoveResults) -> None:
+    """Restore the namespaces of a wave that were moved although others were refused, and fail.
+
+    Raises:
+        SafetyError: always, with the namespaces of each kind.
+    """
+    restored = restore_moved(task, moves, results)
+    moved = sorted(set(results.namespaces) - set(restored.namespaces))
+    reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(results.refused.items()))
+    rest = "; ".join(f"{name}: {restored.refused[name]}" for name in moved)
+    others = f"These were moved and could not be restored: {rest}" if moved else "No other namespace is moved"
     raise SafetyError(
-        f"Namespaces on cluster {task.client.connection.label} were not moved: "
-        f"{'; '.join(f'{name}: {why}' for name, why in sorted(moved.refused.items()))}. Of the others {rest}; "
-        "mend the cause or leave these namespaces out, and run again.",
-        {"refused": moved.refused, "restored": sorted(back.namespaces), "moved": stay},
+        f"Namespaces on cluster {task.client.connection.label} were not moved: {reasons}. {others}. Fix the cause or "
+        "exclude these namespaces, and run again.",
+        {"refused": results.refused, "restored": sorted(restored.namespaces), "moved": moved},
     )
 
 
-def _outcome(steps: list[Move], revision: str | None, kept: Mapping[str, Kept], warnings: Iterable[str]) -> TaskResult:
+def _result(
+    moves: list[NamespaceMove], revision: str | None, kept: Mapping[str, Kept], warnings: Sequence[str]
+) -> TaskResult:
+    values: NamespaceMoveValues = {
+        "moved": [move.namespace for move in moves],
+        "revision": revision,
+        "not_restored": [
+            {"namespace": name, "message": f"Namespace {name}: {undo.why}", "failed": undo.failed}
+            for name, undo in sorted(kept.items())
+        ],
+    }
     return TaskResult(
-        actions=[str(step) for step in steps],
-        before={step.namespace: both(step.before) for step in steps},
-        after={step.namespace: both(step.after) for step in steps},
-        values={
-            "moved": [step.namespace for step in steps],
-            "revision": revision,
-            "not_restored": [
-                {"namespace": name, "message": f"Namespace {name}: {one.why}", "failed": one.failed}
-                for name, one in sorted(kept.items())
-            ],
-        },
-        warnings=[*warnings, *(f"Namespace {name} keeps its labels: {one.why}." for name, one in sorted(kept.items()))],
+        actions=[str(move) for move in moves],
+        before={move.namespace: label_state(move.before) for move in moves},
+        after={move.namespace: label_state(move.after) for move in moves},
+        values={**values},
+        warnings=[
+            *warnings,
+            *(f"Namespace {name} keeps its labels: {undo.why}." for name, undo in sorted(kept.items())),
+        ],
     )
 
 
-def _kept(task: TaskContext, snapshot: Snapshot, steps: list[Move], revision: str | None) -> list[str]:
-    """Refuse, or on the way back warn of, configuration that would stop to apply to the namespaces."""
-    mesh, by_target = snapshot.mesh, collections.defaultdict(list)
-    for step in steps:
-        # on the way back each namespace has a target of its own
-        name = selected_name(step.after)
-        by_target[revision or (mesh.resolve(name) if name else None)].append(step.namespace)
-    back = task.params["state"] == "restored"
+def _require_configuration_kept(
+    task: TaskContext,
+    options: NamespaceMoveOptions,
+    snapshot: Snapshot,
+    moves: list[NamespaceMove],
+    revision: str | None,
+) -> list[str]:
+    """Refuse, or for an undo warn of, configuration that would stop applying to the namespaces.
+
+    Args:
+        task: the task that moves.
+        options: its options.
+        snapshot: the cluster before the moves.
+        moves: the moves.
+        revision: the common target, None for an undo, where each namespace has its own target.
+    """
+    by_target = collections.defaultdict(list)
+    for move in moves:
+        name = selected_name(move.after)
+        by_target[revision or (snapshot.mesh.resolve(name) if name else None)].append(move.namespace)
     return [
         warning
         for target, names in by_target.items()
-        for warning in kept_configuration.require_kept(
-            task, mesh, leaving(snapshot, names, target), target or "no revision", back=back
+        for warning in configuration_loss.require_configuration_kept(
+            task,
+            snapshot.mesh,
+            namespaces_leaving(snapshot, names, target),
+            target or "no revision",
+            undo=options.restored,
+            allow=options.allow,
         )
     ]
 

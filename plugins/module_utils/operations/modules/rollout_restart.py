@@ -29,7 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.targets import resolve_selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import COLLECTIONS
-from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.undone_run import undone_run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.run_ids import find_run_to_undo
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.engine import execute
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.gate_options import (
     GATES_SPEC,
@@ -139,7 +139,7 @@ def resolve_options(task: TaskContext, snapshot: Snapshot, options: RestartOptio
     selection = resolve_selection(snapshot, options.selection, task.client.connection.label)
     canary = options.canary
     if canary and canary.run:
-        run_id, led_to = undone_run(task)
+        run_id, led_to = find_run_to_undo(task, canary.run)
         canary = dataclasses.replace(canary, run=run_id, led_to=led_to)
     return dataclasses.replace(options, selection=selection, canary=canary)
 

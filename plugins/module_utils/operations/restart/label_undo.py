@@ -6,10 +6,10 @@
 from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import undos
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import plan_undos
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import match_namespaces
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.namespace_patches import apply_moves
-from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.undone_run import own_run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.run_ids import current_run_id
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 
 
@@ -18,12 +18,12 @@ def restore_labels(context: RestartContext) -> list[str]:
     task, options = context.task, context.options
     try:
         snapshot = task.snapshot()
-        run = own_run(task)
+        run = current_run_id(task)
         # Without a run, only the plan of the task itself shows which namespaces this run moved.
         listed = options.planned_namespaces if run is None else ()
         patterns = listed or options.namespace_patterns
         names = [name for pattern in patterns for name in match_namespaces(pattern, snapshot.namespaces)]
-        steps, kept = undos(snapshot, names, run)
+        steps, kept = plan_undos(snapshot, names, run)
         for step in steps:
             task.progress(str(step))
         refused = apply_moves(task, steps).refused

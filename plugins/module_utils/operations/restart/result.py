@@ -10,7 +10,7 @@ import time
 import typing as t
 from collections.abc import Iterable
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import Choice
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import RevisionLabelChange
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import BatchRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import MovableWorkloads
@@ -130,7 +130,7 @@ def _flat(batches: Iterable[Iterable[Workload]]) -> list[Workload]:
     return list(itertools.chain.from_iterable(batches))
 
 
-def _action(workload: Workload, stale_pods: int, change: Choice | None) -> str:
+def _action(workload: Workload, stale_pods: int, change: RevisionLabelChange | None) -> str:
     if change:
         return f"{change} ({workload.replicas} pod{'s'[: workload.replicas != 1]})"
     return f"restart {workload} ({stale_pods} stale pod{'s'[: stale_pods != 1]})"

@@ -13,7 +13,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan import RestartPlan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
-from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import kept_configuration
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import is_planned
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
@@ -73,4 +73,4 @@ def require_configuration_kept(task: TaskContext, plan: RestartPlan, options: Re
     canary = options.canary
     target = mesh.resolve(canary.revision if canary else "") or "the revision that they selected before"
     undone = not (canary and canary.percent)
-    return kept_configuration.require_kept(task, mesh, moved, target, back=undone)
+    return configuration_loss.require_configuration_kept(task, mesh, moved, target, undo=undone, allow=options.allow)

@@ -15,7 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     RolloutError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, annotations_of, labels_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import Choice
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import RevisionLabelChange
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import RESTARTED_AT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem, Trouble
@@ -93,7 +93,7 @@ def _restart(context: RestartContext, workload: Workload, restarted_at: str) -> 
     raise RolloutError("other clients keep changing it, so it could not be restarted")
 
 
-def _change_label(context: RestartContext, change: Choice) -> bool:
+def _change_label(context: RestartContext, change: RevisionLabelChange) -> bool:
     """Change the revision label of a workload's pods, unless another client did since it was read.
 
     Returns:

@@ -14,7 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import Move, move, undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import (
+    NamespaceMove,
+    plan_move,
+    plan_undo,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import (
     PlannedSteps,
     apply_planned_steps,
@@ -47,7 +51,7 @@ def raw(labels: dict[str, str], annotations: dict[str, str] | None = None) -> b.
     return b.namespace("shop", labels, annotations)
 
 
-def patched(namespace: b.Json, step: Move) -> b.Json:
+def patched(namespace: b.Json, step: NamespaceMove) -> b.Json:
     """What a merge patch makes of a namespace."""
     change = step.patch("r1")["metadata"]
     found = {part: dict(namespace["metadata"].get(part, {})) for part in ("labels", "annotations")}
@@ -58,7 +62,7 @@ def patched(namespace: b.Json, step: Move) -> b.Json:
 
 
 def test_s2_one_patch_drops_istio_injection_sets_rev_and_remembers() -> None:
-    step = move(b.namespace_of(raw({INJECTION: "enabled", "team": "shop"})), b.NEW)
+    step = plan_move(b.namespace_of(raw({INJECTION: "enabled", "team": "shop"})), b.NEW)
     assert step is not None
     assert step.patch("r1") == {
         "metadata": {
@@ -74,30 +78,30 @@ def test_s2_one_patch_drops_istio_injection_sets_rev_and_remembers() -> None:
 
 
 def test_s2_istio_injection_beside_the_right_rev_still_has_to_go() -> None:
-    assert move(b.namespace_of(raw({INJECTION: "enabled", REV: b.NEW})), b.NEW) is not None
+    assert plan_move(b.namespace_of(raw({INJECTION: "enabled", REV: b.NEW})), b.NEW) is not None
 
 
 def test_a_namespace_that_is_there_is_not_moved() -> None:
-    assert move(b.namespace_of(raw({REV: b.NEW})), b.NEW) is None
+    assert plan_move(b.namespace_of(raw({REV: b.NEW})), b.NEW) is None
 
 
 def test_undo_without_memory_is_nothing() -> None:
-    assert undo(MESH, b.namespace_of(raw({REV: b.NEW})), None) is None
+    assert plan_undo(MESH, b.namespace_of(raw({REV: b.NEW})), None) is None
 
 
 @given(labels=LABELS, target=NAMES, run=st.sampled_from([None, "r1"]))
 def test_s2_move_and_undo_is_identity(labels: dict[str, str], target: str, run: str | None) -> None:
     before = raw(labels)
-    there = move(b.namespace_of(before), target)
+    there = plan_move(b.namespace_of(before), target)
     if there is None:
         return
     moved = patched(before, there)
     assert moved["metadata"]["labels"].get(REV) == target
     assert INJECTION not in moved["metadata"]["labels"]
-    back = undo(MESH, b.namespace_of(moved), run)
-    assert isinstance(back, Move)
+    back = plan_undo(MESH, b.namespace_of(moved), run)
+    assert isinstance(back, NamespaceMove)
     assert patched(moved, back) == before
-    assert undo(MESH, b.namespace_of(patched(moved, back)), run) is None
+    assert plan_undo(MESH, b.namespace_of(patched(moved, back)), run) is None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +112,7 @@ def test_s2_move_and_undo_is_identity(labels: dict[str, str], target: str, run: 
     ],
 )
 def test_undo_is_refused(remembered: b.Json, message: str) -> None:
-    found = undo(MESH, b.namespace_of(raw({REV: b.NEW}, {PREVIOUS_LABELS: json.dumps(remembered)})), None)
+    found = plan_undo(MESH, b.namespace_of(raw({REV: b.NEW}, {PREVIOUS_LABELS: json.dumps(remembered)})), None)
     assert isinstance(found, Kept)
     assert message in found.why
     assert found.failed
@@ -116,7 +120,7 @@ def test_undo_is_refused(remembered: b.Json, message: str) -> None:
 
 def test_s2_undo_to_istio_injection_needs_a_default() -> None:
     found = b.namespace_of(raw({REV: b.OLD}, {PREVIOUS_LABELS: '{"istio-injection": "enabled"}'}))
-    kept = undo(b.mesh_of(b.plane(b.OLD)), found, None)
+    kept = plan_undo(b.mesh_of(b.plane(b.OLD)), found, None)
     assert isinstance(kept, Kept)
     assert "istio-injection=enabled" in kept.why
 
@@ -133,14 +137,14 @@ def test_s2_undo_to_istio_injection_needs_a_default() -> None:
     ],
 )
 def test_a_memory_that_somebody_edited_undoes_nothing(key: str, text: str) -> None:
-    kept = undo(MESH, b.namespace_of(raw({REV: b.NEW}, {key: text})), "r1")
+    kept = plan_undo(MESH, b.namespace_of(raw({REV: b.NEW}, {key: text})), "r1")
     assert isinstance(kept, Kept)
     assert f"its annotation {key}" in kept.why
 
 
 def test_undo_of_an_enrolled_namespace_takes_it_out_again() -> None:
-    back = undo(MESH, b.namespace_of(raw({REV: b.NEW}, {PREVIOUS_LABELS: "{}"})), None)
-    assert isinstance(back, Move)
+    back = plan_undo(MESH, b.namespace_of(raw({REV: b.NEW}, {PREVIOUS_LABELS: "{}"})), None)
+    assert isinstance(back, NamespaceMove)
     assert str(back).endswith("-> no injection label")
 
 

@@ -9,8 +9,11 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import tag_undo
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import followers, labels_select
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import plan_tag_undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import (
+    labels_select,
+    workloads_following_tag,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_plan import (
     plan_tag_step,
     target_revision,
@@ -27,7 +30,7 @@ ENABLED = b.namespace("on", {INJECTION: "enabled"})
 
 def planned(objects: list[b.Json], name: str, revision: str | None) -> str | None:
     snapshot = b.snapshot_of(objects)
-    return plan_tag_step(snapshot, name, revision, followers(snapshot, name))
+    return plan_tag_step(snapshot, name, revision, workloads_following_tag(snapshot, name))
 
 
 @pytest.mark.parametrize(
@@ -107,14 +110,14 @@ def remembering(name: str, revision: str, previous: str) -> list[b.Json]:
 )
 def test_target_revision(state: str, expected: str | None) -> None:
     mesh = b.mesh_of([*b.plane(b.OLD), *b.plane(b.NEW), *remembering("prod", b.NEW, b.OLD)])
-    back = tag_undo(mesh, "prod", None)
+    back = plan_tag_undo(mesh, "prod", None)
     assert target_revision(mesh, "prod", state, b.NEW, back) == expected
 
 
 @pytest.mark.parametrize(("name", "expected"), [("prod", b.OLD), ("other", None)])
 def test_a_tag_without_a_journal_stays(name: str, expected: str | None) -> None:
     mesh = b.mesh_of(b.two_planes())
-    back = tag_undo(mesh, name, None)
+    back = plan_tag_undo(mesh, name, None)
     assert back is None
     assert target_revision(mesh, name, "restored", None, back) == expected
 

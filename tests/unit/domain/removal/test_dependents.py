@@ -277,11 +277,11 @@ def test_a_move_is_refused_only_if_configuration_would_stop_applying(
     if kind.refused:
         assert result["failure"]["kind"] == "SafetyError"
         assert len(result["failure"]["configuration"]) == 1
-        assert "would stop to apply to what moves to 1-31-0, silently" in result["msg"]
+        assert "would silently stop applying to workloads that move to 1-31-0" in result["msg"]
         assert not api.writes()
         allowed = move(api, tmp_path, allow=["MU053"])
         assert allowed["changed"], allowed
-        assert "would stop to apply" in " ".join(allowed["warnings"])
+        assert "would silently stop applying" in " ".join(allowed["warnings"])
 
 
 def test_restoring_is_never_refused(api: FakeApi) -> None:
@@ -289,7 +289,10 @@ def test_restoring_is_never_refused(api: FakeApi) -> None:
     assert moved_namespace(api, Path())["changed"]
     back = task(api, namespace_revision.CORE, namespaces=["orders"], state="restored")
     assert back["changed"]
-    assert "AuthorizationPolicy orders/new would stop to apply to what moves to 1-30-3" in back["warnings"][0]
+    assert (
+        "AuthorizationPolicy orders/new would silently stop applying to workloads that move to 1-30-3"
+        in back["warnings"][0]
+    )
 
 
 @pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
@@ -299,7 +302,7 @@ def test_a_move_warns_of_configuration_that_was_not_read(
     before_the_move(api, Kind("", "", of_api=forbid))
     result = move(api, tmp_path, check_mode=True)
     assert result["changed"]
-    assert result["warnings"][0].startswith("Nobody looked whether configuration stops to apply by this move (finding")
+    assert result["warnings"][0].startswith("Not checked whether configuration stops applying by this move (finding")
 
 
 @pytest.mark.parametrize("move", MOVES.values(), ids=MOVES)
@@ -312,7 +315,9 @@ def test_a_move_is_refused_by_the_kinds_that_were_read(
     [lost] = result["failure"]["configuration"]
     assert lost.startswith("WorkloadGroup ")
     allowed = move(api, tmp_path, check_mode=True, allow=["MU053"])
-    assert ["would stop to apply" in text or "Nobody looked" in text for text in allowed["warnings"][:2]] == [True] * 2
+    assert ["would silently stop applying" in text or "Not checked" in text for text in allowed["warnings"][:2]] == [
+        True
+    ] * 2
 
 
 @pytest.mark.parametrize("page", ["docs/canary.md", "plugins/modules/istio_revision.py"])

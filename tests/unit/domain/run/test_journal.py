@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import workload_undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import plan_workload_undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
@@ -40,7 +40,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_recor
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import over, undoing, with_known
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import read_workload
-from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.forget import forget
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.journal_cleanup import (
+    forget_unreachable_states,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE as INFO
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE as REVISION
 from unit.paths import ROOT
@@ -231,7 +233,7 @@ def test_what_the_older_format_remembers_goes_back_only_from_where_the_run_led(
 ) -> None:
     made = b.deployed("wiki", "tools", pod_labels={REV: label})
     made[0]["metadata"]["annotations"] = OLDER
-    found = workload_undo(read_workload("Deployment", made[0]), UNKNOWN_RUN, b.mesh_of(b.two_planes()), led_to)
+    found = plan_workload_undo(read_workload("Deployment", made[0]), UNKNOWN_RUN, b.mesh_of(b.two_planes()), led_to)
     assert isinstance(found, Undo if goes else Kept)
 
 
@@ -291,12 +293,12 @@ def test_a_retired_revision_is_forgotten_by_every_kind_of_object(api: FakeApi) -
     ]
     run = run_of(api, REVISION, revision=b.OLD, state="absent")
     snapshot = run.snapshot(pods=True)
-    assert forget(run, snapshot, b.OLD) == []
+    assert forget_unreachable_states(run, snapshot, b.OLD) == []
     assert len(remembering(api)) == 3, "nothing is forgotten while the revision is there"
     gone = b.plane(b.OLD)
     names = {(one["kind"], one["metadata"]["name"]) for one in gone}
     api.objects = [one for one in api.objects if (one["kind"], one["metadata"]["name"]) not in names]
-    assert forget(run, snapshot, b.OLD) == []
+    assert forget_unreachable_states(run, snapshot, b.OLD) == []
     assert remembering(api) == []
 
 

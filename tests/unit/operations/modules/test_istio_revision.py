@@ -274,10 +274,10 @@ def test_f4_a_default_that_moves_as_a_side_effect_ends_no_configuration(installe
         b.configuration("AuthorizationPolicy", "deny", "on", "default"),
     ]
     refused = installer.run(allow_default_change=True)
-    assert "AuthorizationPolicy on/deny would stop to apply to what moves to 1-31-0" in refused["msg"]
+    assert "AuthorizationPolicy on/deny would silently stop applying to workloads that move to 1-31-0" in refused["msg"]
     assert installer.commands == ["manifest"]
     allowed = installer.run(allow_default_change=True, check_mode=True, allow=["MU053"])
-    assert "would stop to apply" in allowed["warnings"][0]
+    assert "would silently stop applying" in allowed["warnings"][0]
 
 
 def test_s7_a_refusal_comes_before_istioctl_renders(installer: Installer) -> None:

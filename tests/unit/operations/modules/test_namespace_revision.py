@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError, ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import plan_moves
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL
@@ -21,7 +22,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import (
     CORE,
     check,
-    moves,
 )
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure
@@ -72,11 +72,14 @@ def test_domain_3_system_namespaces_are_refused_before_any_request(name: str) ->
 )
 def test_a_move_is_refused(names: list[str], target: str, kind: type[MeshError], message: str) -> None:
     with pytest.raises(kind, match=message):
-        moves(b.snapshot_of([*b.two_planes(), *SPACES]), names, target, enroll=False)
+        plan_moves(b.snapshot_of([*b.two_planes(), *SPACES]), names, target, enroll=False, cluster="")
 
 
 def test_a_namespace_that_is_named_twice_is_moved_once() -> None:
-    assert len(moves(b.snapshot_of([*b.two_planes(), *SPACES]), ["shop", "shop"], b.NEW, enroll=False)) == 1
+    assert (
+        len(plan_moves(b.snapshot_of([*b.two_planes(), *SPACES]), ["shop", "shop"], b.NEW, enroll=False, cluster=""))
+        == 1
+    )
 
 
 def test_s2_namespaces_are_moved_by_one_patch_each(api: FakeApi) -> None:
@@ -170,7 +173,7 @@ def test_our_own_patch_whose_answer_was_lost_is_no_change_by_another_client(
         pytest.param(["mutated"], "an admission policy gave it istio.io/rev=1-30-3", id="put back by a policy"),
     ],
 )
-def test_a_wave_of_which_a_part_is_refused_is_put_back(api: FakeApi, answers: list[t.Any], why: str) -> None:
+def test_a_wave_is_restored_if_a_part_of_it_is_refused(api: FakeApi, answers: list[t.Any], why: str) -> None:
     api.script(
         "PATCH",
         SHOP,
@@ -181,7 +184,7 @@ def test_a_wave_of_which_a_part_is_refused_is_put_back(api: FakeApi, answers: li
     before = labels(api, "orders"), api.get("Namespace", "orders")["metadata"].get("annotations")
     result = move(api, "shop", "orders")
     assert f"shop: {why}" in result["msg"] or why in result["failure"]["refused"]["shop"]
-    assert "none has moved" in result["msg"]
+    assert "No other namespace is moved" in result["msg"]
     assert (result["failure"]["restored"], result["failure"]["moved"]) == (["orders"], [])
     after = labels(api, "orders"), api.get("Namespace", "orders")["metadata"].get("annotations")
     assert after == before or after == (before[0], {})

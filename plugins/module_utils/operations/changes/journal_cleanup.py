@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.t
 PATCHES_AT_ONCE = 8
 
 
-def forget(task: TaskContext, snapshot: Snapshot, revision: str) -> list[str]:
+def forget_unreachable_states(task: TaskContext, snapshot: Snapshot, revision: str) -> list[str]:
     """Take what leads nowhere out of the journals, once a revision is gone; return warnings.
 
     Args:
