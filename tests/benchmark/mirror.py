@@ -14,8 +14,8 @@ import threading
 
 import urllib3
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.access import Access
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import connection
+from ansible_collections.meshops.istio.plugins.module_utils.client.session import Session
 from lab import Cluster
 
 REQUEST = re.compile(rb"GET /(\S+?)(/\S*) HTTP/1\.1\r\n")
@@ -27,7 +27,7 @@ class Mirror:
 
     def __init__(self, cluster: Cluster) -> None:
         conn = connection({"kubeconfig": str(cluster.kubeconfig), "context": cluster.context})
-        self._access = Access(conn)
+        self._session = Session(conn)
         self._uid = cluster.uid.encode()
         self._server = cluster.server
         self._cached: dict[tuple[str, str], tuple[bytes, bytes]] = {}
@@ -51,8 +51,8 @@ class Mirror:
         return head + b"Content-Length: %d\r\n\r\n" % len(body) + body
 
     def _request(self, path: str, accept: str) -> tuple[bytes, bytes]:
-        response: urllib3.BaseHTTPResponse = self._access.pool.request(
-            "GET", self._server + path, headers={**self._access.headers(), "Accept": accept}
+        response: urllib3.BaseHTTPResponse = self._session.pool.request(
+            "GET", self._server + path, headers={**self._session.headers(), "Accept": accept}
         )
         return (
             f"HTTP/1.1 {response.status} OK\r\nContent-Type: {response.headers['Content-Type']}\r\n".encode(),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From auth parameters to one connection; refuses to guess a cluster (safety rule S1)."""
+"""Resolves the auth parameters to one connection; refuses to guess a cluster (safety rule S1)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import traceback
 import typing as t
 from collections.abc import Callable, Iterator, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.kubeconfig import Entry, entry_of
+from ansible_collections.meshops.istio.plugins.module_utils.client.kubeconfig import ClusterLogin, read_context
 from ansible_collections.meshops.istio.plugins.module_utils.client.private_files import private_file
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import as_login, as_token, login_of
@@ -27,8 +27,8 @@ except ImportError:
     KUBERNETES_IMPORT_ERROR = traceback.format_exc()
 
 
-#: What is sent, and how it is read.
-_SENT: Mapping[str, Callable[[object], str]] = {
+#: Parameters that become part of a request, and their parsers.
+_PARSERS: Mapping[str, Callable[[object], str]] = {
     "host": as_login,
     "api_key": as_token,
     "username": as_login,
@@ -36,13 +36,13 @@ _SENT: Mapping[str, Callable[[object], str]] = {
     "proxy": as_login,
     "impersonate_user": as_token,
 }
-#: What a kubeconfig brings itself.
-KUBECONFIG_SAYS = ("api_key", "username", "password", "client_cert", "client_key", "ca_cert", "proxy")
+#: Parameters that a kubeconfig replaces.
+REPLACED_BY_KUBECONFIG = ("api_key", "username", "password", "client_cert", "client_key", "ca_cert", "proxy")
 
 
 @dataclasses.dataclass(frozen=True)
 class Connection:
-    """Where a cluster is and how to log in; built from module parameters of the same names."""
+    """The parameters that name a cluster and log in to it; fields have the names of the module parameters."""
 
     kubeconfig: str | None = None
     context: str | None = None
@@ -68,70 +68,70 @@ def connection(params: Mapping[str, t.Any]) -> Connection:
     """Return the connection that the parameters name.
 
     Raises:
-        ParameterError: no cluster is named, or only half of a name is given; or what is to be sent cannot be.
+        ParameterError: no cluster or only half of its name is given, or a value cannot be sent in a request.
     """
-    given = {name: params.get(name) or None for name in (field.name for field in dataclasses.fields(Connection))}
-    given.update({name: _sent(name, read, given[name]) or None for name, read in _SENT.items()})
-    given["validate_certs"] = params.get("validate_certs") is not False
+    fields = {name: params.get(name) or None for name in (field.name for field in dataclasses.fields(Connection))}
+    fields.update({name: _parse(name, read, fields[name]) or None for name, read in _PARSERS.items()})
+    fields["validate_certs"] = params.get("validate_certs") is not False
     groups = params.get("impersonate_groups") or ()
-    given["impersonate_groups"] = tuple(_sent("impersonate_groups", as_token, group) for group in groups)
-    found = Connection(**t.cast("t.Any", given))
-    if found.kubeconfig and found.host:
+    fields["impersonate_groups"] = tuple(_parse("impersonate_groups", as_token, group) for group in groups)
+    conn = Connection(**t.cast("t.Any", fields))
+    if conn.kubeconfig and conn.host:
         raise ParameterError(
             "Parameters kubeconfig and host both name a cluster; give kubeconfig with context, or host "
             "with credentials."
         )
-    if found.kubeconfig and not found.context:
+    if conn.kubeconfig and not conn.context:
         raise ParameterError(
-            f"Parameter context is missing: kubeconfig {found.kubeconfig} may hold several clusters, and this "
+            f"Parameter context is missing: kubeconfig {conn.kubeconfig} may hold several clusters, and this "
             "collection never uses a current context."
         )
-    if found.context and not found.kubeconfig:
+    if conn.context and not conn.kubeconfig:
         raise ParameterError(
-            f"Parameter kubeconfig is missing: context {found.context!r} must be looked up in a named file."
+            f"Parameter kubeconfig is missing: context {conn.context!r} must be looked up in a named file."
         )
-    if not found.kubeconfig and not found.host:
+    if not conn.kubeconfig and not conn.host:
         raise ParameterError(
             "No cluster is named: give kubeconfig and context, or host with credentials. This collection never falls "
             "back to a current context or to the cluster it runs in."
         )
-    overrides = [name for name in KUBECONFIG_SAYS if getattr(found, name)]
-    if found.kubeconfig and (overrides or not found.validate_certs):
+    overrides = [name for name in REPLACED_BY_KUBECONFIG if getattr(conn, name)]
+    if conn.kubeconfig and (overrides or not conn.validate_certs):
         raise ParameterError(
             f"Parameter {(overrides or ['validate_certs'])[0]} cannot be combined with kubeconfig: istioctl reads "
-            "the file alone, so login, certificates and proxy have to stand there."
+            "only the file, so login, certificates and proxy must be in it."
         )
-    if found.kubeconfig and not os.path.isfile(found.kubeconfig):
-        raise ParameterError(f"Parameter kubeconfig: there is no file {found.kubeconfig}.")
-    if found.host and login_of(found.host):
+    if conn.kubeconfig and not os.path.isfile(conn.kubeconfig):
+        raise ParameterError(f"Parameter kubeconfig: there is no file {conn.kubeconfig}.")
+    if conn.host and login_of(conn.host):
         raise ParameterError("Parameter host holds a login, which would be shown; give it as username and password.")
-    return found
+    return conn
 
 
-def _sent(name: str, read: Callable[[object], str], value: object) -> str:
+def _parse(name: str, read: Callable[[object], str], value: object) -> str:
     try:
         return read(value or "")
     except ValueError as exc:
-        # the value may be a secret
-        raise ParameterError(f"Parameter {name} {exc}; give it anew.") from None
+        # The error does not repeat the value, which may be a secret.
+        raise ParameterError(f"Parameter {name} {exc}; correct it.") from None
 
 
-def entry(conn: Connection) -> Entry:
-    """Return where the cluster is and how its user logs in.
+def resolve_login(conn: Connection) -> ClusterLogin:
+    """Return the address of a cluster and the login of its user.
 
     Raises:
         ParameterError: the kubeconfig has no such context, or the URL of its server holds a login.
         ClusterError: the kubeconfig cannot be read.
     """
     if conn.kubeconfig and conn.context:
-        found = entry_of(conn.kubeconfig, conn.context)
-        if login_of(found.server):
+        login = read_context(conn.kubeconfig, conn.context)
+        if login_of(login.server):
             raise ParameterError(
                 f"Parameter context: the server of context {conn.context!r} in kubeconfig {conn.kubeconfig} holds a "
                 "login, which would be shown; put it into the user of the context."
             )
-        return found
-    return Entry(
+        return login
+    return ClusterLogin(
         server=str(conn.host).rstrip("/"),
         insecure=not conn.validate_certs,
         proxy=conn.proxy,
@@ -148,7 +148,7 @@ def entry(conn: Connection) -> Entry:
 def kubeconfig_file(conn: Connection) -> Iterator[tuple[str, str]]:
     """Yield (path, context) of a kubeconfig for a command that `run_command` runs.
 
-    A host login gets a private file that is gone afterwards.
+    A host login gets a private file that does not exist afterwards.
     """
     if conn.kubeconfig and conn.context:
         yield conn.kubeconfig, conn.context
@@ -157,7 +157,7 @@ def kubeconfig_file(conn: Connection) -> Iterator[tuple[str, str]]:
         "token": conn.api_key,
         "username": conn.username,
         "password": conn.password,
-        # the paths of a kubeconfig are relative to it
+        # Relative paths in a kubeconfig would start at its own folder.
         "client-certificate": _absolute(conn.client_cert),
         "client-key": _absolute(conn.client_key),
     }

@@ -117,7 +117,7 @@ def last_lines(text: str, count: int = 4) -> str:
 
 
 def executable(path: str) -> str | None:
-    """Return the full path of an executable file, looked up on PATH if it names no folder; None if there is none."""
+    """Return the full path of an executable file, or None; a name without a folder is looked up on PATH."""
     path = os.path.expanduser(path)
     if os.sep not in path:
         path = shutil.which(path) or path

@@ -73,5 +73,5 @@ def is_transient(status: int, repeatable: bool, body: bytes) -> bool:
 
 
 def is_connection_closed(exc: Exception) -> bool:
-    """Return whether the peer closed the connection during TLS, which is no refusal of the certificate."""
+    """Return whether the peer closed the connection during TLS, which does not refuse the certificate."""
     return any(isinstance(cause, ssl.SSLEOFError) for cause in (*exc.args, exc.__cause__))

@@ -10,7 +10,6 @@ import typing as t
 from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.access import Access
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
 from ansible_collections.meshops.istio.plugins.module_utils.client.request_counts import RequestCounts, is_write
 from ansible_collections.meshops.istio.plugins.module_utils.client.retries import (
@@ -19,6 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.retries impor
     is_repeatable,
     is_transient,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.client.session import Session
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ClusterError,
     api_error,
@@ -51,25 +51,25 @@ class Transport:
         #: Called before each try of a request that changes an object.
         self.before_write: Callable[[], None] = lambda: None
         self._tries = tries
-        self._access = Access(conn)
+        self._session = Session(conn)
 
     @property
     def server(self) -> str:
         """URL of the API server."""
-        return self._access.server
+        return self._session.server
 
     @property
     def tls_warning(self) -> str:
         """A sentence about what an attacker on the way to the server could do, or an empty text."""
-        return self._access.tls_warning
+        return self._session.tls_warning
 
     @property
     def secrets(self) -> set[str]:
         """Texts of the kubeconfig that must not be shown."""
-        return self._access.secrets
+        return self._session.secrets
 
     def _headers(self, more: Mapping[str, str]) -> t.Any:
-        login = self._access.headers()
+        login = self._session.headers()
         headers = urllib3.HTTPHeaderDict({"Accept": "application/json", "User-Agent": USER_AGENT, **more, **login})
         for group in self.connection.impersonate_groups:
             headers.add("Impersonate-Group", group)
@@ -96,13 +96,13 @@ class Transport:
         login_refused = False
         while True:
             sent = self._headers(headers or {})
-            login = self._access.renewals
+            login = self._session.renewals
             if writes:
                 # The condition that allowed the first try, such as a lock, may have ended meanwhile.
                 self.before_write()
             retries.begin_try()
             try:
-                response = self._access.pool.request(
+                response = self._session.pool.request(
                     method, url, retries=False, timeout=limits, headers=sent, **options
                 )
             except (HTTPError, OSError) as exc:
@@ -111,7 +111,7 @@ class Transport:
             except ValueError:
                 # The text of http.client's error repeats the refused header, which may be the login.
                 raise ClusterError(f"{doing} failed: {UNSENDABLE}") from None
-            if response.status == 401 and not login_refused and self._access.renew(login):
+            if response.status == 401 and not login_refused and self._session.renew(login):
                 # The login may have expired meanwhile. A server that does not accept it carried out nothing.
                 login_refused = True
                 retries.discount_try()
@@ -126,7 +126,7 @@ class Transport:
             time.sleep(pause)
 
     def _pause_after_error(self, doing: str, exc: Exception, retries: Retries | None) -> float:
-        """Return the seconds to wait after a broken connection; ``retries`` is None if there must be no other try.
+        """Return the seconds to wait after a broken connection; without ``retries`` there must be no other try.
 
         Raises:
             ClusterError: the request is not sent again.
@@ -150,7 +150,7 @@ class Transport:
         url = "ws" + self.server.removeprefix("http") + path + "?" + urlencode(params)
         for last in (False, True):
             headers = [f"{name}: {value}" for name, value in self._headers({"Accept": "*/*"}).iteritems()]
-            login = self._access.renewals
+            login = self._session.renewals
             try:
                 socket = websocket.create_connection(
                     url,
@@ -158,11 +158,11 @@ class Transport:
                     header=headers,
                     subprotocols=[protocol],
                     redirect_limit=0,
-                    **self._access.websocket_options(),
+                    **self._session.websocket_options(),
                 )
                 break
             except websocket.WebSocketBadStatusException as exc:
-                if exc.status_code == 401 and not last and self._access.renew(login):
+                if exc.status_code == 401 and not last and self._session.renew(login):
                     continue
                 raise api_error(doing, exc.status_code, status_of(exc.resp_body or b"")) from exc
             except (websocket.WebSocketException, OSError) as exc:

@@ -120,14 +120,14 @@ def test_only_tls_that_was_cut_off_is_tried_again(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch, cause: ssl.SSLError, survived: bool
 ) -> None:
     client, errors = api.client(), [SSLError(cause)]
-    request = client._access.pool.request
+    request = client._session.pool.request
 
     def fails_once(*args: t.Any, **options: t.Any) -> t.Any:
         if errors:
             raise errors.pop()
         return request(*args, **options)
 
-    monkeypatch.setattr(client._access.pool, "request", fails_once)
+    monkeypatch.setattr(client._session.pool, "request", fails_once)
     if survived:
         assert client.get(SHOP)
     else:

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.access import Access
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection, connection, kubeconfig_file
 from ansible_collections.meshops.istio.plugins.module_utils.client.kubeconfig import read_kubeconfig
+from ansible_collections.meshops.istio.plugins.module_utils.client.session import Session
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError, ParameterError
 from unit.support import builders as b
 from unit.support.certificates import certificate
@@ -74,14 +74,14 @@ def test_a_login_beside_kubeconfig_is_refused(name: str, kubeconfig: str) -> Non
 
 
 def test_s1_the_named_context_is_used_not_the_current_one(kubeconfig: str) -> None:
-    access = Access(connection({"kubeconfig": kubeconfig, "context": "right"}))
-    assert access.server == "https://right.example.com"
-    assert access.headers() == {"Authorization": f"Bearer {SECRET}"}
+    session = Session(connection({"kubeconfig": kubeconfig, "context": "right"}))
+    assert session.server == "https://right.example.com"
+    assert session.headers() == {"Authorization": f"Bearer {SECRET}"}
 
 
 def test_s1_an_unknown_context_is_a_sentence(kubeconfig: str) -> None:
     with pytest.raises(ParameterError, match="no usable context 'gone'"):
-        Access(connection({"kubeconfig": kubeconfig, "context": "gone"}))
+        Session(connection({"kubeconfig": kubeconfig, "context": "gone"}))
 
 
 @pytest.mark.parametrize("text", ["a: [", "", "{}", "just text"])
@@ -89,7 +89,7 @@ def test_a_broken_kubeconfig_is_a_sentence(text: str, tmp_path: Path) -> None:
     path = tmp_path / "config"
     path.write_text(text)
     with pytest.raises((ClusterError, ParameterError), match="kubeconfig"):
-        Access(connection({"kubeconfig": str(path), "context": "right"}))
+        Session(connection({"kubeconfig": str(path), "context": "right"}))
 
 
 def test_paths_in_a_kubeconfig_start_at_its_folder(
@@ -101,24 +101,24 @@ def test_paths_in_a_kubeconfig_start_at_its_folder(
     Path(kubeconfig).write_text(json.dumps(document))
     monkeypatch.chdir(tmp_path.parent)
     relative = f"{tmp_path.name}/config"
-    Access(connection({"kubeconfig": relative, "context": "right"}))
+    Session(connection({"kubeconfig": relative, "context": "right"}))
     (tmp_path / "ca.pem").unlink()
     with pytest.raises(ClusterError, match=f"certificate authority {tmp_path}/ca.pem cannot be used: .*No such file"):
-        Access(connection({"kubeconfig": relative, "context": "right"}))
+        Session(connection({"kubeconfig": relative, "context": "right"}))
 
 
 def test_a_kubeconfig_that_cannot_be_read_is_a_sentence() -> None:
     with pytest.raises(ClusterError, match="Reading kubeconfig /proc/self/mem failed: .*error"):
-        Access(connection({"kubeconfig": "/proc/self/mem", "context": "right"}))
+        Session(connection({"kubeconfig": "/proc/self/mem", "context": "right"}))
 
 
 def test_a_kubeconfig_is_parsed_again_only_after_it_changed(kubeconfig: str) -> None:
     first = read_kubeconfig(kubeconfig)
     assert read_kubeconfig(kubeconfig) is first
     Path(kubeconfig).write_text(Path(kubeconfig).read_text().replace("right", "other"))
-    Access(connection({"kubeconfig": kubeconfig, "context": "other"}))
+    Session(connection({"kubeconfig": kubeconfig, "context": "other"}))
     with pytest.raises(ParameterError, match="no usable context 'right'"):
-        Access(connection({"kubeconfig": kubeconfig, "context": "right"}))
+        Session(connection({"kubeconfig": kubeconfig, "context": "right"}))
 
 
 def test_s13_nothing_secret_in_repr() -> None:
@@ -139,9 +139,9 @@ def test_label(given: b.Json, expected: str) -> None:
 def test_s13_tls_verification_is_off_only_when_asked_for(value: bool | None, verifies: bool) -> None:
     found = connection({"host": HOST, "validate_certs": value})
     assert found.validate_certs is verifies
-    access = Access(found)
-    context = access.pool.connection_pool_kw["ssl_context"]
-    assert (access.verifies_tls, context.check_hostname) == (verifies, verifies)
+    session = Session(found)
+    context = session.pool.connection_pool_kw["ssl_context"]
+    assert (session.verifies_tls, context.check_hostname) == (verifies, verifies)
     assert context.verify_mode == (ssl.CERT_REQUIRED if verifies else ssl.CERT_NONE)
 
 
@@ -157,7 +157,7 @@ def test_s13_tls_verification_is_off_only_when_asked_for(value: bool | None, ver
 )
 def test_login_headers(params: b.Json, expected: dict[str, str]) -> None:
     conn = connection({"host": HOST, **params})
-    headers = Access(conn).headers()
+    headers = Session(conn).headers()
     assert {key.title(): value for key, value in headers.items()} == {
         key.title(): value for key, value in expected.items()
     }

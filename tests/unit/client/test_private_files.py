@@ -125,8 +125,8 @@ def test_the_library_that_would_leave_keys_is_asked_for_nothing_with_keys(monkey
     """It decodes embedded keys into files; it still reads logins of built-in providers, with a CA by its path."""
     from kubernetes.config import kube_config
 
-    from ansible_collections.meshops.istio.plugins.module_utils.client.credentials import credential
-    from ansible_collections.meshops.istio.plugins.module_utils.client.kubeconfig import Entry
+    from ansible_collections.meshops.istio.plugins.module_utils.client.credentials import log_in
+    from ansible_collections.meshops.istio.plugins.module_utils.client.kubeconfig import ClusterLogin
 
     def forbidden(*dummy: t.Any, **dummy_more: t.Any) -> t.NoReturn:
         raise AssertionError("a file was made")
@@ -140,8 +140,8 @@ def test_the_library_that_would_leave_keys_is_asked_for_nothing_with_keys(monkey
     monkeypatch.setattr(kube_config, "_create_temp_file_with_content", forbidden)
     monkeypatch.setattr(kube_config.KubeConfigLoader, "_refresh_oidc", refresh)
     config = {"idp-certificate-authority-data": "Y2E=", "id-token": "e30.eyJleHAiOjF9.e30"}
-    entry = Entry("https://a", provider={"name": "oidc", "config": config}, key=b"key", cert=b"cert")
-    found = credential(entry, "a")
+    login = ClusterLogin("https://a", provider={"name": "oidc", "config": config}, key=b"key", cert=b"cert")
+    found = log_in(login, "a")
     assert (found.header, found.key, seen) == ("Bearer new", b"key", ["ca"])
     assert config["id-token"] != "new"
 

@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.http_get impo
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError, ProbeError
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import istio_info as info
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import rollout_restart as restart
-from unit.client.test_access import Plugin
+from unit.client.test_session import Plugin
 from unit.operations.restart.test_gates import QUERY, serving, vector
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi

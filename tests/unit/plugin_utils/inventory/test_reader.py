@@ -121,8 +121,8 @@ def test_a_certificate_that_is_not_verified_is_warned_of(tmp_path: Path) -> None
     write(tmp_path / "fleet.yaml", document)
     dummy, warnings = hosts(tmp_path, FLEET, probe=True)
     assert warnings == [
-        "Context paris: The certificate of https://127.0.0.1:1 is not verified (validate_certs is off): anybody could "
-        "answer for it."
+        "Context paris: The certificate of https://127.0.0.1:1 is not verified (validate_certs is off): another "
+        "server could impersonate it."
     ]
 
 

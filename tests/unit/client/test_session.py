@@ -20,10 +20,10 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client import credentials
 from ansible_collections.meshops.istio.plugins.module_utils.client import retries as retries_module
-from ansible_collections.meshops.istio.plugins.module_utils.client.access import Access
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection, connection, kubeconfig_file
 from ansible_collections.meshops.istio.plugins.module_utils.client.port_forward import get_from_pod
+from ansible_collections.meshops.istio.plugins.module_utils.client.session import Session
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ClusterError,
     ParameterError,
@@ -103,10 +103,10 @@ def stamp(seconds: float) -> str:
             "head -c 150000 /dev/zero | tr '\\0' '['", "did not answer with an ExecCredential", id="nested without end"
         ),
         pytest.param("""echo '{"apiVersion": "v0", "status": {}}'""", "answered with v0, but the", id="version"),
-        pytest.param(f"""echo '{{"apiVersion": "{VERSION}", "status": {{}}}}'""", "gave neither a", id="no token"),
+        pytest.param(f"""echo '{{"apiVersion": "{VERSION}", "status": {{}}}}'""", "returned neither a", id="no token"),
         pytest.param(
             f"""echo '{{"apiVersion": "{VERSION}", "status": {{"token": "x", "expirationTimestamp": "soon"}}}}'""",
-            "expirationTimestamp 'soon', which is no time",
+            "expirationTimestamp 'soon', which is not a valid time",
             id="no time",
         ),
         pytest.param("sleep 30", "did not end within 1 s and was stopped", id="hangs"),
@@ -132,11 +132,11 @@ def test_a_credential_plugin_that_is_missing_or_wants_somebody(tmp_path: Path) -
     plugin.exec["command"] = "no-such-plugin-anywhere"
     plugin.write("http://127.0.0.1:1")
     with pytest.raises(ClusterError, match="no-such-plugin-anywhere of cluster c could not be started"):
-        Access(plugin.connection())
+        Session(plugin.connection())
     plugin.exec["interactiveMode"] = "Always"
     plugin.write("http://127.0.0.1:1")
-    with pytest.raises(ClusterError, match="wants to ask somebody"):
-        Access(plugin.connection())
+    with pytest.raises(ClusterError, match="needs a terminal"):
+        Session(plugin.connection())
 
 
 def test_a_token_that_ran_out_is_renewed_once(api: FakeApi, tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_a_plugin_is_told_about_the_cluster_if_it_wants(tmp_path: Path) -> None:
     plugin = Plugin(tmp_path, "http://127.0.0.1:1", 'echo "$KUBERNETES_EXEC_INFO" > info; cat answer-1')
     plugin.gives({"token": "x"}).exec["provideClusterInfo"] = True
     plugin.write("http://127.0.0.1:1")
-    Access(plugin.connection())
+    Session(plugin.connection())
     told = json.loads((tmp_path / "info").read_text(encoding="utf-8"))
     assert told["spec"] == {"interactive": False, "cluster": {"server": "http://127.0.0.1:1"}}
 
@@ -295,7 +295,7 @@ def test_a_proxy_that_is_no_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
         plugin.path.write_text(json.dumps(document), encoding="utf-8")
         given = {"kubeconfig": str(plugin.path), "context": "c"}
     with pytest.raises(ParameterError, match="The proxy of cluster .* cannot be used: its URL needs http") as failed:
-        Access(connection(given))
+        Session(connection(given))
     assert SECRET not in failed.value.message
 
 
@@ -303,8 +303,8 @@ def test_a_proxy_that_is_no_url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 def test_a_socks_proxy_needs_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "socks", None)
     monkeypatch.delitem(sys.modules, "urllib3.contrib.socks", raising=False)
-    with pytest.raises(ParameterError, match="for which the Python library PySocks is missing where this task runs"):
-        Access(Connection(host="https://api.example.com", proxy="socks5://proxy:1080"))
+    with pytest.raises(ParameterError, match="but the Python library PySocks is missing where this task runs"):
+        Session(Connection(host="https://api.example.com", proxy="socks5://proxy:1080"))
 
 
 def test_the_login_of_a_socks_proxy_is_meant_as_it_is_in_urls(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,10 +312,10 @@ def test_the_login_of_a_socks_proxy_is_meant_as_it_is_in_urls(monkeypatch: pytes
     vars(library).update(PROXY_TYPE_SOCKS4=1, PROXY_TYPE_SOCKS5=2)
     monkeypatch.setitem(sys.modules, "socks", library)
     monkeypatch.delitem(sys.modules, "urllib3.contrib.socks", raising=False)
-    access = Access(Connection(host="https://api.example.com", proxy="socks5://me:p%40ss@proxy:1080"))
-    options = access.pool.connection_pool_kw["_socks_options"]
+    session = Session(Connection(host="https://api.example.com", proxy="socks5://me:p%40ss@proxy:1080"))
+    options = session.pool.connection_pool_kw["_socks_options"]
     assert (options["username"], options["password"]) == ("me", "p@ss")
-    assert "proxy-authorization" not in (access.pool.headers or {})
+    assert "proxy-authorization" not in (session.pool.headers or {})
 
 
 def test_the_login_of_a_proxy_is_sent_as_it_is_meant() -> None:
@@ -335,8 +335,8 @@ def test_a_plugin_that_is_none_is_no_kubeconfig(tmp_path: Path, plugin: t.Any) -
     found = Plugin(tmp_path, "http://127.0.0.1:1")
     found.exec = plugin
     found.write("http://127.0.0.1:1")
-    with pytest.raises(ClusterError, match="it is no kubeconfig"):
-        Access(found.connection())
+    with pytest.raises(ClusterError, match="it is not a valid kubeconfig"):
+        Session(found.connection())
 
 
 @pytest.mark.parametrize("server", [f"https://me:{SECRET}@api.example.com", f"https://{SECRET}@api.example.com:6443"])
@@ -347,15 +347,15 @@ def test_a_login_in_the_url_of_a_server_is_refused(tmp_path: Path, server: str, 
     if where == "kubeconfig":
         given = {"kubeconfig": str(Plugin(tmp_path, server).path), "context": "c"}
     with pytest.raises(ParameterError, match="holds a login, which would be shown") as failed:
-        Access(connection(given))
+        Session(connection(given))
     assert SECRET not in failed.value.message
 
 
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"host": "http://api.example.com", "api_key": "x"}, "encrypted on the way to http://api.example.com (http)"),
-        ({"host": "http://api.example.com", "username": "me", "password": "x"}, "Nothing is encrypted"),
+        ({"host": "http://api.example.com", "api_key": "x"}, "api.example.com are not encrypted (http)"),
+        ({"host": "http://api.example.com", "username": "me", "password": "x"}, "are not encrypted"),
         ({"host": "http://api.example.com"}, ""),
         ({"host": "http://127.0.0.1:8001", "api_key": "x"}, ""),
         ({"host": "https://api.example.com", "api_key": "x"}, ""),
@@ -378,7 +378,7 @@ def test_relative_paths_of_a_login_lead_a_command_to_the_same_files(
         Path(name).write_bytes(pem)
     given = {"client_cert": "cert.pem", "client_key": "key.pem", "ca_cert": "ca.pem"}
     conn = connection({"host": "https://api.example.com", **given})
-    Access(conn)
+    Session(conn)
     with kubeconfig_file(conn) as (path, dummy):
         document = json.loads(Path(path).read_text(encoding="utf-8"))
     assert document["clusters"][0]["cluster"]["certificate-authority"] == str(tmp_path / "ca.pem")
@@ -399,4 +399,4 @@ def test_a_key_that_is_locked_asks_nobody(tmp_path: Path) -> None:
     )
     given = {"client_cert": str(tmp_path / "cert.pem"), "client_key": str(tmp_path / "key.pem")}
     with pytest.raises(ClusterError, match="key .*key.pem of its user cannot be used: the key has a password"):
-        Access(connection({"host": "https://api.example.com", **given}))
+        Session(connection({"host": "https://api.example.com", **given}))
