@@ -9,15 +9,15 @@ SHELL := /bin/sh
 BIN := .venv/bin
 CACHE := $(CURDIR)/.cache
 LINK := .cache/collections/ansible_collections/meshops/istio
-# The path is part of the key: scripts in a virtual environment name it, so a moved checkout needs a new one.
+# The path is part of the key, because scripts in a virtual environment contain it: a moved checkout needs a new one.
 KEY := $(shell { cat requirements/dev.txt; echo '$(CURDIR)'; } | cksum | cut -d' ' -f1)
 MARK := .venv/.made-$(KEY)
 EXPORT := .cache/export/ansible_collections/meshops/istio
 ASSETS := plugins/plugin_utils/report/assets
-# Packages that mypy reads: the whole of plugins (strict), and what runs the tests.
+# Packages that mypy checks: all plugins (strict), and the packages that run the tests.
 TYPED := $(if $(wildcard plugins/*/*.py),-p ansible_collections.meshops.istio.plugins) -p tools \
 	$(foreach package,lab demo adhoc integration benchmark,$(if $(wildcard tests/$(package)/*.py),-p $(package)))
-# Those joined by + keep one core busy each; what starts a lab has the machine to itself.
+# Stages run one after another. Targets joined by + run in parallel; targets that start a lab run alone.
 STAGES := style sanity+types+lint+docs+changelog+build+adhoc unit browser molecule integration
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
@@ -26,12 +26,12 @@ export ANSIBLE_HOME := $(CACHE)/ansible
 ifndef MAKE_TERMOUT
 export NO_COLOR := 1
 endif
-# A package of tests/, with the collection beside it.
+# Runs a package of tests/, with the collection on the path.
 RUN := PYTHONPATH='$(CURDIR)/tests:$(CACHE)/collections' $(BIN)/python -m
-# Plugins are named, not found: pytest-ansible, when it is loaded, makes a tree of links inside the checkout.
+# Plugins are listed, not discovered, because pytest-ansible creates a tree of links inside the checkout.
 PYTEST := PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 $(BIN)/pytest -p xdist -p _hypothesis_pytestplugin
 
-# Many unit tests wait for what has a clock, so twice as many processes as cores keep these busy.
+# Many unit tests wait for timers, so twice as many processes as cores are needed to use the cores.
 UNIT_WORKERS := $(shell echo $$(( 2 * $$(getconf _NPROCESSORS_ONLN 2>/dev/null || echo 1) )))
 
 define find_python
@@ -48,7 +48,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: venv
-venv: $(MARK) $(LINK) ## Make .venv from the pinned requirements (every other target does it when needed)
+venv: $(MARK) $(LINK) ## Create .venv from the pinned requirements (every other target does it when needed)
 	@:
 
 .PHONY: FORCE
@@ -62,16 +62,16 @@ $(LINK):
 check: style types unit ## Lint, types and unit tests, in seconds
 
 .PHONY: test
-test: venv ## Everything that CI checks
+test: venv ## All checks of CI
 	@MAKE='$(MAKE)' $(BIN)/python tests/tools/stages.py $(STAGES)
 
 .PHONY: style
-style: venv ## ruff, yamllint, and for the report page biome (JavaScript, CSS) and djlint (templates)
+style: venv ## Lint with ruff, yamllint, and for the report page biome (JavaScript, CSS) and djlint (templates)
 	@$(BIN)/ruff check --quiet --output-format concise && $(BIN)/ruff format --check && $(BIN)/yamllint --strict .
 	@$(BIN)/biome check --error-on-warnings $(ASSETS) && $(BIN)/djlint --lint --quiet $(ASSETS)
 
 .PHONY: format
-format: venv ## Let ruff and biome correct what they can
+format: venv ## Apply the fixes of ruff and biome
 	@$(BIN)/ruff check --fix; $(BIN)/ruff format; $(BIN)/biome check --write $(ASSETS)
 
 .PHONY: types
@@ -82,9 +82,9 @@ types: venv ## mypy
 unit: venv ## Unit tests
 	@$(PYTEST) -q -n $(UNIT_WORKERS) tests/unit $(ARGS)
 
-# One freeze serves all Pythons; what is different between them, such as the end of Ansible's workers, shows here.
+# All Pythons use the same freeze. This target shows their differences, such as the end of Ansible's workers.
 .PHONY: long
-long: venv ## What is too long for each change: unit tests under the lowest Python that is supported
+long: venv ## Tests that take too long for each change: unit tests with the lowest supported Python
 	@found=''; for candidate in python3.12 "$$HOME"/.pyenv/versions/3.12*/bin/python3; do \
 		if "$$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1; then found="$$candidate"; fi; \
 	done; if [ -z "$$found" ]; then echo 'There is no Python 3.12 with its venv module on PATH or under ~/.pyenv/versions.' >&2; exit 1; fi; \
@@ -92,14 +92,14 @@ long: venv ## What is too long for each change: unit tests under the lowest Pyth
 	PATH='$(CURDIR)/.cache/lowest/bin':"$$PATH" PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 \
 		.cache/lowest/bin/pytest -p xdist -p _hypothesis_pytestplugin -q -n $(UNIT_WORKERS) tests/unit $(ARGS)
 
-# A process of its own: pytest-ansible changes how a whole process imports collections.
+# A separate process, because pytest-ansible changes how the whole process imports collections.
 .PHONY: adhoc
 adhoc: venv ## Run every module by ansible-core in process, with the fixtures of pytest-ansible
 	@$(PYTEST) -p pytest_ansible.plugin --ansible-unit-inject-only -q tests/adhoc $(ARGS)
 
-# On a machine without a browser, root installs Debian's; anybody else's tests are skipped, and say so.
+# On a machine without a browser, root installs Debian's. For other users, the tests are skipped with a message.
 .PHONY: browser
-browser: venv ## Look at the report in a headless Chromium
+browser: venv ## Test the report page in a headless Chromium
 	@for name in chromium chromium-browser google-chrome; do command -v $$name >/dev/null && exit; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
@@ -119,7 +119,7 @@ export: venv
 	@$(BIN)/python tests/tools/export.py $(EXPORT)
 
 .PHONY: sanity
-sanity: export ## ansible-test sanity on a clean export, nothing ignored
+sanity: export ## ansible-test sanity on a clean export, without ignores
 	@$(BIN)/python tests/tools/ansible_test_home.py .cache/home
 	@cd $(EXPORT) && HOME='$(CACHE)/home' ansible-test sanity --local --color no \
 		--python "$$(python -c 'import sys; print("%d.%d" % sys.version_info[:2])')" $(ARGS)
@@ -138,7 +138,7 @@ changelog: venv ## Check the changelog fragments
 	@$(BIN)/antsibull-changelog lint && echo 'changelog: nothing found'
 
 .PHONY: build
-build: export ## Build the collection's tarball into .cache/dist, install it from there and look at it; then make the context of an execution environment
+build: export ## Build the collection's tarball into .cache/dist, install it and inspect it; then create the context of an execution environment
 	@rm -rf .cache/dist .cache/installed
 	@cd $(EXPORT) && ansible-galaxy collection build --output-path '$(CACHE)/dist'
 	@ANSIBLE_COLLECTIONS_PATH='$(CACHE)/installed' ansible-galaxy collection install --offline \
@@ -148,42 +148,42 @@ build: export ## Build the collection's tarball into .cache/dist, install it fro
 	@ansible-builder create --file .cache/installed/ansible_collections/meshops/istio/extensions/awx/execution-environment.yml \
 		--context .cache/context --output-filename Containerfile
 
-# Molecule remembers what it created; a lab that was stopped since is not there any more.
+# Molecule remembers the labs that it created, even if they were stopped since.
 .PHONY: molecule
 molecule: binaries ## Run the shipped playbooks by molecule, on a lab
 	@rm -rf .cache/ansible/tmp/molecule.*
 	@molecule test --all $(ARGS)
 
 .PHONY: lab
-lab: venv ## Work with a lab: make lab ARGS="up 2"
+lab: venv ## Run a command of the lab: make lab ARGS="up 2"
 	@$(RUN) lab $(ARGS)
 
 .PHONY: benchmark-precheck
-benchmark-precheck: venv ## Time, memory and CPU of one gate over meshes of 300 to 10,000 pods
+benchmark-precheck: venv ## Time, memory and CPU of one precheck of meshes of 300 to 10,000 pods
 	@$(RUN) benchmark precheck
 
 .PHONY: benchmark-restart
-benchmark-restart: binaries ## The restart of 100 Deployments against the barest client that can be, on a lab
+benchmark-restart: binaries ## Restart of 100 Deployments, compared with a minimal client and kubectl, on a lab
 	@$(RUN) benchmark restart
 
 .PHONY: benchmark-fleet
-benchmark-fleet: binaries ## A run over fifty clusters that are done, against empty tasks and kubernetes.core
+benchmark-fleet: binaries ## A run over fifty clusters with nothing to do, compared with empty tasks and kubernetes.core
 	@$(RUN) benchmark fleet
 
 .PHONY: demo
-demo: venv ## Upgrade two meshes by one command, and look at it
+demo: venv ## Upgrade two meshes by one command
 	@$(RUN) demo $(ARGS)
 
 .PHONY: demo-down
-demo-down: venv ## Stop the lab that the demo left up
+demo-down: venv ## Stop the lab of the demo
 	@$(RUN) lab down --name demo
 
 .PHONY: pages
-pages: venv ## Write the pages of docs/ anew that are made from tables of the code
+pages: venv ## Regenerate the pages of docs/ that come from tables of the code
 	@$(RUN) tools.pages
 
 .PHONY: freeze
-freeze: ## Write requirements/dev.txt anew from dev.in (with PYTHON=python3.12, the lowest one supported)
+freeze: ## Regenerate requirements/dev.txt from dev.in (with PYTHON=python3.12, the lowest one supported)
 	@found=''; $(find_python); rm -rf .cache/freeze && "$$found" -m venv .cache/freeze && \
 	.cache/freeze/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/dev.in && \
 	{ echo '# Written by `make freeze` from dev.in. Do not edit.'; \
@@ -191,5 +191,5 @@ freeze: ## Write requirements/dev.txt anew from dev.in (with PYTHON=python3.12, 
 	mv .cache/dev.txt requirements/dev.txt && rm -rf .cache/freeze
 
 .PHONY: clean
-clean: ## Remove what was made in this checkout (a running lab goes on)
+clean: ## Remove all generated files of this checkout (a running lab keeps running)
 	@rm -rf .venv .cache .ansible .mypy_cache .pytest_cache .ruff_cache .hypothesis collections tests/output

@@ -23,7 +23,7 @@ PICTURES = Path(__file__).resolve().parents[2] / ".cache" / "browser"
 EVIL = '<script>window.owned=1</script><img src=x onerror="window.owned=1"><b>\'"&lt;' + "long" * 200
 CITIES = ("paris", "berlin", "tokyo", "lima", "oslo", "rome", "quito", "delhi", "cairo", "perth")
 WIDE, PHONE = 1280, 390
-#: Contrast of text that WCAG 2 asks for at level AA.
+#: Contrast of text that WCAG 2 requires at level AA.
 CONTRAST = 4.5
 ROWS = "[...document.querySelectorAll('#clusters tbody tr')]"
 SHOWN = f"{ROWS}.filter((row) => row.offsetParent !== null)"
@@ -222,7 +222,7 @@ COLOURS = """(() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_can_be_read(page: Browser, pages: dict[str, Path], scheme: str) -> None:
+def test_every_text_has_enough_contrast(page: Browser, pages: dict[str, Path], scheme: str) -> None:
     page.media(scheme=scheme)
     page.open(pages["two"])
     page.run("document.getElementById('open-all').click()")
@@ -236,7 +236,7 @@ def test_every_text_can_be_read(page: Browser, pages: dict[str, Path], scheme: s
     assert weak == []
 
 
-def test_on_paper_everything_is_open_and_black_on_white(page: Browser, pages: dict[str, Path]) -> None:
+def test_a_printed_page_is_open_and_black_on_white(page: Browser, pages: dict[str, Path]) -> None:
     page.media(scheme="dark")
     page.open(pages["two"])
     pdf = base64.b64decode(page.call("Page.printToPDF", printBackground=False)["data"])
@@ -261,13 +261,13 @@ def test_without_scripts_it_can_be_read(page: Browser, pages: dict[str, Path]) -
     assert page.run("document.querySelectorAll('details.detail[open]').length") == 1
 
 
-def test_names_for_those_who_do_not_see_it(page: Browser, pages: dict[str, Path]) -> None:
+def test_controls_have_names_for_screen_readers(page: Browser, pages: dict[str, Path]) -> None:
     page.open(pages["two"])
     nodes = page.call("Accessibility.getFullAXTree")["nodes"]
     acting = ("button", "link", "searchbox", "combobox", "columnheader")
     controls = [node for node in nodes if node.get("role", {}).get("value") in acting]
     assert {node["role"]["value"] for node in controls} == set(acting)
     nameless = [node for node in controls if not node.get("name", {}).get("value") and not node.get("ignored")]
-    # the corner of the tables of before and now has nothing to say
+    # The first cell in the head of the table "Before and now" is empty.
     assert {node["role"]["value"] for node in nameless} <= {"columnheader"}
     assert page.run("document.documentElement.lang") == "en"
