@@ -54,7 +54,7 @@ def _alike(kind: str, state: PodState, down: Down) -> bool:
 
 
 def _signature(trouble: Trouble) -> tuple[str, str]:
-    """Return what two troubles must share; without the reason for a container, as one that crashes is at times up."""
+    """Return the facts that two alike troubles share; not the reason of a container, as a crash loop has several."""
     return ("" if trouble.container else trouble.reason, trouble.container)
 
 

@@ -72,7 +72,7 @@ class BatchRow(t.TypedDict):
 
 @dataclasses.dataclass
 class _Batch:
-    """Workloads that are restarted together, and what that adds up to."""
+    """Workloads that are restarted together, and their totals."""
 
     workloads: list[Workload]
     pods: int = 0

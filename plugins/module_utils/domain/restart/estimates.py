@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Estimates how long a restart takes, from the pods that run now.
 
-The estimate leaves out what these pods do not show: how long old pods take to end, and how busy the cluster will be.
+These pods do not show how long old pods take to end, and how busy the cluster will be, so the estimate leaves it out.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ SUSPICIOUS_PERCENT = 25
 
 
 def too_many(failed: int, restarted: int) -> bool:
-    """Return whether so many workloads fail on their own account that it cannot be a coincidence."""
+    """Return whether so many workloads fail independently of the revision that it cannot be a coincidence."""
     return failed > 1 and failed * 100 > restarted * SUSPICIOUS_PERCENT
 
 

@@ -55,7 +55,7 @@ def selects_revision(snapshot: Snapshot, workload: Workload, source: str | None)
 
 
 def injection_with_label(snapshot: Snapshot, workload: Workload, label: str | None) -> InjectionResult:
-    """Return what injection would do to pods of a workload with another revision label, or with none."""
+    """Return the injection result for pods of a workload with another revision label, or with none."""
     labels = relabelled(workload.template_labels, label)
     namespace = snapshot.namespaces[workload.namespace]
     shape = PodShape(labels, workload.template_annotations, workload.host_network)

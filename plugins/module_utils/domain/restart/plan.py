@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plans a restart: which workloads, in which batches, and what cannot be restarted. Reads and writes nothing."""
+"""Plans a restart: its workloads and batches, and the pods that cannot be restarted. Reads and writes nothing."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 
 @dataclasses.dataclass(frozen=True)
 class RestartPlan:
-    """The workloads of a restart, their batches, and what the result lists beside them."""
+    """The workloads of a restart, their batches, and the other facts that the result lists."""
 
     #: The cluster as it will be once the label changes of this plan are made.
     snapshot: Snapshot
@@ -96,6 +96,6 @@ def plan_restart(snapshot: Snapshot, options: RestartOptions, now: datetime.date
 
 
 def describe_plan(plan: RestartPlan, pause: int) -> Iterator[str]:
-    """Yield the lines that check mode shows: each batch, the time of all, and what cannot be restarted."""
+    """Yield the lines that check mode shows: each batch, the time of all, and the pods that cannot be restarted."""
     yield from describe_batches(plan.batch_rows, pause)
     yield from map(str, plan.unrestartable)

@@ -25,7 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.t
 
 @dataclasses.dataclass(frozen=True)
 class RestartContext:
-    """One restart. The tracker only observes the cluster; what the steps learn and do is kept in ``state``."""
+    """One restart. The tracker only observes the cluster; the steps keep their findings in ``state``."""
 
     task: TaskContext
     options: RestartOptions

@@ -44,7 +44,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.t
 
 
 def execute(task: TaskContext, plan: RestartPlan, options: RestartOptions, began: float) -> RestartState:
-    """Restart the batches of a plan, and return what happened.
+    """Restart the batches of a plan, and return the final state.
 
     Args:
         began: when the task began, by ``time.monotonic``.

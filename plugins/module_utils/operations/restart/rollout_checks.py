@@ -65,7 +65,7 @@ DOWN, UNREAD = f"{POD}down", f"{POD}unread"
 
 @dataclasses.dataclass
 class RolloutChecks:
-    """The checks of one batch, and for how long what they found has lasted."""
+    """The checks of one batch, and how long each of their conditions has lasted."""
 
     context: RestartContext
     stall: StallClock = dataclasses.field(default_factory=StallClock)
@@ -135,7 +135,7 @@ class RolloutChecks:
         return self.context.is_stale if pod.new and pod.state.stays else lambda dummy: False
 
     def _lasting_trouble(self, workload: Workload, state: PodState, before: Sequence[Down]) -> Trouble | None:
-        """Return what keeps a new pod from starting, once it lasts, unless it was so before the restart."""
+        """Return the trouble that keeps a new pod from starting, once it lasts, unless the pod was down as before."""
         condition = f"{POD}{state.pod.uid}"
         if state.broken is None or down_as_before(workload.kind, state, before):
             self.conditions.end(workload.ref, condition)
@@ -186,7 +186,7 @@ class RolloutChecks:
         return self.is_complete(workload)
 
     def unfinished(self, workload: Workload) -> list[Problem]:
-        """Return what keeps a stalled rollout: new pods that are not ready, else old pods that do not end."""
+        """Return the problems of a stalled rollout: new pods that are not ready, else old pods that do not end."""
         pods = self.context.tracker.pods_of(workload.ref)
         unready = [
             Problem(workload, attribute_pod(trouble, pod.state.pod, self.context.is_stale), pod.state.pod.name)

@@ -39,7 +39,7 @@ READS_AT_ONCE = 8
 
 
 def undo_restart(context: RestartContext) -> list[str]:
-    """Undo all restarts of the task, wait for the rollouts, and return what could not be undone.
+    """Undo all restarts of the task, wait for the rollouts, and return the problems.
 
     A workload that another client changed meanwhile is left as it is. A restart does not change the template of an
     Argo Rollout: it is restarted once more, and its pods get the proxy that the labels select by then.
@@ -69,16 +69,16 @@ def _start_undo(context: RestartContext, workloads: list[Workload]) -> list[str]
     """Restore the previous templates of workloads; return which ones were not restored, and why."""
     _read_again(context, workloads)
     foreign = context.state.foreign_changes
-    own = [w for w in workloads if w.ref not in foreign]
+    unchanged = [w for w in workloads if w.ref not in foreign]
     problems = [
         f"{w} was changed by {foreign[w.ref]} meanwhile and is left as it is" for w in workloads if w.ref in foreign
     ]
-    for workload in own:
+    for workload in unchanged:
         try:
             _restore_template(context, workload)
         except MeshError as exc:
             problems.append(exc.message)
-    return problems + _delete_broken_pods(context, own)
+    return problems + _delete_broken_pods(context, unchanged)
 
 
 def _restore_template(context: RestartContext, workload: Workload) -> None:
