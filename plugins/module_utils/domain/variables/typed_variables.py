@@ -17,7 +17,7 @@ from __future__ import annotations
 import datetime
 import re
 import typing as t
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import load_yaml
@@ -26,7 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.cat
     FINALIZE,
     TYPED,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.variable import PREFIX
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.variable import PREFIX, Choices, Kind
 
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 #: A text that begins like this is YAML or JSON; any other is a list of plain names.
@@ -35,12 +35,12 @@ YAML_BEGINNINGS = ("[", "{", "- ", "-\n")
 FINALIZE_BY_DEFAULT = "__istio_finalize_by_default"
 
 
-def read_value(value: t.Any, name: str, kind: str | Sequence[str], default: t.Any = "") -> t.Any:
+def read_value(value: t.Any, name: str, kind: Kind | Choices, default: t.Any = "") -> t.Any:
     """Return a value in its type, or the default of an empty one.
 
     Args:
         name: the variable that has the value, for the error.
-        kind: a key of READERS, or the texts to choose from.
+        kind: the type, or the texts to choose from.
 
     Raises:
         ParameterError: the value is not of that type.
@@ -91,7 +91,7 @@ def read_variables(variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {name.removeprefix(PREFIX): read_variable(name, variables) for name in TYPED}
 
 
-def kind_of(name: str) -> str | Sequence[str]:
+def kind_of(name: str) -> Kind | Choices:
     """Return the type of a variable; the playbooks' own variables are texts."""
     return CATALOGUE[name].type if name in CATALOGUE else "text"
 
@@ -113,7 +113,7 @@ def _shown(value: t.Any) -> str:
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else _form(value)
 
 
-def _quoting_hint(kind: str, value: t.Any) -> str:
+def _quoting_hint(kind: Kind, value: t.Any) -> str:
     """Return how to write a name that YAML reads as true or false."""
     if kind not in ("list", "lists") or not _has_bool(_parse_yaml(value) if isinstance(value, str) else value):
         return ""
@@ -185,7 +185,7 @@ def _parse_yaml(text: str) -> t.Any:
 
 
 #: The reader of each type, and the words for a right value.
-READERS: dict[str, tuple[Callable[[t.Any], t.Any], str]] = {
+READERS: dict[Kind, tuple[Callable[[t.Any], t.Any], str]] = {
     "text": (_read_text, "a text"),
     "bool": (_read_bool, "true or false"),
     "int": (_read_int, "a whole number"),

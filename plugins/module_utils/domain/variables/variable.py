@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
+#: The types of values; an amount is a number or a percentage, and a list contains texts.
+Kind = t.Literal["text", "bool", "int", "amount", "list", "lists", "dict", "dicts"]
+Choices = tuple[str, ...]
 PREFIX = "istio_"
 UPGRADES = ("canary", "in_place", "downgrade")
 WRITERS = (*UPGRADES, "rollback")
@@ -22,7 +25,7 @@ class Variable:
     Help texts are Markdown with names in backticks, and they link to other guides relative to docs/.
 
     Attributes:
-        type: a key of typed_variables.READERS, or the texts to choose from.
+        type: the type of its values, or the texts to choose from.
         default: the typed value of an unset variable.
         help: one or two plain sentences.
         playbooks: the playbooks that use it.
@@ -41,7 +44,7 @@ class Variable:
     """
 
     name: str
-    type: str | Sequence[str]
+    type: Kind | Choices
     default: t.Any
     help: str
     playbooks: tuple[str, ...]
@@ -54,7 +57,7 @@ class Variable:
     required_by_roles: bool = False
     in_survey: bool = False
     in_fact: bool = True
-    internal_choices: tuple[str, ...] = ()
+    internal_choices: Choices = ()
     guide: str = ""
 
     def name_in(self, role: str) -> str:
@@ -70,7 +73,7 @@ class Variable:
         return self.role_defaults.get(role, self.default)
 
     @property
-    def choices(self) -> tuple[str, ...]:
+    def choices(self) -> Choices:
         """The texts that a user may choose from; empty for any other type."""
         if isinstance(self.type, str):
             return ()

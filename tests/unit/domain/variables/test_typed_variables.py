@@ -13,7 +13,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import READERS, read_value
 
-ORDERS = ["name", "smallest"]
+ORDERS = ("name", "smallest")
 
 
 @pytest.mark.parametrize("empty", ["", "  ", "\n", None])
