@@ -126,9 +126,10 @@ def pod_blockers(snapshot: Snapshot, revision: str, shared: Container[ObjectRef]
     selecting: dict[str, Mapping[str, str]] = {}
     on_revision = snapshot.namespaces_selecting(revision)
     for pod, proxy_status in snapshot.proxy_statuses:
-        owner, subject = snapshot.owner_of(pod), str(snapshot.owner_ref(pod))
-        if ObjectRef(pod.namespace, owner.kind, owner.name) in shared:
+        owner = snapshot.owner_ref(pod)
+        if owner in shared:
             continue
+        subject = str(owner)
         if pod.proxy_image and pod.revision == revision and snapshot.in_this_mesh(pod):
             live[(subject, _replacement_advice(snapshot, pod, proxy_status))] += 1
         elif proxy_status.injection.revision == revision and pod.namespace not in on_revision:

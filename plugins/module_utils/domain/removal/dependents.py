@@ -16,14 +16,20 @@ import typing as t
 from collections.abc import Container, Iterable, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_time
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, name_of
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.identity import identity
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import Labelled
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import blockers
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import Blocker
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import (
+    Blocker,
+    cron_job_blockers,
+    name_blockers,
+    pod_blockers,
+    shared_component_blockers,
+    workload_blockers,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import OwnedObject
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import Connected
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -56,14 +62,14 @@ class RemovalInputs:
 def find_blockers(snapshot: Snapshot, revision: str, inputs: RemovalInputs) -> list[Blocker]:
     """Return everything that depends on a revision, each with the way to resolve it."""
     return [
-        *blockers.name_blockers(snapshot, revision),
-        *blockers.pod_blockers(snapshot, revision, inputs.shared),
+        *name_blockers(snapshot, revision),
+        *pod_blockers(snapshot, revision, inputs.shared),
         *terminating_proxy_blockers(snapshot, revision, inputs),
         *connected_proxy_blockers(snapshot, revision, inputs),
-        *blockers.workload_blockers(snapshot, revision),
-        *blockers.cron_job_blockers(snapshot, revision, inputs.cron_jobs),
+        *workload_blockers(snapshot, revision),
+        *cron_job_blockers(snapshot, revision, inputs.cron_jobs),
         *configuration_blockers(snapshot, revision, inputs.configuration),
-        *blockers.shared_component_blockers(inputs.owned, revision),
+        *shared_component_blockers(inputs.owned, revision),
         *unchecked_blockers(revision, inputs),
     ]
 
@@ -76,12 +82,7 @@ def pods_with_revision(snapshot: Snapshot, revision: str) -> Iterable[Pod]:
 def terminating_pods(snapshot: Snapshot, revision: str, shared: Container[ObjectRef] = ()) -> list[Pod]:
     """Return the terminating pods with a proxy of a revision: they need its istiod until they are gone."""
     pods = (pod for pod in pods_with_revision(snapshot, revision) if pod.deleting)
-    return [pod for pod in pods if _owner(snapshot, pod) not in shared]
-
-
-def _owner(snapshot: Snapshot, pod: Pod) -> ObjectRef:
-    owner = snapshot.owner_of(pod)
-    return ObjectRef(pod.namespace, owner.kind, owner.name)
+    return [pod for pod in pods if snapshot.owner_ref(pod) not in shared]
 
 
 def seconds_left(pod: Pod, now: datetime.datetime | None) -> float | None:
@@ -99,7 +100,7 @@ def pods_to_await(snapshot: Snapshot, revision: str, inputs: RemovalInputs) -> l
 def terminating_proxy_blockers(snapshot: Snapshot, revision: str, inputs: RemovalInputs) -> list[Blocker]:
     """Return a blocker for each terminating pod that is not gone soon."""
     awaited = {pod.uid for pod in pods_to_await(snapshot, revision, inputs)}
-    found_blockers = []
+    blockers = []
     for pod in terminating_pods(snapshot, revision, inputs.shared):
         seconds = seconds_left(pod, inputs.now)
         remedy = f"wait until {pod.gone_at}, when it is gone at the latest"
@@ -112,8 +113,8 @@ def terminating_proxy_blockers(snapshot: Snapshot, revision: str, inputs: Remova
         subject = str(ObjectRef(pod.namespace, "Pod", pod.name))
         text = f"{subject} is terminating, and has a proxy of revision {revision} until it is gone"
         if pod.uid not in awaited:
-            found_blockers.append(Blocker("terminating_proxy", subject, text, remedy))
-    return found_blockers
+            blockers.append(Blocker("terminating_proxy", subject, text, remedy))
+    return blockers
 
 
 def configuration_blockers(snapshot: Snapshot, revision: str, configuration: Iterable[Labelled]) -> list[Blocker]:
@@ -122,7 +123,7 @@ def configuration_blockers(snapshot: Snapshot, revision: str, configuration: Ite
     Another mesh may have a revision of the same name: configuration in its namespaces belongs to it.
     """
     namesakes = {injector.home for injector in snapshot.mesh.foreign if injector.revision == revision}
-    found_blockers = []
+    blockers = []
     for obj in configuration:
         if obj.revision != revision or _home_of(snapshot, obj.namespace) in namesakes:
             continue
@@ -133,8 +134,8 @@ def configuration_blockers(snapshot: Snapshot, revision: str, configuration: Ite
             others = f"the mesh of namespace {' and '.join(sorted(namesakes))}"
             text += f" except that of {others}, which also has a revision of this name"
             remedy = f"if it is meant for {others}, leave it as it is and allow this blocker; otherwise {remedy}"
-        found_blockers.append(Blocker("configuration", str(obj), text, remedy))
-    return found_blockers
+        blockers.append(Blocker("configuration", str(obj), text, remedy))
+    return blockers
 
 
 def _home_of(snapshot: Snapshot, namespace: str) -> str:
@@ -155,7 +156,7 @@ def unmatched_proxies(snapshot: Snapshot, revision: str, inputs: RemovalInputs) 
     unmatched = []
     for proxy in inputs.connected:
         pod = snapshot.pods_by_place.get((proxy.namespace, proxy.name))
-        shared = pod is not None and _owner(snapshot, pod) in inputs.shared
+        shared = pod is not None and snapshot.owner_ref(pod) in inputs.shared
         if proxy.revision == revision and (proxy.namespace, proxy.name) not in pods and not shared:
             unmatched.append(proxy)
     return unmatched
@@ -164,13 +165,13 @@ def unmatched_proxies(snapshot: Snapshot, revision: str, inputs: RemovalInputs) 
 def connected_proxy_blockers(snapshot: Snapshot, revision: str, inputs: RemovalInputs) -> list[Blocker]:
     """Return the owners of proxies that are connected to istiod of a revision, although no pod of it has them."""
     of_other_pods: dict[tuple[str, str], int] = collections.Counter()
-    found_blockers = []
+    blockers = []
     for proxy in unmatched_proxies(snapshot, revision, inputs):
         pod = snapshot.pods_by_place.get((proxy.namespace, proxy.name))
         if pod is not None:
             of_other_pods[str(snapshot.owner_ref(pod)), pod.revision or ""] += 1
         else:
-            found_blockers.append(_outside_proxy_blocker(snapshot, revision, proxy, inputs.hints))
+            blockers.append(_outside_proxy_blocker(snapshot, revision, proxy, inputs.hints))
     for (place, pod_revision), count in sorted(of_other_pods.items()):
         proxies = "1 proxy" if count == 1 else f"{count} proxies"
         suffix = f" of revision {pod_revision}" if pod_revision else ""
@@ -181,8 +182,8 @@ def connected_proxy_blockers(snapshot: Snapshot, revision: str, inputs: RemovalI
             if pod_revision
             else "connect it to the revision that stays"
         )
-        found_blockers.append(Blocker("connected_proxy", place, text, remedy))
-    return found_blockers
+        blockers.append(Blocker("connected_proxy", place, text, remedy))
+    return blockers
 
 
 def _outside_proxy_blocker(snapshot: Snapshot, revision: str, proxy: Connected, hints: Sequence[str]) -> Blocker:
@@ -214,8 +215,3 @@ def unchecked_blockers(revision: str, inputs: RemovalInputs) -> list[Blocker]:
         for subject, message in inputs.unread.items()
         for reason in [message.rstrip(".")]
     ]
-
-
-def names_of(objects: Iterable[Mapping[str, t.Any]], kind: str) -> list[str]:
-    """Return the objects in the form of hints."""
-    return [str(ObjectRef(str(obj["metadata"].get("namespace") or ""), kind, name_of(obj))) for obj in objects]

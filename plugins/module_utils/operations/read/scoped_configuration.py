@@ -11,14 +11,13 @@ from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ForbiddenError, NotFoundError
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef, ref_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import (
     GROUPS,
     Labelled,
     read_labelled,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import names_of
 
 #: All kinds at once, since Kubernetes 1.27; an older server answers with the names of the groups alone.
 AT_ONCE = ",".join(
@@ -110,14 +109,16 @@ def fetch_configuration(client: Client) -> Configuration:
 
 
 def machines(client: Client) -> list[str]:
-    """Return the WorkloadGroups and WorkloadEntries of a cluster by name: machines whose proxies no pod has.
+    """Return the WorkloadGroups and WorkloadEntries of a cluster by name: machines with a proxy, but without a pod.
 
     Raises:
         ForbiddenError: they may not be listed.
     """
-    found: list[str] = []
-    for one in _kinds(client):
-        if one.resource in ("workloadgroups", "workloadentries"):
-            path, doing = f"/apis/{one.group}/{one.version}/{one.resource}", f"Reading {one.resource}"
-            found += names_of(client.list(path, doing=doing, metadata=True), one.kind)
-    return sorted(found, key=lambda name: not name.startswith("WorkloadGroup"))
+    refs: list[ObjectRef] = []
+    for kind in _kinds(client):
+        if kind.resource in ("workloadgroups", "workloadentries"):
+            path, doing = f"/apis/{kind.group}/{kind.version}/{kind.resource}", f"Reading {kind.resource}"
+            objects = client.list(path, doing=doing, metadata=True)
+            # Rows of a list have no kind.
+            refs += [ref_of({**obj, "kind": kind.kind}) for obj in objects]
+    return [str(ref) for ref in sorted(refs, key=lambda ref: ref.kind != "WorkloadGroup")]
