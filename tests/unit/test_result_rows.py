@@ -36,6 +36,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.i
     TagValues,
     WorkloadRow,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.evidence import EvidenceRow
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failure import FailureDetails
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.result import (
     RestartValues,
     StillUnavailableRow,
@@ -62,6 +64,7 @@ ROWS: dict[tuple[str, str], type] = {
     ("istio_tag", "not_restored"): NotRestoredRow,
     ("istio_tag", "workloads"): WorkloadRow,
     ("rollout_restart", ""): RestartValues,
+    ("rollout_restart", "failure.evidence"): EvidenceRow,
     ("rollout_restart", "movable_workloads"): MovableWorkloads,
     ("rollout_restart", "plan"): BatchRow,
     ("rollout_restart", "plan.budgets"): BudgetRow,
@@ -88,3 +91,9 @@ def test_a_module_documents_exactly_the_keys_of_its_rows(module: str, path: str)
 def test_istio_revision_documents_exactly_the_keys_of_its_states() -> None:
     keys = {key for values in (InstallValues, RemovalValues, RemovableValues) for key in t.get_type_hints(values)}
     assert documented("istio_revision", "") == keys
+
+
+def test_rollout_restart_documents_exactly_the_keys_of_its_failures() -> None:
+    of_every_module, of_failed_workloads = {"kind", "status", "reason"}, {"stopped_early"}
+    keys = {*t.get_type_hints(FailureDetails), *of_every_module, *of_failed_workloads}
+    assert documented("rollout_restart", "failure") == keys
