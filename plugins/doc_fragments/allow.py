@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option ``allow`` of modules that refuse a move by which configuration would stop to apply."""
+"""The option ``allow`` of modules that refuse a move by which configuration would stop applying."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class ModuleDocFragment:
 options:
   allow:
     description:
-      - Codes of findings that shall not refuse a move. Checked is V(MU053), configuration that would stop to
-        apply, because its label C(istio.io/rev) names the revision that is left.
+      - Codes of findings that do not refuse a move. The only one that is checked is V(MU053), configuration that would
+        stop applying because its label C(istio.io/rev) names the previous revision.
       - See M(meshops.istio.istio_precheck) for the codes.
     type: list
     elements: str

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option ``limits``, by which a playbook learns before anything is written that a namespace is not called so."""
+"""The option ``limits``, which refuses names of namespaces that do not exist before anything is written."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class ModuleDocFragment:
 options:
   limits:
     description:
-      - Lists of namespaces that later tasks of a run keep to.
-      - A name that the cluster does not have is refused, with the nearest one. So is a pattern such as V(pay-*) that
-        matches nothing.
+      - Lists of namespaces to which later tasks of a run are limited.
+      - A name of a namespace that does not exist is refused, with the most similar name. So is a pattern such as
+        V(pay-*) that matches no namespace.
     type: dict
     suboptions:
       namespaces:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The option ``planned``, by which a playbook in check mode plans from what its earlier tasks would have done."""
+"""The option ``planned``, which gives a task in check mode the steps that earlier tasks would have done."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ options:
   planned:
     description:
       - For check mode only. A task that really runs ignores it.
-      - Says what the tasks before this one would have done. In check mode they wrote nothing, so this task could not
-        see it.
-      - A task that does not follow other tasks of an upgrade does not need it.
+      - Steps that the tasks before this one would have done. In check mode they wrote nothing, so this task cannot read
+        them from the cluster.
+      - A task without earlier tasks of an upgrade does not need it.
     type: dict
     suboptions:
       revision:
         description:
-          - Revision that the earlier tasks lead to.
+          - Target revision of the earlier tasks.
         type: str
       version:
         description:
-          - Istio version of O(planned.revision). Give it if an earlier task would have installed that revision.
+          - Istio version of O(planned.revision). Set it if an earlier task would have installed that revision.
         type: str
       namespaces:
         description:
-          - Namespaces that would have been moved to O(planned.revision), or back if O(planned.restored=true).
+          - Namespaces that would have been moved to O(planned.revision), or restored if O(planned.restored=true).
         type: list
         elements: str
         default: []
@@ -48,7 +48,7 @@ options:
         default: []
       restarted:
         description:
-          - Namespaces whose stale workloads would have been restarted. Not given means all of them.
+          - Namespaces whose stale workloads would have been restarted. By default all of them.
         type: list
         elements: str
       taken_over:
@@ -60,18 +60,18 @@ options:
         default: []
       restored:
         description:
-          - Whether O(planned.namespaces) would have been given their labels from before O(planned.run_id) back.
+          - Whether O(planned.namespaces) would have got back their labels from before O(planned.run_id).
         type: bool
         default: false
       restored_tags:
         description:
-          - Tags that would have been moved back to where they pointed before O(planned.run_id).
+          - Tags that would have been restored to their revision from before O(planned.run_id).
         type: list
         elements: str
         default: []
       run_id:
         description:
-          - The run that O(planned.restored) and O(planned.restored_tags) would have undone. Without it the newest
+          - The run that O(planned.restored) and O(planned.restored_tags) would have undone. By default the newest
             change of each object.
         type: str
 """

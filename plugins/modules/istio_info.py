@@ -9,24 +9,24 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: istio_info
 version_added: 1.0.0
-short_description: Show control planes, tags and proxies of an Istio mesh
+short_description: Show the control planes, tags and proxies of an Istio mesh
 description:
   - Reads a cluster once and returns its control planes, its tags, the owners of the default, and the proxies by
     revision and version.
-  - For each namespace it says which revision its new pods get and how many of its proxies are stale. A proxy is stale
-    if its revision or its image is not the one that the pod would get now, or if it is missing.
-  - It evaluates the webhooks that are installed, so it is right for any installer, and for any tag or selector.
-  - It judges nothing. To fail on what is wrong, use M(meshops.istio.istio_precheck).
+  - For each namespace it returns the revision that its new pods get and the number of its stale proxies. A proxy is
+    stale if its revision or its image is not the one that the pod would get now, or if it is missing.
+  - It evaluates the installed webhooks, so it is correct for any installer, tag and selector.
+  - It does not evaluate the state of the mesh. To fail on problems, use M(meshops.istio.istio_precheck).
 options:
   proxies:
     description:
-      - Whether to read pods and workloads too. With V(false) it reads the control planes only, which is quicker on a
+      - Whether to read pods and workloads too. With V(false) only the control planes are read, which is faster on a
         large cluster.
     type: bool
     default: true
   record:
     description:
-      - Whether to read who has locked the cluster, and what it remembers of the last run that changed it.
+      - Whether to read the lock of the cluster, and its record of the last run that changed it.
     type: bool
     default: false
   stop_if_up_to_date:
@@ -38,8 +38,8 @@ options:
     default: false
   run_id:
     description:
-      - Run whose changes RV(undo) is about. By default the last one that was no rollback. Needs O(record=true).
-      - Whether the cluster knows that run is in RV(undo.known).
+      - Run whose changes RV(undo) describes. By default the last one that was not a rollback. Needs O(record=true).
+      - RV(undo.known) is whether that run has changed the cluster.
     type: str
 attributes:
   check_mode:
@@ -63,7 +63,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look at one cluster
+- name: Read one cluster
   meshops.istio.istio_info:
     kubeconfig: ~/.kube/fleet.yaml
     context: paris-1
@@ -78,7 +78,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     var: mesh.cluster.id
 
-- name: Name the namespaces that still have stale proxies
+- name: Show the namespaces that still have stale proxies
   ansible.builtin.debug:
     msg: "{{ mesh.namespaces | selectattr('stale_proxies') | map(attribute='name') | join(', ') }}"
 
@@ -98,13 +98,13 @@ kubernetes_version:
   type: str
   sample: v1.36.3
 control_planes:
-  description: The revisions that are installed.
+  description: The installed revisions.
   returned: success
   type: list
   elements: dict
   contains:
     revision:
-      description: Name of the revision. It is V(default) for an install without a revision.
+      description: Name of the revision. It is V(default) for an installation without a revision.
       type: str
       sample: 1-31-0
     version:
@@ -129,11 +129,11 @@ control_planes:
       elements: str
       sample: [default, prod]
     installer:
-      description: Who installed it. One of V(istioctl), V(helm) and V(operator). Null if nothing tells.
+      description: Tool that installed it. One of V(istioctl), V(helm) and V(operator). Null if unknown.
       type: str
       sample: helm
     managed_by:
-      description: The same in words, with the Helm release or the operator.
+      description: The same for people, with the Helm release or the operator.
       type: str
       sample: Helm release istiod-1-31-0
 tags:
@@ -144,13 +144,13 @@ tags:
     default: 1-30-3
     prod: 1-31-0
 undo:
-  description: What the playbook rollback would undo. It goes by what each object remembers of the run, and leaves what
-    somebody changed since.
+  description: The changes that the playbook rollback would undo, according to the journals of the objects. Objects that
+    were changed since are not restored.
   returned: with O(record=true) and RV(namespaces)
   type: dict
   contains:
     known:
-      description: Whether the run has changed this cluster, as far as anything in it remembers.
+      description: Whether the run has changed this cluster, according to its record and the journals.
       type: bool
       sample: true
     run_id:
@@ -158,11 +158,11 @@ undo:
       type: str
       sample: r3f9a1c22d
     summary:
-      description: The same in one line.
+      description: A summary in one line.
       type: str
       sample: "a rollback would undo run r3f9a1c22d: 1 namespace, 1 tag"
     namespaces:
-      description: Namespaces that would go back, with their injection labels before and after the run.
+      description: Namespaces that would be restored, with their injection labels before and after the run.
       type: list
       elements: dict
       sample:
@@ -172,7 +172,7 @@ undo:
           after:
             istio.io/rev: 1-31-0
     tags:
-      description: Tags that would go back, with the revision before and after the run.
+      description: Tags that would be restored, with the revision before and after the run.
       type: list
       elements: dict
       sample:
@@ -180,40 +180,39 @@ undo:
           before: 1-30-3
           after: 1-31-0
     workloads:
-      description: Workloads whose pods would ask for what they asked for before the run.
+      description: Workloads whose pods would select the revision that they selected before the run.
       type: list
       elements: dict
       sample: []
     not_restored:
-      description: What the run changed and what would stay as it is, with the reason. With C(failed=true) it should go
-        back and cannot.
+      description: Objects that the run changed and that would not be restored, with the reason. With C(failed=true) the
+        object should be restored but cannot be.
       type: list
       elements: dict
       sample: []
     stale_namespaces:
-      description: Namespaces with stale pods on the revision that the run led to, where a rollback of it was begun and
-        not ended.
+      description: Namespaces with stale pods on the revision that the run led to, if a rollback of it was interrupted.
       type: list
       elements: str
       sample: []
     recorded_runs:
-      description: All runs that anything in the cluster remembers, with the number of objects.
+      description: All runs in the journals of the cluster, with the number of objects that each changed.
       type: dict
       sample:
         r3f9a1c22d: 2
 operator_tags:
-  description: Tags that an operator keeps, with the operator. They are moved there and not by this collection.
+  description: Tags that an operator manages, with the operator. Move them there; this collection does not.
   returned: success
   type: dict
   sample:
     stage: IstioRevisionTag stage of the Sail Operator
 default:
-  description: The owners of the default. In a mesh in order they agree.
+  description: The owners of the default. In a correct mesh they agree.
   returned: success
   type: dict
   contains:
     revision:
-      description: Revision that C(istio-injection=enabled) leads to. Null if it leads nowhere.
+      description: Revision that C(istio-injection=enabled) selects. Null if it selects none.
       type: str
       sample: 1-30-3
     validator:
@@ -221,11 +220,11 @@ default:
       type: str
       sample: 1-30-3
     service:
-      description: Revision of the Service of the tag V(default). Null before Istio 1.28, and without that tag.
+      description: Revision of the Service of the tag V(default). Null before Istio 1.28 and without that tag.
       type: str
       sample: 1-30-3
     other_mesh:
-      description: Namespace of another mesh in the cluster that has a default too. Null if there is none.
+      description: Namespace of another mesh in the cluster that also has a default, else null.
       type: str
       sample: null
 proxies:
@@ -238,7 +237,7 @@ proxies:
     1-31-0:
       1.31.0: 9
 namespaces:
-  description: Namespaces that ask for injection, or in which proxies run.
+  description: Namespaces that select injection, or in which proxies run.
   returned: with O(proxies=true), and with O(stop_if_up_to_date=true) only if not RV(up_to_date)
   type: list
   elements: dict
@@ -248,29 +247,30 @@ namespaces:
       type: str
       sample: reports
     revision_label:
-      description: Revision or tag that its labels name. It is V(default) for C(istio-injection=enabled), and null if
-        they name none.
+      description: Revision or tag that its labels select. It is V(default) for C(istio-injection=enabled), and null if
+        they select none.
       type: str
       sample: prod
     selected_by:
-      description: V(revision), V(tag), V(default) or null.
+      description: Kind of RV(namespaces[].revision_label), one of V(revision), V(tag), V(default) or null.
       type: str
       sample: tag
     revision:
-      description: Revision that this leads to. Null if no webhook owns the name, so that pods start without a proxy.
+      description: Revision that RV(namespaces[].revision_label) resolves to. Null if no webhook owns the name, so that
+        pods start without a proxy.
       type: str
       sample: 1-31-0
     followed_tags:
-      description: Tags, or C(default), that workloads in it follow by labels of their pods, not by the namespace.
+      description: Tags, or V(default), that its workloads select by labels of their pods, not by the namespace.
       type: list
       elements: str
       sample: []
     selected_per_workload:
-      description: Whether it has neither of the labels that choose for all its pods, so that labels of their own count.
+      description: Whether it has neither label that selects the revision of all its pods, so that labels of pods count.
       type: bool
       sample: false
     gateways:
-      description: Whether an injected gateway is in it.
+      description: Whether it contains an injected gateway.
       type: bool
       sample: false
     proxies:
@@ -282,13 +282,13 @@ namespaces:
       type: int
       sample: 2
     target_revisions:
-      description: Revisions that these pods would get now, by the labels of the namespace or their own.
+      description: Revisions that new pods in place of the stale ones would get.
       type: list
       elements: str
       sample: ["1-31-0"]
 unrestartable:
-  description: Pods that are stale, or whose image is pinned, and that a rollout does not mend. One entry for each
-    owner and reason.
+  description: Pods that are stale, or whose image is pinned, and that a rollout does not fix. One entry for each owner
+    and reason.
   returned: success and O(proxies=true)
   type: list
   elements: dict
@@ -298,7 +298,7 @@ unrestartable:
       type: str
       sample: batch
     kind:
-      description: Kind of the topmost owner, or V(Pod) if there is none.
+      description: Kind of the topmost owner, or V(Pod) without an owner.
       type: str
       sample: Job
     name:
@@ -306,26 +306,26 @@ unrestartable:
       type: str
       sample: reindex
     pods:
-      description: How many of its pods are concerned.
+      description: Number of its affected pods.
       type: int
       sample: 1
     code:
       description:
-        - Why no rollout helps. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(argo_rollout),
-          V(custom_owner), V(paused), V(on_delete), V(partition) and V(pinned_image).
+        - Code of the reason. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(argo_rollout),
+          V(custom_owner), V(paused), V(on_delete), V(partition), V(no_room) and V(pinned_image).
       type: str
       sample: job
     reason:
-      description: The reason in words.
+      description: The reason, for people.
       type: str
       sample: a Job never replaces a running pod
     remedy:
-      description: What a person can do.
+      description: How to fix it.
       type: str
       sample: wait until it ends, or delete and create the Job
 unreadable:
-  description: Parts of objects that anybody may have written and nobody can read, such as an annotation. They are
-    judged as if they were not there.
+  description: Parts of objects that any user may have written and that cannot be read, such as an annotation. They are
+    treated as missing.
   returned: success and O(proxies=true)
   type: list
   elements: dict
@@ -343,35 +343,35 @@ unreadable:
       type: str
       sample: it is nested more than 64 levels deep
 actions:
-  description: Always empty. It is here because all modules of this collection return it.
+  description: Always empty. All modules of this collection return it.
   returned: success
   type: list
   elements: str
   sample: []
 lock:
-  description: Who works on the cluster now. Null if nobody does.
+  description: The run that works on the cluster now, else null.
   returned: with O(record=true)
   type: dict
   contains:
     holder:
-      description: Who runs, from where, and the number of the job.
+      description: User that runs it, the host, and the number of the job.
       type: str
       sample: anna@deploy-1, job 42
     since:
-      description: Since when.
+      description: When it took the lock.
       type: str
       sample: "2026-03-01T02:00:12Z"
     expires:
-      description: When the lock runs out, unless it is renewed.
+      description: When the lock expires, unless it is renewed.
       type: str
       sample: "2026-03-01T02:19:48Z"
 record:
-  description: What the cluster remembers of the last run that changed it. Null if there was none.
+  description: The record of the last run that changed the cluster, else null.
   returned: with O(record=true)
   type: dict
   contains:
     started_by:
-      description: Who ran, and from where.
+      description: User that started it, and the host.
       type: str
       sample: anna@deploy-1
     job:
@@ -401,30 +401,29 @@ record:
       type: str
       sample: data_plane
     phases:
-      description: When each phase changed something first.
+      description: When each phase made its first change.
       type: dict
       sample: {"control_plane": "2026-03-01T02:00:12Z", "data_plane": "2026-03-01T02:01:30Z"}
     message:
-      description: Why it failed.
+      description: Reason of the failure.
       type: str
       sample: ""
     started:
-      description: When the run changed something first.
+      description: When the run made its first change.
       type: str
       sample: "2026-03-01T02:00:12Z"
     updated:
-      description: When the record was written last.
+      description: When the record was last written.
       type: str
       sample: "2026-03-01T02:14:48Z"
     previous:
-      description: The record of the run before. Null if there was none.
+      description: The record of the run before it, else null.
       type: dict
       sample: null
 up_to_date:
   description:
-    - Whether the last run that changed the cluster was the one that O(run) asks for (its C(wanted) is the same), came
-      to its end, and would find nothing to do again, because nothing that it had looked at has changed since and no
-      proxy is stale.
+    - Whether a run as described by O(run) would find nothing to do. The last run that changed the cluster had the same
+      C(request_digest) and completed, none of its inputs has changed since, and no proxy is stale.
   returned: with O(record=true) and O(proxies=true)
   type: bool
   sample: true
@@ -438,7 +437,7 @@ cluster:
       type: str
       sample: 8ee04046-6031-4913-8488-2210eae01ae8
     name:
-      description: The context, else the URL that was given as O(host).
+      description: The context, else the URL in O(host).
       type: str
       sample: paris-1
     server:
@@ -455,11 +454,11 @@ requests:
       type: int
       sample: 15
     writes:
-      description: Requests that changed something. Always V(0) in check mode.
+      description: Requests that changed an object. Always V(0) in check mode.
       type: int
       sample: 0
     dry_runs:
-      description: Requests that the API server computed without storing the result.
+      description: Dry-run requests, whose result the API server does not store.
       type: int
       sample: 0
 failure:

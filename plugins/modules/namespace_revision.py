@@ -9,21 +9,20 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: namespace_revision
 version_added: 1.0.0
-short_description: Move namespaces to an Istio revision or tag, and back
+short_description: Move namespaces to an Istio revision or tag, or restore their labels
 description:
   - Sets the label C(istio.io/rev) of namespaces, so that their new pods get the proxy of a revision or tag.
-  - A label C(istio-injection) is removed in the same patch, because it would win over C(istio.io/rev).
-    There is no moment without injection.
+  - A label C(istio-injection) is removed in the same patch, because it would take precedence over
+    C(istio.io/rev). Injection is never interrupted.
   - The labels before and after each change, and the run that made it, are kept in the annotation
-    C(meshops.istio/journal) of the namespace. O(state=restored) puts the labels from before back, exactly.
+    C(meshops.istio/journal) of the namespace. O(state=restored) restores the exact labels from before.
   - Running pods keep their proxy. Restart them with M(meshops.istio.rollout_restart).
 options:
   namespaces:
     description:
       - Namespaces to move. Each must exist.
-      - A pattern such as V(pay-*) means the namespaces of that form that are in the mesh, with O(enroll=true) also
-        others.
-      - The namespaces that Istio never injects into are refused, such as C(kube-system).
+      - A pattern such as V(pay-*) matches namespaces of the mesh, with O(enroll=true) also others.
+      - Namespaces that Istio never injects into are refused, such as C(kube-system).
     type: list
     elements: str
     required: true
@@ -36,23 +35,23 @@ options:
   state:
     description:
       - V(present) moves the namespaces to O(revision).
-      - V(restored) puts the labels back that were there before a change by this module. Each namespace goes for itself.
-        One that somebody changed since, or whose past is gone, keeps its labels and is returned in RV(left).
-        One that no run changed stays as it is.
+      - V(restored) restores the labels from before a change by this module. The namespaces are independent. A namespace
+        that was changed since, or whose previous revision is gone, keeps its labels and is returned in
+        RV(not_restored). A namespace that no run changed keeps its labels.
     type: str
     choices: [present, restored]
     default: present
   run_id:
     description:
-      - With O(state=restored), only what this run of a playbook changed goes back. V(current) is the run that the task
-        itself belongs to. Without it the newest change goes back, whoever made it.
+      - With O(state=restored), only the changes of this run are undone. V(current) is the run that the task itself
+        belongs to. Without it the newest change of each namespace is undone, whichever run made it.
       - The record of a cluster names its last run, see RV(meshops.istio.istio_info#module:record).
     type: str
   enroll:
     description:
-      - Whether to move namespaces too that are not in the mesh or have opted out of it.
-        Their next pods are then injected for the first time.
-      - With V(false) such a namespace fails the task, before any namespace is moved.
+      - Whether to move namespaces too that are not in the mesh or have opted out of it. New pods in them are then
+        injected for the first time.
+      - With V(false) such a namespace fails the task before any namespace is moved.
     type: bool
     default: false
 attributes:
@@ -65,17 +64,18 @@ attributes:
   idempotent:
     support: full
 notes:
-  - Before the first move to another revision, that revision is proven. Its Deployment C(istiod) must be rolled out,
-    its webhook must have a C(caBundle), and a pod created as a server-side dry run must come back with the expected
-    image. Nothing is moved otherwise.
-  - The last five changes are remembered. After two moves by two runs, O(state=restored) goes back by one, and a second
-    task by another one. They are forgotten once nothing leads back from them, when M(meshops.istio.istio_revision)
-    removes the revision.
-  - Either all namespaces move with O(state=present), or none. If a policy refuses one of them, or somebody changes its
-    labels at the same moment, those that had moved are put back and the task fails. RV(failure) names both.
-  - A move is refused by which configuration of these namespaces, or of the root namespace, would stop to apply. That is
-    what has the label C(istio.io/rev) with the revision that they leave. O(state=restored) only warns of it.
-  - With O(state=restored) a namespace that does not exist any more is returned in RV(missing) and fails nothing.
+  - Before the first move, the target revision must be ready. Its Deployment C(istiod) must be rolled out, its webhook
+    must have a C(caBundle), and a pod that is created as a server-side dry run must have the expected image. Otherwise
+    no namespace is moved.
+  - The last five changes are recorded. After two moves by two runs, O(state=restored) undoes the second move, and
+    another task with it the first one. A change is deleted from the record once M(meshops.istio.istio_revision) has
+    removed the revision that it would be restored to.
+  - With O(state=present) either all namespaces are moved or none. If a policy refuses one of them, or another client
+    changes its labels at the same moment, the moved ones are restored and the task fails. RV(failure) lists both.
+  - A move is refused if configuration of these namespaces, or of the root namespace, would stop applying. That is
+    configuration whose label C(istio.io/rev) names their previous revision. O(state=restored) only warns of it.
+  - With O(state=restored) a namespace that does not exist any more is returned in RV(missing) and does not fail the
+    task.
   - It never changes a pod or a workload, and no other label.
 extends_documentation_fragment:
   - meshops.istio.attributes
@@ -89,7 +89,7 @@ seealso:
   - module: meshops.istio.istio_tag
   - module: meshops.istio.istio_info
   - name: Canary upgrades
-    description: How the label C(istio.io/rev) chooses a control plane.
+    description: How the label C(istio.io/rev) selects a control plane.
     link: https://istio.io/latest/docs/setup/upgrade/canary/
 author:
   - Meshops maintainers (@meshops)
@@ -113,13 +113,13 @@ EXAMPLES = r"""
           - catalog
         revision: 1-31-0
 
-    - name: Let a namespace follow a tag from now on
+    - name: Let a namespace follow a tag
       meshops.istio.namespace_revision:
         namespaces:
           - reports
         revision: prod
 
-    - name: Bring a namespace into the mesh that was outside
+    - name: Add a namespace to the mesh
       meshops.istio.namespace_revision:
         namespaces:
           - legacy
@@ -135,14 +135,14 @@ EXAMPLES = r"""
       kubeconfig: ~/.kube/fleet.yaml
       context: "{{ inventory_hostname }}"
   tasks:
-    - name: Put the labels back
+    - name: Restore the labels
       meshops.istio.namespace_revision:
         namespaces:
           - shop
           - catalog
         state: restored
 
-    - name: Restart what is stale now
+    - name: Restart the stale workloads
       meshops.istio.rollout_restart:
         namespaces:
           - shop
@@ -151,7 +151,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 actions:
-  description: What was done, one sentence for each step. In check mode what would be done. Empty if nothing was to
+  description: The executed steps, one sentence for each. In check mode the planned steps. Empty if there was nothing to
     do.
   returned: success
   type: list
@@ -160,7 +160,7 @@ actions:
     - "move namespace shop: istio.io/rev=1-30-3 -> istio.io/rev=1-31-0"
     - "move namespace catalog: istio-injection=enabled -> istio.io/rev=1-31-0"
 moved:
-  description: Namespaces that were moved. In check mode those that would be.
+  description: Namespaces that were moved, in check mode namespaces that would be moved.
   returned: success
   type: list
   elements: str
@@ -178,12 +178,12 @@ not_restored:
       type: str
       sample: shop
     message:
-      description: Why it stays, in a sentence.
+      description: Why it keeps its labels.
       type: str
       sample: "Namespace shop: it was changed since: run r3f9a1c22d left istio.io/rev=1-31-0, now it has
         istio.io/rev=prod"
     failed:
-      description: Whether it should have gone back and could not. False if somebody changed it since.
+      description: Whether it should have been restored but could not be. False if it was changed since.
       type: bool
       sample: false
 missing:
@@ -193,7 +193,7 @@ missing:
   elements: str
   sample: []
 revision:
-  description: The revision that O(revision) leads to. It is another name if O(revision) is a tag. Null with
+  description: The revision that O(revision) resolves to, which differs if O(revision) is a tag. Null with
     O(state=restored).
   returned: success
   type: str
@@ -208,7 +208,7 @@ cluster:
       type: str
       sample: 8ee04046-6031-4913-8488-2210eae01ae8
     name:
-      description: The context, else the URL that was given as O(host).
+      description: The context, else the URL in O(host).
       type: str
       sample: paris-1
     server:
@@ -225,11 +225,11 @@ requests:
       type: int
       sample: 8
     writes:
-      description: Requests that changed something. Always V(0) in check mode.
+      description: Requests that changed an object. Always V(0) in check mode.
       type: int
       sample: 2
     dry_runs:
-      description: Requests that the API server computed without storing the result.
+      description: Dry-run requests, whose result the API server does not store.
       type: int
       sample: 1
 failure:
@@ -239,7 +239,7 @@ failure:
   contains:
     kind:
       description: Kind of the failure. V(ParameterError) is a wrong option, V(SafetyError) a refusal, V(ProofError) a
-        revision that is not proven. Others are V(ClusterError), a cluster that cannot be reached or is not the
+        revision that is not ready. Others are V(ClusterError), a cluster that cannot be reached or is not the
         expected one, and answers of the API server such as V(ForbiddenError).
       type: str
       sample: SafetyError
@@ -254,20 +254,20 @@ failure:
       type: str
       sample: Forbidden
     refused:
-      description: Namespaces that could not be moved, and why.
+      description: Namespaces that could not be moved, each with the reason.
       returned: when a part of the namespaces was refused
       type: dict
       sample:
         shop: an admission policy gave it istio.io/rev=1-30-3 instead of istio.io/rev=1-31-0
     restored:
-      description: Namespaces that had moved and were put back.
+      description: Namespaces that were moved and then restored.
       returned: when a part of the namespaces was refused
       type: list
       elements: str
       sample:
         - catalog
     moved:
-      description: Namespaces that had moved and could not be put back.
+      description: Namespaces that were moved and could not be restored.
       returned: when a part of the namespaces was refused
       type: list
       elements: str
