@@ -370,7 +370,7 @@ def test_a_removal_that_was_killed_is_finished(desk: Desk, leaving: Cluster, bro
 
 def test_an_unknown_blocker_is_refused_in_one_sentence(desk: Desk) -> None:
     message = refusal(remove(desk, desk.lab.clusters[0], allow_blockers=["everything"]), "ParameterError")
-    assert message.startswith("Parameter allow_blockers: there is no blocker everything; known are tag, namespace,")
+    assert message.startswith("Parameter allow_blockers: unknown blocker everything; known are tag, namespace,")
 
 
 def test_a_tag_that_is_followed_is_not_removed(desk: Desk, calm: Cluster) -> None:

@@ -132,15 +132,15 @@ def status_of(raw: bytes) -> dict[str, t.Any]:
     return status if isinstance(status, dict) else {}
 
 
-def refuse_unknown(parameter: str, what: str, given: Iterable[str], known: Iterable[str]) -> None:
-    """Refuse names in a parameter that nothing has.
+def refuse_unknown(parameter: str, kind: str, given: Iterable[str], known: Iterable[str]) -> None:
+    """Refuse unknown names in a parameter; ``kind`` describes the names in the message.
 
     Raises:
-        ParameterError: with the names that there are.
+        ParameterError: lists the known names.
     """
     known = list(known)
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise ParameterError(
-            f"Parameter {parameter}: there is no {what} {', '.join(unknown)}; known are {', '.join(known)}."
+            f"Parameter {parameter}: unknown {kind} {', '.join(unknown)}; known are {', '.join(known)}."
         )

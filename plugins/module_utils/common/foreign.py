@@ -189,7 +189,7 @@ class Reader:
     def _as(self, field: str, value: object, kind: type | tuple[type, ...], what: str) -> bool:
         right = isinstance(value, kind)
         if not right and value is not None:
-            self.refuse(field, f"it is no {what}")
+            self.refuse(field, f"it is not a {what}")
         return right
 
     def json(self, field: str, text: object) -> Json:
@@ -220,5 +220,5 @@ class Reader:
     def number(self, field: str, value: object) -> int | None:
         """Return a whole number, or None."""
         if value is not None and as_int(value, -1) < 0:
-            self.refuse(field, "it is no whole number that Kubernetes knows")
+            self.refuse(field, "it is not a whole number in the range of Kubernetes")
         return None if as_int(value, -1) < 0 else as_int(value)

@@ -93,7 +93,7 @@ def test_f16_releases_whose_names_helm_would_refuse_are_none(tmp_path: Path) -> 
 @pytest.mark.parametrize("answer", ["", "{", "[" * 100_000], ids=["nothing", "cut off", "deep"])
 def test_an_answer_of_helm_that_cannot_be_read_is_a_sentence(tmp_path: Path, answer: str) -> None:
     (tmp_path / "answer").write_text(answer)
-    with pytest.raises(HelmError, match="no answer that can be read"):
+    with pytest.raises(HelmError, match="an answer that cannot be read"):
         Helm(script(tmp_path, f"cat {tmp_path}/answer"), 4, CONNECTION, "ns").releases()
 
 

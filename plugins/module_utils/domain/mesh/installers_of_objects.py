@@ -39,10 +39,10 @@ class Manager:
         return self.kind == OPERATOR
 
     def __str__(self) -> str:
-        return f"Helm release {self.name}" if self.kind == HELM else self.name or self.kind or "nobody known"
+        return f"Helm release {self.name}" if self.kind == HELM else self.name or self.kind or "an unknown owner"
 
 
-NOBODY = Manager()
+UNKNOWN_OWNER = Manager()
 
 
 def require_writable(manager: Manager, what: str, advice: str) -> None:
@@ -69,4 +69,4 @@ def manager_of(obj: Mapping[str, t.Any]) -> Manager:
         return Manager(OPERATOR, PLATFORM_NAMESPACES[metadata["namespace"]])
     if RELEASE in annotations:
         return Manager(HELM, annotations[RELEASE])
-    return Manager(ISTIOCTL) if INSTALLED in labels else NOBODY
+    return Manager(ISTIOCTL) if INSTALLED in labels else UNKNOWN_OWNER

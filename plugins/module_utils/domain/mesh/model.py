@@ -19,7 +19,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import NOTHING, Need
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import Placement
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import NOBODY, Manager
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
+    UNKNOWN_OWNER,
+    Manager,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
 
@@ -61,7 +64,7 @@ class Injector:
     tag: str
     webhooks: tuple[Json, ...]
     journal: Journal = dataclasses.field(default_factory=Journal)
-    manager: Manager = NOBODY
+    manager: Manager = UNKNOWN_OWNER
     unreadable: tuple[Unreadable, ...] = ()
     home: str = ""
 
@@ -124,7 +127,7 @@ class Revision:
     config: InjectionConfig | None = None
     user_values: Json = dataclasses.field(default_factory=dict)
     merged_values: Json = dataclasses.field(default_factory=dict)
-    manager: Manager = NOBODY
+    manager: Manager = UNKNOWN_OWNER
     need: Need = NOTHING
     limits: Need = NOTHING
     placement: Placement = dataclasses.field(default_factory=Placement)

@@ -124,7 +124,7 @@ def _scalar(value: t.Any) -> str:
 
 def _map(what: str, value: t.Any) -> Json:
     if value is not None and not isinstance(value, dict):
-        raise ValueError(f"{what} is no map")
+        raise ValueError(f"{what} is not a map")
     return value or {}
 
 
@@ -135,7 +135,7 @@ def _selectors(config: Json, what: str) -> tuple[Json, ...]:
         for selector in found:
             matches(selector, {})
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
-        raise ValueError(f"config.{what} is no list of label selectors ({exc})") from exc
+        raise ValueError(f"config.{what} is not a list of label selectors ({exc})") from exc
     return tuple(found)
 
 

@@ -20,7 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import PlannedSteps
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
-    NOBODY,
+    UNKNOWN_OWNER,
     Manager,
     manager_of,
 )
@@ -49,7 +49,7 @@ class OwnedObject:
     tag: str = ""
     resource_version: str = ""
     deleting: bool = False
-    manager: Manager = NOBODY
+    manager: Manager = UNKNOWN_OWNER
     #: Namespace of the mesh that it belongs to, empty if that is unknown.
     home: str = ""
 

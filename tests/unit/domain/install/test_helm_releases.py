@@ -118,7 +118,7 @@ def test_helm_adds_its_metadata_to_every_object() -> None:
         ),
         pytest.param({RELEASE: "other", PLACE: b.SYSTEM}, {}, "belongs to Helm release other", id="another release"),
         pytest.param({RELEASE: "istio-base", PLACE: "x"}, {}, "istio-base of namespace x, so", id="another namespace"),
-        pytest.param({}, {}, "belongs to nobody known.*have its owner upgrade it", id="applied by hand"),
+        pytest.param({}, {}, "belongs to an unknown owner.*have its owner upgrade it", id="applied by hand"),
     ],
 )
 def test_helm_refuses_objects_of_other_owners(notes: b.Json, labels: b.Json, message: str | None) -> None:

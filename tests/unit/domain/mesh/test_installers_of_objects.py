@@ -26,7 +26,7 @@ CHARTS = {"app.kubernetes.io/managed-by": "Helm"}
 @pytest.mark.parametrize(
     ("metadata", "kind", "words"),
     [
-        pytest.param({"labels": CHARTS}, UNKNOWN, "nobody known", id="the charts stamp Helm on every install (#59630)"),
+        pytest.param({"labels": CHARTS}, UNKNOWN, "an unknown owner", id="charts stamp Helm on every install (#59630)"),
         pytest.param(
             {"labels": {**CHARTS, "operator.istio.io/managed": "Reconcile"}}, ISTIOCTL, "istioctl", id="istioctl"
         ),
@@ -40,7 +40,7 @@ CHARTS = {"app.kubernetes.io/managed-by": "Helm"}
         pytest.param(
             {"ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "x"}]},
             UNKNOWN,
-            "nobody known",
+            "an unknown owner",
             id="an owner that is no operator",
         ),
         pytest.param(

@@ -138,11 +138,11 @@ def test_valid_waivers(given: dict[str, t.Any]) -> None:
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"code": "MU999"}, ": there is no finding MU999; known are MU001, .*, the codes of istioctl"),
-        ({"code": "IST01"}, ": there is no finding IST01; known are"),
-        ({"code": "IST01010"}, "there is no finding IST01010;"),
-        ({"code": "mu010"}, "there is no finding mu010;"),
-        ({"code": ["MU010"]}, "there is no finding "),
+        ({"code": "MU999"}, ": unknown finding MU999; known are MU001, .*, the codes of istioctl"),
+        ({"code": "IST01"}, ": unknown finding IST01; known are"),
+        ({"code": "IST01010"}, "unknown finding IST01010;"),
+        ({"code": "mu010"}, "unknown finding mu010;"),
+        ({"code": ["MU010"]}, "unknown finding "),
         ({"code": None}, "code is missing; set it to the code of the finding, such as MU010."),
         ({"code": "MU092"}, r"entry 2 \(MU092\): this finding is about waivers; .*, or add the code to allow"),
         ({"code": "MU093"}, r"entry 2 \(MU093\): this finding is about waivers"),

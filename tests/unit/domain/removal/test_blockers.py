@@ -210,5 +210,5 @@ def test_the_warning_of_every_code_has_its_consequence() -> None:
 
 def test_an_unknown_code_is_refused_in_one_sentence() -> None:
     require_known_blockers(CODES)
-    with pytest.raises(ParameterError, match=r"there is no blocker everything, namespaces; known are tag, namespace,"):
+    with pytest.raises(ParameterError, match=r"unknown blocker everything, namespaces; known are tag, namespace,"):
         require_known_blockers(["everything", "namespaces", "tag"])

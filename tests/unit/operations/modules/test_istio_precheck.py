@@ -30,7 +30,7 @@ def precheck(*objects: b.Json, **options: t.Any) -> b.Json:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"allow": ["MU010", "IST0103", "IST103"]}, "there is no finding IST103; known are MU001"),
+        ({"allow": ["MU010", "IST0103", "IST103"]}, "unknown finding IST103; known are MU001"),
         ({"version": "newest"}, "'newest' is not an Istio version such as 1.31.0"),
         ({"waivers": [{"code": "MU010", "expires": "2999-12-31"}]}, r"waivers, entry 1 \(MU010\): reason is missing"),
     ],

@@ -45,7 +45,7 @@ OWNED = {
         ({"revision": "a" * 57}, "is not a valid DNS label"),
         ({"revision": "default"}, "a canary needs another name"),
         ({"version": "latest"}, "'latest' is not an Istio version"),
-        ({"allow": ["MU001", "MU999"]}, "there is no finding MU999; known are MU001"),
+        ({"allow": ["MU001", "MU999"]}, "unknown finding MU999; known are MU001"),
         ({"values": {"global": {"tag": "x"}}}, "set the image tag in parameter tag, not in global.tag"),
         ({"values": {"pilot": {"tag": "x"}}}, "not in pilot.tag"),
         ({"timeout": 0}, "0 is not a number of seconds above 0"),

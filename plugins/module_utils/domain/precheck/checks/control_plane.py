@@ -12,7 +12,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
     HELM,
     ISTIOCTL,
-    NOBODY,
+    UNKNOWN_OWNER,
     Manager,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
@@ -147,7 +147,7 @@ def _refused_crds(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 def _contested_crds(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     if upgrade.installer == ISTIOCTL:
         for manager, crds in _foreign_crds(snapshot, upgrade):
-            if manager != NOBODY:
+            if manager != UNKNOWN_OWNER:
                 yield CRDS, f"{crds}; istioctl writes them too, and their owner may restore an older version."
 
 

@@ -11,8 +11,8 @@ import dataclasses
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
-    NOBODY,
     OPERATOR,
+    UNKNOWN_OWNER,
     Manager,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
@@ -49,10 +49,10 @@ FIRES = [
     [
         ("helm", HELM, None, ""),
         ("helm", ISTIOCTL, "MU036", "1 of them belong to istioctl, for example gateways"),
-        ("helm", NOBODY, "MU036", "belong to nobody known"),
+        ("helm", UNKNOWN_OWNER, "MU036", "belong to an unknown owner"),
         ("helm", SAIL, "MU036", "belong to Istio default of the Sail Operator"),
         ("istioctl", ISTIOCTL, None, ""),
-        ("istioctl", NOBODY, None, ""),
+        ("istioctl", UNKNOWN_OWNER, None, ""),
         ("istioctl", HELM, "MU037", "belong to Helm release istio-base"),
         ("istioctl", SAIL, "MU037", "belong to Istio default of the Sail Operator"),
         ("external", HELM, None, ""),

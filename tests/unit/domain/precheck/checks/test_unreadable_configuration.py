@@ -46,13 +46,18 @@ FIRES = [
     ("name", "key", "text", "why"),
     [
         (INJECTOR, "values", "{{ .Values }}", "Expecting property name enclosed in double quotes"),
-        (INJECTOR, "values", "[7]", "values is no map"),
-        (INJECTOR, "values", '{"global": "x"}', "values.global is no map"),
-        (INJECTOR, "values", '{"global": {"proxy": []}}', "values.global.proxy is no map"),
+        (INJECTOR, "values", "[7]", "values is not a map"),
+        (INJECTOR, "values", '{"global": "x"}', "values.global is not a map"),
+        (INJECTOR, "values", '{"global": {"proxy": []}}', "values.global.proxy is not a map"),
         (INJECTOR, "config", "a: [", "while parsing a flow node"),
-        (INJECTOR, "config", "policy", "config is no map"),
-        (INJECTOR, "config", "neverInjectSelector: 7", "config.neverInjectSelector is no list of label selectors"),
-        (INJECTOR, "config", "alwaysInjectSelector: [x]", "config.alwaysInjectSelector is no list of label selectors"),
+        (INJECTOR, "config", "policy", "config is not a map"),
+        (INJECTOR, "config", "neverInjectSelector: 7", "config.neverInjectSelector is not a list of label selectors"),
+        (
+            INJECTOR,
+            "config",
+            "alwaysInjectSelector: [x]",
+            "alwaysInjectSelector is not a list of label selectors",
+        ),
         (
             INJECTOR,
             "config",
@@ -60,7 +65,7 @@ FIRES = [
             "unknown label selector operator 'Like'",
         ),
         (VALUES, "original-values", "x", "Expecting value"),
-        (VALUES, "merged-values", "[7]", "merged-values is no map"),
+        (VALUES, "merged-values", "[7]", "merged-values is not a map"),
     ],
 )
 def test_what_cannot_be_read_and_why(name: str, key: str, text: str, why: str) -> None:
