@@ -50,8 +50,8 @@ ALLOWED = {
     ("domain/workloads/rollout_status.py", "failure"): "the reason of a condition is a word of the API of Kubernetes",
     (
         "operations/read/readiness.py",
-        "wait",
-    ): "says a reason again only once it is another one; None is that there is none",
+        "wait_until_ready",
+    ): "reports a reason again only if it has changed; None means ready",
     (
         "domain/removal/planned_removal.py",
         "blockers_after_plan",

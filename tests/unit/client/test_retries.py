@@ -149,7 +149,7 @@ def test_a_login_that_is_not_accepted_proves_nothing_about_a_revision(api: FakeA
     mesh = b.mesh_of(b.two_planes())
     api.script("POST", PODS, failure(401, "Unauthorized"))
     with pytest.raises(UnauthorizedError):
-        readiness.injection_problem(api.client(), mesh, "shop", b.NEW)
+        readiness.injection_failure(api.client(), mesh, "shop", b.NEW)
 
 
 def test_the_words_are_those_of_the_body(api: FakeApi) -> None:

@@ -60,7 +60,7 @@ def await_revision(task: TaskContext, options: InstallOptions, snapshot: Snapsho
     probe = readiness.probe_namespace(snapshot.namespaces, mesh.namespace)
     tag = options.tag or version
     try:
-        reason = readiness.problem(task.client, mesh, probe, revision, tag)
+        reason = readiness.unproven_reason(task.client, mesh, probe, revision, tag)
     except (ForbiddenError, UnauthorizedError):
         raise
     except (ApiError, ClusterError) as exc:
@@ -68,7 +68,7 @@ def await_revision(task: TaskContext, options: InstallOptions, snapshot: Snapsho
     if reason and not task.check_mode:
         task.progress(f"waiting until another tool has installed revision {revision} ({version}): {reason}")
         try:
-            readiness.wait(
+            readiness.wait_until_ready(
                 task.client, mesh.namespace, probe, revision, tag, timeout=options.timeout, progress=task.progress
             )
             reason = None

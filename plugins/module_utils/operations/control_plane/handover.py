@@ -62,7 +62,7 @@ def plan_takeover(
     takeovers = find_takeovers(installation.rendered, installation.changes)
     require_safe_takeover(takeovers, options.allow_setting_changes, intended=options.adopt_shared_components)
     if takeovers and not is_planned(task, options.revision):
-        readiness.require(task.client, snapshot.mesh, snapshot.namespaces, options.revision)
+        readiness.require_ready(task.client, snapshot.mesh, snapshot.namespaces, options.revision)
     return takeovers
 
 

@@ -26,6 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.share
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CHECKS_BY_CODE
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.readiness import not_ready_reason
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import (
@@ -176,7 +177,7 @@ def _run_installer(
 
 def _prove(task: TaskContext, options: InstallOptions, plan: InstallPlan, probe: str) -> Mesh:
     """Wait until the revision is proven to take workloads, and return the mesh as it is then."""
-    return readiness.wait(
+    return readiness.wait_until_ready(
         task.client,
         task.istio_namespace,
         probe,
@@ -203,7 +204,7 @@ def _install_error(
     revision = options.revision
     mesh = fetch_mesh(task.client, task.istio_namespace)
     failing_pods = in_place_swap.failing_istiod_pods(task, revision)
-    reason = "; ".join(filter(None, [readiness.standing_problem(mesh, revision, None), *failing_pods]))
+    reason = "; ".join(filter(None, [not_ready_reason(mesh, revision, None), *failing_pods]))
     replaced = any(change.kind == "Deployment" and change.change == "update" for change in plan.changes)
     advice = (
         "Restart no workload until it is fixed (finding MU007); fix the cause and run again."

@@ -144,7 +144,7 @@ def run(task: TaskContext) -> TaskResult:
     if injector is not None:
         require_writable(injector.manager, f"Tag {name} on cluster {task.client.connection.label}", "move it there")
     if revision and not is_planned(task, revision):
-        readiness.require(task.client, mesh, snapshot.namespaces, revision)
+        readiness.require_ready(task.client, mesh, snapshot.namespaces, revision)
     affected = {*values["namespaces"], *(ref.namespace for ref in workloads)}
     warnings = _require_configuration_kept(task, options, mesh, revision, affected)
     values["workloads"] = [{"namespace": ref.namespace, "kind": ref.kind, "name": ref.name} for ref in workloads]

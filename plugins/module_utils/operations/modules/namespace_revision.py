@@ -134,7 +134,7 @@ def _move(task: TaskContext, options: NamespaceMoveOptions) -> TaskResult:
     )
     revision = snapshot.mesh.resolve(options.revision)
     if moves and revision and not is_planned(task, revision):
-        readiness.require(task.client, snapshot.mesh, snapshot.namespaces, revision)
+        readiness.require_ready(task.client, snapshot.mesh, snapshot.namespaces, revision)
     warnings = _require_configuration_kept(task, options, snapshot, moves, revision)
     if moves and not task.check_mode:
         results = _execute(task, moves)
@@ -170,7 +170,7 @@ def _not_ready(task: TaskContext, snapshot: Snapshot, moves: list[NamespaceMove]
     problems: dict[str, str] = {}
     for revision in sorted(set(filter(None, revisions.values()))):
         try:
-            readiness.require(task.client, snapshot.mesh, snapshot.namespaces, revision)
+            readiness.require_ready(task.client, snapshot.mesh, snapshot.namespaces, revision)
         except ProofError as exc:
             problems[revision] = exc.message
     return {name: Kept(problems[to], failed=True) for name, to in revisions.items() if to in problems}

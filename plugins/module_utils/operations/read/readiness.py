@@ -1,16 +1,15 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Proves that a control plane takes workloads (safety rule S3), by a real dry run.
+"""Proves by a dry run that a control plane can take workloads (safety rule S3).
 
-The injection webhooks have no side effects, so a pod created with dryRun=All passes through the real istiod and comes
-back injected; nothing is stored.
+The injection webhooks have no side effects, so a pod created with dryRun=All passes through the real istiod and the
+answer is the injected pod; nothing is stored.
 """
 
 from __future__ import annotations
 
 import time
-import typing as t
 from collections.abc import Callable, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
@@ -36,23 +35,25 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     Mesh,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.readiness import not_ready_reason
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 
-SETTLE_TRIES = 20
-SETTLE_SECONDS = 0.25
+PROPAGATION_TRIES = 20
+PROPAGATION_PAUSE = 0.25
 
 
 def probe_namespace(namespaces: Mapping[str, Namespace], preferred: str) -> str:
-    """Return a namespace whose labels say nothing about injection, so that a probe's own label decides.
+    """Return a namespace without injection labels, in which the label of a dry-run pod decides.
 
     Raises:
-        ProofError: there is none.
+        ProofError: every namespace has such a label.
     """
     order: Iterable[str] = (preferred, "default", *sorted(namespaces))
     for name in order:
-        found = namespaces.get(name)
-        if found and name not in IGNORED_NAMESPACES and not {REVISION_LABEL, INJECTION_LABEL} & set(found.labels):
+        namespace = namespaces.get(name)
+        ignored = name in IGNORED_NAMESPACES
+        if namespace and not ignored and not {REVISION_LABEL, INJECTION_LABEL} & set(namespace.labels):
             return name
     raise ProofError(
         f"No namespace is free of the labels {REVISION_LABEL} and {INJECTION_LABEL}, so a dry-run pod cannot "
@@ -64,7 +65,7 @@ def dry_run_pod(client: Client, namespace: str, labels: Mapping[str, str]) -> Po
     """Return a pod as the API server and the real injector would create it now.
 
     Raises:
-        ApiError: a webhook or the API server rejects it; the answer is that of a real creation.
+        ApiError: a webhook or the API server rejects it, as it would reject a real pod.
     """
     body: Json = {
         "apiVersion": "v1",
@@ -82,37 +83,15 @@ def dry_run_pod(client: Client, namespace: str, labels: Mapping[str, str]) -> Po
     return read_pod(answer)
 
 
-def standing_problem(mesh: Mesh, revision: str, version: str | None) -> str | None:
-    """Return why the objects of a revision show that it cannot take workloads, or None."""
-    found = mesh.revisions.get(revision)
-    injector = next((i for i in mesh.injectors if i.revision == revision and not i.tag), None)
-    if found is None or injector is None:
-        return "it is not installed"
-    here = not mesh.is_remote(revision)
-    if here and not found.deployment:
-        return "its istiod Deployment is missing"
-    if here and version and without_image_type(found.version) != without_image_type(version):
-        return f"its istiod has the image tag {found.version}, not {version}"
-    if found.unreadable:
-        return f"its {found.unreadable_maps}"
-    if here and not found.rolled_out:
-        return (
-            f"its Deployment {found.deployment} is not rolled out: {found.ready} of {found.replicas} replicas are ready"
-        )
-    if injector.service is not None and not injector.has_ca_bundle:
-        return f"webhook {injector.name} has no caBundle"
-    return None
-
-
-def injection_problem(
+def injection_failure(
     client: Client, mesh: Mesh, namespace: str, revision: str, version: str | None = None
 ) -> str | None:
-    """Return why a dry-run pod shows that a revision does not inject what it should, or None.
+    """Return why a dry-run pod shows that a revision does not inject correctly, or None.
 
-    Only the pod shows which version a control plane elsewhere runs.
+    Only the pod shows the version of a control plane outside this cluster.
 
     Raises:
-        ApiError: the API server did not get as far as to ask it.
+        ApiError: the API server failed before it called the webhook.
         ClusterError: the API server does not answer.
     """
     try:
@@ -128,33 +107,33 @@ def injection_problem(
     if pod.revision != revision:
         return f"a dry-run pod for it is injected by revision {pod.revision}"
     config = mesh.revisions[revision].config
-    wanted = expected_image(config, {}) if config else ""
-    if wanted and without_image_type(pod.proxy_image) != without_image_type(wanted):
-        return f"a dry-run pod for it gets the image {pod.proxy_image}, not {wanted}"
+    expected = expected_image(config, {}) if config else ""
+    if expected and without_image_type(pod.proxy_image) != without_image_type(expected):
+        return f"a dry-run pod for it gets the image {pod.proxy_image}, not {expected}"
     if version and mesh.is_remote(revision) and without_image_type(image_tag(pod.proxy_image)) != version:
         return f"a dry-run pod for it gets the image {pod.proxy_image}, not one of {version}"
     return None
 
 
-def problem(client: Client, mesh: Mesh, namespace: str, revision: str, version: str | None) -> str | None:
-    """Return why a revision cannot be trusted with workloads, or None when it is proven (safety rule S3).
+def unproven_reason(client: Client, mesh: Mesh, namespace: str, revision: str, version: str | None) -> str | None:
+    """Return why a revision is not proven to take workloads, or None if it is (safety rule S3).
 
-    A non-revisioned install behind a default tag that leads elsewhere is selected by nothing, so no pod can ask it.
+    No label selects a non-revisioned installation whose default tag points elsewhere: it gets no pods.
     """
-    own = next((i for i in mesh.injectors if i.revision == revision and not i.tag), None)
-    if own and own.deactivated and mesh.tags.get(DEFAULT) != revision:
-        return standing_problem(mesh, revision, version)
-    standing = standing_problem(mesh, revision, version)
-    return standing or injection_problem(client, mesh, namespace, revision, version)
+    injector = next((i for i in mesh.injectors if i.revision == revision and not i.tag), None)
+    if injector and injector.deactivated and mesh.tags.get(DEFAULT) != revision:
+        return not_ready_reason(mesh, revision, version)
+    reason = not_ready_reason(mesh, revision, version)
+    return reason or injection_failure(client, mesh, namespace, revision, version)
 
 
-def require(client: Client, mesh: Mesh, namespaces: Mapping[str, Namespace], revision: str) -> None:
-    """Refuse a revision that is not proven now.
+def require_ready(client: Client, mesh: Mesh, namespaces: Mapping[str, Namespace], revision: str) -> None:
+    """Refuse a revision that is not proven to take workloads now.
 
     Raises:
         ProofError: with the reason.
     """
-    reason = problem(client, mesh, probe_namespace(namespaces, mesh.namespace), revision, None)
+    reason = unproven_reason(client, mesh, probe_namespace(namespaces, mesh.namespace), revision, None)
     if reason:
         raise ProofError(
             f"Revision {revision} on cluster {client.connection.label} is not proven to take workloads: {reason}. "
@@ -163,30 +142,30 @@ def require(client: Client, mesh: Mesh, namespaces: Mapping[str, Namespace], rev
 
 
 def require_injection(client: Client, namespace: str, labels: Mapping[str, str], revision: str | None) -> None:
-    """Refuse a restart unless the API server itself sends a pod with these labels to the expected revision.
+    """Refuse a restart unless the API server injects a pod with these labels by the expected revision.
 
-    A label that was just changed takes a moment to reach the webhooks' selectors, so ask until it has.
+    A changed label takes a moment to reach the selectors of the webhooks, so the dry run is repeated.
 
     Raises:
-        ProofError: it does not within a few seconds.
+        ProofError: another revision, or none, still injects the pod after a few seconds.
     """
-    got: str | None = None
-    for dummy in range(SETTLE_TRIES):
+    actual: str | None = None
+    for dummy in range(PROPAGATION_TRIES):
         try:
-            got = dry_run_pod(client, namespace, labels).revision
+            actual = dry_run_pod(client, namespace, labels).revision
         except ForbiddenError:
-            # quotas and pod policies may refuse the probe although they admit the workload's own pods
+            # Quotas and pod policies may refuse the dry-run pod although they admit the pods of the workload.
             return
-        if got == revision:
+        if actual == revision:
             return
-        time.sleep(SETTLE_SECONDS)
+        time.sleep(PROPAGATION_PAUSE)
     raise ProofError(
-        f"Nothing was restarted in namespace {namespace}: a dry-run pod there is injected by {got or 'no revision'}, "
+        f"Nothing was restarted in namespace {namespace}: a dry-run pod there is injected by {actual or 'no revision'}, "
         f"but {revision or 'no revision'} is expected from its labels."
     )
 
 
-def wait(
+def wait_until_ready(
     client: Client,
     istio_namespace: str,
     namespace: str,
@@ -197,30 +176,30 @@ def wait(
     progress: Callable[[str], None],
     clock: Callable[[], float] = time.monotonic,
 ) -> Mesh:
-    """Wait until a revision is proven and return the mesh as it is then.
+    """Wait until a revision is proven to take workloads, and return the mesh as it is then.
 
     Raises:
-        ProofError: it was not within the time, with the last reason.
+        ProofError: it is not proven within the timeout; the message has the last reason.
     """
     deadline = clock() + timeout
-    said: t.Any = None
+    reported: str | None = None
     while True:
         try:
             mesh = fetch_mesh(client, istio_namespace)
-            reason = problem(client, mesh, namespace, revision, version)
+            reason = unproven_reason(client, mesh, namespace, revision, version)
         except (ForbiddenError, UnauthorizedError) as exc:
             raise ProofError(f"Revision {revision} cannot be proven: {exc.message}") from exc
         except MeshError as exc:
             reason = exc.message
         if reason is None:
             return mesh
-        if reason != said:
+        if reason != reported:
             progress(f"waiting for revision {revision}: {reason}")
-            said = reason
+            reported = reason
         if clock() >= deadline:
             raise ProofError(
                 f"Revision {revision} on cluster {client.connection.label} was not proven within "
                 f"{timeout:.0f} s: {reason}. "
-                "Existing workloads are untouched; mend the cause and run again."
+                "Existing workloads are untouched; fix the cause and run again."
             )
         time.sleep(0.5)

@@ -55,7 +55,7 @@ def check_istiod(task: TaskContext, snapshot: Snapshot, revisions: Iterable[str]
         mesh = fetch_mesh(task.client, task.istio_namespace)
         namespace = readiness.probe_namespace(snapshot.namespaces, task.istio_namespace)
         for revision in sorted(revisions):
-            if reason := readiness.problem(task.client, mesh, namespace, revision, None):
+            if reason := readiness.unproven_reason(task.client, mesh, namespace, revision, None):
                 return [Problem(None, Trouble("istiod", f"revision {revision}: {reason}"))]
     except ProofError as exc:
         return [Problem(None, Trouble("istiod", exc.message.rstrip(".")))]

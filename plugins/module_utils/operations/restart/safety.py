@@ -32,7 +32,7 @@ def require_ready_targets(task: TaskContext, plan: RestartPlan) -> None:
     snapshot = plan.snapshot
     for revision in sorted(_target_revisions(plan)):
         if not is_planned(task, revision):
-            readiness.require(task.client, snapshot.mesh, snapshot.namespaces, revision)
+            readiness.require_ready(task.client, snapshot.mesh, snapshot.namespaces, revision)
     if task.check_mode:
         return
 

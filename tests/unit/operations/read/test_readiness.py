@@ -15,14 +15,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.transport imp
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ForbiddenError, ProofError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.readiness import not_ready_reason
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.readiness import (
     dry_run_pod,
     probe_namespace,
-    problem,
-    require,
     require_injection,
-    standing_problem,
-    wait,
+    require_ready,
+    unproven_reason,
+    wait_until_ready,
 )
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure
@@ -42,7 +42,7 @@ def api() -> Iterator[FakeApi]:
 
 def why(api: FakeApi, revision: str = b.NEW, version: str | None = None) -> str | None:
     """Why a revision is not proven."""
-    return problem(api.client(), b.mesh_of(api.objects), b.SYSTEM, revision, version)
+    return unproven_reason(api.client(), b.mesh_of(api.objects), b.SYSTEM, revision, version)
 
 
 @pytest.mark.parametrize("version", [None, "1.31.0", "1.31.0-distroless"])
@@ -69,11 +69,11 @@ def test_a_revision_in_order_is_proven(api: FakeApi, version: str | None) -> Non
     ],
 )
 def test_s3_standing_problems(objects: list[b.Json], said: str) -> None:
-    assert said in str(standing_problem(b.mesh_of(objects), b.NEW, "1.31.0"))
+    assert said in str(not_ready_reason(b.mesh_of(objects), b.NEW, "1.31.0"))
 
 
 def test_an_image_variant_is_no_other_version() -> None:
-    assert standing_problem(b.mesh_of(b.plane(b.NEW, "1.31.0-distroless")), b.NEW, "1.31.0") is None
+    assert not_ready_reason(b.mesh_of(b.plane(b.NEW, "1.31.0-distroless")), b.NEW, "1.31.0") is None
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_an_image_variant_is_no_other_version() -> None:
 def test_s3_injection_problems(api: FakeApi, answer: Answer, said: str) -> None:
     api.script("POST", PROBE, answer)
     with pytest.raises(ProofError, match=said) as failed:
-        require(api.client(), b.mesh_of(api.objects), b.snapshot_of(api.objects).namespaces, b.NEW)
+        require_ready(api.client(), b.mesh_of(api.objects), b.snapshot_of(api.objects).namespaces, b.NEW)
     assert f"Revision {b.NEW} on cluster {api.url} is not proven" in failed.value.message
     assert "Nothing was moved to it" in failed.value.message
 
@@ -144,7 +144,7 @@ def waiting(api: FakeApi, said: list[str], seconds: int = 3) -> t.Any:
     """Wait on a clock that goes one second per look."""
     ticks = iter(range(1000))
     more: b.Json = {"timeout": seconds, "progress": said.append, "clock": lambda: next(ticks)}
-    return wait(api.client(), b.SYSTEM, b.SYSTEM, b.NEW, "1.31.0", **more)
+    return wait_until_ready(api.client(), b.SYSTEM, b.SYSTEM, b.NEW, "1.31.0", **more)
 
 
 def test_waiting_ends_when_it_is_proven(api: FakeApi) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.readiness import standing_problem
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.readiness import not_ready_reason
 from unit.support import builders as b
 from unit.support.checking import HEALTHY, of
 
@@ -77,7 +77,7 @@ def test_what_cannot_be_read_and_why(name: str, key: str, text: str, why: str) -
     )
     assert why in row.message
     # Nothing is moved to this revision.
-    assert f"its ConfigMap {name} cannot be read: " in str(standing_problem(b.mesh_of(objects), b.OLD, None))
+    assert f"its ConfigMap {name} cannot be read: " in str(not_ready_reason(b.mesh_of(objects), b.OLD, None))
 
 
 def test_other_revisions_are_still_read() -> None:
