@@ -160,7 +160,7 @@ def require_injection(client: Client, namespace: str, labels: Mapping[str, str],
             return
         time.sleep(PROPAGATION_PAUSE)
     raise ProofError(
-        f"Nothing was restarted in namespace {namespace}: a dry-run pod there is injected by {actual or 'no revision'}, "
+        f"Nothing was restarted in namespace {namespace}: a dry-run pod is injected by {actual or 'no revision'}, "
         f"but {revision or 'no revision'} is expected from its labels."
     )
 
