@@ -254,10 +254,16 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typ
 )
 
 Json = dict[str, t.Any]
-#: Variables and facts of the playbooks that the lookup reads.
-RUN_TAGS, SKIP_TAGS = "ansible_run_tags", "ansible_skip_tags"
-PLAYBOOK, EXCLUDED = "__istio_playbook", "__istio_excluded"
-READING, PRECHECK, UP_TO_DATE = "__istio_mesh", "precheck_result", "__istio_up_to_date"
+# One name per line: the parser of plugin documentation warns about tuples.
+#: Variables of Ansible and of the plays.
+RUN_TAGS = "ansible_run_tags"
+SKIP_TAGS = "ansible_skip_tags"
+PLAYBOOK = "__istio_playbook"
+#: Facts that the playbooks leave on each cluster.
+READING = "__istio_mesh"
+PRECHECK = "precheck_result"
+UP_TO_DATE = "__istio_up_to_date"
+EXCLUDED = "__istio_excluded"
 
 
 class LookupModule(LookupBase):

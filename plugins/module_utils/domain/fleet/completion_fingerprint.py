@@ -1,10 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a run would find nothing to do, told by one reading of the cluster.
+"""Decide from one reading of a cluster whether a run would find nothing to do.
 
-A run that came to its end leaves a fingerprint of what it had looked at. As long as the same run is asked for, the
-fingerprint is the same and nothing is stale, a repetition would change nothing.
+A run that completes leaves a fingerprint of the state it has read. As long as the same run is requested, the
+fingerprint is the same and nothing is stale, repeating the run would change nothing.
 """
 
 from __future__ import annotations
@@ -23,26 +23,29 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_recor
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 
-def fingerprint(snapshot: Snapshot, revision: str) -> str:
-    """Return what a run to a revision leaves: control planes, injectors, owners of names, CRDs, who is elsewhere.
+def completion_fingerprint(snapshot: Snapshot, revision: str) -> str:
+    """Return a digest of what a run to a revision leaves: control planes, injectors, owners of names, CRDs, namespaces.
 
-    Pods are no part of it, and neither is a namespace that follows the revision: they come and go.
+    Pods are not a part of it, and neither are namespaces that follow the revision, because they come and go.
     """
     mesh = snapshot.mesh
-    told = {
-        "planes": {name: [one.deployment, one.installed_by, one.written] for name, one in mesh.revisions.items()},
+    state = {
+        "planes": {
+            name: [plane.deployment, plane.installed_by, plane.written] for name, plane in mesh.revisions.items()
+        },
         "injectors": [
-            [one.name, one.revision, one.tag, [*map(_without_bundle, one.webhooks)]] for one in mesh.injectors
+            [injector.name, injector.revision, injector.tag, [*map(_without_bundle, injector.webhooks)]]
+            for injector in mesh.injectors
         ],
         "owners": [dict(mesh.tag_services), dict(mesh.validators), dict(mesh.orphan_validators)],
         "crds": dict(snapshot.crd_versions),
-        "elsewhere": {
+        "other_revisions": {
             namespace.name: name
             for namespace in snapshot.namespaces.values()
             if (name := namespace.revision_label) and mesh.resolve(name) != revision
         },
     }
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+    return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 
 
 def _without_bundle(hook: Mapping[str, t.Any]) -> dict[str, t.Any]:
@@ -51,22 +54,26 @@ def _without_bundle(hook: Mapping[str, t.Any]) -> dict[str, t.Any]:
     return {**hook, "clientConfig": client}
 
 
-def unchanged(snapshot: Snapshot, record: Record | None, wanted: str) -> bool:
-    """Return whether the last run was the wanted one, came to its end, and all is as it left it, but for the pods.
+def is_unchanged(snapshot: Snapshot, record: Record | None, request_digest: str) -> bool:
+    """Return whether the last run had the same request and completed, and nothing but pods has changed since then.
 
     Args:
-        wanted: what the run that is asked for leads to, as ``run.request_digest`` says it. Empty is never settled.
+        request_digest: the digest of the request of this run (option ``run.request_digest``). Without one, a cluster is
+            never unchanged.
     """
-    if not record or not wanted or record.get("state") != DONE or record.get(REQUEST_DIGEST) != wanted:
+    if not record or not request_digest or record.get("state") != DONE:
+        return False
+    if record.get(REQUEST_DIGEST) != request_digest:
         return False
     revision = str(record.get("revision"))
     plane = snapshot.mesh.revisions.get(revision)
     if plane is None or not (plane.rolled_out or snapshot.mesh.is_remote(revision)):
         return False
-    trusted = all(one.has_ca_bundle for one in snapshot.mesh.injectors if one.revision == revision)
-    return trusted and fingerprint(snapshot, revision) == record.get(FINGERPRINT)
+    injectors = [injector for injector in snapshot.mesh.injectors if injector.revision == revision]
+    trusted = all(injector.has_ca_bundle for injector in injectors)
+    return trusted and completion_fingerprint(snapshot, revision) == record.get(FINGERPRINT)
 
 
-def settled(snapshot: Snapshot, record: Record | None, wanted: str) -> bool:
-    """Return whether a cluster is `unchanged` and has nothing to restart; the snapshot has pods and their owners."""
-    return unchanged(snapshot, record, wanted) and not snapshot.stale_workloads()
+def is_up_to_date(snapshot: Snapshot, record: Record | None, request_digest: str) -> bool:
+    """Return whether a cluster is unchanged and has nothing to restart; the snapshot has pods and their owners."""
+    return is_unchanged(snapshot, record, request_digest) and not snapshot.stale_workloads()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plan what a run moves within the limits of its user: in the data plane, in finalize, and in a rollback.
+"""Plan the moves of a run within the limits of its user: in the data plane, in finalize, and in a rollback.
 
 All plans come from the result of istio_info. They name what a limit leaves out with the reason, so that a user does not
 take it for done.
@@ -41,7 +41,7 @@ class Skipped(t.TypedDict):
 
 
 class DataPlanePlan(t.TypedDict):
-    """What an upgrade moves."""
+    """The plan of an upgrade."""
 
     waves: list[list[str]]
     tags: list[str]
@@ -53,7 +53,7 @@ class DataPlanePlan(t.TypedDict):
 
 
 class FinalizePlan(t.TypedDict):
-    """What the move of the default revision restarts, or why it is refused."""
+    """The restarts after the move of the default revision, or why it is refused."""
 
     restarts: list[str]
     refused: str
@@ -67,7 +67,7 @@ class TagRollback(t.TypedDict):
 
 
 class RollbackPlan(t.TypedDict):
-    """What a rollback restores."""
+    """The plan of a rollback."""
 
     run_id: str
     namespaces: list[str]

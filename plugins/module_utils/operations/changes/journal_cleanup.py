@@ -13,7 +13,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths imp
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Journal
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import over
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import cannot_be_undone
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
@@ -34,7 +34,8 @@ def forget_unreachable_states(task: TaskContext, snapshot: Snapshot, revision: s
     changed = [
         (path, left)
         for path, journal, of_pods in _journals(snapshot, mesh)
-        if (left := journal.without_past(functools.partial(over, mesh, of_pods=of_pods))).changes != journal.changes
+        if (left := journal.without_past(functools.partial(cannot_be_undone, mesh, of_pods=of_pods))).changes
+        != journal.changes
     ]
 
     def send(one: tuple[str, Journal]) -> str:

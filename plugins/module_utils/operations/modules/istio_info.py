@@ -17,8 +17,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.names
     describe_namespaces,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.completion_fingerprint import (
-    settled,
-    unchanged,
+    is_unchanged,
+    is_up_to_date,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.control_planes import (
     ControlPlaneRow,
@@ -33,7 +33,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_recor
     public_record,
     run_to_undo,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import undoing, with_known
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import add_known, describe_undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
@@ -140,13 +140,13 @@ class ClusterRecord:
         """Read both from the cluster."""
         self.lease, self.record = self._lock.held(), self._lock.record()
 
-    def unchanged(self, snapshot: Snapshot) -> bool:
+    def is_unchanged(self, snapshot: Snapshot) -> bool:
         """Whether no run works on the cluster, and all but the pods is as the last run of this request left it."""
-        return not self.lease and unchanged(snapshot, self.record, self._request_digest)
+        return not self.lease and is_unchanged(snapshot, self.record, self._request_digest)
 
     def up_to_date(self, snapshot: Snapshot) -> bool:
         """Whether a run of this request would find nothing to do."""
-        return not self.lease and settled(snapshot, self.record, self._request_digest)
+        return not self.lease and is_up_to_date(snapshot, self.record, self._request_digest)
 
 
 def check(params: Mapping[str, t.Any]) -> None:
@@ -161,7 +161,7 @@ def check(params: Mapping[str, t.Any]) -> None:
 def _undo(options: InfoOptions, snapshot: Snapshot, record: Record | None) -> Json:
     """Return what a rollback would undo: of the last run, or of the one that the options name."""
     run_id, led_to = run_to_undo(record, options.run_id or None)
-    return with_known(record, undoing(snapshot, run_id, led_to, resumed=is_unfinished_rollback(record, run_id)))
+    return add_known(record, describe_undo(snapshot, run_id, led_to, resumed=is_unfinished_rollback(record, run_id)))
 
 
 def run(task: TaskContext) -> TaskResult:
@@ -172,7 +172,7 @@ def run(task: TaskContext) -> TaskResult:
         task,
         pods=options.proxies,
         meanwhile=cluster.read if options.record else lambda: None,
-        pods_suffice=cluster.unchanged if options.stop_if_up_to_date else None,
+        pods_suffice=cluster.is_unchanged if options.stop_if_up_to_date else None,
     )
     require_known_limits(task, snapshot)
     values = InfoValues(

@@ -9,7 +9,9 @@ import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.completion_fingerprint import fingerprint
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.completion_fingerprint import (
+    completion_fingerprint,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
     DONE,
@@ -41,7 +43,7 @@ def _completion_fingerprint(task: TaskContext) -> str:
     if task.run is None or not task.run.request_digest or not task.run.revision:
         return ""
     try:
-        return fingerprint(task.snapshot(), task.run.revision)
+        return completion_fingerprint(task.snapshot(), task.run.revision)
     except MeshError:
         return ""
 

@@ -14,8 +14,8 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.completion_fingerprint import (
-    fingerprint,
-    settled,
+    completion_fingerprint,
+    is_up_to_date,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import STATE_NAME
@@ -37,17 +37,17 @@ RUN = {"request_digest": "w", "revision": b.NEW, "version": b.NEW_VERSION, "stra
 
 
 def find(objects: list[b.Json], kind: str, name: str) -> b.Json:
-    """One of the objects."""
+    """Return one of the objects."""
     return next(obj for obj in objects if (obj["kind"], obj["metadata"]["name"]) == (kind, name))
 
 
-def left(objects: list[b.Json]) -> b.Json:
-    """The record of a run that came to its end on a mesh."""
-    return {"state": "done", "fingerprint": fingerprint(b.snapshot_of(objects), b.NEW), **RUN}
+def completed(objects: list[b.Json]) -> b.Json:
+    """Return the record of a run that completed on a mesh."""
+    return {"state": "done", "fingerprint": completion_fingerprint(b.snapshot_of(objects), b.NEW), **RUN}
 
 
 def changed(change: Callable[[list[b.Json]], object]) -> list[b.Json]:
-    """The mesh after somebody changed it."""
+    """Return the mesh after a change."""
     objects = copy.deepcopy(MESH)
     change(objects)
     return objects
@@ -124,20 +124,20 @@ def relabel(objects: list[b.Json]) -> None:
         "a stale proxy",
     ],
 )
-def test_what_somebody_changed_since_the_run(change: Callable[[list[b.Json]], object], expected: bool) -> None:
-    assert settled(b.snapshot_of(changed(change)), left(MESH), "w") is expected
+def test_a_change_since_the_run(change: Callable[[list[b.Json]], object], expected: bool) -> None:
+    assert is_up_to_date(b.snapshot_of(changed(change)), completed(MESH), "w") is expected
 
 
 @pytest.mark.parametrize(
     "over", [{"state": "failed"}, {"request_digest": "x"}, {"fingerprint": ""}, {"revision": "gone"}]
 )
 def test_another_run_or_one_that_did_not_end_proves_nothing(over: b.Json) -> None:
-    assert not settled(b.snapshot_of(MESH), {**left(MESH), **over}, "w")
+    assert not is_up_to_date(b.snapshot_of(MESH), {**completed(MESH), **over}, "w")
 
 
-def test_without_a_record_or_a_wish_nothing_is_settled() -> None:
-    assert not settled(b.snapshot_of(MESH), None, "w")
-    assert not settled(b.snapshot_of(MESH), {**left(MESH), "request_digest": ""}, "")
+def test_without_a_record_or_a_request_no_cluster_is_up_to_date() -> None:
+    assert not is_up_to_date(b.snapshot_of(MESH), None, "w")
+    assert not is_up_to_date(b.snapshot_of(MESH), {**completed(MESH), "request_digest": ""}, "")
 
 
 def test_the_end_of_a_run_is_what_the_next_one_reads() -> None:
@@ -162,14 +162,14 @@ def test_the_end_of_a_run_is_what_the_next_one_reads() -> None:
 
 
 def record_of(objects: list[b.Json]) -> b.Json:
-    """The same as an object of the cluster."""
+    """Return the record as an object of the cluster."""
     metadata = {"name": STATE_NAME, "namespace": b.SYSTEM}
-    data = {RECORD_KEY: json.dumps({**left(objects), "process": "gone", "started_by": "ada"})}
+    data = {RECORD_KEY: json.dumps({**completed(objects), "process": "gone", "started_by": "ada"})}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data}
 
 
-def pin(objects: list[b.Json]) -> None:
-    """A stale proxy whose image is pinned: only what is above the pod tells that no run mends it."""
+def add_pinned(objects: list[b.Json]) -> None:
+    """Add a stale proxy with a pinned image: only its owner shows that no run can fix it."""
     cart = b.deployed("cart", revision=b.NEW, image="own/proxyv2:1.30.2")
     cart[0]["spec"]["template"]["spec"]["containers"].append({"name": "istio-proxy", "image": "own/proxyv2:1.30.2"})
     objects += cart
@@ -181,7 +181,7 @@ def pin(objects: list[b.Json]) -> None:
         (lambda objects: None, True, 7),
         (lambda objects: objects.append(b.pod("left", "shop", revision=b.OLD, owner=None)), True, 7),
         (lambda objects: objects.append(b.pod("once", "shop", revision=b.OLD, owner=("Job", "once"))), True, 6),
-        (pin, True, 4),
+        (add_pinned, True, 4),
         (lambda objects: objects.extend(b.deployed("cart", revision=b.OLD)), False, -3),
         (edit_istiod, False, 0),
     ],
@@ -190,14 +190,14 @@ def pin(objects: list[b.Json]) -> None:
 def test_a_reading_that_stops_early_returns_the_same(
     change: Callable[[list[b.Json]], object], done: bool, saved: int
 ) -> None:
-    """What is above stale pods tells whether a run would mend them; of all other pods nobody needs to know."""
+    """The owners of stale pods show whether a run would fix them. Owners of other pods are not read."""
     with FakeApi(*changed(change), record_of(MESH)) as api:
         whole, brief = (task(api, ISTIO_INFO, record=True, run=RUN, stop_if_up_to_date=stop) for stop in (False, True))
     assert whole["up_to_date"] is done
     assert whole.pop("requests")["reads"] - brief.pop("requests")["reads"] == saved
     if done:
         assert whole.pop("namespaces")
-        # what would be undone hangs on workloads that are not read then
+        # The undo depends on workloads, which such a reading does not have.
         assert whole.pop("undo")
     assert brief == whole
 

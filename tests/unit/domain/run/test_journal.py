@@ -38,7 +38,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_recor
     run_to_undo,
     undoable_run,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import over, undoing, with_known
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import (
+    add_known,
+    cannot_be_undone,
+    describe_undo,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import read_workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.journal_cleanup import (
     forget_unreachable_states,
@@ -190,8 +194,8 @@ def test_a_rollback_undoes_the_last_run_that_was_none() -> None:
 def test_which_run_is_undone(asked: str | None, expected: tuple[str, str]) -> None:
     record = {"id": "r2", "undoable": "r2", "undoable_revision": b.NEW, "previous": {"id": "r1", "revision": b.OLD}}
     assert run_to_undo(record, asked) == expected
-    rows = undoing(b.snapshot_of(b.two_planes()), *expected)
-    assert with_known(record, rows)["known"] is (asked not in ("r0", UNKNOWN_RUN))
+    rows = describe_undo(b.snapshot_of(b.two_planes()), *expected)
+    assert add_known(record, rows)["known"] is (asked not in ("r0", UNKNOWN_RUN))
 
 
 PLANES = [*b.plane(b.OLD), *b.plane(b.NEW), *b.revision_tag("default", b.NEW), *b.revision_tag("prod", b.NEW)]
@@ -214,11 +218,11 @@ AFTER = b.mesh_of([*b.plane(b.NEW), *b.revision_tag("default", b.NEW), *b.revisi
     ],
 )
 def test_the_past_ends_with_its_revision(change: Change, ends: bool) -> None:
-    assert over(AFTER, change) is ends
+    assert cannot_be_undone(AFTER, change) is ends
 
 
 def test_pods_without_a_label_follow_the_default_so_their_past_ends_with_it() -> None:
-    assert over(AFTER, Change("r", {}, C), of_pods=True)
+    assert cannot_be_undone(AFTER, Change("r", {}, C), of_pods=True)
 
 
 OLDER = {PREVIOUS_LABELS: json.dumps({REV: b.OLD})}
@@ -240,9 +244,9 @@ def test_what_the_older_format_remembers_goes_back_only_from_where_the_run_led(
 def test_a_rollback_restarts_what_is_behind_only_if_it_was_begun() -> None:
     stale = b.deployed("web", "shop", revision=b.NEW)
     snapshot = b.snapshot_of([*b.two_planes(), b.namespace("shop", B), *stale])
-    assert undoing(snapshot, "r1", b.NEW)["stale_namespaces"] == []
-    assert undoing(snapshot, "r1", b.NEW, resumed=True)["stale_namespaces"] == ["shop"]
-    assert undoing(snapshot, "r1", "1-29-2", resumed=True)["stale_namespaces"] == []
+    assert describe_undo(snapshot, "r1", b.NEW)["stale_namespaces"] == []
+    assert describe_undo(snapshot, "r1", b.NEW, resumed=True)["stale_namespaces"] == ["shop"]
+    assert describe_undo(snapshot, "r1", "1-29-2", resumed=True)["stale_namespaces"] == []
     begun_record = {"strategy": "rollback", "state": "running", "undoes": "r1"}
     assert is_unfinished_rollback(begun_record, "r1")
     assert not is_unfinished_rollback({**begun_record, "state": "done"}, "r1")
