@@ -66,13 +66,14 @@ test: venv ## All checks of CI
 	@MAKE='$(MAKE)' $(BIN)/python tests/tools/stages.py $(STAGES)
 
 .PHONY: style
-style: venv ## Lint with ruff, yamllint, and for the report page biome (JavaScript, CSS) and djlint (templates)
+style: venv ## Lint with ruff, yamllint, and for the report page oxlint, lint_css and djlint
 	@$(BIN)/ruff check --quiet --output-format concise && $(BIN)/ruff format --check && $(BIN)/yamllint --strict .
-	@$(BIN)/biome check --error-on-warnings $(ASSETS) && $(BIN)/djlint --lint --quiet $(ASSETS)
+	@$(BIN)/oxlint --format unix --deny-warnings $(ASSETS) && $(BIN)/python tests/tools/lint_css.py $(ASSETS)/report.css && \
+		$(BIN)/djlint --lint --quiet $(ASSETS)
 
 .PHONY: format
-format: venv ## Apply the fixes of ruff and biome
-	@$(BIN)/ruff check --fix; $(BIN)/ruff format; $(BIN)/biome check --write $(ASSETS)
+format: venv ## Apply the fixes of ruff
+	@$(BIN)/ruff check --fix; $(BIN)/ruff format
 
 .PHONY: types
 types: venv ## mypy

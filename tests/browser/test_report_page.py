@@ -7,15 +7,18 @@
 from __future__ import annotations
 
 import base64
+import json
 import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tinycss2
 
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.html import render_html
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.html import ASSETS, render_html
 from browser.chromium import Browser, browser, find
+from tools import lint_css
 from unit.callback import results as r
 from unit.callback.results import SimulatedRun
 
@@ -219,6 +222,14 @@ COLOURS = """(() => {
     .filter((element) => [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim()))
     .map((element) => [element.outerHTML.slice(0, 80), numbers(getComputedStyle(element).color), behind(element)]);
 })()"""
+
+
+def test_the_browser_supports_every_property_of_the_style_sheet(page: Browser, pages: dict[str, Path]) -> None:
+    page.open(pages["two"])
+    rules = lint_css.declarations((ASSETS / "report.css").read_text(encoding="utf-8"))
+    pairs = [[node.name, tinycss2.serialize(node.value).strip()] for rule in rules for node in rule]
+    assert len(pairs) > 300
+    assert page.run(f"{json.dumps(pairs)}.filter(([name, value]) => !CSS.supports(name, value))") == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
