@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Two meshes in one cluster: a name is no identity, so nothing of the other one is judged, needed or removed (F9)."""
+"""Two meshes in one cluster: objects of the other mesh with the same names are not checked, needed or removed (F9)."""
 
 from __future__ import annotations
 
@@ -54,24 +54,24 @@ TWO = "istio-two"
 OTHERS = [
     *b.in_mesh(TWO, b.plane("two", "1.29.2")),
     b.namespace(TWO),
-    b.namespace("theirs", {REV: "two"}),
+    b.namespace("foreign", {REV: "two"}),
     *(
-        obj if obj["kind"] != "Pod" else b.pod("web-abc-0", "theirs", revision="two", home=TWO)
-        for obj in b.deployed("web", "theirs")
+        obj if obj["kind"] != "Pod" else b.pod("web-abc-0", "foreign", revision="two", home=TWO)
+        for obj in b.deployed("web", "foreign")
     ),
 ]
 #: The same with the name of a revision of ours; the API server gives its namespaces to whom its webhooks name.
 NAMESAKES = [
     *b.in_mesh(TWO, b.plane(b.OLD)),
     b.namespace(TWO),
-    *b.deployed("web", "theirs", revision=None, pods=0),
-    b.namespace("theirs", {REV: b.OLD}),
-    b.pod("web-abc-0", "theirs", home=TWO, owner=("ReplicaSet", "web-abc")),
+    *b.deployed("web", "foreign", revision=None, pods=0),
+    b.namespace("foreign", {REV: b.OLD}),
+    b.pod("web-abc-0", "foreign", home=TWO, owner=("ReplicaSet", "web-abc")),
 ]
 
 
 @pytest.mark.parametrize("upgrade", [UPGRADE, Upgrade("canary", None, b.NEW, b.OLD, AFTER)], ids=["before", "after"])
-def test_the_gate_of_one_mesh_says_of_the_other_only_that_it_is_there(upgrade: Upgrade) -> None:
+def test_the_gate_of_one_mesh_reports_only_that_the_other_exists(upgrade: Upgrade) -> None:
     alone = {(one.code, one.object) for one in run_checks(b.snapshot_of(HEALTHY, proxies=()), upgrade)}
     both = {(one.code, one.object) for one in run_checks(b.snapshot_of([*HEALTHY, *OTHERS], proxies=()), upgrade)}
     expected = {("MU063", f"namespace {TWO}")} if upgrade is UPGRADE else set()
@@ -79,13 +79,13 @@ def test_the_gate_of_one_mesh_says_of_the_other_only_that_it_is_there(upgrade: U
     assert alone <= both
 
 
-def test_a_clash_of_names_is_told() -> None:
+def test_a_clash_of_names_is_reported() -> None:
     [row] = of("MU063", [*HEALTHY, *NAMESAKES])
     assert "Both meshes own 1-30-3" in row.message
     assert "MU016" in {one.code for one in run_checks(b.snapshot_of([*HEALTHY, *NAMESAKES]), UPGRADE)}
 
 
-def test_the_whole_gate_asks_and_judges_one_mesh() -> None:
+def test_the_whole_gate_reads_and_checks_one_mesh() -> None:
     with FakeApi(*HEALTHY, *OTHERS) as api:
         result = task(api, istio_precheck.CORE, version=b.NEW_VERSION, revision=b.NEW, source_revision=b.OLD)
         info = task(api, istio_info.CORE)
@@ -98,12 +98,12 @@ def test_the_whole_gate_asks_and_judges_one_mesh() -> None:
 
 @pytest.fixture
 def remover(tmp_path: Path) -> Iterator[Remover]:
-    """All of mesh one has left the old revision; mesh two has one of the same name, which is in use."""
+    """Mesh one has left the old revision; mesh two has a revision of the same name, which is in use."""
     with FakeApi(*MOVED, *b.deployed(revision=b.NEW), *NAMESAKES) as api:
         yield Remover(api, tmp_path)
 
 
-def theirs(api: FakeApi) -> list[str]:
+def objects_of_mesh_two(api: FakeApi) -> list[str]:
     """The objects of mesh two."""
     return sorted(
         obj["kind"]
@@ -112,14 +112,14 @@ def theirs(api: FakeApi) -> list[str]:
     )
 
 
-def test_a_removal_takes_nothing_of_a_namesake_and_needs_nothing_of_it(remover: Remover) -> None:
-    before = theirs(remover.api)
+def test_a_removal_neither_deletes_nor_needs_objects_of_a_namesake(remover: Remover) -> None:
+    before = objects_of_mesh_two(remover.api)
     planned = remover.run(check_mode=True)
     result = remover.run()
     assert result["changed"], result
     assert (result["actions"], result["diff"]) == (planned["actions"], planned["diff"])
     assert result["diff"]["before"]["objects"] == dict.fromkeys(OF_OLD, "present")
-    assert theirs(remover.api) == before
+    assert objects_of_mesh_two(remover.api) == before
     # istioctl would take the other one too
     assert remover.commands == []
     assert remover.run()["changed"] is False
@@ -128,7 +128,7 @@ def test_a_removal_takes_nothing_of_a_namesake_and_needs_nothing_of_it(remover: 
 @pytest.mark.parametrize(
     ("namespace", "named"),
     [
-        pytest.param("theirs", None, id="a namespace that the other mesh injects"),
+        pytest.param("foreign", None, id="a namespace that the other mesh injects"),
         pytest.param(TWO, None, id="the namespace of the other mesh"),
         pytest.param("shop", False, id="a namespace of ours"),
         pytest.param("plain", True, id="a namespace without a label"),
@@ -136,7 +136,7 @@ def test_a_removal_takes_nothing_of_a_namesake_and_needs_nothing_of_it(remover: 
         pytest.param(b.SYSTEM, True, id="our root namespace"),
     ],
 )
-def test_configuration_of_a_namesake_is_not_in_the_way(namespace: str, named: bool | None) -> None:
+def test_configuration_of_a_namesake_is_not_a_blocker(namespace: str, named: bool | None) -> None:
     rule = b.configuration("AuthorizationPolicy", "deny", namespace)
     snapshot = b.snapshot_of([*MOVED, *NAMESAKES, b.namespace("plain"), rule])
     found = configuration_blockers(snapshot, b.OLD, snapshot.precheck_inputs.configuration)
@@ -148,7 +148,7 @@ def test_configuration_of_a_namesake_is_not_in_the_way(namespace: str, named: bo
 
 
 def test_a_removal_is_not_refused_by_configuration_of_a_namesake(remover: Remover) -> None:
-    remover.api.objects.append(json.loads(json.dumps(b.configuration("AuthorizationPolicy", "deny", "theirs"))))
+    remover.api.objects.append(json.loads(json.dumps(b.configuration("AuthorizationPolicy", "deny", "foreign"))))
     assert remover.run(check_mode=True)["changed"]
 
 
@@ -165,11 +165,11 @@ def obj(kind: str, name: str, namespace: str = "", component: str = "Pilot", **m
     return {"kind": kind, "metadata": b.meta(name, namespace, labels, notes)}
 
 
-THEIR_WEBHOOK = b.in_mesh(TWO, [b.injector(b.OLD)])[0]
+FOREIGN_WEBHOOK = b.in_mesh(TWO, [b.injector(b.OLD)])[0]
 
 
 @pytest.mark.parametrize(
-    ("found", "ours"),
+    ("raw", "expected"),
     [
         pytest.param(obj("ClusterRole", "istiod", owner=b.SYSTEM), True, id="by the label of its owner"),
         pytest.param(obj("ClusterRole", "istiod", owner=TWO), False, id="by the label of another owner"),
@@ -186,14 +186,14 @@ THEIR_WEBHOOK = b.in_mesh(TWO, [b.injector(b.OLD)])[0]
         pytest.param(obj("Deployment", "in", TWO, "IngressGateways", owner=b.SYSTEM), True, id="ours beside it"),
     ],
 )
-def test_whose_an_object_is(found: b.Json, ours: bool) -> None:
-    both = [one for raw in (found, THEIR_WEBHOOK) if (one := read_owned_object(raw["kind"], raw))]
-    mine, others = split_by_mesh(both, b.SYSTEM)
-    assert (both[0] in mine, both[0] in others) == (ours, not ours)
+def test_which_mesh_an_object_belongs_to(raw: b.Json, expected: bool) -> None:
+    both = [owned for each in (raw, FOREIGN_WEBHOOK) if (owned := read_owned_object(each["kind"], each))]
+    of_mesh, others = split_by_mesh(both, b.SYSTEM)
+    assert (both[0] in of_mesh, both[0] in others) == (expected, not expected)
     assert both[1] in others
 
 
-def test_an_istiod_elsewhere_is_not_ours_although_nothing_marks_it() -> None:
+def test_an_istiod_in_another_namespace_belongs_to_another_mesh_without_a_mark() -> None:
     raw = b.in_mesh(TWO, [b.istiod(b.OLD)])[0]
     alone = read_owned_object("Deployment", raw)
     assert alone
@@ -204,15 +204,15 @@ def test_pods_of_the_other_mesh_are_neither_stale_nor_restarted() -> None:
     """The last webhook by name injects, here that of mesh two."""
     snapshot = b.snapshot_of([*MOVED, *b.deployed(revision=b.NEW), *NAMESAKES])
     assert snapshot.namespaces_selecting(b.OLD) == {}
-    assert snapshot.injection_of("theirs").other_mesh == TWO
+    assert snapshot.injection_of("foreign").other_mesh == TWO
     assert snapshot.count_proxies() == {b.NEW: {b.NEW_VERSION: 1}}
-    assert not [pod for pod, proxy_status in snapshot.proxy_statuses if pod.namespace == "theirs"]
+    assert not [pod for pod, proxy_status in snapshot.proxy_statuses if pod.namespace == "foreign"]
     with FakeApi(*MOVED, *NAMESAKES) as api:
-        result = task(api, rollout_restart.CORE, namespaces=["theirs"], check_mode=True)
+        result = task(api, rollout_restart.CORE, namespaces=["foreign"], check_mode=True)
     assert result["restarted"] == []
 
 
-def test_a_pod_that_comes_over_from_the_other_mesh_is_stale_whatever_the_names() -> None:
+def test_a_pod_of_the_other_mesh_in_a_namespace_of_this_mesh_is_stale() -> None:
     moved = [*MOVED, *b.in_mesh(TWO, b.plane("two")), b.pod("old", revision=b.NEW, home=TWO, owner=None)]
     [(dummy, proxy_status)] = b.snapshot_of(moved).proxy_statuses
     assert proxy_status.condition.value == "stale_revision"
@@ -227,7 +227,7 @@ def test_a_pod_that_comes_over_from_the_other_mesh_is_stale_whatever_the_names()
         ("10.0.0.1:15012", ""),
     ],
 )
-def test_which_istiod_a_proxy_looks_for(address: str, home: str) -> None:
+def test_which_istiod_a_proxy_connects_to(address: str, home: str) -> None:
     raw = b.pod()
     config = json.dumps({"discoveryAddress": address, "tracing": {}}, separators=(",", ":"))
     raw["spec"]["initContainers"][0]["env"] = [{"name": "PROXY_CONFIG", "value": config}]
@@ -249,27 +249,29 @@ def tags(api: FakeApi, folder: Path, **options: t.Any) -> b.Json:
 
 
 @pytest.mark.parametrize(
-    ("others", "name", "said"),
+    ("others", "name", "message"),
     [
         pytest.param(b.plane(b.NEW), "prod", "has a revision 1-31-0 too", id="a revision of the same name"),
         pytest.param(b.revision_tag("prod", "two"), "prod", "has a tag prod too", id="a tag of the same name"),
         pytest.param(b.plane("default"), "default", "has a revision default too", id="its default without a tag"),
     ],
 )
-def test_what_istioctl_cannot_tell_apart_is_refused(others: list[b.Json], name: str, said: str, tmp_path: Path) -> None:
+def test_names_that_istioctl_cannot_distinguish_are_refused(
+    others: list[b.Json], name: str, message: str, tmp_path: Path
+) -> None:
     with FakeApi(*b.two_planes(), *b.namespaces(), *b.in_mesh(TWO, others)) as api:
         result = tags(api, tmp_path, name=name, revision=b.NEW)
-        assert said in result["msg"]
+        assert message in result["msg"]
         assert f"the mesh of namespace {TWO}" in result["msg"]
         assert not api.writes()
 
 
 def test_a_tag_is_removed_without_its_namesake(tmp_path: Path) -> None:
     with FakeApi(*b.two_planes(), *b.namespaces(), *b.in_mesh(TWO, b.revision_tag("prod", "two"))) as api:
-        before = theirs(api)
+        before = objects_of_mesh_two(api)
         assert tags(api, tmp_path, name="prod", state="absent")["changed"]
         assert "prod" not in b.mesh_of(api.objects).tags
-        assert theirs(api) == before
+        assert objects_of_mesh_two(api) == before
 
 
 def test_shared_components_of_the_other_mesh_are_not_handed_over() -> None:
