@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import copy
 import datetime
-import threading
 import typing as t
 from collections.abc import Iterator
 from email.utils import format_datetime
@@ -647,8 +646,12 @@ def test_a_restart_that_was_begun_does_not_wait_for_room_that_it_took(api: FakeA
     web["spec"]["strategy"] = {"rollingUpdate": {"maxSurge": 0, "maxUnavailable": 1}}
     web["status"]["updatedReplicas"] = 0
     api.objects.append(b.budget("web", {"matchLabels": {"app": "web"}}, 0))
-    threading.Timer(0.3, lambda: api.roll_out(web)).start()
-    result = restart(api, names=["web"], budget_timeout=0, batch_timeout=60)
+
+    def progress(line: str) -> None:
+        if "0 of 1 workloads done" in line:
+            api.roll_out(web)
+
+    result = restart(api, names=["web"], budget_timeout=0, batch_timeout=60, progress=progress)
     assert result.get("resumed") == ["Deployment shop/web"], result
 
 
