@@ -209,6 +209,6 @@ def test_what_the_operator_keeps_is_never_written(
     running = pods(cluster)
     with no_write(cluster):
         message = refusal(desk.tool(cluster, module, **options), "SafetyError")
-    assert "of the Sail Operator, which puts back what others write" in message
+    assert "of the Sail Operator, which reverts the changes of other clients" in message
     assert advice in message
     assert pods(cluster) == running

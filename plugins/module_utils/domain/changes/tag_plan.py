@@ -11,7 +11,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import namespaces_selecting_tag
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import disagreements, owners
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import disagreements, owner_targets
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Kept, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -68,7 +68,7 @@ def _plan_removal(mesh: Mesh, name: str, namespaces: Sequence[str], workloads: S
             "deactivated as long as the tag exists, so no webhook would inject. Move the tag with istio_tag "
             "revision=..., or remove that control plane first: istio_revision revision=default state=absent."
         )
-    left = ", ".join(f"{owner} {target}" for owner, target in owners(mesh, name).items() if target)
+    left = ", ".join(f"{owner} {target}" for owner, target in owner_targets(mesh, name).items() if target)
     return f"remove tag {name} (pointed at {current})" if current else f"remove what is left of tag {name} ({left})"
 
 

@@ -31,9 +31,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.res
     without_image_type,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import (
-    NOTHING,
-    Need,
-    need_of_pod,
+    NO_RESOURCES,
+    ResourceRequests,
+    pod_requests,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL, REVISION_LABEL, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
@@ -81,7 +81,7 @@ class Pod:
     proxy_image: str
     owner: Owner | None
     node: str = ""
-    need: Need = NOTHING
+    need: ResourceRequests = NO_RESOURCES
     #: Seconds from its creation until it last became ready; None while it is not ready.
     ready_after: float | None = None
     unreadable: tuple[Unreadable, ...] = ()
@@ -172,7 +172,7 @@ def read_pod(obj: Mapping[str, t.Any], *, need: bool = True) -> Pod:
         proxy_image=image,
         owner=Owner(owners[0]["kind"], owners[0]["name"]) if owners else None,
         node=str(spec.get("nodeName") or ""),
-        need=need_of_pod(spec) if need else NOTHING,
+        need=pod_requests(spec) if need else NO_RESOURCES,
         ready_after=_seconds(meta.get("creationTimestamp"), ready.get("lastTransitionTime")) if ready else None,
         unreadable=unreadable,
         gone_at=str(meta.get("deletionTimestamp") or ""),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether the scheduler would find room for more pods: requests against allocatable.
+"""Computes whether the scheduler can place more pods: resource requests against allocatable resources.
 
 Source: Kubernetes documentation, "Resource Management for Pods and Containers" and "Sidecar Containers": a pod's
 request is the larger of what its init containers need one by one, and of what runs together.
@@ -14,76 +14,78 @@ import re
 import typing as t
 from collections.abc import Iterable, Mapping
 
-# kubernetes.utils.quantity would do, but importing it loads every typed model of the client
+# kubernetes.utils.quantity does the same, but importing it loads every typed model of the client.
 _QUANTITY = re.compile(r"([+-]?[0-9.]+(?:[eE][+-]?[0-9]+)?)([a-zA-Z]*)")
 _UNITS = {"n": 1e-9, "u": 1e-6, "m": 1e-3, "": 1.0, "k": 1e3, **{unit: 1e3**at for at, unit in enumerate("MGTPE", 2)}}
 _UNITS.update({f"{unit}i": 1024.0**at for at, unit in enumerate("KMGTPE", 1)})
 
 
-def quantity(value: object) -> float:
-    """Return a Kubernetes quantity such as ``500m`` or ``2Gi`` in cores or bytes; 0 for what is none."""
-    found = _QUANTITY.fullmatch(str(value).strip())
-    if not found or found[2] not in _UNITS:
+def read_quantity(value: object) -> float:
+    """Return a Kubernetes quantity such as ``500m`` or ``2Gi`` in cores or bytes; 0 for an invalid one."""
+    match = _QUANTITY.fullmatch(str(value).strip())
+    if not match or match[2] not in _UNITS:
         return 0.0
     try:
-        return float(found[1]) * _UNITS[found[2]]
+        return float(match[1]) * _UNITS[match[2]]
     except ValueError:
         return 0.0
 
 
-class Need(t.NamedTuple):
-    """CPU in cores and memory in bytes, requested or there."""
+class ResourceRequests(t.NamedTuple):
+    """CPU in cores and memory in bytes, requested or available."""
 
     cpu: float = 0.0
     memory: float = 0.0
 
-    def plus(self, other: Need, sign: int = 1) -> Need:
+    def plus(self, other: ResourceRequests, sign: int = 1) -> ResourceRequests:
         """Return the sum, or with ``sign`` -1 the difference."""
-        return Need(self.cpu + sign * other.cpu, self.memory + sign * other.memory)
+        return ResourceRequests(self.cpu + sign * other.cpu, self.memory + sign * other.memory)
 
-    def fits(self, free: Need) -> bool:
-        """Whether so much is free."""
+    def fits(self, free: ResourceRequests) -> bool:
+        """Whether these resources are free."""
         return self.cpu <= free.cpu and self.memory <= free.memory
 
     def __str__(self) -> str:
         return f"{self.cpu * 1000:.0f}m CPU and {self.memory / 1024**2:.0f}Mi memory"
 
 
-NOTHING = Need()
+NO_RESOURCES = ResourceRequests()
 
 
-def read_need(amounts: Mapping[str, t.Any] | None) -> Need:
-    """Return what a map of resources says (requests, allocatable)."""
-    found = amounts or {}
-    return Need(quantity(found.get("cpu", 0)), quantity(found.get("memory", 0)))
+def read_requests(amounts: Mapping[str, t.Any] | None) -> ResourceRequests:
+    """Return the amounts in a map of resources (requests, limits, allocatable)."""
+    resources = amounts or {}
+    return ResourceRequests(read_quantity(resources.get("cpu", 0)), read_quantity(resources.get("memory", 0)))
 
 
-def need_of_pod(spec: Mapping[str, t.Any], which: str = "requests") -> Need:
-    """Return what a pod requests of a node, or with ``which`` "limits" what it may take there."""
-    together, alone = NOTHING, NOTHING
+def pod_requests(spec: Mapping[str, t.Any], which: str = "requests") -> ResourceRequests:
+    """Return the requests of a pod, or with ``which`` "limits" its limits."""
+    together, alone = NO_RESOURCES, NO_RESOURCES
     for container in spec.get("containers") or ():
         together = together.plus(_amounts(container, which))
     for container in spec.get("initContainers") or ():
         if container.get("restartPolicy") == "Always":
             together = together.plus(_amounts(container, which))
         else:
-            one = _amounts(container, which)
-            alone = Need(max(alone.cpu, one.cpu), max(alone.memory, one.memory))
-    return Need(max(together.cpu, alone.cpu), max(together.memory, alone.memory)).plus(read_need(spec.get("overhead")))
+            amounts = _amounts(container, which)
+            alone = ResourceRequests(max(alone.cpu, amounts.cpu), max(alone.memory, amounts.memory))
+    return ResourceRequests(max(together.cpu, alone.cpu), max(together.memory, alone.memory)).plus(
+        read_requests(spec.get("overhead"))
+    )
 
 
-def _amounts(container: Mapping[str, t.Any], which: str) -> Need:
-    return read_need((container.get("resources") or {}).get(which))
+def _amounts(container: Mapping[str, t.Any], which: str) -> ResourceRequests:
+    return read_requests((container.get("resources") or {}).get(which))
 
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A node as the scheduler sees it; ``open`` is whether it is ready and takes new pods."""
+    """The facts of a node that the scheduler uses; ``open`` is whether it is ready and accepts new pods."""
 
     name: str
     kubelet: str
     open: bool
-    allocatable: Need
+    allocatable: ResourceRequests
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     taints: tuple[Mapping[str, t.Any], ...] = ()
 
@@ -96,28 +98,33 @@ def read_node(obj: Mapping[str, t.Any]) -> Node:
         name=str(obj["metadata"].get("name", "")),
         kubelet=str((status.get("nodeInfo") or {}).get("kubeletVersion", "")),
         open=not spec.get("unschedulable") and conditions.get("Ready", "True") == "True",
-        allocatable=read_need(status.get("allocatable")),
+        allocatable=read_requests(status.get("allocatable")),
         labels=obj["metadata"].get("labels") or {},
         taints=tuple(spec.get("taints") or ()),
     )
 
 
-def room(nodes: Iterable[Node], taken: Mapping[str, Need]) -> dict[str, Need]:
-    """Return what is free on each node; ``taken`` is what the pods of a node request."""
-    return {node.name: node.allocatable.plus(taken.get(node.name, NOTHING), -1) for node in nodes}
+def free_resources(nodes: Iterable[Node], taken: Mapping[str, ResourceRequests]) -> dict[str, ResourceRequests]:
+    """Return the free resources of each node; ``taken`` maps a node to the requests of its pods."""
+    return {node.name: node.allocatable.plus(taken.get(node.name, NO_RESOURCES), -1) for node in nodes}
 
 
-def placed(need: Need, copies: int, free: Mapping[str, Need], rivals: Mapping[str, set[str]] | None = None) -> int:
-    """Return how many of some equal pods find room, one by one where most memory is free.
+def schedulable_replicas(
+    need: ResourceRequests,
+    copies: int,
+    free: Mapping[str, ResourceRequests],
+    rivals: Mapping[str, set[str]] | None = None,
+) -> int:
+    """Return how many of some equal pods can be placed, one by one on the node with the most free memory.
 
-    ``rivals`` are the nodes that one of them, on a node, closes for the others.
+    ``rivals`` maps a node to the nodes that one of the pods on it closes for the others.
     """
-    left = dict(free)
+    remaining = dict(free)
     for count in range(copies):
-        fitting = [name for name, have in left.items() if need.fits(have)]
+        fitting = [name for name, have in remaining.items() if need.fits(have)]
         if not fitting:
             return count
-        best = max(fitting, key=lambda name: left[name].memory)
-        left[best] = left[best].plus(need, -1)
-        left = {name: have for name, have in left.items() if name not in (rivals or {}).get(best, ())}
+        best = max(fitting, key=lambda name: remaining[name].memory)
+        remaining[best] = remaining[best].plus(need, -1)
+        remaining = {name: have for name, have in remaining.items() if name not in (rivals or {}).get(best, ())}
     return copies

@@ -20,7 +20,7 @@ TOKEN = re.compile(r"!=|==|[=!,()]|[^\s=!,()]+")
 
 
 def is_label(key: str, value: str) -> bool:
-    """Whether an object can have a label."""
+    """Whether a label is valid for the API server."""
     return KEY.fullmatch(key) is not None and VALUE.fullmatch(value) is not None
 
 
@@ -40,20 +40,20 @@ def requirement_matches(requirement: Mapping[str, t.Any], labels: Labels) -> boo
 
 
 def matches(selector: Mapping[str, t.Any] | None, labels: Labels) -> bool:
-    """Return whether a LabelSelector holds; a missing or empty one holds for everything."""
+    """Return whether a LabelSelector matches; a missing or empty one matches everything."""
     if not selector:
         return True
-    wanted = selector.get("matchLabels") or {}
-    if any(labels.get(key) != value for key, value in wanted.items()):
+    match_labels = selector.get("matchLabels") or {}
+    if any(labels.get(key) != value for key, value in match_labels.items()):
         return False
     return all(requirement_matches(requirement, labels) for requirement in selector.get("matchExpressions") or [])
 
 
 def parse_selector(text: str) -> dict[str, t.Any]:
-    """Return the LabelSelector that a text means, such as ``app=web,tier in (a, b),!legacy``.
+    """Return the LabelSelector of a text such as ``app=web,tier in (a, b),!legacy``.
 
     Raises:
-        ValueError: the text is broken; the message says where.
+        ValueError: the text is not a valid selector; with the position.
     """
     return {"matchExpressions": _Parser(text).requirements()} if text.strip() else {}
 
@@ -61,31 +61,31 @@ def parse_selector(text: str) -> dict[str, t.Any]:
 class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = [(found.start() + 1, found[0]) for found in TOKEN.finditer(text)]
+        self._tokens = [(match.start() + 1, match[0]) for match in TOKEN.finditer(text)]
 
-    def _broken(self, wanted: str) -> ValueError:
+    def _syntax_error(self, expected: str) -> ValueError:
         at, token = self._tokens[0] if self._tokens else (len(self._text) + 1, "")
-        found = repr(token) if token else "its end"
-        return ValueError(f"{self._text!r} has {found} at position {at}, where {wanted} should be")
+        actual = repr(token) if token else "its end"
+        return ValueError(f"{self._text!r} has {actual} at position {at}, where {expected} should be")
 
     def _next(self) -> str:
         return self._tokens[0][1] if self._tokens else ""
 
-    def _take(self, pattern: re.Pattern[str], wanted: str) -> str:
+    def _take(self, pattern: re.Pattern[str], expected: str) -> str:
         if not pattern.fullmatch(self._next()):
-            raise self._broken(wanted)
+            raise self._syntax_error(expected)
         return self._tokens.pop(0)[1]
 
     def _skip(self, *signs: str) -> bool:
         return bool(self._next() in signs and self._tokens.pop(0))
 
     def requirements(self) -> list[dict[str, t.Any]]:
-        found = [self._requirement()]
+        requirements = [self._requirement()]
         while self._skip(","):
-            found.append(self._requirement())
+            requirements.append(self._requirement())
         if self._tokens:
-            raise self._broken("',' or the end")
-        return found
+            raise self._syntax_error("',' or the end")
+        return requirements
 
     def _requirement(self) -> dict[str, t.Any]:
         absent = self._skip("!")
@@ -103,15 +103,15 @@ class _Parser:
         return {"key": key, "operator": "Exists"}
 
     def _value(self) -> str:
-        # an empty value is followed by the next requirement or the end
+        # An empty value is followed by the next requirement or the end.
         return "" if self._next() in ("", ",", ")") else self._take(VALUE, "the value of a label")
 
     def _values(self) -> list[str]:
         if not self._skip("("):
-            raise self._broken("'('")
-        found = [self._value()]
+            raise self._syntax_error("'('")
+        values = [self._value()]
         while self._skip(","):
-            found.append(self._value())
+            values.append(self._value())
         if not self._skip(")"):
-            raise self._broken("',' or ')'")
-        return found
+            raise self._syntax_error("',' or ')'")
+        return values

@@ -9,8 +9,6 @@ plane without a revision has to be parked behind the tag (istio/istio istioctl/p
 
 from __future__ import annotations
 
-import typing as t
-
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Injector, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 
@@ -24,23 +22,23 @@ def unrevisioned(mesh: Mesh) -> Injector | None:
     return next((i for i in mesh.injectors if i.revision == DEFAULT and not i.tag), None)
 
 
-def owners(mesh: Mesh, tag: str) -> dict[str, str | None]:
-    """Return where each owner of a tag leads; None where it is missing."""
-    found = {"revision": mesh.tags.get(tag), "service": mesh.tag_services.get(tag)}
-    own = unrevisioned(mesh)
+def owner_targets(mesh: Mesh, tag: str) -> dict[str, str | None]:
+    """Return owner of a tag -> the revision that it selects, None if the owner is missing."""
+    targets: dict[str, str | None] = {"revision": mesh.tags.get(tag), "service": mesh.tag_services.get(tag)}
+    injector = unrevisioned(mesh)
     if tag == DEFAULT:
-        found["validator"] = mesh.default_validator
-    if tag == DEFAULT and own:
-        found[OTHER] = PARKED if own.deactivated else ACTIVE
-    return found
+        targets["validator"] = mesh.default_validator
+    if tag == DEFAULT and injector:
+        targets[OTHER] = PARKED if injector.deactivated else ACTIVE
+    return targets
 
 
-def wanted(mesh: Mesh, tag: str, revision: str | None) -> dict[str, str | None]:
-    """Return where each owner of a tag leads once the tag points at a revision, or (None) is gone."""
-    found = {owner: PARKED if owner == OTHER else revision for owner in owners(mesh, tag)}
+def expected_targets(mesh: Mesh, tag: str, revision: str | None) -> dict[str, str | None]:
+    """Return owner of a tag -> its target once the tag points at a revision, or with None is removed."""
+    targets = {owner: PARKED if owner == OTHER else revision for owner in owner_targets(mesh, tag)}
     if revision is not None and not _has_service(mesh, revision):
-        found["service"] = None
-    return found
+        targets["service"] = None
+    return targets
 
 
 def _has_service(mesh: Mesh, revision: str) -> bool:
@@ -49,20 +47,20 @@ def _has_service(mesh: Mesh, revision: str) -> bool:
 
 
 def has_tag_service(version: Version | None) -> bool:
-    """Return whether the istioctl of a version makes a Service for each tag; an unknown one is taken for new."""
+    """Return whether istioctl of a version creates a Service for each tag; an unknown version counts as new."""
     return version is None or (version.major, version.minor) >= SERVICE_SINCE
 
 
 def disagreements(mesh: Mesh, tag: str, revision: str | None) -> list[str]:
-    """Return, in words, each owner of a tag that does not lead where the tag should."""
-    now, then = owners(mesh, tag), wanted(mesh, tag, revision)
+    """Return in words each owner of a tag whose target differs from that of the tag."""
+    now, expected = owner_targets(mesh, tag), expected_targets(mesh, tag, revision)
     if revision in (None, DEFAULT):
-        # what it injects is what the tag would
+        # The webhook without a revision injects the same as the tag.
         now.pop(OTHER, None)
-    return [_words(owner, now[owner]) for owner in now if now[owner] != then[owner]]
+    return [_describe(owner, now[owner]) for owner in now if now[owner] != expected[owner]]
 
 
-def _words(owner: str, where: str | None) -> str:
+def _describe(owner: str, where: str | None) -> str:
     if owner == OTHER:
         return "the webhook of the control plane without a revision injects beside it"
     name = {"revision": "webhook", "service": "Service"}.get(owner, owner)
@@ -71,13 +69,13 @@ def _words(owner: str, where: str | None) -> str:
 
 def default_problem(mesh: Mesh) -> str | None:
     """Return how the owners of the default disagree now, or None."""
-    lead = mesh.default_revision
-    found: dict[str, t.Any] = {"injector": lead, "validator": mesh.default_validator}
+    revision = mesh.default_revision
+    targets: dict[str, str | None] = {"injector": revision, "validator": mesh.default_validator}
     if mesh.default_service or (DEFAULT in mesh.tags and _has_service(mesh, mesh.tags[DEFAULT])):
-        found["Service"] = mesh.default_service
-    own = unrevisioned(mesh)
-    if own and not own.deactivated and lead != DEFAULT:
-        found[f"webhook {own.name}, which is active beside the tag,"] = DEFAULT
-    if len(set(found.values())) == 1:
+        targets["Service"] = mesh.default_service
+    injector = unrevisioned(mesh)
+    if injector and not injector.deactivated and revision != DEFAULT:
+        targets[f"webhook {injector.name}, which is active beside the tag,"] = DEFAULT
+    if len(set(targets.values())) == 1:
         return None
-    return ", ".join(f"{what} {where or 'nothing'}" for what, where in found.items())
+    return ", ".join(f"{owner} {target or 'nothing'}" for owner, target in targets.items())

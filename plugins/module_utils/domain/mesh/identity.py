@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a control plane calls its mesh, its cluster and its network."""
+"""Reads the names that a control plane gives its mesh, its cluster and its network."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 
 
 def identity(revision: Revision) -> dict[str, str]:
-    """Return what a control plane calls its mesh, cluster and network; empty where its values are not known.
+    """Return the names that a control plane gives its mesh, cluster and network; empty if its values are unknown.
 
-    Unset ones are what istiod takes them for (istio/istio manifests/charts/istio-control/istio-discovery/templates,
+    Unset names have the defaults of istiod (istio/istio manifests/charts/istio-control/istio-discovery/templates,
     deployment.yaml and configmap.yaml).
     """
     if not revision.merged_values:

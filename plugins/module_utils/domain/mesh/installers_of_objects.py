@@ -1,10 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who keeps an object of a control plane: istioctl, Helm, or an operator that puts it back.
+"""Finds the manager of an object of a control plane: istioctl, Helm, or an operator that reverts other changes.
 
 Sources: istio/istio operator/pkg/install/install.go (labels), Helm's release annotations, the owner references of the
-Sail Operator, and the add-on of AKS. The charts stamp managed-by=Helm on every install, so that says nothing
+Sail Operator, and the add-on of AKS. The charts set managed-by=Helm on every installation, so that label proves nothing
 (istio/istio #59630).
 """
 
@@ -28,14 +28,14 @@ PLATFORM_NAMESPACES = {"aks-istio-system": "the Istio add-on of AKS"}
 
 @dataclasses.dataclass(frozen=True)
 class Manager:
-    """Who keeps an object: the kind decides who may write it, ``name`` is a Helm release or says which operator."""
+    """The manager of an object: its kind, and the name of a Helm release or of an operator."""
 
     kind: str = UNKNOWN
     name: str = ""
 
     @property
     def is_operator(self) -> bool:
-        """Whether somebody would put back what others write."""
+        """Whether it reverts the changes of other clients."""
         return self.kind == OPERATOR
 
     def __str__(self) -> str:
@@ -45,18 +45,18 @@ class Manager:
 UNKNOWN_OWNER = Manager()
 
 
-def require_writable(manager: Manager, what: str, advice: str) -> None:
-    """Refuse to write what an operator puts back.
+def require_writable(manager: Manager, subject: str, advice: str) -> None:
+    """Refuse to write an object whose operator reverts other changes.
 
     Raises:
-        SafetyError: with whom it belongs to, and the advice.
+        SafetyError: with the operator and the advice.
     """
     if manager.is_operator:
-        raise SafetyError(f"{what} belongs to {manager}, which puts back what others write: {advice}.")
+        raise SafetyError(f"{subject} belongs to {manager}, which reverts the changes of other clients: {advice}.")
 
 
 def manager_of(obj: Mapping[str, t.Any]) -> Manager:
-    """Return who keeps an API object; an operator that works through Helm counts as an operator."""
+    """Return the manager of an API object; an operator that uses Helm counts as an operator."""
     metadata = obj.get("metadata") or {}
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     for owner in metadata.get("ownerReferences") or ():

@@ -17,7 +17,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.foreign impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
     Json,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import NOTHING, Need
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import (
+    NO_RESOURCES,
+    ResourceRequests,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import Placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
     UNKNOWN_OWNER,
@@ -128,8 +131,8 @@ class Revision:
     user_values: Json = dataclasses.field(default_factory=dict)
     merged_values: Json = dataclasses.field(default_factory=dict)
     manager: Manager = UNKNOWN_OWNER
-    need: Need = NOTHING
-    limits: Need = NOTHING
+    need: ResourceRequests = NO_RESOURCES
+    limits: ResourceRequests = NO_RESOURCES
     placement: Placement = dataclasses.field(default_factory=Placement)
     unreadable: Mapping[str, str] = dataclasses.field(default_factory=dict)
     written: tuple[t.Any, ...] = dataclasses.field(default=(), repr=False)

@@ -22,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
     name_of,
     place_of,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import need_of_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import pod_requests
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import read_placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM, manager_of
@@ -208,8 +208,8 @@ def read_revision(
         ready=int(status.get("readyReplicas") or 0),
         rolled_out=rolled_out(deployment),
         manager=manager_of(deployment),
-        need=need_of_pod(deployment["spec"]["template"]["spec"]),
-        limits=need_of_pod(deployment["spec"]["template"]["spec"], "limits"),
+        need=pod_requests(deployment["spec"]["template"]["spec"]),
+        limits=pod_requests(deployment["spec"]["template"]["spec"], "limits"),
         placement=read_placement(deployment["spec"]["template"], namespace),
     )
 

@@ -10,7 +10,10 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import labels_of, name_of, place_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import Need, quantity
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import (
+    ResourceRequests,
+    read_quantity,
+)
 
 #: Scopes of a quota that hold for istiod's pods, which run for ever and request something.
 _SCOPES = {"NotTerminating", "NotBestEffort"}
@@ -71,7 +74,7 @@ class Quota:
     hard: Mapping[str, str]
     used: Mapping[str, str]
 
-    def lacking(self, copies: int, requests: Need, limits: Need) -> list[str]:
+    def lacking(self, copies: int, requests: ResourceRequests, limits: ResourceRequests) -> list[str]:
         """Return which of its resources do not suffice for so many more pods."""
         wanted = {
             "pods": 1.0,
@@ -83,11 +86,11 @@ class Quota:
             "limits.cpu": limits.cpu,
             "limits.memory": limits.memory,
         }
-        taken = {key: quantity(self.used.get(key, 0)) for key in self.hard}
+        taken = {key: read_quantity(self.used.get(key, 0)) for key in self.hard}
         return [
             f"{key} ({self.used.get(key, 0)} of {hard} are taken)"
             for key, hard in sorted(self.hard.items())
-            if key in wanted and wanted[key] and taken[key] + copies * wanted[key] > quantity(hard)
+            if key in wanted and wanted[key] and taken[key] + copies * wanted[key] > read_quantity(hard)
         ]
 
 

@@ -22,7 +22,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_p
     tag_is_settled,
     target_revision,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import owners, wanted
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import (
+    expected_targets,
+    owner_targets,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import require_writable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
@@ -151,7 +154,9 @@ def run(task: TaskContext) -> TaskResult:
     if not task.check_mode:
         task.progress(step)
         change_tag(task, mesh, name, revision, undo.journal if isinstance(undo, Undo) else None)
-    before, after = ({"tag": name, **targets} for targets in (owners(mesh, name), wanted(mesh, name, revision)))
+    before, after = (
+        {"tag": name, **targets} for targets in (owner_targets(mesh, name), expected_targets(mesh, name, revision))
+    )
     return TaskResult(actions=[step], before=before, after=after, values={**values}, warnings=warnings)
 
 

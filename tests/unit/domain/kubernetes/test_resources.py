@@ -12,18 +12,18 @@ from hypothesis import strategies as st
 from kubernetes.utils.quantity import parse_quantity
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import (
-    Need,
     Node,
-    need_of_pod,
-    placed,
-    quantity,
+    ResourceRequests,
+    free_resources,
+    pod_requests,
     read_node,
-    room,
+    read_quantity,
+    schedulable_replicas,
 )
 from unit.support import builders as b
 
 GIB = 1024.0**3
-ISTIOD = Need(0.5, 2 * GIB)
+ISTIOD = ResourceRequests(0.5, 2 * GIB)
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ ISTIOD = Need(0.5, 2 * GIB)
     ],
 )  # fmt: skip
 def test_quantities(text: object, value: float) -> None:
-    assert quantity(text) == pytest.approx(value)
+    assert read_quantity(text) == pytest.approx(value)
 
 
 @given(
@@ -43,7 +43,7 @@ def test_quantities(text: object, value: float) -> None:
     st.sampled_from(["", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"]),
 )
 def test_quantities_are_those_of_kubernetes(number: int, unit: str) -> None:
-    assert quantity(f"{number}{unit}") == pytest.approx(float(parse_quantity(f"{number}{unit}")))
+    assert read_quantity(f"{number}{unit}") == pytest.approx(float(parse_quantity(f"{number}{unit}")))
 
 
 def container(cpu: str, memory: str, **more: str) -> b.Json:
@@ -54,11 +54,13 @@ def container(cpu: str, memory: str, **more: str) -> b.Json:
 @pytest.mark.parametrize(
     ("spec", "need"),
     [
-        pytest.param({"containers": [{}]}, Need(), id="no requests"),
-        pytest.param({"containers": [container("1", "1Gi"), container("500m", "1Gi")]}, Need(1.5, 2 * GIB), id="sum"),
+        pytest.param({"containers": [{}]}, ResourceRequests(), id="no requests"),
+        pytest.param(
+            {"containers": [container("1", "1Gi"), container("500m", "1Gi")]}, ResourceRequests(1.5, 2 * GIB), id="sum"
+        ),
         pytest.param(
             {"containers": [container("1", "1Gi")], "initContainers": [container("2", "512Mi")]},
-            Need(2, GIB),
+            ResourceRequests(2, GIB),
             id="an init container runs alone",
         ),
         pytest.param(
@@ -66,19 +68,21 @@ def container(cpu: str, memory: str, **more: str) -> b.Json:
                 "containers": [container("1", "1Gi")],
                 "initContainers": [container("100m", "1Gi", restartPolicy="Always"), container("1", "1Gi")],
             },
-            Need(1.1, 2 * GIB),
+            ResourceRequests(1.1, 2 * GIB),
             id="a native sidecar stays",
         ),
-        pytest.param({"containers": [], "overhead": {"cpu": "1", "memory": "1Gi"}}, Need(1, GIB), id="overhead"),
+        pytest.param(
+            {"containers": [], "overhead": {"cpu": "1", "memory": "1Gi"}}, ResourceRequests(1, GIB), id="overhead"
+        ),
     ],
 )
-def test_what_a_pod_requests(spec: b.Json, need: Need) -> None:
-    assert need_of_pod(spec) == need
+def test_what_a_pod_requests(spec: b.Json, need: ResourceRequests) -> None:
+    assert pod_requests(spec) == need
 
 
 def node(name: str, cpu: float = 2, memory: float = 4, is_open: bool = True) -> Node:
     """A node by cores and GiB."""
-    return Node(name, "v1.36.3", is_open, Need(cpu, memory * GIB))
+    return Node(name, "v1.36.3", is_open, ResourceRequests(cpu, memory * GIB))
 
 
 @pytest.mark.parametrize(
@@ -100,19 +104,19 @@ def test_nodes_that_take_pods(spec: b.Json, conditions: list[b.Json], is_open: b
     [
         pytest.param([node("a")], {}, 1, 1, id="an empty node"),
         pytest.param([node("a")], {}, 3, 2, id="memory for two"),
-        pytest.param([node("a"), node("b")], {"a": Need(2, 0)}, 3, 2, id="no CPU on one node"),
+        pytest.param([node("a"), node("b")], {"a": ResourceRequests(2, 0)}, 3, 2, id="no CPU on one node"),
         pytest.param([], {}, 1, 0, id="no node"),
     ],
 )
-def test_how_many_find_room(nodes: list[Node], taken: dict[str, Need], copies: int, expected: int) -> None:
-    assert placed(ISTIOD, copies, room(nodes, taken)) == expected
+def test_how_many_find_room(nodes: list[Node], taken: dict[str, ResourceRequests], copies: int, expected: int) -> None:
+    assert schedulable_replicas(ISTIOD, copies, free_resources(nodes, taken)) == expected
 
 
 @pytest.mark.parametrize(
     ("rivals", "expected"), [({}, 3), ({"a": {"a"}, "b": {"b"}}, 2), ({"a": {"a", "b"}, "b": {"a", "b"}}, 1)]
 )
 def test_pods_that_close_nodes_for_each_other(rivals: dict[str, set[str]], expected: int) -> None:
-    assert placed(ISTIOD, 3, room([node("a"), node("b")], {}), rivals) == expected
+    assert schedulable_replicas(ISTIOD, 3, free_resources([node("a"), node("b")], {}), rivals) == expected
 
 
 def test_a_need_in_words() -> None:

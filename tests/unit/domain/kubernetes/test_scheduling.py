@@ -10,7 +10,7 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import Need, Node
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import Node, ResourceRequests
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import (
     HOSTNAME,
     Placement,
@@ -29,7 +29,7 @@ REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 def node(name: str = "a", zone: str = "", *taints: b.Json, is_open: bool = True) -> Node:
     """A node with labels and taints."""
     labels = {"pool": name, **({ZONE: zone} if zone else {})}
-    return Node(name, "v1.36.3", is_open, Need(4, 8), labels, tuple(taints))
+    return Node(name, "v1.36.3", is_open, ResourceRequests(4, 8), labels, tuple(taints))
 
 
 def placement(namespace: str = b.SYSTEM, **spec: object) -> Placement:

@@ -11,8 +11,8 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import (
     default_problem,
     disagreements,
-    owners,
-    wanted,
+    expected_targets,
+    owner_targets,
 )
 from unit.support import builders as b
 
@@ -103,7 +103,10 @@ def test_states_without_a_revision(objects: list[b.Json], problem: str | None) -
 def test_what_a_move_leads_to() -> None:
     mesh = b.mesh_of([*PLANES, *b.plane("1-27-9", "1.27.9"), *b.plane("default"), WEBHOOK, SERVICE, VALIDATOR])
     now = dict.fromkeys(("revision", "service", "validator"), b.OLD)
-    assert owners(mesh, "default") == {**now, "webhook_without_revision": "active"}
-    assert wanted(mesh, "default", b.NEW) == {**dict.fromkeys(now, b.NEW), "webhook_without_revision": "parked"}
-    assert wanted(mesh, "default", "1-27-9")["service"] is None
-    assert wanted(mesh, "prod", None) == {"revision": None, "service": None}
+    assert owner_targets(mesh, "default") == {**now, "webhook_without_revision": "active"}
+    assert expected_targets(mesh, "default", b.NEW) == {
+        **dict.fromkeys(now, b.NEW),
+        "webhook_without_revision": "parked",
+    }
+    assert expected_targets(mesh, "default", "1-27-9")["service"] is None
+    assert expected_targets(mesh, "prod", None) == {"revision": None, "service": None}

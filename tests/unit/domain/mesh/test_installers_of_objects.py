@@ -26,7 +26,9 @@ CHARTS = {"app.kubernetes.io/managed-by": "Helm"}
 @pytest.mark.parametrize(
     ("metadata", "kind", "words"),
     [
-        pytest.param({"labels": CHARTS}, UNKNOWN, "an unknown owner", id="charts stamp Helm on every install (#59630)"),
+        pytest.param(
+            {"labels": CHARTS}, UNKNOWN, "an unknown owner", id="the charts stamp Helm on every install (#59630)"
+        ),
         pytest.param(
             {"labels": {**CHARTS, "operator.istio.io/managed": "Reconcile"}}, ISTIOCTL, "istioctl", id="istioctl"
         ),

@@ -10,7 +10,11 @@ import dataclasses
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
-from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import Need, placed, room
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import (
+    ResourceRequests,
+    free_resources,
+    schedulable_replicas,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import Placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
@@ -51,15 +55,15 @@ def _no_capacity(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 
 def _schedulable_replicas(snapshot: Snapshot, source: Revision, replicas: int, placement: Placement) -> int:
     """Return how many replicas of a second control plane like the source the scheduler could place now."""
-    requested: dict[str, Need] = collections.defaultdict(Need)
+    requested: dict[str, ResourceRequests] = collections.defaultdict(ResourceRequests)
     running = [pod for pod in snapshot.pods if pod.live and pod.node]
     for pod in running:
         requested[pod.node] = requested[pod.node].plus(pod.need)
     nodes = [node for node in snapshot.precheck_inputs.nodes if placement.allows(node)]
     neighbors = [(pod.node, pod.labels) for pod in running if pod.namespace == source.namespace]
     closed = placement.closed(nodes, neighbors)
-    free = room([node for node in nodes if node.name not in closed], requested)
-    return placed(source.need, replicas, free, placement.rivals(nodes))
+    free = free_resources([node for node in nodes if node.name not in closed], requested)
+    return schedulable_replicas(source.need, replicas, free, placement.rivals(nodes))
 
 
 def _old_kubelets(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:

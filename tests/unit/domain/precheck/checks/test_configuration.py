@@ -70,7 +70,7 @@ def test_the_messages() -> None:
     )
     tag = b.configuration("VirtualService", "v", revision="default")
     [nobody] = of("MU054", [*HEALTHY, tag])
-    assert nobody.message.endswith("default is a tag, and a label of configuration names a revision.")
+    assert nobody.message.endswith("default is a tag, but a label of configuration must name a revision.")
 
 
 @pytest.mark.parametrize("code", ["MU053", "MU054"])
