@@ -40,7 +40,7 @@ _value:
       elements: str
       sample: [shop]
     run_id:
-      description: The run that is undone. Empty if there is none.
+      description: The run that is undone. Empty if no run can be undone.
       type: str
       sample: r3f9a1c22d
     tags:

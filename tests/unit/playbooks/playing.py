@@ -23,7 +23,7 @@ RESULT = re.compile(r"^(ok|fatal): \[([\w-]+)\](?:: FAILED!)? => (\{.*?\})$", re
 def start(
     folder: Path, hosts: dict[str, dict[str, t.Any]], playbook: Path, *flags: str, more: dict[str, str] | None = None
 ) -> str:
-    """Run a playbook to its end, and return what it says."""
+    """Run a playbook to its end, and return its output."""
     inventory = folder / "hosts.json"
     inventory.write_text(json.dumps({"all": {"hosts": hosts}}), encoding="utf-8")
     environment = {
@@ -47,9 +47,9 @@ def play(folder: Path, hosts: dict[str, dict[str, t.Any]], plays: list[dict[str,
     playbook = folder / "site.yml"
     heads = [{"hosts": "all", "connection": "local", "gather_facts": False, **each} for each in plays]
     playbook.write_text(json.dumps(heads), encoding="utf-8")
-    said = start(folder, hosts, playbook)
-    found: dict[str, list[str]] = {name: [] for name in hosts}
-    for _state, host, result in RESULT.findall(said):
-        found[host].append(json.loads(result).get("msg", ""))
-    assert any(found.values()), said
-    return found
+    output = start(folder, hosts, playbook)
+    messages: dict[str, list[str]] = {name: [] for name in hosts}
+    for _state, host, result in RESULT.findall(output):
+        messages[host].append(json.loads(result).get("msg", ""))
+    assert any(messages.values()), output
+    return messages

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""S13: what a user's task says under no_log is not said again by ours."""
+"""S13: a message that a user's task hides by no_log stays hidden in our message."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ HOOKS: dict[str, tuple[list[dict[str, t.Any]], bool]] = {
 
 
 @pytest.mark.parametrize("name", HOOKS)
-def test_a_hook_that_fails(tmp_path: Path, name: str) -> None:
+def test_a_hook_that_fails_shows_its_message_unless_it_is_hidden(tmp_path: Path, name: str) -> None:
     tasks, hidden = HOOKS[name]
     hook = tmp_path / "hook.yml"
     hook.write_text(json.dumps(tasks), encoding="utf-8")
-    given = {
+    variables = {
         "data_plane_hooks": {"after_wave": str(hook)},
         "data_plane_wave": ["shop"],
         "data_plane_on_failure": "hold",
     }
     gate = {"name": "Gate", "ansible.builtin.include_tasks": str(ROOT / "roles/data_plane/tasks/after_wave.yml")}
-    said = play(tmp_path, {"a": {}}, [{"name": "Wave", "vars": given, "tasks": [gate]}])["a"]
-    ours = said[-1]
-    assert ours.startswith("The tasks after the wave shop failed, everything is held as it is: ")
-    assert (SECRET in ours, "hidden by no_log" in ours) == (not hidden, hidden)
+    messages = play(tmp_path, {"a": {}}, [{"name": "Wave", "vars": variables, "tasks": [gate]}])["a"]
+    message = messages[-1]
+    assert message.startswith("The tasks after the wave shop failed, everything is held as it is: ")
+    assert (SECRET in message, "hidden by no_log" in message) == (not hidden, hidden)

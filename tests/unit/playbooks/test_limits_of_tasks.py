@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Every task of a role that restarts or moves keeps to each limit; one that does not is named here, with the reason."""
+"""Every task of a role that restarts or moves has each limit; exceptions are named here with the reason."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from unit.playbooks.playing import ROOT
 
 Json = dict[str, t.Any]
 RESTART = "meshops.istio.rollout_restart"
-#: The option of a task that picks what is moved, or how a module is told.
+#: The option of a task that selects the objects to move.
 PICKS = {RESTART: "namespaces", "meshops.istio.namespace_revision": "namespaces", "meshops.istio.istio_tag": "name"}
 #: All options of a restart that limit it; other ones say what it is about.
 LIMITS = (
@@ -113,8 +113,8 @@ def test_each_option_of_a_restart_is_a_limit_or_not() -> None:
 def test_every_restart_is_given_each_limit(role: str, name: str, options: Json, rescue: bool, option: str) -> None:
     if option in exempt(role, options, rescue):
         return
-    given = str(options.get(option))
-    assert re.search(rf"\b({role}_{option}|__{role}_pace\.{option})\b", given), f"{name}: {option} is {given}"
+    value = str(options.get(option))
+    assert re.search(rf"\b({role}_{option}|__{role}_pace\.{option})\b", value), f"{name}: {option} is {value}"
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -192,7 +192,7 @@ def test_the_playbooks_hand_every_limit_to_every_role(role: str) -> None:
 
 @pytest.mark.parametrize("role", ROLES)
 def test_nothing_begins_once_the_time_is_over_or_the_fleet_is_held(role: str) -> None:
-    """What moves looks at the window and the hold first; what has moved is restarted, as far as the window lets it."""
+    """Tasks that move something check the window and the hold first; restarts end with the window."""
     known = yaml.safe_load((ROOT / "roles" / role / "vars" / "main.yml").read_text(encoding="utf-8"))
     condition = known[f"__{role}_open"]
     assert {f"{role}_hold", f"{role}_stopped"} <= {*re.findall(r"\w+", condition)}

@@ -58,11 +58,11 @@ class Playing:
         deadline = time.monotonic() + 60
         while not holds():
             over = self.process.poll() is not None or time.monotonic() > deadline
-            assert not over, self.said()
+            assert not over, self.output()
             time.sleep(0.02)
 
-    def said(self) -> str:
-        """What it printed until its end."""
+    def output(self) -> str:
+        """Return its output."""
         return (self.folder / "output").read_text(encoding="utf-8")
 
 
@@ -193,4 +193,4 @@ def test_s13_no_kubeconfig_for_a_command_lies_anywhere(
         assert run.found(TOKEN.encode()) == []
         end(run, how)
     assert run.found(TOKEN.encode()) == []
-    assert TOKEN not in run.said()
+    assert TOKEN not in run.output()

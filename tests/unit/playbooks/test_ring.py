@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a batch of clusters begins with, or does not."""
+"""The first tasks of a batch of clusters."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ PLAYBOOKS = ROOT / "playbooks"
 
 def load(path: Path) -> list[dict[str, t.Any]]:
     """Read a file of tasks."""
-    found: list[dict[str, t.Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return found
+    tasks: list[dict[str, t.Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return tasks
 
 
-def test_a_spent_failure_budget_is_said_once(tmp_path: Path) -> None:
+def test_a_spent_failure_budget_is_reported_once(tmp_path: Path) -> None:
     hosts = {name: {"breaks": name == "b"} for name in "abcdefgh"}
     tasks = [
         {"name": "Begin", "ansible.builtin.import_tasks": str(PLAYBOOKS / "tasks" / "ring.yml")},
         {"name": "Break", "ansible.builtin.fail": {"msg": "broken"}, "when": "breaks"},
-        {"name": "Go on", "ansible.builtin.debug": {"msg": "went on"}},
+        {"name": "Continue", "ansible.builtin.debug": {"msg": "continued"}},
     ]
     fleet = {
-        "name": "Go through the fleet",
+        "name": "Visit the fleet",
         "hosts": "{{ lookup('meshops.istio.fleet').clusters }}",
         "serial": "{{ lookup('meshops.istio.fleet').batch_sizes }}",
         "vars": {"istio_serial": "2", "istio_failure_budget": "0", "__istio_excluded": []},
         "tasks": tasks,
     }
     after = {"name": "After it", "tasks": [{"name": "Show", "ansible.builtin.debug": {"msg": "the next play"}}]}
-    said = play(tmp_path, hosts, [fleet, after])
+    messages = play(tmp_path, hosts, [fleet, after])
     spent = "1 of 8 clusters failed (b), the failure budget is 0. These stay as they are: c, d, e, f, g, h."
-    assert said == {
-        "a": ["went on", "the next play"],
+    assert messages == {
+        "a": ["continued", "the next play"],
         "b": ["broken"],
         "c": [spent, "the next play"],
         **{name: ["the next play"] for name in "defgh"},
@@ -51,7 +51,7 @@ def test_a_spent_failure_budget_is_said_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("names", "playbook", "shown"), [("a", "canary", "info"), ("ab", "canary", "warning"), ("ab", "precheck", "info")]
 )
-def test_only_a_single_cluster_shows_what_is_good_to_know(
+def test_only_a_single_cluster_shows_findings_without_consequences(
     tmp_path: Path, names: str, playbook: str, shown: str
 ) -> None:
     """The gate passes it to the role, and the role to the module."""

@@ -16,7 +16,7 @@ SLIP = {"failed": True, "msg": "There is no namespace payment.", "failure": {"ki
 
 
 def reading(*versions: str, stale: int = 0, lock: b.Json | None = None, **proxies: int) -> b.Json:
-    """What istio_info says of a cluster; proxies by version, its points as underscores."""
+    """Return a result of istio_info; proxies by version, with underscores instead of dots."""
     counts = {name[1:].replace("_", "."): count for name, count in proxies.items()}
     return {
         "control_planes": [{"version": version} for version in versions],
@@ -28,7 +28,7 @@ def reading(*versions: str, stale: int = 0, lock: b.Json | None = None, **proxie
 
 
 def record(state: str) -> b.Json:
-    """What the last run left."""
+    """Return a result with the record of the last run."""
     told = {
         "started_by": "anna@desk",
         "strategy": "canary",
