@@ -13,14 +13,14 @@ class ModuleDocFragment:
 options:
   kubeconfig:
     description:
-      - File that holds the connection to the cluster. It needs O(context) beside it.
-      - Give either this option or O(host). Without one of them the task fails. No current context and no surrounding
-        cluster is used instead.
-      - Login, certificates and proxy have to stand in the file, because C(istioctl) reads it too. Of the options below,
-        only O(impersonate_user) and O(impersonate_groups) can be given beside it.
-      - Embedded keys are never written to a file. What a credential plugin (C(exec)) gives is renewed before it ends,
-        and once where the API server accepts it no longer; one that fails, or takes more than 60 seconds, fails the
-        task with its own words.
+      - File that holds the connection to the cluster. It requires O(context).
+      - Give either this option or O(host). Without one of them the task fails. It never falls back to the current
+        context or to the cluster that it runs in.
+      - Login, certificates and proxy must be in the file, because C(istioctl) reads it too. Of the options below,
+        only O(impersonate_user) and O(impersonate_groups) can be combined with it.
+      - Embedded keys are never written to a file. Credentials of a plugin (C(exec)) are renewed before they expire,
+        and once if the API server no longer accepts them. If the plugin fails, or takes more than 60 seconds, the
+        task fails with the plugin's message.
       - Falls back to E(K8S_AUTH_KUBECONFIG). E(KUBECONFIG) is not read.
     type: path
   context:
@@ -32,7 +32,7 @@ options:
     description:
       - URL of the API server, instead of O(kubeconfig) and O(context).
       - Log in by O(api_key), by O(username) and O(password), or by O(client_cert) and O(client_key). A login in the URL
-        is refused, because the URL is shown. A login over C(http) to another machine is warned of.
+        is refused, because results show the URL. A login over C(http) to another machine causes a warning.
       - Falls back to E(K8S_AUTH_HOST).
     type: str
   api_key:
@@ -64,40 +64,40 @@ options:
     aliases: [key_file]
   ca_cert:
     description:
-      - File with the CA certificates that the API server's certificate is verified by.
+      - File with the CA certificates that verify the API server's certificate.
       - Falls back to E(K8S_AUTH_SSL_CA_CERT).
     type: path
     aliases: [ssl_ca_cert]
   validate_certs:
     description:
-      - Whether the API server's certificate is verified. V(false) is possible with O(host) only.
-      - With V(false) every run warns, because anybody could answer for the API server.
+      - Whether to verify the API server's certificate. V(false) is possible with O(host) only.
+      - With V(false) every task warns, because another server could impersonate the API server.
       - Falls back to E(K8S_AUTH_VERIFY_SSL).
     type: bool
     default: true
     aliases: [verify_ssl]
   proxy:
     description:
-      - URL of a proxy between the task and the API server. With C(socks5) the Python library C(PySocks) is needed.
-      - A user and password in it are hidden in all that is shown. Special characters of a password are written with
-        percent signs, such as C(%2F) for a slash.
+      - URL of a proxy between the task and the API server. C(socks5) requires the Python library C(PySocks).
+      - A user and password in it are hidden in all output. Write special characters of a password with percent signs,
+        such as C(%2F) for a slash.
       - Falls back to E(K8S_AUTH_PROXY).
     type: str
   impersonate_user:
     description:
-      - User to act as. The login itself needs the right to impersonate.
+      - User to impersonate. The login itself needs the permission to impersonate.
       - Falls back to E(K8S_AUTH_IMPERSONATE_USER).
     type: str
   impersonate_groups:
     description:
-      - Groups to act as a member of, with O(impersonate_user).
+      - Groups to impersonate, with O(impersonate_user).
       - Falls back to E(K8S_AUTH_IMPERSONATE_GROUPS).
     type: list
     elements: str
   expected_cluster_id:
     description:
       - UID of the namespace C(kube-system), which identifies a cluster for its lifetime.
-      - If it is given and the cluster has another one, the task fails before its first write.
+      - If the cluster has another UID, the task fails before its first write.
       - Read it once with M(meshops.istio.istio_info), which returns it as
         RV(meshops.istio.istio_info#module:cluster.id), and keep it in the inventory.
     type: str
@@ -108,64 +108,64 @@ options:
     default: istio-system
   run:
     description:
-      - The run of a playbook that the task is a part of. The first write of the run locks the cluster by the Lease
-        C(meshops-istio-run) in O(istio_namespace), and M(meshops.istio.istio_run_record) unlocks it at the end.
-      - Another run fails at once then and names the holder. A lock is renewed until the run ends, between its tasks
-        too if they run on the controller. Where the processes of a holder are proven to be gone, the next run takes
-        its lock at once, else once it has run out.
-      - What the run did is kept in the ConfigMap of the same name. M(meshops.istio.istio_info) returns both.
-      - Without this option a task that writes locks the cluster for as long as it works. Where its user may not, it
-        goes on with a warning. It too refuses to write to a cluster that is locked by others.
+      - The playbook run that the task belongs to. The first write of the run locks the cluster by the Lease
+        C(meshops-istio-run) in O(istio_namespace). M(meshops.istio.istio_run_record) unlocks it at the end.
+      - While the cluster is locked, other runs fail and name the holder. The lock is renewed until the run ends, also
+        between its tasks if they run on the controller. If the processes of the holder are proven to have ended, the
+        next run takes the lock immediately, otherwise after it has expired.
+      - The record of the run is kept in the ConfigMap of the same name. M(meshops.istio.istio_info) returns both.
+      - Without this option a task that writes locks the cluster while it works. If its user lacks the permission, it
+        continues with a warning. It also refuses to write to a cluster that another run has locked.
     type: dict
     suboptions:
       started_by:
         description:
-          - Who runs. By default the user and the name of the machine.
+          - Name of the lock holder in messages. By default the user and the name of the machine.
         type: str
       job:
         description:
-          - Number of the job that runs the playbook, such as that of AWX.
+          - Number of the job that runs the playbook, such as an AWX job.
         type: str
       strategy:
         description:
-          - What the run does, such as V(canary).
+          - Strategy of the run, such as V(canary).
         type: str
       version:
         description:
-          - Istio version that the run leads to.
+          - Target Istio version of the run.
         type: str
       revision:
         description:
-          - Revision that the run leads to.
+          - Target revision of the run.
         type: str
       request_digest:
         description:
-          - A digest of all that decides what the run leads to. A later run with the same one is told by
-            RV(meshops.istio.istio_info#module:up_to_date) whether it would find nothing to do.
+          - A digest of all options that affect the result of the run. For a later run with the same digest,
+            RV(meshops.istio.istio_info#module:up_to_date) shows whether the run would find nothing to do.
         type: str
       undoes:
         description:
-          - For a rollback, the run that it undoes. By default the last one that was no rollback.
+          - For a rollback, the run to undo. By default the last run that was not a rollback.
         type: str
       phase:
         description:
-          - Part of the run that the task belongs to.
+          - Phase of the run that the task belongs to.
         type: str
       lock_seconds:
         description:
-          - How long the lock outlives a run that nobody can prove to be dead.
+          - Seconds after which the lock of a run expires if its processes cannot be proven to have ended.
         type: int
         default: 300
       break_lock:
         description:
-          - Holder whose lock is taken although it has not run out. Only for a run that is known to be dead.
+          - Holder whose lock is taken although it has not expired. Use it only for a run that is known to be dead.
         type: str
 requirements:
   - python >= 3.12
   - kubernetes >= 31
   - PyYAML
 notes:
-  - The modules of this collection talk to the API server from where the task runs. Use C(connection=local) unless
-    that is another machine.
+  - The modules of this collection send requests to the API server from the machine on which the task runs. Use
+    C(connection=local) unless this must be another machine.
   - Set the options above once for all modules, with C(module_defaults) and the group C(meshops.istio.istio).
 """

@@ -9,19 +9,19 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: istio_run_record
 version_added: 1.0.0
-short_description: End the run of a playbook over a cluster
+short_description: End a playbook run on a cluster
 description:
-  - Completes the record of the run that O(run) stands for, and gives the lock of the cluster back.
-  - A run that changed nothing has neither. Nothing happens then, but for one thing. If the run before it did not come
-    to its end, and this one did, the record is taken over, because nothing is left to do.
-  - Put it into an C(always) section, so that a run that failed unlocks its cluster too.
-  - With O(state=unlocked) it fails where another run has the lock, and does nothing else.
+  - Completes the record of the run in O(run), and releases the lock of the cluster.
+  - A run that changed nothing has neither, so the module does nothing. There is one exception. If the previous run
+    did not complete and this one did, this run replaces its record, because nothing is left to do.
+  - Use it in an C(always) section, so that a failed run also unlocks its cluster.
+  - With O(state=unlocked) it fails if another run holds the lock, and does nothing else.
 options:
   state:
     description:
-      - V(done) for a run that came to its end.
-      - V(stopped) for one that did not. If a task of it failed, the record says so already and keeps why.
-      - V(unlocked) asks that nobody else works on the cluster, and ends nothing.
+      - V(done) for a run that completed.
+      - V(stopped) for a run that did not. If one of its tasks failed, the record already shows this and keeps the reason.
+      - V(unlocked) requires that no other run holds the lock, and ends nothing.
     type: str
     choices: [done, stopped, unlocked]
     default: done
@@ -34,7 +34,7 @@ attributes:
   idempotent:
     support: full
 notes:
-  - It never reports a change, because the lock and the record are no part of the mesh.
+  - It never reports a change, because the lock and the record are not part of the mesh.
 extends_documentation_fragment:
   - meshops.istio.attributes
   - meshops.istio.attributes.action
@@ -47,7 +47,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Restart what is stale, while nobody else works on the cluster
+- name: Restart stale workloads while no other run works on the cluster
   hosts: clusters
   connection: local
   gather_facts: false
@@ -65,29 +65,29 @@ EXAMPLES = r"""
             namespaces: [shop, blog]
           register: restart
       always:
-        - name: Give the lock back
+        - name: Release the lock
           meshops.istio.istio_run_record:
             state: "{{ 'done' if restart is succeeded else 'stopped' }}"
 """
 
 RETURN = r"""
 state:
-  description: The O(state) that was given.
+  description: The given O(state).
   returned: success
   type: str
   sample: done
 closed:
-  description: Whether there was something to end.
+  description: Whether the run held the lock, which was released.
   returned: success
   type: bool
   sample: true
 record:
-  description: What the cluster remembers of the last run that changed it. Null if there was none.
+  description: Record of the last run that changed the cluster. Null if there was none.
   returned: success
   type: dict
   contains:
     started_by:
-      description: Who ran, and from where.
+      description: User and machine that started the run, or O(run.started_by).
       type: str
       sample: anna@deploy-1
     job:
@@ -109,31 +109,31 @@ record:
     state:
       description:
         - V(running), V(done), V(failed) or V(stopped).
-        - A run that was killed may stay V(running), without a lock.
+        - The record of a killed run may stay V(running), without a lock.
       type: str
       sample: done
     phase:
-      description: The last phase in which the run changed something.
+      description: Last phase in which the run changed something.
       type: str
       sample: data_plane
     phases:
-      description: When each phase changed something first.
+      description: Time of the first change in each phase.
       type: dict
       sample: {"control_plane": "2026-03-01T02:00:12Z", "data_plane": "2026-03-01T02:01:30Z"}
     message:
-      description: Why it failed.
+      description: Reason of the failure.
       type: str
       sample: ""
     started:
-      description: When the run changed something first.
+      description: Time of the first change of the run.
       type: str
       sample: "2026-03-01T02:00:12Z"
     updated:
-      description: When the record was written last.
+      description: Time at which the record was last written.
       type: str
       sample: "2026-03-01T02:14:48Z"
     previous:
-      description: The record of the run before. Null if there was none.
+      description: Record of the previous run. Null if there was none.
       type: dict
       sample: null
 cluster:
