@@ -20,7 +20,7 @@ options:
   state:
     description:
       - V(done) for a run that completed.
-      - V(stopped) for a run that did not. If one of its tasks failed, the record already shows this and keeps the reason.
+      - V(stopped) for a run that did not. If one of its tasks failed, the record already shows the reason.
       - V(unlocked) requires that no other run holds the lock, and ends nothing.
     type: str
     choices: [done, stopped, unlocked]

@@ -29,9 +29,9 @@ PARTS = {
     ("watch_events.py", "HEAD.match"),
     # these name a secret, which is hidden then, and the mesh that a proxy belongs to
     ("secrets.py", "re.search"),
-    ("secrets.py", "_NAMES_A_SECRET.search"),
+    ("secrets.py", "_SECRET_NAME.search"),
     # one of these signs is one too many, wherever it stands
-    ("secrets.py", "_IN_NO_TOKEN.search"),
+    ("secrets.py", "_UNSENDABLE.search"),
     ("secrets.py", "_CONTROL.search"),
     ("proxy_status.py", "DISCOVERY.search"),
     ("extensions.py", "re.search"),

@@ -1,14 +1,14 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Argument specifications: what all modules share, and one typed value per module."""
+"""Argument specifications: the options that all modules share, and a typed specification for each module."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-# from where it is: module_utils.basic takes 10 ms to load, which only modules need
+# Imported from its own file: module_utils.basic takes 10 ms to load, and only modules need it.
 from ansible.module_utils.common.parameters import env_fallback
 
 Spec = dict[str, dict[str, t.Any]]
@@ -18,7 +18,7 @@ def _option(type_: str, *variables: str, **more: t.Any) -> dict[str, t.Any]:
     return {"type": type_, "fallback": (env_fallback, list(variables)), **more}
 
 
-#: Names and environment variables are those of kubernetes.core, so that module_defaults can be moved over.
+#: Names and environment variables are those of kubernetes.core, so that module_defaults can be reused.
 AUTH_SPEC: Spec = {
     "kubeconfig": _option("path", "K8S_AUTH_KUBECONFIG"),
     "context": _option("str", "K8S_AUTH_CONTEXT"),
@@ -52,7 +52,7 @@ AUTH_SPEC: Spec = {
 
 @dataclasses.dataclass(frozen=True)
 class ArgumentSpec:
-    """The argument specification of one module, in the words of AnsibleModule."""
+    """The argument specification of one module, with the names of AnsibleModule."""
 
     options: Spec
     mutually_exclusive: tuple[tuple[str, ...], ...] = ()

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The exceptions of the collection: each carries one sentence for the reader."""
+"""The exceptions of the collection; each carries one sentence for the user."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class MeshError(Exception):
     """Base of all expected failures.
 
     Args:
-        message: what was being done to which object, why it failed and what to do, in one sentence.
-        details: JSON-ready evidence that is returned beside the sentence.
+        message: one sentence with the operation, the object, the cause and the next step.
+        details: JSON-ready evidence that is returned with the message.
     """
 
     def __init__(self, message: str, details: dict[str, t.Any] | None = None) -> None:
@@ -26,11 +26,11 @@ class MeshError(Exception):
 
 
 class ParameterError(MeshError):
-    """A parameter is wrong; nothing was requested from any cluster."""
+    """A parameter is wrong; no request was sent to any cluster."""
 
 
 class SafetyError(MeshError):
-    """A safety rule refuses the step; ``details["blockers"]`` lists why."""
+    """A safety rule refuses the step; ``details["blockers"]`` lists the reasons."""
 
 
 class ClusterError(MeshError):
@@ -38,11 +38,11 @@ class ClusterError(MeshError):
 
 
 class PodError(ClusterError):
-    """The API server answers, and a pod that was asked through it does not, or not as it should."""
+    """A pod does not answer, or not as expected, although the API server does."""
 
 
 class LockedError(MeshError):
-    """Another run works on the cluster (safety rule S8); ``details["lock"]`` says whose."""
+    """Another run works on the cluster (safety rule S8); ``details["lock"]`` names its holder."""
 
 
 class ApiError(MeshError):
@@ -62,7 +62,7 @@ class NotFoundError(ApiError):
 
 
 class UnauthorizedError(ApiError):
-    """401: the cluster does not accept the login, or no longer, which says nothing about any object in it."""
+    """401: the cluster does not accept the login, or no longer; this is not about any object in it."""
 
 
 class ForbiddenError(ApiError):
@@ -70,7 +70,7 @@ class ForbiddenError(ApiError):
 
 
 class ConflictError(ApiError):
-    """409: somebody else changed or created the object meanwhile."""
+    """409: another client changed or created the object meanwhile."""
 
 
 class GoneError(ApiError):
@@ -78,23 +78,23 @@ class GoneError(ApiError):
 
 
 class UnansweredError(MeshError):
-    """istiod could not be asked about its proxies."""
+    """An istiod could not be queried about its proxies."""
 
 
 class ProbeError(MeshError):
-    """Something beside the cluster, such as a URL of the user's, does not answer."""
+    """A server outside the cluster, such as a URL of the user, does not answer."""
 
 
 class InstallerError(MeshError):
-    """An installer could not be run, or did not do what it was asked to."""
+    """An installer could not be run, or did not complete its operation."""
 
 
 class IstioctlError(InstallerError):
-    """istioctl could not be run, or did not do what it was asked to."""
+    """istioctl could not be run, or did not complete its operation."""
 
 
 class HelmError(InstallerError):
-    """Helm could not be run, or did not do what it was asked to."""
+    """Helm could not be run, or did not complete its operation."""
 
 
 class ProofError(MeshError):
@@ -124,7 +124,7 @@ def api_error(doing: str, status: int, body: dict[str, t.Any]) -> ApiError:
 
 
 def status_of(raw: bytes) -> dict[str, t.Any]:
-    """Return the Kubernetes Status object of an error answer; of another one what it begins with."""
+    """Return the Kubernetes Status object of an error answer; for any other answer a message with its beginning."""
     try:
         status = parse_json_answer(raw)
     except ValueError:

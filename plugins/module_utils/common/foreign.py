@@ -1,10 +1,10 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what anybody may have written into a cluster; nothing here raises but ValueError.
+"""Reads untrusted data of a cluster; the only exception that these functions raise is ValueError.
 
-The API server checks the fields of its own kinds. It checks neither annotations, nor texts in ConfigMaps, nor what the
-schema of a custom resource leaves open.
+The API server validates the fields of its own kinds. It validates neither annotations, nor texts in ConfigMaps, nor the
+open parts of the schema of a custom resource.
 """
 
 from __future__ import annotations
@@ -17,47 +17,47 @@ from collections.abc import Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
 
-#: An object is no larger in etcd (its option max-request-bytes).
-MOST_CHARACTERS = 3 * 2**19
-#: What is deeper is no setting of anybody, and Python cannot copy or write it.
-DEPTH = 64
-#: The API server's own numbers are no larger.
-MOST = 2**31 - 1
+#: Limit of an object in etcd (its option max-request-bytes).
+MAX_CHARACTERS = 3 * 2**19
+#: Real settings are not nested as deeply, and Python cannot copy or write deeper values.
+MAX_DEPTH = 64
+#: Limit of the numbers in the API server's own kinds.
+MAX_INT = 2**31 - 1
 
 
 def read_json(text: object) -> t.Any:
-    """Return what a text says that should be JSON; it can be copied, compared and written like any other.
+    """Return the value of a JSON text; it can be copied, compared and written.
 
     Raises:
-        ValueError: it is no JSON, too large or too deep, or it has numbers or characters that nobody else can read.
+        ValueError: it is not JSON, too large or too deep, or has numbers or characters that other parsers refuse.
     """
     if not isinstance(text, str):
-        raise ValueError("it is no text")
-    if len(text) > MOST_CHARACTERS:
-        raise ValueError(f"it has more than {MOST_CHARACTERS} characters")
+        raise ValueError("it is not a text")
+    if len(text) > MAX_CHARACTERS:
+        raise ValueError(f"it has more than {MAX_CHARACTERS} characters")
     try:
-        found = json.loads(text, parse_constant=_refuse_number, parse_float=_finite)
+        value = json.loads(text, parse_constant=_refuse_number, parse_float=_finite)
     except RecursionError:
-        raise ValueError(f"it is nested more than {DEPTH} levels deep") from None
-    if text.count("[") + text.count("{") > DEPTH or "\\u" in text:
-        _check(found)
-    return found
+        raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep") from None
+    if text.count("[") + text.count("{") > MAX_DEPTH or "\\u" in text:
+        _require_copyable(value)
+    return value
 
 
 def read_json_map(text: object) -> Json:
     """Return the JSON object in a text.
 
     Raises:
-        ValueError: it is none.
+        ValueError: the text is not a JSON object.
     """
-    found = read_json(text)
-    if not isinstance(found, dict):
-        raise ValueError("it is no JSON object")
-    return found
+    value = read_json(text)
+    if not isinstance(value, dict):
+        raise ValueError("it is not a JSON object")
+    return value
 
 
 def _refuse_number(text: str) -> t.NoReturn:
-    raise ValueError(f"{text} is no number in JSON")
+    raise ValueError(f"{text} is not a JSON number")
 
 
 def _finite(text: str) -> float:
@@ -67,23 +67,23 @@ def _finite(text: str) -> float:
     return number
 
 
-def _check(value: t.Any) -> None:
-    """Refuse what is too deep, without recursion, and halves of characters, which cannot be written anywhere."""
+def _require_copyable(value: t.Any) -> None:
+    """Refuse values that are nested too deeply, without recursion, and lone surrogates, which cannot be encoded."""
     level = [value]
-    for dummy in range(DEPTH + 1):
+    for dummy in range(MAX_DEPTH + 1):
         inner: list[t.Any] = []
-        for one in level:
-            if isinstance(one, str):
-                one.encode()  # a UnicodeEncodeError is a ValueError
-            elif isinstance(one, list):
-                inner += one
-            elif isinstance(one, dict):
-                inner += one
-                inner += one.values()
+        for item in level:
+            if isinstance(item, str):
+                item.encode()  # A UnicodeEncodeError is a ValueError.
+            elif isinstance(item, list):
+                inner += item
+            elif isinstance(item, dict):
+                inner += item
+                inner += item.values()
         if not inner:
             return
         level = inner
-    raise ValueError(f"it is nested more than {DEPTH} levels deep")
+    raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
 
 
 def as_map(value: object) -> Mapping[str, t.Any]:
@@ -98,7 +98,7 @@ def as_list(value: object) -> list[t.Any]:
 
 def as_maps(value: object) -> Iterator[Mapping[str, t.Any]]:
     """Yield the maps in what should be a list of maps."""
-    return (one for one in as_list(value) if isinstance(one, Mapping))
+    return (item for item in as_list(value) if isinstance(item, Mapping))
 
 
 def as_text(value: object, default: str = "") -> str:
@@ -108,28 +108,28 @@ def as_text(value: object, default: str = "") -> str:
 
 def as_texts(value: object) -> dict[str, str]:
     """Return the texts in what should be a map of texts, such as labels."""
-    return {key: one for key, one in as_map(value).items() if isinstance(key, str) and isinstance(one, str)}
+    return {key: text for key, text in as_map(value).items() if isinstance(key, str) and isinstance(text, str)}
 
 
 def as_int(value: object, default: int = 0) -> int:
-    """Return a whole number from 0 that the API server could have written, and a default for anything else."""
+    """Return a non-negative integer that the API server could have written, and a default for anything else."""
     if isinstance(value, bool) or not isinstance(value, int):
         return default
-    return value if 0 <= value <= MOST else default
+    return value if 0 <= value <= MAX_INT else default
 
 
 def as_time(value: object) -> datetime.datetime | None:
     """Return a time that has a zone and can be calculated with, and None for anything else."""
     try:
-        found = datetime.datetime.fromisoformat(as_text(value))
+        time = datetime.datetime.fromisoformat(as_text(value))
     except ValueError:
         return None
-    # a year of room on both sides, for zones and for what is added
-    return found if found.tzinfo and 1900 <= found.year <= 9000 else None
+    # The margins on both sides allow for time zones and for durations that are added.
+    return time if time.tzinfo and 1900 <= time.year <= 9000 else None
 
 
 def shown(value: object, most: int = 80) -> str:
-    """Return a text for a message: one line of characters that print, no longer than that."""
+    """Return a text for a message: one line of printable characters with a limited length."""
     text = "".join(char if char.isprintable() else " " for char in str(value)[: 4 * most])
     line = " ".join(text.split())
     return line if len(line) <= most else f"{line[: most - 3]}..."
@@ -146,8 +146,8 @@ def printable(value: t.Any, *, line: bool = False) -> t.Any:
         text = value if value.isprintable() else "".join(map(_sign, value))
         return shown(text, MOST_IN_LINE) if line and (not text.isprintable() or len(text) > MOST_IN_LINE) else text
     if isinstance(value, Mapping):
-        return {printable(key, line=True): printable(one, line=line or key in LINES) for key, one in value.items()}
-    return [printable(one, line=line) for one in value] if isinstance(value, (list, tuple)) else value
+        return {printable(key, line=True): printable(item, line=line or key in LINES) for key, item in value.items()}
+    return [printable(item, line=line) for item in value] if isinstance(value, (list, tuple)) else value
 
 
 def _sign(sign: str) -> str:
@@ -171,29 +171,29 @@ class Reader:
 
     def __init__(self, ref: ObjectRef) -> None:
         self._ref = ref
-        self._found: list[Unreadable] = []
+        self._parts: list[Unreadable] = []
 
     @property
     def unreadable(self) -> tuple[Unreadable, ...]:
-        """What could not be read so far."""
-        return tuple(self._found)
+        """The parts that could not be read so far."""
+        return tuple(self._parts)
 
     def failed(self, field: str) -> bool:
-        """Whether a part, or something in it, could not be read."""
-        return any(one.field.startswith(field) for one in self._found)
+        """Return whether a part, or a part of it, could not be read."""
+        return any(part.field.startswith(field) for part in self._parts)
 
-    def refuse(self, field: str, why: object) -> None:
-        """Keep that a part cannot be read."""
-        self._found.append(Unreadable(self._ref, shown(field), shown(why, 160)))
+    def refuse(self, field: str, reason: object) -> None:
+        """Record that a part cannot be read."""
+        self._parts.append(Unreadable(self._ref, shown(field), shown(reason, 160)))
 
-    def _as(self, field: str, value: object, kind: type | tuple[type, ...], what: str) -> bool:
-        right = isinstance(value, kind)
-        if not right and value is not None:
-            self.refuse(field, f"it is not a {what}")
-        return right
+    def _as(self, field: str, value: object, kind: type | tuple[type, ...], noun: str) -> bool:
+        matches = isinstance(value, kind)
+        if not matches and value is not None:
+            self.refuse(field, f"it is not a {noun}")
+        return matches
 
     def json(self, field: str, text: object) -> Json:
-        """Return the JSON object in a text; an empty one where it says nothing."""
+        """Return the JSON object in a text; an empty object for an empty text."""
         try:
             return {} if text in (None, "") else read_json_map(text)
         except ValueError as exc:
@@ -207,7 +207,7 @@ class Reader:
     def maps(self, field: str, value: object) -> list[Mapping[str, t.Any]]:
         """Return the maps of a list."""
         rows = as_list(value) if self._as(field, value, list, "list") else []
-        return [one for at, one in enumerate(rows) if self._as(f"{field}[{at}]", one, Mapping, "map")]
+        return [row for index, row in enumerate(rows) if self._as(f"{field}[{index}]", row, Mapping, "map")]
 
     def text(self, field: str, value: object) -> str:
         """Return a text."""
@@ -215,7 +215,9 @@ class Reader:
 
     def texts(self, field: str, value: object) -> dict[str, str]:
         """Return a map of texts, such as labels."""
-        return {key: one for key, one in self.map(field, value).items() if self._as(f"{field}.{key}", one, str, "text")}
+        return {
+            key: text for key, text in self.map(field, value).items() if self._as(f"{field}.{key}", text, str, "text")
+        }
 
     def number(self, field: str, value: object) -> int | None:
         """Return a whole number, or None."""

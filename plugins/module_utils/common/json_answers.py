@@ -1,9 +1,9 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parses what an API server answers, also where one object is nested without end.
+"""Parses the JSON answers of an API server, also if an object in them is nested too deeply for Python.
 
-The API server takes 10,000 levels in what the schema of a custom resource leaves open; Python's parser takes fewer.
+The API server accepts 10,000 levels where the schema of a custom resource is open; Python's parser accepts fewer.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import json
 import re
 import typing as t
 
-#: No field that we read is as deep.
+#: No field that the collection reads is nested as deeply.
 DEPTH = 100
 CUT = "nested too deep to be read"
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 
 def parse_json_answer(raw: bytes) -> t.Any:
-    """Return what a JSON text says; what is nested too deep is replaced by a text, so that all else is read.
+    """Return the value of a JSON text; parts that are nested too deeply are replaced by a text.
 
     Raises:
-        ValueError: it is no JSON.
+        ValueError: the text is not JSON.
     """
     try:
         return json.loads(raw)
@@ -32,14 +32,14 @@ def parse_json_answer(raw: bytes) -> t.Any:
 
 def _shallow(raw: bytes) -> bytes:
     kept, begin, depth = [], 0, 0
-    for found in _TOKEN.finditer(raw):
-        sign = found[0]
+    for match in _TOKEN.finditer(raw):
+        sign = match[0]
         if sign in (b"[", b"{"):
             depth += 1
             if depth == DEPTH + 1:
-                kept += [raw[begin : found.start()], json.dumps(CUT).encode()]
+                kept += [raw[begin : match.start()], json.dumps(CUT).encode()]
         elif sign in (b"]", b"}"):
             if depth == DEPTH + 1:
-                begin = found.end()
+                begin = match.end()
             depth -= 1
     return b"".join([*kept, raw[begin:] if depth <= DEPTH else b""])

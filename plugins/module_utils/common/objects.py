@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""API objects as raw JSON: what each has, and one type for which of them is meant."""
+"""API objects as raw JSON: their common fields, and a reference to an object."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ Json = dict[str, t.Any]
 
 
 class ObjectRef(t.NamedTuple):
-    """One object: decisions compare it, its text is for people. Without a namespace it is one of the cluster.
+    """A reference to one object, cluster-scoped without a namespace. Code compares references; people read texts.
 
-    Lists of them are in the order of namespaces, kinds and names.
+    References sort by namespace, kind and name.
     """
 
     namespace: str
@@ -27,7 +27,7 @@ class ObjectRef(t.NamedTuple):
 
 
 def cluster_object(kind: str, name: str) -> ObjectRef:
-    """Return the reference of an object that is in no namespace."""
+    """Return the reference of a cluster-scoped object."""
     return ObjectRef("", kind, name)
 
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is secret inside parameters: logins in URLs, and values whose name says so."""
+"""Finds secrets inside parameters: logins in URLs, and values with the name of a secret."""
 
 from __future__ import annotations
 
@@ -12,85 +12,85 @@ from collections.abc import Iterable, Iterator, Mapping
 from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 
 _URL = re.compile(r"\b[a-z][a-z0-9+.-]*://[^\s\"'<>]+", re.IGNORECASE)
-_NAMES_A_SECRET = re.compile(
+_SECRET_NAME = re.compile(
     r"(pass(word|wd|phrase)?|pwd|secret|token|credentials?|(api|access|private|signing)[_-]?key|signature|jwt)\Z",
     re.IGNORECASE,
 )
-#: What is shorter stands in other words too, such as names of namespaces, which would be hidden with it.
-SHORTEST = 4
-#: A value of a query that is as long, and has letters and digits, is one whatever its name is.
-LONG = 16
+#: Shorter texts also occur in other words, such as names of namespaces, which would be hidden with them.
+MIN_LENGTH = 4
+#: A query value of this length with letters and digits counts as a secret, whatever its name is.
+TOKEN_LENGTH = 16
 HIDDEN = "(hidden)"
-#: What no header may hold: it would end there, and http.client repeats it in its error.
-_IN_NO_TOKEN = re.compile(r"[^ -~]")
+#: Characters that a header must not hold: they would end it, and the error of http.client repeats the header.
+_UNSENDABLE = re.compile(r"[^ -~]")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
-UNFIT = "has a line break or another character that no login has"
+INVALID = "has a line break or another character that is invalid in a login"
 
 
 def names_a_secret(name: str) -> bool:
-    """Return whether what has this name is a secret, such as accessToken; imagePullSecrets and secretName are names."""
-    return bool(_NAMES_A_SECRET.search(name))
+    """Return whether a value with this name, such as accessToken, is a secret; imagePullSecrets is not."""
+    return bool(_SECRET_NAME.search(name))
 
 
 def secrets_in(value: t.Any, name: str = "") -> set[str]:
-    """Return all texts that must not be shown, in any of their forms, of a parameter with whatever is inside it."""
-    found: set[str] = set()
+    """Return all texts inside a parameter that must not be shown, in each of their forms."""
+    secrets: set[str] = set()
     if isinstance(value, Mapping):
         if set(value) == {"name", "value"}:
-            # an environment variable of a container
+            # This is an environment variable of a container.
             return secrets_in(value["value"], str(value["name"]))
         for key, inner in value.items():
-            found |= secrets_in(inner, str(key))
+            secrets |= secrets_in(inner, str(key))
     elif isinstance(value, (list, tuple, set)):
         for inner in value:
-            found |= secrets_in(inner, name)
+            secrets |= secrets_in(inner, name)
     elif isinstance(value, str):
         for url in _URL.findall(value):
-            found |= set(_in_url(url))
-        if names_a_secret(name) and len(value) >= SHORTEST and value.lower() not in ("true", "false"):
-            # with and without the line break that a block of YAML ends with
-            found |= {form for form in (value, value.strip()) if len(form) >= SHORTEST}
-    return found
+            secrets |= set(_in_url(url))
+        if names_a_secret(name) and len(value) >= MIN_LENGTH and value.lower() not in ("true", "false"):
+            # Include the form without the line break at the end of a YAML block.
+            secrets |= {form for form in (value, value.strip()) if len(form) >= MIN_LENGTH}
+    return secrets
 
 
 def as_token(text: object) -> str:
-    """Return a token as a header holds it, without the line break that a block of YAML ends with.
+    """Return a token without the line break at the end of a YAML block.
 
     Raises:
-        ValueError: no header may hold it; it is not repeated.
+        ValueError: a header must not hold it; the message does not repeat it.
     """
-    found = str(text).strip()
-    if _IN_NO_TOKEN.search(found):
-        raise ValueError(UNFIT)
-    return found
+    token = str(text).strip()
+    if _UNSENDABLE.search(token):
+        raise ValueError(INVALID)
+    return token
 
 
 def as_login(text: object) -> str:
-    """Return a user, a password or a URL without the line break that a block of YAML ends with.
+    """Return a user, a password or a URL without the line break at the end of a YAML block.
 
     Raises:
-        ValueError: it has a control character; it is not repeated.
+        ValueError: it has a control character; the message does not repeat it.
     """
-    found = str(text).strip("\r\n")
-    if _CONTROL.search(found):
-        raise ValueError(UNFIT)
-    return found
+    login = str(text).strip("\r\n")
+    if _CONTROL.search(login):
+        raise ValueError(INVALID)
+    return login
 
 
 def without_secrets(text: str) -> str:
-    """Return a text of others, such as a URL in an object of a cluster, as it may be shown."""
+    """Return an untrusted text, such as a URL in an object of a cluster, without its secrets."""
     return hide(text, secrets_in(text))
 
 
 def hide(text: str, secrets: Iterable[str]) -> str:
-    """Return a text without some others; the longest first, as one may stand in another."""
+    """Return a text with secrets replaced, the longest first because one may contain another."""
     for secret in sorted(filter(None, secrets), key=len, reverse=True):
         text = text.replace(secret, HIDDEN)
     return text
 
 
 def login_of(url: str) -> tuple[str, str] | None:
-    """Return user and password of a URL as they are meant, that is without the percent signs."""
+    """Return user and password of a URL, percent-decoded."""
     login = _login(url)
     if login is None:
         return None
@@ -107,13 +107,13 @@ def _login(url: str) -> str | None:
     rest = url.partition("://")[2]
     place = re.split(r"[/?#]", rest, maxsplit=1)[0]
     if "@" not in place and "@" in rest and not _has_port(url):
-        # a password with a character that ends the host
+        # The password has a character that normally ends the host.
         place = rest.rpartition("@")[0] + "@"
     return place.rpartition("@")[0] if "@" in place else None
 
 
 def _has_port(url: str) -> bool:
-    """Return whether what stands where a port does can be one."""
+    """Return whether the text at the position of a port is a valid one."""
     try:
         return urlsplit(url).port is not None or ":" not in re.sub(r"\[.*\]", "", urlsplit(url).netloc)
     except ValueError:
@@ -132,14 +132,14 @@ def _in_url(url: str) -> Iterator[str]:
         yield query
         yield from (pair for pair in query.split("&") if "=" in pair)
     for name, value in parse_qsl(query):
-        token = len(value) >= LONG and re.search(r"\d", value) and re.search(r"[a-zA-Z]", value)
+        token = len(value) >= TOKEN_LENGTH and re.search(r"\d", value) and re.search(r"[a-zA-Z]", value)
         if token or names_a_secret(name):
             yield from _forms(value)
 
 
 def _forms(secret: str) -> Iterator[str]:
-    """Yield a text as it is, and as programs write and read it in URLs."""
+    """Yield a secret in its plain form, and in the forms in which it may occur in URLs."""
     plain = unquote(secret)
     for form in (secret, plain, quote(plain, safe=""), quote(plain), quote_plus(plain)):
-        if len(form) >= SHORTEST:
+        if len(form) >= MIN_LENGTH:
             yield form

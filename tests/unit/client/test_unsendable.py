@@ -110,7 +110,7 @@ def test_a_login_that_cannot_be_sent_is_refused_in_one_sentence(
 ) -> None:  # fmt: skip
     options = made(tmp_path, api.url, **filled(given, value))
     result = unshown(task(api, info.CORE, **options), capfd)
-    assert "has a line break or another character that no login has" in result["msg"]
+    assert "has a line break or another character that is invalid in a login" in result["msg"]
     assert not api.seen
 
 

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.certificates import last_day
+from ansible_collections.meshops.istio.plugins.module_utils.common.certificates import expiry_date
 from unit.support.certificates import bundle, certificate
 
 DAY = datetime.date(2036, 11, 20)
@@ -24,16 +24,16 @@ SHORT = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"
     "day", [DAY, datetime.date(2049, 12, 31), datetime.date(2050, 1, 1), datetime.date(1999, 2, 3)]
 )
 def test_the_day_is_the_one_of_the_certificate(day: datetime.date) -> None:
-    assert last_day(bundle(day)) == day
+    assert expiry_date(bundle(day)) == day
 
 
 def test_the_last_of_several_counts() -> None:
-    assert last_day(bundle(DAY, datetime.date(2020, 1, 1))) == DAY
+    assert expiry_date(bundle(DAY, datetime.date(2020, 1, 1))) == DAY
 
 
 @pytest.mark.parametrize("text", ["", "Q0E=", "not base64", base64.b64encode(SHORT).decode()])
 def test_what_is_no_certificate_is_not_judged(text: str) -> None:
-    assert last_day(text) is None
+    assert expiry_date(text) is None
 
 
 @given(st.integers(0, 300), st.binary(min_size=1, max_size=8))
@@ -41,7 +41,7 @@ def test_damage_never_crashes(at: int, noise: bytes) -> None:
     der = base64.b64decode(b"".join(CERTIFICATE.splitlines()[1:-1]))
     damaged = base64.b64encode(der[:at] + noise + der[at + len(noise) :])
     pem = b"-----BEGIN CERTIFICATE-----\n" + damaged + b"\n-----END CERTIFICATE-----"
-    found = last_day(base64.b64encode(pem).decode())
+    found = expiry_date(base64.b64encode(pem).decode())
     assert found is None or isinstance(found, datetime.date)
 
 

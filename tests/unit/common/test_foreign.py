@@ -21,7 +21,7 @@ REFUSED = {
     "deep and whole": "[" * 100 + "]" * 100,
     "deep map": '{"a":' * 150_000,
     "deeper than copies can go": "[" * 900 + "]" * 900,
-    "huge": " " * (foreign.MOST_CHARACTERS + 1),
+    "huge": " " * (foreign.MAX_CHARACTERS + 1),
     "no number": "[NaN]",
     "infinite": "-Infinity",
     "large number": "1e999",
@@ -47,7 +47,7 @@ def test_what_can_be_read_can_be_copied_and_written(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["[]", "null", "7", '"a"'])
 def test_a_map_is_asked_for(text: str) -> None:
-    with pytest.raises(ValueError, match="no JSON object"):
+    with pytest.raises(ValueError, match="not a JSON object"):
         foreign.read_json_map(text)
 
 

@@ -135,7 +135,7 @@ def test_a_name_is_one_part_of_a_path(name: str, part: str) -> None:
 )
 def test_f16_no_path_leads_elsewhere(path: str) -> None:
     with FakeApi() as api:
-        with pytest.raises(ClusterError, match="no name of an object"):
+        with pytest.raises(ClusterError, match="not a valid object name"):
             api.client().get(path)
         assert not api.seen
 

@@ -27,9 +27,9 @@ SUPPORT_ENDS = {
 def support_ended(version: Version, today: datetime.date) -> str | None:
     """Return a sentence about when the support of a version ended, or None if it is not known to have ended."""
     oldest = min(SUPPORT_ENDS)
-    last_day = SUPPORT_ENDS.get(version.minor)
+    expiry_date = SUPPORT_ENDS.get(version.minor)
     if version.major == 1 and version.minor < oldest:
         return f"Support for Istio 1.{version.minor} ended before {SUPPORT_ENDS[oldest]}."
-    if version.major != 1 or last_day is None or today <= last_day:
+    if version.major != 1 or expiry_date is None or today <= expiry_date:
         return None
-    return f"Support for Istio 1.{version.minor} ended on {last_day}."
+    return f"Support for Istio 1.{version.minor} ended on {expiry_date}."

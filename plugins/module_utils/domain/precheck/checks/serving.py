@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import collections
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.certificates import last_day
+from ansible_collections.meshops.istio.plugins.module_utils.common.certificates import expiry_date
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Injector
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
@@ -44,7 +44,7 @@ def _untrusted(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for injector in snapshot.mesh.injectors:
         if injector.service is None or injector.deactivated:
             continue
-        days = (last_day(hook.get("clientConfig", {}).get("caBundle") or "") for hook in injector.webhooks)
+        days = (expiry_date(hook.get("clientConfig", {}).get("caBundle") or "") for hook in injector.webhooks)
         expired = min((day for day in days if day and upgrade.today and day < upgrade.today), default=None)
         webhook = cluster_object("webhook", injector.name)
         if not injector.has_ca_bundle:
