@@ -49,7 +49,7 @@ def check_ref(code: str) -> ObjectRef:
     return cluster_object("check", code)
 
 
-def _not_run(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_checks_not_run(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     unread = snapshot.precheck_inputs.unread
     for check in CHECKS:
         if check.severity_at(upgrade.stage):
@@ -90,7 +90,7 @@ NOT_RUN = Check(
     "check not run",
     "The problem that it looks for may exist.",
     "allow the user to read what the check needs",
-    _not_run,
+    _find_checks_not_run,
     WARNING,
 )
 #: Codes are stable, because users allow, waive and search for them.

@@ -35,7 +35,7 @@ SHOWN = 8
 NATIVE_ISTIO = (1, 27)
 
 
-def _no_capacity(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_missing_capacity(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(upgrade.source or "")
     if source is None or not snapshot.precheck_inputs.nodes:
         return
@@ -66,7 +66,7 @@ def _schedulable_replicas(snapshot: Snapshot, source: Revision, replicas: int, p
     return schedulable_replicas(source.need, replicas, free, placement.rivals(nodes))
 
 
-def _old_kubelets(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_old_kubelets(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     old_nodes = [node for node in snapshot.precheck_inputs.nodes if not kubelet_uses_native_sidecars(node.kubelet)]
     target = upgrade.version
     if target is None or (target.major, target.minor) < NATIVE_ISTIO:
@@ -80,7 +80,7 @@ def _old_kubelets(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             )
 
 
-def _missing_permissions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_missing_permissions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     by_purpose: dict[str, list[str]] = collections.defaultdict(list)
     for permission in snapshot.precheck_inputs.denied:
         place = f" in namespace {snapshot.mesh.namespace}" if permission.local else ""
@@ -89,19 +89,19 @@ def _missing_permissions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         yield cluster_object("permissions", f"to {purpose}"), f"This user may not {join_limited(missing, SHOWN)}."
 
 
-def _unreadable(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_unreadable_parts(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for part in snapshot.unreadable:
         yield part.ref, f"Its {part.field} cannot be read: {part.reason}."
 
 
 CHECKS = (
     Check("MU009", ERROR, "missing permissions", "The run would fail halfway.",
-          "grant them, for example with the ClusterRole in docs/permissions.md", _missing_permissions),
+          "grant them, for example with the ClusterRole in docs/permissions.md", _find_missing_permissions),
     Check("MU040", WARNING, "no capacity for a second control plane", "Its pods would stay Pending.",
-          "reduce resource requests, or add nodes", _no_capacity, needs=("nodes",)),
+          "reduce resource requests, or add nodes", _find_missing_capacity, needs=("nodes",)),
     Check("MU041", WARNING, "old kubelets prevent native sidecars",
           "One node with an old kubelet changes how sidecars are injected on all nodes.",
-          "upgrade these nodes first, or expect sidecars as ordinary containers", _old_kubelets, needs=("nodes",)),
+          "upgrade these nodes first, or expect sidecars as ordinary containers", _find_old_kubelets, needs=("nodes",)),
     Check("MU039", WARNING, "unreadable object", "The object is evaluated as if that part did not exist.",
-          "ask its owner to fix or remove that part", _unreadable, WARNING),
+          "ask its owner to fix or remove that part", _find_unreadable_parts, WARNING),
 )  # fmt: skip

@@ -24,7 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 NEEDS = ("configuration",)
 
 
-def _only_for_source(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_configuration_of_source(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     source = upgrade.source
     if not source or source == upgrade.revision or source not in snapshot.mesh.revisions:
         return
@@ -37,7 +37,7 @@ def _only_for_source(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         )
 
 
-def _without_reader(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_configuration_without_reader(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for labelled, reason in unknown_to_all(snapshot.precheck_inputs.configuration, snapshot.mesh, upgrade.revision):
         yield labelled.ref, f"Because of its label {REVISION_LABEL}, no istiod reads it: {reason}."
 
@@ -46,8 +46,9 @@ CHECKS = (
     Check(LOST, ERROR, "configuration for one revision only",
           "It stops applying to proxies that move, without an error; an AuthorizationPolicy no longer denies.",
           "remove the label, so that both revisions read it; or set it to the target revision after the move",
-          _only_for_source, ERROR, NEEDS),
+          _find_configuration_of_source, ERROR, NEEDS),
     Check("MU054", WARNING, "configuration that no istiod reads", "It has no effect.",
-          "remove the label, or set it to the name of a revision; istiod ignores tags there", _without_reader, WARNING,
+          "remove the label, or set it to the name of a revision; istiod ignores tags there",
+          _find_configuration_without_reader, WARNING,
           NEEDS),
 )  # fmt: skip

@@ -33,7 +33,7 @@ API_SERVER = cluster_object("API server", "")
 CRDS = cluster_object("CRDs", "")
 
 
-def _unsupported_upgrade(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_unsupported_upgrade(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(upgrade.source or "")
     if source is None or upgrade.version is None:
         return
@@ -44,7 +44,7 @@ def _unsupported_upgrade(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         yield cluster_object("revision", source.name), problem
 
 
-def _old_kubernetes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_old_kubernetes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     current = parse_version(snapshot.kubernetes_version.split("+")[0])
     minimum = minimum_kubernetes(upgrade.version) if upgrade.version else None
     if current and minimum and (current.major, current.minor) < minimum:
@@ -55,12 +55,12 @@ def _old_kubernetes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         )
 
 
-def _no_control_plane(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_no_control_plane(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     if not any(map(snapshot.mesh.runs, snapshot.mesh.revisions)):
         yield cluster_object("namespace", snapshot.mesh.namespace), "No istiod runs in this cluster."
 
 
-def _not_ready(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_unready_control_planes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for revision in snapshot.mesh.revisions.values():
         if revision.deployment and not revision.rolled_out:
             yield (
@@ -70,7 +70,7 @@ def _not_ready(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             )
 
 
-def _name_in_use(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_name_in_use(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     revision = snapshot.mesh.revisions.get(upgrade.revision)
     running = parse_version(revision.installed_by or revision.version) if revision and revision.deployment else None
     if upgrade.strategy == "canary" and upgrade.version and running and running.release != upgrade.version.release:
@@ -80,7 +80,7 @@ def _name_in_use(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         )
 
 
-def _unknown_source(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_unknown_source(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(upgrade.source or "")
     if source and snapshot.mesh.runs(source.name) and parse_version(source.version) is None:
         tag = f"Its image tag {source.version!r} does not name a version"
@@ -91,7 +91,7 @@ def _unknown_source(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         )
 
 
-def _half_replaced(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_half_replaced_istiod(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for revision in snapshot.mesh.revisions.values():
         if not revision.deployment or revision.config is None or not revision.ready or revision.rolled_out:
             continue
@@ -103,7 +103,7 @@ def _half_replaced(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             )
 
 
-def _single_istiod(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_unavailable_istiod(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     revision = snapshot.mesh.revisions.get(upgrade.revision)
     if upgrade.strategy != "in_place" or revision is None or not revision.deployment:
         return
@@ -115,7 +115,7 @@ def _single_istiod(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         yield deployment, "No PodDisruptionBudget keeps one replica available while nodes are drained."
 
 
-def _newer_crds(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_newer_crds(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     newest = snapshot.newest_crd_version
     if upgrade.version and newest and newest > upgrade.version:
         yield (
@@ -138,13 +138,13 @@ def _foreign_crds(snapshot: Snapshot, upgrade: Upgrade) -> Iterator[tuple[Manage
         yield manager, f"{len(names)} of them belong to {manager}, for example {names[0]}"
 
 
-def _refused_crds(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_refused_crds(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     if upgrade.installer == HELM:
         for dummy, crds in _foreign_crds(snapshot, upgrade):
             yield CRDS, f"{crds}; Helm does not adopt objects without the ownership metadata of its release."
 
 
-def _contested_crds(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_contested_crds(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     if upgrade.installer == ISTIOCTL:
         for manager, crds in _foreign_crds(snapshot, upgrade):
             if manager != UNKNOWN_OWNER:
@@ -153,29 +153,30 @@ def _contested_crds(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 
 CHECKS = (
     Check("MU001", ERROR, "unsupported upgrade path", "Istio tests canary upgrades of at most two minor versions.",
-          "upgrade in smaller steps", _unsupported_upgrade),
+          "upgrade in smaller steps", _find_unsupported_upgrade),
     Check("MU002", ERROR, "Kubernetes too old", "The target uses APIs that this API server does not have.",
-          "upgrade Kubernetes first", _old_kubernetes),
-    Check("MU003", ERROR, "no control plane", "There is nothing to upgrade.", "install Istio first", _no_control_plane),
+          "upgrade Kubernetes first", _find_old_kubernetes),
+    Check("MU003", ERROR, "no control plane", "There is nothing to upgrade.", "install Istio first",
+          _find_no_control_plane),
     Check("MU004", ERROR, "control plane not ready", "New pods may be rejected, or get the wrong proxy image.",
-          "make the control plane ready before you move any workload", _not_ready, ERROR),
+          "make the control plane ready before you move any workload", _find_unready_control_planes, ERROR),
     Check("MU005", ERROR, "revision name in use", "A revision keeps its version: another version needs another name.",
-          "choose a revision name that contains the version", _name_in_use),
+          "choose a revision name that contains the version", _find_name_in_use),
     Check("MU006", WARNING, "source version unknown", "Whether the upgrade is supported cannot be determined.",
-          "check which Istio version this image is", _unknown_source),
+          "check which Istio version this image is", _find_unknown_source),
     Check("MU007", ERROR, "in-place upgrade incomplete",
           "Restarted pods get a proxy version whose istiod is not running.",
           "install a version whose istiod becomes ready, or downgrade; rolling back the Deployment does not help",
-          _half_replaced, ERROR),
+          _find_half_replaced_istiod, ERROR),
     Check("MU008", WARNING, "istiod not highly available",
           "The injection webhook must stay available while istiod is replaced in place; otherwise pod creation fails.",
-          "run two replicas with a PodDisruptionBudget of minAvailable 1", _single_istiod),
+          "run two replicas with a PodDisruptionBudget of minAvailable 1", _find_unavailable_istiod),
     Check("MU036", ERROR, "CRDs that Helm cannot adopt", "The run fails before it installs anything.",
           "add Helm's ownership label and annotations to the CRDs, or use the installer that owns them",
-          _refused_crds),
+          _find_refused_crds),
     Check("MU037", WARNING, "CRDs of another owner",
           "If their owner restores older CRDs, fields are lost permanently.",
-          "upgrade their owner to the target version too", _contested_crds),
+          "upgrade their owner to the target version too", _find_contested_crds),
     Check("MU031", WARNING, "CRDs newer than the target", "Downgrading CRDs loses fields permanently.",
-          "none needed: the CRDs are left unchanged", _newer_crds),
+          "none needed: the CRDs are left unchanged", _find_newer_crds),
 )  # fmt: skip

@@ -52,19 +52,19 @@ def _concerns(upgrade: Upgrade, status: ProxyStatus) -> bool:
     return upgrade.stage == BEFORE or status.injection.revision == upgrade.revision
 
 
-def _stale(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
-    yield from _stale_where(
+def _find_stale_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    yield from _find_stale_where(
         snapshot, upgrade, lambda status: status.condition != ProxyCondition.MISSING and _concerns(upgrade, status)
     )
 
 
-def _stale_of_other_revisions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_stale_proxies_of_other_revisions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     if upgrade.stage == AFTER:
-        yield from _stale_where(snapshot, upgrade, lambda status: status.injection.revision != upgrade.revision)
+        yield from _find_stale_where(snapshot, upgrade, lambda status: status.injection.revision != upgrade.revision)
 
 
-def _missing(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
-    yield from _stale_where(
+def _find_missing_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    yield from _find_stale_where(
         snapshot, upgrade, lambda status: status.condition == ProxyCondition.MISSING and _concerns(upgrade, status)
     )
     if upgrade.stage == BEFORE:
@@ -73,19 +73,19 @@ def _missing(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             for pod, status in snapshot.proxy_statuses
             if status.condition == ProxyCondition.MISSING and not snapshot.workload_of(pod)
         )
-        yield from _by_owner(snapshot, without_workload, _describe_change)
+        yield from _group_by_owner(snapshot, without_workload, _describe_change)
 
 
-def _stale_where(snapshot: Snapshot, upgrade: Upgrade, matches: Callable[[ProxyStatus], bool]) -> CheckResults:
+def _find_stale_where(snapshot: Snapshot, upgrade: Upgrade, matches: Callable[[ProxyStatus], bool]) -> CheckResults:
     for ref, pods in snapshot.stale_workloads().items():
         # A run cannot have restarted these workloads. MU021 has their remedy.
         if upgrade.stage == AFTER and snapshot.unrestartable_reason(snapshot.workloads[ref]):
             continue
         statuses = ((pod, snapshot.proxy_status_of(pod)) for pod in pods)
-        yield from _by_owner(snapshot, (pair for pair in statuses if matches(pair[1])), _describe_change)
+        yield from _group_by_owner(snapshot, (pair for pair in statuses if matches(pair[1])), _describe_change)
 
 
-def _by_owner(
+def _group_by_owner(
     snapshot: Snapshot, pods: Iterable[tuple[Pod, ProxyStatus]], describe: Callable[[Pod, ProxyStatus], Clause]
 ) -> CheckResults:
     """Yield one result for each owner, with the number of its pods for each description."""
@@ -109,13 +109,13 @@ def _describe_change(pod: Pod, status: ProxyStatus) -> Clause:
     return "run", f"{current} of revision {pod.revision}, and would get {target}"
 
 
-def _pinned(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_pinned_images(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     pinned = (
         (pod, status)
         for pod, status in snapshot.proxy_statuses
         if _pinned_by(snapshot, pod) and not _already_upgraded(pod, status, upgrade)
     )
-    yield from _by_owner(
+    yield from _group_by_owner(
         snapshot,
         pinned,
         lambda pod, status: ("keep", f"proxy image {pod.proxy_image}, pinned by {_pinned_by(snapshot, pod)}"),
@@ -142,7 +142,7 @@ def _already_upgraded(pod: Pod, status: ProxyStatus, upgrade: Upgrade) -> bool:
     return reached or (upgrade.stage == AFTER and status.condition == ProxyCondition.CURRENT)
 
 
-def _would_lose_proxy(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_proxies_to_lose(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for pod, status in snapshot.proxy_statuses:
         if status.condition == ProxyCondition.WOULD_LOSE_PROXY:
             yield (
@@ -151,14 +151,14 @@ def _would_lose_proxy(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             )
 
 
-def _unrestartable(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_unrestartable_pods(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     # Before an upgrade nothing is stale yet, so list all pods that could not follow it.
     for row in snapshot.unrestartable(everything=upgrade.stage != AFTER):
         if row.cause.code != PINNED_IMAGE:
             yield ObjectRef(row.namespace, row.kind, row.name), f"{row.cause.reason}; {row.cause.remedy}."
 
 
-def _newer_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_newer_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for name, versions in snapshot.count_proxies().items():
         revision = snapshot.mesh.revisions.get(name)
         istiod = parse_version(revision.version) if revision else None
@@ -184,7 +184,7 @@ def tight_budgets(snapshot: Snapshot) -> list[tuple[Workload, Budget]]:
     return sorted(pairs, key=lambda pair: pair[0].ref)
 
 
-def _too_few_disruptions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_tight_budgets(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for workload, budget in tight_budgets(snapshot):
         yield (
             workload.ref,
@@ -203,14 +203,14 @@ def _meshed_workloads(snapshot: Snapshot) -> dict[ObjectRef, list[Pod]]:
     return dict(sorted(pods_by_workload.items()))
 
 
-def _not_ready(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_unready_pods(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for ref, pods in _meshed_workloads(snapshot).items():
         unready = [pod.name for pod in pods if not pod.ready]
         if unready:
             yield ref, f"{len(unready)} of {len(pods)} pods are not ready now: {', '.join(unready[:3])}."
 
 
-def _downtime(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_downtime(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for ref in _meshed_workloads(snapshot):
         workload = snapshot.workloads[ref]
         restartable = workload.kind != "DaemonSet" and unrestartable(workload) is None
@@ -223,28 +223,29 @@ def _downtime(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 CHECKS = (
     Check("MU020", WARNING, "stale proxies",
           "They run a revision or an image that they would not get if they were created now.",
-          "restart them with rollout_restart", _stale, ERROR),
+          "restart them with rollout_restart", _find_stale_proxies, ERROR),
     Check("MU021", INFO, "pods that no rollout can restart", "No rollout replaces these pods.",
-          "follow the remedy in each message", _unrestartable, WARNING),
+          "follow the remedy in each message", _find_unrestartable_pods, WARNING),
     Check("MU022", WARNING, "restart would remove the sidecar", "A restart would take the pod out of the mesh.",
           "label the namespace again, or set sidecar.istio.io/inject=false on pods that are to leave the mesh",
-          _would_lose_proxy, WARNING),
+          _find_proxies_to_lose, WARNING),
     Check("MU023", WARNING, "PodDisruptionBudget allows too few disruptions",
           "Rollouts ignore budgets, so rollout_restart waits until the budget allows the disruption.",
-          "increase the replicas, or allow surge", _too_few_disruptions),
+          "increase the replicas, or allow surge", _find_tight_budgets),
     Check("MU024", WARNING, "stale proxies of another revision", "They are not part of this upgrade.",
-          "restart them with rollout_restart", _stale_of_other_revisions, WARNING),
+          "restart them with rollout_restart", _find_stale_proxies_of_other_revisions, WARNING),
     Check("MU027", WARNING, "missing proxies", "These pods are outside the mesh until they are restarted (IST0103).",
-          "restart them with rollout_restart, or opt them out with label sidecar.istio.io/inject=false", _missing,
+          "restart them with rollout_restart, or opt them out with label sidecar.istio.io/inject=false",
+          _find_missing_proxies,
           ERROR),
     Check("MU028", WARNING, "pinned proxy image",
           "Restarts do not change the image, so the proxy stays older than its control plane.",
-          "remove the pin once the proxies may follow their control plane", _pinned, WARNING),
+          "remove the pin once the proxies may follow their control plane", _find_pinned_images, WARNING),
     Check("MU030", ERROR, "proxies newer than their control plane", "Istio does not support this version skew.",
-          "move them to a newer revision", _newer_proxies, ERROR),
+          "move them to a newer revision", _find_newer_proxies, ERROR),
     Check("MU025", WARNING, "pods not ready before the upgrade",
           "Failures after a restart cannot be distinguished from failures that existed before it.",
-          "make the pods ready first, or exclude their namespace", _not_ready),
+          "make the pods ready first, or exclude their namespace", _find_unready_pods),
     Check("MU026", INFO, "restart causes downtime", "The update strategy does not allow a second pod.",
-          "run two replicas, or allow surge (a Deployment with RollingUpdate)", _downtime),
+          "run two replicas, or allow surge (a Deployment with RollingUpdate)", _find_downtime),
 )  # fmt: skip

@@ -29,7 +29,7 @@ def _ref(extension: Extension) -> ObjectRef:
     return ObjectRef(extension.namespace, extension.kind, extension.name)
 
 
-def _extensions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_extensions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     names_by_kind: dict[tuple[str, str], list[str]] = collections.defaultdict(list)
     for extension in snapshot.precheck_inputs.extensions:
         names_by_kind[extension.namespace, extension.kind].append(extension.name)
@@ -38,7 +38,7 @@ def _extensions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         yield cluster_object("namespace", namespace), f"It has {len(names)} {kinds}: {join_limited(sorted(names))}."
 
 
-def _for_old_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_patches_for_old_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(upgrade.source or "")
     old_version = parse_version(source.version) if source else None
     if upgrade.version is None:
@@ -71,7 +71,7 @@ def _applies(pattern: str, version: str) -> bool:
         return True
 
 
-def _anchored(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_patches_by_filter_name(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for extension in snapshot.precheck_inputs.extensions:
         if extension.anchors:
             yield (
@@ -84,11 +84,13 @@ def _anchored(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 CHECKS = (
     Check("MU038", INFO, "patches that refer to Envoy filters by name",
           "If Envoy changes such a name, the patch stops working without an error.",
-          "check its effect with istioctl proxy-config on a new proxy before you move the others", _anchored,
+          "check its effect with istioctl proxy-config on a new proxy before you move the others",
+          _find_patches_by_filter_name,
           needs=("extensions",)),
     Check("MU043", INFO, "extensions of Envoy", "They depend on Envoy internals, which change between versions.",
-          "test each extension with a proxy of the target version first", _extensions, needs=("extensions",)),
+          "test each extension with a proxy of the target version first", _find_extensions, needs=("extensions",)),
     Check("MU044", WARNING, "patches for other proxy versions",
           "They have no effect on the new proxies, without an error.",
-          "add patches whose proxyVersion matches the target version", _for_old_proxies, needs=("extensions",)),
+          "add patches whose proxyVersion matches the target version",
+          _find_patches_for_old_proxies, needs=("extensions",)),
 )  # fmt: skip

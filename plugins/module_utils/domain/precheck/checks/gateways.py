@@ -48,7 +48,7 @@ def _installed_by(upgrade: Upgrade, workload: Workload) -> bool:
     return workload.component in SHARED_COMPONENTS and workload.revision == upgrade.revision
 
 
-def _ambient(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_ambient_components(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for workload, component in _node_agents(snapshot):
         component_version = f"{component} {image_tag(workload.image)}".rstrip()
         if _installed_by(upgrade, workload):
@@ -64,7 +64,7 @@ def _ambient(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         )
 
 
-def _version_skew(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_version_skew(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for workload, component in _node_agents(snapshot):
         version, target = parse_version(image_tag(workload.image)), upgrade.version
         if version is None or target is None or _installed_by(upgrade, workload):
@@ -79,7 +79,7 @@ def _absolute_minor(version: Version) -> int:
     return version.major * 1000 + version.minor
 
 
-def _gateways(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_installed_gateways(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for workload in snapshot.workloads.values():
         if not workload.component.endswith("Gateways"):
             continue
@@ -98,7 +98,7 @@ def _gateways(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             )
 
 
-def _unresolved_images(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_unresolved_images(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for workload in snapshot.workloads.values():
         namespace = snapshot.namespaces.get(workload.namespace)
         if namespace is None or not workload.placeholder or not workload.replicas:
@@ -114,15 +114,15 @@ def _unresolved_images(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 
 CHECKS = (
     Check("MU042", INFO, "ambient components", "They cannot be upgraded as a canary, and have their own upgrade order.",
-          "upgrade them after the control plane: first the CNI plugin, then ztunnel", _ambient),
+          "upgrade them after the control plane: first the CNI plugin, then ztunnel", _find_ambient_components),
     Check("MU050", INFO, "gateways installed with a control plane", "An installation upgrades them, not a restart.",
           "after a canary upgrade, adopt them with adopt_shared_components (istio_adopt_shared_components); an "
-          "in-place upgrade restarts them", _gateways),
+          "in-place upgrade restarts them", _find_installed_gateways),
     Check("MU051", ERROR, "gateway image auto is not replaced by any injector",
           "New pods cannot start, because an image of that name does not exist (IST0146, IST0147).",
           "label the namespace, or label the pod template with a revision or sidecar.istio.io/inject=true",
-          _unresolved_images, ERROR),
+          _find_unresolved_images, ERROR),
     Check("MU052", WARNING, "CNI plugin or ztunnel of another version",
           "They support a control plane of their own minor version or of the next one.",
-          "bring them within one minor version first: the CNI plugin, then ztunnel", _version_skew, WARNING),
+          "bring them within one minor version first: the CNI plugin, then ztunnel", _find_version_skew, WARNING),
 )  # fmt: skip

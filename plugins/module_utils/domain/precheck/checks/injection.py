@@ -25,7 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 DATAPLANE_MODE = "istio.io/dataplane-mode"
 
 
-def _dangling(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_dangling_labels(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for namespace in snapshot.namespaces.values():
         name = dangling_name(snapshot.mesh, namespace.labels)
         if name is not None:
@@ -35,24 +35,24 @@ def _dangling(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             )
 
 
-def _orphan_webhooks(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_orphaned_webhooks(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for injector in snapshot.mesh.orphans():
         service = "/".join(injector.service or ())
         yield cluster_object("webhook", injector.name), f"It calls Service {service}, which does not exist."
 
 
-def _orphan_validators(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_orphaned_validators(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for name, service in snapshot.mesh.orphan_validators.items():
         yield cluster_object("validator", name), f"It calls Service {service}, which does not exist."
 
 
-def _inconsistent_default(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_inconsistent_default(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     problem = default_problem(snapshot.mesh)
     if problem:
         yield cluster_object("tag", "default"), f"The owners of the default revision disagree: {problem}."
 
 
-def _inactive_default(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_inactive_default(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for injector in snapshot.mesh.injectors:
         if injector.deactivated and DEFAULT not in snapshot.mesh.tags:
             yield (
@@ -61,7 +61,7 @@ def _inactive_default(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             )
 
 
-def _rejected(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_rejected_pods(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     reasons = {
         pod.namespace: status.injection.rejected for pod, status in snapshot.proxy_statuses if status.injection.rejected
     }
@@ -69,7 +69,7 @@ def _rejected(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         yield cluster_object("namespace", namespace), f"New pods are rejected: {reason}."
 
 
-def _overlapping(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_overlapping_webhooks(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for namespace in snapshot.namespaces.values():
         injectors = overlapping(snapshot.mesh, namespace.labels)
         if injectors:
@@ -80,7 +80,7 @@ def _overlapping(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             )
 
 
-def _several_labels(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_conflicting_labels(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for namespace in snapshot.namespaces.values():
         labels = namespace.labels
         conflicting = [f"{key}={labels[key]}" for key in (INJECTION_LABEL, REVISION_LABEL) if key in labels]
@@ -92,7 +92,7 @@ def _several_labels(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             yield cluster_object("namespace", namespace.name), f"It has {' and '.join(conflicting)}: {effect}."
 
 
-def _unreadable(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_unreadable_config_maps(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for revision in snapshot.mesh.revisions.values():
         for name, problem in revision.unreadable.items():
             yield (
@@ -105,27 +105,28 @@ def _unreadable(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 CHECKS = (
     Check("MU010", ERROR, "dangling injection label",
           "Pods of this namespace start without a sidecar, and without an error.",
-          "label the namespace with a revision or tag that exists", _dangling, ERROR),
+          "label the namespace with a revision or tag that exists", _find_dangling_labels, ERROR),
     Check("MU011", ERROR, "orphaned injection webhook", "The API server rejects every pod that it selects.",
-          "remove the tag, or install the revision again", _orphan_webhooks, ERROR),
+          "remove the tag, or install the revision again", _find_orphaned_webhooks, ERROR),
     Check("MU012", WARNING, "inconsistent default revision", "Injection and validation use different revisions.",
-          "move the tag default with istio_tag", _inconsistent_default, WARNING),
+          "move the tag default with istio_tag", _find_inconsistent_default, WARNING),
     Check("MU013", ERROR, "default injector deactivated without tag default",
-          "istio-injection=enabled injects nothing.", "create the tag default with istio_tag", _inactive_default,
+          "istio-injection=enabled injects nothing.", "create the tag default with istio_tag", _find_inactive_default,
           ERROR),
     Check("MU014", ERROR, "new pods rejected", "A restart would take the workload down.",
-          "fix or remove the webhook that rejects them", _rejected, ERROR),
+          "fix or remove the webhook that rejects them", _find_rejected_pods, ERROR),
     Check("MU015", ERROR, "orphaned validation webhook",
           "The API server rejects every write of Istio configuration that it validates.",
           "move the tag default with istio_tag, or remove the revision with istio_revision state=absent",
-          _orphan_validators, ERROR),
+          _find_orphaned_validators, ERROR),
     Check("MU016", WARNING, "overlapping injection webhooks",
           "The revision that a pod gets depends on the names of the webhooks.", "remove or narrow one of them",
-          _overlapping, WARNING),
+          _find_overlapping_webhooks, WARNING),
     Check("MU017", WARNING, "conflicting injection labels",
           "istio-injection takes precedence over istio.io/rev (IST0123).",
-          "keep one of the labels; namespace_revision changes both in one step", _several_labels, WARNING),
+          "keep one of the labels; namespace_revision changes both in one step", _find_conflicting_labels, WARNING),
     Check("MU018", ERROR, "unreadable configuration of a revision",
           "istiod reads it too, and the correct proxy image cannot be determined.",
-          "install the revision again, or restore the ConfigMap as its installer wrote it", _unreadable, ERROR),
+          "install the revision again, or restore the ConfigMap as its installer wrote it",
+          _find_unreadable_config_maps, ERROR),
 )  # fmt: skip

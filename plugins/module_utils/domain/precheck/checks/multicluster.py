@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 SHOWN = 8
 
 
-def _remote_clusters(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_remote_clusters(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     names = sorted(set(snapshot.precheck_inputs.remote_clusters))
     if names:
         yield (
@@ -30,7 +30,7 @@ def _remote_clusters(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         )
 
 
-def _different_identities(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_different_identities(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     all_identities = {name: identity(revision) for name, revision in sorted(snapshot.mesh.revisions.items())}
     identities = {name: fields for name, fields in all_identities.items() if fields}
     first = upgrade.source if upgrade.source in identities else min(identities, default="")
@@ -48,7 +48,7 @@ def _different_identities(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             )
 
 
-def _external_control_planes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_external_control_planes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for name in sorted(snapshot.mesh.revisions):
         if snapshot.mesh.is_remote(name):
             yield (
@@ -57,7 +57,7 @@ def _external_control_planes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResul
             )
 
 
-def _other_meshes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_other_meshes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     mesh = snapshot.mesh
     for namespace in sorted(mesh.others):
         names = sorted({injector.owns for injector in mesh.foreign if injector.home == namespace})
@@ -73,14 +73,14 @@ CHECKS = (
     Check("MU060", INFO, "mesh of several clusters",
           "Istio does not document which versions may differ between clusters.",
           "upgrade the clusters one after another, and clusters whose proxies connect to istiods here after this one",
-          _remote_clusters, needs=("remote_clusters",)),
+          _find_remote_clusters, needs=("remote_clusters",)),
     Check("MU061", WARNING, "revisions with different mesh identities",
           "Their proxies do not recognize each other: traffic is refused, or takes a detour through a gateway.",
-          "install the newer revision again with the same values", _different_identities, WARNING),
+          "install the newer revision again with the same values", _find_different_identities, WARNING),
     Check("MU062", INFO, "external control plane",
           "A run here moves proxies; it does not upgrade that control plane.",
-          "upgrade it where it runs, before the proxies here", _external_control_planes),
+          "upgrade it where it runs, before the proxies here", _find_external_control_planes),
     Check("MU063", INFO, "another mesh in this cluster", "A run here does not change its proxies and control planes.",
           "give its revisions and tags different names; upgrade it in a run with its own istio_namespace",
-          _other_meshes),
+          _find_other_meshes),
 )  # fmt: skip

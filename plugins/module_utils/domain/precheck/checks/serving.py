@@ -26,7 +26,7 @@ def _local_injectors(snapshot: Snapshot) -> list[Injector]:
     return [injector for injector in snapshot.mesh.injectors if injector.service in local and not injector.deactivated]
 
 
-def _without_endpoints(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_missing_endpoints(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     ready: dict[tuple[str, str], int] = collections.Counter()
     for endpoints in snapshot.precheck_inputs.endpoints:
         ready[endpoints.service] += endpoints.ready
@@ -40,7 +40,7 @@ def _without_endpoints(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             )
 
 
-def _untrusted(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_untrusted_webhooks(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for injector in snapshot.mesh.injectors:
         if injector.service is None or injector.deactivated:
             continue
@@ -53,7 +53,7 @@ def _untrusted(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             yield webhook, f"The certificates of its caBundle expired on {expired}."
 
 
-def _cannot_scale(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_limited_autoscaler(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(upgrade.source or "")
     for autoscaler in snapshot.precheck_inputs.autoscalers:
         if source is None or not source.deployment or autoscaler.deployment != source.deployment:
@@ -69,7 +69,7 @@ def _cannot_scale(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             )
 
 
-def _small_quota(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_small_quotas(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(upgrade.source or "")
     if source is None or upgrade.strategy == "in_place" or snapshot.mesh.runs(upgrade.revision):
         return
@@ -86,15 +86,16 @@ def _small_quota(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 CHECKS = (
     Check("MU019", ERROR, "injection webhook without a valid CA bundle",
           "The API server cannot verify the webhook, so pods are rejected.",
-          "find out why istiod of its revision does not write its certificate, or remove the webhook", _untrusted,
+          "find out why istiod of its revision does not write its certificate, or remove the webhook",
+          _find_untrusted_webhooks,
           ERROR),
     Check("MU045", WARNING, "istiod autoscaler cannot scale up", "All proxies reconnect during an upgrade.",
-          "increase pilot.autoscaleMax, or fix the problem that the autoscaler reports", _cannot_scale,
+          "increase pilot.autoscaleMax, or fix the problem that the autoscaler reports", _find_limited_autoscaler,
           needs=("autoscalers",)),
     Check("MU046", WARNING, "quota too small for a second control plane", "Its pods would be rejected.",
-          "increase the quota during the upgrade", _small_quota, needs=("quotas",)),
+          "increase the quota during the upgrade", _find_small_quotas, needs=("quotas",)),
     Check("MU047", ERROR, "injection webhook without endpoints",
           "Pods that it selects are rejected, or start without a sidecar.",
-          "make istiod of its revision ready, or fix the Service so that it selects its pods", _without_endpoints,
+          "make istiod of its revision ready, or fix the Service so that it selects its pods", _find_missing_endpoints,
           ERROR, needs=("endpoints",)),
 )  # fmt: skip

@@ -32,14 +32,14 @@ def _source_version(snapshot: Snapshot, upgrade: Upgrade) -> Version | None:
     return parse_version(source.version) if source else None
 
 
-def _source_unsupported(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_unsupported_source(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     version = _source_version(snapshot, upgrade)
     message = support_ended(version, upgrade.today) if version and upgrade.today else None
     if message:
         yield cluster_object("revision", upgrade.source or ""), message
 
 
-def _target_unsupported(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_unsupported_target(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     message = support_ended(upgrade.version, upgrade.today) if upgrade.version and upgrade.today else None
     if message:
         yield cluster_object("Istio", str(upgrade.version)), message
@@ -53,7 +53,7 @@ def _relevant_changes(snapshot: Snapshot, upgrade: Upgrade) -> tuple[Revision, l
     return source, [change for change in changes_between(version, upgrade.version) if change.where(snapshot, source)]
 
 
-def _changed_defaults(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_changed_defaults(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     relevant = _relevant_changes(snapshot, upgrade)
     if relevant is None or upgrade.version is None:
         return
@@ -66,7 +66,7 @@ def _changed_defaults(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             )
 
 
-def _ignored_settings(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_ignored_settings(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(upgrade.source or "")
     for setting, since in ignored_settings(source.user_values, upgrade.version) if source and upgrade.version else ():
         yield (
@@ -83,7 +83,7 @@ def _compatibility_version(snapshot: Snapshot, upgrade: Upgrade) -> tuple[str, V
     return (text, version) if version else None
 
 
-def _unknown_compatibility(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_unsupported_compatibility(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     compatibility = _compatibility_version(snapshot, upgrade)
     target = upgrade.version.minor if upgrade.version else 0
     supported = COMPATIBLE.get(target)
@@ -95,7 +95,7 @@ def _unknown_compatibility(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults
         )
 
 
-def _old_behavior(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_preserved_behavior(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     compatibility, relevant = _compatibility_version(snapshot, upgrade), _relevant_changes(snapshot, upgrade)
     if compatibility and relevant:
         names = [change.name for change in relevant[1] if change.profile and compatibility[1].minor < change.since]
@@ -108,17 +108,17 @@ def _old_behavior(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 
 CHECKS = (
     Check("MU032", WARNING, "target version out of support", "It gets no more fixes, not even security fixes.",
-          "choose a newer target, or continue from there to a supported version", _target_unsupported),
+          "choose a newer target, or continue from there to a supported version", _find_unsupported_target),
     Check("MU033", INFO, "target version changes defaults", "Workloads may rely on the previous defaults.",
           "check whether workloads rely on them; keep the previous behavior with the value, if one is named",
-          _changed_defaults),
+          _find_changed_defaults),
     Check("MU034", WARNING, "settings that the target ignores", "These settings no longer have an effect.",
-          "remove them, and see the upgrade notes for their replacements", _ignored_settings),
+          "remove them, and see the upgrade notes for their replacements", _find_ignored_settings),
     Check("MU035", ERROR, "unsupported compatibilityVersion",
           "The charts of the target version refuse it.",
-          "set a compatibilityVersion that the target supports, or none", _unknown_compatibility),
+          "set a compatibilityVersion that the target supports, or none", _find_unsupported_compatibility),
     Check("MU049", INFO, "old behavior preserved by compatibilityVersion",
-          "Istio removes such a profile a few versions later.", "plan to remove it", _old_behavior),
+          "Istio removes such a profile a few versions later.", "plan to remove it", _find_preserved_behavior),
     Check("MU048", INFO, "source version out of support", "It gets no more fixes, not even security fixes.",
-          "none needed: this upgrade solves it", _source_unsupported),
+          "none needed: this upgrade solves it", _find_unsupported_source),
 )  # fmt: skip

@@ -40,7 +40,7 @@ def _describe_by_owner(snapshot: Snapshot, pods: Iterable[Pod]) -> dict[ObjectRe
     }
 
 
-def _not_connected(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_unconnected_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     expected = expected_pods(snapshot)
     for revision, unconnected in unconnected_pods(snapshot).items():
         if len(unconnected) > 1 and len(unconnected) == len(expected[revision]):
@@ -53,7 +53,7 @@ def _not_connected(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             yield owner, f"The proxy of {pods} is not connected to any istiod."
 
 
-def _connected(snapshot: Snapshot) -> Iterator[tuple[Pod, list[Connected]]]:
+def _connected_pods(snapshot: Snapshot) -> Iterator[tuple[Pod, list[Connected]]]:
     """Yield the live pods whose proxies are connected; proxies of VMs and of other clusters are skipped."""
     connections: dict[tuple[str, str], list[Connected]] = collections.defaultdict(list)
     for proxy in snapshot.precheck_inputs.proxies or ():
@@ -64,9 +64,9 @@ def _connected(snapshot: Snapshot) -> Iterator[tuple[Pod, list[Connected]]]:
             yield pod, connections[key]
 
 
-def _rejecting(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_rejected_configuration(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     rejected: dict[tuple[str, str], list[Pod]] = collections.defaultdict(list)
-    for pod, connections in _connected(snapshot):
+    for pod, connections in _connected_pods(snapshot):
         for kind, error in {item for proxy in connections for item in proxy.rejected.items()}:
             rejected[kind, " ".join(error.split())[:SHOWN]].append(pod)
     for (kind, error), rejecting_pods in sorted(rejected.items()):
@@ -74,9 +74,9 @@ def _rejecting(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
             yield owner, f"The proxy of {pods} rejects its {kind} configuration: {error}"
 
 
-def _connected_to_other_revision(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_misconnected_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     pods_by_revisions: dict[tuple[str, str], list[Pod]] = collections.defaultdict(list)
-    for pod, connections in _connected(snapshot):
+    for pod, connections in _connected_pods(snapshot):
         connected_to = {proxy.revision for proxy in connections}
         if pod.revision and pod.revision not in connected_to:
             pods_by_revisions[pod.revision, min(connected_to)].append(pod)
@@ -89,12 +89,13 @@ CHECKS = (
     Check("MU070", WARNING, "proxies not connected to any istiod",
           "They keep their last configuration, and their certificates expire within a day.",
           "read the log of their container istio-proxy; if they cannot reconnect, restart them with rollout_restart "
-          "and scope=all", _not_connected, WARNING, NEEDS),
+          "and scope=all", _find_unconnected_proxies, WARNING, NEEDS),
     Check("MU071", WARNING, "configuration rejected by proxies",
           "The proxy keeps its previous configuration, and misses every change.",
-          "fix the object that the error names, usually an EnvoyFilter or a WasmPlugin", _rejecting, ERROR, NEEDS),
+          "fix the object that the error names, usually an EnvoyFilter or a WasmPlugin",
+          _find_rejected_configuration, ERROR, NEEDS),
     Check("MU072", WARNING, "proxies connected to another revision",
           "They lose their control plane when that other revision is removed.",
           "remove discoveryAddress from meshConfig.defaultConfig and from annotation proxy.istio.io/config, then "
-          "restart them", _connected_to_other_revision, ERROR, NEEDS),
+          "restart them", _find_misconnected_proxies, ERROR, NEEDS),
 )  # fmt: skip
