@@ -37,7 +37,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 
 @dataclasses.dataclass(frozen=True)
 class PlannedSteps:
-    """What earlier tasks of a run would have done.
+    """The steps that earlier tasks of a run would have done.
 
     The revision was installed if ``version`` is set. ``namespaces``, ``workloads`` and ``tags`` were moved to it; with
     ``restored`` the namespaces got back their labels from before run ``run_id``, as ``restored_tags`` did.

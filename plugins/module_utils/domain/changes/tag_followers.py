@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What follows a tag: by the label of its namespace, or by those of its own pods; pure."""
+"""Finds the followers of a tag: namespaces by their label, workloads by the labels of their pods."""
 
 from __future__ import annotations
 
@@ -20,52 +20,51 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 
 
 def namespaces_selecting_tag(snapshot: Snapshot, tag: str) -> list[str]:
-    """Return the namespaces whose labels ask for a tag."""
+    """Return the namespaces whose labels select a tag."""
     return sorted(n.name for n in snapshot.namespaces.values() if n.revision_label == tag)
 
 
 def workloads_following_tag(snapshot: Snapshot, tag: str) -> list[ObjectRef]:
-    """Return what follows a tag by the labels of its pods, not by its namespace."""
-    own = {injector.name for injector in snapshot.mesh.injectors if injector.tag == tag}
-    found = set()
+    """Return the owners whose pods select a tag by their own labels, not by the namespace."""
+    webhooks = {injector.name for injector in snapshot.mesh.injectors if injector.tag == tag}
+    refs = set()
     for pod, proxy_status in snapshot.proxy_statuses:
         namespace = snapshot.namespaces[pod.namespace]
-        by_webhook = proxy_status.injection.injector in own and namespace.revision_label != tag
+        by_webhook = proxy_status.injection.injector in webhooks and namespace.revision_label != tag
         if by_webhook or labels_select(tag, namespace.labels, pod.labels):
-            owner = snapshot.owner_of(pod)
-            found.add(ObjectRef(pod.namespace, owner.kind, owner.name))
+            refs.add(snapshot.owner_ref(pod))
     for workload in snapshot.workloads.values():
-        inside = snapshot.namespaces.get(workload.namespace)
-        if inside and workload.replicas == 0 and labels_select(tag, inside.labels, workload.template_labels):
-            found.add(workload.ref)
-    return sorted(found)
+        space = snapshot.namespaces.get(workload.namespace)
+        if space and workload.replicas == 0 and labels_select(tag, space.labels, workload.template_labels):
+            refs.add(workload.ref)
+    return sorted(refs)
 
 
 def labels_select(tag: str, namespace: Mapping[str, str], pod: Mapping[str, str]) -> bool:
-    """Return whether a pod's own labels ask for a tag, which may not be there yet."""
+    """Return whether a pod's own labels select a tag, which may not exist yet."""
     if {REVISION_LABEL, INJECTION_LABEL} & set(namespace) or pod.get(INJECT_LABEL) == "false":
         return False
     return pod.get(REVISION_LABEL, DEFAULT if pod.get(INJECT_LABEL) == "true" else None) == tag
 
 
 def tags_followed_by_pods(snapshot: Snapshot) -> dict[str, list[str]]:
-    """Return, for each namespace with such pods, the tags that they follow by labels of their own."""
-    found: dict[str, set[str]] = {}
+    """Return namespace -> the tags that its pods select by their own labels; only namespaces with such pods."""
+    followed: dict[str, set[str]] = {}
     for tag in {*snapshot.mesh.tags, DEFAULT}:
-        for namespace, dummy, dummy_name in workloads_following_tag(snapshot, tag):
-            found.setdefault(namespace, set()).add(tag)
-    return {namespace: sorted(tags) for namespace, tags in found.items()}
+        for ref in workloads_following_tag(snapshot, tag):
+            followed.setdefault(ref.namespace, set()).add(tag)
+    return {namespace: sorted(tags) for namespace, tags in followed.items()}
 
 
 def namespaces_leaving(snapshot: Snapshot, names: Iterable[str], target: str | None) -> dict[str, set[str]]:
-    """Return revision -> which of these namespaces leave it when they ask for another one."""
-    found: dict[str, set[str]] = collections.defaultdict(set)
+    """Return revision -> those of the namespaces that are moved away from it by a move to the target."""
+    namespaces: dict[str, set[str]] = collections.defaultdict(set)
     for name in names:
-        owned = snapshot.namespaces[name].revision_label
-        revision = snapshot.mesh.resolve(owned) if owned is not None else None
+        label = snapshot.namespaces[name].revision_label
+        revision = snapshot.mesh.resolve(label) if label is not None else None
         if revision not in (None, target):
-            found[str(revision)].add(name)
-    return dict(found)
+            namespaces[str(revision)].add(name)
+    return dict(namespaces)
 
 
 def restarted_namespaces(snapshot: Snapshot, steps: PlannedSteps) -> set[str]:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Moves of a workload by the label of its own pods, and how each of them goes back."""
+"""Plans moves of a workload by the revision label of its pods, and the moves that undo them."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 
 @dataclasses.dataclass(frozen=True)
 class RevisionLabelChange:
-    """A workload whose pods are to ask for another revision or tag; None means that they have no such label.
+    """A workload and the revision label of its pods before and after; None means no label.
 
-    ``undone`` is the journal of the workload from then on, where the change of an earlier run is undone.
+    ``undone`` is the journal of the workload after an undo of an earlier change, else None.
     """
 
     workload: Workload
@@ -40,7 +40,7 @@ class RevisionLabelChange:
         return label_patch(self.workload, self.after, journal.annotations)
 
     def back(self) -> dict[str, t.Any]:
-        """Return the merge patch that makes the workload what it was before, exactly."""
+        """Return the merge patch that restores the workload exactly."""
         return label_patch(self.workload, self.before, self.workload.journal.raw)
 
     def as_dict(self) -> dict[str, str | None]:
@@ -52,7 +52,7 @@ class RevisionLabelChange:
 
 
 def journal_state(label: str | None) -> State:
-    """Return the state that the journal keeps of the label of a workload's pods."""
+    """Return the state that the journal records for the revision label of a workload's pods."""
     return {} if label is None else {REVISION_LABEL: label}
 
 
@@ -61,7 +61,7 @@ def describe_label(label: str | None) -> str:
 
 
 def label_patch(workload: Workload, label: str | None, annotations: Mapping[str, str | None]) -> dict[str, t.Any]:
-    """Return the merge patch that gives a workload's pods a label, and the workload its journal."""
+    """Return the merge patch that sets the revision label of a workload's pods, and its journal."""
     return {
         "metadata": {"uid": workload.uid, "annotations": dict(annotations)},
         "spec": {"template": {"metadata": {"labels": {REVISION_LABEL: label}}}},
@@ -69,17 +69,17 @@ def label_patch(workload: Workload, label: str | None, annotations: Mapping[str,
 
 
 def plan_workload_undo(workload: Workload, run: str | None, mesh: Mesh, led_to: str = "") -> Undo | Kept | None:
-    """Return the label that a workload's pods go back to, why they do not, or None if nothing is to undo.
+    """Return the label that a workload's pods are restored to, the reason against it, or None without a change.
 
     Args:
         run: id of the run, None for the newest change.
-        led_to: the revision that the run led to, for changes that were remembered without a state after them.
+        led_to: the revision that the run led to, for changes that were recorded without a state after them.
     """
     label = workload.template_labels.get(REVISION_LABEL)
-    found = undo_of(workload.journal, journal_state(label), run)
-    if isinstance(found, Kept) and workload.journal.unreadable:
-        # its owner may write anything there, and keeps nobody else from going
-        return Kept(found.why)
-    if isinstance(found, Undo) and found.unproven and led_to and mesh.resolve(label or DEFAULT) != led_to:
+    undo = undo_of(workload.journal, journal_state(label), run)
+    if isinstance(undo, Kept) and workload.journal.unreadable:
+        # The owner of a workload may write any text there, so it must not prevent others from being restored.
+        return Kept(undo.why)
+    if isinstance(undo, Undo) and undo.unproven and led_to and mesh.resolve(label or DEFAULT) != led_to:
         return Kept(f"it was changed since: the last run led to {led_to}, now it has {describe_label(label)}")
-    return found
+    return undo

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What of a pod counts while it is replaced: whether it gets ready, and why it does not."""
+"""Reads the state of a pod during a rollout: whether it becomes ready, and why it does not."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ BROKEN = frozenset(
         "PreStartHookError",
     }
 )
-#: Those that a container has after it ran: what is beside it, such as its proxy, may be the cause.
+#: Reasons that a container has after it ran: another container, such as its proxy, may be the cause.
 RAN = frozenset({"CrashLoopBackOff", "PostStartHookError"})
-#: What injection adds to a pod: its trouble is trouble of the proxy.
+#: Containers that injection adds to a pod: their trouble is trouble of the proxy.
 PROXY_CONTAINERS = frozenset({"istio-proxy", "istio-init", "istio-validation", "enable-core-dump"})
 #: How long the garbage collector and the kubelet may take after a pod's grace period.
 LATE_SECONDS = 15.0
@@ -43,9 +43,9 @@ DEFAULT_GRACE = 30.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Trouble:
-    """Why a pod or a workload does not get on: the container, a reason in one word, and what the cluster says.
+    """Why a pod or a workload makes no progress: the container, the reason in one word, and the cluster's message.
 
-    ``own`` is whether the workload would have it with any proxy; in doubt it is trouble of the proxy or its revision.
+    ``own`` is whether the workload would have it with any proxy; in doubt the proxy or its revision is the cause.
     """
 
     reason: str
@@ -61,7 +61,7 @@ class Trouble:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
-    """A trouble, and whose it is; a gate that is about no workload has None."""
+    """The trouble of a workload, or with None of a gate that concerns no workload."""
 
     workload: Workload | None
     trouble: Trouble
@@ -74,9 +74,9 @@ class Problem:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PodState:
-    """A pod in a rollout: what it runs, what is wrong with it, and (on its way out) the grace that it has.
+    """A pod in a rollout, its trouble, and its grace period in seconds while it terminates.
 
-    ``tries`` is how often the broken container was started again, and ``left`` when it began to leave, if that is told.
+    ``tries`` is the number of restarts of the broken container, ``left`` when it began to terminate, if known.
     """
 
     pod: Pod
@@ -90,30 +90,30 @@ class PodState:
 
     @property
     def stays(self) -> bool:
-        """Whether it is neither finished nor on its way out."""
+        """Whether it is neither finished nor terminating."""
         return self.pod.live and not self.pod.deleting
 
 
 def read_pod_state(obj: Mapping[str, t.Any]) -> PodState:
     """Return the facts of a raw Pod."""
-    given = obj["metadata"].get("deletionGracePeriodSeconds")
-    grace = DEFAULT_GRACE if given is None else float(given)
+    seconds = obj["metadata"].get("deletionGracePeriodSeconds")
+    grace = DEFAULT_GRACE if seconds is None else float(seconds)
     containers = _containers(obj)
-    sick = _sick(obj)
+    broken_container = _broken_container(obj)
     return PodState(
         pod=read_pod(obj, need=False),
         broken=broken(obj),
         unready=pod_unready(obj),
         restarts=sum(map(_restarts, containers)),
         grace=grace,
-        tries=_restarts(sick) if sick else 0,
-        proxy_restarts=sum(_restarts(one) for one in containers if one["name"] in PROXY_CONTAINERS),
+        tries=_restarts(broken_container) if broken_container else 0,
+        proxy_restarts=sum(_restarts(status) for status in containers if status["name"] in PROXY_CONTAINERS),
         left=_left(obj, grace),
     )
 
 
 def _left(pod: Mapping[str, t.Any], grace: float) -> datetime.datetime | None:
-    """Return when a pod began to leave: the time in it is that at which its grace period ends."""
+    """Return when a pod began to terminate; its deletionTimestamp is the end of the grace period."""
     end = as_time(pod["metadata"].get("deletionTimestamp"))
     try:
         return end - datetime.timedelta(seconds=grace) if end else None
@@ -135,41 +135,41 @@ def _waiting(container: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
     return (container.get("state") or {}).get("waiting") or {}
 
 
-def _sick(pod: Mapping[str, t.Any]) -> Mapping[str, t.Any] | None:
-    """Return the state of the first container that waits for a reason which does not pass by itself; a proxy first."""
-    found = [one for one in _containers(pod) if _waiting(one).get("reason") in BROKEN]
-    return min(found, key=lambda one: one["name"] not in PROXY_CONTAINERS, default=None)
+def _broken_container(pod: Mapping[str, t.Any]) -> Mapping[str, t.Any] | None:
+    """Return the status of the first container that waits for a permanent reason; proxy containers come first."""
+    containers = [status for status in _containers(pod) if _waiting(status).get("reason") in BROKEN]
+    return min(containers, key=lambda status: status["name"] not in PROXY_CONTAINERS, default=None)
 
 
 def _own(pod: Mapping[str, t.Any], container: str, reason: str) -> bool:
-    """Whether a container is in trouble by itself: it could not start at all, or the proxy beside it is fine."""
+    """Whether a container itself causes its trouble: it could not start at all, or the proxy of the pod is ready."""
     if container in PROXY_CONTAINERS:
         return False
-    return reason in BROKEN - RAN or _proxy_fine(pod)
+    return reason in BROKEN - RAN or _proxy_ready(pod)
 
 
-def _proxy_fine(pod: Mapping[str, t.Any]) -> bool:
+def _proxy_ready(pod: Mapping[str, t.Any]) -> bool:
     spec = pod.get("spec") or {}
     listed = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
     if not any(container.get("name") == "istio-proxy" for container in listed):
         return True
-    return any(one["name"] == "istio-proxy" and one.get("ready") for one in _containers(pod))
+    return any(status["name"] == "istio-proxy" and status.get("ready") for status in _containers(pod))
 
 
-def _for_proxy(pod: Mapping[str, t.Any]) -> set[str]:
-    """Return the resources that a pod requests more of for its proxy."""
+def _proxy_resources(pod: Mapping[str, t.Any]) -> set[str]:
+    """Return the names of the resources that the proxy containers of a pod request."""
     spec = pod.get("spec") or {}
     listed = [*(spec.get("initContainers") or ()), *(spec.get("containers") or ())]
-    added = (one for one in listed if one.get("name") in PROXY_CONTAINERS)
-    return {resource for one in added for resource in (one.get("resources") or {}).get("requests") or ()}
+    injected = (container for container in listed if container.get("name") in PROXY_CONTAINERS)
+    return {name for container in injected for name in (container.get("resources") or {}).get("requests") or ()}
 
 
 def broken(pod: Mapping[str, t.Any]) -> Trouble | None:
     """Return why a pod will not become ready, or None."""
-    found = _sick(pod)
-    if found is None:
+    container = _broken_container(pod)
+    if container is None:
         return None
-    waiting, name = _waiting(found), found["name"]
+    waiting, name = _waiting(container), container["name"]
     return Trouble(
         waiting["reason"], str(waiting.get("message") or ""), name, own=_own(pod, name, str(waiting["reason"]))
     )
@@ -177,27 +177,27 @@ def broken(pod: Mapping[str, t.Any]) -> Trouble | None:
 
 def pod_failure(pod: Mapping[str, t.Any]) -> str | None:
     """Return why a pod will not become ready, with the container and the reason, or None."""
-    found = broken(pod)
-    return str(found) if found else None
+    trouble = broken(pod)
+    return str(trouble) if trouble else None
 
 
 def pod_unready(pod: Mapping[str, t.Any]) -> Trouble | None:
-    """Return what keeps a pod from being ready, such as its first container that is not, or None if it is."""
+    """Return why a pod is not ready, such as its first container that is not ready, or None if it is."""
     conditions = {condition["type"]: condition for condition in (pod.get("status") or {}).get("conditions") or ()}
     if conditions.get("Ready", {}).get("status") == "True":
         return None
     scheduled = conditions.get("PodScheduled", {})
     if scheduled.get("status") == "False":
-        said = str(scheduled.get("message") or scheduled.get("reason") or "")
-        # with less for the proxy it might fit
-        own = not any(f"Insufficient {resource}" in said for resource in _for_proxy(pod))
-        return Trouble("Unschedulable", said, own=own)
+        message = str(scheduled.get("message") or scheduled.get("reason") or "")
+        # With fewer resources for the proxy it might fit.
+        own = not any(f"Insufficient {resource}" in message for resource in _proxy_resources(pod))
+        return Trouble("Unschedulable", message, own=own)
     waiting = next((container["name"] for container in _containers(pod) if not container.get("ready")), "")
     return Trouble("NotReady", container=waiting, own=_own(pod, waiting, "NotReady"))
 
 
 def late(state: PodState, seconds: float) -> Trouble | None:
-    """Return that a pod which has been on its way out for some seconds should have been gone, or None."""
+    """Return the trouble of a pod that terminates longer than its grace period allows, or None."""
     if seconds < state.grace + LATE_SECONDS:
         return None
     node = f" on node {state.pod.node}" if state.pod.node else ""

@@ -27,19 +27,19 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
     """Return whether the newest template of a workload runs everywhere and is available."""
     if kind == ROLLOUT:
-        found = checked_rollout(obj, Reader(ref_of(obj)))
-        # its generation is observed as a text (argo-rollouts utils/rollout/rolloututil.go)
-        seen = bool(found["status"]["observedGeneration"] == str(obj["metadata"].get("generation", 0)))
-        return seen and restarted(found) and bool(found["status"]["phase"] == HEALTHY)
+        rollout = checked_rollout(obj, Reader(ref_of(obj)))
+        # Its observedGeneration is a text (argo-rollouts utils/rollout/rolloututil.go).
+        observed = bool(rollout["status"]["observedGeneration"] == str(obj["metadata"].get("generation", 0)))
+        return observed and restarted(rollout) and bool(rollout["status"]["phase"] == HEALTHY)
     spec, status = obj["spec"], obj.get("status") or {}
     if (status.get("observedGeneration") or 0) < obj["metadata"].get("generation", 0):
         return False
-    made = updated(kind, obj)
+    current = updated(kind, obj)
     if kind == "DaemonSet":
         desired = status.get("desiredNumberScheduled") or 0
-        return bool(made == desired == (status.get("numberAvailable") or 0))
+        return bool(current == desired == (status.get("numberAvailable") or 0))
     desired = spec.get("replicas", 1)
-    if made != desired or (status.get("availableReplicas") or 0) != desired:
+    if current != desired or (status.get("availableReplicas") or 0) != desired:
         return False
     if kind == "StatefulSet":
         return bool(status.get("currentRevision") == status.get("updateRevision"))
@@ -47,17 +47,17 @@ def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
 
 
 def updated(kind: str, obj: Mapping[str, t.Any]) -> int:
-    """Return how many pods of the newest template a workload has, as its controller says."""
+    """Return how many pods of the newest template a workload has, according to its controller."""
     return int(
         (obj.get("status") or {}).get("updatedNumberScheduled" if kind == "DaemonSet" else "updatedReplicas") or 0
     )
 
 
 def failure(kind: str, obj: Mapping[str, t.Any]) -> Trouble | None:
-    """Return why a rollout will not complete, as the conditions of its newest generation say it, or None."""
+    """Return why a rollout will not complete, according to the conditions of its newest generation, or None."""
     if kind == ROLLOUT:
-        told = checked_rollout(obj, Reader(ref_of(obj)))["status"]
-        return Trouble("Degraded", told["message"]) if told["phase"] == "Degraded" else None
+        status = checked_rollout(obj, Reader(ref_of(obj)))["status"]
+        return Trouble("Degraded", status["message"]) if status["phase"] == "Degraded" else None
     status = obj.get("status") or {}
     if (status.get("observedGeneration") or 0) < obj["metadata"].get("generation", 0):
         return None

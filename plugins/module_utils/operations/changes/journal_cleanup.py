@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Ends the past of a retired revision: nothing remembers a way back that is not there."""
+"""Deletes journal entries that can no longer be undone because their revision was removed."""
 
 from __future__ import annotations
 
@@ -22,30 +22,32 @@ PATCHES_AT_ONCE = 8
 
 
 def forget_unreachable_states(task: TaskContext, snapshot: Snapshot, revision: str) -> list[str]:
-    """Take what leads nowhere out of the journals, once a revision is gone; return warnings.
+    """Delete the entries of the journals that cannot be undone once a revision is removed; return warnings.
 
     Args:
         snapshot: with pods and workloads; the control planes are read again.
     """
     mesh = fetch_mesh(task.client, task.istio_namespace)
     if mesh.runs(revision):
-        # somebody else removes it
+        # Another client still removes it.
         return []
     changed = [
-        (path, left)
+        (path, remaining)
         for path, journal, of_pods in _journals(snapshot, mesh)
-        if (left := journal.without_past(functools.partial(cannot_be_undone, mesh, of_pods=of_pods))).changes
+        if (remaining := journal.without_past(functools.partial(cannot_be_undone, mesh, of_pods=of_pods))).changes
         != journal.changes
     ]
 
-    def send(one: tuple[str, Journal]) -> str:
-        path, journal = one
+    def send(change: tuple[str, Journal]) -> str:
+        path, journal = change
         try:
-            task.client.merge(path, {"metadata": {"annotations": journal.annotations}}, doing=f"Forgetting at {path}")
+            task.client.merge(
+                path, {"metadata": {"annotations": journal.annotations}}, doing=f"Deleting journal entries of {path}"
+            )
         except NotFoundError:
             return ""
         except ApiError as exc:
-            return f"A way back that is not there any more is still remembered: {exc.message}"
+            return f"A change that cannot be undone any more is still recorded: {exc.message}"
         return ""
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=PATCHES_AT_ONCE) as pool:
@@ -53,7 +55,7 @@ def forget_unreachable_states(task: TaskContext, snapshot: Snapshot, revision: s
 
 
 def _journals(snapshot: Snapshot, mesh: Mesh) -> Iterator[tuple[str, Journal, bool]]:
-    """Return the path of each object that can have a journal, its journal, and whether that is about pods."""
+    """Yield the path of each object that can have a journal, the journal, and whether it records labels of pods."""
     for namespace in snapshot.namespaces.values():
         yield f"{NAMESPACES}/{namespace.name}", namespace.journal, False
     for injector in mesh.injectors:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Sends the moves of namespaces to the API server and reads what came of each."""
+"""Sends the moves of namespaces to the API server and reads the result of each."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ MOVE_TRIES = 10
 
 @dataclasses.dataclass
 class MoveResults:
-    """What came of some moves: the namespaces as they are now, and why the others did not move."""
+    """The results of some moves: the moved namespaces as they are now, and why the others were not moved."""
 
     namespaces: dict[str, Namespace] = dataclasses.field(default_factory=dict)
     refused: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def apply_moves(task: TaskContext, steps: Sequence[NamespaceMove]) -> MoveResults:
-    """Send one patch per namespace, side by side; a refusal of one does not keep the others.
+    """Send one patch per namespace concurrently; the refusal of one does not prevent the others.
 
     Raises:
         ClusterError: the API server cannot be reached.
@@ -56,14 +56,14 @@ def apply_moves(task: TaskContext, steps: Sequence[NamespaceMove]) -> MoveResult
 
 
 def restore_moved(task: TaskContext, steps: Sequence[NamespaceMove], moved: MoveResults) -> MoveResults:
-    """Put the namespaces back that moved although another one of the same task was refused."""
+    """Restore the namespaces that were moved although another one of the same task was refused."""
     run_id = task.begin_change()
-    there = [(step, moved.namespaces[step.namespace]) for step in steps if step.namespace in moved.namespaces]
-    return apply_moves(task, [step.back(namespace, run_id) for step, namespace in there])
+    restorable = [(step, moved.namespaces[step.namespace]) for step in steps if step.namespace in moved.namespaces]
+    return apply_moves(task, [step.back(namespace, run_id) for step, namespace in restorable])
 
 
 def _send(task: TaskContext, step: NamespaceMove, run_id: str) -> Json | str:
-    """Return the namespace once it is moved, or why it is not."""
+    """Return the namespace once it is moved, or the reason against it."""
     path, doing = f"{NAMESPACES}/{step.namespace}", f"Labelling namespace {step.namespace}"
     for dummy in range(MOVE_TRIES):
         patch = step.patch(run_id)
@@ -81,27 +81,27 @@ def _send(task: TaskContext, step: NamespaceMove, run_id: str) -> Json | str:
             return "it was deleted meanwhile"
         now, journal = selecting_labels(labels_of(obj)), annotations_of(obj).get(JOURNAL)
         if now == step.after and journal == patch["metadata"]["annotations"][JOURNAL]:
-            # our own write, whose answer was lost
+            # An earlier try has written this, but its answer was lost.
             return obj
         if now != step.before:
             return f"its labels were changed by another client meanwhile: it has {words(now)} now"
         namespace = read_namespace(obj)
         step = dataclasses.replace(step, resource_version=namespace.resource_version, journal=namespace.journal)
-    return "other clients write it all the time"
+    return "other clients change it continuously"
 
 
 def _labelled(task: TaskContext, obj: Json, step: NamespaceMove) -> Json | str:
-    """Return the namespace if it has the labels that it was given; an admission policy may change what a patch says."""
+    """Return the namespace if it has the labels of the patch, which an admission policy may change; else the reason."""
     now = selecting_labels(labels_of(obj))
     if now == step.after:
         return obj
-    why = f"an admission policy gave it {words(now)} instead of {words(step.after)}"
+    reason = f"an admission policy gave it {words(now)} instead of {words(step.after)}"
     before = {"labels": label_state(step.before), "annotations": dict(step.journal.raw)}
     try:
-        left = task.client.merge(
-            f"{NAMESPACES}/{step.namespace}", {"metadata": before}, doing=f"Putting namespace {step.namespace} back"
+        restored = task.client.merge(
+            f"{NAMESPACES}/{step.namespace}", {"metadata": before}, doing=f"Restoring namespace {step.namespace}"
         )
     except ApiError as exc:
-        return f"{why}; {exc.message}"
-    there = selecting_labels(labels_of(left))
-    return why if there == step.before else f"{why}, and it keeps {words(there)}"
+        return f"{reason}; {exc.message}"
+    labels = selecting_labels(labels_of(restored))
+    return reason if labels == step.before else f"{reason}, and it keeps {words(labels)}"
