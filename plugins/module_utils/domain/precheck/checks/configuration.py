@@ -49,6 +49,5 @@ CHECKS = (
           _find_configuration_of_source, ERROR, NEEDS),
     Check("MU054", WARNING, "configuration that no istiod reads", "It has no effect.",
           "remove the label, or set it to the name of a revision; istiod ignores tags there",
-          _find_configuration_without_reader, WARNING,
-          NEEDS),
+          _find_configuration_without_reader, WARNING, NEEDS),
 )  # fmt: skip
