@@ -147,7 +147,7 @@ def test_of_a_job_whose_container_is_gone_the_lock_runs_out(awx: Awx) -> None:
     # No process is left to write the report, so it has what was known before.
     told = job.report(job.root / "artifacts" / "41")["run"]
     assert (told["verdict"], told["ended"]) == ("running", None)
-    assert told["headline"].startswith("At work when this was written. What came later is not known")
+    assert told["headline"].startswith("In progress when this was written: the run is either still going")
     # the next job runs in another container, which cannot see that the processes of this one are gone
     cluster.request("PATCH", LEASE, {"metadata": {"annotations": {PROCESS_ANNOTATION: ELSEWHERE}}}, content_type=MERGE)
     lease = read(cluster, LEASE)
