@@ -41,7 +41,7 @@ def _permissions(
     return [Permission(verb, group, resource, purpose, local) for resource in resources for verb in verbs.split()]
 
 
-def _read() -> list[Permission]:
+def _read_permissions() -> list[Permission]:
     purpose = "read the mesh"
     return [
         *_permissions("", ("configmaps",), "get list", purpose, local=True),
@@ -54,7 +54,7 @@ def _read() -> list[Permission]:
     ]
 
 
-def _kinds() -> list[tuple[str, str, str, bool]]:
+def _rendered_kinds() -> list[tuple[str, str, str, bool]]:
     """Return (kind, group, resource, namespaced) of everything that Istio's charts render."""
     return [
         (kind, prefix.split("/")[2] if prefix.startswith("/apis/") else "", resource, namespaced)
@@ -62,7 +62,7 @@ def _kinds() -> list[tuple[str, str, str, bool]]:
     ]
 
 
-def _move() -> list[Permission]:
+def _move_permissions() -> list[Permission]:
     permissions = [
         *_permissions(
             "coordination.k8s.io", ("leases",), "get create patch delete", "lock the cluster for a run", local=True
@@ -78,18 +78,18 @@ def _move() -> list[Permission]:
         *_permissions("", ("services",), "create patch delete", "move tags", local=True),
     ]
     # Both istioctl and the search for the objects of a revision list all namespaces.
-    for dummy, group, resource, _namespaced in _kinds():
+    for dummy, group, resource, _namespaced in _rendered_kinds():
         permissions += _permissions(group, (resource,), "list", "find the objects of a revision")
     return permissions
 
 
-def _install() -> list[Permission]:
+def _install_permissions() -> list[Permission]:
     purpose, rbac, granting = "install and remove control planes", "rbac.authorization.k8s.io", "escalate bind"
     permissions = [
         *_permissions(rbac, ("clusterroles",), granting, purpose),
         *_permissions(rbac, ("roles",), granting, purpose, local=True),
     ]
-    for kind, group, resource, namespaced in _kinds():
+    for kind, group, resource, namespaced in _rendered_kinds():
         if kind not in RARE:
             # A run removes control planes, but never their CRDs.
             verbs = "get create patch" + ("" if kind == "CustomResourceDefinition" else " delete")
@@ -97,7 +97,7 @@ def _install() -> list[Permission]:
     return permissions
 
 
-def _precheck() -> list[Permission]:
+def _precheck_permissions() -> list[Permission]:
     purpose = "run istioctl x precheck"
     return [
         *_permissions("", ("namespaces", "pods", "services"), "list watch", purpose),
@@ -107,7 +107,7 @@ def _precheck() -> list[Permission]:
     ]
 
 
-def _analyze() -> list[Permission]:
+def _analyze_permissions() -> list[Permission]:
     purpose = "run istioctl analyze"
     permissions = _permissions(
         "", ("configmaps", "namespaces", "nodes", "pods", "secrets", "services"), "list watch", purpose
@@ -120,7 +120,7 @@ def _analyze() -> list[Permission]:
     return permissions
 
 
-READ = tuple(_read())
+READ = tuple(_read_permissions())
 #: Read permissions of single checks; a check that lacks one of them does not run, but the others do. Secrets are not
 #: among them, because no role can allow their metadata alone, and one of them is the CA key of the mesh.
 READ_FOR_CHECKS = (
@@ -140,15 +140,15 @@ READ_FOR_CHECKS = (
 )
 #: Command of istioctl -> read permissions that it needs. If it may not list a resource, it waits for that resource
 #: forever (audit logs of 1.30.3 and 1.31.0).
-ISTIOCTL_COMMANDS = {"x precheck": tuple(_precheck()), "analyze": tuple(_analyze())}
+ISTIOCTL_COMMANDS = {"x precheck": tuple(_precheck_permissions()), "analyze": tuple(_analyze_permissions())}
 #: Read permissions to explain a failed restart; without them the result has fewer details, and a failure is detected
 #: later.
 READ_FOR_EXPLANATIONS = (
     *_permissions("", ("events",), "list watch", "explain a failed restart"),
     *_permissions("", ("pods/log",), "get", "explain a failed restart"),
 )
-MOVE = (*READ, *_move())
-INSTALL = (*MOVE, *_install())
+MOVE = (*READ, *_move_permissions())
+INSTALL = (*MOVE, *_install_permissions())
 #: Installer -> permissions for a whole run. istioctl lists every kind that an old version may have created
 #: (istio/istio operator/pkg/uninstall/prune.go); Helm stores its releases in Secrets.
 NEEDED_BY_INSTALLER = {
