@@ -23,11 +23,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
     TARGET,
     Journal,
-    Kept,
+    NotRestored,
     State,
     Undo,
-    undo_of,
-    words,
+    describe_state,
+    find_undo,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace, selected_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -63,7 +63,7 @@ class NamespaceMove:
         return NamespaceMove(self.namespace, self.after, self.before, namespace.resource_version, journal, undone)
 
     def __str__(self) -> str:
-        return f"move namespace {self.namespace}: {words(self.before)} -> {words(self.after)}"
+        return f"move namespace {self.namespace}: {describe_state(self.before)} -> {describe_state(self.after)}"
 
 
 def selecting_labels(labels: Mapping[str, str]) -> dict[str, str]:
@@ -136,7 +136,9 @@ def require_injector(mesh: Mesh, target: str) -> None:
         )
 
 
-def plan_undo(mesh: Mesh, namespace: Namespace, run: str | None, led_to: str = "") -> NamespaceMove | Kept | None:
+def plan_undo(
+    mesh: Mesh, namespace: Namespace, run: str | None, led_to: str = ""
+) -> NamespaceMove | NotRestored | None:
     """Return the move back to the exact labels from before a run, the reason against it, or None without a change.
 
     Args:
@@ -144,17 +146,17 @@ def plan_undo(mesh: Mesh, namespace: Namespace, run: str | None, led_to: str = "
         led_to: the revision that the run led to, for changes that were recorded without a state after them.
     """
     now = selecting_labels(namespace.labels)
-    change = undo_of(namespace.journal, now, run)
+    change = find_undo(namespace.journal, now, run)
     if not isinstance(change, Undo):
         return change
     revision = mesh.resolve(name) if (name := selected_name(now)) else None
     if change.unproven and led_to and revision != led_to:
-        return Kept(f"it was changed since: the last run led to {led_to}, now it has {words(now)}")
+        return NotRestored(f"it was changed since: the last run led to {led_to}, now it has {describe_state(now)}")
     dangling = dangling_name(mesh, change.state)
     if dangling is not None:
-        return Kept(
-            f"it cannot be restored to {words(change.state)}: no injector owns {dangling!r} any more; install that "
-            "revision again or move the namespace to another one",
+        return NotRestored(
+            f"it cannot be restored to {describe_state(change.state)}: no injector owns {dangling!r} any more; "
+            "install that revision again or move the namespace to another one",
             failed=True,
         )
     return NamespaceMove(
@@ -164,28 +166,28 @@ def plan_undo(mesh: Mesh, namespace: Namespace, run: str | None, led_to: str = "
 
 def plan_undos(
     snapshot: Snapshot, names: Iterable[str], run_id: str | None, led_to: str = ""
-) -> tuple[list[NamespaceMove], dict[str, Kept]]:
+) -> tuple[list[NamespaceMove], dict[str, NotRestored]]:
     """Return the moves that undo the changes of a run to the namespaces, and why the others keep their labels.
 
     The namespaces are independent: one that cannot be restored does not prevent the others.
     """
     existing = [snapshot.namespaces[name] for name in dict.fromkeys(names) if name in snapshot.namespaces]
     undos = {namespace.name: plan_undo(snapshot.mesh, namespace, run_id, led_to) for namespace in existing}
-    kept = {name: undo for name, undo in undos.items() if isinstance(undo, Kept)}
+    kept = {name: undo for name, undo in undos.items() if isinstance(undo, NotRestored)}
     return [undo for undo in undos.values() if isinstance(undo, NamespaceMove)], kept
 
 
-def plan_tag_undo(mesh: Mesh, tag: str, run: str | None, led_to: str = "") -> Undo | Kept | None:
+def plan_tag_undo(mesh: Mesh, tag: str, run: str | None, led_to: str = "") -> Undo | NotRestored | None:
     """Return the state that a tag is restored to, the reason against it, or None without a change."""
     injector = mesh.injector_of_tag(tag)
     if injector is None:
         return None
-    change = undo_of(injector.journal, {TARGET: injector.revision}, run)
+    change = find_undo(injector.journal, {TARGET: injector.revision}, run)
     if not isinstance(change, Undo):
         return change
     if change.unproven and led_to and injector.revision != led_to:
-        return Kept(f"it was changed since: the last run led to {led_to}, now it points at {injector.revision}")
+        return NotRestored(f"it was changed since: the last run led to {led_to}, now it points at {injector.revision}")
     target = change.state.get(TARGET, "")
     if not mesh.runs(target):
-        return Kept(f"it cannot be restored to {target}: that revision does not exist any more", failed=True)
+        return NotRestored(f"it cannot be restored to {target}: that revision does not exist any more", failed=True)
     return change

@@ -13,11 +13,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.text import j
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import namespaces_selecting_tag
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import disagreements, owner_targets
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Kept, Undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, NotRestored, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 
-def target_revision(mesh: Mesh, name: str, state: str, revision: str | None, undo: Undo | Kept | None) -> str | None:
+def target_revision(
+    mesh: Mesh, name: str, state: str, revision: str | None, undo: Undo | NotRestored | None
+) -> str | None:
     """Return the revision that a tag has to point at, None to remove the tag.
 
     Args:

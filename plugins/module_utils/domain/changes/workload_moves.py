@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, REVISION_LABEL, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
     Journal,
-    Kept,
+    NotRestored,
     State,
     Undo,
-    undo_of,
+    find_undo,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 
@@ -68,7 +68,7 @@ def label_patch(workload: Workload, label: str | None, annotations: Mapping[str,
     }
 
 
-def plan_workload_undo(workload: Workload, run: str | None, mesh: Mesh, led_to: str = "") -> Undo | Kept | None:
+def plan_workload_undo(workload: Workload, run: str | None, mesh: Mesh, led_to: str = "") -> Undo | NotRestored | None:
     """Return the label that a workload's pods are restored to, the reason against it, or None without a change.
 
     Args:
@@ -76,10 +76,10 @@ def plan_workload_undo(workload: Workload, run: str | None, mesh: Mesh, led_to: 
         led_to: the revision that the run led to, for changes that were recorded without a state after them.
     """
     label = workload.template_labels.get(REVISION_LABEL)
-    undo = undo_of(workload.journal, journal_state(label), run)
-    if isinstance(undo, Kept) and workload.journal.unreadable:
+    undo = find_undo(workload.journal, journal_state(label), run)
+    if isinstance(undo, NotRestored) and workload.journal.unreadable:
         # The owner of a workload may write any text there, so it must not prevent others from being restored.
-        return Kept(undo.why)
+        return NotRestored(undo.reason)
     if isinstance(undo, Undo) and undo.unproven and led_to and mesh.resolve(label or DEFAULT) != led_to:
-        return Kept(f"it was changed since: the last run led to {led_to}, now it has {describe_label(label)}")
+        return NotRestored(f"it was changed since: the last run led to {led_to}, now it has {describe_label(label)}")
     return undo

@@ -71,7 +71,7 @@ def read_injector(obj: Json) -> Injector | None:
         read_tag_journal(annotations_of(obj)),
         Reader(cluster_object("MutatingWebhookConfiguration", name_of(obj))),
     )
-    journal.report(read)
+    journal.report_unreadable(read)
     names = (name_of(obj), labels.get(REVISION_LABEL) or DEFAULT, labels.get(TAG_LABEL) or "")
     return Injector(*names, hooks, journal, manager_of(obj), read.unreadable, home_of(obj))
 

@@ -32,7 +32,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.movab
     unmovable,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Kept, Undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import NotRestored, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartablePods
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
@@ -219,8 +219,8 @@ def _kept(
         loss = ""
         if workload.ref in changes and isinstance(undo, Undo):
             loss = undo_loss(snapshot, workload, undo)
-        if isinstance(undo, Kept):
-            kept.append((workload, Unrestartable(KEPT, undo.why, "move it yourself if it is to be moved back")))
+        if isinstance(undo, NotRestored):
+            kept.append((workload, Unrestartable(KEPT, undo.reason, "move it yourself if it is to be moved back")))
         elif loss:
             remedy = "install that revision again, or move it to another one"
             kept.append((workload, Unrestartable(GONE, loss, remedy)))

@@ -27,7 +27,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
     TARGET,
     Change,
     Journal,
-    Kept,
+    NotRestored,
     Undo,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import selected_name
@@ -92,28 +92,28 @@ def _add_workloads(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> Non
             continue
         if isinstance(restored, Undo):
             restored = _keep_reason(snapshot, workload, restored, unlabelled) or restored
-        if isinstance(restored, Kept):
+        if isinstance(restored, NotRestored):
             rows["not_restored"].append(_kept_row(str(workload), ref[0], restored))
         else:
             row = {"namespace": ref[0], "workload": str(workload), "before": restored.state.get(REVISION_LABEL)}
             rows["workloads"].append({**row, "after": workload.template_labels.get(REVISION_LABEL)})
 
 
-def _keep_reason(snapshot: Snapshot, workload: Workload, restored: Undo, unlabelled: set[str]) -> Kept | None:
+def _keep_reason(snapshot: Snapshot, workload: Workload, restored: Undo, unlabelled: set[str]) -> NotRestored | None:
     """Return why the previous label of a workload cannot be restored, or None."""
     namespace, reason = snapshot.namespaces[workload.namespace], unmovable(workload)
     if reason:
-        return Kept(f"{reason.reason}; {reason.remedy}", failed=True)
+        return NotRestored(f"{reason.reason}; {reason.remedy}", failed=True)
     if namespace.name in unlabelled:
         return None
     if {REVISION_LABEL, INJECTION_LABEL} & set(namespace.labels):
-        return Kept(f"a label of namespace {namespace.name} selects the revision for all its pods")
+        return NotRestored(f"a label of namespace {namespace.name} selects the revision for all its pods")
     loss = undo_loss(snapshot, workload, restored)
-    return Kept(loss, failed=True) if loss else None
+    return NotRestored(loss, failed=True) if loss else None
 
 
-def _kept_row(name: str, namespace: str, kept: Kept) -> Json:
-    return {"namespace": namespace, "message": f"{name}: {kept.why}", "failed": kept.failed}
+def _kept_row(name: str, namespace: str, kept: NotRestored) -> Json:
+    return {"namespace": namespace, "message": f"{name}: {kept.reason}", "failed": kept.failed}
 
 
 def _stale_namespaces(snapshot: Snapshot, led_to: str) -> list[str]:

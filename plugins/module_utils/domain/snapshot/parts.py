@@ -47,7 +47,7 @@ class Namespace:
     def unreadable(self) -> tuple[Unreadable, ...]:
         """The parts of it that cannot be read: any user may have written its journal."""
         read = Reader(cluster_object("namespace", self.name))
-        self.journal.report(read)
+        self.journal.report_unreadable(read)
         return read.unreadable
 
     @property

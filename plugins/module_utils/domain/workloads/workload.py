@@ -115,7 +115,7 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
     read = Reader(ObjectRef(obj["metadata"]["namespace"], kind, name_of(obj)))
     obj = checked_rollout(obj, read) if kind == ROLLOUT else obj
     journal = read_label_journal(annotations_of(obj), (REVISION_LABEL,))
-    journal.report(read)
+    journal.report_unreadable(read)
     order = annotations_of(obj).get(RESTART_ORDER, "").strip()
     if order and not re.fullmatch("-?[0-9]{1,9}", order):
         read.refuse(f"annotation {RESTART_ORDER}", f"{shown(order)!r} is not a whole number")

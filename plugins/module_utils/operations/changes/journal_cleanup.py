@@ -34,7 +34,7 @@ def forget_unreachable_states(task: TaskContext, snapshot: Snapshot, revision: s
     changed = [
         (path, remaining)
         for path, journal, of_pods in _journals(snapshot, mesh)
-        if (remaining := journal.without_past(functools.partial(cannot_be_undone, mesh, of_pods=of_pods))).changes
+        if (remaining := journal.without_obsolete(functools.partial(cannot_be_undone, mesh, of_pods=of_pods))).changes
         != journal.changes
     ]
 

@@ -17,7 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.names
     label_state,
     selecting_labels,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL, words
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL, describe_state
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import read_namespace
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
@@ -84,7 +84,7 @@ def _send(task: TaskContext, step: NamespaceMove, run_id: str) -> Json | str:
             # An earlier try has written this, but its answer was lost.
             return obj
         if now != step.before:
-            return f"its labels were changed by another client meanwhile: it has {words(now)} now"
+            return f"its labels were changed by another client meanwhile: it has {describe_state(now)} now"
         namespace = read_namespace(obj)
         step = dataclasses.replace(step, resource_version=namespace.resource_version, journal=namespace.journal)
     return "other clients change it continuously"
@@ -95,7 +95,7 @@ def _labelled(task: TaskContext, obj: Json, step: NamespaceMove) -> Json | str:
     now = selecting_labels(labels_of(obj))
     if now == step.after:
         return obj
-    reason = f"an admission policy gave it {words(now)} instead of {words(step.after)}"
+    reason = f"an admission policy gave it {describe_state(now)} instead of {describe_state(step.after)}"
     before = {"labels": label_state(step.before), "annotations": dict(step.journal.raw)}
     try:
         restored = task.client.merge(
@@ -104,4 +104,4 @@ def _labelled(task: TaskContext, obj: Json, step: NamespaceMove) -> Json | str:
     except ApiError as exc:
         return f"{reason}; {exc.message}"
     labels = selecting_labels(labels_of(restored))
-    return reason if labels == step.before else f"{reason}, and it keeps {words(labels)}"
+    return reason if labels == step.before else f"{reason}, and it keeps {describe_state(labels)}"

@@ -29,7 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import require_writable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Kept, Undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import NotRestored, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.run_ids import find_run_to_undo
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.tags import change_tag
@@ -131,10 +131,10 @@ def run(task: TaskContext) -> TaskResult:
         "revision": revision,
         "namespaces": namespaces_selecting_tag(snapshot, name),
         "workloads": [],
-        "not_restored": {"reason": undo.why, "failed": undo.failed} if isinstance(undo, Kept) else None,
+        "not_restored": {"reason": undo.reason, "failed": undo.failed} if isinstance(undo, NotRestored) else None,
     }
-    if isinstance(undo, Kept):
-        return TaskResult(values={**values}, warnings=[f"Tag {name} stays at {revision}: {undo.why}."])
+    if isinstance(undo, NotRestored):
+        return TaskResult(values={**values}, warnings=[f"Tag {name} stays at {revision}: {undo.reason}."])
     if tag_is_settled(snapshot.mesh, name, revision):
         return TaskResult(values={**values})
     snapshot = planned_snapshot(task, pods=True)

@@ -22,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.names
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import namespaces_leaving
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import IGNORED_NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Kept
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import NotRestored
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import selected_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import is_pattern
@@ -156,7 +156,7 @@ def _restore(task: TaskContext, options: NamespaceMoveOptions) -> TaskResult:
     warnings = _require_configuration_kept(task, options, snapshot, moves, None)
     if moves and not task.check_mode:
         refused = _execute(task, moves).refused
-        kept |= {name: Kept(reason, failed=True) for name, reason in refused.items()}
+        kept |= {name: NotRestored(reason, failed=True) for name, reason in refused.items()}
         moves = [move for move in moves if move.namespace not in refused]
     warnings += [f"Namespace {name} does not exist." for name in missing]
     result = _result(moves, None, kept, warnings)
@@ -164,7 +164,7 @@ def _restore(task: TaskContext, options: NamespaceMoveOptions) -> TaskResult:
     return result
 
 
-def _not_ready(task: TaskContext, snapshot: Snapshot, moves: list[NamespaceMove]) -> dict[str, Kept]:
+def _not_ready(task: TaskContext, snapshot: Snapshot, moves: list[NamespaceMove]) -> dict[str, NotRestored]:
     """Return the namespaces whose previous revision is not ready for workloads (safety rule S3), with the reason."""
     revisions = {m.namespace: snapshot.mesh.resolve(name) for m in moves if (name := selected_name(m.after))}
     problems: dict[str, str] = {}
@@ -173,7 +173,7 @@ def _not_ready(task: TaskContext, snapshot: Snapshot, moves: list[NamespaceMove]
             readiness.require_ready(task.client, snapshot.mesh, snapshot.namespaces, revision)
         except ProofError as exc:
             problems[revision] = exc.message
-    return {name: Kept(problems[to], failed=True) for name, to in revisions.items() if to in problems}
+    return {name: NotRestored(problems[to], failed=True) for name, to in revisions.items() if to in problems}
 
 
 def _execute(task: TaskContext, moves: list[NamespaceMove]) -> MoveResults:
@@ -202,13 +202,13 @@ def _restore_moved(task: TaskContext, moves: list[NamespaceMove], results: MoveR
 
 
 def _result(
-    moves: list[NamespaceMove], revision: str | None, kept: Mapping[str, Kept], warnings: Sequence[str]
+    moves: list[NamespaceMove], revision: str | None, kept: Mapping[str, NotRestored], warnings: Sequence[str]
 ) -> TaskResult:
     values: NamespaceMoveValues = {
         "moved": [move.namespace for move in moves],
         "revision": revision,
         "not_restored": [
-            {"namespace": name, "message": f"Namespace {name}: {undo.why}", "failed": undo.failed}
+            {"namespace": name, "message": f"Namespace {name}: {undo.reason}", "failed": undo.failed}
             for name, undo in sorted(kept.items())
         ],
     }
@@ -219,7 +219,7 @@ def _result(
         values={**values},
         warnings=[
             *warnings,
-            *(f"Namespace {name} keeps its labels: {undo.why}." for name, undo in sorted(kept.items())),
+            *(f"Namespace {name} keeps its labels: {undo.reason}." for name, undo in sorted(kept.items())),
         ],
     )
 

@@ -29,5 +29,5 @@ def restore_labels(context: RestartContext) -> list[str]:
         refused = apply_moves(task, steps).refused
     except MeshError as exc:
         return [exc.message]
-    reasons = {**{name: undo.why for name, undo in kept.items()}, **refused}
+    reasons = {**{name: undo.reason for name, undo in kept.items()}, **refused}
     return [f"namespace {name} keeps its labels: {reason}" for name, reason in sorted(reasons.items())]

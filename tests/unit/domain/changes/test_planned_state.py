@@ -34,7 +34,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
     JOURNAL,
     PREVIOUS_LABELS,
     PREVIOUS_REVISION,
-    Kept,
+    NotRestored,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
@@ -113,16 +113,16 @@ def test_s2_move_and_undo_is_identity(labels: dict[str, str], target: str, run: 
 )
 def test_undo_is_refused(remembered: b.Json, message: str) -> None:
     found = plan_undo(MESH, b.namespace_of(raw({REV: b.NEW}, {PREVIOUS_LABELS: json.dumps(remembered)})), None)
-    assert isinstance(found, Kept)
-    assert message in found.why
+    assert isinstance(found, NotRestored)
+    assert message in found.reason
     assert found.failed
 
 
 def test_s2_undo_to_istio_injection_needs_a_default() -> None:
     found = b.namespace_of(raw({REV: b.OLD}, {PREVIOUS_LABELS: '{"istio-injection": "enabled"}'}))
     kept = plan_undo(b.mesh_of(b.plane(b.OLD)), found, None)
-    assert isinstance(kept, Kept)
-    assert "istio-injection=enabled" in kept.why
+    assert isinstance(kept, NotRestored)
+    assert "istio-injection=enabled" in kept.reason
 
 
 @pytest.mark.parametrize(
@@ -138,8 +138,8 @@ def test_s2_undo_to_istio_injection_needs_a_default() -> None:
 )
 def test_a_memory_that_somebody_edited_undoes_nothing(key: str, text: str) -> None:
     kept = plan_undo(MESH, b.namespace_of(raw({REV: b.NEW}, {key: text})), "r1")
-    assert isinstance(kept, Kept)
-    assert f"its annotation {key}" in kept.why
+    assert isinstance(kept, NotRestored)
+    assert f"its annotation {key}" in kept.reason
 
 
 def test_undo_of_an_enrolled_namespace_takes_it_out_again() -> None:

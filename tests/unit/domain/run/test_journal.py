@@ -23,11 +23,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
     UNKNOWN_RUN,
     Change,
     Journal,
-    Kept,
+    NotRestored,
     Undo,
+    find_undo,
     read_label_journal,
     read_tag_journal,
-    undo_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
@@ -124,12 +124,12 @@ LIFE = [Change("r1", A, B), Change("r2", B, C)]
 def test_undo_touches_only_what_the_run_left(
     changes: list[Change], now: t.Any, run: str | None, expected: t.Any
 ) -> None:
-    found = undo_of(journal(*changes), now, run)
+    found = find_undo(journal(*changes), now, run)
     if isinstance(found, Undo):
         assert found.state == expected
         assert len(found.journal.changes) == len(changes) - 1
-    elif isinstance(found, Kept):
-        assert found.why.startswith(str(expected))
+    elif isinstance(found, NotRestored):
+        assert found.reason.startswith(str(expected))
         assert not found.failed
     else:
         assert expected is None
@@ -138,7 +138,7 @@ def test_undo_touches_only_what_the_run_left(
 def test_only_the_labels_that_choose_an_injector_are_ever_given_back() -> None:
     """A namespace's annotations are their owner's to write."""
     text = written(Change("r1", {REV: b.OLD, "pod-security.kubernetes.io/enforce": "privileged"}, C))
-    found = undo_of(read_label_journal({JOURNAL: text}, BOTH), C, "r1")
+    found = find_undo(read_label_journal({JOURNAL: text}, BOTH), C, "r1")
     assert isinstance(found, Undo)
     assert found.state == B
 
@@ -148,7 +148,7 @@ def test_only_the_labels_that_choose_an_injector_are_ever_given_back() -> None:
     [({PREVIOUS_REVISION: b.OLD}, {"revision": b.OLD}), ({JOURNAL: "[" * 150_000}, None), ({}, None)],
 )
 def test_the_journal_of_a_tag(annotations: dict[str, str], state: dict[str, str] | None) -> None:
-    found = undo_of(read_tag_journal(annotations), {"revision": b.NEW}, None)
+    found = find_undo(read_tag_journal(annotations), {"revision": b.NEW}, None)
     assert (found.state if isinstance(found, Undo) else None) == state
 
 
@@ -238,7 +238,7 @@ def test_what_the_older_format_remembers_goes_back_only_from_where_the_run_led(
     made = b.deployed("wiki", "tools", pod_labels={REV: label})
     made[0]["metadata"]["annotations"] = OLDER
     found = plan_workload_undo(read_workload("Deployment", made[0]), UNKNOWN_RUN, b.mesh_of(b.two_planes()), led_to)
-    assert isinstance(found, Undo if goes else Kept)
+    assert isinstance(found, Undo if goes else NotRestored)
 
 
 def test_a_rollback_restarts_what_is_behind_only_if_it_was_begun() -> None:
