@@ -1,10 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is installed: revisions, tags, injectors and the owners of the default.
-
-How they are read from API objects: _mesh_reading.
-"""
+"""The installed mesh: revisions, tags, injectors and the owners of the default; `parsing` reads them."""
 
 from __future__ import annotations
 
@@ -33,7 +30,7 @@ REVISION_LABEL = "istio.io/rev"
 TAG_LABEL = "istio.io/tag"
 INJECTION_LABEL = "istio-injection"
 INJECT_LABEL = "sidecar.istio.io/inject"
-#: The labels of a namespace that choose an injector.
+#: The labels of a namespace that select an injector.
 SELECTING_LABELS = (INJECTION_LABEL, REVISION_LABEL)
 DEFAULT = "default"
 DEFAULT_VALIDATOR = "istiod-default-validator"
@@ -41,25 +38,25 @@ INJECTOR_SUFFIX = "sidecar-injector.istio.io"
 OPERATOR_VERSION_LABEL = "operator.istio.io/version"
 CHART_VERSION_LABEL = "app.kubernetes.io/version"
 COMPONENT_LABEL = "operator.istio.io/component"
-#: Whose mesh an object is: the namespace of its control plane, as istioctl writes it, or of its release, as Helm does.
+#: The mesh of an object: istioctl writes the namespace of its control plane, Helm that of its release.
 OWNER_NAMESPACE_LABEL = "install.operator.istio.io/owning-resource-namespace"
 RELEASE_NAMESPACE_ANNOTATION = "meta.helm.sh/release-namespace"
-#: Label that no pod and namespace has: selectors with it deactivate a webhook.
+#: Label that neither pods nor namespaces have: selectors with it deactivate a webhook.
 DEACTIVATED_LABEL = "istio.io/deactivated"
 PARKED = {"matchLabels": {DEACTIVATED_LABEL: "never-match"}}
 
 
 def suffix(revision: str) -> str:
-    """Return what Istio appends to object names of a revision; nothing for the non-revisioned install."""
+    """Return the suffix of object names of a revision, empty for an installation without a revision."""
     return "" if revision in ("", DEFAULT) else f"-{revision}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Injector:
-    """A MutatingWebhookConfiguration that injects proxies; ``tag`` is empty when it is a revision's own.
+    """A MutatingWebhookConfiguration that injects proxies; ``tag`` is empty for the one of a revision.
 
-    ``journal`` is what runs changed of a tag. ``home`` is the namespace of the mesh that it belongs to, empty where
-    nothing says so.
+    ``journal`` records the moves of a tag by runs. ``home`` is the namespace of the mesh that it belongs to, empty if
+    unknown.
     """
 
     name: str
@@ -73,7 +70,7 @@ class Injector:
 
     @property
     def owns(self) -> str:
-        """The name that a label must carry to be selected: the tag, else the revision."""
+        """The name by which labels select it: the tag, else the revision."""
         return self.tag or self.revision
 
     @property
@@ -83,13 +80,13 @@ class Injector:
 
     @property
     def service(self) -> tuple[str, str] | None:
-        """(namespace, name) of the Service that is called, or None for a URL."""
+        """(namespace, name) of the Service that it calls, or None if it calls a URL."""
         service = self.webhooks[0].get("clientConfig", {}).get("service") if self.webhooks else None
         return (service["namespace"], service["name"]) if service else None
 
     @property
     def deactivated(self) -> bool:
-        """Whether no pod can match: how Istio parks the webhooks of a non-revisioned install behind the default tag."""
+        """Whether no pod can match, as with a default tag beside an installation without a revision."""
         return bool(self.webhooks) and all(
             DEACTIVATED_LABEL in ((hook.get("namespaceSelector") or {}).get("matchLabels") or {})
             for hook in self.webhooks
@@ -98,7 +95,7 @@ class Injector:
 
 @dataclasses.dataclass(frozen=True)
 class InjectionConfig:
-    """What istiod of a revision injects: image parts, and its own policy (istio/istio pkg/kube/inject/inject.go)."""
+    """The injection settings of a revision: image parts and policy (istio/istio pkg/kube/inject/inject.go)."""
 
     hub: str = ""
     tag: str = ""
@@ -111,12 +108,12 @@ class InjectionConfig:
 
 @dataclasses.dataclass(frozen=True)
 class Revision:
-    """One control plane: its Deployment as it is, and what it injects.
+    """One control plane: the facts of its Deployment, and its injection settings.
 
-    ``installed_by`` is the version of the istioctl or the chart that installed it, empty for other installers; ``need``
-    is what each of its pods requests, ``limits`` what it may take, ``placement`` where it may run. ``unreadable`` maps
-    a ConfigMap of it that cannot be read to why; ``config``, or the values, are then as if it were not there.
-    ``written`` is the spec of its Deployment but for the replicas, and the data of its ConfigMaps, to be compared.
+    ``installed_by`` is the version of istioctl or of the chart that installed it, empty for other installers. ``need``
+    and ``limits`` are the requests and limits of each of its pods, ``placement`` their scheduling rules. ``unreadable``
+    maps each of its ConfigMaps that cannot be read to the reason; ``config`` or the values are then empty. ``written``
+    is the spec of its Deployment except the replicas, and the data of its ConfigMaps, for comparison.
     """
 
     name: str
@@ -139,23 +136,23 @@ class Revision:
 
     @property
     def unreadable_maps(self) -> str:
-        """What cannot be read of it, as the end of a sentence."""
+        """Its unreadable ConfigMaps, as the end of a sentence."""
         return "; ".join(f"ConfigMap {name} cannot be read: {why}" for name, why in self.unreadable.items())
 
     @property
     def version(self) -> str:
-        """The version its istiod runs, as the image tag says it."""
+        """The version of its istiod, from the image tag."""
         return image_tag(self.image)
 
 
 @dataclasses.dataclass(frozen=True)
 class Mesh:
-    """All control planes of one cluster, and who owns which name.
+    """All control planes of one mesh, and the owners of names.
 
     ``local_services`` are the istiod Services that select pods; those of a remote control plane select none.
-    ``tag_services`` and ``validators`` map a tag and the name of a ValidatingWebhookConfiguration to a revision;
-    ``orphan_validators`` map the name of one that rejects what it is asked about to the Service that is gone.
-    ``foreign`` are the injectors of other meshes in the same cluster, whose names may be the same.
+    ``tag_services`` and ``validators`` map a tag and the name of a ValidatingWebhookConfiguration to a revision.
+    ``orphan_validators`` maps the name of one that rejects every write to its Service, which does not exist.
+    ``foreign`` are the injectors of other meshes in the same cluster, which may have the same names.
     """
 
     namespace: str
@@ -170,7 +167,7 @@ class Mesh:
 
     @functools.cached_property
     def all_injectors(self) -> tuple[Injector, ...]:
-        """Whatever the API server may call for a new pod, in its order."""
+        """The injectors that the API server may call for a new pod, in its order."""
         return tuple(sorted((*self.injectors, *self.foreign), key=lambda i: i.name)) if self.foreign else self.injectors
 
     @functools.cached_property
@@ -183,51 +180,51 @@ class Mesh:
         return injector.home in self.others
 
     def other_mesh_owning(self, owned: str) -> str | None:
-        """Return the namespace of another mesh that owns a name, whoever else does; None where none does."""
+        """Return the namespace of another mesh that owns a name, even if this mesh owns it too, or None."""
         return next((i.home for i in self.foreign if i.owns == owned and not i.deactivated), None)
 
     @property
     def tags(self) -> dict[str, str]:
-        """Tag name to the revision it points at."""
+        """Tag -> the revision that it points at."""
         return {injector.tag: injector.revision for injector in self.injectors if injector.tag}
 
     @property
     def previous_default(self) -> str | None:
-        """The revision that the default tag pointed at before its last move, where that is remembered."""
-        own = self.injector_of_tag(DEFAULT)
-        changes = own.journal.changes if own else ()
+        """The revision that the default tag pointed at before its last move, if that is recorded."""
+        injector = self.injector_of_tag(DEFAULT)
+        changes = injector.journal.changes if injector else ()
         return changes[-1].before.get(TARGET) if changes else None
 
     @property
     def operator_tags(self) -> dict[str, str]:
-        """Tag name to the operator that keeps it."""
+        """Tag -> the operator that manages it."""
         return {i.tag: str(i.manager) for i in self.injectors if i.tag and i.manager.is_operator}
 
     @property
     def default_revision(self) -> str | None:
-        """Where ``istio-injection=enabled`` leads now: the default tag, else an active non-revisioned injector."""
+        """The revision that ``istio-injection=enabled`` selects: by the default tag or an unrevisioned injector."""
         if DEFAULT in self.tags:
             return self.tags[DEFAULT]
-        own = [i for i in self.injectors if i.revision == DEFAULT and not i.tag and not i.deactivated]
-        return DEFAULT if own else None
+        active = [i for i in self.injectors if i.revision == DEFAULT and not i.tag and not i.deactivated]
+        return DEFAULT if active else None
 
     @property
     def default_validator(self) -> str | None:
-        """The revision that checks configuration without a revision label."""
+        """The revision that validates configuration without a revision label."""
         return self.validators.get(DEFAULT_VALIDATOR)
 
     @property
     def default_service(self) -> str | None:
-        """Where the Service of the default tag leads."""
+        """The revision of the Service of the default tag."""
         return self.tag_services.get(DEFAULT)
 
     def injector(self, owned: str) -> Injector | None:
-        """Return the active injector that owns a name; of a tag and a revision with one name, the revision's."""
-        found = [i for i in self.injectors if i.owns == owned and not i.deactivated]
-        return found[-1] if found else None
+        """Return the active injector that owns a name; a revision takes precedence over a tag of the same name."""
+        owners = [i for i in self.injectors if i.owns == owned and not i.deactivated]
+        return owners[-1] if owners else None
 
     def injector_of_tag(self, tag: str) -> Injector | None:
-        """Return the injector that a tag is, or None where there is no such tag."""
+        """Return the injector of a tag, or None if the tag does not exist."""
         return next((injector for injector in self.injectors if injector.tag == tag), None)
 
     def resolve(self, owned: str) -> str | None:
@@ -236,16 +233,16 @@ class Mesh:
         return injector.revision if injector else None
 
     def runs(self, revision: str) -> bool:
-        """Whether a revision has a control plane, here or elsewhere."""
-        found = self.revisions.get(revision)
-        return found is not None and (bool(found.deployment) or self.is_remote(revision))
+        """Whether a revision has a control plane, in this cluster or outside."""
+        plane = self.revisions.get(revision)
+        return plane is not None and (bool(plane.deployment) or self.is_remote(revision))
 
     def is_remote(self, revision: str) -> bool:
-        """Whether a revision's control plane runs elsewhere: its injector calls a URL or a Service without selector."""
-        own = next((i for i in self.injectors if i.revision == revision and not i.tag), None)
-        if own is None or self.revisions[revision].deployment:
+        """Whether the control plane of a revision is remote: its injector calls a URL or a Service without selector."""
+        injector = next((i for i in self.injectors if i.revision == revision and not i.tag), None)
+        if injector is None or self.revisions[revision].deployment:
             return False
-        return own.service is None or own.service in self.services - self.local_services
+        return injector.service is None or injector.service in self.services - self.local_services
 
     def orphans(self) -> list[Injector]:
         """Return the injectors whose Service is gone: they reject every pod they select."""

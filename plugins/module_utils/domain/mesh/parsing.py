@@ -44,25 +44,26 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import read_tag_journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 
-#: What of an install's values is read, and is a map in every chart.
+#: Parts of the values of an installation that are read, each a map in every chart.
 MAPS = ("global", "pilot", "meshConfig", "cni", "base", "gateways")
 
 
 def written_by(obj: Mapping[str, t.Any]) -> str:
-    """Return the version that wrote an object: istioctl's mark, or the chart's where Helm keeps it; the newer one.
+    """Return the version of the installer that wrote an object: the newer one of the labels of istioctl and the chart.
 
-    Both installers leave the mark of the other, and the charts stamp theirs for istioctl too.
+    Each installer keeps the label of the other, and the charts set theirs for istioctl too, so the label of the chart
+    counts only if Helm manages the object.
     """
     labels = labels_of(obj)
     marks = [labels.get(OPERATOR_VERSION_LABEL, "")]
     if manager_of(obj).kind == HELM:
         marks.append(labels.get(CHART_VERSION_LABEL, ""))
-    known = [version for mark in marks if (version := parse_version(mark))]
-    return str(max(known)) if known else marks[0]
+    versions = [version for mark in marks if (version := parse_version(mark))]
+    return str(max(versions)) if versions else marks[0]
 
 
 def read_injector(obj: Json) -> Injector | None:
-    """Return the injector that a MutatingWebhookConfiguration is, or None for a foreign one."""
+    """Return the injector of a MutatingWebhookConfiguration, or None if it is not one of Istio."""
     hooks = tuple(hook for hook in obj.get("webhooks") or () if str(hook.get("name", "")).endswith(INJECTOR_SUFFIX))
     labels = labels_of(obj)
     if not hooks:
@@ -99,10 +100,10 @@ def rejecting(obj: Json) -> tuple[str, str] | None:
 
 
 def read_injection_config(data: Mapping[str, str], load: t.Callable[[str], t.Any]) -> InjectionConfig:
-    """Return what an injector ConfigMap says; ``load`` parses YAML.
+    """Return the settings in an injector ConfigMap; ``load`` parses YAML.
 
     Raises:
-        ValueError: the texts in it are no such thing.
+        ValueError: the texts in it are not valid settings.
     """
     shared = _map("values.global", _map("values", read_json(data.get("values") or "{}")).get("global"))
     config = _map("config", load(data.get("config") or ""))
@@ -118,29 +119,29 @@ def read_injection_config(data: Mapping[str, str], load: t.Callable[[str], t.Any
 
 
 def _scalar(value: t.Any) -> str:
-    """A tag such as 1.31 may stand there as a number."""
+    """Return a text; a tag such as 1.31 may be a number in YAML."""
     return str(value) if isinstance(value, (str, int, float)) and value else ""
 
 
-def _map(what: str, value: t.Any) -> Json:
+def _map(name: str, value: t.Any) -> Json:
     if value is not None and not isinstance(value, dict):
-        raise ValueError(f"{what} is not a map")
+        raise ValueError(f"{name} is not a map")
     return value or {}
 
 
-def _selectors(config: Json, what: str) -> tuple[Json, ...]:
-    """The API server checks no selector that is text in a ConfigMap."""
-    found = config.get(what) or []
+def _selectors(config: Json, name: str) -> tuple[Json, ...]:
+    """Return checked label selectors: the API server does not check selectors in the text of a ConfigMap."""
+    selectors = config.get(name) or []
     try:
-        for selector in found:
+        for selector in selectors:
             matches(selector, {})
     except (AttributeError, KeyError, TypeError, ValueError) as exc:
-        raise ValueError(f"config.{what} is not a list of label selectors ({exc})") from exc
-    return tuple(found)
+        raise ValueError(f"config.{name} is not a list of label selectors ({exc})") from exc
+    return tuple(selectors)
 
 
 def _values(data: Mapping[str, str]) -> tuple[Json, Json]:
-    """Return what the user gave and what came of it: one without the other would be settings that nobody made."""
+    """Return the values of the user and the merged values; both or none, as one alone would be misleading."""
     original, merged = (_map(key, read_json(data.get(key) or "{}")) for key in ("original-values", "merged-values"))
     for part in MAPS:
         _map(f"original-values.{part}", original.get(part))
@@ -148,19 +149,19 @@ def _values(data: Mapping[str, str]) -> tuple[Json, Json]:
 
 
 def replicas_of(deployment: Mapping[str, t.Any]) -> int:
-    """Return how many pods a Deployment asks for."""
-    wanted = deployment["spec"].get("replicas")
-    return 1 if wanted is None else int(wanted)
+    """Return how many pods a Deployment should have."""
+    replicas = deployment["spec"].get("replicas")
+    return 1 if replicas is None else int(replicas)
 
 
 def rolled_out(deployment: Mapping[str, t.Any]) -> bool:
     """Return whether a Deployment is at its newest generation with all updated replicas ready (safety rule S3)."""
     status = deployment.get("status") or {}
-    wanted = replicas_of(deployment)
+    desired = replicas_of(deployment)
     return (
         (status.get("observedGeneration") or 0) >= (deployment.get("metadata", {}).get("generation") or 0)
-        and wanted > 0
-        and (status.get("updatedReplicas") or 0) == (status.get("replicas") or 0) >= wanted
+        and desired > 0
+        and (status.get("updatedReplicas") or 0) == (status.get("replicas") or 0) >= desired
         and (status.get("readyReplicas") or 0) == (status.get("replicas") or 0)
     )
 
@@ -169,7 +170,7 @@ def read_revision(
     name: str, namespace: str, deployment: Json | None, maps: Mapping[str, Json], load: t.Any
 ) -> Revision:
     """Return one revision from its Deployment and the ConfigMaps of the namespace."""
-    injector, remembered = f"istio-sidecar-injector{suffix(name)}", f"values{suffix(name)}"
+    injector, stored_values = f"istio-sidecar-injector{suffix(name)}", f"values{suffix(name)}"
     unreadable: dict[str, str] = {}
     config: InjectionConfig | None = None
     user: Json = {}
@@ -180,27 +181,27 @@ def read_revision(
     except ValueError as exc:
         unreadable[injector] = str(exc)
     try:
-        user, merged = _values(maps.get(remembered, {}).get("data") or {})
+        user, merged = _values(maps.get(stored_values, {}).get("data") or {})
     except ValueError as exc:
-        unreadable[remembered] = str(exc)
+        unreadable[stored_values] = str(exc)
     spec = {key: value for key, value in (deployment or {}).get("spec", {}).items() if key != "replicas"}
-    own = [maps[one].get("data") for one in (f"istio{suffix(name)}", injector, remembered) if one in maps]
-    found = Revision(
+    data = [maps[key].get("data") for key in (f"istio{suffix(name)}", injector, stored_values) if key in maps]
+    revision = Revision(
         name,
         namespace,
         config=config,
         user_values=user,
         merged_values=merged,
         unreadable=unreadable,
-        written=(spec, *own),
+        written=(spec, *data),
     )
     if deployment is None:
-        return found
+        return revision
     containers = deployment["spec"]["template"]["spec"]["containers"]
     image = next((str(c.get("image") or "") for c in containers if c["name"] == "discovery"), "")
     status = deployment.get("status") or {}
     return dataclasses.replace(
-        found,
+        revision,
         deployment=name_of(deployment),
         installed_by=written_by(deployment),
         image=image,
@@ -224,9 +225,9 @@ def read_mesh(
     config_maps: Iterable[Json],
     load: t.Callable[[str], t.Any],
 ) -> Mesh:
-    """Return the mesh that raw API objects describe (deployments and services: those labelled ``app=istiod``)."""
-    found = sorted(filter(None, map(read_injector, mutating)), key=lambda i: i.name)
-    injectors = tuple(injector for injector in found if injector.home in ("", namespace))
+    """Return the mesh of raw API objects; deployments and services are those with the label ``app=istiod``."""
+    all_injectors = sorted(filter(None, map(read_injector, mutating)), key=lambda i: i.name)
+    injectors = tuple(injector for injector in all_injectors if injector.home in ("", namespace))
     istiods = {labels_of(obj).get(REVISION_LABEL) or DEFAULT: obj for obj in deployments}
     maps = {name_of(obj): obj for obj in config_maps}
     names = set(istiods) | {i.revision for i in injectors if not i.tag}
@@ -247,5 +248,5 @@ def read_mesh(
         },
         validators={name_of(obj): labels_of(obj)[REVISION_LABEL] for obj in validating},
         orphan_validators=gone,
-        foreign=tuple(injector for injector in found if injector not in injectors),
+        foreign=tuple(injector for injector in all_injectors if injector not in injectors),
     )

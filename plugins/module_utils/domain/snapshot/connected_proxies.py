@@ -1,9 +1,9 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What istiod knows about the proxies that are connected to it; pure.
+"""Reads the proxies that are connected to an istiod from its debug endpoint.
 
-Source: istio/istio pilot/pkg/xds/debug.go (SyncStatus, ResourceStatus). What a proxy rejects is told since Istio 1.23.
+Source: istio/istio pilot/pkg/xds/debug.go (SyncStatus, ResourceStatus), with rejected configuration since Istio 1.23.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_map, as_text
 
-#: Version that istioctl gives itself when it asks istiod over xDS (istio/istio istioctl/pkg/multixds/gather.go).
+#: Version that istioctl reports when it queries istiod over xDS (istio/istio istioctl/pkg/multixds/gather.go).
 NO_PROXY = "65536.65536.65536"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Connected:
-    """A proxy that is connected to an istiod; ``rejected`` maps a type of configuration to why it rejects the newest.
+    """A proxy that is connected to an istiod; ``rejected`` maps a type of configuration to the reason of its rejection.
 
     ``kind`` is sidecar, router, waypoint or ztunnel; ``revision`` is that of the istiod.
     """
@@ -33,7 +33,7 @@ class Connected:
     istiod: str
     revision: str
     rejected: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    #: What its own cluster is called; empty where it does not say so.
+    #: Name of its cluster, empty if it does not report it.
     cluster: str = ""
 
 
@@ -43,12 +43,12 @@ def short_type(url: str) -> str:
 
 
 def read_syncz(body: bytes, istiod: str, revision: str) -> list[Connected]:
-    """Return the proxies in one istiod's answer; connections that belong to no proxy are left out.
+    """Return the proxies in the answer of one istiod, without connections that do not belong to a proxy.
 
-    Each is reduced as soon as it is parsed, so that an answer about a large mesh stays small.
+    Each row is reduced as soon as it is parsed, so that the answer for a large mesh needs little memory.
 
     Raises:
-        ValueError: the answer is not what it should be.
+        ValueError: the answer has another format.
     """
 
     def reduced(row: dict[str, t.Any]) -> dict[str, t.Any] | Connected | None:
@@ -57,7 +57,7 @@ def read_syncz(body: bytes, istiod: str, revision: str) -> list[Connected]:
         name, dot, namespace = as_text(row["proxy"]).rpartition(".")
         if not dot or row.get("istio_version") == NO_PROXY:
             return None
-        errors = {url: as_text(as_map(one).get("lastError")) for url, one in as_map(row.get("resources")).items()}
+        errors = {url: as_text(as_map(status).get("lastError")) for url, status in as_map(row.get("resources")).items()}
         rejected = {short_type(url): error for url, error in errors.items() if error}
         kind, version, cluster = (as_text(row.get(key)) for key in ("proxy_type", "istio_version", "cluster_id"))
         return Connected(namespace, name, kind, version, istiod, revision, dict(sorted(rejected.items())), cluster)
@@ -72,13 +72,13 @@ def read_syncz(body: bytes, istiod: str, revision: str) -> list[Connected]:
 
 
 def merged(answers: Iterable[Iterable[Connected]]) -> tuple[Connected, ...]:
-    """Return each proxy once for each revision that it is connected to, however many replicas of istiod list it.
+    """Return each proxy once per revision that it is connected to, however many replicas of istiod list it.
 
-    One that is listed twice has just moved; what it rejects may be old news of the replica that it left.
+    A proxy that is listed twice has just reconnected; the replica that it left may still list old rejections.
     """
-    found: dict[tuple[str, str, str], Connected] = {}
-    for one in (proxy for answer in answers for proxy in answer):
-        key = (one.namespace, one.name, one.revision)
-        if key not in found or (found[key].rejected and not one.rejected):
-            found[key] = one
-    return tuple(sorted(found.values(), key=lambda one: (one.namespace, one.name, one.revision)))
+    proxies: dict[tuple[str, str, str], Connected] = {}
+    for proxy in (proxy for answer in answers for proxy in answer):
+        key = (proxy.namespace, proxy.name, proxy.revision)
+        if key not in proxies or (proxies[key].rejected and not proxy.rejected):
+            proxies[key] = proxy
+    return tuple(proxies[key] for key in sorted(proxies))

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What serves and limits istiod in its namespace: endpoints, autoscalers, quotas; pure."""
+"""Reads the objects that serve or limit istiod in its namespace: endpoints, autoscalers, quotas."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.re
     read_quantity,
 )
 
-#: Scopes of a quota that hold for istiod's pods, which run for ever and request something.
+#: Scopes of a quota that include istiod's pods, which have no deadline and request resources.
 _SCOPES = {"NotTerminating", "NotBestEffort"}
 
 
@@ -28,16 +28,16 @@ class Endpoints:
 
 
 def read_endpoints(obj: Mapping[str, t.Any]) -> Endpoints:
-    """Return the facts of a raw EndpointSlice; an endpoint that does not say counts as ready."""
+    """Return the facts of a raw EndpointSlice; an endpoint without the condition counts as ready."""
     namespace, dummy = place_of(obj)
     conditions = [endpoint.get("conditions") or {} for endpoint in obj.get("endpoints") or ()]
-    ready = sum(one.get("ready") is not False for one in conditions)
+    ready = sum(condition.get("ready") is not False for condition in conditions)
     return Endpoints((namespace, labels_of(obj).get("kubernetes.io/service-name", "")), ready)
 
 
 @dataclasses.dataclass(frozen=True)
 class Autoscaler:
-    """A HorizontalPodAutoscaler: which Deployment, its bounds, where it stands, and why it cannot do as it would."""
+    """A HorizontalPodAutoscaler: its Deployment, limits, current replicas, and the reason why it cannot scale."""
 
     name: str
     deployment: str
@@ -51,7 +51,7 @@ class Autoscaler:
 def read_autoscaler(obj: Mapping[str, t.Any]) -> Autoscaler:
     """Return the facts of a raw HorizontalPodAutoscaler (Kubernetes API reference, autoscaling/v2)."""
     spec, status = obj["spec"], obj.get("status") or {}
-    conditions = {one.get("type"): one for one in status.get("conditions") or ()}
+    conditions = {condition.get("type"): condition for condition in status.get("conditions") or ()}
     limited = conditions.get("ScalingLimited") or {}
     stuck = (conditions.get(kind) or {} for kind in ("AbleToScale", "ScalingActive"))
     target = spec.get("scaleTargetRef") or {}
@@ -62,21 +62,21 @@ def read_autoscaler(obj: Mapping[str, t.Any]) -> Autoscaler:
         highest=int(spec.get("maxReplicas") or 0),
         current=int(status.get("currentReplicas") or 0),
         wants_more=limited.get("status") == "True" and limited.get("reason") == "TooManyReplicas",
-        stuck=next((str(one.get("reason") or "unknown") for one in stuck if one.get("status") == "False"), ""),
+        stuck=next((str(failed.get("reason") or "unknown") for failed in stuck if failed.get("status") == "False"), ""),
     )
 
 
 @dataclasses.dataclass(frozen=True)
 class Quota:
-    """A ResourceQuota that counts istiod's pods: what it allows and what is taken, as text."""
+    """A ResourceQuota that counts istiod's pods: its hard limits and its usage, as text."""
 
     name: str
     hard: Mapping[str, str]
     used: Mapping[str, str]
 
     def lacking(self, copies: int, requests: ResourceRequests, limits: ResourceRequests) -> list[str]:
-        """Return which of its resources do not suffice for so many more pods."""
-        wanted = {
+        """Return those of its resources that do not suffice for more pods, with their usage."""
+        per_pod = {
             "pods": 1.0,
             "count/pods": 1.0,
             "cpu": requests.cpu,
@@ -86,16 +86,16 @@ class Quota:
             "limits.cpu": limits.cpu,
             "limits.memory": limits.memory,
         }
-        taken = {key: read_quantity(self.used.get(key, 0)) for key in self.hard}
+        used = {key: read_quantity(self.used.get(key, 0)) for key in self.hard}
         return [
             f"{key} ({self.used.get(key, 0)} of {hard} are taken)"
             for key, hard in sorted(self.hard.items())
-            if key in wanted and wanted[key] and taken[key] + copies * wanted[key] > read_quantity(hard)
+            if key in per_pod and per_pod[key] and used[key] + copies * per_pod[key] > read_quantity(hard)
         ]
 
 
 def read_quota(obj: Mapping[str, t.Any]) -> Quota:
-    """Return the facts of a raw ResourceQuota; one for other pods than istiod's allows everything."""
+    """Return the facts of a raw ResourceQuota; one that does not count istiod's pods has no limits."""
     spec, status = obj.get("spec") or {}, obj.get("status") or {}
     chosen = spec.get("scopeSelector") or set(spec.get("scopes") or ()) - _SCOPES
     hard = {} if chosen else status.get("hard") or spec.get("hard") or {}

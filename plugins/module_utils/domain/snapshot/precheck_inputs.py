@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What surrounds a mesh, and only checks look at; pure."""
+"""The objects around a mesh that only prechecks read."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REMOTE_CLUSTER, REMOTE_PREFIX = "networking.istio.io/cluster", "istio-remote-sec
 class Extension:
     """An EnvoyFilter or WasmPlugin.
 
-    Of its patches: the expressions of proxyVersion, and the names of the filters that they look for in a listener.
+    Of its patches: the expressions of proxyVersion, and the names of the listener filters that they match.
     """
 
     kind: str
@@ -46,7 +46,7 @@ class Extension:
 
 @dataclasses.dataclass(frozen=True)
 class Permission:
-    """One verb on one resource, and what it is needed for; ``local`` is whether only in the mesh's own namespace."""
+    """One verb on one resource, and its purpose; ``local`` limits it to the namespace of the mesh."""
 
     verb: str
     group: str
@@ -60,7 +60,7 @@ class Permission:
 
 @dataclasses.dataclass(frozen=True)
 class PrecheckInputs:
-    """What was read beside the mesh; ``unread`` maps a field to why it could not be read.
+    """The objects around the mesh; ``unread`` maps a field to the reason why it could not be read.
 
     Endpoints, autoscalers and quotas are those of Istio's namespace.
     """
@@ -73,20 +73,20 @@ class PrecheckInputs:
     remote_clusters: tuple[str, ...] = ()
     configuration: tuple[Labelled, ...] = ()
     denied: tuple[Permission, ...] = ()
-    #: None where istiod was not asked.
+    #: None if no istiod was queried.
     proxies: tuple[Connected, ...] | None = None
     unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def lacks(self, field: str) -> bool:
-        """Whether a check cannot look at a field; of configuration also the kinds that were read tell something."""
+        """Whether a check cannot use a field; configuration can be used even if only some of its kinds were read."""
         return field in self.unread and not (field == "configuration" and self.configuration)
 
 
 def read_remote_cluster(obj: Mapping[str, t.Any]) -> str:
-    """Return the name of the cluster of a remote Secret by its metadata; nothing else of it is kept (safety rule S13).
+    """Return the name of the cluster of a remote Secret from its metadata; no data of it is kept (safety rule S13).
 
-    Source: istio/istio istioctl/pkg/multicluster/constants.go; who writes such a Secret by hand may leave the
-    annotation out.
+    Source: istio/istio istioctl/pkg/multicluster/constants.go; a Secret that was written
+    manually may lack the annotation.
     """
     return annotations_of(obj).get(REMOTE_CLUSTER) or name_of(obj).removeprefix(REMOTE_PREFIX)
 
@@ -97,10 +97,12 @@ def read_extension(kind: str, obj: Mapping[str, t.Any]) -> Extension:
     read = Reader(ObjectRef(namespace, kind, name))
     patches = read.maps("spec.configPatches", read.map("spec", obj.get("spec")).get("configPatches"))
     matches = [read.map("match in spec.configPatches", patch.get("match")) for patch in patches]
-    places = [read.map("match.proxy in spec.configPatches", match.get("proxy")) for match in matches]
-    versions = [read.text("match.proxy.proxyVersion in spec.configPatches", one.get("proxyVersion")) for one in places]
+    proxies = [read.map("match.proxy in spec.configPatches", match.get("proxy")) for match in matches]
+    versions = [
+        read.text("match.proxy.proxyVersion in spec.configPatches", proxy.get("proxyVersion")) for proxy in proxies
+    ]
     filters = (as_map(as_map(as_map(match.get("listener")).get("filterChain")).get("filter")) for match in matches)
-    anchors = (as_map(one.get("subFilter")).get("name") or one.get("name") for one in filters)
+    anchors = (as_map(rule.get("subFilter")).get("name") or rule.get("name") for rule in filters)
     return Extension(kind, namespace, name, _texts(versions), _texts(anchors), read.unreadable)
 
 

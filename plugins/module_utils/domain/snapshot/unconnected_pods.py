@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pods whose proxies are connected to no istiod that was asked."""
+"""Finds pods whose proxies are not connected to any of the queried istiods."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 
 
 def expected_pods(snapshot: Snapshot) -> dict[str, list[Pod]]:
-    """Return revision -> pods whose proxy has to be connected to an istiod of this cluster.
+    """Return revision -> pods whose proxy should be connected to an istiod of this cluster.
 
-    A pod that is not ready has a reason of its own, and a remote control plane cannot be asked.
+    A pod that is not ready has another problem, and a remote control plane cannot be queried.
     """
-    found: dict[str, list[Pod]] = collections.defaultdict(list)
+    pods: dict[str, list[Pod]] = collections.defaultdict(list)
     for pod in snapshot.pods:
         revision = pod.revision if snapshot.in_this_mesh(pod) else None
         if revision and pod.live and pod.ready and not pod.deleting and not snapshot.mesh.is_remote(revision):
-            found[revision].append(pod)
-    return dict(sorted(found.items()))
+            pods[revision].append(pod)
+    return dict(sorted(pods.items()))
 
 
 def unconnected_pods(snapshot: Snapshot) -> dict[str, list[Pod]]:
-    """Return revision -> those of its pods whose proxy is connected to no istiod; nothing where none was asked."""
+    """Return revision -> its pods whose proxy is not connected to an istiod; empty if no istiod was queried."""
     if snapshot.precheck_inputs.proxies is None:
         return {}
-    known = {(one.namespace, one.name) for one in snapshot.precheck_inputs.proxies}
+    connected = {(proxy.namespace, proxy.name) for proxy in snapshot.precheck_inputs.proxies}
     lost = {
-        revision: [pod for pod in pods if (pod.namespace, pod.name) not in known]
+        revision: [pod for pod in pods if (pod.namespace, pod.name) not in connected]
         for revision, pods in expected_pods(snapshot).items()
     }
     return {revision: pods for revision, pods in lost.items() if pods}
