@@ -106,6 +106,8 @@ def test_a_playbook_gives_each_argument_of_a_role_the_variable_of_the_catalogue(
             names = re.findall(r"istio_\w+(?:\.(\w+)|\['(\w+)'\])", arguments[name])
             used = {f"istio_{dotted or quoted}" for dotted, quoted in names}
             assert variable.name in used or COMPUTED.fullmatch(name)
+            for default in re.findall(r"\| default\('(.+?)', true\)", arguments[name]):
+                assert default == variable.role_defaults[role]
 
 
 @pytest.mark.parametrize("page", guides())
