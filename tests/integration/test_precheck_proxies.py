@@ -131,7 +131,7 @@ def test_a_proxy_that_comes_back_meanwhile_is_not_missed(
     name = faulty("shop", "disconnect")
     until(lambda: name not in {one.name for one in proxies_of(client_of(canary), SYSTEM)}, "it is still connected")
     monkeypatch.setattr(time, "sleep", lambda dummy: canary.proxy_fault("shop", name, None))
-    monkeypatch.setattr(connected_proxies, "LOOKS", 200)
+    monkeypatch.setattr(connected_proxies, "QUERIES", 200)
     assert found(desk, canary) == {}
 
 

@@ -50,9 +50,9 @@ def require_configuration_kept(
     if not moved:
         return []
     read = fetch_configuration(task.client)
-    lost = lost_by(read.found, mesh, moved)
+    lost = lost_by(read.objects, mesh, moved)
     not_checked = "Not checked whether configuration stops applying by this move"
-    warnings = [f"{not_checked} (finding {LOST}): {read.unread}"] if read.unread else []
+    warnings = [f"{not_checked} (finding {LOST}): {read.unread_reason}"] if read.unread_reason else []
     if not lost:
         return warnings
     loss = describe_loss(lost, target)

@@ -53,8 +53,8 @@ def fetch_removal_inputs(
         patience=patience,
     )
     read = fetch_configuration(client)
-    unread = {CONFIGURATION: read.unread} if read.unread else {}
-    inputs = dataclasses.replace(inputs, configuration=read.found, unread=unread)
+    unread = {CONFIGURATION: read.unread_reason} if read.unread_reason else {}
+    inputs = dataclasses.replace(inputs, configuration=read.objects, unread=unread)
     inputs = _with_connected_proxies(client, snapshot, revision, inputs)
     if PROXIES in inputs.unread or unmatched_proxies(snapshot, revision, inputs):
         inputs = dataclasses.replace(inputs, hints=_hints(client, snapshot.mesh.namespace))

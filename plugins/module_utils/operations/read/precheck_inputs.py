@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads what surrounds a mesh: one list per kind, and what may not be read is named."""
+"""Reads the inputs of the precheck beside the mesh: one list per kind; kinds that must not be read are named."""
 
 from __future__ import annotations
 
@@ -42,16 +42,16 @@ def _nodes(client: Client, dummy: str) -> list[Node]:
 
 
 def _extensions(client: Client, dummy: str) -> list[Extension]:
-    """Return all EnvoyFilters and WasmPlugins; none where a cluster does not know these kinds."""
-    found: list[Extension] = []
+    """Return all EnvoyFilters and WasmPlugins; clusters without these kinds have none."""
+    extensions: list[Extension] = []
     for kind, path in EXTENSIONS.items():
         with contextlib.suppress(NotFoundError):
-            found += client.collect(path, functools.partial(read_extension, kind), doing=f"Reading {kind}s")[0]
-    return found
+            extensions += client.collect(path, functools.partial(read_extension, kind), doing=f"Reading {kind}s")[0]
+    return extensions
 
 
 def _local(api: str, resource: str, each: Callable[[t.Any], t.Any]) -> Callable[[Client, str], list[t.Any]]:
-    """Return a reader of what one kind has in Istio's namespace."""
+    """Return a reader of the objects of one kind in Istio's namespace."""
 
     def read(client: Client, namespace: str) -> list[t.Any]:
         path = f"{api}/namespaces/{namespace}/{resource}"
@@ -61,7 +61,7 @@ def _local(api: str, resource: str, each: Callable[[t.Any], t.Any]) -> Callable[
 
 
 def remote_clusters(client: Client, istio_namespace: str) -> list[str]:
-    """Return the names of clusters with a remote Secret; only metadata is asked for, so that no credential is read."""
+    """Return the names of clusters with a remote Secret; only metadata is requested, so no credential is read."""
     path = f"/api/v1/namespaces/{istio_namespace}/secrets"
     doing = "Reading the metadata of remote Secrets"
     return client.collect(path, read_remote_cluster, doing=doing, metadata=True, labelSelector=REMOTE_SECRETS)[0]
@@ -86,8 +86,8 @@ def submit_precheck_inputs(pool: concurrent.futures.Executor, client: Client, is
 
 
 def precheck_inputs_from(jobs: InputLists) -> PrecheckInputs:
-    """Return what was read; what this user may not read is left out and named."""
-    found: dict[str, t.Any] = {}
+    """Return the inputs once all lists are read; kinds that this user may not read are left out and named."""
+    inputs: dict[str, t.Any] = {}
     unread: dict[str, str] = {}
     for field, job in jobs.items():
         try:
@@ -96,8 +96,8 @@ def precheck_inputs_from(jobs: InputLists) -> PrecheckInputs:
             unread[field] = exc.message
             continue
         if isinstance(read, Configuration):
-            # what was read counts, although there may be more
-            unread.update({field: read.unread} if read.unread else {})
-            read = read.found
-        found[field] = tuple(read)
-    return PrecheckInputs(unread=unread, **found)
+            # The objects that were read count, although there may be more.
+            unread.update({field: read.unread_reason} if read.unread_reason else {})
+            read = read.objects
+        inputs[field] = tuple(read)
+    return PrecheckInputs(unread=unread, **inputs)

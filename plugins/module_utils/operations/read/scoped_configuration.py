@@ -19,8 +19,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_c
     read_labelled,
 )
 
-#: All kinds at once, since Kubernetes 1.27; an older server answers with the names of the groups alone.
-AT_ONCE = ",".join(
+#: Requests all kinds in one answer, since Kubernetes 1.27; an older server answers with the names of the groups only.
+AGGREGATED_DISCOVERY = ",".join(
     (
         "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList",
         "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList",
@@ -30,14 +30,14 @@ AT_ONCE = ",".join(
 
 
 class Configuration(t.NamedTuple):
-    """What was read, and why not the rest: one reason for each kind that may not be listed."""
+    """The configuration that was read, and one error for each kind that this user may not list."""
 
-    found: list[Labelled]
+    objects: list[Labelled]
     forbidden: list[str]
 
     @property
-    def unread(self) -> str:
-        """Why there may be more, or an empty text."""
+    def unread_reason(self) -> str:
+        """The reason why there may be more objects, or an empty text."""
         return "; ".join(self.forbidden)
 
 
@@ -48,64 +48,64 @@ class _Kind(t.NamedTuple):
     kind: str
 
 
-def _kinds(client: Client) -> list[_Kind]:
-    """Return each kind of the groups that are served, in the version that the server prefers for it."""
+def _served_kinds(client: Client) -> list[_Kind]:
+    """Return each served kind of the groups, in the version that the server prefers."""
     doing = "Reading which APIs are served"
-    answer = client.get("/apis", doing=doing, accept=AT_ONCE)
-    found: dict[tuple[str, str], _Kind] = {}
-    listed = answer.get("kind") == "APIGroupDiscoveryList"
-    for one in _discovered(answer) if listed else _asked_one_by_one(client, answer, doing):
-        # versions come in the order of preference
-        found.setdefault((one.group, one.resource), one)
-    return list(found.values())
+    answer = client.get("/apis", doing=doing, accept=AGGREGATED_DISCOVERY)
+    kinds: dict[tuple[str, str], _Kind] = {}
+    aggregated = answer.get("kind") == "APIGroupDiscoveryList"
+    for kind in _from_aggregated(answer) if aggregated else _discover_groups(client, answer, doing):
+        # Versions come in the order of preference.
+        kinds.setdefault((kind.group, kind.resource), kind)
+    return list(kinds.values())
 
 
-def _discovered(answer: Json) -> Iterator[_Kind]:
+def _from_aggregated(answer: Json) -> Iterator[_Kind]:
     for group in answer.get("items") or ():
         name = group["metadata"]["name"]
         for version in group.get("versions") or () if name in GROUPS else ():
-            for one in version.get("resources") or ():
-                if "list" in (one.get("verbs") or ()):
-                    kind = (one.get("responseKind") or {}).get("kind") or one["resource"]
-                    yield _Kind(name, version["version"], one["resource"], kind)
+            for row in version.get("resources") or ():
+                if "list" in (row.get("verbs") or ()):
+                    kind = (row.get("responseKind") or {}).get("kind") or row["resource"]
+                    yield _Kind(name, version["version"], row["resource"], kind)
 
 
-def _asked_one_by_one(client: Client, answer: Json, doing: str) -> Iterator[_Kind]:
+def _discover_groups(client: Client, answer: Json, doing: str) -> Iterator[_Kind]:
     for group in answer.get("groups") or ():
         for version in group.get("versions") or () if group["name"] in GROUPS else ():
-            found = client.get(f"/apis/{version['groupVersion']}", doing=doing)
-            for one in found.get("resources") or ():
-                if "list" in (one.get("verbs") or ()) and "/" not in one["name"]:
-                    yield _Kind(group["name"], version["version"], one["name"], one["kind"])
+            resources = client.get(f"/apis/{version['groupVersion']}", doing=doing).get("resources")
+            for row in resources or ():
+                if "list" in (row.get("verbs") or ()) and "/" not in row["name"]:
+                    yield _Kind(group["name"], version["version"], row["name"], row["kind"])
 
 
 def fetch_configuration(client: Client) -> Configuration:
-    """Return all configuration with label istio.io/rev, as far as it may be read."""
+    """Return all configuration with label istio.io/rev that this user may read."""
 
-    def listed(one: _Kind) -> list[Labelled] | str:
+    def listed(kind: _Kind) -> list[Labelled] | str:
         def read(obj: Json) -> Labelled:
-            return read_labelled(one.kind, one.group, obj)
+            return read_labelled(kind.kind, kind.group, obj)
 
         path, doing = (
-            f"/apis/{one.group}/{one.version}/{one.resource}",
-            f"Reading {one.resource} with label {REVISION_LABEL}",
+            f"/apis/{kind.group}/{kind.version}/{kind.resource}",
+            f"Reading {kind.resource} with label {REVISION_LABEL}",
         )
         try:
             return client.collect(path, read, doing=doing, metadata=True, labelSelector=REVISION_LABEL)[0]
         except NotFoundError:
-            return []  # removed meanwhile
+            return []  # The kind was removed meanwhile.
         except ForbiddenError as exc:
             return exc.message
 
     try:
-        kinds = _kinds(client)
+        kinds = _served_kinds(client)
     except ForbiddenError as exc:
         return Configuration([], [exc.message])
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         answers = list(pool.map(listed, kinds))
-    found = [one for group in answers if not isinstance(group, str) for one in group]
-    found.sort(key=lambda one: (one.namespace, one.kind, one.name))
-    return Configuration(found, [why for why in answers if isinstance(why, str)])
+    objects = [obj for answer in answers if not isinstance(answer, str) for obj in answer]
+    objects.sort(key=lambda obj: (obj.namespace, obj.kind, obj.name))
+    return Configuration(objects, [error for error in answers if isinstance(error, str)])
 
 
 def machines(client: Client) -> list[str]:
@@ -115,7 +115,7 @@ def machines(client: Client) -> list[str]:
         ForbiddenError: they may not be listed.
     """
     refs: list[ObjectRef] = []
-    for kind in _kinds(client):
+    for kind in _served_kinds(client):
         if kind.resource in ("workloadgroups", "workloadentries"):
             path, doing = f"/apis/{kind.group}/{kind.version}/{kind.resource}", f"Reading {kind.resource}"
             objects = client.list(path, doing=doing, metadata=True)

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a core as an ordinary module, where the task's connection leads."""
+"""Runs a core as an ordinary module, on the host of the task's connection."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.t
 
 
 class _Module(AnsibleModule):
-    """A module that takes logins in URLs for what they are, in the log of the system and in refusals too."""
+    """A module that hides logins in URLs, also in the system log and in refusals of parameters."""
 
     def _log_invocation(self) -> None:
         self.no_log_values.update(secrets_in(self.params))
         super()._log_invocation()
 
     def fail_json(self, msg: str, **more: t.Any) -> None:
-        """Fail; the values of parameters that are refused are repeated in the reason."""
+        """Fail without showing secrets: the message may repeat the value of a refused parameter."""
         self.no_log_values.update(secrets_in(self.params))
         super().fail_json(msg, **more)
 
 
 def run_module(core: ModuleCore) -> None:
-    """Build the module of a core, run it, and end with its result."""
+    """Build the module of a core, run it, and exit with its result."""
     module = _Module(supports_check_mode=True, **core.spec.as_keywords())
     result = execute(core, module.params, check_mode=module.check_mode, diff=module._diff)
     for text in result.pop("warnings", []):

@@ -48,7 +48,7 @@ class TaskContext:
     expected_cluster_id: str = ""
     #: The run that the task is a part of.
     run: RunOptions | None = None
-    #: What earlier steps of a run would have done; only in check mode.
+    #: The changes that earlier steps of a run would have made; only in check mode.
     planned: PlannedSteps | None = None
     limits: Limits = dataclasses.field(default_factory=Limits)
     #: Path of istioctl, with a placeholder for the version; and the version that is given, if any.

@@ -180,7 +180,7 @@ def direct(api: FakeApi, told: dict[Place, object] | None = None) -> Iterator[No
 
 def read(objects: list[b.Json], told: dict[Place, object] | None = None, *, tasks: int = len(RUNS)) -> list[b.Json]:
     """The results of all tasks about a cluster; anything that none of them expects is raised."""
-    with FakeApi() as api, direct(api, told), mock.patch.object(connected_proxies, "LOOKS", 0):
+    with FakeApi() as api, direct(api, told), mock.patch.object(connected_proxies, "QUERIES", 0):
         # the controller of EndpointSlices does not run for objects that are absurd
         api.objects = [*objects, *b.endpoint_slices(ONCE)]
         return [

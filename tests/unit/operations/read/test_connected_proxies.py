@@ -14,7 +14,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import Connected
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import connected_proxies
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import (
-    LOOKS,
+    QUERIES,
     proxies_of,
     with_proxies,
 )
@@ -72,7 +72,7 @@ def test_every_ready_istiod_of_every_revision_is_asked(asked: dict[str, int]) ->
     ("pods", "said"),
     [
         pytest.param([OLD, istiod("broken-0", "1-31-0")], "it does not answer", id="one of two"),
-        pytest.param([OLD, istiod("odd", "1-31-0")], "cannot be understood", id="another answer"),
+        pytest.param([OLD, istiod("odd", "1-31-0")], "cannot be parsed", id="another answer"),
         pytest.param(IDLE, "No istiod in namespace istio-system", id="none is ready"),
         pytest.param([], "No istiod in namespace istio-system", id="none is here"),
     ],
@@ -109,8 +109,8 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Connected, ...]]:
         pytest.param([ALL], 1, ALL, id="all are there"),
         pytest.param([ALL[1:], ALL], 2, ALL, id="one came back"),
         pytest.param([ALL[1:], ALL[:1]], 2, ALL, id="one moved while others were asked"),
-        pytest.param([ALL[1:]] * LOOKS, LOOKS, ALL[1:], id="one stays away"),
-        pytest.param([()] * LOOKS, LOOKS, (), id="all stay away"),
+        pytest.param([ALL[1:]] * QUERIES, QUERIES, ALL[1:], id="one stays away"),
+        pytest.param([()] * QUERIES, QUERIES, (), id="all stay away"),
     ],
 )
 def test_who_is_missing_is_looked_for_again(

@@ -107,7 +107,7 @@ FOUND = [("VirtualService orders/v", b.NEW), (WHAT, b.OLD), ("HTTPRoute shop/r",
 
 
 def found(api: FakeApi) -> list[tuple[str, str]]:
-    return [(str(one), one.revision) for one in fetch_configuration(api.client()).found]
+    return [(str(one), one.revision) for one in fetch_configuration(api.client()).objects]
 
 
 def test_one_list_of_metadata_for_each_kind_that_is_served() -> None:
@@ -166,8 +166,8 @@ def test_a_kind_that_may_not_be_listed_is_named() -> None:
     with FakeApi(*OBJECTS) as api:
         api.script("GET", "/apis/security.istio.io/v1/authorizationpolicies", failure(403, "no authorizationpolicies"))
         read = fetch_configuration(api.client())
-    assert [str(one) for one in read.found] == ["VirtualService orders/v", "HTTPRoute shop/r"]
-    assert "no authorizationpolicies" in read.unread
+    assert [str(one) for one in read.objects] == ["VirtualService orders/v", "HTTPRoute shop/r"]
+    assert "no authorizationpolicies" in read.unread_reason
     assert len(read.forbidden) == 1
 
 
