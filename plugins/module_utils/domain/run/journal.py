@@ -41,7 +41,7 @@ State = Mapping[str, str]
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """One change: the run, and the state before and after it; ``after`` is None in the older format."""
+    """One change: the run, and the state before and after it; ``after`` is missing in the older format."""
 
     run: str
     before: State

@@ -24,7 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import (
-    LOOKS,
+    QUERIES,
     PAUSE,
     connected_to,
 )
@@ -64,7 +64,7 @@ def fetch_removal_inputs(
 def _with_connected_proxies(client: Client, snapshot: Snapshot, revision: str, inputs: RemovalInputs) -> RemovalInputs:
     """Add the connected proxies; while one of them has no pod, read again, because pods come and go."""
     result = inputs
-    for attempt in range(LOOKS):
+    for attempt in range(QUERIES):
         if attempt:
             time.sleep(PAUSE)
         try:
