@@ -24,8 +24,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import (
-    QUERIES,
     PAUSE,
+    QUERIES,
     connected_to,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.precheck_inputs import remote_clusters
