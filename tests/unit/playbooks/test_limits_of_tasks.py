@@ -114,7 +114,7 @@ def test_every_restart_is_given_each_limit(role: str, name: str, options: Json, 
     if option in exempt(role, options, rescue):
         return
     value = str(options.get(option))
-    assert re.search(rf"\b({role}_{option}|__{role}_pace\.{option})\b", value), f"{name}: {option} is {value}"
+    assert re.search(rf"\b({role}_{option}|__{role}_window\.{option})\b", value), f"{name}: {option} is {value}"
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -196,7 +196,7 @@ def test_nothing_begins_once_the_time_is_over_or_the_fleet_is_held(role: str) ->
     known = yaml.safe_load((ROOT / "roles" / role / "vars" / "main.yml").read_text(encoding="utf-8"))
     condition = known[f"__{role}_open"]
     assert {f"{role}_hold", f"{role}_stopped"} <= {*re.findall(r"\w+", condition)}
-    assert f"__{role}_pace.not_after" in condition
+    assert f"__{role}_window.not_after" in condition
     for path in sorted((ROOT / "roles" / role / "tasks").glob("*.yml")):
         if path.name == "after_wave.yml":
             continue  # a part of its wave

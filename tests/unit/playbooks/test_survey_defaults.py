@@ -34,7 +34,7 @@ LEFT: Json = {
         "default": {"revision": None, "other_mesh": None},
         "cluster": {"name": "paris"},
     },
-    "__data_plane_pace": {"not_after": ""},
+    "__data_plane_window": {"not_after": ""},
     "__istio_excluded": [],
     "__data_plane_percentage": {"moved": []},
 }
