@@ -3,6 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Paths of the Kubernetes API that several rooms use."""
 
+from __future__ import annotations
+
 NAMESPACES = "/api/v1/namespaces"
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"

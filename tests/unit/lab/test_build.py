@@ -19,14 +19,14 @@ from lab.toolchain import BuildError
 
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty cache of its own."""
+    """Return an empty cache."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     return tmp_path / "xdg" / "meshops-istio-lab"
 
 
 @pytest.fixture
 def go_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A copy of the Go folders that a test may change."""
+    """Return a copy of the Go folders that a test may change."""
     folder = tmp_path / "go"
     shutil.copytree(sources.GO_FOLDER, folder)
     monkeypatch.setattr(sources, "GO_FOLDER", folder)
@@ -34,7 +34,7 @@ def go_sources(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def fake_go(folder: Path, script: str) -> Path:
-    """A `go` that is first on PATH."""
+    """Put a fake `go` first on PATH."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "go"
     path.write_text(f"#!/bin/sh\n{script}\n")
@@ -69,7 +69,7 @@ done
 
 @pytest.fixture
 def go_build(tmp_path: Path, go_sources: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A pretended toolchain that "builds" at once; the file returned is what its `go build` does."""
+    """Return the script that a fake toolchain runs as `go build`; it "builds" immediately."""
     crds = go_sources / "kubernetes" / "module" / "kustomize" / "crd" / "bases"
     crds.mkdir(parents=True)
     (crds / "portforwards.yaml").write_text("kind: CustomResourceDefinition\n")

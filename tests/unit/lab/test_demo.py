@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The table of the demonstration is what istio_info says of a mesh."""
+"""The table of the demo shows the result of istio_info."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Pure readings of audit events and workloads, kubeconfigs and the relay."""
+"""Audit events, workloads, kubeconfigs and the relay of the lab."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def echo(server: socket.socket) -> None:
 
 
 def greet(server: socket.socket, said: bytes) -> None:
-    """Say the same at the begin and after whatever comes."""
+    """Send the same text at the start and after each message."""
     while True:
         connection, dummy = server.accept()
         with connection:
@@ -157,7 +157,7 @@ def greet(server: socket.socket, said: bytes) -> None:
 
 @pytest.fixture
 def free() -> tuple[str, int]:
-    """An address where nothing listens."""
+    """Return an unused address."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         found: tuple[str, int] = probe.getsockname()
     return found
@@ -206,8 +206,8 @@ def test_command_line_errors_are_sentences(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    assert cli.main(["kubeconfig", "--name", "nobody"]) == 1
-    assert capsys.readouterr().err == "lab: No lab nobody is running; start it with: up 2 --name nobody\n"
+    assert cli.main(["kubeconfig", "--name", "absent"]) == 1
+    assert capsys.readouterr().err == "lab: No lab absent is running; start it with: up 2 --name absent\n"
     assert cli.main(["status"]) == 0
     assert capsys.readouterr().out == "No lab is running.\n"
-    assert cli.main(["down", "--name", "nobody"]) == 0
+    assert cli.main(["down", "--name", "absent"]) == 0

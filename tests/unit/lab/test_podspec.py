@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lab's reading of an istiod pod."""
+"""Binary, environment and arguments of an istiod pod in the lab."""
 
 from __future__ import annotations
 

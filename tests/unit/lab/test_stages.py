@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The configuration that kwok gets."""
+"""The configuration of kwok."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_pod_stages_leave_istiod_alone() -> None:
 
 
 def test_one_stage_at_a_time() -> None:
-    """Stages for pods that stay differ in the fault, in the phase, or in being ready."""
+    """Stages of running pods differ in the fault, the phase, or the readiness."""
     seen = set()
     for name, spec in loaded().items():
         if stages.STAYS in predicates(spec):

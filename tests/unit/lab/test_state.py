@@ -44,7 +44,7 @@ def running(name: str, count: int) -> Record:
 
 def test_numbers_skip_taken_ports_and_other_labs() -> None:
     assert running("one", 1).numbers == (1,)
-    assert running("two", 2).numbers == (3, 4)  # something listens on the ports of 2
+    assert running("two", 2).numbers == (3, 4)  # A process listens on the ports of 2.
 
 
 def test_a_running_lab_is_not_started_twice() -> None:
@@ -65,7 +65,7 @@ def test_a_crashed_lab_is_cleaned_up() -> None:
     assert left is not None
     place = state.folder("one")
     place.processes.write_text(dumps([asdict(left)]), encoding="utf-8")
-    place.write(replace(record, owner=replace(me(), started=1)))  # the number lives on, the process does not
+    place.write(replace(record, owner=replace(me(), started=1)))  # The process ID is in use, but by another process.
     assert running("two", 1).numbers == (1,)
     assert child.wait(30) != 0
     assert not place.path.exists()
@@ -93,7 +93,7 @@ def test_ended_processes_are_not_alive() -> None:
     deadline = time.monotonic() + 30
     while process.start_time(child.pid) is not None and time.monotonic() < deadline:
         time.sleep(0.01)
-    assert process.start_time(child.pid) is None  # a zombie: nobody has waited for it
+    assert process.start_time(child.pid) is None  # A zombie: its parent has not waited for it.
     child.wait()
 
 
@@ -111,7 +111,7 @@ def test_children_die_with_their_parent(tmp_path: Path) -> None:
     assert parent.stdout is not None
     assert parent.stdout.readline() == "up\n"
     (child,) = process.read_identities(tmp_path / "record.json")
-    time.sleep(0.2)  # let the launcher ask the kernel
+    time.sleep(0.2)  # Let the launcher send its request to the kernel.
     assert child.alive()
     parent.kill()
     parent.wait()
