@@ -52,7 +52,7 @@ def raw(labels: dict[str, str], annotations: dict[str, str] | None = None) -> b.
 
 
 def patched(namespace: b.Json, step: NamespaceMove) -> b.Json:
-    """What a merge patch makes of a namespace."""
+    """A namespace after a merge patch."""
     change = step.patch("r1")["metadata"]
     found = {part: dict(namespace["metadata"].get(part, {})) for part in ("labels", "annotations")}
     for part, values in found.items():
@@ -61,7 +61,7 @@ def patched(namespace: b.Json, step: NamespaceMove) -> b.Json:
     return b.namespace("shop", found["labels"], found["annotations"])
 
 
-def test_s2_one_patch_drops_istio_injection_sets_rev_and_remembers() -> None:
+def test_s2_one_patch_removes_istio_injection_sets_the_revision_label_and_the_journal() -> None:
     step = plan_move(b.namespace_of(raw({INJECTION: "enabled", "team": "shop"})), b.NEW)
     assert step is not None
     assert step.patch("r1") == {
@@ -77,15 +77,15 @@ def test_s2_one_patch_drops_istio_injection_sets_rev_and_remembers() -> None:
     assert str(step) == "move namespace shop: istio-injection=enabled -> istio.io/rev=1-31-0"
 
 
-def test_s2_istio_injection_beside_the_right_rev_still_has_to_go() -> None:
+def test_s2_istio_injection_beside_the_right_revision_label_is_removed() -> None:
     assert plan_move(b.namespace_of(raw({INJECTION: "enabled", REV: b.NEW})), b.NEW) is not None
 
 
-def test_a_namespace_that_is_there_is_not_moved() -> None:
+def test_a_namespace_with_the_right_label_is_not_moved() -> None:
     assert plan_move(b.namespace_of(raw({REV: b.NEW})), b.NEW) is None
 
 
-def test_undo_without_memory_is_nothing() -> None:
+def test_without_a_journal_nothing_is_undone() -> None:
     assert plan_undo(MESH, b.namespace_of(raw({REV: b.NEW})), None) is None
 
 
@@ -107,7 +107,7 @@ def test_s2_move_and_undo_is_identity(labels: dict[str, str], target: str, run: 
 @pytest.mark.parametrize(
     ("remembered", "message"),
     [
-        pytest.param({REV: "gone"}, "no injector owns 'gone'", id="S2: never back to a name that nobody owns"),
+        pytest.param({REV: "gone"}, "no injector owns 'gone'", id="S2: never back to a name that no injector owns"),
         pytest.param({REV: ""}, "no injector owns", id="S2: nor to an empty one"),
     ],
 )
@@ -136,13 +136,13 @@ def test_s2_undo_to_istio_injection_needs_a_default() -> None:
         (JOURNAL, '[{"run": 7, "before": {}, "after": {}}]'),
     ],
 )
-def test_a_memory_that_somebody_edited_undoes_nothing(key: str, text: str) -> None:
+def test_an_edited_journal_undoes_nothing(key: str, text: str) -> None:
     kept = plan_undo(MESH, b.namespace_of(raw({REV: b.NEW}, {key: text})), "r1")
     assert isinstance(kept, NotRestored)
     assert f"its annotation {key}" in kept.reason
 
 
-def test_undo_of_an_enrolled_namespace_takes_it_out_again() -> None:
+def test_undo_of_an_enrolled_namespace_removes_it_from_the_mesh() -> None:
     back = plan_undo(MESH, b.namespace_of(raw({REV: b.NEW}, {PREVIOUS_LABELS: "{}"})), None)
     assert isinstance(back, NamespaceMove)
     assert str(back).endswith("-> no injection label")
@@ -166,12 +166,12 @@ def plan(**over: t.Any) -> b.Json:
 
 
 @pytest.mark.parametrize("nothing", [None, {}])
-def test_without_a_plan_the_cluster_is_as_it_is(nothing: b.Json | None) -> None:
+def test_without_planned_steps_the_snapshot_is_unchanged(nothing: b.Json | None) -> None:
     snapshot = start(shop=b.OLD)
     assert apply_steps(snapshot, nothing) is snapshot
 
 
-def test_a_planned_revision_injects_what_is_moved_to_it() -> None:
+def test_a_planned_revision_injects_namespaces_that_are_moved_to_it() -> None:
     found = apply_steps(start(shop=b.OLD, orders=b.OLD), plan(namespaces=["shop"]))
     assert found.injection_of("shop").revision == b.NEW
     assert found.injection_of("orders").revision == b.OLD
@@ -181,7 +181,7 @@ def test_a_planned_revision_injects_what_is_moved_to_it() -> None:
     assert config.tag == b.NEW_VERSION
 
 
-def test_planned_moves_drop_istio_injection() -> None:
+def test_planned_moves_remove_istio_injection() -> None:
     snapshot = b.snapshot_of([*b.two_planes(), raw({INJECTION: "enabled"})])
     assert apply_steps(snapshot, plan(namespaces=["shop"])).namespaces["shop"].labels == {REV: b.NEW}
 
@@ -192,21 +192,21 @@ def test_planned_tags_move() -> None:
     assert found.mesh.default_revision == b.NEW
 
 
-def test_planned_tags_leave_the_others_alone() -> None:
+def test_planned_tags_do_not_move_other_tags() -> None:
     assert apply_steps(start(shop="prod"), plan(tags=["default"])).injection_of("shop").revision == b.OLD
 
 
-def test_a_plan_that_names_nothing_changes_nothing() -> None:
+def test_empty_planned_steps_change_nothing() -> None:
     snapshot = start(shop=b.OLD)
     assert apply_steps(snapshot, {"revision": None}) == snapshot
 
 
-def test_a_planned_revision_that_is_installed_is_taken_as_it_is() -> None:
+def test_a_planned_revision_that_is_installed_is_unchanged() -> None:
     assert with_revision(MESH, b.NEW, b.NEW_VERSION) == MESH
 
 
 @pytest.mark.parametrize("revision", ["default", b.OLD])
-def test_a_plan_in_place_changes_only_what_is_injected(revision: str) -> None:
+def test_a_planned_in_place_upgrade_changes_only_the_injected_image(revision: str) -> None:
     mesh = b.mesh_of([*b.plane(revision, b.OLD_VERSION), *b.revision_tag("default", revision)])
     found = with_revision(mesh, revision, b.NEW_VERSION)
     config = found.revisions[revision].config
@@ -215,21 +215,21 @@ def test_a_plan_in_place_changes_only_what_is_injected(revision: str) -> None:
     assert (found.injectors, found.tags) == (mesh.injectors, mesh.tags)
 
 
-def test_after_a_plan_in_place_all_proxies_are_stale() -> None:
+def test_after_a_planned_in_place_upgrade_all_proxies_are_stale() -> None:
     snapshot = b.snapshot_of([*b.plane(b.OLD), *b.namespaces(shop=b.OLD), *b.deployed()])
     assert snapshot.stale_workloads() == {}
     found = apply_steps(snapshot, {"revision": b.OLD, "version": b.NEW_VERSION})
     assert list(found.stale_workloads()) == [("shop", "Deployment", "web")]
 
 
-def test_a_planned_rollback_gives_labels_back() -> None:
+def test_a_planned_rollback_restores_labels() -> None:
     moved = raw({REV: b.NEW, "team": "shop"}, {PREVIOUS_LABELS: json.dumps({INJECTION: "enabled"})})
     found = apply_steps(b.snapshot_of([*b.two_planes(), moved]), {"namespaces": ["shop"], "restored": True})
     assert found.namespaces["shop"].labels == {INJECTION: "enabled", "team": "shop"}
     assert found.injection_of("shop").revision == b.OLD
 
 
-def test_a_planned_rollback_leaves_alone_what_was_never_moved() -> None:
+def test_a_planned_rollback_does_not_change_namespaces_that_were_never_moved() -> None:
     snapshot = start(shop=b.OLD)
     assert apply_steps(snapshot, {"namespaces": ["shop"], "restored": True}).namespaces == snapshot.namespaces
 
@@ -242,21 +242,21 @@ def tagged(name: str, previous: str | None) -> list[b.Json]:
 
 
 @pytest.mark.parametrize(("previous", "expected"), [(b.OLD, b.OLD), (None, b.NEW)])
-def test_a_planned_rollback_moves_tags_back(previous: str | None, expected: str) -> None:
+def test_a_planned_rollback_restores_tags(previous: str | None, expected: str) -> None:
     objects = [*b.plane(b.OLD), *b.plane(b.NEW), *tagged("prod", previous), *b.namespaces(shop="prod")]
     found = apply_steps(b.snapshot_of(objects), {"restored_tags": ["prod"]})
     assert found.mesh.tags == {"prod": expected}
     assert found.injection_of("shop").revision == expected
 
 
-def test_a_planned_rollback_of_the_default_takes_its_owners_along() -> None:
+def test_a_planned_rollback_of_the_default_moves_all_its_owners() -> None:
     objects = [*b.plane(b.OLD), *b.plane(b.NEW), *tagged("default", b.OLD)]
     mesh = apply_steps(b.snapshot_of(objects), {"restored_tags": ["default"]}).mesh
     assert (mesh.default_revision, mesh.default_validator, mesh.default_service) == (b.OLD,) * 3
 
 
-def test_a_broken_revision_is_planned_as_if_it_were_mended() -> None:
-    """An install is what mends it, so the plan for what follows takes it as proven."""
+def test_a_broken_revision_is_planned_as_if_it_were_fixed() -> None:
+    """An installation fixes it, so later planned steps treat it as ready."""
     mesh = with_revision(b.mesh_of([*b.plane(b.OLD), *b.plane(b.NEW, ready=0)]), b.NEW, b.NEW_VERSION)
     assert mesh.revisions[b.NEW].rolled_out
     assert [found.revision for found in mesh.injectors] == [b.OLD, b.NEW]
@@ -284,23 +284,23 @@ BOTH = [*b.plane(b.OLD), *b.plane("1-29-0", "1.29.0")]
             "1-29-0",
             id="before the default",
         ),
-        pytest.param(b.two_planes(), None, b.OLD, id="nobody follows any: the default"),
+        pytest.param(b.two_planes(), None, b.OLD, id="no namespace selects any: the default"),
         pytest.param(
             [*b.plane(b.OLD), *b.plane(b.NEW), *b.revision_tag("default", b.NEW)], None, b.OLD, id="the only other one"
         ),
         pytest.param(b.plane(b.OLD), None, b.OLD, id="the only one"),
-        pytest.param(BOTH, None, None, id="nobody follows any, and no default"),
-        pytest.param(b.plane(b.NEW), None, None, id="there is no other"),
+        pytest.param(BOTH, None, None, id="no namespace selects any, and no default"),
+        pytest.param(b.plane(b.NEW), None, None, id="no other revision"),
         pytest.param([], None, None, id="an empty cluster"),
         pytest.param([*b.plane(b.NEW), *b.plane(b.OLD)[1:]], None, b.OLD, id="what a killed removal left"),
         pytest.param(
-            [*b.plane("1-29-0"), *b.plane(b.OLD)[1:]], None, "1-29-0", id="what is left is no source to go from"
+            [*b.plane("1-29-0"), *b.plane(b.OLD)[1:]], None, "1-29-0", id="remains of a removal are not a source"
         ),
         pytest.param(b.plane(b.OLD)[1:], None, None, id="nothing runs"),
         pytest.param(b.two_planes(), b.NEW, b.NEW, id="the one that is asked for"),
     ],
 )
-def test_pick_source(objects: list[b.Json], wanted: str | None, expected: str | None) -> None:
+def test_canary_source(objects: list[b.Json], wanted: str | None, expected: str | None) -> None:
     assert canary_source(b.snapshot_of(objects), b.NEW, wanted) == expected
 
 
@@ -327,13 +327,15 @@ IN_PLACE, DOWN = "in_place", "downgrade"
         pytest.param(DOWN, b.plane(b.OLD), b.OLD, "1.30.3", None, id="a downgrade that is done"),
     ],
 )
-def test_source_of(strategy: str, objects: list[b.Json], revision: str, version: str, expected: str | None) -> None:
+def test_source_revision(
+    strategy: str, objects: list[b.Json], revision: str, version: str, expected: str | None
+) -> None:
     target = parse_version(version)
     assert target is not None
     assert source_revision(b.snapshot_of(objects), strategy, revision, target, None) == expected
 
 
 @pytest.mark.parametrize("objects", [[], b.plane(b.OLD), [b.injector("default")]])
-def test_there_is_nothing_to_replace_in_place(objects: list[b.Json]) -> None:
+def test_without_the_revision_an_in_place_upgrade_is_refused(objects: list[b.Json]) -> None:
     with pytest.raises(SafetyError, match="There is no revision default to upgrade in place"):
         source_revision(b.snapshot_of(objects), IN_PLACE, "default", Version(1, 31, 0), None)

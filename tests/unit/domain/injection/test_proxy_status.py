@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a pod's proxy is, and whether it is the one that it would get now (domain 5 and 6)."""
+"""The proxy of a pod, compared with the one that it would get now (domain 5 and 6)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,9 @@ def test_a_pod_without_proxy_has_no_revision() -> None:
             "",
             id="domain 6: ztunnel's container is also named istio-proxy",
         ),
-        pytest.param({"containers": [{"name": "istio-init", "image": "h/proxyv2:1"}]}, "", id="istio-init is no proxy"),
+        pytest.param(
+            {"containers": [{"name": "istio-init", "image": "h/proxyv2:1"}]}, "", id="istio-init is not a proxy"
+        ),
         pytest.param({"initContainers": None}, "", id="nothing at all"),
     ],
 )
@@ -83,7 +85,7 @@ def test_only_the_controller_owns_a_pod() -> None:
     assert (owner.kind, owner.name) == ("Job", "j")
 
 
-def test_only_annotations_that_count_are_kept() -> None:
+def test_only_relevant_annotations_are_kept() -> None:
     """S13 and size: a snapshot carries nothing of a pod that it does not need."""
     assert "secret" not in repr(read_pod(b.pod(annotations={"vault": "secret"})))
 
@@ -123,7 +125,7 @@ def test_domain_14_finished_pods_are_not_live(phase: str, live: bool) -> None:
             {REV: b.OLD},
             b.pod(image=b.proxy("1.30.3-distroless")),
             ProxyCondition.CURRENT,
-            id="domain 6: an image type is no difference",
+            id="domain 6: an image type makes no difference",
         ),
         pytest.param(
             {REV: b.OLD}, b.pod(revision=None), ProxyCondition.MISSING, id="domain 6: would be injected, has no proxy"
@@ -166,7 +168,7 @@ def test_domain_14_finished_pods_are_not_live(phase: str, live: bool) -> None:
         ),
     ],
 )
-def test_judge(labels: dict[str, str], pod: b.Json, condition: str) -> None:
+def test_evaluate_proxy(labels: dict[str, str], pod: b.Json, condition: str) -> None:
     found = evaluate_proxy(MESH, labels, read_pod(pod))
     assert found.condition == condition
     assert found.stale is (
@@ -174,20 +176,20 @@ def test_judge(labels: dict[str, str], pod: b.Json, condition: str) -> None:
     )
 
 
-def test_domain_6_a_full_image_in_the_injector_is_what_is_wanted() -> None:
+def test_domain_6_a_full_image_in_the_injector_is_the_expected_image() -> None:
     mesh = b.mesh_of(
         [b.istiod(), b.istiod_service(), b.injector(), b.injector_map(proxy={"image": "own.example.com/p:9"})]
     )
     assert evaluate_proxy(mesh, {REV: b.OLD}, read_pod(b.pod())).expected_image == "own.example.com/p:9"
 
 
-def test_without_an_injector_map_only_the_revision_is_judged() -> None:
+def test_without_an_injector_config_map_only_the_revision_is_compared() -> None:
     """An image that cannot be known makes nothing stale."""
     mesh = b.mesh_of([b.istiod(), b.istiod_service(), b.injector()])
     assert evaluate_proxy(mesh, {REV: b.OLD}, read_pod(b.pod(image="any:1"))).condition == ProxyCondition.CURRENT
 
 
-def test_a_pod_that_would_be_rejected_is_not_extra() -> None:
+def test_a_pod_that_would_be_rejected_would_not_lose_its_proxy() -> None:
     """A restart would not take it out of the mesh but down; a check of its own says so."""
     mesh = b.mesh_of([b.istiod(), b.injector()])
     found = evaluate_proxy(mesh, {REV: b.OLD}, read_pod(b.pod()))

@@ -62,8 +62,8 @@ DEFAULT, OLD, NEW, PROD, MISSING, EMPTY = ({REV: name} for name in ("default", b
         pytest.param(NEW, OLD, b.NEW, id="3: the namespace beats the pod's istio.io/rev"),
         pytest.param(NEW, FALSE, None, id="3: the pod opts out"),
         pytest.param(NEW, {INJECT: "False"}, b.NEW, id="3: only exact false opts out (C4)"),
-        pytest.param(NEW, {INJECT: "no"}, b.NEW, id="3: no is no opinion (C4)"),
-        pytest.param(NEW, {INJECT: ""}, b.NEW, id="3: an empty value is no opinion (C4)"),
+        pytest.param(NEW, {INJECT: "no"}, b.NEW, id="3: the value no is ignored (C4)"),
+        pytest.param(NEW, {INJECT: ""}, b.NEW, id="3: an empty value is ignored (C4)"),
         pytest.param({}, NEW, b.NEW, id="4: the pod's istio.io/rev"),
         pytest.param({}, PROD, b.NEW, id="4: the pod names a tag"),
         pytest.param({}, {**NEW, **FALSE}, None, id="4: the pod opts out"),
@@ -197,13 +197,13 @@ def test_failure_policy_ignore_rejects_nothing() -> None:
     assert not resolve(mesh, "shop", OLD, b.shape()).rejected
 
 
-def test_of_two_injectors_for_one_pod_the_later_name_wins() -> None:
+def test_the_last_of_two_injectors_by_name_injects_the_pod() -> None:
     """Domain 9: a tag with the name of a revision; both run, istio-sidecar-injector-<rev> last."""
     mesh = b.mesh_of([*b.plane(b.OLD), *b.plane(b.NEW), *b.revision_tag(b.NEW, b.OLD)])
     assert resolve(mesh, "shop", NEW, b.shape()).injector == "istio-sidecar-injector-1-31-0"
 
 
-def test_custom_selectors_are_read_not_guessed() -> None:
+def test_custom_selectors_are_evaluated() -> None:
     """Design 4: the installed webhooks' own selectors decide, whatever the labels are called."""
     raw = b.injector()
     raw["webhooks"][0]["namespaceSelector"] = {"matchLabels": {"team": "mesh"}}
@@ -224,7 +224,7 @@ def test_webhooks_for_other_resources_do_not_inject() -> None:
 @pytest.mark.parametrize(
     ("labels", "expected"),
     [
-        pytest.param(MISSING, "missing", id="domain 3: nobody owns the name"),
+        pytest.param(MISSING, "missing", id="domain 3: no injector owns the name"),
         pytest.param(EMPTY, "", id="domain 3: an empty name"),
         pytest.param({**MISSING, **ENABLED}, None, id="istio-injection wins, so the rev label dangles not"),
         pytest.param({**MISSING, INJECTION: "disabled"}, None, id="an opted-out namespace dangles not"),
@@ -240,7 +240,7 @@ def test_dangling_name(labels: dict[str, str], expected: str | None) -> None:
 @pytest.mark.parametrize(
     "objects", [b.plane(b.OLD), b.plane("default", parked=True)], ids=["no default", "never-match"]
 )
-def test_enabled_without_a_default_dangles(objects: list[b.Json]) -> None:
+def test_enabled_without_a_default_is_a_dangling_label(objects: list[b.Json]) -> None:
     assert dangling_name(b.mesh_of(objects), ENABLED) == "istio-injection=enabled"
 
 
@@ -291,5 +291,5 @@ def test_expected_image(config: dict[str, str], annotations: dict[str, str], exp
         ("a:1-acme", "a:1-acme"),
     ],
 )
-def test_image_type_is_no_difference(image: str, expected: str) -> None:
+def test_an_image_type_makes_no_difference(image: str, expected: str) -> None:
     assert without_image_type(image) == expected

@@ -76,7 +76,7 @@ def container(cpu: str, memory: str, **more: str) -> b.Json:
         ),
     ],
 )
-def test_what_a_pod_requests(spec: b.Json, need: ResourceRequests) -> None:
+def test_requests_of_a_pod(spec: b.Json, need: ResourceRequests) -> None:
     assert pod_requests(spec) == need
 
 
@@ -93,7 +93,7 @@ def node(name: str, cpu: float = 2, memory: float = 4, is_open: bool = True) -> 
         ({"unschedulable": True}, [], False),
     ],
 )
-def test_nodes_that_take_pods(spec: b.Json, conditions: list[b.Json], is_open: bool) -> None:
+def test_nodes_that_accept_pods(spec: b.Json, conditions: list[b.Json], is_open: bool) -> None:
     status = {"allocatable": {"cpu": "2", "memory": "4Gi"}, "conditions": conditions}
     raw = {"metadata": {"name": "a"}, "spec": spec, "status": {**status, "nodeInfo": {"kubeletVersion": "v1.36.3"}}}
     assert read_node(raw) == node("a", is_open=is_open)
@@ -108,7 +108,9 @@ def test_nodes_that_take_pods(spec: b.Json, conditions: list[b.Json], is_open: b
         pytest.param([], {}, 1, 0, id="no node"),
     ],
 )
-def test_how_many_find_room(nodes: list[Node], taken: dict[str, ResourceRequests], copies: int, expected: int) -> None:
+def test_schedulable_replicas(
+    nodes: list[Node], taken: dict[str, ResourceRequests], copies: int, expected: int
+) -> None:
     assert schedulable_replicas(ISTIOD, copies, free_resources(nodes, taken)) == expected
 
 
@@ -119,5 +121,5 @@ def test_pods_that_close_nodes_for_each_other(rivals: dict[str, set[str]], expec
     assert schedulable_replicas(ISTIOD, 3, free_resources([node("a"), node("b")], {}), rivals) == expected
 
 
-def test_a_need_in_words() -> None:
+def test_requests_as_text() -> None:
     assert str(ISTIOD) == "500m CPU and 2048Mi memory"

@@ -33,7 +33,7 @@ def node(name: str = "a", zone: str = "", *taints: b.Json, is_open: bool = True)
 
 
 def placement(namespace: str = b.SYSTEM, **spec: object) -> Placement:
-    """What a template of istiod says with some of a pod's fields."""
+    """The scheduling rules of a template of istiod with some fields of a pod."""
     return read_placement({"metadata": {"labels": {"app": "istiod"}}, "spec": spec}, namespace)
 
 
@@ -71,7 +71,7 @@ def near(*rows: b.Json) -> b.Json:
         pytest.param(near(b.need("cores", "Gt", "3")), node("a"), True, id="what is not judged"),
     ],
 )
-def test_which_nodes_take_a_pod(spec: b.Json, there: Node, allowed: bool) -> None:
+def test_nodes_that_accept_a_pod(spec: b.Json, there: Node, allowed: bool) -> None:
     assert placement(**spec).allows(there) is allowed
 
 
@@ -87,7 +87,7 @@ def test_which_nodes_take_a_pod(spec: b.Json, there: Node, allowed: bool) -> Non
         (apart(namespaces=["elsewhere"]), "a", set()),
     ],
 )
-def test_pods_keep_each_other_off(spec: b.Json, on: str, closed: set[str]) -> None:
+def test_anti_affinity_closes_nodes(spec: b.Json, on: str, closed: set[str]) -> None:
     nodes = [node("a", "west"), node("b", "west"), node("c")]
     assert placement(**spec).closed(nodes, [(on, {"app": "istiod"})]) == closed
 
@@ -102,11 +102,11 @@ def test_mu040_each_istiod_needs_a_node_of_its_own() -> None:
     for pod in old:
         pod["spec"]["nodeName"] = pod["metadata"]["name"].removeprefix("istiod-")
 
-    def said(*names: str) -> list[str]:
+    def messages(*names: str) -> list[str]:
         nodes = [b.node(name, memory="64Gi") for name in names]
         rows = run_checks(b.snapshot_of([*objects, *old, *nodes]), dataclasses.replace(UPGRADE))
         return [row.message.rpartition("; ")[2] for row in rows if row.code == "MU040"]
 
-    assert said("a", "b") == ["the nodes where its pods may run have capacity for 0."]
-    assert said("a", "b", "c") == ["the nodes where its pods may run have capacity for 1."]
-    assert said("a", "b", "c", "d") == []
+    assert messages("a", "b") == ["the nodes where its pods may run have capacity for 0."]
+    assert messages("a", "b", "c") == ["the nodes where its pods may run have capacity for 1."]
+    assert messages("a", "b", "c", "d") == []

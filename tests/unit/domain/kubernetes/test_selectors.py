@@ -45,13 +45,13 @@ def test_requirement(requirement: dict[str, t.Any], labels: dict[str, str], expe
     assert requirement_matches(requirement, labels) is expected
 
 
-def test_an_unknown_operator_is_no_silent_mismatch() -> None:
+def test_an_unknown_operator_is_an_error() -> None:
     with pytest.raises(ValueError, match="operator 'Gt'"):
         requirement_matches(need("a", "Gt", "1"), {"a": "2"})
 
 
 @pytest.mark.parametrize("selector", [None, {}, {"matchLabels": None}, {"matchLabels": {}, "matchExpressions": []}])
-def test_a_missing_or_empty_selector_holds_for_everything(selector: dict[str, t.Any] | None) -> None:
+def test_a_missing_or_empty_selector_matches_everything(selector: dict[str, t.Any] | None) -> None:
     assert matches(selector, {})
     assert matches(selector, {"a": "1"})
 
@@ -73,7 +73,7 @@ def test_opposite_operators_disagree(labels: dict[str, str], values: list[str]) 
 
 
 @given(labels=LABELS, wanted=LABELS)
-def test_match_labels_say_the_same_as_in_with_one_value(labels: dict[str, str], wanted: dict[str, str]) -> None:
+def test_match_labels_equal_the_operator_in_with_one_value(labels: dict[str, str], wanted: dict[str, str]) -> None:
     spelled = {"matchExpressions": [need(key, "In", value) for key, value in wanted.items()]}
     assert matches({"matchLabels": wanted}, labels) is matches(spelled, labels)
 
@@ -115,7 +115,7 @@ def test_a_selector_as_text(text: str, expected: list[dict[str, t.Any]] | None) 
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("=1", "has '=' at position 1, where the key of a label should be"),
         ("a=1,", "has its end at position 5, where the key of a label should be"),
@@ -130,6 +130,6 @@ def test_a_selector_as_text(text: str, expected: list[dict[str, t.Any]] | None) 
         ("a=1,!", "has its end at position 6, where the key of a label should be"),
     ],
 )
-def test_a_broken_selector_says_where(text: str, said: str) -> None:
-    with pytest.raises(ValueError, match=re.escape(said)):
+def test_an_invalid_selector_is_refused_with_the_position(text: str, message: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(message)):
         parse_selector(text)

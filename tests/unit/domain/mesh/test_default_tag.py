@@ -100,7 +100,7 @@ def test_states_without_a_revision(objects: list[b.Json], problem: str | None) -
     assert default_problem(b.mesh_of(objects)) == problem
 
 
-def test_what_a_move_leads_to() -> None:
+def test_expected_targets_of_a_moved_tag() -> None:
     mesh = b.mesh_of([*PLANES, *b.plane("1-27-9", "1.27.9"), *b.plane("default"), WEBHOOK, SERVICE, VALIDATOR])
     now = dict.fromkeys(("revision", "service", "validator"), b.OLD)
     assert owner_targets(mesh, "default") == {**now, "webhook_without_revision": "active"}

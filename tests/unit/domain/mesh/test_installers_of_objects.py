@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who keeps an object of a control plane (domain 7, installer)."""
+"""The manager of an object of a control plane (domain 7, installer)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CHARTS = {"app.kubernetes.io/managed-by": "Helm"}
             {"ownerReferences": [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "x"}]},
             UNKNOWN,
             "an unknown owner",
-            id="an owner that is no operator",
+            id="an owner that is not an operator",
         ),
         pytest.param(
             {"namespace": "aks-istio-system", **RELEASE}, OPERATOR, "the Istio add-on of AKS", id="add-on of AKS"
@@ -56,6 +56,6 @@ CHARTS = {"app.kubernetes.io/managed-by": "Helm"}
         ),
     ],
 )
-def test_the_marks_of_each_installer(metadata: dict[str, t.Any], kind: str, words: str) -> None:
+def test_the_manager_of_an_object(metadata: dict[str, t.Any], kind: str, words: str) -> None:
     found = manager_of({"metadata": metadata})
     assert (found.kind, str(found), found.is_operator) == (kind, words, kind == OPERATOR)

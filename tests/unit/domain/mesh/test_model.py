@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What is installed: revisions, tags, injectors and the owners of the default (domain 2 and 4)."""
+"""The installed mesh: revisions, tags, injectors and the owners of the default (domain 2 and 4)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_tag_alone_makes_no_revision() -> None:
     assert mesh.tags == {"prod": b.OLD}
 
 
-def test_foreign_webhooks_are_no_injectors() -> None:
+def test_webhooks_of_others_are_not_injectors() -> None:
     assert read_injector({"metadata": {"name": "other"}, "webhooks": [{"name": "x.example.com"}]}) is None
 
 
@@ -55,14 +55,14 @@ def test_foreign_webhooks_are_no_injectors() -> None:
             b.NEW,
             id="domain 4: a default tag that was moved off the non-revisioned install",
         ),
-        pytest.param(b.plane(b.OLD), None, id="a revision alone is no default"),
+        pytest.param(b.plane(b.OLD), None, id="a revision alone is not a default"),
     ],
 )
 def test_default_revision(objects: list[b.Json], expected: str | None) -> None:
     assert b.mesh_of(objects).default_revision == expected
 
 
-def test_domain_4_the_quartet_is_read_one_by_one() -> None:
+def test_domain_4_the_owners_of_the_default_are_read_separately() -> None:
     """Each owner of the default is read from its own object, so that disagreement can be seen."""
     objects = [*b.plane(b.OLD), *b.plane(b.NEW), b.injector(b.NEW, tag="default"), b.istiod_service(b.OLD, "default")]
     mesh = b.mesh_of([*objects, b.validator("default")])
@@ -74,7 +74,7 @@ def test_before_istio_1_28_tag_default_has_no_service() -> None:
     assert mesh.default_service is None
 
 
-def test_of_a_tag_and_a_revision_with_one_name_the_revision_wins() -> None:
+def test_a_revision_takes_precedence_over_a_tag_of_the_same_name() -> None:
     """Domain 9: both run on each pod, and the webhook with the later name wins."""
     mesh = b.mesh_of([*b.two_planes(), b.injector(b.OLD, tag=b.NEW)])
     assert mesh.resolve(b.NEW) == b.NEW
@@ -142,7 +142,7 @@ def test_a_deployment_without_status_is_not_rolled_out() -> None:
     assert not rolled_out({**b.istiod(), "status": {}})
 
 
-def test_the_injector_config_map_says_what_is_injected() -> None:
+def test_the_injector_config_map_has_the_injection_settings() -> None:
     policy = (
         "policy: disabled\nneverInjectSelector:\n- matchLabels: {a: b}\nalwaysInjectSelector:\n- matchLabels: {c: d}\n"
     )
@@ -195,7 +195,7 @@ def called_by_url() -> b.Json:
         pytest.param([b.istiod(b.NEW)], True, False, id="no injector yet"),
     ],
 )
-def test_a_control_plane_runs_here_or_elsewhere(objects: list[b.Json], runs: bool, remote: bool) -> None:
+def test_a_control_plane_is_local_or_remote(objects: list[b.Json], runs: bool, remote: bool) -> None:
     mesh = b.mesh_of(objects)
     assert (mesh.runs(b.NEW), mesh.is_remote(b.NEW)) == (runs, remote)
     assert not mesh.runs("nowhere")

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What istiods say about their proxies, as recorded from the lab, and from several of them at once."""
+"""The answers of istiods about their proxies, recorded in the lab, from one and from several istiods."""
 
 from __future__ import annotations
 
@@ -45,15 +45,15 @@ def body(*rows: dict[str, t.Any]) -> bytes:
     "row",
     [
         pytest.param({"proxy": "test-1.default", "istio_version": NO_PROXY}, id="istioctl itself"),
-        pytest.param({"proxy": "nobody"}, id="no namespace"),
+        pytest.param({"proxy": "nodot"}, id="no namespace"),
         pytest.param({}, id="nothing"),
     ],
 )
-def test_what_is_no_proxy_is_left_out(row: dict[str, t.Any]) -> None:
+def test_connections_that_are_not_proxies_are_excluded(row: dict[str, t.Any]) -> None:
     assert read_syncz(body(row), "istiod-0", "default") == []
 
 
-def test_a_name_may_have_dots_and_old_versions_tell_no_resources() -> None:
+def test_a_name_may_have_dots_and_old_versions_list_no_resources() -> None:
     row = {"proxy": "web.v2-0.shop", "proxy_type": "router", "istio_version": "1.20.1"}
     assert read_syncz(body(row), "istiod-0", "default") == [
         Connected("shop", "web.v2-0", "router", "1.20.1", "istiod-0", "default")
@@ -91,7 +91,7 @@ LIES = {
 
 
 @pytest.mark.parametrize("row", LIES.values(), ids=LIES)
-def test_f18_an_istiod_that_lies_hides_no_proxy(row: dict[str, t.Any]) -> None:
+def test_f18_a_wrong_row_of_an_istiod_hides_no_proxy(row: dict[str, t.Any]) -> None:
     found = read_syncz(body(row, {"proxy": "good.shop"}), "istiod-0", "default")
     assert [(one.name, dict(one.rejected)) for one in found] == [("a", {}), ("good", {})]
 
@@ -102,6 +102,6 @@ def test_f18_an_answer_that_cannot_be_read_is_a_value_error(text: bytes) -> None
         read_syncz(text, "istiod-0", "default")
 
 
-@pytest.mark.parametrize("name", [7, None, [], {"a": 1}, "nobody"])
-def test_what_has_no_name_is_no_proxy(name: t.Any) -> None:
+@pytest.mark.parametrize("name", [7, None, [], {"a": 1}, "nodot"])
+def test_a_connection_without_a_name_is_not_a_proxy(name: t.Any) -> None:
     assert read_syncz(body({"proxy": name}), "istiod-0", "default") == []

@@ -38,13 +38,13 @@ def test_domain_14_finished_pods_block_nothing(phase: str) -> None:
     assert b.snapshot_of(cluster(b.workload(), b.pod(owner=("Deployment", "web"), phase=phase))).proxy_statuses == []
 
 
-def test_deleted_pods_and_pods_of_unread_namespaces_are_not_judged() -> None:
+def test_deleted_pods_and_pods_of_unread_namespaces_have_no_status() -> None:
     going = b.pod("going")
     going["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
     assert b.snapshot_of(cluster(going, b.pod("new", "made-meanwhile"))).proxy_statuses == []
 
 
-def test_s6_everything_that_no_rollout_mends_is_listed_with_its_remedy() -> None:
+def test_s6_pods_that_no_rollout_fixes_are_listed_with_the_remedy() -> None:
     objects = cluster(
         b.pod("bare", owner=None),
         b.pod("once-1", owner=("Job", "once")),
@@ -67,7 +67,7 @@ def test_s6_everything_that_no_rollout_mends_is_listed_with_its_remedy() -> None
     assert set(found[0].as_dict()) == {"namespace", "kind", "name", "pods", "code", "reason", "remedy"}
 
 
-def test_what_is_current_is_not_stuck_unless_everything_is_asked_for() -> None:
+def test_current_pods_are_unrestartable_only_with_everything() -> None:
     snapshot = b.snapshot_of(
         cluster(b.pod("bare", owner=None, revision=b.NEW), b.pod("none", revision=None, owner=None), shop=b.NEW)
     )
@@ -103,7 +103,7 @@ def test_proxies_are_counted_by_revision_and_version() -> None:
     assert b.snapshot_of(objects).count_proxies() == {b.OLD: {"1.30.3": 2, "sha256:ab": 1}, b.NEW: {"1.31.0": 1}}
 
 
-def test_namespaces_on_a_revision_by_revision_tag_and_injection() -> None:
+def test_namespaces_select_a_revision_by_revision_tag_and_injection() -> None:
     objects = [
         *b.two_planes(),
         *b.namespaces(direct=b.OLD, tagged="prod", moved=b.NEW, dangling="gone"),
@@ -126,7 +126,7 @@ def test_namespaces_on_a_revision_by_revision_tag_and_injection() -> None:
         ({}, None),
     ],
 )
-def test_domain_3_owned_name(labels: dict[str, str], expected: str | None) -> None:
+def test_domain_3_the_revision_label_of_a_namespace(labels: dict[str, str], expected: str | None) -> None:
     snapshot = b.snapshot_of([*b.two_planes(), b.namespace("shop", labels)])
     assert snapshot.namespaces["shop"].revision_label == expected
 
@@ -151,7 +151,7 @@ def test_a_workload_without_proxy_has_no_tight_budget() -> None:
     assert tight_budgets(b.snapshot_of(objects)) == []
 
 
-def test_a_verdict_for_a_namespace_takes_labels() -> None:
+def test_the_injection_of_a_namespace_depends_on_labels_of_the_pod() -> None:
     snapshot = b.snapshot_of([*b.two_planes(), *b.namespaces(plain=None)])
     assert snapshot.injection_of("plain").revision is None
     assert snapshot.injection_of("plain", {REV: "prod"}).revision == b.OLD

@@ -78,7 +78,7 @@ def test_pod_unready(status: b.Json, expected: str | None) -> None:
 
 @pytest.mark.parametrize("place", ["initContainers", "containers"])
 @pytest.mark.parametrize(
-    ("said", "container", "own"),
+    ("message", "container", "own"),
     [
         pytest.param("1 Insufficient cpu, 2 node(s) had untolerated taint", "istio-proxy", False, id="may fit without"),
         pytest.param("3 Insufficient memory", "istio-init", False, id="may fit without what sets the proxy up"),
@@ -87,12 +87,12 @@ def test_pod_unready(status: b.Json, expected: str | None) -> None:
         pytest.param("3 Insufficient cpu", "app", True, id="nothing for a proxy"),
     ],
 )
-def test_a_pod_that_may_fit_without_its_proxy_is_no_proven_trouble_of_its_workload(
-    place: str, said: str, container: str, own: bool
+def test_a_pod_that_may_fit_without_its_proxy_is_not_proven_trouble_of_its_workload(
+    place: str, message: str, container: str, own: bool
 ) -> None:
     requests = {"requests": {"cpu": "100m", "memory": "128Mi"}}
     status = {
-        "conditions": [{"type": "PodScheduled", "status": "False", "message": f"0/3 nodes are available: {said}."}]
+        "conditions": [{"type": "PodScheduled", "status": "False", "message": f"0/3 nodes are available: {message}."}]
     }
     found = pod_unready({"spec": {place: [{"name": container, "resources": requests}]}, "status": status})
     assert found is not None
@@ -115,7 +115,7 @@ def test_restarts_of_all_containers_count() -> None:
         pytest.param(None, 20 + LATE_SECONDS, None, id="the server's default"),
     ],
 )
-def test_a_pod_that_is_late_to_go(grace: int | None, seconds: float, expected: str | None) -> None:
+def test_a_pod_that_terminates_too_long(grace: int | None, seconds: float, expected: str | None) -> None:
     raw = b.pod()
     raw["spec"]["nodeName"] = "a"
     raw["metadata"].update({"deletionTimestamp": "now", "deletionGracePeriodSeconds": grace})

@@ -76,7 +76,7 @@ def test_failure(condition: b.Json, expected: str | None) -> None:
     assert (str(found) if found else None) == expected
 
 
-def test_what_a_condition_says_of_the_rollout_before_does_not_count() -> None:
+def test_a_condition_of_the_previous_rollout_does_not_count() -> None:
     late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
     assert failure("Deployment", rolled("Deployment", conditions=[late], observedGeneration=2)) is None
 
@@ -101,18 +101,18 @@ def argo(**over: str) -> b.Json:
         pytest.param(argo(phase="Progressing"), False, id="pods are not available yet"),
     ],
 )
-def test_an_argo_rollout_is_complete_when_its_controller_says_so(raw: b.Json, expected: bool) -> None:
+def test_an_argo_rollout_is_complete_when_its_controller_reports_it(raw: b.Json, expected: bool) -> None:
     assert complete("Rollout", raw) is expected
 
 
-def test_an_argo_rollout_fails_when_its_controller_says_so() -> None:
+def test_an_argo_rollout_fails_when_its_controller_reports_it() -> None:
     assert str(failure("Rollout", argo(phase="Degraded", message="no room"))) == "Degraded: no room"
     assert failure("Rollout", argo(phase="Progressing")) is None
 
 
 @pytest.mark.parametrize("part", ["spec", "status"])
 @pytest.mark.parametrize("value", [None, 7, "x", [], {"restartAt": 7, "phase": [], "conditions": [1], "template": "x"}])
-def test_f18_an_argo_rollout_that_is_none_is_neither_complete_nor_failed(part: str, value: object) -> None:
+def test_f18_an_invalid_argo_rollout_is_neither_complete_nor_failed(part: str, value: object) -> None:
     odd = {**b.workload("Rollout"), part: value}
     assert complete("Rollout", odd) is False
     assert failure("Rollout", odd) is None

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What can be restarted, and how many pods a rollout takes down (S6, domain 14)."""
+"""Which workloads can be restarted, and how many pods a rollout takes down (S6, domain 14)."""
 
 from __future__ import annotations
 
@@ -181,7 +181,7 @@ EARLY, LATE = "2026-03-01T02:00:00Z", "2026-03-01T03:00:00Z"
         pytest.param(rollout("Progressing", EARLY, "2026-03-01T03:00:00+01:00"), "Progressing", id="an update is"),
         pytest.param(rollout("Paused"), "the Argo Rollout is Paused: its update is not complete", id="paused"),
         pytest.param(rollout("Degraded"), "Degraded", id="degraded"),
-        pytest.param(rollout(""), "an Argo Rollout replaces its pods itself", id="nobody looks after it"),
+        pytest.param(rollout(""), "an Argo Rollout replaces its pods itself", id="no controller"),
     ],
 )
 def test_an_argo_rollout_is_restarted_only_between_two_updates(raw: b.Json, reason: str | None) -> None:
@@ -197,7 +197,7 @@ def test_an_argo_rollout_is_restarted_by_its_own_field() -> None:
     assert restart_patch(found, LATE) == {"metadata": {"uid": "uid-shop-api"}, "spec": {"restartAt": LATE}}
 
 
-def test_an_argo_rollout_may_have_its_template_elsewhere() -> None:
+def test_an_argo_rollout_may_have_its_template_in_a_deployment() -> None:
     raw = rollout()
     del raw["spec"]["template"]
     raw["spec"]["workloadRef"] = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "api"}
@@ -214,7 +214,7 @@ def test_an_argo_rollout_may_have_its_template_elsewhere() -> None:
         pytest.param(LATE, [LATE], False, id="the last restart is over"),
     ],
 )
-def test_a_restart_that_is_under_way_is_known_by_its_pods(
+def test_a_restart_in_progress_is_recognized_by_its_pods(
     template: str | None, pods: list[str | None], expected: bool
 ) -> None:
     def notes(stamp: str | None) -> dict[str, str]:
@@ -224,12 +224,12 @@ def test_a_restart_that_is_under_way_is_known_by_its_pods(
     assert restart_in_progress(found, [read_pod(b.pod(annotations=notes(stamp))) for stamp in pods]) is expected
 
 
-def test_a_restart_that_came_to_a_stop_is_begun_again() -> None:
+def test_a_stalled_restart_is_started_again() -> None:
     raw = b.workload(annotations={RESTARTED_AT: LATE})
     raw["status"]["conditions"] = [{"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}]
     assert not restart_in_progress(read_workload("Deployment", raw), [read_pod(b.pod())])
 
 
 @pytest.mark.parametrize(("raw", "expected"), [(rollout("Progressing", LATE, EARLY), True), (rollout(), False)])
-def test_a_restart_of_an_argo_rollout_that_is_under_way_is_known_by_its_status(raw: b.Json, expected: bool) -> None:
+def test_a_restart_of_an_argo_rollout_in_progress_is_recognized_by_its_status(raw: b.Json, expected: bool) -> None:
     assert restart_in_progress(read_workload("Rollout", raw), [read_pod(b.pod())]) is expected

@@ -2,9 +2,9 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Objects as no installer writes them: the whole gate reads and judges them, and nothing of it gives up.
+"""Objects as no installer writes them: the whole gate reads and checks them, and no part of it fails.
 
-What the API server refuses stays as it is: required fields, types of fields, quantities and percentages.
+Values that the API server checks stay valid: required fields, types of fields, quantities and percentages.
 """
 
 from __future__ import annotations
@@ -121,7 +121,7 @@ def leaves(value: t.Any, path: Path_ = ()) -> t.Iterator[Path_]:
 
 
 def at(obj: b.Json, path: Path_) -> t.Any:
-    """What stands at a path."""
+    """The value at a path."""
     return [obj := obj[step] for step in path][-1] if path else obj
 
 
@@ -166,7 +166,7 @@ def clusters(draw: st.DrawFn) -> list[b.Json]:
     objects = list(draw(st.sampled_from(MESHES)))
     for index in draw(st.lists(st.integers(0, len(objects) - 1), min_size=3, max_size=12)):
         objects[index] = draw(broken(objects[index]))
-    # texts in ConfigMaps are what nobody checks
+    # The API server does not check texts in ConfigMaps.
     at_map = draw(st.sampled_from([index for index, obj in enumerate(objects) if obj.get("data")]))
     data = objects[at_map]["data"]
     text = {draw(st.sampled_from(sorted(data))): draw(st.sampled_from((*TEXTS, *data.values())))}

@@ -2,10 +2,10 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""No object that anybody may write ends the reading of a cluster, and none hides another (F18).
+"""No object that any user may write ends the reading of a cluster, and none hides another (F18).
 
-Each part of an object that is read, and whose value the API server does not check, is given each absurd value. What may
-be there many times stands in the cluster once for each part; what is there once is changed one part at a time.
+Each part of an object that is read, and whose value the API server does not check, is given each absurd value. Objects
+of which a cluster may have many are there once for each part; of the others one part at a time is changed.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ def annotated(obj: b.Json, **texts: str) -> b.Json:
 
 
 def record() -> b.Json:
-    """What a run has left."""
-    told = {"started_by": "a", "process": "p", "state": "failed", "phase": "x", "phases": {"x": "t"}, "message": "m"}
-    data = {RECORD_KEY: json.dumps({**told, "previous": told})}
+    """The record of a run."""
+    record = {"started_by": "a", "process": "p", "state": "failed", "phase": "x", "phases": {"x": "t"}, "message": "m"}
+    data = {RECORD_KEY: json.dumps({**record, "previous": record})}
     return {"kind": "ConfigMap", "metadata": b.meta(STATE_NAME, b.SYSTEM, resourceVersion="1"), "data": data}
 
 
@@ -74,8 +74,8 @@ def rollout() -> list[b.Json]:
 
 
 def pod() -> b.Json:
-    """A pod of which only the status annotation tells the revision."""
-    found = b.pod("told", "shop", annotations={"istio.io/rev": ""}, labels={"app": "web"})
+    """A pod of which only the status annotation has the revision."""
+    found = b.pod("annotated", "shop", annotations={"istio.io/rev": ""}, labels={"app": "web"})
     found["metadata"]["creationTimestamp"] = "2026-01-01T00:00:00Z"
     found["status"]["conditions"][0]["lastTransitionTime"] = "2026-01-01T00:00:09Z"
     found["status"]["containerStatuses"] = [{"name": "app", "restartCount": 0, "ready": True}]
@@ -153,10 +153,10 @@ class Inline(concurrent.futures.Executor):
 
 
 @contextlib.contextmanager
-def direct(api: FakeApi, told: dict[Place, object] | None = None) -> Iterator[None]:
-    """Clients take what they ask for from the fake API without sending anything, as so many readings are made.
+def direct(api: FakeApi, parts_read: dict[Place, object] | None = None) -> Iterator[None]:
+    """Clients take answers from the fake API without sending requests, because there are so many readings.
 
-    Where ``told`` is given, it is told what of the objects is read.
+    The parts of objects that are read are added to ``parts_read``.
     """
 
     def request(client: Client, method: str, path: str, **more: t.Any) -> t.Any:
@@ -165,11 +165,11 @@ def direct(api: FakeApi, told: dict[Place, object] | None = None) -> Iterator[No
         if answer.status >= 400:
             raise api_error(path, answer.status, answer.body)
         found = parse_json_answer(json.dumps(answer.body).encode())
-        if told is None or not {"items", "kind"} & set(found):
+        if parts_read is None or not {"items", "kind"} & set(found):
             return found
         if "kind" in found:
-            return watched(found, found["kind"], (), told)
-        return {**found, "items": [watched(one, one["kind"], (), told) for one in found["items"]]}
+            return watched(found, found["kind"], (), parts_read)
+        return {**found, "items": [watched(one, one["kind"], (), parts_read) for one in found["items"]]}
 
     with (
         mock.patch.object(Client, "request", request),
@@ -178,9 +178,11 @@ def direct(api: FakeApi, told: dict[Place, object] | None = None) -> Iterator[No
         yield
 
 
-def read(objects: list[b.Json], told: dict[Place, object] | None = None, *, tasks: int = len(RUNS)) -> list[b.Json]:
+def read(
+    objects: list[b.Json], parts_read: dict[Place, object] | None = None, *, tasks: int = len(RUNS)
+) -> list[b.Json]:
     """The results of all tasks about a cluster; anything that none of them expects is raised."""
-    with FakeApi() as api, direct(api, told), mock.patch.object(connected_proxies, "QUERIES", 0):
+    with FakeApi() as api, direct(api, parts_read), mock.patch.object(connected_proxies, "QUERIES", 0):
         # the controller of EndpointSlices does not run for objects that are absurd
         api.objects = [*objects, *b.endpoint_slices(ONCE)]
         return [
@@ -191,10 +193,10 @@ def read(objects: list[b.Json], told: dict[Place, object] | None = None, *, task
 @functools.cache
 def places() -> dict[Place, object]:
     """Every part of an object that is read, and what is there."""
-    told: dict[Place, object] = {}
-    # where there is no annotation at all, none is asked for by name
-    read([annotated(obj, other="x") for obj in [*MANY, *ONCE]], told)
-    return told
+    parts_read: dict[Place, object] = {}
+    # Without any annotation, none is read by its name.
+    read([annotated(obj, other="x") for obj in [*MANY, *ONCE]], parts_read)
+    return parts_read
 
 
 def test_the_parts_that_are_known_to_be_hostile_are_found() -> None:
@@ -248,7 +250,7 @@ def changed(obj: b.Json, path: Path, value: object) -> b.Json | None:
 
 
 def cases(obj: b.Json) -> list[tuple[Path, t.Any]]:
-    """Every value that somebody could write into an object, with its place."""
+    """Every value that a user could write into an object, with its place."""
     return [
         (path, value)
         for (kind, path), now in places().items()
@@ -267,7 +269,7 @@ def odd(value: t.Any) -> list[str]:
 
 
 def refusals(results: list[b.Json]) -> list[str]:
-    """What tasks say that refuse, and which checks failed instead of finding something."""
+    """The messages of tasks that refuse, and the checks that failed instead of finding problems."""
     rows = [row for result in results for row in result.get("findings", ()) if row["code"] == "MU091"]
     return [result["msg"] for result in results if result.get("failed")] + [row["message"] for row in rows]
 
@@ -278,7 +280,7 @@ ROUNDS = max(len(cases(obj)) for obj in MANY)
 
 @pytest.mark.parametrize("at", range(0, ROUNDS, STEP))
 def test_f18_no_object_of_a_tenant_ends_the_reading(at: int) -> None:
-    """Each of these stands beside all others that somebody broke, and none is lost."""
+    """Each of these objects is beside all others that are broken, and none is lost."""
     bad = []
     for obj in MANY:
         for number, (path, value) in enumerate(cases(obj)[at : at + STEP]):
@@ -311,33 +313,33 @@ ALONE = max(len(cases(obj)) for obj in ONCE)
 
 
 @pytest.mark.parametrize("group", range(GROUPS))
-def test_f18_nothing_that_is_there_once_ends_the_reading(group: int) -> None:
-    """In each round some objects have one part that somebody broke; a task may refuse what it is about."""
+def test_f18_no_object_of_the_mesh_ends_the_reading(group: int) -> None:
+    """In each round some objects have one broken part; a task may refuse its own object."""
     for number in range(ALONE):
         objects = []
         for at, obj in enumerate(ONCE):
             hit = cases_once(at)[number : number + 1] if at % GROUPS == group else []
             objects += [changed(obj, *one) or obj for one in hit] or [obj]
         # what moves and restarts reads the same, so that it need not be asked about each
-        gate, told, *others = read(objects, tasks=2 if number % 4 else len(RUNS))
-        assert not refusals([gate, told])
-        assert not odd([gate, told, *others])
+        gate, info, *others = read(objects, tasks=2 if number % 4 else len(RUNS))
+        assert not refusals([gate, info])
+        assert not odd([gate, info, *others])
         assert all(one.get("msg", "").isprintable() for one in others)
         assert all(one.get("failure") or not one.get("failed") for one in others)
 
 
 @pytest.mark.parametrize("value", ["[" * 150_000, '{"revision": 7}', "[]", "{", '{"revision": "\\ud800"}'])
-def test_f18_it_is_told_which_part_of_which_object_cannot_be_read(value: str) -> None:
+def test_f18_unreadable_parts_of_objects_are_reported(value: str) -> None:
     status = ("metadata", "annotations", "sidecar.istio.io/status")
     objects = [*MANY[1:], *ONCE, changed(MANY[0], status, value) or {}]
-    gate, told, *others = read(objects)
-    rows = [(row["code"], row["severity"]) for row in gate["findings"] if row["object"] == "Pod shop/told"]
+    gate, info, *others = read(objects)
+    rows = [(row["code"], row["severity"]) for row in gate["findings"] if row["object"] == "Pod shop/annotated"]
     assert ("MU039", "warning") in rows
-    fields = [row["field"] for row in told["unreadable"] if row["object"] == "Pod shop/told"]
+    fields = [row["field"] for row in info["unreadable"] if row["object"] == "Pod shop/annotated"]
     assert all(field.endswith(status[-1]) for field in fields)
     assert len(fields) == 1
     assert not refusals(others)
     # it is counted all the same
-    assert sum(row["proxies"] for row in told["namespaces"]) == sum(
+    assert sum(row["proxies"] for row in info["namespaces"]) == sum(
         row["proxies"] for row in read([*MANY, *ONCE])[1]["namespaces"]
     )

@@ -100,13 +100,13 @@ def test_a_second_run_changes_nothing(api: FakeApi) -> None:
     assert all(seen.method == "GET" for seen in api.seen[before:])
 
 
-def test_check_mode_says_exactly_what_a_run_does(api: FakeApi) -> None:
+def test_check_mode_returns_exactly_the_moves_of_a_run(api: FakeApi) -> None:
     planned = move(api, "shop", "on", check_mode=True)
     real = move(api, "shop", "on")
     assert (planned["actions"], planned["diff"]) == (real["actions"], real["diff"])
 
 
-def test_s2_restored_puts_back_what_was_there(api: FakeApi) -> None:
+def test_s2_restored_restores_the_previous_labels(api: FakeApi) -> None:
     move(api, "on", "shop")
     result = move(api, "on", "shop", revision=None, state="restored")
     assert result["moved"] == ["on", "shop"]
@@ -114,19 +114,19 @@ def test_s2_restored_puts_back_what_was_there(api: FakeApi) -> None:
     assert move(api, "on", revision=None, state="restored")["changed"] is False
 
 
-def test_enroll_takes_a_namespace_into_the_mesh(api: FakeApi) -> None:
+def test_enroll_adds_a_namespace_to_the_mesh(api: FakeApi) -> None:
     assert move(api, "plain", enroll=True)["changed"]
     assert labels(api, "plain") == {REV: b.NEW}
 
 
-def test_s3_nothing_moves_to_a_revision_that_is_not_proven(api: FakeApi) -> None:
+def test_s3_no_namespace_moves_to_a_revision_that_is_not_ready(api: FakeApi) -> None:
     api.get("Deployment", f"istiod-{b.NEW}")["status"]["readyReplicas"] = 0
     result = move(api, "shop")
     assert "is not proven to take workloads" in result["msg"]
     assert (result["changed"], labels(api, "shop")) == (False, {REV: b.OLD})
 
 
-def test_s3_a_tag_is_proven_by_its_revision(api: FakeApi) -> None:
+def test_s3_the_revision_of_a_tag_must_be_ready(api: FakeApi) -> None:
     assert move(api, "shop", revision="prod")["revision"] == b.OLD
     assert labels(api, "shop") == {REV: "prod"}
 
@@ -141,13 +141,13 @@ def changed(api: FakeApi, **labels: str) -> Answer:
     return Answer(found)
 
 
-def test_what_controllers_write_meanwhile_is_no_reason_to_stop(api: FakeApi) -> None:
+def test_concurrent_writes_of_controllers_do_not_stop_a_move(api: FakeApi) -> None:
     api.script("PATCH", SHOP, failure(409))
     assert move(api, "shop", "orders")["moved"] == ["shop", "orders"]
     assert labels(api, "shop") == {REV: b.NEW}
 
 
-def test_our_own_patch_whose_answer_was_lost_is_no_change_by_another_client(
+def test_a_patch_whose_answer_was_lost_is_not_a_change_by_another_client(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The API server has stored it, the connection broke, and the second try meets a newer version."""
@@ -190,7 +190,7 @@ def test_a_wave_is_restored_if_a_part_of_it_is_refused(api: FakeApi, answers: li
     assert after == before or after == (before[0], {})
 
 
-def test_s16_in_a_rollback_each_namespace_goes_for_itself(api: FakeApi) -> None:
+def test_s16_namespaces_are_restored_independently(api: FakeApi) -> None:
     move(api, "shop", "orders", "on")
     api.get("Namespace", "shop")["metadata"]["labels"][REV] = "prod"
     api.script("PATCH", "/api/v1/namespaces/orders", failure(403, "policy says no"))
@@ -201,7 +201,7 @@ def test_s16_in_a_rollback_each_namespace_goes_for_itself(api: FakeApi) -> None:
     assert labels(api, "shop") == {REV: "prod"}
 
 
-def test_s16_what_a_policy_keeps_from_going_back_still_remembers_the_way(api: FakeApi) -> None:
+def test_s16_a_namespace_that_a_policy_keeps_from_being_restored_keeps_its_journal(api: FakeApi) -> None:
     move(api, "shop")
     remembered = api.get("Namespace", "shop")["metadata"]["annotations"][JOURNAL]
     api.script("PATCH", SHOP, changed(api, **{REV: b.NEW}))
@@ -211,13 +211,13 @@ def test_s16_what_a_policy_keeps_from_going_back_still_remembers_the_way(api: Fa
     assert [one.get(JOURNAL) for one in written] == [remembered, None, remembered]
 
 
-def test_s16_a_namespace_that_was_deleted_keeps_no_other_from_going_back(api: FakeApi) -> None:
+def test_s16_a_deleted_namespace_does_not_prevent_restoring_the_others(api: FakeApi) -> None:
     move(api, "shop")
     result = move(api, "lost", "shop", revision=None, state="restored")
     assert (result["moved"], result["missing"]) == (["shop"], ["lost"])
 
 
-def test_s3_s16_a_namespace_does_not_go_back_to_what_is_not_proven(api: FakeApi) -> None:
+def test_s3_s16_a_namespace_is_not_restored_to_a_revision_that_is_not_ready(api: FakeApi) -> None:
     move(api, "shop")
     api.get("Deployment", f"istiod-{b.OLD}")["status"]["readyReplicas"] = 0
     result = move(api, "shop", revision=None, state="restored")
@@ -225,7 +225,7 @@ def test_s3_s16_a_namespace_does_not_go_back_to_what_is_not_proven(api: FakeApi)
     assert "is not proven to take workloads" in result["not_restored"][0]["message"]
 
 
-def test_a_planned_revision_is_not_asked_in_check_mode() -> None:
+def test_a_planned_revision_is_not_queried_in_check_mode() -> None:
     with FakeApi(*b.plane(b.OLD), *SPACES) as api:
         planned = {"revision": b.NEW, "version": b.NEW_VERSION}
         assert move(api, "shop", check_mode=True, planned=planned)["moved"] == ["shop"]
