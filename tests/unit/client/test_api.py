@@ -169,12 +169,12 @@ def test_errors_are_sentences(api: FakeApi, status: int, kind: type[ApiError]) -
 
 
 @pytest.mark.parametrize(
-    ("body", "said"),
+    ("body", "expected_text"),
     [(b"<html>Bad Gateway</html>", "<html>Bad Gateway"), ([], "no explanation"), ({}, "no explanation")],
 )
-def test_an_error_that_is_no_status_is_shown_as_it_is(api: FakeApi, body: t.Any, said: str) -> None:
+def test_an_error_that_is_no_status_is_shown_as_it_is(api: FakeApi, body: t.Any, expected_text: str) -> None:
     api.script("GET", SHOP, *[Answer(body, 500)] * TRIES)
-    with pytest.raises(ApiError, match=said):
+    with pytest.raises(ApiError, match=expected_text):
         api.client().get(SHOP)
 
 

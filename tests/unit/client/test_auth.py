@@ -46,7 +46,7 @@ def kubeconfig(tmp_path: Path) -> str:
     ("params", "message"),
     [
         pytest.param({}, "No cluster is named", id="S1: nothing"),
-        pytest.param({"api_key": SECRET}, "No cluster is named", id="S1: a login is no cluster"),
+        pytest.param({"api_key": SECRET}, "No cluster is named", id="S1: a login is not a cluster"),
         pytest.param({"kubeconfig": "FILE"}, "never uses a current context", id="S1: kubeconfig without context"),
         pytest.param({"context": "right"}, "Parameter kubeconfig is missing", id="S1: context without kubeconfig"),
         pytest.param({"host": HOST, "context": "right"}, "Parameter kubeconfig is missing", id="S1: context and host"),

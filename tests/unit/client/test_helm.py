@@ -128,15 +128,15 @@ def test_values_that_nobody_gave_are_none(tmp_path: Path) -> None:
     assert fake(tmp_path, "echo null").values("istio-base") == {}
 
 
-@pytest.mark.parametrize(("said", "major"), [("v4.2.4", 4), ("v3.21.0", 3)])
-def test_the_version_of_helm(tmp_path: Path, said: str, major: int) -> None:
-    assert find_helm(fake(tmp_path, f"echo {said}").binary, CONNECTION, "istio-system").major == major
+@pytest.mark.parametrize(("expected_text", "major"), [("v4.2.4", 4), ("v3.21.0", 3)])
+def test_the_version_of_helm(tmp_path: Path, expected_text: str, major: int) -> None:
+    assert find_helm(fake(tmp_path, f"echo {expected_text}").binary, CONNECTION, "istio-system").major == major
 
 
-@pytest.mark.parametrize("said", ["v2.17.0", "hello", ""])
-def test_another_program_is_refused(tmp_path: Path, said: str) -> None:
+@pytest.mark.parametrize("expected_text", ["v2.17.0", "hello", ""])
+def test_another_program_is_refused(tmp_path: Path, expected_text: str) -> None:
     with pytest.raises(ParameterError, match="does not answer like Helm 3 or 4"):
-        find_helm(fake(tmp_path, f"echo {said}").binary, CONNECTION, "istio-system")
+        find_helm(fake(tmp_path, f"echo {expected_text}").binary, CONNECTION, "istio-system")
 
 
 def test_a_helm_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_domain_10_exit_codes_can_be_taken_as_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "expected_text"),
     [
         pytest.param("echo why >&2; exit 1", "why", id="standard error"),
         pytest.param("echo why; exit 1", "why", id="domain 9: errors on standard output"),
@@ -95,10 +95,10 @@ def test_domain_10_exit_codes_can_be_taken_as_they_are(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_failure_is_a_sentence(tmp_path: Path, script: str, said: str) -> None:
+def test_a_failure_is_a_sentence(tmp_path: Path, script: str, expected_text: str) -> None:
     with pytest.raises(IstioctlError) as failed:
         fake(tmp_path, script).run("tag set", "prod", flags=["--revision", "x"])
-    assert failed.value.message == f"istioctl 1.31.0 tag set prod on cluster prod failed: {said}"
+    assert failed.value.message == f"istioctl 1.31.0 tag set prod on cluster prod failed: {expected_text}"
 
 
 def test_only_the_last_lines_are_shown() -> None:
@@ -124,7 +124,7 @@ def test_domain_9_a_hang_ends_with_its_whole_group(tmp_path: Path) -> None:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process ends within a moment; one that nobody has waited for yet counts as gone."""
+    """Whether a process ends within a moment; a zombie counts as gone."""
     for dummy in range(1500):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -78,20 +78,20 @@ def test_a_proxy_of_the_environment_is_left_to_the_kubernetes_library(monkeypatc
 
 
 @pytest.mark.parametrize(
-    ("messages", "said"),
+    ("messages", "expected_text"),
     [
         pytest.param([(ERRORS, b"nothing listens there\n")], "nothing listens there", id="no port"),
         pytest.param([(DATA, b"SSH-2.0-OpenSSH\r\n")], "SSH-2.0", id="no HTTP"),
         pytest.param([(DATA, b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 2\r\n\r\nno")], "HTTP 401: no", id="401"),
     ],
 )
-def test_errors_of_the_pod_are_sentences(messages: list[Message], said: str) -> None:
+def test_errors_of_the_pod_are_sentences(messages: list[Message], expected_text: str) -> None:
     with fake_pod(*messages) as pod, pytest.raises(ClusterError) as caught:
         ask(pod.client())
     assert caught.value.message.startswith(
         "Querying pod istio-system/istiod-0 for /debug/syncz on port 15014 on cluster"
     )
-    assert said in caught.value.message
+    assert expected_text in caught.value.message
 
 
 def test_half_an_answer_is_an_error_in_time() -> None:

@@ -24,18 +24,18 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from unit.paths import ROOT
 
 SECRET = b"s3cr3t" * 50_000
-#: Nothing but these may make a file that somebody has to remove, or rely on the end of the process to do so; and why.
+#: Nothing but these may make a file that a user has to remove, or rely on the end of the process to do so; and why.
 MAKES_FILES = {
     (
         "module_utils/client/private_files.py",
         "TemporaryDirectory",
     ): "where there is no memory with a path; it is private",
-    ("module_utils/client/helm.py", "TemporaryDirectory"): "charts that anybody may fetch",
+    ("module_utils/client/helm.py", "TemporaryDirectory"): "public charts",
     (
         "module_utils/operations/lock/keeper_client.py",
         "gettempdir",
     ): "a socket, in a folder of its own that the keeper removes",
-    ("callback/fleet_report.py", "atexit.register"): "writes a report; ansible-playbook itself is no worker",
+    ("callback/fleet_report.py", "atexit.register"): "writes a report; ansible-playbook itself is not a worker",
 }
 
 
@@ -61,10 +61,10 @@ def test_a_private_file(place: str, tmp_path: Path) -> None:
 
 def test_a_command_reads_it_as_often_as_it_wants(place: str) -> None:
     with private_file(b"one\n") as path:
-        said = run_command(
+        output = run_command(
             ["cat", path, path], title="cat", environment=dict(os.environ), timeout=10, error=InstallerError
         )
-    assert said == "one\none\n"
+    assert output == "one\none\n"
 
 
 def test_a_command_gets_no_other_file() -> None:

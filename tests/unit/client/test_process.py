@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the wrappers of istioctl and Helm share, beside what their own tests show."""
+"""The functions that the wrappers of istioctl and Helm share; their own tests show the rest."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_command_does_not_outlive_a_task_that_is_interrupted(tmp_path: Path) -
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process is there and not only waiting for somebody to ask how it ended."""
+    """Whether a process is there and is not a zombie."""
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:

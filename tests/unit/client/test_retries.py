@@ -33,7 +33,7 @@ LEADER, DOWN, DENIED = (
 )
 EVENT = {"type": "ADDED", "object": {"metadata": {"name": "a", "uid": "1", "resourceVersion": "8"}}}
 
-#: What asks, by name: its method, its path, whether it may be asked twice, and what it answers with in the end.
+#: Requests by name: method, path, whether it may be sent twice, the final answer, and the call.
 VERBS: dict[str, tuple[str, str, bool, Answer, Callable[[Client], object]]] = {
     "get": ("GET", SHOP, True, Answer({}), lambda client: client.get(SHOP)),
     "list": ("GET", SHOP, True, Answer({"metadata": {}}), lambda client: client.list(SHOP)),
@@ -153,7 +153,7 @@ def test_a_login_that_is_not_accepted_proves_nothing_about_a_revision(api: FakeA
 
 
 def test_the_words_are_those_of_the_body(api: FakeApi) -> None:
-    """An answer whose body is no Status has them too."""
+    """An answer whose body is not a Status has them too."""
     api.script("PATCH", SHOP, Answer(json.dumps(DENIED).encode(), 500))
     with pytest.raises(ApiError):
         api.client().merge(SHOP, {})

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Logins that come from somewhere and run out, proxies, and what is said about them."""
+"""Logins that come from somewhere and run out, proxies, and the messages about them."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def stamp(seconds: float) -> str:
 
 
 @pytest.mark.parametrize(
-    ("script", "said"),
+    ("script", "expected_text"),
     [
         pytest.param("echo 'Expired, run: sso login' >&2; exit 1", "failed: Expired, run: sso login", id="words"),
         pytest.param(f"echo {SECRET}; exit 3", "failed: exit code 3", id="its output may be the credential"),
@@ -114,14 +114,14 @@ def stamp(seconds: float) -> str:
     ],
 )  # fmt: skip
 def test_a_credential_plugin_that_gives_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, said: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, expected_text: str
 ) -> None:
     monkeypatch.setattr(credentials, "PLUGIN_SECONDS", 1.0)
     plugin = Plugin(tmp_path, "http://127.0.0.1:1", script)
     plugin.exec["env"] = [{"name": "AWS_SECRET", "value": SECRET}]
     plugin.write("http://127.0.0.1:1")
     began = time.monotonic()
-    with pytest.raises(ClusterError, match=f"Credential plugin plugin of cluster c .*{said}") as failed:
+    with pytest.raises(ClusterError, match=f"Credential plugin plugin of cluster c .*{expected_text}") as failed:
         Client(plugin.connection())
     assert SECRET not in failed.value.message
     assert time.monotonic() - began < 10
@@ -224,7 +224,7 @@ def test_a_client_certificate_of_a_plugin_is_renewed(tmp_path: Path, monkeypatch
 
 
 def test_a_kubeconfig_that_was_written_anew_is_read_again(api: FakeApi, tmp_path: Path) -> None:
-    """As by a login in another window; one that leads elsewhere by now is none of ours."""
+    """As by a login in another window; one that leads to another server now is ignored."""
     plugin = Plugin(tmp_path, api.url)
     plugin.write(api.url, token="old")
     client = Client(plugin.connection())
@@ -352,7 +352,7 @@ def test_a_login_in_the_url_of_a_server_is_refused(tmp_path: Path, server: str, 
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "expected_text"),
     [
         ({"host": "http://api.example.com", "api_key": "x"}, "api.example.com are not encrypted (http)"),
         ({"host": "http://api.example.com", "username": "me", "password": "x"}, "are not encrypted"),
@@ -362,16 +362,16 @@ def test_a_login_in_the_url_of_a_server_is_refused(tmp_path: Path, server: str, 
         ({"host": "https://api.example.com", "validate_certs": False}, "is not verified"),
     ],
 )  # fmt: skip
-def test_what_somebody_on_the_way_could_do_is_said(given: b.Json, said: str) -> None:
+def test_what_somebody_on_the_way_could_do_is_said(given: b.Json, expected_text: str) -> None:
     warning = Client(connection(given)).tls_warning
-    assert said in warning
-    assert bool(warning) is bool(said)
+    assert expected_text in warning
+    assert bool(warning) is bool(expected_text)
 
 
 def test_relative_paths_of_a_login_lead_a_command_to_the_same_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of a kubeconfig start at its folder, which is none of the user's."""
+    """Those of a kubeconfig start at its folder, which is not the user's folder."""
     monkeypatch.chdir(tmp_path)
     cert, key = at_home()
     for name, pem in (("cert.pem", cert), ("key.pem", key), ("ca.pem", cert)):

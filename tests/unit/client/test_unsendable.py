@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""A login that no header may hold is never shown (S13), and the line break after a block of YAML is no part of one."""
+"""A login that no header may hold is never shown (S13), and the line break after a block of YAML is not part of one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from unit.support.running import task
 
 SECRET = "s3cr3t"
 BEARER, BASIC = f"Bearer {SECRET}", "Basic " + base64.b64encode(f"me:{SECRET}".encode()).decode()
-#: What follows the secret inside one value.
+#: The text that follows the secret inside one value.
 BROKEN = [pytest.param(f"{SECRET}{char}X-Other: 1", id=repr(char)) for char in ("\n", "\r\n", "\x00", "\x1b")]
 
 
@@ -86,9 +86,9 @@ def filled(given: b.Json, value: str) -> b.Json:
 
 def unshown(result: b.Json, capfd: pytest.CaptureFixture[str]) -> b.Json:
     """The result, in which the secret is not, nor beside it, nor is there a traceback."""
-    said = json.dumps(result) + "".join(capfd.readouterr())
+    expected_text = json.dumps(result) + "".join(capfd.readouterr())
     for form in (SECRET, BASIC.removeprefix("Basic "), "Traceback"):
-        assert form not in said
+        assert form not in expected_text
     return result
 
 
@@ -159,10 +159,10 @@ def test_the_senders_do_not_repeat_a_header_that_is_refused(api: FakeApi, capfd:
     client = Client(Connection(host=api.url, api_key=f"{SECRET}\nX"))
     with pytest.raises(ClusterError, match="has a character that HTTP forbids") as found:
         client.get("/api/v1/namespaces")
-    unshown({"said": repr(found.value), "cause": repr(found.value.__cause__)}, capfd)
+    unshown({"expected_text": repr(found.value), "cause": repr(found.value.__cause__)}, capfd)
     unheard = Client(Connection(host=api.url, api_key=f"{SECRET}\N{EURO SIGN}"))
     with pytest.raises(ClusterError) as found:
         unheard.get("/api/v1/namespaces")
     with pytest.raises(ProbeError, match="has a character that HTTP forbids") as probe:
         fetch("http://127.0.0.1:1", timeout=5, headers={"Authorization": f"Bearer {SECRET}\nX"})
-    unshown({"said": [repr(found.value), repr(probe.value)], "cause": repr(probe.value.__cause__)}, capfd)
+    unshown({"expected_text": [repr(found.value), repr(probe.value)], "cause": repr(probe.value.__cause__)}, capfd)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What anybody may have written is read, or refused by a ValueError and nothing else."""
+"""Untrusted text is read, or refused by a ValueError and no other exception."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What in a text or in a mapping is a secret, and what only looks like one."""
+"""Secrets in a text or in a mapping, and texts that only look like one."""
 
 from __future__ import annotations
 

@@ -74,8 +74,8 @@ def journal(*changes: Change) -> Journal:
         pytest.param([], "r1", A, B, [Change("r1", A, B)], id="a first change"),
         pytest.param([Change("r1", A, B)], "r2", B, C, [Change("r1", A, B), Change("r2", B, C)], id="by another run"),
         pytest.param([Change("r1", A, B)], "r1", B, C, [Change("r1", A, C)], id="twice by one run is one change"),
-        pytest.param([Change("r1", A, B)], "r1", B, A, [], id="there and back by one run is none"),
-        pytest.param([Change("r1", A, B)], "r1", C, A, [Change("r1", C, A)], id="somebody changed it between"),
+        pytest.param([Change("r1", A, B)], "r1", B, A, [], id="there and back by one run: no change"),
+        pytest.param([Change("r1", A, B)], "r1", C, A, [Change("r1", C, A)], id="another client changed it between"),
         pytest.param(
             [Change(UNKNOWN_RUN, A, None)],
             "r1",
@@ -255,7 +255,7 @@ def test_a_rollback_restarts_what_is_behind_only_if_it_was_begun() -> None:
 
 @pytest.fixture
 def api() -> Iterator[FakeApi]:
-    """What a canary has left: a namespace, a workload and a tag remember its run."""
+    """The state after a canary: a namespace, a workload and a tag record its run."""
     prod = b.revision_tag("prod", b.NEW)
     prod[0]["metadata"]["annotations"] = {JOURNAL: written(Change("r1", {"revision": b.OLD}, {"revision": b.NEW}))}
     space = b.namespace("shop", C, {JOURNAL: written(Change("r1", B, C))})
@@ -267,7 +267,7 @@ def api() -> Iterator[FakeApi]:
 
 
 def remembering(api: FakeApi) -> list[str]:
-    """What has a journal."""
+    """The objects with a journal."""
     return sorted(
         f"{one['kind']} {one['metadata']['name']}"
         for one in api.objects
@@ -307,7 +307,7 @@ def test_a_retired_revision_is_forgotten_by_every_kind_of_object(api: FakeApi) -
 
 
 def test_every_memory_is_read_and_written_by_the_journal_alone() -> None:
-    """Whoever writes a memory of their own is found here: it would have no run and no end."""
+    """No other file writes such an annotation: it would have no run and no end."""
     keys = ("meshops.istio/journal", "meshops.istio/previous-labels", "meshops.istio/previous-revision")
     found = {
         path.name

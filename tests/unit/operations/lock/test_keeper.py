@@ -83,7 +83,7 @@ class Controller:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def said(self, api: FakeApi, seconds: float | str = 0, environment: str = "one") -> str:
+    def run_worker(self, api: FakeApi, seconds: float | str = 0, environment: str = "one") -> str:
         """Let a worker write on a cluster, and return what it says."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{api.url} {seconds} {environment}\n")
@@ -92,7 +92,7 @@ class Controller:
 
     def task(self, api: FakeApi, seconds: float | str = 0, environment: str = "one") -> None:
         """Let a worker write on a cluster."""
-        assert self.said(api, seconds, environment) == "wrote"
+        assert self.run_worker(api, seconds, environment) == "wrote"
 
     def keepers(self) -> list[Path]:
         """The processes that renew its locks."""
@@ -144,7 +144,7 @@ def renewed(api: FakeApi) -> str:
 
 
 def state(api: FakeApi) -> str:
-    """What the record says."""
+    """The record."""
     return str(json.loads(api.get("ConfigMap", STATE_NAME)["data"][RECORD_KEY])["state"])
 
 
@@ -198,7 +198,7 @@ def test_what_was_given_back_is_not_taken_again(controller: Controller, api: Fak
 def test_what_somebody_else_took_is_left_alone(controller: Controller, api: FakeApi) -> None:
     controller.task(api)
     lock = api.get("Lease", STATE_NAME)
-    lock["metadata"]["annotations"][PROCESS_ANNOTATION] = "somebody else"
+    lock["metadata"]["annotations"][PROCESS_ANNOTATION] = "another run"
     before = renewed(api)
     asked = len(api.seen)
     until(lambda: len(api.seen) > asked)
@@ -220,13 +220,13 @@ def test_a_keeper_that_was_killed_is_started_again(controller: Controller, api: 
 
 
 @pytest.mark.parametrize("environment", ["one", "another"])
-@pytest.mark.parametrize("by", ["somebody else", "nobody"])
+@pytest.mark.parametrize("by", ["another run", "no holder"])
 def test_what_was_lost_between_two_tasks_is_not_taken_again(
     controller: Controller, api: FakeApi, by: str, environment: str
 ) -> None:
-    """A whole run of somebody else may have been there meanwhile, also if its lock has run out by now."""
+    """A whole run of another run may have been there meanwhile, also if its lock has run out by now."""
     controller.task(api)
-    if by == "nobody":
+    if by == "no holder":
         api.objects.remove(api.get("Lease", STATE_NAME))
     else:
         lock = api.get("Lease", STATE_NAME)
@@ -234,14 +234,14 @@ def test_what_was_lost_between_two_tasks_is_not_taken_again(
         lock["spec"]["leaseDurationSeconds"] = 0
     before = len(api.writes(lock=True))
     for dummy in range(2):
-        assert controller.said(api, environment=environment).startswith("LockedError")
+        assert controller.run_worker(api, environment=environment).startswith("LockedError")
     assert len(api.writes(lock=True)) == before
 
 
 def test_what_the_run_gave_back_it_may_take_again(controller: Controller, api: FakeApi) -> None:
     controller.task(api)
     controller.task(api)
-    assert controller.said(api, "close") == "closed"
+    assert controller.run_worker(api, "close") == "closed"
     assert not locked(api)
     controller.task(api)
     assert locked(api)

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What a worker and the keeper of its run say to each other, and what the keeper does not do (safety rule S8)."""
+"""The messages between a worker and the keeper of its run, and the limits of the keeper (safety rule S8)."""
 
 from __future__ import annotations
 
@@ -29,10 +29,16 @@ SECONDS = 3
 
 
 def told(api: FakeApi, mark: Path, **other: object) -> bytes:
-    """What a worker says of a lock."""
+    """The message of a worker about a lock."""
     conn = {**dataclasses.asdict(api.client().connection), **other}
-    said = {"connection": conn, "namespace": "istio-system", "process": "x", "seconds": SECONDS, "marker": str(mark)}
-    return json.dumps(said).encode() + b"\n"
+    message = {
+        "connection": conn,
+        "namespace": "istio-system",
+        "process": "x",
+        "seconds": SECONDS,
+        "marker": str(mark),
+    }
+    return json.dumps(message).encode() + b"\n"
 
 
 @pytest.fixture

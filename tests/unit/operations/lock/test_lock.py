@@ -65,13 +65,13 @@ NAMESPACE = "/api/v1/namespaces/shop"
 
 @pytest.fixture
 def api() -> Iterator[FakeApi]:
-    """A mesh that nobody works on."""
+    """A mesh without a lock."""
     with FakeApi(*b.plane(b.OLD), *b.namespaces(shop=b.OLD)) as found:
         yield found
 
 
 def lease(process: str = "other", seconds: int = 300) -> b.Json:
-    """The lock as another run took it a moment ago; the API server tells its time in whole seconds."""
+    """The lock as another run took it a moment ago; the API server's clock has whole seconds."""
     now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=2)
     found = lease_body("istio-system", "bert@elsewhere", process, seconds, now, None)
     found["metadata"]["resourceVersion"] = "1"
@@ -234,8 +234,8 @@ def test_a_failure_is_recorded_and_stays_when_the_run_stops(api: FakeApi, later:
     closed = task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")["record"]
     assert (closed["state"], closed["message"], closed["phase"]) == ("failed", "Batch 3 failed.", "data_plane")
     assert "failure" not in closed, "the message says it"
-    said = cluster_state({"control_planes": [], "record": closed})
-    assert (said["state"], "failed in data_plane: Batch 3 failed." in said["reason"]) == ("failed", True)
+    state = cluster_state({"control_planes": [], "record": closed})
+    assert (state["state"], "failed in data_plane: Batch 3 failed." in state["reason"]) == ("failed", True)
 
 
 @pytest.mark.parametrize("process", [os.getpid(), os.getppid()], ids=["the same run", "the next one"])
@@ -278,14 +278,14 @@ def test_a_run_that_finds_nothing_left_to_do_completes_what_another_left(api: Fa
 
 
 def record(api: FakeApi) -> b.Json:
-    """What the cluster remembers."""
+    """The record in the cluster."""
     found = read_record(api.get("ConfigMap", STATE_NAME))
     assert found is not None
     return found
 
 
 def interrupted(task: TaskContext) -> TaskResult:
-    """Somebody ends the run meanwhile."""
+    """The user ends the run meanwhile."""
     raise KeyboardInterrupt
 
 

@@ -69,7 +69,7 @@ def hidden(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def forbidden(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is somebody else's process, and may not be looked at."""
+    """It is another user's process, and may not be looked at."""
     hidden(monkeypatch)
     monkeypatch.setattr(os, "kill", raising(PermissionError))
 
@@ -117,7 +117,7 @@ def test_a_living_holder_is_never_dead(living: int, monkeypatch: pytest.MonkeyPa
     [
         "",
         "/7/",
-        "somebody",
+        "unidentified",
         "task/6a1f",
         f"another-boot/4026531836/{NOBODY}/77",
         f"{{machine}}-of-another-namespace/{NOBODY}/77",
@@ -147,7 +147,7 @@ def test_so_is_one_whose_number_another_process_has_by_now(living: int) -> None:
 
 
 def test_so_is_one_that_nobody_waited_for(living: int) -> None:
-    # as where the first process of a container is no init
+    # as where the first process of a container is not an init
     name = process_identity(living)
     os.kill(living, signal.SIGKILL)
     deadline = time.monotonic() + 10

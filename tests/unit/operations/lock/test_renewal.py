@@ -127,7 +127,7 @@ def test_a_kubeconfig_that_is_being_written_does_not_end_the_renewal(
     def renew() -> None:
         tries.append(1)
         if len(tries) == 1:
-            raise ParameterError("The kubeconfig is no YAML.")
+            raise ParameterError("The kubeconfig is not YAML.")
         again.set()
 
     monkeypatch.setattr(found, "renew", renew)

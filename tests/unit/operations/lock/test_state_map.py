@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What the collection notes on a cluster, and the time that it notes, whatever answers come in between."""
+"""The state that the collection keeps on a cluster, and its timestamps, for each order of answers."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Which istiods are asked about their proxies, and what is said when one does not answer."""
+"""Which istiods are asked about their proxies, and the error if one does not answer."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_every_ready_istiod_of_every_revision_is_asked(asked: dict[str, int]) ->
 
 
 @pytest.mark.parametrize(
-    ("pods", "said"),
+    ("pods", "queried"),
     [
         pytest.param([OLD, istiod("broken-0", "1-31-0")], "it does not answer", id="one of two"),
         pytest.param([OLD, istiod("odd", "1-31-0")], "cannot be parsed", id="another answer"),
@@ -77,8 +77,8 @@ def test_every_ready_istiod_of_every_revision_is_asked(asked: dict[str, int]) ->
         pytest.param([], "No istiod in namespace istio-system", id="none is here"),
     ],
 )
-def test_half_an_answer_is_none(asked: dict[str, int], pods: list[Json], said: str) -> None:
-    with FakeApi(*pods) as api, pytest.raises(UnansweredError, match=said):
+def test_half_an_answer_is_none(asked: dict[str, int], pods: list[Json], queried: str) -> None:
+    with FakeApi(*pods) as api, pytest.raises(UnansweredError, match=queried):
         proxies_of(api.client(), "istio-system")
 
 
@@ -96,7 +96,7 @@ ALL = b.connected(b.of_kind(OBJECTS, "Pod"))
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Connected, ...]]:
-    """What istiods answer, one after another; what is left was not asked for."""
+    """The answers of istiods in their order; those that remain were not requested."""
     left: list[tuple[Connected, ...]] = []
     monkeypatch.setattr(connected_proxies, "PAUSE", 0)
     monkeypatch.setattr(connected_proxies, "proxies_of", lambda *dummy: left.pop(0))
@@ -104,7 +104,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Connected, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("said", "looks", "found"),
+    ("queried", "looks", "found"),
     [
         pytest.param([ALL], 1, ALL, id="all are there"),
         pytest.param([ALL[1:], ALL], 2, ALL, id="one came back"),
@@ -114,12 +114,15 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Connected, ...]]:
     ],
 )
 def test_who_is_missing_is_looked_for_again(
-    answers: list[tuple[Connected, ...]], said: list[tuple[Connected, ...]], looks: int, found: tuple[Connected, ...]
+    answers: list[tuple[Connected, ...]],
+    queried: list[tuple[Connected, ...]],
+    looks: int,
+    found: tuple[Connected, ...],
 ) -> None:
-    answers += [*said, *[ALL] * 9]
+    answers += [*queried, *[ALL] * 9]
     with FakeApi() as api:
         snapshot = with_proxies(api.client(), b.snapshot_of(OBJECTS))
-    assert len(said) + 9 - len(answers) == looks
+    assert len(queried) + 9 - len(answers) == looks
     assert snapshot.precheck_inputs.proxies == tuple(sorted(found, key=lambda one: (one.namespace, one.name)))
     assert snapshot.precheck_inputs.unread == {}
 

@@ -53,7 +53,7 @@ def test_a_revision_in_order_is_proven(api: FakeApi, version: str | None) -> Non
 
 
 @pytest.mark.parametrize(
-    ("objects", "said"),
+    ("objects", "expected_text"),
     [
         pytest.param([], "it is not installed", id="not there"),
         pytest.param([b.istiod(b.NEW)], "it is not installed", id="no webhook"),
@@ -68,8 +68,8 @@ def test_a_revision_in_order_is_proven(api: FakeApi, version: str | None) -> Non
         pytest.param([b.istiod(b.NEW), b.injector(b.NEW, ca="")], "has no caBundle", id="S3: caBundle"),
     ],
 )
-def test_s3_standing_problems(objects: list[b.Json], said: str) -> None:
-    assert said in str(not_ready_reason(b.mesh_of(objects), b.NEW, "1.31.0"))
+def test_s3_standing_problems(objects: list[b.Json], expected_text: str) -> None:
+    assert expected_text in str(not_ready_reason(b.mesh_of(objects), b.NEW, "1.31.0"))
 
 
 def test_an_image_variant_is_no_other_version() -> None:
@@ -77,7 +77,7 @@ def test_an_image_variant_is_no_other_version() -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "expected_text"),
     [
         pytest.param(
             failure(500, "failed calling webhook: connection refused"),
@@ -93,9 +93,9 @@ def test_an_image_variant_is_no_other_version() -> None:
         ),
     ],
 )
-def test_s3_injection_problems(api: FakeApi, answer: Answer, said: str) -> None:
+def test_s3_injection_problems(api: FakeApi, answer: Answer, expected_text: str) -> None:
     api.script("POST", PROBE, answer)
-    with pytest.raises(ProofError, match=said) as failed:
+    with pytest.raises(ProofError, match=expected_text) as failed:
         require_ready(api.client(), b.mesh_of(api.objects), b.snapshot_of(api.objects).namespaces, b.NEW)
     assert f"Revision {b.NEW} on cluster {api.url} is not proven" in failed.value.message
     assert "Nothing was moved to it" in failed.value.message
@@ -140,26 +140,26 @@ def test_probe_namespace(spaces: dict[str, dict[str, str]], expected: str | None
         assert probe_namespace(found, b.SYSTEM) == expected
 
 
-def waiting(api: FakeApi, said: list[str], seconds: int = 3) -> t.Any:
+def waiting(api: FakeApi, lines: list[str], seconds: int = 3) -> t.Any:
     """Wait on a clock that goes one second per look."""
     ticks = iter(range(1000))
-    more: b.Json = {"timeout": seconds, "progress": said.append, "clock": lambda: next(ticks)}
+    more: b.Json = {"timeout": seconds, "progress": lines.append, "clock": lambda: next(ticks)}
     return wait_until_ready(api.client(), b.SYSTEM, b.SYSTEM, b.NEW, "1.31.0", **more)
 
 
 def test_waiting_ends_when_it_is_proven(api: FakeApi) -> None:
     api.script("POST", PROBE, *[failure(500, "failed calling webhook: starting")] * 2)
-    said: list[str] = []
-    assert waiting(api, said).revisions[b.NEW].rolled_out
-    assert len(said) == 1
-    assert "waiting for revision 1-31-0: a dry-run pod for it is rejected" in said[0]
+    lines: list[str] = []
+    assert waiting(api, lines).revisions[b.NEW].rolled_out
+    assert len(lines) == 1
+    assert "waiting for revision 1-31-0: a dry-run pod for it is rejected" in lines[0]
 
 
 def test_waiting_survives_an_api_server_that_is_away(api: FakeApi) -> None:
     api.script("GET", "/api/v1/services", *[failure(500, "etcd has no leader")] * TRIES)
-    said: list[str] = []
-    waiting(api, said)
-    assert "etcd has no leader" in said[0]
+    lines: list[str] = []
+    waiting(api, lines)
+    assert "etcd has no leader" in lines[0]
 
 
 def test_waiting_ends_with_the_last_reason(api: FakeApi) -> None:

@@ -48,12 +48,12 @@ def test_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
 def test_s13_warnings_are_warnings_of_the_module(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(AnsibleModule, "warn", lambda dummy, text: said.append(text))
+    lines: list[str] = []
+    monkeypatch.setattr(AnsibleModule, "warn", lambda dummy, text: lines.append(text))
     with FakeApi(*CLUSTER) as api:
         dummy, result = module(CORE, {"host": api.url, "validate_certs": False}, capsys)
     assert "warnings" not in result
-    assert ["is not verified" in text for text in said] == [True]
+    assert ["is not verified" in text for text in lines] == [True]
 
 
 def test_check_mode_and_diff_reach_the_core(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What every task has in common: the shape of results and failures, the named cluster (S1), no secrets (S13)."""
+"""Properties of every task: the shape of results and failures, the named cluster (S1), no secrets (S13)."""
 
 from __future__ import annotations
 
@@ -157,9 +157,9 @@ def test_s13_tls_verification_off_warns_each_run(api: FakeApi, core: Callable[[T
 )
 @pytest.mark.parametrize("core", [read, refuse, write_and_refuse], ids=["ok", "refused", "half-way"])
 def test_s13_no_secret_in_results(api: FakeApi, login: b.Json, core: Callable[[TaskContext], None]) -> None:
-    said: list[str] = []
-    result = task(api, tool(core), progress=said.append, **login)
-    assert SECRET not in json.dumps(result) + "".join(said)
+    lines: list[str] = []
+    result = task(api, tool(core), progress=lines.append, **login)
+    assert SECRET not in json.dumps(result) + "".join(lines)
 
 
 def test_s13_no_secret_in_the_repr_of_a_run(api: FakeApi) -> None:
@@ -177,9 +177,9 @@ def test_a_missing_library_is_a_sentence(
 
 
 def test_progress_reaches_the_caller(api: FakeApi) -> None:
-    said: list[str] = []
-    task(api, tool(lambda run: run.progress("one of two")), progress=said.append)
-    assert said == ["one of two"]
+    lines: list[str] = []
+    task(api, tool(lambda run: run.progress("one of two")), progress=lines.append)
+    assert lines == ["one of two"]
 
 
 @pytest.mark.parametrize(
