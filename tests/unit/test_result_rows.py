@@ -27,6 +27,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.part
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.external import RemovableValues
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.install import InstallValues
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.retire import RemovalValues
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import namespace_revision
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import (
     InfoValues,
     UnreadableRow,
@@ -63,6 +64,8 @@ ROWS: dict[tuple[str, str], type] = {
     ("istio_tag", ""): TagValues,
     ("istio_tag", "not_restored"): NotRestoredRow,
     ("istio_tag", "workloads"): WorkloadRow,
+    ("namespace_revision", ""): namespace_revision.NamespaceMoveValues,
+    ("namespace_revision", "not_restored"): namespace_revision.NotRestoredRow,
     ("rollout_restart", ""): RestartValues,
     ("rollout_restart", "failure.evidence"): EvidenceRow,
     ("rollout_restart", "movable_workloads"): MovableWorkloads,

@@ -51,8 +51,8 @@ MAPS = ("global", "pilot", "meshConfig", "cni", "base", "gateways")
 def written_by(obj: Mapping[str, t.Any]) -> str:
     """Return the version of the installer that wrote an object: the newer one of the labels of istioctl and the chart.
 
-    Each installer keeps the label of the other, and the charts set theirs for istioctl too, so the label of the chart
-    counts only if Helm manages the object.
+    Each installer keeps the label of the other, and the charts set that of Helm for istioctl too. So the label of the
+    chart counts only if Helm manages the object.
     """
     labels = labels_of(obj)
     marks = [labels.get(OPERATOR_VERSION_LABEL, "")]
