@@ -33,7 +33,7 @@ PARTS = {
     # one of these signs is one too many, wherever it stands
     ("secrets.py", "_UNSENDABLE.search"),
     ("secrets.py", "_CONTROL.search"),
-    ("proxy_status.py", "DISCOVERY.search"),
+    ("pod.py", "DISCOVERY.search"),
     ("extensions.py", "re.search"),
     ("istioctl_findings.py", "_START.search"),
     ("istioctl_findings.py", "_NEXT.match"),

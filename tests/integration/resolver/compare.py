@@ -13,9 +13,11 @@ from typing import Any
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
+    read_pod,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
     evaluate_proxy,
-    read_pod,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     PodShape,

@@ -15,10 +15,12 @@ from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import labels_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import load_yaml
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     Owner,
-    proxy_version,
     read_pod,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
+    proxy_version,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import PodShape
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import read_node

@@ -3,186 +3,27 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Compares the proxy that a pod runs with the one that it would get now.
 
-Sources: istio/istio istioctl/pkg/describe/describe.go (where a pod's revision is written), pkg/kube/inject (images).
+Source: istio/istio pkg/kube/inject (images).
 """
 
 from __future__ import annotations
 
 import dataclasses
 import enum
-import re
-import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, Unreadable, as_time, shown
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
-    ObjectRef,
-    annotations_of,
-    labels_of,
-    name_of,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import shown
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import MANAGED_GATEWAY, STATUS, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     PROXY_IMAGE,
-    PROXY_IMAGE_TYPE,
     InjectionResult,
     PodShape,
     expected_image,
     resolve,
     without_image_type,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import (
-    NO_RESOURCES,
-    ResourceRequests,
-    pod_requests,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL, REVISION_LABEL, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
-
-STATUS = "sidecar.istio.io/status"
-#: Image in gateway templates that injection replaces.
-PLACEHOLDER = "auto"
-MANAGED_GATEWAY = "gateway.istio.io/managed"
-RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
-#: Variable of the proxy container with the address of its istiod, and the namespace in that address
-#: (istio/istio manifests/charts, configmap.yaml).
-PROXY_CONFIG = "PROXY_CONFIG"
-DISCOVERY = re.compile(r'"discoveryAddress":\s*"[^".:]+\.([a-z0-9-]+)\.svc[.:]')
-KEPT_ANNOTATIONS = (
-    REVISION_LABEL,
-    STATUS,
-    PROXY_IMAGE,
-    RESTARTED_AT,
-    INJECT_LABEL,
-    PROXY_IMAGE_TYPE,
-)
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Owner:
-    """The controller of a pod, or the workload above it."""
-
-    kind: str
-    name: str
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Pod:
-    """The facts of a pod that an upgrade needs; few, so that the snapshot of a large cluster stays small."""
-
-    namespace: str
-    name: str
-    uid: str
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-    host_network: bool
-    phase: str
-    ready: bool
-    deleting: bool
-    proxy_image: str
-    owner: Owner | None
-    node: str = ""
-    need: ResourceRequests = NO_RESOURCES
-    #: Seconds from its creation until it last became ready; None while it is not ready.
-    ready_after: float | None = None
-    unreadable: tuple[Unreadable, ...] = ()
-    #: deletionTimestamp of a pod that is being deleted, empty for all others.
-    gone_at: str = ""
-    #: Namespace of the istiod that its proxy connects to, empty if unknown.
-    home: str = ""
-
-    @property
-    def live(self) -> bool:
-        """Whether the pod runs or will run; the proxy of a finished pod does not matter."""
-        return self.phase not in ("Succeeded", "Failed")
-
-    @property
-    def revision(self) -> str | None:
-        """Revision of the proxy: annotation, else the status of the injection, else (Istio before 1.11) the label."""
-        if not self.proxy_image:
-            return None
-        revision = _revision_from_annotations(self.annotations, Reader(ObjectRef(self.namespace, "Pod", self.name)))
-        # Annotations are foreign input: keep the text printable and on one line.
-        return shown(revision) or self.labels.get(REVISION_LABEL) or "default"
-
-
-def _revision_from_annotations(annotations: Mapping[str, str], read: Reader) -> str:
-    """Return the revision that the annotations of a pod name, or an empty string; any user may have written them."""
-    if annotations.get(REVISION_LABEL):
-        return annotations[REVISION_LABEL]
-    status = f"annotation {STATUS}"
-    return read.text(f"revision in {status}", read.json(status, annotations.get(STATUS)).get("revision"))
-
-
-def _proxy(spec: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
-    """Return the container of the sidecar or gateway proxy, native or not.
-
-    ztunnel has a container of the same name and is left out.
-    """
-    for group in ("containers", "initContainers"):
-        for container in spec.get(group) or ():
-            image = str(container.get("image") or "")
-            ztunnel = "ztunnel" in image.rsplit("/", 1)[-1]
-            # A gateway that was not injected keeps the placeholder.
-            if container.get("name") == "istio-proxy" and not ztunnel and image != PLACEHOLDER:
-                return t.cast("Mapping[str, t.Any]", container)
-    return {}
-
-
-def proxy_image(spec: Mapping[str, t.Any]) -> str:
-    """Return the image of a pod's proxy, empty if it has no proxy."""
-    return str(_proxy(spec).get("image") or "")
-
-
-def _home(container: Mapping[str, t.Any]) -> str:
-    values = (str(env.get("value") or "") for env in container.get("env") or () if env.get("name") == PROXY_CONFIG)
-    address = DISCOVERY.search(next(values, ""))
-    return address[1] if address else ""
-
-
-def read_pod(obj: Mapping[str, t.Any], *, need: bool = True) -> Pod:
-    """Return the facts of a raw Pod.
-
-    Args:
-        obj: the Pod as the API server returns it.
-        need: whether to read its resource requests: half of the work, and only a snapshot uses them.
-    """
-    meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
-    owners = [owner for owner in meta.get("ownerReferences") or () if owner.get("controller")]
-    ready = next((c for c in status.get("conditions") or () if c["type"] == "Ready" and c["status"] == "True"), None)
-    kept = {key: value for key, value in annotations_of(obj).items() if key in KEPT_ANNOTATIONS}
-    proxy = _proxy(spec)
-    image = str(proxy.get("image") or "")
-    unreadable: tuple[Unreadable, ...] = ()
-    if image and STATUS in kept and not kept.get(REVISION_LABEL):
-        read = Reader(ObjectRef(str(meta.get("namespace") or ""), "Pod", name_of(obj)))
-        _revision_from_annotations(kept, read)
-        unreadable = read.unreadable
-        # Keep only the fact that the annotation exists, not its unreadable content.
-        kept = {**kept, STATUS: ""} if unreadable else kept
-    return Pod(
-        namespace=meta.get("namespace", ""),
-        name=name_of(obj),
-        uid=meta.get("uid", ""),
-        labels=labels_of(obj),
-        annotations=kept,
-        host_network=bool(spec.get("hostNetwork")),
-        phase=status.get("phase", ""),
-        ready=ready is not None,
-        deleting="deletionTimestamp" in meta,
-        proxy_image=image,
-        owner=Owner(owners[0]["kind"], owners[0]["name"]) if owners else None,
-        node=str(spec.get("nodeName") or ""),
-        need=pod_requests(spec) if need else NO_RESOURCES,
-        ready_after=_seconds(meta.get("creationTimestamp"), ready.get("lastTransitionTime")) if ready else None,
-        unreadable=unreadable,
-        gone_at=str(meta.get("deletionTimestamp") or ""),
-        home=_home(proxy),
-    )
-
-
-def _seconds(begin: object, end: object) -> float | None:
-    first, last = as_time(begin), as_time(end)
-    return (last - first).total_seconds() if first and last else None
 
 
 class ProxyCondition(enum.Enum):

@@ -13,9 +13,11 @@ from collections.abc import Container, Iterable, Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import refuse_unknown
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, labels_of, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     MANAGED_GATEWAY,
     Pod,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
     ProxyStatus,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, REVISION_LABEL

@@ -18,7 +18,9 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_time
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
+    Pod,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.identity import identity
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import Labelled

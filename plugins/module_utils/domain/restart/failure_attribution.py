@@ -13,7 +13,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterable
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
+    Pod,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import (
     PodState,
     Problem,

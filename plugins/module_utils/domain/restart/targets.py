@@ -10,9 +10,11 @@ from collections.abc import Container, Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     RESTARTED_AT,
     Pod,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
     ProxyCondition,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import InjectionReason

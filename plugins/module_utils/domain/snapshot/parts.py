@@ -11,7 +11,9 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object, name_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Owner
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
+    Owner,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
     INJECTION_LABEL,

@@ -12,9 +12,11 @@ from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     Owner,
     Pod,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
     ProxyCondition,
     ProxyStatus,
     evaluate_proxy,

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import collections
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
+    Pod,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import dataclasses
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Owner
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
+    Owner,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
     ROLLOUT,
 )

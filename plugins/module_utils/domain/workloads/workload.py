@@ -17,7 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
     labels_of,
     name_of,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     PLACEHOLDER,
     RESTARTED_AT,
     Owner,

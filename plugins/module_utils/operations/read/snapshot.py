@@ -19,7 +19,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
     labels_of,
     name_of,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
+    Pod,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import manager_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import OPERATOR_VERSION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import written_by

@@ -15,7 +15,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     NotFoundError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_map
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
+    Pod,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.baseline import (
     Down,
     down_as_before,

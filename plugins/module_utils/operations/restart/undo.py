@@ -13,7 +13,9 @@ from collections.abc import Sequence
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ConflictError, MeshError, NotFoundError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
+    Pod,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import ROLLBACK
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
     ROLLOUT,

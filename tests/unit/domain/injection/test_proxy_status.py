@@ -10,12 +10,14 @@ import typing as t
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
+    proxy_image,
+    read_pod,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
     ProxyCondition,
     evaluate_proxy,
-    proxy_image,
     proxy_version,
-    read_pod,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION

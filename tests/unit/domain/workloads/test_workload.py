@@ -10,7 +10,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import Owner, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
+    Owner,
+    read_pod,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
     takes_down,
 )

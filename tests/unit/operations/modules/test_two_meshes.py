@@ -13,7 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
+    read_pod,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     COMPONENT_LABEL as COMPONENT,
 )

@@ -9,9 +9,11 @@ import collections
 from collections.abc import Callable, Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     MANAGED_GATEWAY,
     Pod,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
     ProxyCondition,
     ProxyStatus,
     proxy_version,
