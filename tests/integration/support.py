@@ -113,11 +113,11 @@ class Running:
     def until_it_says(self, *words: str) -> None:
         """Wait for a line of live progress that has all the words."""
 
-        def said() -> bool:
+        def lines() -> bool:
             lines = self.output().splitlines()
             return self.process.poll() is not None or any(all(word in line for word in words) for line in lines)
 
-        until(said, f"the output never contained {words}")
+        until(lines, f"the output never contained {words}")
         assert self.process.poll() is None, self.output()[-3000:]
 
     def kill(self) -> None:
@@ -170,13 +170,13 @@ class Desk:
         /,
         *,
         check: bool = False,
-        said: list[str] | None = None,
+        lines: list[str] | None = None,
         controller: int | None = None,
         **params: Any,
     ) -> Json:
         """Run the core of a module as the action plugin does; without a cluster the test names it, or does not.
 
-        Its live progress lines are added to ``said``. Tasks with the option ``run`` and the same process of
+        Its live progress lines are added to ``lines``. Tasks with the option ``run`` and the same process of
         ansible-playbook share the lock of the cluster, until istio_run_record gives it back.
         """
         tool: ModuleCore = importlib.import_module(
@@ -190,7 +190,7 @@ class Desk:
             params = {"kubeconfig": str(self.lab.kubeconfig), "context": cluster.context, **params}
         checked = ArgumentSpecValidator(options, **spec).validate(params)
         assert not checked.error_messages, checked.error_messages
-        heard: list[str] = [] if said is None else said
+        heard: list[str] = [] if lines is None else lines
         given = checked.validated_parameters
         return execute(tool, given, check_mode=check, diff=True, progress=heard.append, controller=controller)
 

@@ -127,10 +127,10 @@ def test_room_is_waited_for_in_public_and_not_for_ever(desk: Desk, cluster: Clus
     cluster.delete(f"/api/v1/namespaces/{PLACE}/pods/{away}")
     until(lambda: room(cluster, "shared") == 0, "the budget has room")
     wait = f"waiting for room: budget {PLACE}/shared allows 0 pods down, the batch takes down 1"
-    go, said = partial(restart, desk, cluster, names=["tight"]), list[str]()
+    go, lines = partial(restart, desk, cluster, names=["tight"]), list[str]()
     began = time.monotonic()
     with no_write(cluster):
-        result = go(budget_timeout=1, said=said)
+        result = go(budget_timeout=1, lines=lines)
     message = refusal(result, "RolloutError")
     assert (result["failure"]["caused_by"], result["failure"]["failed_workloads"]) == (
         "workloads",
@@ -141,15 +141,15 @@ def test_room_is_waited_for_in_public_and_not_for_ever(desk: Desk, cluster: Clus
         f"Deployment {PLACE}/tight: NoRoom: budget {PLACE}/shared allows 0 pods down, the workload takes down 1"
         in message
     )
-    assert said[0] == f"batch 1 of 1: {wait}"
-    assert said[1].startswith("batch 1 of 1: no room within 1 s, continuing without: ")
+    assert lines[0] == f"batch 1 of 1: {wait}"
+    assert lines[1].startswith("batch 1 of 1: no room within 1 s, continuing without: ")
     kept = {key: one for key, one in before.items() if key[1].startswith("tight-")}
     assert {key: pods(cluster, [PLACE]).get(key) for key in kept} == kept
-    said.clear()
+    lines.clear()
     with ThreadPoolExecutor(1) as pool, looking(cluster) as monitor:
-        job = pool.submit(go, budget_timeout=60, said=said)
-        until(lambda: said, "it does not wait")
+        job = pool.submit(go, budget_timeout=60, lines=lines)
+        until(lambda: lines, "it does not wait")
         assert room(cluster, "shared") == 0
         assert job.result()["restarted"] == [f"Deployment {PLACE}/tight"], job.result()
-    assert said[0] == f"batch 1 of 1: {wait}"
+    assert lines[0] == f"batch 1 of 1: {wait}"
     assert monitor.fewest["tight"] == 1

@@ -38,7 +38,7 @@ ALLOWED = {
     (
         "domain/precheck/istioctl_findings.py",
         "_same_webhook",
-    ): "istioctl has one code for two things, told apart by its text only",
+    ): "istioctl has one code for two problems, distinguished by its text only",
     ("domain/precheck/istioctl_findings.py", "_same_permission"): "istioctl has the resource in its text only",
     ("domain/precheck/istioctl_findings.py", "_same_pods"): "istioctl has the pods in its text only",
     ("domain/workloads/pod_status.py", "_own"): "the reason of a container is a word of the API of Kubernetes",
@@ -79,7 +79,7 @@ def hangs_on_text(node: ast.AST) -> bool:
     match node:
         case ast.Compare(left=left, comparators=others):
             sides = [left, *others]
-            # whether there is a text at all is no question about its words
+            # Whether there is a text at all does not depend on its words.
             empty = any(isinstance(one, ast.Constant) and one.value in (None, "") for one in sides)
             return not empty and any(map(written, sides))
         case ast.Call(func=ast.Attribute(value=value, attr=name), args=args):
@@ -116,13 +116,13 @@ def test_nothing_is_allowed_that_is_not_there() -> None:
     "expression",
     [
         "'dangling' in proxy_status.injection.reason",
-        "place in mended",
+        "place in fixed",
         "place == f'webhook {name}'",
         "place.removeprefix('check ')",
         "f'{name} (revision' in one.message",
         "str(found) in asking",
         "row['message'].startswith('x')",
-        "_WORDS.search(theirs.message)",
+        "_WORDS.search(other.message)",
         "one.object == other.object",
     ],
 )

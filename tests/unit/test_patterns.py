@@ -90,7 +90,7 @@ def test_f34_what_follows_an_allowed_text_is_refused(case: str, more: str) -> No
         core.check(params(core.CORE, host="https://a.invalid", **{**given, option: given[option] + more}))
 
 
-#: Who parses what is not of ours, by what, and nobody else: each of these raises what its callers expect.
+#: The only places that parse foreign data, with the parser: each of them raises the error that its callers expect.
 PARSERS = {
     ("json_answers.py", "json.loads"),
     ("foreign.py", "json.loads"),
