@@ -47,7 +47,10 @@ ALLOWED = {
         "pod_unready",
     ): "the scheduler has the resource in its text only (noderesources/fit.go)",
     ("domain/mesh/parsing.py", "read_mesh"): "a place is a tuple there",
-    ("domain/workloads/rollout_status.py", "failure"): "the reason of a condition is a word of the API of Kubernetes",
+    (
+        "domain/workloads/rollout_status.py",
+        "rollout_failure",
+    ): "the reason of a condition is a word of the API of Kubernetes",
     (
         "operations/read/readiness.py",
         "wait_until_ready",

@@ -94,7 +94,7 @@ def called_hooks(injector: Injector, namespace_labels: Labels, pod_labels: Label
     ]
 
 
-def overlapping(mesh: Mesh, namespace_labels: Labels) -> list[Injector]:
+def overlapping_injectors(mesh: Mesh, namespace_labels: Labels) -> list[Injector]:
     """Return the injectors of several revisions that are called for one pod of a namespace; the last one wins."""
     for pod_labels in ({}, {INJECT_LABEL: "true"}):
         callers = [injector for injector in mesh.all_injectors if called_hooks(injector, namespace_labels, pod_labels)]

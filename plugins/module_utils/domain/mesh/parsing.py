@@ -48,7 +48,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.isti
 MAPS = ("global", "pilot", "meshConfig", "cni", "base", "gateways")
 
 
-def written_by(obj: Mapping[str, t.Any]) -> str:
+def installer_version(obj: Mapping[str, t.Any]) -> str:
     """Return the version of the installer that wrote an object: the newer one of the labels of istioctl and the chart.
 
     Each installer keeps the label of the other, and the charts set that of Helm for istioctl too. So the label of the
@@ -92,7 +92,7 @@ def home_of(obj: Mapping[str, t.Any]) -> str:
     return called or labels_of(obj).get(OWNER_NAMESPACE_LABEL, "") or release
 
 
-def rejecting(obj: Json) -> tuple[str, str] | None:
+def required_service(obj: Json) -> tuple[str, str] | None:
     """Return (namespace, name) of the Service without which a webhook configuration rejects requests, or None."""
     hooks = [hook for hook in obj.get("webhooks") or () if hook.get("failurePolicy", "Fail") == "Fail"]
     service = next((hook["clientConfig"].get("service") for hook in hooks), None)
@@ -154,7 +154,7 @@ def replicas_of(deployment: Mapping[str, t.Any]) -> int:
     return 1 if replicas is None else int(replicas)
 
 
-def rolled_out(deployment: Mapping[str, t.Any]) -> bool:
+def is_rolled_out(deployment: Mapping[str, t.Any]) -> bool:
     """Return whether a Deployment is at its newest generation with all updated replicas ready (safety rule S3)."""
     status = deployment.get("status") or {}
     desired = replicas_of(deployment)
@@ -203,11 +203,11 @@ def read_revision(
     return dataclasses.replace(
         revision,
         deployment=name_of(deployment),
-        installed_by=written_by(deployment),
+        installed_by=installer_version(deployment),
         image=image,
         replicas=replicas_of(deployment),
         ready=int(status.get("readyReplicas") or 0),
-        rolled_out=rolled_out(deployment),
+        rolled_out=is_rolled_out(deployment),
         manager=manager_of(deployment),
         need=pod_requests(deployment["spec"]["template"]["spec"]),
         limits=pod_requests(deployment["spec"]["template"]["spec"], "limits"),
@@ -234,7 +234,9 @@ def read_mesh(
     services = list(services)
     validating = [obj for obj in validating if REVISION_LABEL in labels_of(obj) and home_of(obj) in ("", namespace)]
     places = frozenset(map(place_of, services))
-    gone = {name_of(obj): "/".join(place) for obj in validating if (place := rejecting(obj)) and place not in places}
+    gone = {
+        name_of(obj): "/".join(place) for obj in validating if (place := required_service(obj)) and place not in places
+    }
     return Mesh(
         namespace=namespace,
         revisions={name: read_revision(name, namespace, istiods.get(name), maps, load) for name in sorted(names)},

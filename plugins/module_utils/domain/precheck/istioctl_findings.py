@@ -20,7 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     Owner,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import overlapping
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import overlapping_injectors
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,
     INFO,
@@ -150,7 +150,7 @@ def _same_webhook(reported: Finding, candidates: list[Finding], snapshot: Snapsh
 def _overlapping_webhooks(snapshot: Snapshot, name: str) -> list[ObjectRef]:
     """Return the webhooks of a namespace, if several of them match it."""
     namespace = snapshot.namespaces.get(name)
-    injectors = overlapping(snapshot.mesh, namespace.labels) if namespace else []
+    injectors = overlapping_injectors(snapshot.mesh, namespace.labels) if namespace else []
     return [cluster_object("webhook", injector.name) for injector in injectors]
 
 

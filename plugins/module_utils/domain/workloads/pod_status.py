@@ -105,7 +105,7 @@ def read_pod_state(obj: Mapping[str, t.Any]) -> PodState:
     broken_container = _broken_container(obj)
     return PodState(
         pod=read_pod(obj, need=False),
-        broken=broken(obj),
+        broken=broken_pod(obj),
         unready=pod_unready(obj),
         restarts=sum(map(_restarts, containers)),
         grace=grace,
@@ -167,7 +167,7 @@ def _proxy_resources(pod: Mapping[str, t.Any]) -> set[str]:
     return {name for container in injected for name in (container.get("resources") or {}).get("requests") or ()}
 
 
-def broken(pod: Mapping[str, t.Any]) -> Trouble | None:
+def broken_pod(pod: Mapping[str, t.Any]) -> Trouble | None:
     """Return why a pod will not become ready, or None."""
     container = _broken_container(pod)
     if container is None:
@@ -180,7 +180,7 @@ def broken(pod: Mapping[str, t.Any]) -> Trouble | None:
 
 def pod_failure(pod: Mapping[str, t.Any]) -> str | None:
     """Return why a pod will not become ready, with the container and the reason, or None."""
-    trouble = broken(pod)
+    trouble = broken_pod(pod)
     return str(trouble) if trouble else None
 
 
@@ -199,7 +199,7 @@ def pod_unready(pod: Mapping[str, t.Any]) -> Trouble | None:
     return Trouble("NotReady", container=waiting, own=_own(pod, waiting, "NotReady"))
 
 
-def late(state: PodState, seconds: float) -> Trouble | None:
+def overdue_termination(state: PodState, seconds: float) -> Trouble | None:
     """Return the trouble of a pod that terminates longer than its grace period allows, or None."""
     if seconds < state.grace + LATE_SECONDS:
         return None

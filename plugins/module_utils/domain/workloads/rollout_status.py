@@ -24,7 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 )
 
 
-def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
+def rollout_complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
     """Return whether the newest template of a workload runs everywhere and is available."""
     if kind == ROLLOUT:
         rollout = checked_rollout(obj, Reader(ref_of(obj)))
@@ -34,7 +34,7 @@ def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
     spec, status = obj["spec"], obj.get("status") or {}
     if (status.get("observedGeneration") or 0) < obj["metadata"].get("generation", 0):
         return False
-    current = updated(kind, obj)
+    current = updated_pods(kind, obj)
     if kind == "DaemonSet":
         desired = status.get("desiredNumberScheduled") or 0
         return bool(current == desired == (status.get("numberAvailable") or 0))
@@ -46,14 +46,14 @@ def complete(kind: str, obj: Mapping[str, t.Any]) -> bool:
     return bool((status.get("replicas") or 0) == desired)
 
 
-def updated(kind: str, obj: Mapping[str, t.Any]) -> int:
+def updated_pods(kind: str, obj: Mapping[str, t.Any]) -> int:
     """Return how many pods of the newest template a workload has, according to its controller."""
     return int(
         (obj.get("status") or {}).get("updatedNumberScheduled" if kind == "DaemonSet" else "updatedReplicas") or 0
     )
 
 
-def failure(kind: str, obj: Mapping[str, t.Any]) -> Trouble | None:
+def rollout_failure(kind: str, obj: Mapping[str, t.Any]) -> Trouble | None:
     """Return why a rollout will not complete, according to the conditions of its newest generation, or None."""
     if kind == ROLLOUT:
         status = checked_rollout(obj, Reader(ref_of(obj)))["status"]

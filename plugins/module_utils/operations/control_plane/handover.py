@@ -25,7 +25,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import SHARED_COMPONENTS
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import pod_failure
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_status import complete, failure
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_status import (
+    rollout_complete,
+    rollout_failure,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import ROLLED
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import Installation
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
@@ -78,7 +81,7 @@ def wait_for_takeover(task: TaskContext, options: InstallOptions, takeovers: lis
             continue
         path = object_path(change.kind, change.namespace, change.name)
         obj = task.client.get(path, doing=f"Reading {change.place}")
-        while not complete(change.kind, obj):
+        while not rollout_complete(change.kind, obj):
             if time.monotonic() >= deadline:
                 raise takeover_error(task, options, takeovers, "it did not roll out in time")
             task.progress(f"waiting for {change.place}")
@@ -94,7 +97,7 @@ def takeover_error(
     for change in takeovers:
         if change.kind in ROLLED:
             obj = task.client.get(object_path(change.kind, change.namespace, change.name))
-            if not complete(change.kind, obj):
+            if not rollout_complete(change.kind, obj):
                 evidence += [f"{change.place}: {text}" for text in _failures(task, change, obj)] or [change.place]
     owner = takeovers[0].fields[OWNER][0]
     return RolloutError(
@@ -107,7 +110,7 @@ def takeover_error(
 
 def _failures(task: TaskContext, change: ObjectChange, obj: Json) -> list[str]:
     """Return the failure of a workload and those of its pods."""
-    rollout_failure = failure(change.kind, obj)
+    trouble = rollout_failure(change.kind, obj)
     path = f"/api/v1/namespaces/{change.namespace}/pods"
     selector = obj["spec"]["selector"]
     try:
@@ -115,4 +118,4 @@ def _failures(task: TaskContext, change: ObjectChange, obj: Json) -> list[str]:
     except MeshError:
         pods = []
     pod_failures = [f"pod {name_of(pod)}, {text}" for pod in pods if (text := pod_failure(pod))]
-    return [*([str(rollout_failure)] if rollout_failure else []), *pod_failures]
+    return [*([str(trouble)] if trouble else []), *pod_failures]

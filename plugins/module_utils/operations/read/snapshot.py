@@ -24,7 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import manager_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import OPERATOR_VERSION_LABEL
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import written_by
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import installer_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import (
@@ -140,7 +140,7 @@ def _snapshot_from(first: FirstLists, istio_namespace: str, cluster_id: str, kub
         kubernetes_version=kubernetes_version,
         mesh=mesh_from(first.mesh, istio_namespace),
         namespaces={name_of(obj): read_namespace(obj) for obj in first.namespaces.result()},
-        crd_versions={name_of(obj): written_by(obj) for job in first.crds for obj in job.result()},
+        crd_versions={name_of(obj): installer_version(obj) for job in first.crds for obj in job.result()},
         crd_managers={name_of(obj): manager_of(obj) for job in first.crds for obj in job.result()},
         pods=pods,
         pods_version=pods_version,

@@ -31,15 +31,15 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod
     PodState,
     Problem,
     Trouble,
-    late,
+    overdue_termination,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
     ROLLOUT,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_status import (
-    complete,
-    failure,
-    updated,
+    rollout_complete,
+    rollout_failure,
+    updated_pods,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     DEADLINE,
@@ -81,7 +81,7 @@ class RolloutChecks:
             state.deleted[ref] = workload
             return True
         state.still_down.pop(ref, None)
-        if complete(workload.kind, obj):
+        if rollout_complete(workload.kind, obj):
             return True
         before = state.down_before.get(ref)
         pods = [(pod.state, pod.new) for pod in self.context.tracker.pods_of(ref)] if before else []
@@ -101,7 +101,7 @@ class RolloutChecks:
             return []
         if as_map(obj.get("spec")).get("paused"):
             return [Problem(workload, Trouble("Paused", "its rollout was paused meanwhile", own=True))]
-        trouble = failure(workload.kind, obj)
+        trouble = rollout_failure(workload.kind, obj)
         refusal = self.context.tracker.refusal(ref)
         if trouble is None and refusal:
             trouble = Trouble("FailedCreate", refusal)
@@ -122,7 +122,7 @@ class RolloutChecks:
         before = self.context.state.down_before.get(workload.ref, ())
         for pod in self.context.tracker.pods_of(workload.ref):
             state = pod.state
-            trouble = late(state, now - pod.leaving_since) if pod.leaving_since else None
+            trouble = overdue_termination(state, now - pod.leaving_since) if pod.leaving_since else None
             if trouble and workload.kind == "DaemonSet" and down_as_before(workload.kind, state, before):
                 trouble = None
             if trouble is None and pod.new and not state.pod.deleting:
@@ -159,10 +159,10 @@ class RolloutChecks:
         pods = self.context.tracker.pods_of(workload.ref)
         old = [pod for pod in pods if not pod.new]
         ready = sum(pod.new and pod.state.pod.ready for pod in pods)
-        marks = (updated(workload.kind, obj or {}), ready, -len(old), -sum(pod.state.stays for pod in old))
+        marks = (updated_pods(workload.kind, obj or {}), ready, -len(old), -sum(pod.state.stays for pod in old))
         seconds = self.stall.seconds(workload.ref, marks)
         now = time.monotonic()
-        if any(pod.leaving_since and not late(pod.state, now - pod.leaving_since) for pod in old):
+        if any(pod.leaving_since and not overdue_termination(pod.state, now - pod.leaving_since) for pod in old):
             self.stall.restart(workload.ref)
             return False
         return seconds >= self.patience(workload) and not self._completed_unseen(workload)

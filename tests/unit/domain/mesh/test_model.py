@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import read_injector, rolled_out
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import is_rolled_out, read_injector
 from unit.support import builders as b
 
 
@@ -135,11 +135,11 @@ def test_a_url_has_no_service() -> None:
     ],
 )
 def test_rolled_out(state: dict[str, t.Any], expected: bool) -> None:
-    assert rolled_out(b.istiod(**state)) is expected
+    assert is_rolled_out(b.istiod(**state)) is expected
 
 
 def test_a_deployment_without_status_is_not_rolled_out() -> None:
-    assert not rolled_out({**b.istiod(), "status": {}})
+    assert not is_rolled_out({**b.istiod(), "status": {}})
 
 
 def test_the_injector_config_map_has_the_injection_settings() -> None:

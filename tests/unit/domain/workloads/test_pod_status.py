@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import (
     LATE_SECONDS,
-    late,
+    overdue_termination,
     pod_failure,
     pod_unready,
     read_pod_state,
@@ -119,5 +119,5 @@ def test_a_pod_that_terminates_too_long(grace: int | None, seconds: float, expec
     raw = b.pod()
     raw["spec"]["nodeName"] = "a"
     raw["metadata"].update({"deletionTimestamp": "now", "deletionGracePeriodSeconds": grace})
-    found = late(read_pod_state(raw), seconds)
+    found = overdue_termination(read_pod_state(raw), seconds)
     assert (str(found) if found else None) == expected

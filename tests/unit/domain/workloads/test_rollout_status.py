@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_status import complete, failure
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_status import (
+    rollout_complete,
+    rollout_failure,
+)
 from unit.support import builders as b
 
 
@@ -22,13 +25,13 @@ def rolled(kind: str, **status: object) -> b.Json:
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
 def test_a_complete_rollout(kind: str) -> None:
-    assert complete(kind, rolled(kind))
+    assert rollout_complete(kind, rolled(kind))
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
 def test_domain_14_the_newest_generation_must_be_observed(kind: str) -> None:
-    assert not complete(kind, rolled(kind, observedGeneration=2))
-    assert not complete(kind, {**rolled(kind), "status": {}})
+    assert not rollout_complete(kind, rolled(kind, observedGeneration=2))
+    assert not rollout_complete(kind, {**rolled(kind), "status": {}})
 
 
 @pytest.mark.parametrize(
@@ -46,12 +49,12 @@ def test_domain_14_the_newest_generation_must_be_observed(kind: str) -> None:
     ],
 )
 def test_an_incomplete_rollout(kind: str, status: b.Json) -> None:
-    assert not complete(kind, rolled(kind, **status))
+    assert not rollout_complete(kind, rolled(kind, **status))
 
 
 @pytest.mark.parametrize("kind", ["Deployment", "StatefulSet", "DaemonSet"])
 def test_scaled_to_zero_is_complete(kind: str) -> None:
-    assert complete(kind, b.workload(kind, replicas=0))
+    assert rollout_complete(kind, b.workload(kind, replicas=0))
 
 
 @pytest.mark.parametrize(
@@ -72,13 +75,13 @@ def test_scaled_to_zero_is_complete(kind: str) -> None:
     ],
 )
 def test_failure(condition: b.Json, expected: str | None) -> None:
-    found = failure("Deployment", rolled("Deployment", conditions=[condition]))
+    found = rollout_failure("Deployment", rolled("Deployment", conditions=[condition]))
     assert (str(found) if found else None) == expected
 
 
 def test_a_condition_of_the_previous_rollout_does_not_count() -> None:
     late = {"type": "Progressing", "status": "False", "reason": "ProgressDeadlineExceeded"}
-    assert failure("Deployment", rolled("Deployment", conditions=[late], observedGeneration=2)) is None
+    assert rollout_failure("Deployment", rolled("Deployment", conditions=[late], observedGeneration=2)) is None
 
 
 def argo(**over: str) -> b.Json:
@@ -102,17 +105,17 @@ def argo(**over: str) -> b.Json:
     ],
 )
 def test_an_argo_rollout_is_complete_when_its_controller_reports_it(raw: b.Json, expected: bool) -> None:
-    assert complete("Rollout", raw) is expected
+    assert rollout_complete("Rollout", raw) is expected
 
 
 def test_an_argo_rollout_fails_when_its_controller_reports_it() -> None:
-    assert str(failure("Rollout", argo(phase="Degraded", message="no room"))) == "Degraded: no room"
-    assert failure("Rollout", argo(phase="Progressing")) is None
+    assert str(rollout_failure("Rollout", argo(phase="Degraded", message="no room"))) == "Degraded: no room"
+    assert rollout_failure("Rollout", argo(phase="Progressing")) is None
 
 
 @pytest.mark.parametrize("part", ["spec", "status"])
 @pytest.mark.parametrize("value", [None, 7, "x", [], {"restartAt": 7, "phase": [], "conditions": [1], "template": "x"}])
 def test_f18_an_invalid_argo_rollout_is_neither_complete_nor_failed(part: str, value: object) -> None:
     odd = {**b.workload("Rollout"), part: value}
-    assert complete("Rollout", odd) is False
-    assert failure("Rollout", odd) is None
+    assert rollout_complete("Rollout", odd) is False
+    assert rollout_failure("Rollout", odd) is None

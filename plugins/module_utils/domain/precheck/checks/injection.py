@@ -6,7 +6,10 @@
 from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import dangling_name, overlapping
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
+    dangling_name,
+    overlapping_injectors,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import default_problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
@@ -71,7 +74,7 @@ def _find_rejected_pods(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 
 def _find_overlapping_webhooks(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for namespace in snapshot.namespaces.values():
-        injectors = overlapping(snapshot.mesh, namespace.labels)
+        injectors = overlapping_injectors(snapshot.mesh, namespace.labels)
         if injectors:
             names = ", ".join(f"{injector.name} (revision {injector.revision})" for injector in injectors)
             yield (
