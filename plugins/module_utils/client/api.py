@@ -58,13 +58,13 @@ class Client(Transport):
         params: Mapping[str, t.Any] | None = None,
         content_type: str = "application/json",
         accept: str = "application/json",
-        once: float | None = None,
+        timeout: float | None = None,
     ) -> Json:
         """Send one request and return the JSON answer.
 
         Args:
             doing: the name of the request in errors, such as "Reading namespaces".
-            once: limits a request that is not sent again: seconds to connect, and seconds to wait for the answer.
+            timeout: seconds to connect, and seconds to wait for the answer; such a request is not sent again.
 
         Raises:
             ApiError: (or a subclass) the server answered with an error status.
@@ -77,8 +77,8 @@ class Client(Transport):
             headers["Content-Type"] = content_type
             data = json.dumps(body).encode()
         query = dict(params or {})
-        timeout, tries = (self._timeout, None) if once is None else (once, 1)
-        response = self.send(doing, method, path, query, body=data, headers=headers, timeout=timeout, tries=tries)
+        limit, tries = (self._timeout, None) if timeout is None else (timeout, 1)
+        response = self.send(doing, method, path, query, body=data, headers=headers, timeout=limit, tries=tries)
         self.server_date = response.headers.get("Date") or self.server_date
         raw = response.data
         if response.status >= 400:
@@ -139,11 +139,13 @@ class Client(Transport):
         return self.collect(path, lambda item: item, doing=doing, metadata=metadata, **params)[0]
 
     def merge(
-        self, path: str, patch: Json, *, doing: str = "", dry_run: bool = False, once: float | None = None
+        self, path: str, patch: Json, *, doing: str = "", dry_run: bool = False, timeout: float | None = None
     ) -> Json:
         """Merge-patch one object."""
         params = {"fieldManager": FIELD_MANAGER, **({"dryRun": "All"} if dry_run else {})}
-        return self.request("PATCH", path, doing=doing, body=patch, params=params, content_type=MERGE_PATCH, once=once)
+        return self.request(
+            "PATCH", path, doing=doing, body=patch, params=params, content_type=MERGE_PATCH, timeout=timeout
+        )
 
     def apply(self, path: str, obj: Json, *, manager: str, doing: str = "", dry_run: bool = True) -> Json:
         """Apply one object server-side with force; by default only as a dry run."""

@@ -42,7 +42,7 @@ class LeaseStore:
     def read(self, limit: float | None = None) -> Lease | None:
         """Return the lock, also an expired one, or None if there is no holder."""
         try:
-            return read_lease(self.client.request("GET", self.path, doing="Reading the lock", once=limit))
+            return read_lease(self.client.request("GET", self.path, doing="Reading the lock", timeout=limit))
         except NotFoundError:
             return None
 
@@ -57,7 +57,7 @@ class LeaseStore:
 
     def renew(self, lease: Lease, limit: float) -> None:
         """Renew the Lease that was read."""
-        self.client.merge(self.path, renewal_body(lease, self.now()), doing="Renewing the lock", once=limit)
+        self.client.merge(self.path, renewal_body(lease, self.now()), doing="Renewing the lock", timeout=limit)
 
     def delete(self, lease: Lease) -> bool:
         """Delete the Lease that was read; return False if it changed since."""
