@@ -159,7 +159,7 @@ not_restored:
     reason:
       description: The reason.
       type: str
-      sample: "it cannot go back to 1-30-3: there is no such revision any more"
+      sample: "it cannot be restored to 1-30-3: that revision does not exist any more"
     failed:
       description: Whether it had to be moved back and could not. False if another client moved it since.
       type: bool
