@@ -19,7 +19,7 @@ description:
 options:
   _terms:
     description:
-      - What to return. Without terms, the order of the clusters.
+      - Parts to return. Without terms, the order of the clusters.
       - V(batch) is the state of the fleet when the batch of the play begins. Clusters that fail later count as soon as
         they fail.
       - V(inventory_problems) are the problems of the variables of all clusters.

@@ -21,7 +21,7 @@ description:
 options:
   _terms:
     description:
-      - What to read, by default all of these variables as one mapping.
+      - Names to read, by default all of these variables as one mapping.
       - The name of a variable, such as V(istio_serial), returns its value.
       - V(cluster_options) returns the options of the action group C(meshops.istio.istio), from the variables that name
         the cluster of a host and the run.

@@ -93,7 +93,7 @@ def test_limits_hold_for_the_way_back(back: Back) -> None:
     assert back.writes["late"] == []
     said = " ".join(back.late.output.split())
     assert "Tag prod is not moved back, because it is followed by reports (istio_exclude_namespaces names it)." in said
-    assert "The maintenance window ended at 2026-01-01T00:00:00Z. What is left goes back with the next run." in said
+    assert "The maintenance window ended at 2026-01-01T00:00:00Z. The next run undoes the rest." in said
 
 
 def test_check_mode_writes_nothing_and_says_what_the_run_does(back: Back) -> None:

@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What depends on a revision when namespaces, tags and workloads move away from it: refused, or a warning."""
+"""Dependents of a revision that namespaces, tags and workloads move away from: refused, or a warning."""
 
 from __future__ import annotations
 
