@@ -71,7 +71,7 @@ NAMESPACE_VARIABLES = (
     Variable(
         name="istio_percent", type="int", default="", playbooks=UPGRADES, affects_result=True,
         options=("rollout_restart.percent",), roles=same_help("data_plane"),
-        guide="canary.md#a-share-inside-a-namespace",
+        guide="canary.md#a-percentage-of-workloads",
         help="Percentage of the workloads that select the source revision by labels of their own pods to move, after "
         "waves and tags. Empty moves none of them.",
     ),
