@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import pytest
 
+# Both have helpers with assertions, whose values a failure should show.
+pytest.register_assert_rewrite("unit.support", "integration")
+
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Mark what needs a lab by where it lies, and skip what needs pytest-ansible where that is absent."""

@@ -21,10 +21,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.http_get impo
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError, ProbeError
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import istio_info as info
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import rollout_restart as restart
-from unit.client.test_session import Plugin
-from unit.operations.restart.test_gates import QUERY, serving, vector
 from unit.support import builders as b
+from unit.support.credential_plugin import Plugin
 from unit.support.fake_api import FakeApi
+from unit.support.gates import QUERY, serving, vector
 from unit.support.running import task
 
 SECRET = "s3cr3t"

@@ -9,30 +9,22 @@ The kind: the smallest unit that fails is the wave.
 
 from __future__ import annotations
 
-import copy
 import threading
 import typing as t
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.failure_attribution import too_many
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import (
     BROKEN,
     RAN,
     read_pod_state,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import rollout_checks
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure
-from unit.support.running import task
-
-NAMES = ("api", "cart", "mail", "shop", "web")
-SICK, PATH = "Deployment shop/cart", "/apis/apps/v1/namespaces/shop/deployments/cart"
-Change = Callable[[FakeApi, b.Json], None]
+from unit.support.fake_api import FakeApi
+from unit.support.trouble import NAMES, NO_PROXY, SICK, Change, container, of_pod, restart, stamped, up
 
 
 @pytest.fixture
@@ -41,34 +33,6 @@ def api(quick: None) -> Iterator[FakeApi]:
     objects = [one for name in NAMES for one in b.deployed(name)]
     with FakeApi(*b.two_planes(), *b.namespaces(shop=b.NEW), *objects) as found:
         yield found
-
-
-def container(name: str, reason: str = "", *, ready: bool = False, restarts: int = 9) -> b.Json:
-    """The status of a container."""
-    state = {"waiting": {"reason": reason}} if reason else {"running": {}}
-    return {"name": name, "ready": ready, "restartCount": restarts, "state": state}
-
-
-PROXY, NO_PROXY = container("istio-proxy", ready=True), container("istio-proxy")
-
-
-def of_pod(app: b.Json | None = None, proxy: b.Json | None = None, *more: b.Json, **conditions: str) -> Change:
-    """The rollout made a pod like this, and does not complete."""
-
-    def change(api: FakeApi, obj: b.Json) -> None:
-        obj["status"].update(updatedReplicas=1, availableReplicas=0)
-        pod = next(one for one in b.of_kind(api.objects, "Pod") if one["metadata"]["labels"]["app"] == "cart")
-        pod["status"] = {
-            "phase": "Pending",
-            "conditions": [
-                {"type": "Ready", "status": "False"},
-                *({"type": k, "status": v} for k, v in conditions.items()),
-            ],
-            "initContainerStatuses": [*more, PROXY if proxy is None else proxy],
-            "containerStatuses": [app] if app else [],
-        }
-
-    return change
 
 
 def of_workload(**status: t.Any) -> Change:
@@ -121,12 +85,6 @@ def ready_with(version: str) -> Change:
     return change
 
 
-def up(api: FakeApi, obj: b.Json) -> None:
-    """A rollout that completes."""
-    obj["status"].update(availableReplicas=1)
-    api.roll_out(obj)
-
-
 CRASH = container("app", "CrashLoopBackOff")
 DEADLINE = condition("Progressing", "ProgressDeadlineExceeded")
 OWN, REVISION, GONE, FINE = "workloads", "revision", "gone", "fine"
@@ -153,28 +111,6 @@ TROUBLES: list[tuple[str, Change, str]] = [
 ]  # fmt: skip
 
 
-def restart(api: FakeApi, *changes: Change, sick: tuple[str, ...] = ("cart",), **options: t.Any) -> b.Json:
-    """The result of a restart that brings trouble to some workloads until they go back."""
-
-    def on_patch(obj: b.Json) -> None:
-        up(api, obj)
-        if obj["metadata"]["name"] in sick and RESTARTED_AT in obj["spec"]["template"]["metadata"]["annotations"]:
-            for change in changes:
-                change(api, obj)
-
-    api.on_patch = on_patch
-    given: b.Json = {"batch_timeout": 1, "budget_timeout": 0, "batch_size": "5", **options}
-    return task(api, CORE, namespaces=["shop"], **given)
-
-
-def stamped(api: FakeApi) -> set[str]:
-    """The workloads cause restart was not undone."""
-    found = [one for one in b.of_kind(api.objects, "Deployment") if one["metadata"]["name"] in NAMES]
-    return {
-        one["metadata"]["name"] for one in found if RESTARTED_AT in one["spec"]["template"]["metadata"]["annotations"]
-    }
-
-
 @pytest.mark.parametrize(("change", "cause"), [pytest.param(*row, id=name) for name, *row in TROUBLES])
 def test_cause_of_a_failure(api: FakeApi, change: Change, cause: str) -> None:
     """A failure of one workload alone undoes that workload, any other one all; a deleted workload is not a failure."""
@@ -194,63 +130,6 @@ def test_cause_of_a_failure(api: FakeApi, change: Change, cause: str) -> None:
     assert (set(found["completed_before"]), found["failed_workloads"]) == (
         (done, [SICK]) if cause == OWN else (set(), [])
     )
-
-
-@pytest.mark.parametrize(
-    ("options", "left"),
-    [
-        pytest.param({}, {*NAMES} - {"cart"}, id="the default"),
-        pytest.param({"on_workload_failure": "rollback"}, {*NAMES} - {"cart"}, id="rollback"),
-        pytest.param({"on_workload_failure": "rollback", "on_failure": "hold"}, {*NAMES} - {"cart"}, id="only it"),
-        pytest.param({"on_workload_failure": "hold"}, {*NAMES}, id="hold"),
-        pytest.param({"on_failure": "hold"}, {*NAMES}, id="as a failed batch"),
-        pytest.param({"on_workload_failure": "stop"}, set(), id="stop"),
-        pytest.param({"on_workload_failure": "stop", "on_failure": "hold"}, {*NAMES}, id="stop and hold"),
-    ],
-)
-def test_what_happens_to_a_workload_that_fails_alone(api: FakeApi, options: b.Json, left: set[str]) -> None:
-    result = restart(api, of_pod(container("app", "CrashLoopBackOff")), **options)
-    assert (result["failed"], stamped(api)) == (True, left)
-    assert SICK in result["msg"]
-
-
-def test_later_batches_continue_and_the_task_fails_at_its_end(api: FakeApi) -> None:
-    lines: list[str] = []
-    result = restart(api, of_pod(container("app", "CrashLoopBackOff")), batch_size="2", progress=lines.append)
-    assert "batch 1 of 3 failed, continuing without: Deployment shop/cart: pod cart-abc-0, container app" in "\n".join(
-        lines
-    )
-    assert result["msg"].startswith(
-        "1 workload failed independently of the revision: Deployment shop/cart: pod cart-abc-0, "
-    )
-    assert "Restarts that failed were undone; successful restarts are kept." in result["msg"]
-    assert stamped(api) == {*NAMES} - {"cart"}
-    assert (result["failure"]["stopped_early"], result["failure"]["remaining"]) == (False, [])
-
-
-def of_each(reason: str) -> Change:
-    """The application of every workload that is patched crashes."""
-
-    def change(api: FakeApi, obj: b.Json) -> None:
-        obj["status"].update(availableReplicas=0)
-        for pod in b.of_kind(api.objects, "Pod"):
-            if pod["metadata"]["labels"]["app"] == obj["metadata"]["name"]:
-                pod["status"] = {
-                    "phase": "Running",
-                    "initContainerStatuses": [PROXY],
-                    "containerStatuses": [container("app", reason)],
-                }
-
-    return change
-
-
-@pytest.mark.parametrize("size", ["5", "1"])
-def test_many_failures_at_the_same_time_are_attributed_to_the_revision(api: FakeApi, size: str) -> None:
-    """A proxy can break applications too, as by their probes."""
-    result = restart(api, of_each("CrashLoopBackOff"), sick=("api", "cart"), batch_size=size)
-    assert (result["failure"]["caused_by"], result["failure"]["rolled_back"]) == ("revision", True), result
-    assert "are too many to be a coincidence" in result["msg"]
-    assert stamped(api) == set()
 
 
 @pytest.mark.parametrize(
@@ -299,26 +178,3 @@ def test_trouble_that_lasts_or_was_tried_often_counts(
     monkeypatch.setattr(rollout_checks, "LASTS_SECONDS", lasts)
     change = of_pod(container("app", "CrashLoopBackOff", restarts=restarts))
     assert restart(api, change, batch_timeout=60)["failure"]["failed_workloads"] == [SICK]
-
-
-WRITES_AGAIN = {
-    "the patch meets a writer": ("PATCH", failure(409, "modified")),
-    "the patch meets a change of the leader of etcd": ("PATCH", failure(503, "leader changed")),
-}
-
-
-@pytest.mark.parametrize("name", WRITES_AGAIN)
-def test_writes_that_are_repeated(api: FakeApi, name: str) -> None:
-    method, answer = WRITES_AGAIN[name]
-    api.script(method, PATH, answer)
-    result = restart(api)
-    assert (result.get("failed"), stamped(api)) == (None, {*NAMES})
-
-
-def test_a_namesake_is_left_alone(api: FakeApi) -> None:
-    other = copy.deepcopy(api.get("Deployment", "cart"))
-    other["metadata"]["uid"] = "another"
-    other["spec"]["template"]["metadata"]["labels"][REV] = "x"
-    api.script("PATCH", PATH, failure(409, "another uid"))
-    api.script("GET", PATH, Answer(other))
-    assert restart(api)["deleted_meanwhile"] == [SICK]

@@ -6,36 +6,23 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import json
-import socket
-import threading
-import time
 import typing as t
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.http_get import fetch, shown, usable
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
-    ForbiddenError,
     ParameterError,
-    ProbeError,
     UnansweredError,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import Endpoint, HttpGate
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import Connected
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE, check
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import external_gates, pod_reads
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import external_gates
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import gates as gates_module
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure
-from unit.support.running import params, task
-
-QUERY = {"query": "errors", "compare": "<", "value": 0.01}
+from unit.support.gates import QUERY, fails, restart, serving, vector
+from unit.support.running import params
 
 
 @pytest.fixture
@@ -46,55 +33,6 @@ def api(quick: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
         monkeypatch.delenv(name, raising=False)
     with FakeApi(*b.two_planes(), *b.namespaces(shop=b.NEW), *b.deployed(), *b.deployed("xeno")) as found:
         yield found
-
-
-def restart(api: FakeApi, **gates: t.Any) -> b.Json:
-    """The result of a restart with gates; failures are held by default."""
-    options = {"on_failure": gates.pop("on_failure", "hold"), "batch_timeout": gates.pop("batch_timeout", 5)}
-    return task(api, CORE, namespaces=["shop"], batch_size=1, gates={"timeout": 0, **gates}, **options)
-
-
-def fails(api: FakeApi, **gates: t.Any) -> str:
-    """The sentence of a restart whose first batch does not pass; the second was not started."""
-    result = restart(api, **gates)
-    assert (result["failed"], len(api.writes())) == (True, 1)
-    return str(result["msg"])
-
-
-@contextlib.contextmanager
-def serving(*answers: tuple[int, t.Any], seen: list[t.Any] | None = None) -> Iterator[str]:
-    """A server that gives some answers in turn, the last one for ever."""
-    left = list(answers)
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            status, body = left.pop(0) if len(left) > 1 else left[0]
-            if seen is not None:
-                seen.append((self.path, dict(self.headers)))
-            data = json.dumps(body).encode()
-            self.send_response(status)
-            if status == 302:
-                self.send_header("Location", "/elsewhere")
-            self.send_header("Content-Length", str(len(data)))
-            self.end_headers()
-            self.wfile.write(data)
-
-        def log_message(self, *dummy: t.Any) -> None:
-            """Say nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-
-
-def vector(*values: str) -> b.Json:
-    """The answer to a query."""
-    result = [{"metric": {}, "value": [0, value]} for value in values]
-    return {"status": "success", "data": {"resultType": "vector", "result": result}}
 
 
 @pytest.mark.parametrize(
@@ -286,217 +224,3 @@ def test_a_pod_that_went_before_it_could_be_watched_is_asked_for_by_no_gate(
 
     monkeypatch.setattr(api, "injected", evicted)
     assert not restart(api, connected=True).get("failed")
-
-
-def later(api: FakeApi, change: Callable[[b.Json], None]) -> Callable[[b.Json], None]:
-    """A rollout that completes, and something that happens to its pods a moment after."""
-
-    def on_patch(obj: b.Json) -> None:
-        api.roll_out(obj)
-        made = [pod for pod in b.of_kind(api.objects, "Pod") if pod["metadata"]["uid"].startswith("new-")]
-        threading.Timer(0.4, lambda: change(made[0])).start()
-
-    return on_patch
-
-
-def restarts(pod: b.Json) -> None:
-    """The proxy restarts."""
-    pod["status"]["initContainerStatuses"] = [{"name": "istio-proxy", "restartCount": 1, "ready": True}]
-
-
-def unready(pod: b.Json) -> None:
-    """A pod is no longer ready."""
-    pod["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        pytest.param(restarts, "pod web-abc-0, Restarted: 1 times", id="a restart"),
-        pytest.param(unready, "pod web-abc-0, NotReady", id="unready"),
-    ],
-)
-def test_a_batch_that_does_not_stay_ready(api: FakeApi, change: Callable[[b.Json], None], message: str) -> None:
-    api.on_patch = later(api, change)
-    message = fails(api, soak=30)
-    assert "batch 1 of 2 did not stay ready for 30 s" in message
-    assert message in message
-
-
-def replaced(pod: b.Json) -> None:
-    """A pod left, as with its node, and its successor is not ready."""
-    pod["metadata"].update(name="web-abc-1", uid="its successor")
-    unready(pod)
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        pytest.param(
-            restarts, "batch 1 of 2 did not stay ready for 1 s: Deployment shop/web: pod web-abc-0, Restarted"
-        ),
-        pytest.param(unready, "batch 1 of 2 did not stay ready for 1 s: Deployment shop/web: pod web-abc-0, NotReady"),
-        pytest.param(replaced, "batch 1 of 2 made no progress for 1 s: Deployment shop/web: Incomplete"),
-    ],
-    ids=["a restart", "unready", "replaced"],
-)
-def test_a_soak_does_not_end_by_the_events_of_a_broken_watch(
-    api: FakeApi, monkeypatch: pytest.MonkeyPatch, change: Callable[[b.Json], None], message: str
-) -> None:
-    broken = threading.Event()
-
-    def deaf(heard: Callable[..., None]) -> Callable[..., None]:
-        return lambda *given: None if broken.is_set() else heard(*given)
-
-    for name in ("_receive_pod", "_take"):
-        monkeypatch.setattr(WorkloadTracker, name, deaf(getattr(WorkloadTracker, name)))
-
-    def unseen(pod: b.Json) -> None:
-        broken.set()
-        change(pod)
-        api.get("Deployment", "web")["status"].update(readyReplicas=0, availableReplicas=0, updatedReplicas=0)
-
-    api.on_patch = later(api, unseen)
-    assert message in fails(api, soak=1, batch_timeout=1)
-
-
-def test_a_soak_does_not_end_without_the_right_to_list_pods(api: FakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    def list_states(*dummy: t.Any) -> t.Any:
-        raise ForbiddenError("May not list pods.", 403)
-
-    monkeypatch.setattr(pod_reads, "list_states", list_states)
-    result = restart(api, on_failure="rollback", soak=1)
-    assert (result["failure"]["caused_by"], result["failure"]["rolled_back"]) == ("cluster", False)
-    assert "May not list pods. No problem of the restarted workloads is known" in result["msg"]
-
-
-def test_an_application_that_restarts_beside_a_proxy_that_does_not_is_left_alone(api: FakeApi) -> None:
-    def change(pod: b.Json) -> None:
-        restarts(pod)
-        pod["status"]["initContainerStatuses"][0]["restartCount"] = 0
-        pod["status"]["containerStatuses"] = [{"name": "app", "restartCount": 1, "ready": True}]
-        api.on_patch = api.roll_out
-
-    api.on_patch = later(api, change)
-    result = restart(api, soak=1)
-    assert (
-        "1 workload failed independently of the revision: Deployment shop/web: pod web-abc-0, Restarted: 1 times"
-        in result["msg"]
-    )
-    assert result["failure"]["completed_before"] == ["Deployment shop/xeno"]
-
-
-def test_a_batch_that_stays_ready(api: FakeApi) -> None:
-    assert not restart(api, soak=1).get("failed")
-
-
-@contextlib.contextmanager
-def dribbling(first: bytes) -> Iterator[str]:
-    """A server that begins an answer and sends a byte each tenth of a second for ever."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        over = threading.Event()
-
-        def serve() -> None:
-            with contextlib.suppress(OSError), server.accept()[0] as connection:
-                connection.recv(65536)
-                connection.sendall(first)
-                while not over.wait(0.1):
-                    connection.sendall(b"x")
-
-        threading.Thread(target=serve, daemon=True).start()
-        yield f"http://127.0.0.1:{server.getsockname()[1]}/slow?token=s3cr3t"
-        over.set()
-
-
-STATUS = b"HTTP/1.1 200 OK\r\n"
-
-
-@pytest.mark.parametrize(
-    "first",
-    [
-        pytest.param(STATUS + b"Content-Length: 1000000\r\n\r\n", id="body"),
-        pytest.param(STATUS + b"Content-Type: text/event-stream\r\n\r\n", id="endless"),
-        pytest.param(STATUS + b"X-Long: ", id="header"),
-        pytest.param(b"HTTP/1.", id="status line"),
-    ],
-)
-def test_the_timeout_is_that_of_the_whole_answer(first: bytes) -> None:
-    with dribbling(first) as url:
-        began = time.monotonic()
-        with pytest.raises(ProbeError, match=r"/slow does not answer within 0\.5 s\.$"):
-            fetch(url, timeout=0.5)
-        assert time.monotonic() - began < 3
-
-
-def test_where_the_status_is_enough_no_body_is_waited_for() -> None:
-    with dribbling(STATUS + b"Content-Type: text/event-stream\r\n\r\n") as url:
-        assert external_gates.check_http(HttpGate(Endpoint(url, 5))) == []
-
-
-@pytest.mark.parametrize(
-    ("given", "sent"),
-    [
-        ({"login": "me:pass@"}, "me:pass"),
-        ({"login": "me:p%40s%2Fs@"}, "me:p@s/s"),
-        ({"login": "m%C3%A9:%C3%BC@"}, "mé:ü"),
-        ({"username": "me", "password": "p%40ss"}, "me:p%40ss"),
-    ],
-)
-def test_a_login_is_sent_as_it_is_meant(given: b.Json, sent: str) -> None:
-    seen: list[t.Any] = []
-    login, options = given.get("login", ""), {name: given[name] for name in given if name != "login"}
-    with serving((200, {}), seen=seen) as url:
-        assert external_gates.check_http(HttpGate(Endpoint(url.replace("//", f"//{login}"), 5, **options))) == []
-    headers = {name.lower(): value for name, value in seen[0][1].items()}
-    assert headers["authorization"] == "Basic " + base64.b64encode(sent.encode()).decode()
-
-
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"username": "me"}, "username and password belong together"),
-        ({"password": "x"}, "username and password belong together"),
-        ({"url": "http://me:x@a", "username": "me", "password": "x"}, "there are two logins"),
-    ],
-)
-def test_half_a_login_or_two_are_refused(options: b.Json, sentence: str) -> None:
-    with pytest.raises(ParameterError, match=sentence):
-        check(params(CORE, namespaces=["shop"], gates={"http": [{"url": "http://a", **options}]}))
-
-
-def test_a_proxy_of_the_environment_that_is_no_url_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("no_proxy", "NO_PROXY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("http_proxy", "http://me:s3cr3t/x@proxy:3128")
-    with pytest.raises(ProbeError, match="http://example.com/ cannot be queried") as failed:
-        fetch("http://example.com/", timeout=5)
-    assert "s3cr3t" not in failed.value.message
-
-
-@pytest.mark.parametrize(
-    ("url", "expected"),
-    [
-        ("https://user:secret@example.com:1/a?b=c", "https://example.com:1/a"),
-        ("http://example.com", "http://example.com"),
-    ],
-)
-def test_s13_a_url_is_shown_without_secrets(url: str, expected: str) -> None:
-    assert usable(url)
-    assert shown(url) == expected
-
-
-def test_a_login_in_a_url_is_sent_as_a_header() -> None:
-    seen: list[t.Any] = []
-    with serving((200, {}), seen=seen) as url:
-        fetch(url.replace("//", "//me:pass@"), timeout=5)
-    assert seen[0][1]["authorization"] == "Basic bWU6cGFzcw=="
-
-
-def test_the_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen: list[t.Any] = []
-    monkeypatch.delenv("no_proxy", raising=False)
-    monkeypatch.delenv("NO_PROXY", raising=False)
-    with serving((200, {}), seen=seen) as url:
-        monkeypatch.setenv("http_proxy", url)
-        assert fetch("http://example.invalid/a", timeout=5)[0] == 200
-    assert seen[0][0] == "http://example.invalid/a"
