@@ -39,7 +39,6 @@ from unit.support.fake_api import Answer, FakeApi, failure
 
 PODS, SHOP = "/api/v1/pods", "/api/v1/namespaces/shop"
 BROKEN = Answer(broken=True)
-BUSY = failure(429, "too many", Retry_After="0")
 
 
 @pytest.fixture
