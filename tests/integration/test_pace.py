@@ -1,56 +1,38 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
+
 """Restarts go at the pace that was asked for: what, in which order, how much at once, and until when."""
 
 from __future__ import annotations
 
 import json
-import threading
-from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from integration.meshes import MERGE
 from integration.objects import REV, labels, pods, until
-from integration.safety import container, no_write, refusal
+from integration.pace import (
+    PLACE,
+    RECREATE,
+    RESTARTED_AT,
+    Watcher,
+    acted_controller,
+    deployment,
+    flat,
+    labelled_later,
+    patched,
+)
+from integration.safety import no_write, refusal
 from integration.support import NEW_REVISION, REVISION, VERSION, Desk
-from integration.test_precheck_workloads import ARGO, ROLLOUTS, owned
+from integration.workloads import ARGO, ROLLOUTS, owned
 from lab import Cluster
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
-PLACE = "pace"
-APPS = f"/apis/apps/v1/namespaces/{PLACE}"
-ORDER, RESTARTED_AT = "meshops.istio/restart-order", "kubectl.kubernetes.io/restartedAt"
-RECREATE = {"type": "Recreate"}
-
-
-def deployment(name: str, replicas: int, *, order: str = "", gateway: bool = False, **spec: Any) -> Json:
-    """A Deployment of the namespace; its tier is its own label, not one of its pods."""
-    template_notes = {"inject.istio.io/templates": "gateway"} if gateway else {}
-    pod = {"containers": [{"name": "istio-proxy", "image": "auto"}]} if gateway else container()
-    return {
-        "apiVersion": "apps/v1",
-        "kind": "Deployment",
-        "metadata": {
-            "name": name,
-            "namespace": PLACE,
-            "labels": {"tier": "edge" if gateway else "back"},
-            "annotations": {ORDER: order} if order else {},
-        },
-        "spec": {
-            "replicas": replicas,
-            "selector": {"matchLabels": {"app": name}},
-            "template": {"metadata": {"labels": {"app": name}, "annotations": template_notes}, "spec": pod},
-            **spec,
-        },
-    }
 
 
 @pytest.fixture(scope="module")
@@ -71,21 +53,6 @@ def place(desk: Desk) -> Iterator[Cluster]:
     cluster.wait_ready([PLACE])
     yield cluster
     desk.state = ""
-
-
-@contextmanager
-def patched(cluster: Cluster) -> Iterator[list[str]]:
-    """Names of the workloads in the order in which they were patched meanwhile."""
-    found: list[str] = []
-    mark = cluster.audit_mark()
-    yield found
-    writes = [one for one in cluster.writes_since(mark) if one["objectRef"]["resource"] != "leases"]
-    found += [one["requestURI"].partition("?")[0].rpartition("/")[2] for one in writes]
-
-
-def flat(batches: list[list[str]]) -> list[list[str]]:
-    """Names without kind and namespace."""
-    return [[one.rpartition("/")[2] for one in batch] for batch in batches]
 
 
 @pytest.mark.parametrize(
@@ -113,31 +80,6 @@ def test_check_mode_tells_the_batches(desk: Desk, place: Cluster, options: Json,
         found = desk.tool(place, "rollout_restart", check=True, namespaces=[PLACE], scope="all", **options)
     assert flat([batch["workloads"] for batch in found["plan"]]) == expected, found
     assert flat(found["batches"]) == expected
-
-
-class Watcher:
-    """Looks all the time how many pods of the workloads that are recreated are ready."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self.cluster = cluster
-        self.least = 4
-        self._end = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-
-    def __enter__(self) -> Watcher:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *dummy: object) -> None:
-        self._end.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._end.wait(0.02):
-            ready = Counter(
-                name.startswith("down-") for (dummy, name), pod in pods(self.cluster, [PLACE]).items() if pod.ready
-            )
-            self.least = min(self.least, ready[True])
 
 
 def test_a_real_run_keeps_the_order_and_the_limits(desk: Desk, place: Cluster) -> None:
@@ -188,15 +130,6 @@ def test_what_cannot_be_meant_is_refused(desk: Desk, place: Cluster, options: Js
     assert sentence in refusal(found, "ParameterError")
 
 
-def labelled_later(cluster: Cluster, name: str, make: Callable[[], object]) -> None:
-    """A namespace whose pods started before it was labelled: all of them are stale."""
-    cluster.apply([{"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}])
-    make()
-    cluster.wait_ready([name])
-    label = {"metadata": {"labels": {REV: REVISION}}}
-    cluster.request("PATCH", f"/api/v1/namespaces/{name}", label, content_type=MERGE)
-
-
 def test_a_killed_run_is_continued_and_nothing_is_restarted_twice(desk: Desk, place: Cluster) -> None:
     slow = {
         "lab.meshops.dev/fault": "slow-start",
@@ -227,38 +160,6 @@ def test_a_killed_run_is_continued_and_nothing_is_restarted_twice(desk: Desk, pl
     assert (found.get("resumed"), found.get("restarted")) == (["Deployment again/one"], ["Deployment again/two"]), found
     assert names == ["one", "two"]
     assert {pod.version for pod in pods(place, ["again"]).values()} == {VERSION}
-
-
-@contextmanager
-def acted_controller(cluster: Cluster, path: str, pods_of: str) -> Iterator[None]:
-    """Do for one Rollout what the controller of Argo Rollouts documents: evict older pods, then write the status."""
-    end = threading.Event()
-
-    def status(**fields: Any) -> None:
-        cluster.request("PATCH", f"{path}/status", {"status": fields}, content_type=MERGE)
-
-    def once() -> None:
-        found = cluster.request("GET", path)
-        at, seen = found["spec"].get("restartAt"), str(found["metadata"]["generation"])
-        if not at or at == found["status"].get("restartedAt"):
-            status(observedGeneration=seen, phase="Healthy")
-            return
-        status(observedGeneration=seen, phase="Progressing", message="rollout is restarting")
-        for namespace, name in pods(cluster, [pods_of]):
-            cluster.delete(f"/api/v1/namespaces/{namespace}/pods/{name}")
-        cluster.wait_ready([pods_of])
-        status(restartedAt=at, phase="Healthy", message=None)
-
-    def run() -> None:
-        while not end.wait(0.2):
-            once()
-
-    thread = threading.Thread(target=run)
-    once()
-    thread.start()
-    yield
-    end.set()
-    thread.join()
 
 
 def test_an_argo_rollout_is_restarted_by_its_own_field(desk: Desk, place: Cluster) -> None:

@@ -14,7 +14,7 @@ from integration.meshes import MERGE
 from integration.objects import pods, until
 from integration.restarts import PLACE, clear, data_plane, place, two_revisions, workload
 from integration.support import NEW_VERSION, VERSION, Desk
-from integration.test_precheck_workloads import ARGO, ROLLOUTS, job, owned, pod_template
+from integration.workloads import ARGO, ROLLOUTS, job, owned, pod_template
 from lab import Cluster
 
 Json = dict[str, Any]

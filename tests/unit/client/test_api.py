@@ -37,7 +37,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure
 
-PODS, SHOP = "/api/v1/pods", "/api/v1/namespaces/shop"
+SHOP = "/api/v1/namespaces/shop"
 BROKEN = Answer(broken=True)
 
 

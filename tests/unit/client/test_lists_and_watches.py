@@ -24,7 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from unit.support import builders as b
 from unit.support.fake_api import Answer, FakeApi, failure
 
-PODS, SHOP = "/api/v1/pods", "/api/v1/namespaces/shop"
+PODS = "/api/v1/pods"
 
 
 @pytest.fixture
