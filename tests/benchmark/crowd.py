@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from unit.support import builders as b
-from unit.support.fake_api import BY_PATH, PATH, Answer, FakeApi, Seen
+from unit.support.api_answers import BY_PATH, PATH, Answer, Seen
+from unit.support.fake_api import FakeApi
 
 Json = dict[str, Any]
 #: A pod that istiod 1.30.3 injected, with its owners, as the lab's API server returned them.

@@ -35,7 +35,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     NotFoundError,
 )
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.api_answers import Answer, failure
+from unit.support.fake_api import FakeApi
 
 SHOP = "/api/v1/namespaces/shop"
 BROKEN = Answer(broken=True)

@@ -22,7 +22,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     GoneError,
 )
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.api_answers import Answer, failure
+from unit.support.fake_api import FakeApi
 
 PODS = "/api/v1/pods"
 

@@ -22,7 +22,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure, stream
+from unit.support.api_answers import Answer, failure, stream
+from unit.support.fake_api import FakeApi
 
 SHOP, PODS = "/api/v1/namespaces/shop", "/api/v1/namespaces/shop/pods"
 DRY = {"dryRun": "All"}

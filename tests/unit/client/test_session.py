@@ -25,9 +25,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     UnauthorizedError,
 )
 from unit.support import builders as b
+from unit.support.api_answers import Answer, failure
 from unit.support.certificates import at_home
 from unit.support.credential_plugin import SECRET, SHOP, VERSION, Plugin
-from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.fake_api import FakeApi
 from unit.support.tls import secured
 
 

@@ -15,7 +15,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers 
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_snapshot
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi
+from unit.support.api_answers import Answer
+from unit.support.fake_api import FakeApi
 
 LEVELS = 20_000
 LISTS, MAPS = b"[" * LEVELS + b"]" * LEVELS, b'{"a":' * LEVELS + b"1" + b"}" * LEVELS

@@ -45,6 +45,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.prec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import COLLECTIONS, read_workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.precheck_inputs import EXTENSIONS
+from unit.support.capacity import autoscaler, endpoint_slice, endpoint_slices, quota
 from unit.support.planes import (
     CLUSTER_ID,
     DECIDED,
@@ -56,9 +57,6 @@ from unit.support.planes import (
     OLD_VERSION,
     SYSTEM,
     Json,
-    autoscaler,
-    endpoint_slice,
-    endpoint_slices,
     in_mesh,
     injector,
     injector_map,
@@ -70,7 +68,6 @@ from unit.support.planes import (
     need,
     plane,
     proxy,
-    quota,
     revision_tag,
     two_planes,
     validator,

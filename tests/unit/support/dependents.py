@@ -15,7 +15,8 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT_LABEL as COMPONENT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from unit.support import builders as b
-from unit.support.fake_api import FakeApi, failure
+from unit.support.api_answers import failure
+from unit.support.fake_api import FakeApi
 
 CONFIGURATIONS = "/apis/security.istio.io/v1/authorizationpolicies"
 

@@ -11,121 +11,22 @@ say. A fake istioctl asks the same server what to do, so that a test can say it 
 from __future__ import annotations
 
 import copy
-import dataclasses
-import functools
 import json
 import re
-import sys
 import threading
 import time
 import typing as t
-from collections.abc import Callable, Collection, Mapping
-from email.message import Message
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
-from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import RESOURCES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import expected_image, resolve
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT
 from unit.support import builders as b
+from unit.support.api_answers import BY_PATH, KINDS, PATH, TOOLS, Answer, Seen, discovery, failure, stream
+from unit.support.api_server import CLUSTERS, server_port
 from unit.support.fake_istioctl import write_helm, write_istioctl
-from unit.support.fake_pod import DATA, GREETINGS, frame, read_frame, upgraded
-
-KINDS = {
-    **{kind: (prefix, resource) for kind, (prefix, resource, dummy) in RESOURCES.items()},
-    "Namespace": ("/api/v1", "namespaces"),
-    "Node": ("/api/v1", "nodes"),
-    "EnvoyFilter": ("/apis/networking.istio.io/v1alpha3", "envoyfilters"),
-    "WasmPlugin": ("/apis/extensions.istio.io/v1alpha1", "wasmplugins"),
-    "AuthorizationPolicy": ("/apis/security.istio.io/v1", "authorizationpolicies"),
-    "VirtualService": ("/apis/networking.istio.io/v1", "virtualservices"),
-    "WorkloadGroup": ("/apis/networking.istio.io/v1", "workloadgroups"),
-    "WorkloadEntry": ("/apis/networking.istio.io/v1", "workloadentries"),
-    "HTTPRoute": ("/apis/gateway.networking.k8s.io/v1", "httproutes"),
-    "Gateway": ("/apis/gateway.networking.k8s.io/v1", "gateways"),
-    "EndpointSlice": ("/apis/discovery.k8s.io/v1", "endpointslices"),
-    "Secret": ("/api/v1", "secrets"),
-    "Event": ("/api/v1", "events"),
-    "Pod": ("/api/v1", "pods"),
-    "ReplicaSet": ("/apis/apps/v1", "replicasets"),
-    "StatefulSet": ("/apis/apps/v1", "statefulsets"),
-    "Job": ("/apis/batch/v1", "jobs"),
-    "Lease": ("/apis/coordination.k8s.io/v1", "leases"),
-    "CronJob": ("/apis/batch/v1", "cronjobs"),
-    "Rollout": ("/apis/argoproj.io/v1alpha1", "rollouts"),
-}
-BY_PATH = {place: kind for kind, place in KINDS.items()}
-PATH = re.compile(r"^(/api/v1|/apis/[^/]+/[^/]+)(?:/namespaces/([^/]+))?/([^/]+)(?:/([^/]+))?$")
-
-
-#: Bytes of a port-forward in one message.
-FRAME = 32768
-#: Where the fake executables ask.
-TOOLS = ("/istioctl", "/helm")
-
-
-@dataclasses.dataclass(frozen=True)
-class Seen:
-    """One request as it came in."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Message
-    body: t.Any
-
-    @property
-    def writes(self) -> bool:
-        """Whether it would change something."""
-        asks = self.query.get("dryRun") == "All" or self.path in TOOLS or self.path.endswith("reviews")
-        return self.method not in ("GET", "HEAD") and not asks
-
-
-@dataclasses.dataclass(frozen=True)
-class Answer:
-    """One scripted answer; ``chunks`` are sent one by one, ``broken`` closes the connection without a word."""
-
-    body: t.Any = None
-    status: int = 200
-    headers: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    chunks: tuple[bytes, ...] = ()
-    broken: bool = False
-    #: The answer of a pod through a port-forward.
-    forwarded: bytes | None = None
-
-
-def failure(status: int, message: str = "", reason: str = "", **headers: str) -> Answer:
-    """An error answer with a Kubernetes Status."""
-    body = {"kind": "Status", "code": status, "message": message, "reason": reason}
-    return Answer(body, status, {key.replace("_", "-"): value for key, value in headers.items()})
-
-
-def stream(*events: b.Json) -> Answer:
-    """A watch with some events."""
-    return Answer(chunks=tuple(json.dumps(event).encode() + b"\n" for event in events))
-
-
-def discovery(not_served: Collection[str] = ()) -> b.Json:
-    """The discovery document of an API server, with all kinds."""
-    groups: dict[str, dict[str, list[b.Json]]] = {}
-    for kind, (prefix, resource) in KINDS.items():
-        if prefix.startswith("/apis/") and kind not in not_served:
-            group, version = prefix.removeprefix("/apis/").split("/")
-            row = {"resource": resource, "responseKind": {"kind": kind}, "verbs": ["get", "list"]}
-            groups.setdefault(group, {}).setdefault(version, []).append(row)
-    return {
-        "kind": "APIGroupDiscoveryList",
-        "items": [
-            {
-                "metadata": {"name": group},
-                "versions": [{"version": version, "resources": rows} for version, rows in versions.items()],
-            }
-            for group, versions in groups.items()
-        ],
-    }
 
 
 def _identity(obj: b.Json) -> str:
@@ -350,18 +251,6 @@ class FakeApi:
         return made
 
 
-#: The clusters that are there now; one server serves them all, as starting one for each test takes its time.
-CLUSTERS: dict[str, FakeApi] = {}
-
-
-@functools.cache
-def server_port() -> int:
-    """Port of the server of this process."""
-    server = _Server(("127.0.0.1", 0), _Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return int(server.server_address[1])
-
-
 def _merged(obj: t.Any, patch: t.Any) -> t.Any:
     """JSON merge patch (RFC 7396)."""
     if not isinstance(patch, dict):
@@ -386,70 +275,3 @@ def _selected(obj: b.Json, selector: str) -> bool:
         if key not in labels or (allowed is not None and labels[key] not in allowed):
             return False
     return True
-
-
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-
-    def handle_error(self, request: t.Any, client_address: t.Any) -> None:
-        """A client may go away before its answer."""
-        if not isinstance(sys.exception(), ConnectionError):
-            super().handle_error(request, client_address)
-
-
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True
-    wbufsize = -1
-
-    def _handle(self) -> None:
-        raw = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        split = urlsplit(self.path)
-        key, dummy, path = split.path.removeprefix("/").partition("/")
-        body = json.loads(raw) if raw else None
-        seen = Seen(self.command, f"/{path}", dict(parse_qsl(split.query)), self.headers, body)
-        # a watch may outlive its test
-        answer = CLUSTERS[key].answer(seen) if key in CLUSTERS else Answer(broken=True)
-        if answer.broken:
-            self.close_connection = True
-            return
-        if answer.forwarded is not None:
-            self._forward(answer.forwarded)
-            return
-        self.send_response(answer.status)
-        for key, value in answer.headers.items():
-            self.send_header(key, value)
-        if answer.chunks:
-            self._stream(answer.chunks)
-            return
-        data = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def _forward(self, body: bytes) -> None:
-        self.send_response(101)
-        for key, value in upgraded(self.headers["Sec-WebSocket-Key"]).items():
-            self.send_header(key, value)
-        self.end_headers()
-        self.wfile.flush()
-        read_frame(self.rfile)
-        whole = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)
-        parts = ((DATA, whole[at : at + FRAME]) for at in range(0, len(whole), FRAME))
-        for message in (*GREETINGS, *parts):
-            self.wfile.write(frame(message))
-        self.wfile.flush()
-        self.rfile.read(1)
-        self.close_connection = True
-
-    def _stream(self, chunks: tuple[bytes, ...]) -> None:
-        self.send_header("Transfer-Encoding", "chunked")
-        self.end_headers()
-        for chunk in (*chunks, b""):
-            self.wfile.write(b"%x\r\n%s\r\n" % (len(chunk), chunk))
-            self.wfile.flush()
-
-    do_GET = do_POST = do_PATCH = do_DELETE = _handle  # noqa: N815 - the names are the base class's
-
-    def log_message(self, *dummy: t.Any) -> None:
-        """Say nothing."""

@@ -18,7 +18,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.api_answers import Answer, failure
+from unit.support.fake_api import FakeApi
 from unit.support.percentage import FREE, OLD, TRUE, change, names, written
 from unit.support.running import task
 

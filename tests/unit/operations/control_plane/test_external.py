@@ -28,7 +28,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.api_answers import Answer, failure
+from unit.support.fake_api import FakeApi
 from unit.support.running import run_of, task
 
 pytestmark = pytest.mark.usefixtures("quick")

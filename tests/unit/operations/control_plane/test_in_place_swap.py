@@ -17,7 +17,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE
 from unit.support import builders as b
-from unit.support.fake_api import FakeApi, failure
+from unit.support.api_answers import failure
+from unit.support.fake_api import FakeApi
 from unit.support.running import run_of
 
 IMAGE = {"spec.template.spec.containers.[discovery].image": ("old", "new")}

@@ -48,7 +48,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.t
     execute,
 )
 from unit.support import builders as b
-from unit.support.fake_api import FakeApi, failure
+from unit.support.api_answers import failure
+from unit.support.fake_api import FakeApi
 from unit.support.running import params
 
 NOW = datetime.datetime(2026, 3, 1, 2, 0, tzinfo=datetime.UTC)

@@ -25,7 +25,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.lock impo
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lease_store import LeaseStore
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from unit.support import builders as b
-from unit.support.fake_api import FakeApi, failure
+from unit.support.api_answers import failure
+from unit.support.fake_api import FakeApi
 
 LEASE = f"/apis/coordination.k8s.io/v1/namespaces/istio-system/leases/{STATE_NAME}"
 SECONDS = 300

@@ -19,7 +19,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.state_map import set_state
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.api_answers import Answer, failure
+from unit.support.fake_api import FakeApi
 
 MAPS = "/api/v1/namespaces/istio-system/configmaps"
 MISSING, THERE = failure(404, "none", "NotFound"), failure(409, "exists", "AlreadyExists")

@@ -17,7 +17,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api import Cl
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT
 from unit.support import builders as b
-from unit.support.fake_api import FakeApi, failure
+from unit.support.api_answers import failure
+from unit.support.fake_api import FakeApi
 from unit.support.restarts import GATEWAY, MOVED, of_shop, restart, restarted
 
 

@@ -36,7 +36,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.read impo
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import ModuleCore
 from unit.support import builders as b
-from unit.support.fake_api import FakeApi, Seen
+from unit.support.api_answers import Seen
+from unit.support.fake_api import FakeApi
 from unit.support.hostile import Path, Place, holders, values_at, watched
 from unit.support.running import task
 

@@ -24,7 +24,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.n
     check,
 )
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.api_answers import Answer, failure
+from unit.support.fake_api import FakeApi
 from unit.support.running import task
 
 SPACES = [*b.namespaces(shop=b.OLD, orders=b.OLD, plain=None), b.namespace("on", {INJECTION: "enabled"})]

@@ -14,7 +14,8 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.budget_room import tight_budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT
 from unit.support import builders as b
-from unit.support.fake_api import FakeApi, stream
+from unit.support.api_answers import stream
+from unit.support.fake_api import FakeApi
 from unit.support.restarts import GATEWAY, MOVED, restart, restarted, stays_old
 
 

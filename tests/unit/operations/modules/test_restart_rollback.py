@@ -13,7 +13,8 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.api_answers import Answer, failure
+from unit.support.fake_api import FakeApi
 from unit.support.restarts import GATEWAY, MOVED, of_shop, restart, restarted, stays_old
 
 

@@ -19,9 +19,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.read.conn
     with_proxies,
 )
 from unit.support import builders as b
+from unit.support.api_answers import Answer, failure
 from unit.support.builders import Json
 from unit.support.checking import HEALTHY, PLANE
-from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.fake_api import FakeApi
 
 PODS = "/api/v1/namespaces/istio-system/pods"
 READY = {"conditions": [{"type": "Ready", "status": "True"}]}

@@ -25,7 +25,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.read.read
     wait_until_ready,
 )
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.api_answers import Answer, failure
+from unit.support.fake_api import FakeApi
 
 pytestmark = pytest.mark.usefixtures("quick")
 

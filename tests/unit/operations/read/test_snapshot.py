@@ -19,7 +19,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.read.pods
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_snapshot
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.api_answers import Answer, failure
+from unit.support.fake_api import FakeApi
 
 CLUSTER = [
     *b.two_planes(),

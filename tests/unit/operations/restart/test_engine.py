@@ -15,8 +15,9 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads import pod_status
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import rollout_checks
 from unit.support import builders as b
+from unit.support.api_answers import failure, stream
 from unit.support.batch import CLUSTER, CRASH, SET_POD, Batch, edit, new_pod
-from unit.support.fake_api import FakeApi, failure, stream
+from unit.support.fake_api import FakeApi
 
 
 @pytest.fixture

@@ -17,7 +17,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.e
     rollout_error,
 )
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.api_answers import Answer, failure
+from unit.support.fake_api import FakeApi
 
 LOG = "/api/v1/namespaces/shop/pods/web-1/log"
 EVENTS = "/api/v1/namespaces/shop/events"

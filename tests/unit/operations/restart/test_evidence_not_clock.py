@@ -15,7 +15,8 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import read_retries
 from unit.support import builders as b
-from unit.support.fake_api import FakeApi, failure
+from unit.support.api_answers import failure
+from unit.support.fake_api import FakeApi
 from unit.support.running import task
 
 PLACE = "/api/v1/namespaces/shop"

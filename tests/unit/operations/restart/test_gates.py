@@ -20,7 +20,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.r
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import external_gates
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import gates as gates_module
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.api_answers import Answer, failure
+from unit.support.fake_api import FakeApi
 from unit.support.gates import QUERY, fails, restart, serving, vector
 from unit.support.running import params
 

@@ -23,7 +23,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import watch_thread, workload_tracker
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure, stream
+from unit.support.api_answers import Answer, failure, stream
+from unit.support.fake_api import FakeApi
 
 PATH = "/apis/apps/v1/deployments"
 KEY = ObjectRef("shop", "Deployment", "web")

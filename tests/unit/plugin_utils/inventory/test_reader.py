@@ -21,7 +21,8 @@ from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.options im
 from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.reader import InventoryReader
 from unit.inventory.kubeconfigs import SECRET, kubeconfig, write
 from unit.support import builders as b
-from unit.support.fake_api import Answer, FakeApi, failure
+from unit.support.api_answers import Answer, failure
+from unit.support.fake_api import FakeApi
 
 #: No server listens there.
 NO_SERVER = "http://127.0.0.1:1"

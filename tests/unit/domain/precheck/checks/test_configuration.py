@@ -18,8 +18,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.read.scop
     fetch_configuration,
 )
 from unit.support import builders as b
+from unit.support.api_answers import Answer, discovery, failure
 from unit.support.checking import HEALTHY, IN_PLACE, UPGRADE, of
-from unit.support.fake_api import Answer, FakeApi, discovery, failure
+from unit.support.fake_api import FakeApi
 from unit.support.running import task
 
 DENY = b.configuration("AuthorizationPolicy", "deny")
