@@ -1,7 +1,8 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The lock of a cluster and the record of a run (safety rule S8)."""
+
+"""The lock of a cluster (safety rule S8)."""
 
 from __future__ import annotations
 
@@ -9,14 +10,12 @@ import datetime
 import json
 import os
 import time
-import typing as t
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import LockedError, RolloutError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import cluster_state
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import LockedError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import (
     PROCESS_ANNOTATION,
     STATE_NAME,
@@ -28,9 +27,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_leas
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
-    RECORD_KEY,
-    begin_record,
-    end_record,
     read_record,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
@@ -39,29 +35,19 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.proc
     machine_id,
     process_identity,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE as ISTIO_INFO
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run_record import CORE as ISTIO_RUN
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
     ModuleCore,
     TaskContext,
     TaskResult,
-    execute,
 )
 from unit.support import builders as b
 from unit.support.api_answers import failure
 from unit.support.fake_api import FakeApi
-from unit.support.running import params
+from unit.support.locking import CANARY, lease, names, record, task, writing
 
 NOW = datetime.datetime(2026, 3, 1, 2, 0, tzinfo=datetime.UTC)
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/istio-system/leases"
-CANARY: dict[str, t.Any] = {
-    "started_by": "anna@desk",
-    "job": "42",
-    "strategy": "canary",
-    "version": "1.31.0",
-    "phase": "data_plane",
-}
-NAMESPACE = "/api/v1/namespaces/shop"
 
 
 @pytest.fixture
@@ -71,41 +57,12 @@ def api() -> Iterator[FakeApi]:
         yield found
 
 
-def lease(process: str = "other", seconds: int = 300) -> b.Json:
-    """The lock as another run took it a moment ago; the API server's clock has whole seconds."""
-    now = datetime.datetime.now(datetime.UTC) - datetime.timedelta(seconds=2)
-    found = lease_body("istio-system", "bert@elsewhere", process, seconds, now, None)
-    found["metadata"]["resourceVersion"] = "1"
-    return found
-
-
 def until(holds: Callable[[], bool]) -> None:
     """Wait for what happens soon."""
     deadline = time.monotonic() + 10
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.05)
-
-
-def writing(task: TaskContext) -> TaskResult:
-    """Label a namespace, as tools do: after a look at the cluster."""
-    task.snapshot()
-    task.client.merge(NAMESPACE, {"metadata": {"labels": {"seen": "yes"}}})
-    return TaskResult(["labelled"])
-
-
-def task(api: FakeApi, core: ModuleCore | None = None, *, controller: int | None = None, **options: object) -> b.Json:
-    """A task of a run."""
-    tool = core or ModuleCore("writer", ArgumentSpec({}), writing)
-    given = params(tool, host=api.url, **options)
-    return execute(tool, given, check_mode=False, diff=False, controller=controller)
-
-
-def names(api: FakeApi) -> list[str]:
-    """Kinds and names of what a run keeps in the cluster."""
-    return sorted(
-        f"{obj['kind']}/{obj['metadata']['name']}" for obj in api.objects if obj["metadata"]["name"] == STATE_NAME
-    )
 
 
 @pytest.mark.parametrize(
@@ -133,20 +90,6 @@ def test_a_lease_is_read_as_it_is_written() -> None:
     later = lease_body("istio-system", "anna", "here/1/2", 300, NOW + datetime.timedelta(60), found)
     assert read_lease(later).acquired == NOW  # type: ignore[union-attr]
     assert read_lease({**written, "spec": {}}) is None
-
-
-def test_a_record_keeps_the_phases_of_a_run_and_the_run_before() -> None:
-    first = begin_record(None, RunOptions(**{**CANARY, "phase": "control_plane"}), "anna", "p1", "t1")
-    second = begin_record(first, RunOptions(**CANARY), "anna", "p1", "t2")
-    assert second["phases"] == {"control_plane": "t1", "data_plane": "t2"}
-    assert second["started"] == "t1"
-    assert second["state"] == "running"
-    failed = end_record(second, "failed", "t3", "no room")
-    assert end_record(failed, "stopped", "t4") == failed
-    assert end_record(second, "done", "t4")["state"] == "done"
-    other = begin_record(failed, RunOptions(**CANARY), "bert", "p2", "t5")
-    assert other["previous"]["message"] == "no room"
-    assert "process" not in other["previous"]
 
 
 def test_a_first_write_locks_and_the_end_of_the_run_unlocks(api: FakeApi) -> None:
@@ -220,102 +163,10 @@ def test_who_is_quicker_wins(api: FakeApi) -> None:
     assert [seen.path for seen in api.writes(lock=True)] == [LEASES]
 
 
-def failing(task: TaskContext) -> TaskResult:
-    """A task that writes, then fails."""
-    writing(task)
-    raise RolloutError("Batch 3 failed.")
-
-
-@pytest.mark.parametrize("later", [[], ["data_plane"], ["data_plane", "finalize"]], ids=["at once", "wave", "phase"])
-def test_a_failure_is_recorded_and_stays_when_the_run_stops(api: FakeApi, later: list[str]) -> None:
-    """Also if other tasks come between: workloads that failed by themselves fail the run at its end only."""
-    assert task(api, ModuleCore("failing", ArgumentSpec({}), failing), controller=os.getpid(), run=CANARY)["failed"]
-    for phase in later:
-        task(api, controller=os.getpid(), run={**CANARY, "phase": phase})
-    closed = task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")["record"]
-    assert (closed["state"], closed["message"], closed["phase"]) == ("failed", "Batch 3 failed.", "data_plane")
-    assert "failure" not in closed, "the message says it"
-    state = cluster_state({"control_planes": [], "record": closed})
-    assert (state["state"], "failed in data_plane: Batch 3 failed." in state["reason"]) == ("failed", True)
-
-
-@pytest.mark.parametrize("process", [os.getpid(), os.getppid()], ids=["the same run", "the next one"])
-def test_a_failure_that_was_mended_is_none_of_what_comes_then(api: FakeApi, process: int) -> None:
-    task(api, ModuleCore("failing", ArgumentSpec({}), failing), controller=os.getpid(), run=CANARY)
-    if process == os.getpid():
-        assert task(api, ISTIO_RUN, controller=process, run=CANARY)["record"]["state"] == "done"
-    else:
-        task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")
-        before = record(api)
-        task(api, controller=process, run=CANARY)
-        assert record(api)["id"] == before["id"], "it goes on with what failed"
-        task(api, ISTIO_RUN, controller=process, run=CANARY, state="stopped")
-        assert (record(api)["state"], record(api)["previous"]["state"]) == ("stopped", "failed")
-    assert not {"failure", "failed_in"} & set(record(api))
-
-
 def test_a_task_over_a_connection_gives_its_lock_back_itself(api: FakeApi) -> None:
     assert task(api, run=CANARY)["changed"]
     assert names(api) == [f"ConfigMap/{STATE_NAME}"]
     assert read_record(api.get("ConfigMap", STATE_NAME)) is not None
-
-
-@pytest.mark.parametrize("left", ["running", "stopped", "failed"])
-def test_a_run_that_finds_nothing_left_to_do_completes_what_another_left(api: FakeApi, left: str) -> None:
-    task(api, controller=os.getppid(), run={**CANARY, "job": "41"})
-    api.get("ConfigMap", STATE_NAME)["data"][RECORD_KEY] = json.dumps({**record(api), "state": left})
-    lock = api.get("Lease", STATE_NAME)
-    assert not task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"], "the other one goes on"
-    assert (record(api)["state"], api.get("Lease", STATE_NAME)) == (left, lock)
-    api.objects.remove(lock)
-    assert not task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY, state="stopped")["closed"]
-    assert record(api)["state"] == left
-    assert task(api, ISTIO_RUN, controller=os.getpid(), run=CANARY)["closed"]
-    assert (record(api)["state"], record(api)["job"], record(api)["previous"]["job"]) == ("done", "42", "41")
-    assert names(api) == [f"ConfigMap/{STATE_NAME}"]
-    wrote = len(api.writes(lock=True))
-    assert not task(api, ISTIO_RUN, controller=os.getppid(), run=CANARY)["closed"]
-    assert len(api.writes(lock=True)) == wrote
-
-
-def record(api: FakeApi) -> b.Json:
-    """The record in the cluster."""
-    found = read_record(api.get("ConfigMap", STATE_NAME))
-    assert found is not None
-    return found
-
-
-def interrupted(task: TaskContext) -> TaskResult:
-    """The user ends the run meanwhile."""
-    raise KeyboardInterrupt
-
-
-def test_a_run_that_is_interrupted_gives_its_lock_back(api: FakeApi) -> None:
-    def core(task: TaskContext) -> TaskResult:
-        writing(task)
-        return interrupted(task)
-
-    with pytest.raises(KeyboardInterrupt):
-        task(api, ModuleCore("writer", ArgumentSpec({}), core), controller=os.getpid(), run=CANARY)
-    assert names(api) == [f"ConfigMap/{STATE_NAME}"]
-    assert (record(api)["state"], record(api)["phase"]) == ("stopped", "data_plane")
-
-
-@pytest.mark.parametrize("writes", [True, False], ids=["writes nothing", "only reads"])
-def test_so_does_one_that_an_earlier_task_locked(api: FakeApi, writes: bool) -> None:
-    task(api, controller=os.getpid(), run=CANARY)
-    with pytest.raises(KeyboardInterrupt):
-        task(api, ModuleCore("x", ArgumentSpec({}), interrupted, writes=writes), controller=os.getpid(), run=CANARY)
-    assert names(api) == [f"ConfigMap/{STATE_NAME}"]
-    assert task(api, ISTIO_INFO, record=True)["record"]["state"] == "stopped"
-
-
-def test_one_that_has_no_lock_leaves_that_of_another_alone(api: FakeApi) -> None:
-    api.objects.append(lease())
-    with pytest.raises(KeyboardInterrupt):
-        task(api, ModuleCore("x", ArgumentSpec({}), interrupted), controller=os.getpid(), run=CANARY)
-    assert names(api) == [f"Lease/{STATE_NAME}"]
-    assert api.writes(lock=True) == []
 
 
 def test_a_task_outside_of_any_run_has_the_lock_for_itself(api: FakeApi) -> None:
@@ -369,17 +220,6 @@ def test_without_a_namespace_for_control_planes_there_is_nothing_to_lock_yet(api
     assert names(api) == []
 
 
-def test_a_task_that_ends_by_a_fault_of_its_own_unlocks_and_says_so_in_the_record(api: FakeApi) -> None:
-    def core(task: TaskContext) -> TaskResult:
-        writing(task)
-        raise ZeroDivisionError
-
-    with pytest.raises(ZeroDivisionError):
-        task(api, ModuleCore("writer", ArgumentSpec({}), core), run=CANARY)
-    assert names(api) == [f"ConfigMap/{STATE_NAME}"]
-    assert record(api)["state"] == "failed"
-
-
 def test_a_lock_is_renewed_while_a_task_works_and_its_loss_stops_the_writing(api: FakeApi) -> None:
     lock = Lock(api.client(), "istio-system", RunOptions(**CANARY, lock_seconds=1), os.getpid())
     lock.before_write()
@@ -391,26 +231,6 @@ def test_a_lock_is_renewed_while_a_task_works_and_its_loss_stops_the_writing(api
     with pytest.raises(LockedError, match="anna@desk"):
         lock.before_write()
     lock.finish()
-
-
-def test_the_record_is_text_that_people_can_read(api: FakeApi) -> None:
-    task(api, controller=os.getpid(), run=CANARY)
-    assert '"strategy": "canary"' in api.get("ConfigMap", STATE_NAME)["data"][RECORD_KEY]
-    assert read_record({"data": {RECORD_KEY: "{"}}) is None
-
-
-def test_info_tells_the_lock_and_the_record(api: FakeApi) -> None:
-    task(api, controller=os.getpid(), run=CANARY)
-    found = task(api, ISTIO_INFO, record=True)
-    assert found["lock"]["holder"] == "anna@desk, job 42"
-    assert found["record"]["state"] == "running"
-    assert "record" not in task(api, ISTIO_INFO)
-
-
-def test_info_shows_no_lock_that_ran_out(api: FakeApi) -> None:
-    api.objects.append(lease(seconds=0))
-    found = task(api, ISTIO_INFO, record=True)
-    assert (found["lock"], found["record"]) == (None, None)
 
 
 @pytest.mark.parametrize("pid", ["", "x", "-1", "1" * 5000, "\u00b2", "1\n"])
@@ -426,22 +246,3 @@ def test_f18_a_time_that_nobody_can_calculate_with_holds_no_lock(time: str) -> N
     assert found is not None
     assert found.as_dict()["expires"] == "1970-01-01T00:00:00Z"
     assert not is_held_by_other(found, "mine", NOW, holder_ended=False)
-
-
-@pytest.mark.parametrize("text", ["[" * 150_000, "7", "[]", '{"a": NaN}', "", '{"started_by": "\\ud800"}'])
-def test_f18_a_record_that_cannot_be_read_is_none(text: str) -> None:
-    assert read_record({"data": {RECORD_KEY: text}}) is None
-
-
-def test_f18_a_record_has_the_form_in_which_it_was_written() -> None:
-    raw = {
-        "started_by": 7,
-        "state": [],
-        "phases": {"a": 1, "b": "t"},
-        "previous": {"previous": {}, "started_by": {}},
-        "message": None,
-    }
-    found = read_record({"data": {RECORD_KEY: json.dumps(raw)}})
-    assert found == {"started_by": "", "state": "", "phases": {"b": "t"}, "previous": {"started_by": ""}, "message": ""}
-    assert begin_record(found, RunOptions(**CANARY), "anna", "p", "t")["previous"]["started_by"] == ""
-    assert end_record(found, "done", "t")["state"] == "done"
