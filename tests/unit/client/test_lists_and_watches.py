@@ -12,15 +12,8 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client import retries as retries_module
-from ansible_collections.meshops.istio.plugins.module_utils.client.api import (
-    METADATA_ONLY,
-    PAGE_SIZE,
-    Client,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
-    ClusterError,
-    GoneError,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import METADATA_ONLY, PAGE_SIZE, Client
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError, GoneError
 from unit.support import builders as b
 from unit.support.api_answers import Answer, failure
 from unit.support.fake_api import FakeApi

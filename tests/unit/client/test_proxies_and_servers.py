@@ -18,10 +18,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection, connection, kubeconfig_file
 from ansible_collections.meshops.istio.plugins.module_utils.client.session import Session
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
-    ClusterError,
-    ParameterError,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError, ParameterError
 from unit.support import builders as b
 from unit.support.certificates import at_home
 from unit.support.credential_plugin import SECRET, SHOP, Plugin

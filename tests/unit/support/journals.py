@@ -9,9 +9,7 @@ from __future__ import annotations
 import json
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
-    Change,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Change
 from unit.support import builders as b
 
 A, B, C = ({REV: name} for name in ("1-29-2", b.OLD, b.NEW))

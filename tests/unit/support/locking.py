@@ -10,13 +10,8 @@ import datetime
 import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import (
-    STATE_NAME,
-    lease_body,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
-    read_record,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import STATE_NAME, lease_body
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import read_record
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
     ModuleCore,
     TaskContext,

@@ -18,10 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.plann
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
-    PREVIOUS_LABELS,
-    PREVIOUS_REVISION,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import PREVIOUS_LABELS, PREVIOUS_REVISION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from unit.support import builders as b
 

@@ -13,9 +13,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.sourc
     canary_source,
     source_revision,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
-    PREVIOUS_REVISION,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import PREVIOUS_REVISION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 from unit.support import builders as b
 

@@ -27,9 +27,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
     read_label_journal,
     read_tag_journal,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import (
-    cannot_be_undone,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import cannot_be_undone
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import read_workload
 from unit.paths import ROOT
 from unit.support import builders as b

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
-    UNKNOWN_RUN,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import UNKNOWN_RUN
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
     begin_record,

@@ -8,17 +8,12 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
-    UNKNOWN_RUN,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import UNKNOWN_RUN
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
     is_unfinished_rollback,
     run_to_undo,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import (
-    add_known,
-    describe_undo,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import add_known, describe_undo
 from unit.support import builders as b
 from unit.support.journals import B
 

@@ -11,10 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
-    JOURNAL,
-    Change,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL, Change
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.journal_cleanup import (
     forget_unreachable_states,
 )

@@ -12,9 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import (
-    STATE_NAME,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import STATE_NAME
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE as ISTIO_INFO
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
     ModuleCore,

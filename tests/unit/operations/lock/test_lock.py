@@ -26,9 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_leas
     read_lease,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
-    read_record,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import read_record
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.processes import (
     has_ended,

@@ -15,9 +15,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import RolloutError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import cluster_state
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import (
-    STATE_NAME,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import STATE_NAME
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
     RECORD_KEY,

@@ -17,10 +17,7 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.http_get import fetch, shown, usable
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
-    ParameterError,
-    ProbeError,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, ProbeError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import Endpoint, HttpGate
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE, check
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import external_gates

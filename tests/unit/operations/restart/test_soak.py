@@ -12,9 +12,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
-    ForbiddenError,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ForbiddenError
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import gates as gates_module
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import pod_reads
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker

@@ -16,9 +16,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.watch_events import Event
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    read_pod,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import watch_thread, workload_tracker
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker
 from unit.support import builders as b
