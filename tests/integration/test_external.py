@@ -146,7 +146,7 @@ def story(desk: Desk, cluster: Cluster, operator: Operator) -> Story:
     """The events, in order."""
     late = step(desk, cluster, istio_timeout=2)
     running = desk.start([cluster], **EXTERNAL, istio_timeout=120)
-    running.until_it_says(f"waiting until revision {NEW_REVISION}")
+    running.until_it_says(f"waiting until another tool has installed revision {NEW_REVISION}")
     operator.install(NEW_VERSION, NEW_REVISION)
     upgraded = running.end()
     again = step(desk, cluster)
@@ -159,7 +159,7 @@ def test_a_control_plane_that_does_not_come_is_waited_for_and_said(story: Story,
     assert story.late.play.returncode != 0
     said = story.late.play.failure(cluster)
     assert f"Revision {NEW_REVISION} on cluster {cluster.name} was not proven within 2 s: it is not installed" in said
-    assert f"have revision {NEW_REVISION} brought up with Istio {NEW_VERSION}" in said
+    assert f"have it install revision {NEW_REVISION} with Istio {NEW_VERSION}" in said
     assert story.late.writes == []
 
 

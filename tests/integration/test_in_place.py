@@ -283,7 +283,7 @@ def test_s11_the_default_is_not_taken_back_by_the_way(desk: Desk, story: InPlace
         message = refusal(desk.tool(cluster, "istio_revision", **options), "SafetyError")
         planned = desk.tool(cluster, "istio_revision", check=True, allow_default_change=True, **options)
     assert "The tag default points at other" in message
-    assert "Set allow_default_change=true if that is meant" in message
+    assert "Set allow_default_change=true to allow that" in message
     assert "istio-revision-tag-default" in {one["name"] for one in planned["changes"]}
     assert labels(cluster)["shop"][INJECTION] == "enabled"
     assert REV not in labels(cluster)["shop"]
