@@ -23,6 +23,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import BlockerRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import BatchRow, BudgetRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import MovableWorkloads
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import LockRow
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import UndoRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.external import RemovableValues
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.install import InstallValues
@@ -32,6 +34,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.i
     InfoValues,
     UnreadableRow,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import PrecheckValues
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_run_record import RunRecordResult
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_tag import (
     NotRestoredRow,
     TagValues,
@@ -53,14 +57,18 @@ ROWS: dict[tuple[str, str], type] = {
     ("istio_info", "control_planes"): ControlPlaneRow,
     ("istio_info", "default"): DefaultRow,
     ("istio_info", "namespaces"): NamespaceRow,
+    ("istio_info", "lock"): LockRow,
+    ("istio_info", "undo"): UndoRow,
     ("istio_info", "unreadable"): UnreadableRow,
     ("istio_info", "unrestartable"): UnrestartableRow,
+    ("istio_precheck", ""): PrecheckValues,
     ("istio_precheck", "findings"): FindingRow,
     ("istio_precheck", "findings.waived"): Waived,
     ("istio_precheck", "unrestartable"): UnrestartableRow,
     ("istio_revision", "changes"): ChangeRow,
     ("istio_revision", "failure.blockers"): BlockerRow,
     ("istio_revision", "settings"): SettingsRow,
+    ("istio_run_record", ""): RunRecordResult,
     ("istio_tag", ""): TagValues,
     ("istio_tag", "not_restored"): NotRestoredRow,
     ("istio_tag", "workloads"): WorkloadRow,

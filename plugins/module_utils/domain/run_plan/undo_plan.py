@@ -35,7 +35,21 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 
 
-def describe_undo(snapshot: Snapshot, run: str, led_to: str = "", *, resumed: bool = False) -> Json:
+class UndoRow(t.TypedDict):
+    """The undo of a run in the result of istio_info; ``known`` is added where the record of the last run was read."""
+
+    run_id: str | None
+    namespaces: list[Json]
+    tags: list[Json]
+    workloads: list[Json]
+    not_restored: list[Json]
+    stale_namespaces: list[str]
+    recorded_runs: dict[str, int]
+    summary: str
+    known: t.NotRequired[bool]
+
+
+def describe_undo(snapshot: Snapshot, run: str, led_to: str = "", *, resumed: bool = False) -> UndoRow:
     """Return what undoing a run would restore, and what it would leave as it is, with the reasons.
 
     Args:
@@ -43,29 +57,37 @@ def describe_undo(snapshot: Snapshot, run: str, led_to: str = "", *, resumed: bo
         led_to: the revision that the run led to, empty if it is unknown.
         resumed: whether a rollback of the run has begun and not completed.
     """
-    rows: Json = {"run_id": run or None, "namespaces": [], "tags": [], "workloads": [], "not_restored": []}
+    rows: UndoRow = {
+        "run_id": run or None,
+        "namespaces": [],
+        "tags": [],
+        "workloads": [],
+        "not_restored": [],
+        "stale_namespaces": _stale_namespaces(snapshot, led_to) if resumed else [],
+        "recorded_runs": _recorded_runs(snapshot),
+        "summary": "",
+    }
     if run:
         _add_namespaces(snapshot, run, led_to, rows)
         _add_tags(snapshot, run, led_to, rows)
         _add_workloads(snapshot, run, led_to, rows)
-    rows["stale_namespaces"] = _stale_namespaces(snapshot, led_to) if resumed else []
-    rows["recorded_runs"] = _recorded_runs(snapshot)
-    return {**rows, "summary": summarize_undo(rows)}
+    rows["summary"] = summarize_undo(rows)
+    return rows
 
 
-def summarize_undo(rows: Mapping[str, t.Any]) -> str:
+def summarize_undo(rows: UndoRow) -> str:
     """Return in one line what a rollback would undo."""
     if not rows["run_id"]:
         return "no run has changed this cluster, so there is nothing to undo"
     if not rows.get("known", True):
         return f"run {rows['run_id']} has not changed this cluster, so there is nothing to undo"
-    kinds = ("namespaces", "tags", "workloads")
-    counts = [f"{count} {kind[:-1] if count == 1 else kind}" for kind in kinds if (count := len(rows[kind]))]
+    changed = {"namespace": rows["namespaces"], "tag": rows["tags"], "workload": rows["workloads"]}
+    counts = [f"{len(names)} {kind}{'s' * (len(names) > 1)}" for kind, names in changed.items() if names]
     kept = f"; {len(rows['not_restored'])} would stay as they are" if rows["not_restored"] else ""
     return f"a rollback would undo run {rows['run_id']}: {', '.join(counts) or 'nothing is left of it'}{kept}"
 
 
-def _add_namespaces(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
+def _add_namespaces(snapshot: Snapshot, run: str, led_to: str, rows: UndoRow) -> None:
     for name, namespace in sorted(snapshot.namespaces.items()):
         restored = plan_undo(snapshot.mesh, namespace, run, led_to)
         if isinstance(restored, NamespaceMove):
@@ -74,7 +96,7 @@ def _add_namespaces(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> No
             rows["not_restored"].append(_kept_row(str(ObjectRef("", "Namespace", name)), name, restored))
 
 
-def _add_tags(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
+def _add_tags(snapshot: Snapshot, run: str, led_to: str, rows: UndoRow) -> None:
     for tag, revision in sorted(snapshot.mesh.tags.items()):
         restored = plan_tag_undo(snapshot.mesh, tag, run, led_to)
         if isinstance(restored, Undo):
@@ -83,7 +105,7 @@ def _add_tags(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
             rows["not_restored"].append(_kept_row(f"Tag {tag}", "", restored))
 
 
-def _add_workloads(snapshot: Snapshot, run: str, led_to: str, rows: Json) -> None:
+def _add_workloads(snapshot: Snapshot, run: str, led_to: str, rows: UndoRow) -> None:
     """Add the workloads. Labels of pods count only if the namespace has none, or loses its own by the rollback."""
     unlabelled = {row["name"] for row in rows["namespaces"] if not row["before"]}
     for ref, workload in sorted(snapshot.workloads.items()):
@@ -136,13 +158,13 @@ def _recorded_runs(snapshot: Snapshot) -> dict[str, int]:
     return dict(sorted(collections.Counter(run for journal in journals(snapshot) for run in journal.runs()).items()))
 
 
-def add_known(record: Mapping[str, t.Any] | None, rows: Json) -> Json:
+def add_known(record: Mapping[str, t.Any] | None, rows: UndoRow) -> UndoRow:
     """Return a copy of the plan with whether the cluster has recorded the run."""
-    known_rows = {**rows, "known": not rows["run_id"] or is_recorded(record, rows)}
+    known_rows: UndoRow = {**rows, "known": not rows["run_id"] or is_recorded(record, rows)}
     return {**known_rows, "summary": summarize_undo(known_rows)}
 
 
-def is_recorded(record: Mapping[str, t.Any] | None, rows: Mapping[str, t.Any]) -> bool:
+def is_recorded(record: Mapping[str, t.Any] | None, rows: UndoRow) -> bool:
     """Return whether a cluster has recorded a run: in a journal or in the record of its last run."""
     last = dict(record or {})
     ids = {run.get(key) for run in (last, last.get("previous") or {}) for key in ("id", "undoes", "undoable")}

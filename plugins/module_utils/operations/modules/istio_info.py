@@ -11,7 +11,6 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_status import (
     NamespaceRow,
     describe_namespaces,
@@ -33,7 +32,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_recor
     public_record,
     run_to_undo,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import add_known, describe_undo
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo_plan import (
+    UndoRow,
+    add_known,
+    describe_undo,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
@@ -124,7 +127,7 @@ class InfoValues(t.TypedDict, total=False):
     unrestartable: list[UnrestartableRow]
     unreadable: list[UnreadableRow]
     namespaces: list[NamespaceRow]
-    undo: Json
+    undo: UndoRow
 
 
 class ClusterRecord:
@@ -158,7 +161,7 @@ def check(params: Mapping[str, t.Any]) -> None:
     InfoOptions.from_params(params)
 
 
-def _undo(options: InfoOptions, snapshot: Snapshot, record: Record | None) -> Json:
+def _undo(options: InfoOptions, snapshot: Snapshot, record: Record | None) -> UndoRow:
     """Return what a rollback would undo: of the last run, or of the one that the options name."""
     run_id, led_to = run_to_undo(record, options.run_id or None)
     return add_known(record, describe_undo(snapshot, run_id, led_to, resumed=is_unfinished_rollback(record, run_id)))
