@@ -22,7 +22,7 @@ FRAME = 32768
 
 
 class Cluster(t.Protocol):
-    """What answers the requests for one cluster."""
+    """A cluster that answers requests."""
 
     def answer(self, seen: Seen) -> Answer:
         """Answer one request."""
