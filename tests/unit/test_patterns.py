@@ -93,11 +93,11 @@ def test_f34_what_follows_an_allowed_text_is_refused(case: str, more: str) -> No
 #: The only places that parse foreign data, with the parser: each of them raises the error that its callers expect.
 PARSERS = {
     ("json_answers.py", "json.loads"),
-    ("foreign.py", "json.loads"),
+    ("untrusted.py", "json.loads"),
     # what a worker of the same run says
     ("keeper.py", "json.loads"),
     ("credentials.py", "datetime.datetime.fromisoformat"),
-    ("foreign.py", "datetime.datetime.fromisoformat"),
+    ("untrusted.py", "datetime.datetime.fromisoformat"),
     ("helm.py", "datetime.datetime.strptime"),
     ("connected_proxies.py", "json.loads"),
     # what an installer has rendered, what a user has given, and what the report has written itself

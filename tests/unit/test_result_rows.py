@@ -12,7 +12,7 @@ import typing as t
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_status import NamespaceRow
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_rows import NamespaceRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.object_changes import ChangeRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import SettingsRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.control_planes import (

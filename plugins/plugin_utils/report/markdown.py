@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import printable
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import printable
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.bounded_values import as_text
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.document import COUNTED
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import FAILED_STATES, INCOMPLETE_STATES

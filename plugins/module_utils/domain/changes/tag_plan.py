@@ -11,8 +11,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import namespaces_selecting_tag
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import disagreements, owner_targets
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import disagreements, owner_targets
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, NotRestored, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 

@@ -13,13 +13,13 @@ import re
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, Unreadable, as_time, shown
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
     ObjectRef,
     annotations_of,
     labels_of,
     name_of,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, Unreadable, as_time, shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     PROXY_IMAGE,
     PROXY_IMAGE_TYPE,

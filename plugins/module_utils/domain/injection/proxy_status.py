@@ -12,7 +12,7 @@ import dataclasses
 import enum
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import shown
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import MANAGED_GATEWAY, STATUS, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     PROXY_IMAGE,

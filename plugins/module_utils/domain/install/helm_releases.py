@@ -11,14 +11,14 @@ from __future__ import annotations
 import copy
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import shown
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, annotations_of, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.safe_names import RELEASE_CHARACTERS, is_release_name
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import InstallRequest, merge
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import (
     HELM,
     ISTIOCTL,
-    RELEASE,
+    RELEASE_NAME_ANNOTATION,
     manager_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
@@ -52,7 +52,11 @@ def release_of(mesh: Mesh, revision: str) -> str:
         ("", f"{ISTIOD}{suffix(revision)}"),
     )
     if not is_release_name(name):
-        origin = f"annotation {RELEASE} of {place} is" if place else f"the release of revision {revision} would be"
+        origin = (
+            f"annotation {RELEASE_NAME_ANNOTATION} of {place} is"
+            if place
+            else f"the release of revision {revision} would be"
+        )
         raise SafetyError(
             f"Helm was not started for revision {revision}: {origin} {shown(name)!r}, which is not a valid release "
             f"name (lower case letters, digits, - and ., at most {RELEASE_CHARACTERS} characters); fix it there."
@@ -88,7 +92,7 @@ def with_release_metadata(rendered: Json, release: str, namespace: str) -> Json:
     obj = copy.deepcopy(rendered)
     metadata = obj["metadata"]
     metadata["labels"] = {**(metadata.get("labels") or {}), MANAGED_BY: "Helm"}
-    added = {RELEASE: release, RELEASE_NAMESPACE: namespace}
+    added = {RELEASE_NAME_ANNOTATION: release, RELEASE_NAMESPACE: namespace}
     metadata["annotations"] = {**(metadata.get("annotations") or {}), **added}
     return obj
 
@@ -100,14 +104,14 @@ def require_not_owned_by_others(rendered: Json, live: Json) -> None:
         SafetyError: it names the owner.
     """
     target, current = annotations_of(rendered), annotations_of(live)
-    if all(current.get(key) == target[key] for key in (RELEASE, RELEASE_NAMESPACE)):
+    if all(current.get(key) == target[key] for key in (RELEASE_NAME_ANNOTATION, RELEASE_NAMESPACE)):
         return
     owner = manager_of(live)
     place = f" of namespace {current.get(RELEASE_NAMESPACE)}" if owner.kind == HELM else ""
     advice = "set installer=istioctl" if owner.kind == ISTIOCTL else "have its owner upgrade it"
     raise SafetyError(
         f"{rendered['kind']} {name_of(rendered)} belongs to {owner}{place}, so Helm would refuse to add it to release "
-        f"{target[RELEASE]} of namespace {target[RELEASE_NAMESPACE]}: {advice}."
+        f"{target[RELEASE_NAME_ANNOTATION]} of namespace {target[RELEASE_NAMESPACE]}: {advice}."
     )
 
 

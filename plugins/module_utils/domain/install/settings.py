@@ -17,7 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import HIDDEN, names_a_secret
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import IMAGE_TYPES
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import HELM
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 

@@ -10,17 +10,17 @@ import functools
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
     Json,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import (
     NO_RESOURCES,
     ResourceRequests,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import Placement
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
-    UNKNOWN_OWNER,
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import (
+    UNKNOWN_MANAGER,
     Manager,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal
@@ -53,7 +53,7 @@ def suffix(revision: str) -> str:
 
 @dataclasses.dataclass(frozen=True)
 class Injector:
-    """A MutatingWebhookConfiguration that injects proxies; ``tag`` is empty for the one of a revision.
+    """A MutatingWebhookConfiguration that injects proxies; ``tag`` is empty for the injector of a revision.
 
     ``journal`` records the moves of a tag by runs. ``home`` is the namespace of the mesh that it belongs to, empty if
     unknown.
@@ -64,7 +64,7 @@ class Injector:
     tag: str
     webhooks: tuple[Json, ...]
     journal: Journal = dataclasses.field(default_factory=Journal)
-    manager: Manager = UNKNOWN_OWNER
+    manager: Manager = UNKNOWN_MANAGER
     unreadable: tuple[Unreadable, ...] = ()
     home: str = ""
 
@@ -127,7 +127,7 @@ class Revision:
     config: InjectionConfig | None = None
     user_values: Json = dataclasses.field(default_factory=dict)
     merged_values: Json = dataclasses.field(default_factory=dict)
-    manager: Manager = UNKNOWN_OWNER
+    manager: Manager = UNKNOWN_MANAGER
     need: ResourceRequests = NO_RESOURCES
     limits: ResourceRequests = NO_RESOURCES
     placement: Placement = dataclasses.field(default_factory=Placement)

@@ -13,7 +13,6 @@ import dataclasses
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, read_json
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
     Json,
     annotations_of,
@@ -22,10 +21,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
     name_of,
     place_of,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, read_json
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import pod_requests
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import read_placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM, manager_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import HELM, manager_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     CHART_VERSION_LABEL,
     DEFAULT,

@@ -15,13 +15,13 @@ import datetime
 import typing as t
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_time
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_time
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     Pod,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.identity import identity
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.mesh_names import mesh_names
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import Labelled
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import (
@@ -191,7 +191,7 @@ def connected_proxy_blockers(snapshot: Snapshot, revision: str, inputs: RemovalI
 def _outside_proxy_blocker(snapshot: Snapshot, revision: str, proxy: Connected, hints: Sequence[str]) -> Blocker:
     """Return a blocker for a proxy that no pod of this cluster has."""
     plane = snapshot.mesh.revisions.get(revision)
-    cluster = identity(plane).get("cluster_name", "") if plane else ""
+    cluster = mesh_names(plane).get("cluster_name", "") if plane else ""
     subject = f"proxy {proxy.namespace}/{proxy.name}"
     hint = f" (known here: {join_limited(hints)})" if hints else ""
     if proxy.cluster and cluster and proxy.cluster != cluster:

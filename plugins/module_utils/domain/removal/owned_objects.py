@@ -19,8 +19,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
     name_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import PlannedSteps
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
-    UNKNOWN_OWNER,
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import (
+    UNKNOWN_MANAGER,
     Manager,
     manager_of,
 )
@@ -49,7 +49,7 @@ class OwnedObject:
     tag: str = ""
     resource_version: str = ""
     deleting: bool = False
-    manager: Manager = UNKNOWN_OWNER
+    manager: Manager = UNKNOWN_MANAGER
     #: Namespace of the mesh that it belongs to, empty if that is unknown.
     home: str = ""
 

@@ -10,8 +10,8 @@ import operator
 import typing as t
 from collections.abc import Callable
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_map
 from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import parse_json_answer
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_map
 
 COMPARISONS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,

@@ -13,7 +13,7 @@ import dataclasses
 import json
 from collections.abc import Callable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import (
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import (
     Reader,
     as_map,
     as_text,

@@ -13,7 +13,7 @@ import datetime
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_int, as_time
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_int, as_time
 
 #: Name of the Lease and of the ConfigMap with the record, in the namespace of the control planes.
 STATE_NAME = "meshops-istio-run"

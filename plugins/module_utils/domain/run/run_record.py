@@ -9,14 +9,14 @@ import hashlib
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_text, as_texts, read_json_map
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_text, as_texts, read_json_map
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import UNKNOWN_RUN
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 
 #: Key of the record in the state ConfigMap.
 RECORD_KEY = "record.json"
 RUNNING, DONE, FAILED, STOPPED = "running", "done", "failed", "stopped"
-#: Digests of the request of the run and of its result (see domain/fleet/completion_fingerprint.py).
+#: Digests of the request of the run and of its result (see domain/fleet/up_to_date.py).
 REQUEST_DIGEST, FINGERPRINT = "request_digest", "fingerprint"
 #: Fields that come from the options of a run.
 OPTION_FIELDS = ("job", "strategy", "version", "revision", REQUEST_DIGEST)

@@ -13,7 +13,7 @@ import json
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_map, as_text
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_map, as_text
 
 #: Version that istioctl reports when it queries istiod over xDS (istio/istio istioctl/pkg/multixds/gather.go).
 NO_PROXY = "65536.65536.65536"

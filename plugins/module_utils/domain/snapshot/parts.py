@@ -9,8 +9,8 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object, name_of
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     Owner,
 )

@@ -9,13 +9,13 @@ import dataclasses
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, Unreadable, as_map
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
     ObjectRef,
     annotations_of,
     name_of,
     place_of,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, Unreadable, as_map
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import Node
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import Labelled
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import Connected

@@ -10,8 +10,8 @@ import dataclasses
 import functools
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     Owner,
     Pod,
@@ -28,7 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.res
     resolve,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import Manager
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import Manager
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     Mesh,
 )

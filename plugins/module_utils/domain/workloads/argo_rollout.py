@@ -12,7 +12,7 @@ import re
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, as_int, as_text, as_time
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, as_int, as_text, as_time
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import is_label, matches
 
 

@@ -10,7 +10,7 @@ import datetime
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_time
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_time
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     Pod,
     read_pod,

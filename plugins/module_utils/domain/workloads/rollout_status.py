@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ref_of
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.argo_rollout import (
     checked_rollout,
     restarted,

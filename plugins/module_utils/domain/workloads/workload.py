@@ -10,13 +10,13 @@ import re
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Reader, Unreadable, shown
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
     ObjectRef,
     annotations_of,
     labels_of,
     name_of,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, Unreadable, shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     PLACEHOLDER,
     RESTARTED_AT,

@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     ProofError,
     UnauthorizedError,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import (
     Manager,
     require_writable,
 )

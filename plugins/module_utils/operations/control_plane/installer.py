@@ -13,7 +13,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.helm import c
 from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import find_istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import InstallRequest
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM, ISTIOCTL
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import HELM, ISTIOCTL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer_helm import HelmInstaller
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer_istioctl import (

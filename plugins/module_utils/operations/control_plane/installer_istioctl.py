@@ -33,7 +33,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.setti
     InstallRequest,
     operator_document,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import has_tag_service
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     COMPONENT_LABEL,
     DEFAULT,
@@ -44,6 +43,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     REVISION_LABEL,
     Mesh,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import has_tag_service
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import (
     Installation,
     find_changes,

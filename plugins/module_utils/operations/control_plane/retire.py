@@ -23,7 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.plann
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     Pod,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM, ISTIOCTL
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import HELM, ISTIOCTL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import owned_objects
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import (

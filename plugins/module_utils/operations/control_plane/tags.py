@@ -11,8 +11,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths imp
 from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import IstioctlError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import object_path
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import disagreements
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, DEFAULT_VALIDATOR, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import disagreements
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext

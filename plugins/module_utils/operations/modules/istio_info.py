@@ -11,11 +11,11 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_status import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_rows import (
     NamespaceRow,
     describe_namespaces,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.completion_fingerprint import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.up_to_date import (
     is_unchanged,
     is_up_to_date,
 )

@@ -15,7 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.source_revision import (
     source_revision,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.identity import identity
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.mesh_names import mesh_names
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     BEFORE,
     INFO,
@@ -199,7 +199,7 @@ def _values(snapshot: Snapshot, upgrade: Upgrade, findings: list[Finding]) -> Pr
         "source_revision": upgrade.source,
         "source_version": source.version if source else None,
         "proxies": snapshot.count_proxies(),
-        "identities": {name: identity(revision) for name, revision in sorted(snapshot.mesh.revisions.items())},
+        "identities": {name: mesh_names(revision) for name, revision in sorted(snapshot.mesh.revisions.items())},
         "unrestartable": [pods.as_dict() for pods in snapshot.unrestartable()],
     }
 

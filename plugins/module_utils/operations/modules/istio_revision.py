@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.client.helm import OFFICIAL_CHARTS
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import HELM
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import HELM
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import require_known_blockers
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (

@@ -22,12 +22,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_p
     tag_is_settled,
     target_revision,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import require_writable
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import (
     expected_targets,
     owner_targets,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import require_writable
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import NotRestored, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss

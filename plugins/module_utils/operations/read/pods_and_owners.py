@@ -12,8 +12,8 @@ from collections.abc import Callable, Collection, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ForbiddenError, NotFoundError
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Unreadable, shown
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef, name_of
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Unreadable, shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     Owner,
     Pod,

@@ -12,17 +12,17 @@ from collections.abc import Callable, Collection
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import CRDS, NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
     Json,
     annotations_of,
     labels_of,
     name_of,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     Pod,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import manager_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import manager_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import OPERATOR_VERSION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import installer_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace

@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import FIELD_MANAGER
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_map
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_map
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.baseline import read_down
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext

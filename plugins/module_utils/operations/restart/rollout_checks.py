@@ -14,7 +14,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     ClusterError,
     NotFoundError,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_map
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_map
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     Pod,
 )

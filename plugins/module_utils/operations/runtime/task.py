@@ -16,9 +16,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.auth import K
 from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl, find_istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError, MeshError, ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import printable
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import secrets_in
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import printable
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import YAML_IMPORT_ERROR
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import PlannedSteps
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh

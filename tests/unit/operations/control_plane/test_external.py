@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ProofError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import (
     HELM,
     OPERATOR,
     Manager,

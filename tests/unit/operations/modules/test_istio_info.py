@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_status import describe_namespaces
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_rows import describe_namespaces
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.control_planes import describe_control_planes
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import CORE

@@ -9,10 +9,10 @@ import collections
 from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import (
     HELM,
     ISTIOCTL,
-    UNKNOWN_OWNER,
+    UNKNOWN_MANAGER,
     Manager,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
@@ -147,7 +147,7 @@ def _find_refused_crds(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 def _find_contested_crds(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     if upgrade.installer == ISTIOCTL:
         for manager, crds in _foreign_crds(snapshot, upgrade):
-            if manager != UNKNOWN_OWNER:
+            if manager != UNKNOWN_MANAGER:
                 yield CRDS, f"{crds}; istioctl writes them too, and their owner may restore an older version."
 
 

@@ -10,12 +10,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.res
     dangling_name,
     overlapping_injectors,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import default_problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
     INJECTION_LABEL,
     REVISION_LABEL,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import default_problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,
     WARNING,

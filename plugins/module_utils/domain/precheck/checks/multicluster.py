@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.identity import identity
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.mesh_names import mesh_names
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     INFO,
     WARNING,
@@ -31,7 +31,7 @@ def _find_remote_clusters(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 
 
 def _find_different_identities(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
-    all_identities = {name: identity(revision) for name, revision in sorted(snapshot.mesh.revisions.items())}
+    all_identities = {name: mesh_names(revision) for name, revision in sorted(snapshot.mesh.revisions.items())}
     identities = {name: fields for name, fields in all_identities.items() if fields}
     first = upgrade.source if upgrade.source in identities else min(identities, default="")
     for name, fields in identities.items():

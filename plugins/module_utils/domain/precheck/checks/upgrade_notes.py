@@ -12,7 +12,7 @@ import dataclasses
 import typing as t
 from collections.abc import Callable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.foreign import as_map, as_maps, as_text
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_map, as_maps, as_text
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     MANAGED_GATEWAY,
 )

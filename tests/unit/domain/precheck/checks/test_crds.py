@@ -10,9 +10,9 @@ import dataclasses
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import (
     OPERATOR,
-    UNKNOWN_OWNER,
+    UNKNOWN_MANAGER,
     Manager,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
@@ -49,10 +49,10 @@ FIRES = [
     [
         ("helm", HELM, None, ""),
         ("helm", ISTIOCTL, "MU036", "1 of them belong to istioctl, for example gateways"),
-        ("helm", UNKNOWN_OWNER, "MU036", "belong to an unknown owner"),
+        ("helm", UNKNOWN_MANAGER, "MU036", "belong to an unknown owner"),
         ("helm", SAIL, "MU036", "belong to Istio default of the Sail Operator"),
         ("istioctl", ISTIOCTL, None, ""),
-        ("istioctl", UNKNOWN_OWNER, None, ""),
+        ("istioctl", UNKNOWN_MANAGER, None, ""),
         ("istioctl", HELM, "MU037", "belong to Helm release istio-base"),
         ("istioctl", SAIL, "MU037", "belong to Istio default of the Sail Operator"),
         ("external", HELM, None, ""),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The owners of a tag, and of the default above all, as one thing.
+"""Which objects own a tag, and whether they agree on its revision.
 
 A tag is a webhook and, since Istio 1.28, a Service. The default also has a validator, and the webhook of a control
 plane without a revision has to be parked behind the tag (istio/istio istioctl/pkg/tag/generate.go).

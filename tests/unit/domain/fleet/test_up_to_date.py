@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.completion_fingerprint import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.up_to_date import (
     completion_fingerprint,
     is_up_to_date,
 )

@@ -18,7 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
-#: Values of ``selected_by``; ``default`` is the third.
+#: Values of ``selected_by``; the third value is ``DEFAULT``.
 REVISION, TAG = "revision", "tag"
 
 
@@ -38,7 +38,11 @@ class NamespaceRow(t.TypedDict):
 
 
 def describe_namespaces(snapshot: Snapshot) -> list[NamespaceRow]:
-    """Return one row per namespace that selects injection, has proxies, or has workloads that select a revision."""
+    """Return one row per namespace that belongs to the mesh.
+
+    It has a label that selects a revision, proxies, stale pods, pods that follow a tag by their own labels, or
+    workloads whose labels a run has changed.
+    """
     proxies: dict[str, int] = collections.Counter()
     stale: dict[str, int] = collections.Counter()
     targets: dict[str, set[str]] = collections.defaultdict(set)

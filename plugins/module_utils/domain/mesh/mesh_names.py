@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Revision
 
 
-def identity(revision: Revision) -> dict[str, str]:
+def mesh_names(revision: Revision) -> dict[str, str]:
     """Return the names that a control plane gives its mesh, cluster and network; empty if its values are unknown.
 
     Unset names have the defaults of istiod (istio/istio manifests/charts/istio-control/istio-discovery/templates,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.default_tag import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import (
     default_problem,
     disagreements,
     expected_targets,

@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installers_of_objects import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import (
     HELM,
     ISTIOCTL,
     OPERATOR,

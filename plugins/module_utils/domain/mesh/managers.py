@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 
 ISTIOCTL, HELM, OPERATOR, UNKNOWN = "istioctl", "helm", "operator", ""
-INSTALLED = "operator.istio.io/managed"
-RELEASE = "meta.helm.sh/release-name"
+ISTIOCTL_LABEL = "operator.istio.io/managed"
+RELEASE_NAME_ANNOTATION = "meta.helm.sh/release-name"
 SAIL_GROUP = "sailoperator.io"
 #: Labels by which a platform says that it puts an object back.
 PLATFORM_LABELS = {"addonmanager.kubernetes.io/mode": "the add-on manager of the platform"}
@@ -42,7 +42,7 @@ class Manager:
         return f"Helm release {self.name}" if self.kind == HELM else self.name or self.kind or "an unknown owner"
 
 
-UNKNOWN_OWNER = Manager()
+UNKNOWN_MANAGER = Manager()
 
 
 def require_writable(manager: Manager, subject: str, advice: str) -> None:
@@ -67,6 +67,6 @@ def manager_of(obj: Mapping[str, t.Any]) -> Manager:
             return Manager(OPERATOR, name)
     if metadata.get("namespace") in PLATFORM_NAMESPACES:
         return Manager(OPERATOR, PLATFORM_NAMESPACES[metadata["namespace"]])
-    if RELEASE in annotations:
-        return Manager(HELM, annotations[RELEASE])
-    return Manager(ISTIOCTL) if INSTALLED in labels else UNKNOWN_OWNER
+    if RELEASE_NAME_ANNOTATION in annotations:
+        return Manager(HELM, annotations[RELEASE_NAME_ANNOTATION])
+    return Manager(ISTIOCTL) if ISTIOCTL_LABEL in labels else UNKNOWN_MANAGER
