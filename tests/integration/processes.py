@@ -37,7 +37,7 @@ def keepers(pids: list[int]) -> list[int]:
         except (FileNotFoundError, ProcessLookupError):
             continue
         with contextlib.suppress(ValueError, IndexError, KeyError, TypeError):
-            if int(json.loads(words[-2])["keeper"]["watched"].split("/")[-2]) in pids:
+            if int(json.loads(words[-2])["keeper"]["playbook"].split("/")[-2]) in pids:
                 found.append(int(entry.name))
     return found
 

@@ -95,7 +95,7 @@ PARSERS = {
     ("json_answers.py", "json.loads"),
     ("untrusted.py", "json.loads"),
     # what a worker of the same run says
-    ("keeper.py", "json.loads"),
+    ("keeper_process.py", "json.loads"),
     ("credentials.py", "datetime.datetime.fromisoformat"),
     ("untrusted.py", "datetime.datetime.fromisoformat"),
     ("helm.py", "datetime.datetime.strptime"),

@@ -13,6 +13,7 @@ import datetime
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.timestamps import format_time
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_int, as_time
 
 #: Name of the Lease and of the ConfigMap with the record, in the namespace of the control planes.
@@ -51,11 +52,6 @@ class Lease:
     def as_dict(self) -> LockRow:
         """Return the JSON-ready form for results."""
         return {"holder": self.holder, "since": format_time(self.acquired), "expires": format_time(self.expires)}
-
-
-def format_time(time: datetime.datetime) -> str:
-    """Return a time in the format of Kubernetes, in whole seconds."""
-    return f"{time.astimezone(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def read_lease(obj: Mapping[str, t.Any] | None) -> Lease | None:

@@ -18,11 +18,12 @@ from collections.abc import Callable, Collection, Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.helm import Release
+from ansible_collections.meshops.istio.plugins.module_utils.client.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import HelmError, NotFoundError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.common.timestamps import format_time
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_int, as_time, read_json_map
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import STATE_NAME, format_time
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import server_now
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import STATE_NAME
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.state_map import set_state
 
 

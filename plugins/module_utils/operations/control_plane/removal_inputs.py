@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ForbiddenError,
     NotFoundError,
@@ -22,7 +23,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.depen
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import OwnedObject
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import (
     PAUSE,
     QUERIES,

@@ -11,6 +11,7 @@ import typing as t
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ConflictError,
     InstallerError,
@@ -52,7 +53,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.removal_inputs import (
     fetch_removal_inputs,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 
 KINDS = (*WEBHOOKS, *(kind for kind in RESOURCES if kind not in (*WEBHOOKS, "CustomResourceDefinition")))

@@ -4,12 +4,13 @@
 """Hands the lock of a run to its keeper, a process that renews it between the run's tasks.
 
 Between two tasks on a cluster no process of the run works on it, and if another cluster is slower this may take long.
-So the first worker that takes a lock starts one process for the whole run, the keeper (see keeper.py). Workers find it
-by a socket in a private folder with a random name; all that the keeper needs to log in goes through that socket only.
+So the first worker that takes a lock starts a process, the keeper (see keeper_process.py); all workers of the run that
+have the same environment share it. They find it by a socket in a private folder with a random name; the data that the
+keeper needs to log in is sent through that socket only.
 
-The folder also has one marker file per cluster. By its content tasks know that the run held the lock: a lock that was
-lost meanwhile is not taken again, because another run may have happened. A process that may write holds a shared file
-lock on it, whichever keeper it uses.
+The folder also has one marker file per cluster. A marker that is not empty means that the run has held the lock: a lock
+that was lost meanwhile is not taken again, because another run may have happened. A process that may write holds a
+shared file lock on the marker, whichever keeper it uses.
 """
 
 from __future__ import annotations
@@ -30,22 +31,22 @@ from pathlib import Path
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.process import INHERITED_FILES
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import processes
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper import ANSWER, MARKER_SUFFIX
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock_keeper import LockKeeper, RunLock
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper_interface import RunLock
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper_process import ANSWER, MARKER_SUFFIX
 
 #: The path of a socket has at most about 100 characters, of which 50 follow the folder.
 LONGEST_FOLDER = 50
 #: Seconds in which a keeper must answer, also one that is starting.
 ANSWER_SECONDS = 15.0
 #: Runs the keeper without Ansible's collection loader, wherever this collection is installed.
-CODE = """
+KEEPER_PROGRAM = """
 import json, sys, types
 settings = json.loads(sys.argv[1])
 sys.path[:] = settings["path"]
 for name in ("ansible_collections", "ansible_collections.meshops", "ansible_collections.meshops.istio"):
     sys.modules[name] = types.ModuleType(name)
     sys.modules[name].__path__ = [settings["collection"]]
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper import main
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper_process import main
 main(**settings["keeper"])
 """
 
@@ -70,7 +71,7 @@ def _marker(lock: RunLock) -> Path:
     return SOCKET_FOLDER / f"{hashlib.sha256(name).hexdigest()[:16]}{MARKER_SUFFIX}"
 
 
-class KeeperClient(LockKeeper):
+class KeeperClient:
     """The connection of one worker to the keeper of its run.
 
     Args:
@@ -80,10 +81,10 @@ class KeeperClient(LockKeeper):
     def __init__(self, controller: int) -> None:
         self._controller = controller
         #: Open while the worker may write; the kernel closes these files if the worker dies.
-        self._open = contextlib.ExitStack()
+        self._open_files = contextlib.ExitStack()
 
     def start_renewal(self, lock: RunLock) -> None:
-        """Have a lock renewed from now on, until it is given back or the run has ended."""
+        """Have a lock renewed from now on, until it is released or the run has ended."""
         message = {
             "connection": dataclasses.asdict(lock.client.connection),
             "namespace": lock.namespace,
@@ -93,10 +94,10 @@ class KeeperClient(LockKeeper):
         }
         try:
             _create_socket_folder()
-            marker = self._open.enter_context(_marker(lock).open("ab"))
+            marker = self._open_files.enter_context(_marker(lock).open("ab"))
             self._let_inherit(marker.fileno())
             fcntl.flock(marker, fcntl.LOCK_SH)
-            channel = self._open.enter_context(self._connect(lock.process))
+            channel = self._open_files.enter_context(self._connect(lock.process))
             self._let_inherit(channel.fileno())
             channel.settimeout(ANSWER_SECONDS)
             channel.sendall(json.dumps(message).encode() + b"\n")
@@ -128,11 +129,11 @@ class KeeperClient(LockKeeper):
 
     def _let_inherit(self, descriptor: int) -> None:
         INHERITED_FILES.append(descriptor)
-        self._open.callback(INHERITED_FILES.remove, descriptor)
+        self._open_files.callback(INHERITED_FILES.remove, descriptor)
 
     def close(self) -> None:
         """Close the connection: the keeper then sees that this worker writes no more."""
-        self._open.close()
+        self._open_files.close()
 
     def _connect(self, process: str) -> socket.socket:
         """Return a connection to the keeper of a run; start the keeper if it does not run."""
@@ -179,7 +180,7 @@ class KeeperClient(LockKeeper):
             }
             # The keeper outlives the task, so it must share neither session nor files with the worker.
             subprocess.Popen(  # pylint: disable=ansible-bad-function,consider-using-with
-                [sys.executable, "-P", "-c", CODE, json.dumps(settings)],
+                [sys.executable, "-P", "-c", KEEPER_PROGRAM, json.dumps(settings)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

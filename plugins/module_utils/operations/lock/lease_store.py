@@ -10,6 +10,7 @@ import datetime
 import os
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ConflictError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import (
     STATE_NAME,
@@ -19,7 +20,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_leas
     renewal_body,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.processes import process_identity
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import server_now
 
 
 class LeaseStore:

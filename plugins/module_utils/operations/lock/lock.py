@@ -23,11 +23,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     MeshError,
     NotFoundError,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import (
-    Lease,
-    format_time,
-    is_held_by_other,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.common.timestamps import format_time
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import Lease, is_held_by_other
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import LOCK_SECONDS, RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
     DONE,
@@ -38,9 +35,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_recor
     end_record,
     run_id,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper_interface import (
+    KeeperInterface,
+    NoKeeper,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lease_store import LeaseStore
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock_errors import held_error, lost_error
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock_keeper import LockKeeper
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.processes import (
     holder_has_ended,
     process_identity,
@@ -68,14 +68,14 @@ class Lock:
         namespace: str,
         run: RunOptions | None,
         controller: int | None,
-        keeper: LockKeeper | None = None,
+        keeper: KeeperInterface | None = None,
     ) -> None:
         self._run = run
         self.seconds = run.lock_seconds if run else LOCK_SECONDS
         self._playbook = process_identity(controller) if controller else ""
         self._outlives_task = bool(controller) and run is not None
         self.process = self._playbook if self._outlives_task else f"task/{uuid.uuid4()}"
-        self._keeper = keeper or LockKeeper()
+        self._keeper = keeper or NoKeeper()
         self._mutex = threading.Lock()
         self._leases = LeaseStore(client, namespace)
         self._records = RecordStore(client, namespace)

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import LockedError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import Lease, format_time
+from ansible_collections.meshops.istio.plugins.module_utils.common.timestamps import format_time
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import Lease
 
 
 def held_error(cluster: str, lease: Lease) -> LockedError:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
+from ansible_collections.meshops.istio.plugins.module_utils.client.server_clock import unique_timestamp
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ConflictError, MeshError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     Pod,
@@ -24,7 +25,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
     Workload,
     restart_patch,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import unique_timestamp
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.observation import note_foreign_change
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import (

@@ -8,6 +8,7 @@ from __future__ import annotations
 import concurrent.futures
 from collections.abc import Sequence
 
+from ansible_collections.meshops.istio.plugins.module_utils.client.server_clock import unique_timestamp
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ApiError,
     ConflictError,
@@ -22,7 +23,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem, Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload, restart_patch
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import unique_timestamp
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failed_workloads import leave_out
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import (

@@ -17,6 +17,7 @@ import time
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.client.watch_events import Event
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ForbiddenError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef, name_of
@@ -25,7 +26,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import PodState, read_pod_state
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import COLLECTIONS
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import (
     list_states,
     ref_of_owner,

@@ -26,8 +26,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_optio
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import Limits
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper_interface import (
+    KeeperInterface,
+    NoKeeper,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock_keeper import LockKeeper
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_snapshot
 
 
@@ -66,7 +69,7 @@ class TaskContext:
     #: Raises LockedError if another run holds the lock.
     require_free: Callable[[], object] = lambda: None
     #: Renews the lock of the run between its tasks.
-    keeper: LockKeeper = dataclasses.field(default_factory=LockKeeper)
+    keeper: KeeperInterface = dataclasses.field(default_factory=NoKeeper)
     #: Warnings about the lock.
     warnings: list[str] = dataclasses.field(default_factory=list)
     _lock: Lock | None = dataclasses.field(default=None, repr=False)
@@ -194,7 +197,7 @@ def execute(
     progress: Callable[[str], None] = _discard,
     watched: bool = True,
     controller: int | None = None,
-    keeper: LockKeeper | None = None,
+    keeper: KeeperInterface | None = None,
 ) -> Json:
     """Run a core and return the result of its task, failed or not.
 
@@ -217,7 +220,7 @@ def execute(
         core.check(params)
         task = TaskContext.create(client, params, check_mode)
         task.progress, task.watched = report, watched
-        task.controller, task.keeper = controller, keeper or LockKeeper()
+        task.controller, task.keeper = controller, keeper or NoKeeper()
         outcome = _run_locked(core, task)
     except MeshError as exc:
         failure = {"kind": type(exc).__name__, **exc.details}

@@ -19,8 +19,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.client import process
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import keeper as keeper_module
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import keeper_client
+from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import keeper_client, keeper_process
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
@@ -74,7 +73,7 @@ def test_a_worker_that_hears_nothing_says_that_the_lock_is_not_kept(
 
 
 @pytest.fixture
-def keeper(tmp_path: Path) -> Iterator[tuple[keeper_module.Keeper, Callable[[], socket.socket]]]:
+def keeper(tmp_path: Path) -> Iterator[tuple[keeper_process.Keeper, Callable[[], socket.socket]]]:
     """A keeper in this process, and what reaches it."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "s"))
@@ -86,12 +85,12 @@ def keeper(tmp_path: Path) -> Iterator[tuple[keeper_module.Keeper, Callable[[], 
             found.settimeout(5)
             return found
 
-        yield keeper_module.Keeper(listener, -1, "no process"), reach
+        yield keeper_process.Keeper(listener, -1, "no process"), reach
 
 
 @pytest.mark.parametrize("line", [b"{\n", b"[]\n", b"{}\n", b"\xff\n", b'{"connection": 1}\n'])
 def test_who_says_what_no_worker_says_is_not_heard_any_more(
-    keeper: tuple[keeper_module.Keeper, Callable[[], socket.socket]], api: FakeApi, tmp_path: Path, line: bytes
+    keeper: tuple[keeper_process.Keeper, Callable[[], socket.socket]], api: FakeApi, tmp_path: Path, line: bytes
 ) -> None:
     one, reach = keeper
     with reach() as bad, reach() as good:
@@ -100,12 +99,12 @@ def test_who_says_what_no_worker_says_is_not_heard_any_more(
         for dummy in range(4):
             one._listen(0.05)
         assert bad.recv(10) == b""
-        assert good.recv(10) == keeper_module.ANSWER
+        assert good.recv(10) == keeper_process.ANSWER
         assert len(one._kept) == 1
 
 
 def test_clusters_that_hang_hold_up_no_other_one(
-    keeper: tuple[keeper_module.Keeper, Callable[[], socket.socket]],
+    keeper: tuple[keeper_process.Keeper, Callable[[], socket.socket]],
     api: FakeApi,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -113,21 +112,21 @@ def test_clusters_that_hang_hold_up_no_other_one(
     one, reach = keeper
     hanging, renewed, over = threading.Event(), threading.Event(), threading.Event()
 
-    def renew(kept: keeper_module.KeptLock) -> None:
+    def renew(kept: keeper_process.KeptLock) -> None:
         if kept.message["connection"]["context"] == "healthy":
             renewed.set()
         else:
             hanging.wait(10)
 
-    monkeypatch.setattr(keeper_module.KeptLock, "renew", renew)
-    monkeypatch.setattr(keeper_module.KeptLock, "release", lambda dummy: None)
+    monkeypatch.setattr(keeper_process.KeptLock, "renew", renew)
+    monkeypatch.setattr(keeper_process.KeptLock, "release", lambda dummy: None)
     monkeypatch.setattr(one, "_has_run_ended", over.is_set)
     with reach() as worker:
         for number in range(20):
             worker.sendall(told(api, tmp_path / "m", context=f"hanging {number}"))
             one._listen(0.05)
             one._listen(0.05)
-            assert worker.recv(10) == keeper_module.ANSWER
+            assert worker.recv(10) == keeper_process.ANSWER
         worker.sendall(told(api, tmp_path / "m", context="healthy"))
         one._listen(0.05)
     for kept in one._kept.values():
@@ -143,7 +142,7 @@ def test_clusters_that_hang_hold_up_no_other_one(
 
 def test_after_the_run_nothing_is_renewed(api: FakeApi, tmp_path: Path) -> None:
     over = threading.Event()
-    kept = keeper_module.KeptLock(json.loads(told(api, tmp_path / "m")), over)
+    kept = keeper_process.KeptLock(json.loads(told(api, tmp_path / "m")), over)
     over.set()
     kept.renew()
     assert not api.seen

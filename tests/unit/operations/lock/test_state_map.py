@@ -13,10 +13,10 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.helm import Release
+from ansible_collections.meshops.istio.plugins.module_utils.client.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ConflictError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import STATE_NAME
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import pending_releases as pending
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.server_clock import server_now
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.state_map import set_state
 from unit.support import builders as b
 from unit.support.api_answers import Answer, failure

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.client import server_clock
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT
-from ansible_collections.meshops.istio.plugins.module_utils.operations.lock import server_clock
 from unit.support import builders as b
 from unit.support.api_answers import Answer, failure
 from unit.support.batch import CLUSTER, CRASH, Batch, edit, new_pod

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The clock of the API server: that of the controller may differ."""
+"""Reads the clock of the API server: that of the controller may differ."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Collection
 from email.utils import parsedate_to_datetime
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import format_time
+from ansible_collections.meshops.istio.plugins.module_utils.common.timestamps import format_time
 
 
 def server_now(client: Client) -> datetime.datetime:

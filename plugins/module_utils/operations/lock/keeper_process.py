@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The keeper of a run: a process that renews its locks between tasks and ends with ansible-playbook.
 
-It is one process for all clusters. A lock that the run left when it ended is released as soon as no worker of the run
-can write any more: each worker holds its connection to the keeper open while it works, and the kernel closes it.
+It is one process for all clusters, and for all workers with the same environment (see keeper_client.py). A lock that
+the run left when it ended is released as soon as no worker of the run can write any more: each worker holds its
+connection to the keeper open while it works, and the kernel closes it.
 """
 
 from __future__ import annotations
@@ -54,8 +55,8 @@ class KeptLock:
         self.workers: set[socket.socket] = set()
         self.pause = int(message["seconds"]) / RENEWALS
         self.due = time.monotonic() + self.pause
-        #: Whether the run holds this lock no longer.
-        self.lost = False
+        #: Whether the keeper has nothing more to do for this lock.
+        self.done = False
         self.job: concurrent.futures.Future[None] | None = None
 
     @property
@@ -92,7 +93,7 @@ class KeptLock:
             pause = self.pause
         except LockedError:
             # A worker announces a lock before it takes it.
-            self.lost = not self.workers
+            self.done = not self.workers
             pause = self.pause
         except MeshError:
             pass
@@ -130,7 +131,7 @@ class Keeper:
         while not self._has_run_ended():
             self._listen()
             for kept in self._kept.values():
-                if not (kept.lost or kept.busy) and time.monotonic() >= kept.due:
+                if not (kept.done or kept.busy) and time.monotonic() >= kept.due:
                     kept.job = self._pool.submit(kept.renew)
         self._run_ended.set()
         deadline = time.monotonic() + GRACE_SECONDS
@@ -144,9 +145,9 @@ class Keeper:
     def _release_unused(self) -> bool:
         """Release each lock under which no process can write any more; return whether there are others."""
         for kept in self._kept.values():
-            if not (kept.busy or kept.lost or kept.has_writer):
-                kept.lost, kept.job = True, self._pool.submit(kept.release)
-        return any(not kept.lost for kept in self._kept.values())
+            if not (kept.busy or kept.done or kept.has_writer):
+                kept.done, kept.job = True, self._pool.submit(kept.release)
+        return any(not kept.done for kept in self._kept.values())
 
     def _has_run_ended(self) -> bool:
         if self._controller < 0:
@@ -157,7 +158,7 @@ class Keeper:
 
     def _listen(self, longest: float = POLL_SECONDS) -> bool:
         """Wait for the next connection, message or end of a worker and handle it; return whether there was one."""
-        due = [kept.due - time.monotonic() for kept in self._kept.values() if not (kept.lost or kept.busy)]
+        due = [kept.due - time.monotonic() for kept in self._kept.values() if not (kept.done or kept.busy)]
         pause = max(0.05, min([longest, *due]))
         by_descriptor = {channel.fileno(): channel for channel in (self._listener, *self._received)}
         poller = select.poll()
