@@ -129,7 +129,7 @@ def require_injector(mesh: Mesh, target: str) -> None:
         SafetyError: no injector owns the name.
     """
     if mesh.injector(target) is None:
-        owned = sorted({i.owns for i in mesh.injectors if not i.deactivated})
+        owned = sorted({i.selected_name for i in mesh.injectors if not i.deactivated})
         raise SafetyError(
             f"No injector owns the name {target!r}: pods that select it would start without a proxy. "
             f"Existing revisions and tags: {', '.join(owned) or 'none'}."

@@ -12,7 +12,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import namespaces_selecting_tag
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import disagreements, owner_targets
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import (
+    owner_targets,
+    owners_off_target,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, NotRestored, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
@@ -37,7 +40,7 @@ def tag_is_settled(mesh: Mesh, name: str, revision: str | None) -> bool:
     """
     if revision is None:
         return name not in mesh.tags and name not in mesh.tag_services
-    return not disagreements(mesh, name, revision)
+    return not owners_off_target(mesh, name, revision)
 
 
 def plan_tag_step(snapshot: Snapshot, name: str, revision: str | None, followers: Iterable[ObjectRef]) -> str | None:
@@ -87,7 +90,7 @@ def _plan_move(mesh: Mesh, name: str, revision: str, namespaces: Sequence[str], 
     affected = "; ".join(f"{group} {', '.join(names)}" for group, names in groups if names)
     suffix = f" ({affected})" if affected else ""
     if current == revision:
-        return f"fix tag {name} -> {revision}: {', '.join(disagreements(mesh, name, revision))}{suffix}"
+        return f"fix tag {name} -> {revision}: {', '.join(owners_off_target(mesh, name, revision))}{suffix}"
     step = f"move tag {name}: {current} -> {revision}" if current else f"create tag {name} -> {revision}"
     return step + suffix
 
@@ -98,9 +101,9 @@ def _refuse_same_name_in_other_mesh(mesh: Mesh, name: str, revision: str) -> Non
     Raises:
         SafetyError: another mesh has a tag or a revision of the same name.
     """
-    for injector in mesh.foreign:
+    for injector in mesh.foreign_injectors:
         same_revision = injector.revision == revision and not injector.tag
-        if same_revision or injector.tag == name or (name == DEFAULT and injector.owns == DEFAULT):
+        if same_revision or injector.tag == name or (name == DEFAULT and injector.selected_name == DEFAULT):
             namesake = f"tag {injector.tag}" if injector.tag else f"revision {injector.revision}"
             raise SafetyError(
                 f"Tag {name} is not set: the mesh of namespace {injector.home} has a {namesake} too ({injector.name}), "

@@ -13,10 +13,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import FAILED, RUNNING, STOPPED
 
-UNREACHABLE, LOCKED, REFUSED, INTERRUPTED, BROKEN = "unreachable", "locked", "refused", "interrupted", "failed"
-HALF, NOT_BEGUN, DONE = "half done", "not begun", "done"
+UNREACHABLE, LOCKED, REFUSED, INTERRUPTED, RUN_FAILED = "unreachable", "locked", "refused", "interrupted", "failed"
+HALF_DONE, NOT_BEGUN, DONE = "half done", "not begun", "done"
 #: All states, in the order in which people look at them.
-STATES = (UNREACHABLE, LOCKED, REFUSED, BROKEN, INTERRUPTED, HALF, NOT_BEGUN, DONE)
+STATES = (UNREACHABLE, LOCKED, REFUSED, RUN_FAILED, INTERRUPTED, HALF_DONE, NOT_BEGUN, DONE)
 
 
 class ClusterState(t.TypedDict):
@@ -70,7 +70,7 @@ def _state(reading: Mapping[str, t.Any], version: str) -> tuple[str, str]:
         return LOCKED, f"{lock['holder']} works on it since {lock['since']}"
     run = f"the {record.get('strategy') or 'run'} by {record.get('started_by')}"
     if record.get("state") == FAILED:
-        return BROKEN, f"{run} failed in {record.get('phase') or 'its first phase'}: {record.get('message')}"
+        return RUN_FAILED, f"{run} failed in {record.get('phase') or 'its first phase'}: {record.get('message')}"
     if record.get("state") in (RUNNING, STOPPED):
         return INTERRUPTED, f"{run} ended in {record.get('phase') or 'its first phase'} at {record.get('updated')}"
     return _progress(reading, version)
@@ -84,17 +84,17 @@ def _progress(reading: Mapping[str, t.Any], version: str) -> tuple[str, str]:
     installed = {plane["version"] for plane in reading["control_planes"]}
     if not version:
         mixed = len({proxy for proxy, dummy in proxies}) > 1
-        return (HALF, "proxies of several versions run") if mixed else _stale_state(stale)
+        return (HALF_DONE, "proxies of several versions run") if mixed else _stale_state(stale)
     upgraded = sum(count for proxy, count in proxies if proxy.partition("-")[0] == version)
     if version not in installed:
         return NOT_BEGUN, f"{version} is not installed"
     if upgraded < total:
-        return (HALF if upgraded else NOT_BEGUN), f"{upgraded} of {total} proxies run {version}"
+        return (HALF_DONE if upgraded else NOT_BEGUN), f"{upgraded} of {total} proxies run {version}"
     return _stale_state(stale)
 
 
 def _stale_state(stale: int) -> tuple[str, str]:
-    return (HALF, f"{stale} proxies are stale") if stale else (DONE, "")
+    return (HALF_DONE, f"{stale} proxies are stale") if stale else (DONE, "")
 
 
 def fleet_status(readings: Mapping[str, Mapping[str, t.Any]], version: str = "") -> Json:

@@ -31,7 +31,7 @@ def completion_fingerprint(snapshot: Snapshot, revision: str) -> str:
     mesh = snapshot.mesh
     state = {
         "planes": {
-            name: [plane.deployment, plane.installed_by, plane.written] for name, plane in mesh.revisions.items()
+            name: [plane.deployment, plane.installed_by, plane.written_spec] for name, plane in mesh.revisions.items()
         },
         "injectors": [
             [injector.name, injector.revision, injector.tag, [*map(_without_bundle, injector.webhooks)]]

@@ -74,7 +74,7 @@ class Pod:
     proxy_image: str
     owner: Owner | None
     node: str = ""
-    need: ResourceRequests = NO_RESOURCES
+    requests: ResourceRequests = NO_RESOURCES
     #: Seconds from its creation until it last became ready; None while it is not ready.
     ready_after: float | None = None
     unreadable: tuple[Unreadable, ...] = ()
@@ -132,12 +132,12 @@ def _home(container: Mapping[str, t.Any]) -> str:
     return address[1] if address else ""
 
 
-def read_pod(obj: Mapping[str, t.Any], *, need: bool = True) -> Pod:
+def read_pod(obj: Mapping[str, t.Any], *, requests: bool = True) -> Pod:
     """Return the facts of a raw Pod.
 
     Args:
         obj: the Pod as the API server returns it.
-        need: whether to read its resource requests: half of the work, and only a snapshot uses them.
+        requests: whether to read its resource requests: half of the work, and only a snapshot uses them.
     """
     meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
     owners = [owner for owner in meta.get("ownerReferences") or () if owner.get("controller")]
@@ -165,7 +165,7 @@ def read_pod(obj: Mapping[str, t.Any], *, need: bool = True) -> Pod:
         proxy_image=image,
         owner=Owner(owners[0]["kind"], owners[0]["name"]) if owners else None,
         node=str(spec.get("nodeName") or ""),
-        need=pod_requests(spec) if need else NO_RESOURCES,
+        requests=pod_requests(spec) if requests else NO_RESOURCES,
         ready_after=_seconds(meta.get("creationTimestamp"), ready.get("lastTransitionTime")) if ready else None,
         unreadable=unreadable,
         gone_at=str(meta.get("deletionTimestamp") or ""),

@@ -67,7 +67,7 @@ def evaluate_proxy(mesh: Mesh, namespace_labels: Mapping[str, str], pod: Pod) ->
     if injection.revision is None:
         # A proxy that was not injected is part of the template and comes back with the pod.
         injected = pod.proxy_image and STATUS in pod.annotations
-        lost = injected and not (injection.rejected or injection.other_mesh or pod.home in mesh.others)
+        lost = injected and not (injection.rejected or injection.other_mesh or pod.home in mesh.other_mesh_namespaces)
         return ProxyStatus(ProxyCondition.WOULD_LOSE_PROXY if lost else ProxyCondition.NOT_IN_MESH, injection)
     revision = mesh.revisions.get(injection.revision)
     unpinned = {key: value for key, value in annotations.items() if key != PROXY_IMAGE}
@@ -79,7 +79,7 @@ def _condition(mesh: Mesh, pod: Pod, revision: str, image: str) -> ProxyConditio
     """Return the condition of a pod that would be injected by a revision with an image, empty if unknown."""
     if not pod.proxy_image:
         return ProxyCondition.MISSING
-    if pod.revision != revision or pod.home in mesh.others:
+    if pod.revision != revision or pod.home in mesh.other_mesh_namespaces:
         return ProxyCondition.STALE_REVISION
     if image and without_image_type(pod.proxy_image) != without_image_type(image):
         return ProxyCondition.PINNED if PROXY_IMAGE in pod.annotations else ProxyCondition.STALE_IMAGE

@@ -24,7 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEACTIVATED_LABEL,
     DEFAULT,
-    PARKED,
+    PARKED_SELECTOR,
     Mesh,
     suffix,
 )
@@ -126,7 +126,7 @@ def adapt_to_live(rendered: Json, live: Json) -> Json:
         if obj["kind"] == "ValidatingWebhookConfiguration" and "failurePolicy" in current:
             hook["failurePolicy"] = current["failurePolicy"]
         if DEACTIVATED_LABEL in (current.get("namespaceSelector", {}).get("matchLabels") or {}):
-            hook.update(namespaceSelector=PARKED, objectSelector=PARKED)
+            hook.update(namespaceSelector=PARKED_SELECTOR, objectSelector=PARKED_SELECTOR)
     return obj
 
 

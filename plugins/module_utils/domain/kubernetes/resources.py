@@ -110,7 +110,7 @@ def free_resources(nodes: Iterable[Node], taken: Mapping[str, ResourceRequests])
 
 
 def schedulable_replicas(
-    need: ResourceRequests,
+    requests: ResourceRequests,
     copies: int,
     free: Mapping[str, ResourceRequests],
     rivals: Mapping[str, set[str]] | None = None,
@@ -121,10 +121,10 @@ def schedulable_replicas(
     """
     remaining = dict(free)
     for count in range(copies):
-        fitting = [name for name, have in remaining.items() if need.fits(have)]
+        fitting = [name for name, have in remaining.items() if requests.fits(have)]
         if not fitting:
             return count
         best = max(fitting, key=lambda name: remaining[name].memory)
-        remaining[best] = remaining[best].plus(need, -1)
+        remaining[best] = remaining[best].plus(requests, -1)
         remaining = {name: have for name, have in remaining.items() if name not in (rivals or {}).get(best, ())}
     return copies

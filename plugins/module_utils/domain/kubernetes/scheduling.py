@@ -18,19 +18,19 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.se
     requirement_matches,
 )
 
-Json = Mapping[str, t.Any]
+RawObject = Mapping[str, t.Any]
 HOSTNAME = "kubernetes.io/hostname"
 #: Effects of taints that repel pods.
-_SHUT = ("NoSchedule", "NoExecute")
+_REPELLING = ("NoSchedule", "NoExecute")
 _REQUIRED = "requiredDuringSchedulingIgnoredDuringExecution"
 _OPERATORS = ("In", "NotIn", "Exists", "DoesNotExist")
 
 
 class AntiAffinity(t.NamedTuple):
-    """Pod anti-affinity: no topology domain (host, zone) with a pod that the selector matches."""
+    """Pod anti-affinity: it excludes the topology domains (host, zone) with a pod that the selector matches."""
 
     key: str
-    selector: Json
+    selector: RawObject
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,21 +39,21 @@ class Placement:
 
     labels: Mapping[str, str] = dataclasses.field(default_factory=dict)
     selector: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    terms: tuple[Json, ...] = ()
-    tolerations: tuple[Json, ...] = ()
-    apart: tuple[AntiAffinity, ...] = ()
+    terms: tuple[RawObject, ...] = ()
+    tolerations: tuple[RawObject, ...] = ()
+    anti_affinity: tuple[AntiAffinity, ...] = ()
 
     def allows(self, node: Node) -> bool:
         """Whether the scheduler may place such a pod on a node."""
-        shut = (taint for taint in node.taints if taint.get("effect") in _SHUT)
+        repelling = (taint for taint in node.taints if taint.get("effect") in _REPELLING)
         return (
             node.open
-            and all(any(_tolerates(toleration, taint) for toleration in self.tolerations) for taint in shut)
+            and all(any(_tolerates(toleration, taint) for toleration in self.tolerations) for taint in repelling)
             and all(node.labels.get(key) == value for key, value in self.selector.items())
             and (not self.terms or any(_matches_term(term, node.labels) for term in self.terms))
         )
 
-    def closed(self, nodes: Iterable[Node], running: Iterable[tuple[str, Mapping[str, str]]]) -> set[str]:
+    def nodes_closed_to_pod(self, nodes: Iterable[Node], running: Iterable[tuple[str, Mapping[str, str]]]) -> set[str]:
         """Return the nodes that anti-affinity closes.
 
         Args:
@@ -63,26 +63,26 @@ class Placement:
         closed: set[str] = set()
         nodes, running = list(nodes), list(running)
         by_name = {node.name: node for node in nodes}
-        for apart in self.apart:
+        for rule in self.anti_affinity:
             taken = {
-                _topology_domain(by_name[name], apart.key)
+                _topology_domain(by_name[name], rule.key)
                 for name, labels in running
-                if name in by_name and matches(apart.selector, labels)
+                if name in by_name and matches(rule.selector, labels)
             }
-            closed |= {node.name for node in nodes if _topology_domain(node, apart.key) in taken - {""}}
+            closed |= {node.name for node in nodes if _topology_domain(node, rule.key) in taken - {""}}
         return closed
 
-    def rivals(self, nodes: Iterable[Node]) -> dict[str, set[str]]:
+    def nodes_closed_by_pod(self, nodes: Iterable[Node]) -> dict[str, set[str]]:
         """Return node -> the nodes that a pod on it closes for the next such pod."""
         nodes = list(nodes)
-        return {node.name: self.closed(nodes, [(node.name, self.labels)]) for node in nodes}
+        return {node.name: self.nodes_closed_to_pod(nodes, [(node.name, self.labels)]) for node in nodes}
 
 
 def _topology_domain(node: Node, key: str) -> str:
     return node.name if key == HOSTNAME else node.labels.get(key, "")
 
 
-def _tolerates(toleration: Json, taint: Json) -> bool:
+def _tolerates(toleration: RawObject, taint: RawObject) -> bool:
     if toleration.get("effect") not in (None, "", taint.get("effect")):
         return False
     if toleration.get("operator") == "Exists":
@@ -90,13 +90,13 @@ def _tolerates(toleration: Json, taint: Json) -> bool:
     return toleration.get("key") == taint.get("key") and (toleration.get("value") or "") == (taint.get("value") or "")
 
 
-def _matches_term(term: Json, labels: Mapping[str, str]) -> bool:
+def _matches_term(term: RawObject, labels: Mapping[str, str]) -> bool:
     """Whether a term of node affinity matches; rules that compare numbers or fields are ignored."""
     rows = [row for row in term.get("matchExpressions") or () if row.get("operator") in _OPERATORS]
     return all(requirement_matches(row, labels) for row in rows)
 
 
-def read_placement(template: Json, namespace: str) -> Placement:
+def read_placement(template: RawObject, namespace: str) -> Placement:
     """Return the scheduling rules of a raw pod template."""
     spec, metadata = template.get("spec") or {}, template.get("metadata") or {}
     affinity = spec.get("affinity") or {}
@@ -108,7 +108,7 @@ def read_placement(template: Json, namespace: str) -> Placement:
         selector=spec.get("nodeSelector") or {},
         terms=tuple(required.get("nodeSelectorTerms") or ()),
         tolerations=tuple(spec.get("tolerations") or ()),
-        apart=tuple(
+        anti_affinity=tuple(
             AntiAffinity(row["topologyKey"], row["labelSelector"]) for row in local if row.get("labelSelector")
         ),
     )

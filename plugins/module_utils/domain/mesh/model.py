@@ -43,7 +43,7 @@ OWNER_NAMESPACE_LABEL = "install.operator.istio.io/owning-resource-namespace"
 RELEASE_NAMESPACE_ANNOTATION = "meta.helm.sh/release-namespace"
 #: Label that neither pods nor namespaces have: selectors with it deactivate a webhook.
 DEACTIVATED_LABEL = "istio.io/deactivated"
-PARKED = {"matchLabels": {DEACTIVATED_LABEL: "never-match"}}
+PARKED_SELECTOR = {"matchLabels": {DEACTIVATED_LABEL: "never-match"}}
 
 
 def suffix(revision: str) -> str:
@@ -69,7 +69,7 @@ class Injector:
     home: str = ""
 
     @property
-    def owns(self) -> str:
+    def selected_name(self) -> str:
         """The name by which labels select it: the tag, else the revision."""
         return self.tag or self.revision
 
@@ -110,10 +110,11 @@ class InjectionConfig:
 class Revision:
     """One control plane: the facts of its Deployment, and its injection settings.
 
-    ``installed_by`` is the version of istioctl or of the chart that installed it, empty for other installers. ``need``
-    and ``limits`` are the requests and limits of each of its pods, ``placement`` their scheduling rules. ``unreadable``
-    maps each of its ConfigMaps that cannot be read to the reason; ``config`` or the values are then empty. ``written``
-    is the spec of its Deployment except the replicas, and the data of its ConfigMaps, for comparison.
+    ``installed_by`` is the version of istioctl or of the chart that installed it, empty for other installers.
+    ``requests`` and ``limits`` are the requests and limits of each of its pods, ``placement`` their scheduling rules.
+    ``unreadable`` maps each of its ConfigMaps that cannot be read to the reason; ``config`` or the values are then
+    empty. ``written_spec`` is the spec of its Deployment except the replicas, and the data of its ConfigMaps, for
+    comparison.
     """
 
     name: str
@@ -128,11 +129,11 @@ class Revision:
     user_values: Json = dataclasses.field(default_factory=dict)
     merged_values: Json = dataclasses.field(default_factory=dict)
     manager: Manager = UNKNOWN_MANAGER
-    need: ResourceRequests = NO_RESOURCES
+    requests: ResourceRequests = NO_RESOURCES
     limits: ResourceRequests = NO_RESOURCES
     placement: Placement = dataclasses.field(default_factory=Placement)
     unreadable: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    written: tuple[t.Any, ...] = dataclasses.field(default=(), repr=False)
+    written_spec: tuple[t.Any, ...] = dataclasses.field(default=(), repr=False)
 
     @property
     def unreadable_maps(self) -> str:
@@ -152,7 +153,7 @@ class Mesh:
     ``local_services`` are the istiod Services that select pods; those of a remote control plane select none.
     ``tag_services`` and ``validators`` map a tag and the name of a ValidatingWebhookConfiguration to a revision.
     ``orphan_validators`` maps the name of one that rejects every write to its Service, which does not exist.
-    ``foreign`` are the injectors of other meshes in the same cluster, which may have the same names.
+    ``foreign_injectors`` are the injectors of other meshes in the same cluster, which may have the same names.
     """
 
     namespace: str
@@ -163,25 +164,27 @@ class Mesh:
     tag_services: Mapping[str, str]
     validators: Mapping[str, str]
     orphan_validators: Mapping[str, str]
-    foreign: tuple[Injector, ...] = ()
+    foreign_injectors: tuple[Injector, ...] = ()
 
     @functools.cached_property
     def all_injectors(self) -> tuple[Injector, ...]:
         """The injectors that the API server may call for a new pod, in its order."""
-        return tuple(sorted((*self.injectors, *self.foreign), key=lambda i: i.name)) if self.foreign else self.injectors
+        if not self.foreign_injectors:
+            return self.injectors
+        return tuple(sorted((*self.injectors, *self.foreign_injectors), key=lambda i: i.name))
 
     @functools.cached_property
-    def others(self) -> frozenset[str]:
+    def other_mesh_namespaces(self) -> frozenset[str]:
         """Namespaces of the other meshes in this cluster."""
-        return frozenset(injector.home for injector in self.foreign)
+        return frozenset(injector.home for injector in self.foreign_injectors)
 
     def is_foreign(self, injector: Injector) -> bool:
         """Whether an injector belongs to another mesh."""
-        return injector.home in self.others
+        return injector.home in self.other_mesh_namespaces
 
     def other_mesh_owning(self, owned: str) -> str | None:
         """Return the namespace of another mesh that owns a name, even if this mesh owns it too, or None."""
-        return next((i.home for i in self.foreign if i.owns == owned and not i.deactivated), None)
+        return next((i.home for i in self.foreign_injectors if i.selected_name == owned and not i.deactivated), None)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -220,7 +223,7 @@ class Mesh:
 
     def injector(self, owned: str) -> Injector | None:
         """Return the active injector that owns a name; a revision takes precedence over a tag of the same name."""
-        owners = [i for i in self.injectors if i.owns == owned and not i.deactivated]
+        owners = [i for i in self.injectors if i.selected_name == owned and not i.deactivated]
         return owners[-1] if owners else None
 
     def injector_of_tag(self, tag: str) -> Injector | None:

@@ -193,7 +193,7 @@ def read_revision(
         user_values=user,
         merged_values=merged,
         unreadable=unreadable,
-        written=(spec, *data),
+        written_spec=(spec, *data),
     )
     if deployment is None:
         return revision
@@ -209,7 +209,7 @@ def read_revision(
         ready=int(status.get("readyReplicas") or 0),
         rolled_out=is_rolled_out(deployment),
         manager=manager_of(deployment),
-        need=pod_requests(deployment["spec"]["template"]["spec"]),
+        requests=pod_requests(deployment["spec"]["template"]["spec"]),
         limits=pod_requests(deployment["spec"]["template"]["spec"], "limits"),
         placement=read_placement(deployment["spec"]["template"], namespace),
     )
@@ -250,5 +250,5 @@ def read_mesh(
         },
         validators={name_of(obj): labels_of(obj)[REVISION_LABEL] for obj in validating},
         orphan_validators=gone,
-        foreign=tuple(injector for injector in all_injectors if injector not in injectors),
+        foreign_injectors=tuple(injector for injector in all_injectors if injector not in injectors),
     )

@@ -99,8 +99,8 @@ def lost_by(configuration: Iterable[Labelled], mesh: Mesh, moved: Mapping[str, C
 
 def unknown_to_all(configuration: Iterable[Labelled], mesh: Mesh, target: str) -> list[tuple[Labelled, str]]:
     """Return the configuration that no istiod reads, with the reason; that of the target revision is correct."""
-    revisions = {*mesh.revisions, *(injector.revision for injector in mesh.foreign), target}
-    tags = {*mesh.tags, *(injector.tag for injector in mesh.foreign)}
+    revisions = {*mesh.revisions, *(injector.revision for injector in mesh.foreign_injectors), target}
+    tags = {*mesh.tags, *(injector.tag for injector in mesh.foreign_injectors)}
     unread = []
     for labelled in configuration:
         name = labelled.revision

@@ -13,8 +13,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 
 SERVICE_SINCE = (1, 28)
-ACTIVE, PARKED = "active", "parked"
-OTHER = "webhook_without_revision"
+ACTIVE_STATE, PARKED_STATE = "active", "parked"
+UNREVISIONED_WEBHOOK = "webhook_without_revision"
 
 
 def unrevisioned(mesh: Mesh) -> Injector | None:
@@ -29,13 +29,13 @@ def owner_targets(mesh: Mesh, tag: str) -> dict[str, str | None]:
     if tag == DEFAULT:
         targets["validator"] = mesh.default_validator
     if tag == DEFAULT and injector:
-        targets[OTHER] = PARKED if injector.deactivated else ACTIVE
+        targets[UNREVISIONED_WEBHOOK] = PARKED_STATE if injector.deactivated else ACTIVE_STATE
     return targets
 
 
 def expected_targets(mesh: Mesh, tag: str, revision: str | None) -> dict[str, str | None]:
     """Return owner of a tag -> its target once the tag points at a revision, or with None is removed."""
-    targets = {owner: PARKED if owner == OTHER else revision for owner in owner_targets(mesh, tag)}
+    targets = {owner: PARKED_STATE if owner == UNREVISIONED_WEBHOOK else revision for owner in owner_targets(mesh, tag)}
     if revision is not None and not _has_service(mesh, revision):
         targets["service"] = None
     return targets
@@ -51,17 +51,17 @@ def has_tag_service(version: Version | None) -> bool:
     return version is None or (version.major, version.minor) >= SERVICE_SINCE
 
 
-def disagreements(mesh: Mesh, tag: str, revision: str | None) -> list[str]:
+def owners_off_target(mesh: Mesh, tag: str, revision: str | None) -> list[str]:
     """Return in words each owner of a tag whose target differs from that of the tag."""
     now, expected = owner_targets(mesh, tag), expected_targets(mesh, tag, revision)
     if revision in (None, DEFAULT):
         # The webhook without a revision injects the same as the tag.
-        now.pop(OTHER, None)
+        now.pop(UNREVISIONED_WEBHOOK, None)
     return [_describe(owner, now[owner]) for owner in now if now[owner] != expected[owner]]
 
 
 def _describe(owner: str, where: str | None) -> str:
-    if owner == OTHER:
+    if owner == UNREVISIONED_WEBHOOK:
         return "the webhook of the control plane without a revision injects beside it"
     name = {"revision": "webhook", "service": "Service"}.get(owner, owner)
     return f"its {name} leads to {where}" if where else f"its {name} is missing"

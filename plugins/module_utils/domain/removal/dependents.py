@@ -124,7 +124,7 @@ def configuration_blockers(snapshot: Snapshot, revision: str, configuration: Ite
 
     Another mesh may have a revision of the same name: configuration in its namespaces belongs to it.
     """
-    namesakes = {injector.home for injector in snapshot.mesh.foreign if injector.revision == revision}
+    namesakes = {injector.home for injector in snapshot.mesh.foreign_injectors if injector.revision == revision}
     blockers = []
     for obj in configuration:
         if obj.revision != revision or _home_of(snapshot, obj.namespace) in namesakes:
@@ -142,7 +142,7 @@ def configuration_blockers(snapshot: Snapshot, revision: str, configuration: Ite
 
 def _home_of(snapshot: Snapshot, namespace: str) -> str:
     """Return the namespace of the other mesh that a namespace belongs to, or an empty text."""
-    if namespace in snapshot.mesh.others:
+    if namespace in snapshot.mesh.other_mesh_namespaces:
         return namespace
     return snapshot.injection_of(namespace).other_mesh or "" if namespace in snapshot.namespaces else ""
 

@@ -116,7 +116,7 @@ class Snapshot:
 
     def in_this_mesh(self, pod: Pod) -> bool:
         """Whether a pod's proxy, if any, belongs to this mesh; another mesh may use the same revision names."""
-        return pod.home not in self.mesh.others
+        return pod.home not in self.mesh.other_mesh_namespaces
 
     def _live(self) -> Iterable[Pod]:
         return (pod for pod in self.pods if pod.live and not pod.deleting and pod.namespace in self.namespaces)

@@ -104,7 +104,7 @@ def read_pod_state(obj: Mapping[str, t.Any]) -> PodState:
     containers = _containers(obj)
     broken_container = _broken_container(obj)
     return PodState(
-        pod=read_pod(obj, need=False),
+        pod=read_pod(obj, requests=False),
         broken=broken_pod(obj),
         unready=pod_unready(obj),
         restarts=sum(map(_restarts, containers)),

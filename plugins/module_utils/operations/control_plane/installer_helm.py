@@ -45,7 +45,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.setti
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
     DEFAULT_VALIDATOR,
-    PARKED,
+    PARKED_SELECTOR,
     REVISION_LABEL,
     TAG_LABEL,
     Mesh,
@@ -231,7 +231,10 @@ class HelmInstaller:
         """Deactivate the webhooks again that ``tag set default`` had deactivated, so that no pod is injected twice."""
         path = object_path("MutatingWebhookConfiguration", "", name)
         live = self.task.client.get(path, doing=f"Reading {name}")
-        hooks = [{**hook, "namespaceSelector": PARKED, "objectSelector": PARKED} for hook in live["webhooks"]]
+        hooks = [
+            {**hook, "namespaceSelector": PARKED_SELECTOR, "objectSelector": PARKED_SELECTOR}
+            for hook in live["webhooks"]
+        ]
         version = {"resourceVersion": live["metadata"]["resourceVersion"]}
         self.task.client.merge(path, {"metadata": version, "webhooks": hooks}, doing=f"Deactivating {name}")
 

@@ -39,7 +39,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     DEFAULT_VALIDATOR,
     OPERATOR_VERSION_LABEL,
     OWNER_NAMESPACE_LABEL,
-    PARKED,
+    PARKED_SELECTOR,
     REVISION_LABEL,
     Mesh,
 )
@@ -113,7 +113,7 @@ def with_ownership(request: InstallRequest, rendered: Json, live: Json) -> Json:
     if obj["kind"] == "MutatingWebhookConfiguration" and request.revision == DEFAULT:
         # istioctl deactivates the webhooks of an installation without a revision: the default tag replaces them.
         for hook in obj.get("webhooks") or ():
-            hook.update(namespaceSelector=PARKED, objectSelector=PARKED)
+            hook.update(namespaceSelector=PARKED_SELECTOR, objectSelector=PARKED_SELECTOR)
     return obj
 
 

@@ -93,7 +93,7 @@ def read_owned_objects(
 
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         owned = [obj for group in pool.map(read_kind, kinds) for obj in group]
-    return owned_objects.split_by_mesh(owned, mesh.namespace, mesh.others)
+    return owned_objects.split_by_mesh(owned, mesh.namespace, mesh.other_mesh_namespaces)
 
 
 def retire(task: TaskContext, options: RemovalOptions) -> TaskResult:

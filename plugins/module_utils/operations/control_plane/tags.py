@@ -12,7 +12,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl impo
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import IstioctlError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import object_path
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, DEFAULT_VALIDATOR, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import disagreements
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import owners_off_target
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
@@ -48,7 +48,7 @@ def change_tag(task: TaskContext, mesh: Mesh, name: str, revision: str | None, u
 
 def _require_changed(mesh: Mesh, name: str, revision: str | None) -> None:
     """Check the owners of a tag in the API, not the exit code of istioctl."""
-    wrong = disagreements(mesh, name, revision)
+    wrong = owners_off_target(mesh, name, revision)
     if wrong:
         expected = f"does not completely point at {revision}" if revision else "is not completely removed"
         raise IstioctlError(f"istioctl reported success, but tag {name} {expected}: {', '.join(wrong)}.")
@@ -74,7 +74,7 @@ def _remove(task: TaskContext, ctl: Istioctl, mesh: Mesh, name: str) -> None:
     if name == DEFAULT and mesh.default_validator:
         _delete(task, "ValidatingWebhookConfiguration", DEFAULT_VALIDATOR)
     injector = mesh.injector_of_tag(name)
-    if any(foreign.tag == name for foreign in mesh.foreign):
+    if any(foreign.tag == name for foreign in mesh.foreign_injectors):
         # istioctl would remove the tag of the other mesh too.
         if injector is not None:
             _delete(task, "MutatingWebhookConfiguration", injector.name)

@@ -23,7 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.helm_
     with_release_metadata,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import InstallRequest
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import PARKED
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import PARKED_SELECTOR
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 from unit.support import builders as b
 
@@ -144,7 +144,7 @@ def test_domain_2_the_failure_policy_of_istiod_is_not_a_difference(live: str | N
 def test_domain_4_webhooks_that_tag_set_deactivated_stay_deactivated(is_parked: bool) -> None:
     live = b.injector("default", parked=is_parked)
     found = adapt_to_live(b.injector("default"), live)
-    assert all((hook["namespaceSelector"] == PARKED) is is_parked for hook in found["webhooks"])
+    assert all((hook["namespaceSelector"] == PARKED_SELECTOR) is is_parked for hook in found["webhooks"])
     assert deactivated_injector(b.mesh_of([live])) == ("istio-sidecar-injector" if is_parked else None)
 
 

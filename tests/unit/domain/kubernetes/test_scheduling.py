@@ -89,7 +89,7 @@ def test_nodes_that_accept_a_pod(spec: b.Json, there: Node, allowed: bool) -> No
 )
 def test_anti_affinity_closes_nodes(spec: b.Json, on: str, closed: set[str]) -> None:
     nodes = [node("a", "west"), node("b", "west"), node("c")]
-    assert placement(**spec).closed(nodes, [(on, {"app": "istiod"})]) == closed
+    assert placement(**spec).nodes_closed_to_pod(nodes, [(on, {"app": "istiod"})]) == closed
 
 
 def test_mu040_each_istiod_needs_a_node_of_its_own() -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import (
     default_problem,
-    disagreements,
     expected_targets,
     owner_targets,
+    owners_off_target,
 )
 from unit.support import builders as b
 
@@ -73,7 +73,7 @@ UNREVISIONED = b.plane("default", parked=True)
 def test_states_of_the_owners(objects: list[b.Json], problem: str | None, wrong: list[str]) -> None:
     mesh = b.mesh_of(objects)
     assert default_problem(mesh) == problem
-    assert disagreements(mesh, "default", b.OLD) == wrong
+    assert owners_off_target(mesh, "default", b.OLD) == wrong
 
 
 @pytest.mark.parametrize(

@@ -48,8 +48,8 @@ def _find_missing_capacity(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults
     if schedulable < replicas:
         yield (
             cluster_object("revision", upgrade.revision),
-            f"A second control plane like {source.name} requests {source.need} for each of {replicas} pods; the nodes "
-            f"where its pods may run have capacity for {schedulable}.",
+            f"A second control plane like {source.name} requests {source.requests} for each of {replicas} pods; the "
+            f"nodes where its pods may run have capacity for {schedulable}.",
         )
 
 
@@ -58,12 +58,12 @@ def _schedulable_replicas(snapshot: Snapshot, source: Revision, replicas: int, p
     requested: dict[str, ResourceRequests] = collections.defaultdict(ResourceRequests)
     running = [pod for pod in snapshot.pods if pod.live and pod.node]
     for pod in running:
-        requested[pod.node] = requested[pod.node].plus(pod.need)
+        requested[pod.node] = requested[pod.node].plus(pod.requests)
     nodes = [node for node in snapshot.precheck_inputs.nodes if placement.allows(node)]
     neighbors = [(pod.node, pod.labels) for pod in running if pod.namespace == source.namespace]
-    closed = placement.closed(nodes, neighbors)
+    closed = placement.nodes_closed_to_pod(nodes, neighbors)
     free = free_resources([node for node in nodes if node.name not in closed], requested)
-    return schedulable_replicas(source.need, replicas, free, placement.rivals(nodes))
+    return schedulable_replicas(source.requests, replicas, free, placement.nodes_closed_by_pod(nodes))
 
 
 def _find_old_kubelets(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:

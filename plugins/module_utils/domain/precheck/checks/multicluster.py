@@ -59,8 +59,8 @@ def _find_external_control_planes(snapshot: Snapshot, upgrade: Upgrade) -> Check
 
 def _find_other_meshes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     mesh = snapshot.mesh
-    for namespace in sorted(mesh.others):
-        names = sorted({injector.owns for injector in mesh.foreign if injector.home == namespace})
+    for namespace in sorted(mesh.other_mesh_namespaces):
+        names = sorted({injector.selected_name for injector in mesh.foreign_injectors if injector.home == namespace})
         shared = [name for name in names if mesh.injector(name) is not None]
         conflict = f" Both meshes own {join_limited(shared)}: pods that select it get the webhook that runs last."
         yield (

@@ -75,7 +75,7 @@ def _find_small_quotas(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         return
     replicas = max(1, source.replicas)
     for quota in snapshot.precheck_inputs.quotas:
-        exceeded = quota.lacking(replicas, source.need, source.limits)
+        exceeded = quota.lacking(replicas, source.requests, source.limits)
         if exceeded:
             yield (
                 ObjectRef(source.namespace, "ResourceQuota", quota.name),
