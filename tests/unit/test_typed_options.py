@@ -20,7 +20,7 @@ CONSTRUCTORS = {"from_params", "create"}
 #: (file, function) -> why it reads parameters that are not the options of a task, or all of them.
 ALLOWED = {
     ("auth.py", "connection"): "it makes the connection out of the options of the login",
-    ("request_counts.py", "is_write"): "the parameters of a request",
+    ("request_kinds.py", "is_write"): "the parameters of a request",
     ("retries.py", "is_repeatable"): "the parameters of a request",
 }
 

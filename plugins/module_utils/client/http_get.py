@@ -27,7 +27,7 @@ MAX_BODY = 4 * 1024 * 1024
 CHUNK = 64 * 1024
 
 
-def shown(url: str) -> str:
+def url_without_login(url: str) -> str:
     """Return a URL for messages, without user, password and query."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
@@ -72,15 +72,19 @@ def fetch(
     try:
         return answer.result(timeout)
     except concurrent.futures.TimeoutError as exc:
-        raise ProbeError(f"{shown(url)} does not answer within {timeout:g} s.") from exc
+        raise ProbeError(f"{url_without_login(url)} does not answer within {timeout:g} s.") from exc
     except (LocationValueError, UnicodeError):
         # The proxy of the environment may be an invalid URL, whose text may hold a password.
-        raise ProbeError(f"{shown(url)} cannot be queried: its URL, or that of its proxy, is invalid.") from None
+        raise ProbeError(
+            f"{url_without_login(url)} cannot be queried: its URL, or that of its proxy, is invalid."
+        ) from None
     except (HTTPError, OSError) as exc:
-        raise ProbeError(f"{shown(url)} does not answer: {exc}") from exc
+        raise ProbeError(f"{url_without_login(url)} does not answer: {exc}") from exc
     except ValueError:
         # The text of http.client's error repeats the refused header, which may be the login.
-        raise ProbeError(f"{shown(url)} cannot be queried: a header has a character that HTTP forbids.") from None
+        raise ProbeError(
+            f"{url_without_login(url)} cannot be queried: a header has a character that HTTP forbids."
+        ) from None
 
 
 def _get(url: str, timeout: float, ca_path: str | None, headers: Mapping[str, str], max_body: int) -> tuple[int, bytes]:

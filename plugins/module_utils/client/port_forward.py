@@ -5,7 +5,8 @@
 
 Protocol: Kubernetes, k8s.io/kubelet/pkg/cri/streaming/portforward/websocket.go. One port has two channels, data and
 errors; the first message on each only repeats the port's number. The API server does not
-forward the end of the pod's stream, so an answer ends at its content length.
+forward the end of the pod's stream, so the end of an answer is known only from
+its Content-Length.
 """
 
 from __future__ import annotations

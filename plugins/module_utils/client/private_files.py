@@ -23,28 +23,28 @@ _IN_MEMORY = re.compile(r"/proc/self/fd/(\d+)")
 def private_file(content: bytes, name: str = "secret") -> Iterator[str]:
     """Yield the path of a file that only this user can read, and that does not exist afterwards.
 
-    A command that reads it must inherit the descriptors that `open_files` returns for its arguments.
+    A command that reads it must inherit the descriptors that `inherited_descriptors` returns for its arguments.
     """
     try:
-        number = os.memfd_create(f"meshops-istio-{name}")
+        descriptor = os.memfd_create(f"meshops-istio-{name}")
     except (AttributeError, OSError):
-        number = -1
-    path = f"/proc/self/fd/{number}"
+        descriptor = -1
+    path = f"/proc/self/fd/{descriptor}"
     try:
-        if number < 0 or not os.path.exists(path):
+        if descriptor < 0 or not os.path.exists(path):
             with _on_disk(content, name) as path:
                 yield path
             return
         # Helm warns about a kubeconfig that other users may read.
-        os.fchmod(number, 0o600)
-        _write(number, content)
+        os.fchmod(descriptor, 0o600)
+        _write(descriptor, content)
         yield path
     finally:
-        if number >= 0:
-            os.close(number)
+        if descriptor >= 0:
+            os.close(descriptor)
 
 
-def open_files(arguments: Iterable[str]) -> tuple[int, ...]:
+def inherited_descriptors(arguments: Iterable[str]) -> tuple[int, ...]:
     """Return the descriptors of the files in memory among the arguments of a command."""
     return tuple(int(match[1]) for text in arguments if (match := _IN_MEMORY.fullmatch(text)))
 
@@ -53,14 +53,14 @@ def open_files(arguments: Iterable[str]) -> tuple[int, ...]:
 def _on_disk(content: bytes, name: str) -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="meshops-istio-") as folder:
         path = os.path.join(folder, name)
-        number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
-            _write(number, content)
+            _write(descriptor, content)
         finally:
-            os.close(number)
+            os.close(descriptor)
         yield path
 
 
-def _write(number: int, content: bytes) -> None:
+def _write(descriptor: int, content: bytes) -> None:
     while content:
-        content = content[os.write(number, content) :]
+        content = content[os.write(descriptor, content) :]

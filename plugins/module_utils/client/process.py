@@ -15,7 +15,10 @@ import subprocess
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.private_files import open_files, private_file
+from ansible_collections.meshops.istio.plugins.module_utils.client.private_files import (
+    inherited_descriptors,
+    private_file,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
 
 if t.TYPE_CHECKING:
@@ -90,7 +93,7 @@ def _start(
             env=environment,
             cwd=folder,
             start_new_session=True,
-            pass_fds=[*open_files(command), *inherited],
+            pass_fds=[*inherited_descriptors(command), *inherited],
         )
     except (OSError, ValueError) as exc:
         # A ValueError means, for example, a NUL byte in an argument.

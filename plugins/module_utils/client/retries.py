@@ -14,11 +14,11 @@ from collections.abc import Mapping
 #: The server, or a proxy before it, turned the request away.
 BUSY = (429, 503)
 #: The server, or a proxy before it, failed, and may have carried out the request.
-UNCLEAR = (500, 502, 504)
+MAYBE_DONE = (500, 502, 504)
 #: No request is sent again later than this many seconds after its first try.
 RETRY_SECONDS = 60.0
-#: How the API server begins to report that a webhook failed or refused, which is an answer (apiserver pkg/admission).
-WEBHOOK = (b"failed calling webhook", b"admission webhook")
+#: How the API server reports that a webhook failed or refused, which is an answer (apiserver pkg/admission).
+WEBHOOK_ERRORS = (b"failed calling webhook", b"admission webhook")
 
 
 class Retries:
@@ -35,12 +35,12 @@ class Retries:
         if self._began is None:
             self._began = time.monotonic()
 
-    def discount_try(self) -> None:
+    def uncount_last_try(self) -> None:
         """Do not count the last try."""
         self._used -= 1
 
     def pause(self, retry_after: str | None = None) -> float | None:
-        """Return the seconds to wait before the next try, or None if there must be no other one."""
+        """Return the seconds to wait before the next try, or None if it must not be tried again."""
         if self._used >= self._tries:
             return None
         seconds = backoff_seconds(self._used, retry_after)
@@ -69,9 +69,9 @@ def is_transient(status: int, repeatable: bool, body: bytes) -> bool:
     """
     if status in BUSY:
         return True
-    return status in UNCLEAR and repeatable and not any(words in body for words in WEBHOOK)
+    return status in MAYBE_DONE and repeatable and not any(words in body for words in WEBHOOK_ERRORS)
 
 
-def is_connection_closed(exc: Exception) -> bool:
-    """Return whether the peer closed the connection during TLS, which does not refuse the certificate."""
+def was_closed_during_tls(exc: Exception) -> bool:
+    """Return whether the peer closed the connection during TLS; this does not mean that it refused the certificate."""
     return any(isinstance(cause, ssl.SSLEOFError) for cause in (*exc.args, exc.__cause__))

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
-from ansible_collections.meshops.istio.plugins.module_utils.client.request_counts import RequestCounts, is_write
+from ansible_collections.meshops.istio.plugins.module_utils.client.request_kinds import RequestCounts, is_write
 from ansible_collections.meshops.istio.plugins.module_utils.client.retries import (
     Retries,
-    is_connection_closed,
     is_repeatable,
     is_transient,
+    was_closed_during_tls,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client.session import Session
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
@@ -114,7 +114,7 @@ class Transport:
             if response.status == 401 and not login_refused and self._session.renew(login):
                 # The login may have expired meanwhile. A server that does not accept it carried out nothing.
                 login_refused = True
-                retries.discount_try()
+                retries.uncount_last_try()
                 response.drain_conn()
                 continue
             pause = _pause_after(response, repeatable, retries)
@@ -131,7 +131,7 @@ class Transport:
         Raises:
             ClusterError: the request is not sent again.
         """
-        if isinstance(exc, SSLError) and not is_connection_closed(exc):
+        if isinstance(exc, SSLError) and not was_closed_during_tls(exc):
             raise ClusterError(f"{doing} failed: TLS to {self.server} was refused: {exc}") from exc
         pause = retries.pause() if retries else None
         if pause is None:

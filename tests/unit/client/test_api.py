@@ -24,7 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api import (
     Client,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
-from ansible_collections.meshops.istio.plugins.module_utils.client.request_counts import RequestCounts
+from ansible_collections.meshops.istio.plugins.module_utils.client.request_kinds import RequestCounts
 from ansible_collections.meshops.istio.plugins.module_utils.client.transport import TRIES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ApiError,

@@ -18,7 +18,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client import private_files
-from ansible_collections.meshops.istio.plugins.module_utils.client.private_files import open_files, private_file
+from ansible_collections.meshops.istio.plugins.module_utils.client.private_files import (
+    inherited_descriptors,
+    private_file,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.client.process import run_command
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import InstallerError
 from unit.paths import ROOT
@@ -69,7 +72,7 @@ def test_a_command_reads_it_as_often_as_it_wants(place: str) -> None:
 
 def test_a_command_gets_no_other_file() -> None:
     with private_file(b"mine"), private_file(b"yours") as path:
-        assert len(open_files(["--values", path, "/proc/self/fd/x", "/etc/passwd"])) == 1
+        assert len(inherited_descriptors(["--values", path, "/proc/self/fd/x", "/etc/passwd"])) == 1
 
 
 END = """

@@ -33,7 +33,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import Installation
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import is_planned
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import is_only_planned
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 
@@ -64,7 +64,7 @@ def plan_takeover(
     """
     takeovers = find_takeovers(installation.rendered, installation.changes)
     require_safe_takeover(takeovers, options.allow_setting_changes, intended=options.adopt_shared_components)
-    if takeovers and not is_planned(task, options.revision):
+    if takeovers and not is_only_planned(task, options.revision):
         readiness.require_ready(task.client, snapshot.mesh, snapshot.namespaces, options.revision)
     return takeovers
 

@@ -46,7 +46,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import is_planned
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import is_only_planned
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 
 #: Checks that an installation repeats, so that it is safe without a precheck before it (rule S7).
@@ -158,7 +158,7 @@ def _checked_plan(
     require_no_prunes(plan.changes)
     require_settings_kept(plan.settings, options.allow_setting_changes)
     takeovers = handover.plan_takeover(task, options, snapshot, plan.installation)
-    return plan.with_changes(takeovers) if is_planned(task, options.revision) else plan, takeovers
+    return plan.with_changes(takeovers) if is_only_planned(task, options.revision) else plan, takeovers
 
 
 def _run_installer(

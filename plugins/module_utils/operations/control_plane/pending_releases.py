@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Wait for Helm releases that another helm works on, and detect those that a killed helm of this collection left.
 
-A pending record of Helm does not name its client, and no tool ends that state. So each helm of this collection is noted
-in the ConfigMap of the run record before it starts, and removed from it once it has ended. Any other pending release
-belongs to another client.
+A pending record of Helm does not name its client, and the state does not end by itself. So each helm of this collection
+is noted in the ConfigMap of the run record before it starts, and removed from it once it has ended. Any other pending
+release belongs to another client.
 """
 
 from __future__ import annotations
@@ -49,12 +49,12 @@ class HelmNotes:
             raise
         self._write(release, None)
 
-    def abandoned(self, release: Release) -> bool:
+    def is_abandoned(self, release: Release) -> bool:
         """Return whether a helm of this collection left the release in this state, and its time is over."""
         helm_note = self._read(release)
         return helm_note is not None and self.now() >= self._end(helm_note)
 
-    def mention(self, release: Release) -> bool:
+    def has_note(self, release: Release) -> bool:
         """Return whether a helm of this collection left the release in this state, or still works on it."""
         return self._read(release) is not None
 
@@ -125,10 +125,10 @@ def wait_for_releases(
     while True:
         releases = read_releases()
         busy = [r for r in releases.values() if selected(r) and is_in_progress(r) and r.name not in ended]
-        busy = [release for release in busy if not notes.abandoned(release)]
+        busy = [release for release in busy if not notes.is_abandoned(release)]
         for release in busy:
             late = (notes.now() - release.updated).total_seconds() > patience or time.monotonic() - began > patience
-            if late and not notes.mention(release):
+            if late and not notes.has_note(release):
                 raise _busy_error(release, cluster)
         if once or not busy:
             return releases

@@ -36,7 +36,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import (
     PLANNED_SPEC,
-    is_planned,
+    is_only_planned,
     planned_snapshot,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
@@ -146,7 +146,7 @@ def run(task: TaskContext) -> TaskResult:
     injector = mesh.injector_of_tag(name)
     if injector is not None:
         require_writable(injector.manager, f"Tag {name} on cluster {task.client.connection.label}", "move it there")
-    if revision and not is_planned(task, revision):
+    if revision and not is_only_planned(task, revision):
         readiness.require_ready(task.client, mesh, snapshot.namespaces, revision)
     affected = {*values["namespaces"], *(ref.namespace for ref in workloads)}
     warnings = _require_configuration_kept(task, options, mesh, revision, affected)

@@ -36,7 +36,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.r
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import (
     PLANNED_SPEC,
-    is_planned,
+    is_only_planned,
     planned_snapshot,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
@@ -133,7 +133,7 @@ def _move(task: TaskContext, options: NamespaceMoveOptions) -> TaskResult:
         snapshot, options.namespaces, options.revision, enroll=options.enroll, cluster=task.client.connection.label
     )
     revision = snapshot.mesh.resolve(options.revision)
-    if moves and revision and not is_planned(task, revision):
+    if moves and revision and not is_only_planned(task, revision):
         readiness.require_ready(task.client, snapshot.mesh, snapshot.namespaces, revision)
     warnings = _require_configuration_kept(task, options, snapshot, moves, revision)
     if moves and not task.check_mode:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from urllib.parse import urlencode
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.http_get import fetch, shown
+from ansible_collections.meshops.istio.plugins.module_utils.client.http_get import fetch, url_without_login
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ApiError,
     ClusterError,
@@ -111,7 +111,9 @@ def check_http(gate: HttpGate) -> list[Problem]:
     if status in gate.statuses:
         return []
     expected = " or ".join(map(str, gate.statuses))
-    return [Problem(None, Trouble("http", f"{shown(endpoint.url)} answers with HTTP {status}, not {expected}"))]
+    return [
+        Problem(None, Trouble("http", f"{url_without_login(endpoint.url)} answers with HTTP {status}, not {expected}"))
+    ]
 
 
 def check_prometheus(gate: PrometheusGate) -> list[Problem]:
@@ -124,7 +126,7 @@ def check_prometheus(gate: PrometheusGate) -> list[Problem]:
     except ProbeError as exc:
         reason = exc.message
     except ValueError as exc:
-        reason = f"{shown(endpoint.url)}: {exc}"
+        reason = f"{url_without_login(endpoint.url)}: {exc}"
     return [Problem(None, Trouble("prometheus", f"query {gate.query}: {reason}"))] if reason else []
 
 

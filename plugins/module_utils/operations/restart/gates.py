@@ -9,7 +9,7 @@ import functools
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.http_get import shown
+from ansible_collections.meshops.istio.plugins.module_utils.client.http_get import url_without_login
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, ClusterError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import PodState, Problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
@@ -57,7 +57,10 @@ def _external_gates(
     if gates.connected:
         yield "connected", lambda: external_gates.check_connections(task, _pods_with_proxy(context, batch))
     for http_gate in gates.http:
-        yield f"http {shown(http_gate.endpoint.url)}", functools.partial(external_gates.check_http, http_gate)
+        yield (
+            f"http {url_without_login(http_gate.endpoint.url)}",
+            functools.partial(external_gates.check_http, http_gate),
+        )
     for prometheus_gate in gates.prometheus:
         check = functools.partial(external_gates.check_prometheus, prometheus_gate)
         yield f"prometheus {prometheus_gate.query}", check

@@ -15,7 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import is_planned
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import is_only_planned
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 #: How many namespaces are checked in parallel.
@@ -31,7 +31,7 @@ def require_ready_targets(task: TaskContext, plan: RestartPlan) -> None:
     """
     snapshot = plan.snapshot
     for revision in sorted(_target_revisions(plan)):
-        if not is_planned(task, revision):
+        if not is_only_planned(task, revision):
             readiness.require_ready(task.client, snapshot.mesh, snapshot.namespaces, revision)
     if task.check_mode:
         return

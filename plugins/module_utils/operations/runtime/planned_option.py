@@ -42,13 +42,13 @@ def planned_snapshot(
 ) -> Snapshot:
     """Return the cluster as it is; in check mode as the steps in ``planned`` would have left it.
 
-    For ``meanwhile`` and ``pods_suffice`` see `TaskContext.snapshot`; planned steps need more than pods.
+    For ``meanwhile`` and ``pods_suffice`` see `TaskContext.snapshot`; with planned steps the whole snapshot is read.
     """
     snapshot = task.snapshot(pods=pods, meanwhile=meanwhile, pods_suffice=None if task.planned else pods_suffice)
     return apply_planned_steps(snapshot, task.planned)
 
 
-def is_planned(task: TaskContext, revision: str) -> bool:
+def is_only_planned(task: TaskContext, revision: str) -> bool:
     """Return whether a revision is only planned, so that no dry run can prove it."""
     steps = task.planned
     return bool(steps and steps.revision == revision and steps.version)

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.http_get import fetch, shown, usable
+from ansible_collections.meshops.istio.plugins.module_utils.client.http_get import fetch, url_without_login, usable
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, ProbeError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import Endpoint, HttpGate
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE, check
@@ -118,7 +118,7 @@ def test_a_proxy_of_the_environment_that_is_no_url_is_a_sentence(monkeypatch: py
 )
 def test_s13_a_url_is_shown_without_secrets(url: str, expected: str) -> None:
     assert usable(url)
-    assert shown(url) == expected
+    assert url_without_login(url) == expected
 
 
 def test_a_login_in_a_url_is_sent_as_a_header() -> None:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Counts the requests of a task by kind: reads, writes and dry runs."""
+"""Decides which requests write, and counts the requests of a task by kind: reads, writes and dry runs."""
 
 from __future__ import annotations
 
@@ -11,17 +11,20 @@ import typing as t
 from collections.abc import Mapping
 
 #: POST requests that change nothing: they query the permissions of the user.
-REVIEWS = "/apis/authorization.k8s.io/v1/selfsubject"
+REVIEW_PATHS = "/apis/authorization.k8s.io/v1/selfsubject"
 
 
 def is_write(method: str, path: str, params: Mapping[str, t.Any]) -> bool:
     """Return whether a request changes an object."""
-    return method != "GET" and not params.get("dryRun") and not path.startswith(REVIEWS)
+    return method != "GET" and not params.get("dryRun") and not path.startswith(REVIEW_PATHS)
 
 
 @dataclasses.dataclass
 class RequestCounts:
-    """Numbers of answered requests (of writes: accepted ones) by kind. Results show them as a measure of cost."""
+    """Requests that got an answer, by kind; a write counts only if it was accepted.
+
+    Results show these numbers as a measure of cost.
+    """
 
     reads: int = 0
     writes: int = 0
