@@ -9,45 +9,20 @@ from __future__ import annotations
 import datetime
 import json
 import typing as t
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import OVERDUE
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import removal_inputs, retire
-from unit.operations.control_plane.test_retire import MOVED, Remover
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import retire
+from unit.operations.control_plane.test_retire import Remover
 from unit.support import builders as b
 from unit.support.dependents import proxy, syncz
-from unit.support.fake_api import FakeApi
 
 
 def later(seconds: float) -> str:
     """A time as the API server writes it."""
     return f"{datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make reads repeat without a pause."""
-    monkeypatch.setattr(removal_inputs, "PAUSE", 0)
-    monkeypatch.setattr(
-        "ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies.PAUSE", 0
-    )
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    """A cluster in which everything has moved."""
-    with FakeApi(*MOVED, *b.deployed(revision=b.NEW)) as found:
-        yield found
-
-
-@pytest.fixture
-def remover(api: FakeApi, tmp_path: Path) -> Remover:
-    """A user who removes the old revision from it."""
-    return Remover(api, tmp_path)
 
 
 def leaves(seconds: float, **more: t.Any) -> b.Json:

@@ -6,43 +6,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import CODES
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import removal_inputs
 from unit.callback.results import SimulatedRun, base_result
-from unit.operations.control_plane.test_retire import MOVED, Remover
+from unit.operations.control_plane.test_retire import Remover
 from unit.paths import ROOT
 from unit.support import builders as b
 from unit.support.dependents import EACH, KINDS, Kind, put
-from unit.support.fake_api import FakeApi
 
 DOCS = ROOT
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make reads repeat without a pause."""
-    monkeypatch.setattr(removal_inputs, "PAUSE", 0)
-    monkeypatch.setattr(
-        "ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies.PAUSE", 0
-    )
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    """A cluster in which everything has moved."""
-    with FakeApi(*MOVED, *b.deployed(revision=b.NEW)) as found:
-        yield found
-
-
-@pytest.fixture
-def remover(api: FakeApi, tmp_path: Path) -> Remover:
-    """A user who removes the old revision from it."""
-    return Remover(api, tmp_path)
 
 
 def test_every_code_has_a_row_above() -> None:

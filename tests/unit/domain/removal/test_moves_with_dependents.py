@@ -8,40 +8,22 @@ from __future__ import annotations
 
 import json
 import typing as t
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import removal_inputs
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import (
     istio_precheck,
     istio_tag,
     namespace_revision,
     rollout_restart,
 )
-from unit.operations.control_plane.test_retire import MOVED
 from unit.support import builders as b
 from unit.support.dependents import EACH, Kind, forbid, put
 from unit.support.fake_api import FakeApi
 from unit.support.running import task
-
-
-@pytest.fixture(autouse=True)
-def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make reads repeat without a pause."""
-    monkeypatch.setattr(removal_inputs, "PAUSE", 0)
-    monkeypatch.setattr(
-        "ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies.PAUSE", 0
-    )
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    """A cluster in which everything has moved."""
-    with FakeApi(*MOVED, *b.deployed(revision=b.NEW)) as found:
-        yield found
 
 
 @EACH

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,16 +18,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.t
     TaskContext,
     TaskResult,
 )
-from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 from unit.support.locking import CANARY, lease, names, record, task, writing
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    """A mesh without a lock."""
-    with FakeApi(*b.plane(b.OLD), *b.namespaces(shop=b.OLD)) as found:
-        yield found
 
 
 def interrupted(task: TaskContext) -> TaskResult:

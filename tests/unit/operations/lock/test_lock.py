@@ -10,7 +10,7 @@ import datetime
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -46,13 +46,6 @@ from unit.support.locking import CANARY, lease, names, record, task, writing
 
 NOW = datetime.datetime(2026, 3, 1, 2, 0, tzinfo=datetime.UTC)
 LEASES = "/apis/coordination.k8s.io/v1/namespaces/istio-system/leases"
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    """A mesh without a lock."""
-    with FakeApi(*b.plane(b.OLD), *b.namespaces(shop=b.OLD)) as found:
-        yield found
 
 
 def until(holds: Callable[[], bool]) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
 
 import pytest
 
@@ -30,16 +29,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.t
     TaskContext,
     TaskResult,
 )
-from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 from unit.support.locking import CANARY, lease, names, record, task, writing
-
-
-@pytest.fixture
-def api() -> Iterator[FakeApi]:
-    """A mesh without a lock."""
-    with FakeApi(*b.plane(b.OLD), *b.namespaces(shop=b.OLD)) as found:
-        yield found
 
 
 def test_a_record_keeps_the_phases_of_a_run_and_the_run_before() -> None:
