@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import removal_inputs
-from unit.operations.control_plane.test_retire import MOVED, Remover
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
+from unit.support.removal import MOVED, Remover
 
 
 @pytest.fixture(autouse=True)

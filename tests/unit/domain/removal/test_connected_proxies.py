@@ -15,9 +15,9 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import OVERDUE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import retire
-from unit.operations.control_plane.test_retire import Remover
 from unit.support import builders as b
 from unit.support.dependents import proxy, syncz
+from unit.support.removal import Remover
 
 
 def later(seconds: float) -> str:

@@ -10,10 +10,10 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import CODES
 from unit.callback.results import SimulatedRun, base_result
-from unit.operations.control_plane.test_retire import Remover
 from unit.paths import ROOT
 from unit.support import builders as b
 from unit.support.dependents import EACH, KINDS, Kind, put
+from unit.support.removal import Remover
 
 DOCS = ROOT
 

@@ -45,10 +45,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.modules i
     istio_tag,
     rollout_restart,
 )
-from unit.operations.control_plane.test_retire import MOVED, OF_OLD, Remover
 from unit.support import builders as b
 from unit.support.checking import HEALTHY, UPGRADE, of
 from unit.support.fake_api import FakeApi
+from unit.support.removal import MOVED, OF_OLD, Remover
 from unit.support.running import task
 
 TWO = "istio-two"
