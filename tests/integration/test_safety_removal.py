@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import dependents
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import terminating_proxies
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import retire
 from integration.meshes import ADMISSION, MERGE
 from integration.objects import INJECTION, REV, Key, changed, labels, objects, pods
@@ -88,7 +88,7 @@ def test_f6_a_pod_on_its_way_out_keeps_a_revision(
     desk: Desk, calm: Cluster, spare: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A finalizer holds it as a dead node would."""
-    monkeypatch.setattr(dependents, "OVERDUE", 0)
+    monkeypatch.setattr(terminating_proxies, "OVERDUE", 0)
     monkeypatch.setattr(retire, "OVERDUE", 0)
     held = of_pods("Pod", "held", **container())
     held["metadata"]["finalizers"] = ["lab.meshops.dev/stay"]

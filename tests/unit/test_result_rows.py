@@ -20,7 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.control_
     DefaultRow,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import FindingRow, Waived
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import BlockerRow
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import BlockerRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import BatchRow, BudgetRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import MovableWorkloads
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import LockRow

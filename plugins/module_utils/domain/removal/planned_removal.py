@@ -13,7 +13,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.plann
     apply_planned_steps,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import restarted_namespaces
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import Blocker
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import Blocker
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import unrestartable
 

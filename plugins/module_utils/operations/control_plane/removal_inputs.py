@@ -17,10 +17,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     NotFoundError,
     UnansweredError,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import (
-    RemovalInputs,
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.connected_proxy_blockers import (
     unmatched_proxies,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.inputs import RemovalInputs
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import OwnedObject
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import (

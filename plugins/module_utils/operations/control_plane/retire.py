@@ -27,19 +27,19 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import HELM, ISTIOCTL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import owned_objects
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import (
     Blocker,
     BlockerRow,
     override_warnings,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import find_blockers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import WEBHOOKS, OwnedObject
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.planned_removal import blockers_after_plan
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.terminating_proxies import (
     OVERDUE,
-    find_blockers,
     pods_to_await,
     seconds_left,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import WEBHOOKS, OwnedObject
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.planned_removal import blockers_after_plan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.journal_cleanup import (
     forget_unreachable_states,

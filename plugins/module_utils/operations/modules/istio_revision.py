@@ -14,7 +14,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.argspec impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import HELM
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import require_known_blockers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import require_known_blockers
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     MINOR_STEPS,
     require_version,

@@ -12,18 +12,20 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import (
     CODES,
     Blocker,
-    cron_job_blockers,
-    name_blockers,
     override_warnings,
-    pod_blockers,
     require_known_blockers,
-    shared_component_blockers,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import shared_component_blockers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.name_blockers import name_blockers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import OwnedObject
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.workload_blockers import (
+    cron_job_blockers,
+    pod_blockers,
     workload_blockers,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import OwnedObject
 from unit.support import builders as b
 
 PLANES = [*b.plane(b.OLD), *b.plane(b.NEW)]

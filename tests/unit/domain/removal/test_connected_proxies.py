@@ -13,7 +13,7 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import OVERDUE
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.terminating_proxies import OVERDUE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import retire
 from unit.support import builders as b
 from unit.support.dependents import proxy, syncz

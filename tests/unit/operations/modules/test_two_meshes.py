@@ -33,7 +33,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import run_checks
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.dependents import configuration_blockers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.configuration_blockers import (
+    configuration_blockers,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import (
     read_owned_object,
     split_by_mesh,

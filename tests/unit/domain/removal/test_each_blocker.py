@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import CODES
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import CODES
 from unit.callback.results import SimulatedRun, base_result
 from unit.paths import ROOT
 from unit.support import builders as b
