@@ -198,7 +198,7 @@ def test_finalize_in_check_mode_says_what_it_then_does(finalized: Finalized, clu
     assert [action for dummy, actions in said for action in actions] == [
         f"move namespace late: {INJECTION}=enabled -> istio.io/rev={NEW_REVISION}",
         f"move tag default: {source} -> {NEW_REVISION}",
-        f"retire revision {source} ({VERSION})",
+        f"remove revision {source} ({VERSION})",
     ]
 
 

@@ -115,7 +115,7 @@ def test_check_mode_tells_the_whole_way(story: Story) -> None:
     assert f"take over {GATEWAY} from {REVISION}" in handover["actions"][0]
     assert {GATEWAY, CNI} < set(handover["taken_over"])
     assert set(handover["taken_over"]) == set(handover["diff"]["after"]["objects"])
-    assert results[-1]["actions"] == [f"retire revision {REVISION} ({VERSION})"]
+    assert results[-1]["actions"] == [f"remove revision {REVISION} ({VERSION})"]
 
 
 def test_the_gateway_serves_with_the_new_proxy_and_the_old_revision_is_gone(story: Story) -> None:

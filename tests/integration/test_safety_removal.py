@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import terminating_proxies
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import retire
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import remove_revision
 from integration.meshes import ADMISSION, MERGE
 from integration.objects import INJECTION, REV, Key, changed, labels, objects, pods
 from integration.safety import container, no_write, refusal, until
@@ -89,7 +89,7 @@ def test_f6_a_pod_on_its_way_out_keeps_a_revision(
 ) -> None:
     """A finalizer holds it as a dead node would."""
     monkeypatch.setattr(terminating_proxies, "OVERDUE", 0)
-    monkeypatch.setattr(retire, "OVERDUE", 0)
+    monkeypatch.setattr(remove_revision, "OVERDUE", 0)
     held = of_pods("Pod", "held", **container())
     held["metadata"]["finalizers"] = ["lab.meshops.dev/stay"]
     path = f"/api/v1/namespaces/{USER}/pods/held"

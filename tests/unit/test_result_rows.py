@@ -28,7 +28,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.external import RemovableValues
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.install import InstallValues
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.retire import RemovalValues
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.remove_revision import (
+    RemovalValues,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules import namespace_revision
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_info import (
     InfoValues,
@@ -42,7 +44,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.i
     WorkloadRow,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.evidence import EvidenceRow
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failure import FailureDetails
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.restart_errors import FailureDetails
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.result import (
     RestartValues,
     StillUnavailableRow,

@@ -21,8 +21,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.read.pods
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.engine import restart_batch
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.progress import Progress
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.undo import undo_restart
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_undo import undo_restart
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 from unit.support.running import run_of

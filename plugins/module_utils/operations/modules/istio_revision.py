@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The core of module istio_revision: install a control plane revision, or retire one."""
+"""The core of module istio_revision: install a control plane revision, or remove one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.isti
     MINOR_STEPS,
     require_version,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import install, retire
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import install, remove_revision
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.external import EXTERNAL
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer import INSTALLERS
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import (
@@ -92,10 +92,10 @@ def check(params: Mapping[str, t.Any]) -> None:
 
 
 def run(task: TaskContext) -> TaskResult:
-    """Install or retire the revision."""
+    """Install or remove the revision."""
     if task.params["state"] == "present":
         return install.install(task, InstallOptions.from_params(task.params))
-    return retire.retire(task, RemovalOptions.from_params(task.params, check_mode=task.check_mode))
+    return remove_revision.remove_revision(task, RemovalOptions.from_params(task.params, check_mode=task.check_mode))
 
 
 CORE = ModuleCore("istio_revision", SPEC, run, check)

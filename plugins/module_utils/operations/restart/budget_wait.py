@@ -14,8 +14,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.pods_and_owners import fetch_budgets
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.read_retries import read_with_retries
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failed_workloads import leave_out
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import workloads_of
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.tolerated_failures import leave_out
 
 ROOM_SECONDS = 2.0
 

@@ -19,7 +19,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.budget_wait import wait_for_budgets
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failure import (
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.gates import pass_gates
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.namespace_label_undo import (
+    restore_labels,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.observation import observe_batch
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.progress import Progress
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.restart_errors import (
     batch_failure_details,
     error_after_undo,
     error_without_undo,
@@ -27,19 +33,15 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.f
     is_access_error,
     require_deadline,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.gates import pass_gates
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.label_undo import restore_labels
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.observation import observe_batch
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.progress import Progress
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.rollout_wait import wait_for_rollouts
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import RestartState, workloads_of
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.undo import (
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_patches import patch_batch
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_undo import (
     finish_undo_of_failed,
     start_undo_of_failed,
     undo_restart,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_patches import patch_batch
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 

@@ -13,12 +13,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.http_get impo
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, ClusterError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import PodState, Problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import external_gates
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import gate_queries
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failed_workloads import batch_error
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.proxy_check import find_wrong_proxies
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.soak import soak
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import workloads_of
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.tolerated_failures import batch_error
 
 RETRY_SECONDS = 1.0
 
@@ -37,12 +37,12 @@ def pass_gates(context: RestartContext, label: str, batch: list[Workload]) -> li
         raise batch_error(context, f"{label}: the rollout completed, but not with the expected proxies", problems)
     unsteady = soak(context, label, batch) if context.options.gates.soak else []
     steady = [workload for workload in batch if workload not in workloads_of(unsteady)]
-    for name, query in _external_gates(context, steady) if steady else ():
+    for name, query in _gate_queries(context, steady) if steady else ():
         _pass_gate(context, label, name, query)
     return unsteady
 
 
-def _external_gates(
+def _gate_queries(
     context: RestartContext, batch: Sequence[Workload]
 ) -> Iterator[tuple[str, Callable[[], list[Problem]]]]:
     """Yield the name of each external gate with the function that returns its problems."""
@@ -50,19 +50,19 @@ def _external_gates(
     if gates.istiod:
         yield (
             "istiod",
-            lambda: external_gates.check_istiod(
+            lambda: gate_queries.check_istiod(
                 task, context.snapshot, {revision for *dummy, revision in _pods_with_proxy(context, batch)}
             ),
         )
     if gates.connected:
-        yield "connected", lambda: external_gates.check_connections(task, _pods_with_proxy(context, batch))
+        yield "connected", lambda: gate_queries.check_connections(task, _pods_with_proxy(context, batch))
     for http_gate in gates.http:
         yield (
             f"http {url_without_login(http_gate.endpoint.url)}",
-            functools.partial(external_gates.check_http, http_gate),
+            functools.partial(gate_queries.check_http, http_gate),
         )
     for prometheus_gate in gates.prometheus:
-        check = functools.partial(external_gates.check_prometheus, prometheus_gate)
+        check = functools.partial(gate_queries.check_prometheus, prometheus_gate)
         yield f"prometheus {prometheus_gate.query}", check
 
 

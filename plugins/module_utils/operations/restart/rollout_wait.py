@@ -12,10 +12,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failed_workloads import judge_failures
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.observation import note_foreign_change
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.progress import Progress
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.rollout_checks import RolloutChecks
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.tolerated_failures import judge_failures
 
 #: Events arrive in groups; checking after each event costs more than it shows.
 CHECK_SECONDS = 0.2

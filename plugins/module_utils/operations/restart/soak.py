@@ -18,7 +18,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.read_retries import read_with_retries
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failed_workloads import judge_failures
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import (
     read_object,
     read_pod_states,
@@ -26,6 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.p
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.proxy_check import desired_pods
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.rollout_wait import wait_for_rollouts
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import workloads_of
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.tolerated_failures import judge_failures
 
 
 def soak(context: RestartContext, label: str, batch: list[Workload]) -> list[Problem]:

@@ -24,12 +24,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem, Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload, restart_patch
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.failed_workloads import leave_out
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import (
     is_same_object,
     read_object,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import workloads_of
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.tolerated_failures import leave_out
 
 #: How many workloads are patched in parallel.
 PATCHES_AT_ONCE = 8

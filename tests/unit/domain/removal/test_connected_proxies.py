@@ -14,7 +14,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.terminating_proxies import OVERDUE
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import retire
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import remove_revision
 from unit.support import builders as b
 from unit.support.dependents import proxy, syncz
 from unit.support.removal import Remover
@@ -33,7 +33,7 @@ def leaves(seconds: float, **more: t.Any) -> b.Json:
 
 
 def test_f6_a_pod_that_is_gone_soon_is_waited_for(remover: Remover, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retire, "LONGEST_PAUSE", 0)
+    monkeypatch.setattr(remove_revision, "LONGEST_PAUSE", 0)
     pod = leaves(20)
     remover.api.objects.append(pod)
     looks: list[str] = []
@@ -44,8 +44,8 @@ def test_f6_a_pod_that_is_gone_soon_is_waited_for(remover: Remover, monkeypatch:
             remover.api.objects = [obj for obj in remover.api.objects if obj["metadata"]["name"] != "old"]
         return pod_exists(run, found)
 
-    pod_exists = retire._pod_exists
-    monkeypatch.setattr(retire, "_pod_exists", goes)
+    pod_exists = remove_revision._pod_exists
+    monkeypatch.setattr(remove_revision, "_pod_exists", goes)
     said: list[str] = []
     result = remover.run(progress=said.append)
     assert (result["changed"], result["overridden"], looks) == (True, [], ["old"] * 3)

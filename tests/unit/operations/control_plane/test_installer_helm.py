@@ -177,7 +177,7 @@ def alone(helm: Helm) -> None:
 def test_s4_a_revision_that_nothing_needs_is_retired_and_the_crds_are_kept(helm: Helm) -> None:
     alone(helm)
     result = helm.run(revision=b.OLD, state="absent")
-    assert result["actions"] == ["retire revision 1-30-3 (1.30.3)"]
+    assert result["actions"] == ["remove revision 1-30-3 (1.30.3)"]
     assert helm.log == ["uninstall istiod-1-30-3"]
     assert list(helm.records) == ["istio-base"]
 

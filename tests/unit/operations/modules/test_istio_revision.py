@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Installing a revision beside the others, and retiring one (S4, S7, S10, S11, S12)."""
+"""Installing a revision beside the others, and removing one (S4, S7, S10, S11, S12)."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.http_get impo
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, ProbeError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import Endpoint, HttpGate
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE, check
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import external_gates
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import gate_queries
 from unit.support import builders as b
 from unit.support.gates import serving
 from unit.support.running import params
@@ -66,7 +66,7 @@ def test_the_timeout_is_that_of_the_whole_answer(first: bytes) -> None:
 
 def test_where_the_status_is_enough_no_body_is_waited_for() -> None:
     with dribbling(STATUS + b"Content-Type: text/event-stream\r\n\r\n") as url:
-        assert external_gates.check_http(HttpGate(Endpoint(url, 5))) == []
+        assert gate_queries.check_http(HttpGate(Endpoint(url, 5))) == []
 
 
 @pytest.mark.parametrize(
@@ -82,7 +82,7 @@ def test_a_login_is_sent_as_it_is_meant(given: b.Json, sent: str) -> None:
     seen: list[t.Any] = []
     login, options = given.get("login", ""), {name: given[name] for name in given if name != "login"}
     with serving((200, {}), seen=seen) as url:
-        assert external_gates.check_http(HttpGate(Endpoint(url.replace("//", f"//{login}"), 5, **options))) == []
+        assert gate_queries.check_http(HttpGate(Endpoint(url.replace("//", f"//{login}"), 5, **options))) == []
     headers = {name.lower(): value for name, value in seen[0][1].items()}
     assert headers["authorization"] == "Basic " + base64.b64encode(sent.encode()).decode()
 

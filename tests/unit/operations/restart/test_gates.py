@@ -17,7 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import Connected
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE, check
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import external_gates
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import gate_queries
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import gates as gates_module
 from unit.support import builders as b
 from unit.support.api_answers import Answer, failure
@@ -139,7 +139,7 @@ def test_connections(
         names = (f"{name}-abc-0" for name in ("web", "xeno"))
         return tuple(Connected("shop", name, "sidecar", "1", "istiod", revision, rejected) for name in names)
 
-    monkeypatch.setattr(external_gates, "proxies_of", proxies_of)
+    monkeypatch.setattr(gate_queries, "proxies_of", proxies_of)
     if message is None:
         assert not restart(api, connected=True).get("failed")
     else:
@@ -150,7 +150,7 @@ def test_an_istiod_that_cannot_be_queried_stops(api: FakeApi, monkeypatch: pytes
     def proxies_of(*dummy: t.Any) -> tuple[Connected, ...]:
         raise UnansweredError("No istiod is ready.")
 
-    monkeypatch.setattr(external_gates, "proxies_of", proxies_of)
+    monkeypatch.setattr(gate_queries, "proxies_of", proxies_of)
     assert "connected: No istiod is ready." in fails(api, connected=True)
 
 

@@ -96,7 +96,7 @@ def read_owned_objects(
     return owned_objects.split_by_mesh(owned, mesh.namespace, mesh.other_mesh_namespaces)
 
 
-def retire(task: TaskContext, options: RemovalOptions) -> TaskResult:
+def remove_revision(task: TaskContext, options: RemovalOptions) -> TaskResult:
     """Remove the revision with its tags and webhooks, or refuse with every blocker; then forget its journal entries."""
     deadline = time.monotonic() + options.timeout
     while True:
@@ -152,7 +152,7 @@ def _remove(
     if not task.check_mode:
         _delete_revision(task, options, mesh, owned, shares_name=shares_name)
     planes = {name: plane.version for name, plane in mesh.revisions.items() if plane.deployment}
-    action = f"retire revision {revision} ({planes[revision]})" if revision in planes else ""
+    action = f"remove revision {revision} ({planes[revision]})" if revision in planes else ""
     values: RemovalValues = {"revision": revision, "overridden": [blocker.as_row() for blocker in blockers]}
     return TaskResult(
         actions=[
@@ -213,7 +213,7 @@ def _delete_revision(
     one, only the objects that belong to this mesh are deleted.
     """
     revision, timeout = options.revision, options.timeout
-    task.progress(f"retiring revision {revision}: {len(owned)} objects")
+    task.progress(f"removing revision {revision}: {len(owned)} objects")
     _delete_objects(task.client, [obj for obj in owned if obj.tag and obj.kind in WEBHOOKS])
     if revision in mesh.revisions and not (shares_name and options.installer.name == ISTIOCTL):
         with open_installer(task, options.installer, revision, mesh) as installer:

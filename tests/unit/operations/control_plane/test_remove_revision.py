@@ -21,7 +21,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned
     read_owned_object,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import RemovalOptions
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.retire import read_owned_objects
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.remove_revision import (
+    read_owned_objects,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
@@ -47,7 +49,7 @@ def remover(tmp_path: Path) -> Iterator[Remover]:
 
 def test_s4_a_revision_that_nothing_needs_is_retired(remover: Remover) -> None:
     result = remover.run()
-    assert result["actions"] == ["retire revision 1-30-3 (1.30.3)"]
+    assert result["actions"] == ["remove revision 1-30-3 (1.30.3)"]
     assert result["diff"]["before"]["objects"] == dict.fromkeys(OF_OLD, "present")
     assert result["diff"]["after"] == {"control_planes": {b.NEW: "1.31.0"}, "objects": {}}
     assert (remover.commands, result["overridden"], result.get("warnings")) == (["uninstall"], [], None)
@@ -71,7 +73,7 @@ def test_check_mode_of_a_retirement_follows_the_plan(remover: Remover) -> None:
     before = [*b.two_planes(), *b.namespaces(shop=b.OLD, reports="prod"), *b.deployed(revision=b.OLD)]
     planned = {"revision": b.NEW, "version": b.NEW_VERSION, "namespaces": ["shop"], "tags": ["prod", "default"]}
     result = remover.run(*before, check_mode=True, planned=planned)
-    assert result["actions"] == ["retire revision 1-30-3 (1.30.3)"]
+    assert result["actions"] == ["remove revision 1-30-3 (1.30.3)"]
     assert result["diff"]["before"]["objects"] == dict.fromkeys(OF_OLD, "present")
     assert remover.commands == []
     assert "is still needed" in remover.run(planned=planned)["msg"]
@@ -141,7 +143,7 @@ def test_only_the_named_codes_are_overridden(remover: Remover) -> None:
 def test_domain_9_tags_that_an_uninstall_leaves_are_removed_too(remover: Remover) -> None:
     remover.api.objects += b.revision_tag("prod", b.OLD)
     result = remover.run(allow_blockers=["tag"])
-    assert result["actions"] == ["retire revision 1-30-3 (1.30.3)", *PROD]
+    assert result["actions"] == ["remove revision 1-30-3 (1.30.3)", *PROD]
     assert not {name for name in remover.names if "prod" in name or b.OLD in name}
     assert remover.run()["changed"] is False
 
