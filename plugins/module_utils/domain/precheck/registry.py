@@ -26,6 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     multicluster,
     serving,
     target,
+    upgrade_path,
     xds,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
@@ -95,6 +96,7 @@ NOT_RUN = Check(
 )
 #: Codes are stable, because users allow, waive and search for them.
 CHECKS = (
+    *upgrade_path.CHECKS,
     *control_plane.CHECKS,
     *injection.CHECKS,
     *data_plane.CHECKS,

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Check control planes: their versions, the upgrade path, their readiness and their names."""
+"""Check control planes: their readiness, their names and their CRDs."""
 
 from __future__ import annotations
 
@@ -24,35 +24,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
-    minimum_kubernetes,
     parse_version,
-    unsupported_reason,
 )
 
-API_SERVER = cluster_object("API server", "")
 CRDS = cluster_object("CRDs", "")
-
-
-def _find_unsupported_upgrade(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
-    source = snapshot.mesh.revisions.get(upgrade.source or "")
-    if source is None or upgrade.version is None:
-        return
-    # The image of an istiod that did not become ready proves nothing; the version of its installer is known.
-    version = parse_version(source.version if source.rolled_out else source.installed_by or source.version)
-    problem = unsupported_reason(upgrade.strategy, version, upgrade.version) if version else None
-    if problem:
-        yield cluster_object("revision", source.name), problem
-
-
-def _find_old_kubernetes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
-    current = parse_version(snapshot.kubernetes_version.split("+")[0])
-    minimum = minimum_kubernetes(upgrade.version) if upgrade.version else None
-    if current and minimum and (current.major, current.minor) < minimum:
-        yield (
-            API_SERVER,
-            f"Kubernetes {current.release} is older than {minimum[0]}.{minimum[1]}, the minimum for Istio "
-            f"{upgrade.version}.",
-        )
 
 
 def _find_no_control_plane(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
@@ -77,17 +52,6 @@ def _find_name_in_use(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         yield (
             cluster_object("revision", upgrade.revision),
             f"Revision {upgrade.revision} exists with version {running}, not {upgrade.version}.",
-        )
-
-
-def _find_unknown_source(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
-    source = snapshot.mesh.revisions.get(upgrade.source or "")
-    if source and snapshot.mesh.runs(source.name) and parse_version(source.version) is None:
-        tag = f"Its image tag {source.version!r} does not name a version"
-        cause = tag if source.deployment else "It runs outside this cluster"
-        yield (
-            cluster_object("revision", source.name),
-            f"{cause}, so whether the upgrade is supported cannot be determined.",
         )
 
 
@@ -152,18 +116,12 @@ def _find_contested_crds(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 
 
 CHECKS = (
-    Check("MU001", ERROR, "unsupported upgrade path", "Istio tests canary upgrades of at most two minor versions.",
-          "upgrade in smaller steps", _find_unsupported_upgrade),
-    Check("MU002", ERROR, "Kubernetes too old", "The target uses APIs that this API server does not have.",
-          "upgrade Kubernetes first", _find_old_kubernetes),
     Check("MU003", ERROR, "no control plane", "There is nothing to upgrade.", "install Istio first",
           _find_no_control_plane),
     Check("MU004", ERROR, "control plane not ready", "New pods may be rejected, or get the wrong proxy image.",
           "make the control plane ready before you move any workload", _find_unready_control_planes, ERROR),
     Check("MU005", ERROR, "revision name in use", "A revision keeps its version: another version needs another name.",
           "choose a revision name that contains the version", _find_name_in_use),
-    Check("MU006", WARNING, "source version unknown", "Whether the upgrade is supported cannot be determined.",
-          "check which Istio version this image is", _find_unknown_source),
     Check("MU007", ERROR, "in-place upgrade incomplete",
           "Restarted pods get a proxy version whose istiod is not running.",
           "install a version whose istiod becomes ready, or downgrade; rolling back the Deployment does not help",
