@@ -90,7 +90,7 @@ _value:
       elements: str
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import plan_data_plane
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.data_plane_plan import plan_data_plane
 
 
 class FilterModule:

@@ -55,7 +55,7 @@ _value:
       sample: [tools]
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import plan_finalize
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.finalize_plan import plan_finalize
 
 
 class FilterModule:

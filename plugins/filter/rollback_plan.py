@@ -78,7 +78,7 @@ _value:
       elements: str
 """
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import plan_rollback
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.rollback_plan import plan_rollback
 
 
 class FilterModule:

@@ -38,7 +38,7 @@ WAY_BACK = {
 }
 CHECKS_ONLY = dict.fromkeys(("gates", "on_failure", "on_workload_failure"), "nothing is restarted")
 NO_WAY_BACK = dict.fromkeys(("on_failure", "on_workload_failure"), "its own rescue, or the next run, goes on from here")
-#: Where a task may take the names of namespaces and tags from: domain/run_plan/waves selects all of them.
+#: Where a task may take the names of namespaces and tags from: the plans of domain/run_plan select all of them.
 PICKED = {
     "data_plane": {
         "data_plane_wave",

@@ -14,11 +14,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.waves import (
-    plan_data_plane,
-    plan_finalize,
-    plan_rollback,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.data_plane_plan import plan_data_plane
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.finalize_plan import plan_finalize
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.rollback_plan import plan_rollback
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import (
     Limits,
     expand_namespaces,
