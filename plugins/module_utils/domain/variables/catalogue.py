@@ -1,7 +1,11 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Join the tables of variables to one catalogue of everything that users of the playbooks may set."""
+"""Join the tables of variables to one catalogue of everything that users of the playbooks may set.
+
+Types, defaults and help texts are in three files: `fleet_variables` (clusters, fleet and run), `upgrade_variables`
+(target, installation, gates and finalize) and `data_plane_variables` (namespaces and restarts).
+"""
 
 from __future__ import annotations
 
