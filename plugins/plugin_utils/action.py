@@ -20,13 +20,13 @@ from collections.abc import Iterator, Mapping, Set
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
-from ansible.module_utils.common.parameters import remove_values
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import KUBERNETES_IMPORT_ERROR
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import secrets_in
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper_client import KeeperClient
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.clean_result import without_secrets
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import ModuleCore, execute
 from ansible_collections.meshops.istio.plugins.plugin_utils.interrupts import interrupt_on_signal
 
@@ -79,9 +79,9 @@ class ModuleAction(ActionBase):
                 controller=controller,
                 keeper=keeper,
             )
-        result.update(t.cast("dict[str, t.Any]", remove_values(outcome, secrets)))
+        result.update(t.cast("dict[str, t.Any]", without_secrets(outcome, secrets)))
         if not self._task.no_log:
-            result["invocation"] = {"module_args": remove_values(self._shown(params), secrets)}
+            result["invocation"] = {"module_args": without_secrets(self._shown(params), secrets)}
         return result
 
     def _needs_module(self) -> bool:
@@ -99,7 +99,7 @@ class ModuleAction(ActionBase):
         secrets = {*checked._no_log_values, *secrets_in(arguments), *secrets_in(params)}
         if checked.error_messages:
             # The messages repeat invalid values.
-            message = remove_values("; ".join(checked.error_messages), secrets)
+            message = without_secrets("; ".join(checked.error_messages), secrets)
             raise AnsibleActionFail(f"{self.CORE.name}: {message}")
         return params, secrets
 
@@ -141,7 +141,7 @@ def progress_line(host: str, secrets: Set[str] = frozenset()) -> t.Callable[[str
 
     def print_line(text: str) -> None:
         # Texts of a cluster may have control characters and several lines.
-        shown = remove_values(text, secrets) if secrets else text
+        shown = without_secrets(text, secrets)
         plain = "".join(character if character.isprintable() else " " for character in shown)
         display.display(f"  [{host}] {time.monotonic() - started:5.1f}s  {plain.rstrip()}", color="bright gray")
 

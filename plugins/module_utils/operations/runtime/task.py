@@ -9,8 +9,6 @@ import dataclasses
 import typing as t
 from collections.abc import Callable, Mapping
 
-from ansible.module_utils.common.parameters import remove_values
-
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import KUBERNETES_IMPORT_ERROR, connection
 from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl, find_istioctl
@@ -18,7 +16,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.argspec impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError, MeshError, ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import secrets_in
-from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import printable
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import YAML_IMPORT_ERROR
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import PlannedSteps
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
@@ -32,6 +29,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keep
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import fetch_snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.clean_result import (
+    clean_result,
+    without_secrets,
+)
 
 
 def _discard(dummy: str) -> None:
@@ -210,7 +211,7 @@ def execute(
     task: TaskContext | None = None
 
     def report(text: str) -> None:
-        progress(_without_secrets(params, task, text))
+        progress(without_secrets(text, _secrets(params, task)))
 
     try:
         for library, error in (("kubernetes", KUBERNETES_IMPORT_ERROR), ("PyYAML", YAML_IMPORT_ERROR)):
@@ -226,13 +227,14 @@ def execute(
         failure = {"kind": type(exc).__name__, **exc.details}
         failed = {"failed": True, "changed": _wrote(task), "msg": exc.message, "failure": failure, **_statistics(task)}
         warnings = [*_tls_warning(task), *(task.warnings if task else ())]
-        return _printable(params, task, _with_warnings(failed, warnings))
+        return clean_result(_with_warnings(failed, warnings), _secrets(params, task))
     result: Json = {"changed": bool(outcome.actions), "actions": outcome.actions, **outcome.values, **_statistics(task)}
     if diff and outcome.before is not None and outcome.after is not None:
         result["diff"] = {"before": outcome.before, "after": outcome.after}
     if outcome.failed:
         result.update(failed=True, msg=outcome.failed)
-    return _printable(params, task, _with_warnings(result, [*_tls_warning(task), *task.warnings, *outcome.warnings]))
+    warnings = [*_tls_warning(task), *task.warnings, *outcome.warnings]
+    return clean_result(_with_warnings(result, warnings), _secrets(params, task))
 
 
 def _run_locked(core: ModuleCore, task: TaskContext) -> TaskResult:
@@ -284,12 +286,6 @@ def _tls_warning(task: TaskContext | None) -> list[str]:
     return [task.client.tls_warning] if task and task.client.tls_warning else []
 
 
-def _printable(params: Mapping[str, t.Any], task: TaskContext | None, result: Json) -> Json:
-    """Return a result without secrets and without the control characters that a cluster may return."""
-    return t.cast("Json", printable(_without_secrets(params, task, result)))
-
-
-def _without_secrets(params: Mapping[str, t.Any], task: TaskContext | None, value: t.Any) -> t.Any:
-    """Return a result, or a line of it, without the secrets of parameters, kubeconfig and cluster."""
-    secrets = secrets_in(params) | (task.client.secrets | task.hidden if task else set())
-    return remove_values(value, secrets) if secrets else value
+def _secrets(params: Mapping[str, t.Any], task: TaskContext | None) -> set[str]:
+    """Return the secrets of the parameters, the kubeconfig and the cluster."""
+    return secrets_in(params) | (task.client.secrets | task.hidden if task else set())
