@@ -15,7 +15,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.utils.vars import load_extra_vars
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.plan import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.fleet_plan import (
     RecordedRuns,
     plan_fleet,
     recorded_runs,

@@ -103,7 +103,7 @@ PARSERS = {
     # what an installer has rendered, what a user has given, and what the report has written itself
     ("install_plan.py", "json.loads"),
     ("waivers.py", "datetime.date.fromisoformat"),
-    ("batching.py", "datetime.datetime.fromisoformat"),
+    ("maintenance_window.py", "datetime.datetime.fromisoformat"),
     ("action.py", "json.loads"),
     ("killed_run.py", "json.loads"),
 }

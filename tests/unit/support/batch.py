@@ -13,8 +13,8 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import RolloutError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import RestartOptions
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan import plan_restart
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import RestartOptions
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import plan_restart
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.pods_and_owners import fetch_pods

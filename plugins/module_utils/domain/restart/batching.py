@@ -1,14 +1,12 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Plans the batches of a restart within their limits, and reads when its maintenance window ends."""
+"""Plans the batches of a restart within their limits."""
 
 from __future__ import annotations
 
 import collections
 import dataclasses
-import datetime
-import re
 import typing as t
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -19,8 +17,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTART_ORDER, Workload
 
 ORDERS = ("name", "smallest", "annotation")
-#: How far ahead a time of the day may be; a later one is taken as the same time of the day before.
-AHEAD = datetime.timedelta(hours=12)
 DEFAULT_BATCH_SIZE = Amount(10)
 
 
@@ -199,26 +195,3 @@ def describe_batches(rows: Sequence[BatchRow], pause: float) -> Iterator[str]:
     seconds = [row["expected_seconds"] for row in rows if row["expected_seconds"] is not None]
     if len(rows) > 1 and len(seconds) == len(rows):
         yield f"all {len(rows)} batches: about {sum(seconds) + pause * (len(rows) - 1):.0f} s"
-
-
-def window_end(given: str, now: datetime.datetime) -> datetime.datetime:
-    """Return when a maintenance window ends; for a time of the day, the nearest such time before or after now.
-
-    Raises:
-        ParameterError: it is neither a time of the day nor a timestamp with its offset from UTC.
-    """
-    clock = re.fullmatch(r"([01][0-9]|2[0-3]):([0-5][0-9])", given.strip())
-    if clock:
-        today = now.replace(hour=int(clock[1]), minute=int(clock[2]), second=0, microsecond=0)
-        days = (today + datetime.timedelta(days=shift) for shift in (1, 0, -1))
-        return next(day for day in days if day - now <= AHEAD)
-    try:
-        end = datetime.datetime.fromisoformat(given.strip())
-    except ValueError:
-        end = None
-    if end is None or end.tzinfo is None:
-        raise ParameterError(
-            f"Parameter not_after: {given!r} is neither a time of the day in UTC, such as '02:30' (in quotes: YAML "
-            "reads 22:30 as a number), nor a timestamp such as 2026-03-01T02:30:00Z."
-        )
-    return end

@@ -19,8 +19,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pro
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import InjectionReason
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import ALL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import CanaryPlan
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import ALL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import expand_namespaces

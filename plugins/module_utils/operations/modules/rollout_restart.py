@@ -17,7 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.regi
     require_known_codes as require_codes,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import ORDERS
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import (
     ALL,
     HOLD,
     ROLLBACK,
@@ -25,7 +25,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.optio
     STOP,
     RestartOptions,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan import describe_plan, plan_restart
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import (
+    describe_plan,
+    plan_restart,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.targets import resolve_selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import COLLECTIONS

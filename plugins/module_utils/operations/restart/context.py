@@ -16,8 +16,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod
     Pod,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.estimates import ready_seconds
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import RestartOptions
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan import RestartPlan
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import RestartOptions
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import RestartPlan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.progress import Progress
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import RestartState

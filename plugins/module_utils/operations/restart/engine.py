@@ -14,8 +14,8 @@ import time
 from collections.abc import Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError, RolloutError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import HOLD, RestartOptions
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan import RestartPlan
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import HOLD, RestartOptions
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import RestartPlan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.budget_wait import wait_for_budgets
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext

@@ -22,12 +22,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     UnansweredError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import as_login, as_token, basic
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.prometheus import measured_problem, samples
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import (
     Endpoint,
     HttpGate,
     PrometheusGate,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.prometheus import measured_problem, samples
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import (
     PodState,

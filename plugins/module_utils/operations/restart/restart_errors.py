@@ -16,7 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     RolloutError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import ROLLBACK
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import ROLLBACK
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.tolerated_failures import (
     WORKLOADS,

@@ -12,9 +12,9 @@ from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import RevisionLabelChange
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import BatchRow
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import MovableWorkloads
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan import RestartPlan
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import RestartOptions
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import RestartPlan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import RestartState

@@ -10,8 +10,8 @@ import concurrent.futures
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import RestartOptions
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan import RestartPlan
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import RestartOptions
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import RestartPlan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness

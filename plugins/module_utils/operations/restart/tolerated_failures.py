@@ -13,7 +13,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.failu
     problems_of_revision,
     too_many,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import ROLLBACK, STOP
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import ROLLBACK, STOP
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext

@@ -17,7 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     Pod,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import ROLLBACK
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import ROLLBACK
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
     ROLLOUT,
 )

@@ -18,7 +18,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.http_get import fetch, url_without_login, usable
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, ProbeError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import Endpoint, HttpGate
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import Endpoint, HttpGate
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE, check
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import gate_queries
 from unit.support import builders as b

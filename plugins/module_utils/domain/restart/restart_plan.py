@@ -19,11 +19,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batch
     plan_batches,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.estimates import batch_seconds, ready_seconds
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import ALL, RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import (
     MovableWorkloads,
     plan_canary,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import ALL, RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.targets import (
     refuse_harm,

@@ -10,7 +10,8 @@ import datetime
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import BatchLimits, window_end
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import BatchLimits
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.maintenance_window import window_end
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import CanaryPercentage
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
 

@@ -13,8 +13,8 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import RestartOptions
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.plan import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import RestartOptions
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import (
     RestartPlan,
     describe_plan,
     plan_restart,

@@ -10,7 +10,7 @@ import json
 import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import parse_ref
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.plan import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.fleet_plan import (
     plan_fleet,
     recorded_runs,
     up_to_date_clusters,

@@ -11,7 +11,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.options import RestartOptions
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from unit.support.running import params
 
