@@ -257,7 +257,7 @@ def test_a_change_by_somebody_else_is_found(fleet: Fleet) -> None:
 
 def test_the_fleet_is_finalized_and_done(fleet: Fleet) -> None:
     play = fleet.play(istio_finalize=True, istio_serial=1).require_success()
-    order = list(dict.fromkeys(one.host for one in play.results if one.task == "Retire the old revision"))
+    order = list(dict.fromkeys(one.host for one in play.results if one.task == "Remove the old revision"))
     assert order == [one.name for one in fleet.clusters]
     for one in fleet.clusters:
         until(lambda one=one: set(counted(one)) == {NEW_VERSION}, "a proxy is left behind")  # type: ignore[misc]

@@ -124,10 +124,10 @@ def _upgrade_problems(variables: Variables) -> Iterator[str]:
     # A version that is not a text has its sentence already.
     if not find_problem(VERSION, version) and not RELEASE.fullmatch(str(version or "").strip()):
         yield f"Variable {VERSION} is {version or 'missing'}; give the target version, such as 1.31.0."
-    retires = variables.get(FINALIZE_BY_DEFAULT) if finalize in (None, "") else finalize
-    if str(percent or "") not in ("", "100") and BOOLEANS.get(str(retires).lower()):
+    finalizes = variables.get(FINALIZE_BY_DEFAULT) if finalize in (None, "") else finalize
+    if str(percent or "") not in ("", "100") and BOOLEANS.get(str(finalizes).lower()):
         yield (
-            f"{PERCENT}={percent} keeps workloads on the old revision, and this run would retire it ({FINALIZE}). "
+            f"{PERCENT}={percent} keeps workloads on the old revision, and this run would remove it ({FINALIZE}). "
             f"Give {PERCENT}=100, or {FINALIZE}=false."
         )
 

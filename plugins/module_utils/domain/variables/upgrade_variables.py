@@ -56,7 +56,7 @@ TARGET_VARIABLES = (
             "other one.",
             "data_plane": "Revision that namespaces are moved away from. Empty moves nothing and only restarts stale "
             "workloads.",
-            "finalize": "Revision that is retired. Empty retires nothing.",
+            "finalize": "Revision that is removed. Empty removes nothing.",
             "precheck": "Revision that the upgrade starts from. Empty means the default revision, or the only other "
             "one.",
             "verify": "Revision that the upgrade started from.",
@@ -192,7 +192,7 @@ GATE_VARIABLES = (
 FINALIZE_VARIABLES = (
     Variable(
         name="istio_finalize", type="bool", default=False, unset="`false`; `true` in downgrade", playbooks=UPGRADES,
-        affects_result=True, help="Whether the default moves to the new revision and the old revision is retired.",
+        affects_result=True, help="Whether the default moves to the new revision and the old revision is removed.",
     ),
     Variable(
         name="istio_adopt_shared_components", type="bool", default=False, playbooks=UPGRADES, affects_result=True,
@@ -204,7 +204,7 @@ FINALIZE_VARIABLES = (
     Variable(
         name="istio_allow_blockers", type="list", default=[], playbooks=UPGRADES, affects_result=False, in_survey=True,
         options=("istio_revision.allow_blockers",), roles=same_help("finalize"), guide="canary.md#blockers",
-        help="Codes of blockers despite which the old revision is retired. Each breaks something; a warning names the "
+        help="Codes of blockers despite which the old revision is removed. Each breaks something; a warning names the "
         "consequence.",
     ),
 )  # fmt: skip

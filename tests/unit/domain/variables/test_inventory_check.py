@@ -171,7 +171,7 @@ def test_each_cluster_has_one_name(clusters: dict[str, Any], shared: dict[str, s
         (
             {"istio_version": "1.31.0", "istio_percent": "50", "istio_finalize": "yes"},
             {},
-            "istio_percent=50 keeps workloads on the old revision, and this run would retire it (istio_finalize).",
+            "istio_percent=50 keeps workloads on the old revision, and this run would remove it (istio_finalize).",
         ),
         (
             {"istio_version": "1.31.0", "istio_percent": 50, "istio_finalize": ""},
