@@ -204,7 +204,7 @@ def test_a_cluster_with_two_names_is_found() -> None:
 def test_the_playbooks_use_the_variables_of_the_catalogue_and_no_others() -> None:
     texts = {path: path.read_text(encoding="utf-8") for path in (ROOT / "playbooks").rglob("*.yml")}
     own = {name for text in texts.values() for name in re.findall(r"^ *(istio_[a-z_]+):", text, re.MULTILINE)}
-    text = "".join([*texts.values(), (ROOT / "plugins" / "lookup" / "fleet.py").read_text(encoding="utf-8")])
+    text = "".join([*texts.values(), (ROOT / "plugins" / "plugin_utils" / "fleet.py").read_text(encoding="utf-8")])
     used = set(re.findall(r"\bistio_[a-z_]+(?=\b(?![.\w]))", re.sub(r"meshops\.istio\.\w+", "", text)))
     used |= {name for name in INPUTS if name.startswith("istio_")}
     used |= {f"istio_{key or quoted}" for key, quoted in re.findall(r"__istio_variables(?:\.(\w+)|\['(\w+)'\])", text)}
