@@ -23,6 +23,13 @@ from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run 
 ASSETS = Path(__file__).with_name("assets")
 
 
+class Column(t.NamedTuple):
+    """A column of a table; one of numbers is aligned to the right and sorted by number."""
+
+    heading: str
+    is_number: bool = False
+
+
 class StateStyle(t.NamedTuple):
     """How the page shows a state: the tone is a CSS class; the symbol and the label make it readable without color."""
 
@@ -54,18 +61,37 @@ SEVERITIES = ("error", "warning", "info")
 MAX_ATTENTION, MAX_OPEN = 12, 5
 #: Number of CSS classes v0, v1 and so on, which give each version its color.
 VERSION_TONES = 6
-#: Columns that are aligned to the right and sorted by number.
-NUMBER_COLUMNS = (
-    "Ring",
-    "Proxies up to date",
-    "Findings",
-    "Stuck",
-    "Time",
-    "Clusters",
-    "Pods",
-    "Workloads",
-    "Batches",
-)
+#: The columns of all tables, by the keys that the templates use.
+COLUMNS = {
+    "cluster": Column("Cluster"),
+    "ring": Column("Ring", is_number=True),
+    "state": Column("State"),
+    "control_plane": Column("Control plane"),
+    "proxies_up_to_date": Column("Proxies up to date", is_number=True),
+    "findings": Column("Findings", is_number=True),
+    "stuck": Column("Stuck", is_number=True),
+    "time": Column("Time", is_number=True),
+    "code": Column("Code"),
+    "severity": Column("Severity"),
+    "finding": Column("Finding"),
+    "why_it_matters": Column("Why it matters"),
+    "clusters": Column("Clusters", is_number=True),
+    "": Column(""),
+    "control_planes": Column("Control planes"),
+    "proxies_by_version": Column("Proxies by version"),
+    "tags": Column("Tags"),
+    "read_at": Column("Read at"),
+    "started": Column("Started"),
+    "namespaces": Column("Namespaces"),
+    "workloads": Column("Workloads", is_number=True),
+    "batches": Column("Batches", is_number=True),
+    "outcome": Column("Outcome"),
+    "object": Column("Object"),
+    "owner": Column("Owner"),
+    "pods": Column("Pods", is_number=True),
+    "why": Column("Why"),
+    "remedy": Column("Remedy"),
+}
 
 
 def render_html(report: Json) -> str:
@@ -125,7 +151,7 @@ def _constants() -> Json:
         "state_styles": STATE_STYLES,
         "severity_tones": SEVERITY_TONES,
         "outcome_tones": OUTCOME_TONES,
-        "number_columns": NUMBER_COLUMNS,
+        "columns": COLUMNS,
     }
 
 
