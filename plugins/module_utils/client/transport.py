@@ -19,11 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.retries impor
     was_closed_during_tls,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.client.session import Session
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
-    ClusterError,
-    api_error,
-    status_of,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError, api_error, status_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.safe_names import require_path
 
 try:

@@ -26,11 +26,7 @@ from ansible_collections.meshops.istio.plugins.plugin_utils.report.document impo
     timestamp,
 )
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.files import FORMATS, write_report
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import (
-    INTERRUPTED,
-    RUNNING,
-    ReportedRun,
-)
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import INTERRUPTED, RUNNING, ReportedRun
 
 SIGNAL = "SIGKILL"
 

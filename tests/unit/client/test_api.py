@@ -18,11 +18,7 @@ from urllib3.exceptions import SSLError
 
 from ansible_collections.meshops.istio.plugins.module_utils.client import retries as retries_module
 from ansible_collections.meshops.istio.plugins.module_utils.client import transport
-from ansible_collections.meshops.istio.plugins.module_utils.client.api import (
-    APPLY_PATCH,
-    MERGE_PATCH,
-    Client,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import APPLY_PATCH, MERGE_PATCH, Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import Connection
 from ansible_collections.meshops.istio.plugins.module_utils.client.request_kinds import RequestCounts
 from ansible_collections.meshops.istio.plugins.module_utils.client.transport import TRIES

@@ -20,10 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client import retrie
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.port_forward import get_from_pod
 from ansible_collections.meshops.istio.plugins.module_utils.client.session import Session
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
-    ClusterError,
-    UnauthorizedError,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError, UnauthorizedError
 from unit.support import builders as b
 from unit.support.api_answers import Answer, failure
 from unit.support.certificates import at_home

@@ -14,9 +14,7 @@ import pytest
 import yaml
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import INTERNAL_FACTS
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inventory_check import (
-    INTERNAL_PREFIX,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inventory_check import INTERNAL_PREFIX
 from unit.playbooks.playing import ROOT, start
 
 PLAYBOOKS = ROOT / "playbooks"

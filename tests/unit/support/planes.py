@@ -10,21 +10,11 @@ import json
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    COMPONENT_LABEL as COMPONENT,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    INJECT_LABEL as INJECT,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    INJECTION_LABEL as INJECTION,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    REVISION_LABEL as REV,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    TAG_LABEL as TAG,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT_LABEL as COMPONENT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import TAG_LABEL as TAG
 
 Json = dict[str, t.Any]
 

@@ -62,7 +62,7 @@ def test_an_entry_is_complete(variable: Variable) -> None:
     for text in (variable.help, *filter(None, variable.roles.values())):
         assert re.fullmatch(r"[A-Z`].*[.]", text), text
     assert {name for role in variable.roles for name in PLAYBOOKS_OF_ROLE[role]} <= set(variable.playbooks)
-    page, _, anchor = variable.guide.partition("#")
+    page, dummy, anchor = variable.guide.partition("#")
     if page:
         headings = re.findall(r"^#+ (.*)$", (DOCS / page).read_text(encoding="utf-8"), re.MULTILINE)
         anchors = {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
@@ -71,7 +71,7 @@ def test_an_entry_is_complete(variable: Variable) -> None:
 
 @pytest.mark.parametrize("variable", CATALOGUE.values(), ids=lambda variable: variable.name)
 def test_a_module_option_has_the_type_default_and_choices_of_its_variable(variable: Variable) -> None:
-    for module, _, option in (name.partition(".") for name in variable.options):
+    for module, dummy, option in (name.partition(".") for name in variable.options):
         spec = importlib.import_module(f"{CORES}.{module}").CORE.spec.as_keywords()["argument_spec"][option]
         assert spec.get("default") in (None, variable.default, *variable.role_defaults.values())
         assert set(spec.get("choices") or variable.choices) == set(variable.choices)
@@ -114,8 +114,8 @@ def test_a_playbook_gives_each_argument_of_a_role_the_variable_of_the_catalogue(
 def test_a_guide_of_a_playbook_lists_variables_that_it_uses(page: str) -> None:
     playbook = page.removesuffix(".md")
     text = (DOCS / page).read_text(encoding="utf-8")
-    names = [name for _, names in re.findall(TABLE.pattern.replace(").*?(<!-- end", ").*?(?:<!-- end"), text, re.DOTALL)
-             for name in names.split()]  # fmt: skip
+    tables = re.findall(TABLE.pattern.replace(").*?(<!-- end", ").*?(?:<!-- end"), text, re.DOTALL)
+    names = [name for dummy, listed in tables for name in listed.split()]
     assert names
     if playbook in ALL and playbook != "status":
         assert [name for name in names if playbook not in CATALOGUE[name].playbooks] == []

@@ -9,11 +9,7 @@ import dataclasses
 import typing as t
 from collections.abc import Container, Iterable, Mapping, Sequence
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import (
-    FINALIZE,
-    PERCENT,
-    VERSION,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import FINALIZE, PERCENT, VERSION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.stages import select_stages
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import FINALIZE_BY_DEFAULT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.variable import UPGRADES, WRITERS

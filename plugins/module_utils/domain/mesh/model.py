@@ -10,19 +10,14 @@ import functools
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
-    Json,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import (
     NO_RESOURCES,
     ResourceRequests,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import Placement
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import (
-    UNKNOWN_MANAGER,
-    Manager,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import UNKNOWN_MANAGER, Manager
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
 

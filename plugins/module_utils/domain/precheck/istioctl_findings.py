@@ -17,9 +17,7 @@ import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object, parse_ref
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    Owner,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import overlapping_injectors
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,

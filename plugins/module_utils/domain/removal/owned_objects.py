@@ -13,11 +13,7 @@ import dataclasses
 import typing as t
 from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
-    ObjectRef,
-    labels_of,
-    name_of,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, labels_of, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import PlannedSteps
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import (
     UNKNOWN_MANAGER,

@@ -19,9 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod
     PodState,
     Trouble,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
-    ROLLOUT,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import ROLLOUT
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -23,16 +23,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
-    ROLLOUT,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import ROLLOUT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
     Unrestartable,
     unrestartable,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
-    Workload,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 
 
 def selects_revision(snapshot: Snapshot, workload: Workload, source: str | None) -> bool:

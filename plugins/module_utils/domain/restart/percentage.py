@@ -35,12 +35,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import NotRestored, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartablePods
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
-    Unrestartable,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
-    Workload,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import Unrestartable
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 
 #: Codes of workloads that are not moved back: changed since, or their previous revision is gone.
 KEPT, GONE = "changed_since", "previous_revision_gone"

@@ -10,13 +10,8 @@ from collections.abc import Container, Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    RESTARTED_AT,
-    Pod,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
-    ProxyCondition,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import RESTARTED_AT, Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import ProxyCondition
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import InjectionReason
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import CanaryPlan

@@ -11,9 +11,7 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, Unreadable
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    Owner,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
     INJECTION_LABEL,
@@ -21,12 +19,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     SELECTING_LABELS,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Journal, read_label_journal
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
-    Unrestartable,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
-    Workload,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import Unrestartable
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 
 
 def selected_name(labels: Mapping[str, str]) -> str | None:

@@ -12,10 +12,7 @@ from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Unreadable
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    Owner,
-    Pod,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
     ProxyCondition,
     ProxyStatus,
@@ -29,9 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.res
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import Manager
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    Mesh,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import (
     Budget,
     Namespace,
@@ -39,7 +34,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.part
     UnrestartablePods,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import PrecheckInputs
-from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.result_cache import ResultCache
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.proxy_status_cache import ProxyStatusCache
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
     NO_ROOM,
@@ -49,10 +44,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unr
     unrestartable,
     unrestartable_owner,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
-    Workload,
-    top_owner,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload, top_owner
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,8 +66,8 @@ class Snapshot:
     precheck_inputs: PrecheckInputs = dataclasses.field(default_factory=PrecheckInputs)
     #: Objects that could not be read at all.
     lost: tuple[Unreadable, ...] = ()
-    proxy_status_cache: ResultCache[list[tuple[Pod, ProxyStatus]]] = dataclasses.field(
-        default_factory=ResultCache, repr=False, compare=False
+    proxy_status_cache: ProxyStatusCache = dataclasses.field(
+        default_factory=ProxyStatusCache, repr=False, compare=False
     )
 
     @property

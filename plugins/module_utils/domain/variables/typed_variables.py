@@ -21,11 +21,7 @@ from collections.abc import Callable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import load_yaml
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import (
-    CATALOGUE,
-    FINALIZE,
-    TYPED,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import CATALOGUE, FINALIZE, TYPED
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.variable import PREFIX, Choices, Kind
 
 BOOLEANS = {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}

@@ -11,10 +11,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_time
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    Pod,
-    read_pod,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Pod, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 
 #: Waiting reasons of a container that do not pass by themselves.

@@ -15,13 +15,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.arg
     restarted,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Trouble
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
-    ROLLOUT,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
-    DEADLINE,
-    HEALTHY,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import ROLLOUT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import DEADLINE, HEALTHY
 
 
 def rollout_complete(kind: str, obj: Mapping[str, t.Any]) -> bool:

@@ -10,12 +10,8 @@ from __future__ import annotations
 
 import dataclasses
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    Owner,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
-    ROLLOUT,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import ROLLOUT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     HEALTHY,
     RESTARTING,

@@ -18,10 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     ProofError,
     UnauthorizedError,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import (
-    Manager,
-    require_writable,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import Manager, require_writable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness

@@ -9,9 +9,7 @@ import typing as t
 from collections.abc import Container
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import InstallerError, ProofError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.source_revision import (
-    source_revision,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.source_revision import source_revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.install_diff import (
     install_diff,
     require_no_prunes,

@@ -21,9 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import RESOURCES, object_path
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import apply_planned_steps
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    Pod,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import HELM, ISTIOCTL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal import owned_objects

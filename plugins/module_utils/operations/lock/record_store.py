@@ -10,11 +10,7 @@ import json
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.lock_lease import STATE_NAME
-from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
-    RECORD_KEY,
-    Record,
-    read_record,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import RECORD_KEY, Record, read_record
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.state_map import set_state
 
 

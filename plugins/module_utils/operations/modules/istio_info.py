@@ -15,10 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.names
     NamespaceRow,
     describe_namespaces,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.up_to_date import (
-    is_unchanged,
-    is_up_to_date,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.up_to_date import is_unchanged, is_up_to_date
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.control_planes import (
     ControlPlaneRow,
     DefaultRow,

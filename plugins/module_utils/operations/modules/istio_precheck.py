@@ -12,9 +12,7 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.source_revision import (
-    source_revision,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.source_revision import source_revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.mesh_names import mesh_names
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     BEFORE,

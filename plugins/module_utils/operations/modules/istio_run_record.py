@@ -9,9 +9,7 @@ import typing as t
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.up_to_date import (
-    completion_fingerprint,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.up_to_date import completion_fingerprint
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import (
     DONE,

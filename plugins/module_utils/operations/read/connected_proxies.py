@@ -25,9 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     UnansweredError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import annotations_of, labels_of, name_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    read_pod,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import (
     Connected,

@@ -16,7 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader i
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import read_mesh
 
-MeshLists = Mapping[str, "concurrent.futures.Future[list[Json]]"]
+MeshLists = Mapping[str, concurrent.futures.Future[list[Json]]]
 
 
 def fetch_mesh(client: Client, istio_namespace: str) -> Mesh:

@@ -22,10 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     UnauthorizedError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    Pod,
-    read_pod,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Pod, read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     IGNORED_NAMESPACES,
     expected_image,

@@ -19,9 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
     name_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Unreadable
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    Pod,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import manager_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import OPERATOR_VERSION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import installer_version

@@ -12,9 +12,7 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    Pod,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.estimates import ready_seconds
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import RestartPlan

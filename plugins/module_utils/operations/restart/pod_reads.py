@@ -12,16 +12,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api import Cl
 from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    Owner,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import PodState, read_pod_state
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
-    ROLLOUT,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
-    Workload,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import ROLLOUT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.read_retries import read_with_retries
 
 

@@ -9,15 +9,9 @@ import dataclasses
 import time
 from collections.abc import Callable, Sequence
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
-    ApiError,
-    ClusterError,
-    NotFoundError,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, ClusterError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_map
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    Pod,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.baseline import (
     Down,
     down_as_before,
@@ -33,18 +27,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod
     Trouble,
     overdue_termination,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
-    ROLLOUT,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import ROLLOUT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_status import (
     rollout_complete,
     rollout_failure,
     updated_pods,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
-    DEADLINE,
-    Workload,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import DEADLINE, Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import is_same_object
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.stall_clock import (

@@ -17,9 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, annotations_of, labels_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import RevisionLabelChange
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    RESTARTED_AT,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import RESTARTED_AT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem, Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload, restart_patch

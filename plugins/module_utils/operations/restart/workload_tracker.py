@@ -21,9 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.server_clock 
 from ansible_collections.meshops.istio.plugins.module_utils.client.watch_events import Event
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ForbiddenError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef, name_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    Pod,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import PodState, read_pod_state
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import COLLECTIONS
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import (

@@ -14,17 +14,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api import Cl
 from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.client.server_clock import unique_timestamp
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ConflictError, MeshError, NotFoundError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    Pod,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import ROLLBACK
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
-    ROLLOUT,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
-    Workload,
-    restart_patch,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import ROLLOUT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload, restart_patch
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.observation import note_foreign_change
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import (

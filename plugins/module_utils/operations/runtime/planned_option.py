@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import Spec
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import (
-    apply_planned_steps,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import apply_planned_steps
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 

@@ -17,19 +17,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.res
     resolve,
     without_image_type,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    INJECT_LABEL as INJECT,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    INJECTION_LABEL as INJECTION,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    REVISION_LABEL as REV,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    InjectionConfig,
-    Mesh,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import InjectionConfig, Mesh
 from unit.support import builders as b
 
 MESH = b.mesh_of([*b.plane(b.OLD), *b.plane(b.NEW), *b.revision_tag("prod", b.NEW), *b.revision_tag("default", b.OLD)])

@@ -10,13 +10,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    Owner,
-    read_pod,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
-    takes_down,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import takes_down
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
     unrestartable,
     unrestartable_owner,

@@ -13,11 +13,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ProofError, SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import (
-    HELM,
-    OPERATOR,
-    Manager,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import HELM, OPERATOR, Manager
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.external import (
     await_revision,

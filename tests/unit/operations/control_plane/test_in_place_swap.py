@@ -10,9 +10,7 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ProofError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.object_changes import ObjectChange
-from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.in_place_swap import (
-    replace_istiod,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.in_place_swap import replace_istiod
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import Installation
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_revision import CORE

@@ -19,10 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import TAG_LABEL as TAG
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL, PREVIOUS_REVISION
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_tag import (
-    CORE,
-    check,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_tag import CORE, check
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 from unit.support.running import task

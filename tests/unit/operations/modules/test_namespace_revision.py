@@ -19,10 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import JOURNAL
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
-from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import (
-    CORE,
-    check,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import CORE, check
 from unit.support import builders as b
 from unit.support.api_answers import Answer, failure
 from unit.support.fake_api import FakeApi

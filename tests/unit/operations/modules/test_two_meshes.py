@@ -13,24 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    read_pod,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    COMPONENT_LABEL as COMPONENT,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    INJECTION_LABEL as INJECTION,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT_LABEL as COMPONENT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     OWNER_NAMESPACE_LABEL as OWNER_NAMESPACE,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     RELEASE_NAMESPACE_ANNOTATION as RELEASE_NAMESPACE,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    REVISION_LABEL as REV,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import run_checks
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.configuration_blockers import (

@@ -11,10 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
-    ParameterError,
-    UnansweredError,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, UnansweredError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import Connected
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE, check
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart import gate_queries
@@ -105,9 +102,9 @@ def test_a_query_that_passes(api: FakeApi) -> None:
 )
 def test_a_query_that_stops(api: FakeApi, status: int, body: b.Json, message: str) -> None:
     with serving((status, body)) as url:
-        message = fails(api, prometheus=[{"url": url, **QUERY, "token": "t0k3n"}])
-    assert message in message
-    assert "t0k3n" not in message
+        failure = fails(api, prometheus=[{"url": url, **QUERY, "token": "t0k3n"}])
+    assert message in failure
+    assert "t0k3n" not in failure
 
 
 def test_an_istiod_that_is_still_ready(api: FakeApi) -> None:

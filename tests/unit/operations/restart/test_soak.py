@@ -61,9 +61,9 @@ def unready(pod: b.Json) -> None:
 )
 def test_a_batch_that_does_not_stay_ready(api: FakeApi, change: Callable[[b.Json], None], message: str) -> None:
     api.on_patch = later(api, change)
-    message = fails(api, soak=30)
-    assert "batch 1 of 2 did not stay ready for 30 s" in message
-    assert message in message
+    failure = fails(api, soak=30)
+    assert "batch 1 of 2 did not stay ready for 30 s" in failure
+    assert message in failure
 
 
 def replaced(pod: b.Json) -> None:

@@ -23,9 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
-    parse_version,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 
 CRDS = cluster_object("CRDs", "")
 

@@ -9,10 +9,7 @@ import collections
 from collections.abc import Callable, Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    MANAGED_GATEWAY,
-    Pod,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import MANAGED_GATEWAY, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
     ProxyCondition,
     ProxyStatus,
@@ -37,9 +34,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unr
     PINNED_IMAGE,
     unrestartable,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
-    Workload,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 
 #: A sentence about pods in two parts: the verb, and what follows it.
 Clause = tuple[str, str]

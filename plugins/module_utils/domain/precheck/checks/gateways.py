@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    MANAGED_GATEWAY,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import MANAGED_GATEWAY
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import PodShape, resolve
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,

@@ -13,9 +13,7 @@ import typing as t
 from collections.abc import Callable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_map, as_maps, as_text
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
-    MANAGED_GATEWAY,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import MANAGED_GATEWAY
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
