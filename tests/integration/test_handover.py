@@ -100,7 +100,7 @@ def story(desk: Desk, mesh: Cluster) -> Story:
 def test_without_the_variable_the_remedy_names_it(story: Story) -> None:
     assert story.refused.returncode != 0
     result = story.refused.of(story.cluster, "istio_revision")[-1]
-    assert "istio_adopt_shared_components=true" in result["msg"]
+    assert "variable istio_adopt_shared_components" in result["msg"]
     assert {(one["code"], one["object"]) for one in result["failure"]["blockers"]} == {
         ("shared_component", GATEWAY),
         ("shared_component", CNI),

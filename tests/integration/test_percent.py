@@ -149,7 +149,7 @@ def test_the_memory_tells_what_was_there(desk: Desk, place: Cluster) -> None:
     ("labels", "options", "sentence"),
     [
         ({REV: REVISION}, {}, f"label {REV}={REVISION} of namespace {PLACE} selects the revision"),
-        ({"istio-injection": "disabled"}, {}, "by label istio-injection=disabled"),
+        ({"istio-injection": "disabled"}, {}, "label istio-injection=disabled"),
         ({}, {"revision": "1-99-0"}, "No injector owns the name '1-99-0'"),
     ],
 )

@@ -166,7 +166,7 @@ def test_an_empty_text_counts_as_not_set(name: str) -> None:
         for line in lines(path)
         if re.search(rf"(?<!')\b{name}\b(?! is defined)", line) and not line.lstrip().startswith(("fail_msg:", "- "))
     ]
-    lookup = (ROOT / "plugins" / "lookup" / "fleet.py").read_text(encoding="utf-8")
+    lookup = (ROOT / "plugins" / "plugin_utils" / "fleet.py").read_text(encoding="utf-8")
     assert uses or name in INPUTS or f'_read("{name}", "") or' in lookup
     as_text = rf"\b{name} \| default\((''|.+, true)\)"
     assert [line for line in uses if not re.search(as_text, line)] == []
@@ -185,7 +185,7 @@ def test_only_the_lookup_reads_typed_variables() -> None:
 
 
 def test_every_option_of_the_guides_is_used_by_a_playbook() -> None:
-    readers = (*PLAYBOOKS.rglob("*.yml"), ROOT / "plugins" / "lookup" / "fleet.py")
+    readers = (*PLAYBOOKS.rglob("*.yml"), ROOT / "plugins" / "plugin_utils" / "fleet.py")
     text = "".join(path.read_text(encoding="utf-8") for path in readers)
     read = {f"istio_{key or quoted}" for key, quoted in re.findall(r"__istio_variables(?:\.(\w+)|\['(\w+)'\])", text)}
     read_by_the_inventory_check = {"istio_other_variables"}
