@@ -71,7 +71,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.clu
     INPUTS,
     cluster_options,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import LIMIT_VARIABLES
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import LIMIT_VARIABLES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typed_variables import (
     FINALIZE_BY_DEFAULT,
     read_variable,

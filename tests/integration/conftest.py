@@ -40,9 +40,9 @@ TOGETHER = {
     "test_precheck_states.py": "test_safety.py",
     "test_budgets.py": "test_early_failures.py",
     "test_percent.py": "test_early_failures.py",
-    "test_refusals.py": "test_early_failures.py",
+    "test_pods_refused.py": "test_early_failures.py",
     "test_unrestartable.py": "test_early_failures.py",
-    "test_refused.py": "test_safety.py",
+    "test_stopped_by_precheck.py": "test_safety.py",
     "test_safety_installs.py": "test_safety.py",
     "test_safety_removal.py": "test_safety.py",
 }
@@ -63,13 +63,13 @@ LONGEST = (
 
 
 def scope(nodeid: str) -> str:
-    """The file that stands for all tests that look at the same clusters."""
+    """Return the file whose name groups the tests that share clusters."""
     name = nodeid.partition("::")[0].rpartition("/")[2]
     return TOGETHER.get(name, name)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put what takes longest first, and what stands together beside each other."""
+    """Run the longest groups first, and the tests of a group one after another."""
     ranks = {name: number for number, name in enumerate(LONGEST)}
     items.sort(key=lambda item: (ranks.get(scope(item.nodeid), len(ranks)), scope(item.nodeid)))
 

@@ -14,12 +14,12 @@ from typing import Any
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import read_pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import evaluate_proxy
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     PodShape,
     expected_image,
     resolve,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import evaluate_proxy
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
 
 from .cases import NATIVE, PROXY_IMAGE, Case, Labels

@@ -16,8 +16,8 @@ from collections.abc import Iterable, Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import labels_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner, read_pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import proxy_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import PodShape
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import proxy_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import read_node
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import read_mesh

@@ -31,7 +31,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace, selected_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import expand_namespaces
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import expand_namespaces
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, labels_of, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import MANAGED_GATEWAY, Pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import ProxyStatus
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import ProxyStatus
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import MOVE_DEFAULT, Blocker
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot

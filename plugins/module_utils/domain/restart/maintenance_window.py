@@ -10,7 +10,7 @@ import re
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 
-#: How far ahead a time of the day may be; a later one is taken as the same time of the day before.
+#: How far ahead a time of the day may be; a time further ahead is that time on the previous day.
 AHEAD = datetime.timedelta(hours=12)
 
 

@@ -11,14 +11,14 @@ from collections.abc import Container, Iterable
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import RESTARTED_AT, Pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import ProxyCondition
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import InjectionReason
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import ProxyCondition
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import CanaryPlan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import ALL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import expand_namespaces
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import expand_namespaces
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     Workload,
     restart_in_progress,

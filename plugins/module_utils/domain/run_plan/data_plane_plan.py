@@ -19,9 +19,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.limi
     Row,
     Skipped,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import (
     LIMIT_VARIABLES,
-    Limits,
+    NamespaceLimits,
     is_pattern,
     match_namespaces,
 )
@@ -51,14 +51,14 @@ def plan_data_plane(
 
     Args:
         mesh: the result of istio_info.
-        limits: namespaces, waves and exclude, as `Limits` has them.
+        limits: namespaces, waves and exclude, as `NamespaceLimits` has them.
         tagged_namespaces: how namespaces move that follow a tag: tag, label or stay.
         wave_size: the number of namespaces in a wave if the limits have no waves.
 
     Raises:
         ParameterError: a namespace in the limits is not in the mesh.
     """
-    selection = LimitedSelection(mesh["namespaces"], Limits.from_mapping(limits or {}))
+    selection = LimitedSelection(mesh["namespaces"], NamespaceLimits.from_mapping(limits or {}))
     _require_meshed(selection, mesh["cluster"]["name"])
     if selection.limits.waves:
         waves, gateway_waves = _limit_waves(selection, revision, tagged_namespaces), []

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.limited_selection import LimitedSelection
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import Limits
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import NamespaceLimits
 
 
 class FinalizePlan(t.TypedDict):
@@ -29,7 +29,7 @@ def plan_finalize(
         mesh: the result of istio_info.
         moves_default: whether this run moves the default, and not the operator or another installer.
     """
-    selection = LimitedSelection(mesh["namespaces"], Limits.from_mapping(limits or {}))
+    selection = LimitedSelection(mesh["namespaces"], NamespaceLimits.from_mapping(limits or {}))
     changes = moves_default and mesh["default"]["revision"] != revision
     excluded = selection.excluded_followers(DEFAULT) if changes else ""
     refused = (

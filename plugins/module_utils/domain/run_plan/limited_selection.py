@@ -14,7 +14,7 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import Limits
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import NamespaceLimits
 
 Row = Mapping[str, t.Any]
 TAG, LABEL = "tag", "label"
@@ -38,7 +38,7 @@ class LimitedSelection:
     """Rows of namespaces, selected by limits."""
 
     rows: Sequence[Row]
-    limits: Limits
+    limits: NamespaceLimits
     skipped: list[Skipped] = dataclasses.field(default_factory=list)
 
     def allows(self, row: Row) -> bool:

@@ -13,7 +13,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.limi
     LimitedSelection,
     Skipped,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import Limits
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import NamespaceLimits
 
 
 class TagRollback(t.TypedDict):
@@ -43,7 +43,7 @@ def plan_rollback(mesh: Mapping[str, t.Any], limits: Mapping[str, t.Any] | None 
         mesh: the result of istio_info; its ``undo`` has the changes of the run.
     """
     undo = mesh["undo"]
-    selection = LimitedSelection(mesh["namespaces"], Limits.from_mapping(limits or {}))
+    selection = LimitedSelection(mesh["namespaces"], NamespaceLimits.from_mapping(limits or {}))
     moved = [row["name"] for row in undo["namespaces"]]
     per_workload = [row["namespace"] for row in undo["workloads"]]
     names = dict.fromkeys([*moved, *per_workload, *undo["stale_namespaces"]])

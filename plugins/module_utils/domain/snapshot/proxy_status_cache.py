@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import ProxyStatus
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import ProxyStatus
 
 ProxyStatuses = list[tuple[Pod, ProxyStatus]]
 

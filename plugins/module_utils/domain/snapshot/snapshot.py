@@ -13,16 +13,16 @@ from collections.abc import Iterable, Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner, Pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
-    ProxyCondition,
-    ProxyStatus,
-    evaluate_proxy,
-    proxy_version,
-)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     InjectionResult,
     PodShape,
     resolve,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import (
+    ProxyCondition,
+    ProxyStatus,
+    evaluate_proxy,
+    proxy_version,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import Manager

@@ -3,24 +3,24 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Join the tables of variables to one catalogue of everything that users of the playbooks may set.
 
-Types, defaults and help texts are in three files: `fleet_variables` (clusters, fleet and run), `upgrade_variables`
-(target, installation, gates and finalize) and `data_plane_variables` (namespaces and restarts).
+Types, defaults and help texts are in three files: `catalogue_fleet` (clusters, fleet and run), `catalogue_upgrade`
+(target, installation, findings and finalize) and `catalogue_data_plane` (namespaces and restarts).
 """
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.data_plane_variables import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue_data_plane import (
     NAMESPACE_VARIABLES,
     RESTART_VARIABLES,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.fleet_variables import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue_fleet import (
     CLUSTER_VARIABLES,
     FLEET_VARIABLES,
     RUN_VARIABLES,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.upgrade_variables import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue_upgrade import (
     FINALIZE_VARIABLES,
-    GATE_VARIABLES,
+    FINDING_VARIABLES,
     INSTALLATION_VARIABLES,
     TARGET_VARIABLES,
 )
@@ -35,7 +35,7 @@ CATALOGUE: dict[str, Variable] = {
         *INSTALLATION_VARIABLES,
         *NAMESPACE_VARIABLES,
         *RESTART_VARIABLES,
-        *GATE_VARIABLES,
+        *FINDING_VARIABLES,
         *FINALIZE_VARIABLES,
         *RUN_VARIABLES,
     )

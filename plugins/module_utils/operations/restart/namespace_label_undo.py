@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import plan_undos
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import match_namespaces
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import match_namespaces
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.namespace_patches import apply_moves
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.run_ids import current_run_id
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext

@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.plann
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import Limits
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import NamespaceLimits
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper_interface import (
     KeeperInterface,
@@ -54,7 +54,7 @@ class TaskContext:
     run: RunOptions | None = None
     #: The changes that earlier steps of a run would have made; only in check mode.
     planned: PlannedSteps | None = None
-    limits: Limits = dataclasses.field(default_factory=Limits)
+    limits: NamespaceLimits = dataclasses.field(default_factory=NamespaceLimits)
     #: Path of istioctl, with a placeholder for the version; and the version that is given, if any.
     istioctl_path: str = ""
     istioctl_version: str = ""
@@ -86,7 +86,7 @@ class TaskContext:
             expected_cluster_id=params.get("expected_cluster_id") or "",
             run=RunOptions.from_params(params),
             planned=PlannedSteps.from_params(params.get("planned")) if check_mode else None,
-            limits=Limits.from_mapping(params.get("limits") or {}),
+            limits=NamespaceLimits.from_mapping(params.get("limits") or {}),
             istioctl_path=params.get("istioctl") or "",
             istioctl_version=params.get("version") or "",
         )

@@ -51,7 +51,8 @@ def test_each_permission_is_reviewed_in_its_namespace() -> None:
 def test_a_reader_writes_nothing_and_an_installer_may_write_all_kinds_that_istio_renders() -> None:
     assert not [one for one in READ if one.verb in WRITES]
     may = {(one.verb, one.group, one.resource) for one in NEEDED_BY_INSTALLER["istioctl"]}
-    for prefix, resource, *dummy in RESOURCES.values():
+    for kind in RESOURCES.values():
+        prefix, resource = kind[:2]
         assert ("list", prefix.split("/")[2] if prefix.startswith("/apis/") else "", resource) in may
     assert ("delete", "apiextensions.k8s.io", "customresourcedefinitions") not in may
     assert {one.resource for one in NEEDED_BY_INSTALLER["helm"] if one.verb == "update"} == {"secrets"}

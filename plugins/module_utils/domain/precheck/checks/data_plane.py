@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import MANAGED_GATEWAY, Pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import PROXY_IMAGE
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import (
     ProxyCondition,
     ProxyStatus,
     proxy_version,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import PROXY_IMAGE
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     AFTER,

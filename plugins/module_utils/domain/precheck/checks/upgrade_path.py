@@ -57,7 +57,7 @@ def _find_unknown_source(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 
 
 CHECKS = (
-    Check("MU001", ERROR, "unsupported upgrade path", "Istio tests canary upgrades of at most two minor versions.",
+    Check("MU001", ERROR, "unsupported upgrade path", "Istio supports only a few minor versions in one step.",
           "upgrade in smaller steps", _find_unsupported_upgrade),
     Check("MU002", ERROR, "Kubernetes too old", "The target uses APIs that this API server does not have.",
           "upgrade Kubernetes first", _find_old_kubernetes),

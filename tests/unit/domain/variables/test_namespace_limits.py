@@ -17,8 +17,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.data_plane_plan import plan_data_plane
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.finalize_plan import plan_finalize
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.rollback_plan import plan_rollback
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.limits import (
-    Limits,
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import (
+    NamespaceLimits,
     expand_namespaces,
     unknown_reason,
 )
@@ -244,6 +244,6 @@ def test_every_module_accepts_patterns() -> None:
 def test_known_names_are_accepted() -> None:
     existing = ["pay-a", "pay-b", "shop"]
     assert expand_namespaces("namespaces", ["shop", "pay-*", "pay-b"], existing, "c") == ["shop", "pay-a", "pay-b"]
-    Limits(("shop",), (("pay-*",), ("shop",)), ("pay-b",)).require_known(existing, "c")
+    NamespaceLimits(("shop",), (("pay-*",), ("shop",)), ("pay-b",)).require_known(existing, "c")
     reason = unknown_reason("pay-c", existing)
     assert reason.endswith("(the nearest name is pay-b)") or "pay-a" in reason

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Decide which namespaces a run may touch: moved by label, by tag, or by the default.
+"""Decide which namespaces a run may touch, whether by label, by tag or by the default.
 
 A name may be a pattern, such as pay-*. Names of Kubernetes have none of its characters, so patterns are unambiguous.
 """
@@ -69,7 +69,7 @@ def _refuse_unknown(parameter: str, names: Sequence[str], existing: set[str], cl
 
 
 @dataclasses.dataclass(frozen=True)
-class Limits:
+class NamespaceLimits:
     """The lists of namespaces that a user gives; an empty list limits nothing."""
 
     namespaces: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ class Limits:
     exclude: tuple[str, ...] = ()
 
     @classmethod
-    def from_mapping(cls, lists: Mapping[str, t.Any]) -> Limits:
+    def from_mapping(cls, lists: Mapping[str, t.Any]) -> NamespaceLimits:
         """Return the limits of an option, or of a mapping with the same keys."""
         waves = tuple(tuple(map(str, wave)) for wave in lists.get("waves") or ())
         return cls(tuple(lists.get("namespaces") or ()), waves, tuple(lists.get("exclude") or ()))

@@ -11,7 +11,7 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import proxy_image, read_pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_status import (
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import (
     ProxyCondition,
     evaluate_proxy,
     proxy_version,

@@ -161,7 +161,7 @@ INSTALLATION_VARIABLES = (
         help="Seconds until the control plane must be ready, or the old one removed.",
     ),
 )  # fmt: skip
-GATE_VARIABLES = (
+FINDING_VARIABLES = (
     Variable(
         name="istio_fail_on", type=("error", "warning", "never"), default="error", playbooks=CHECKED,
         affects_result=False, options=("istio_precheck.fail_on",), roles=same_help("precheck", "verify"),

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compares the proxy that a pod runs with the one that it would get now.
+"""Decides whether a pod is stale: compares the proxy that it runs with the one that it would get now.
 
 Source: istio/istio pkg/kube/inject (images).
 """
