@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import re
 import typing as t
 from collections.abc import Iterable, Mapping
@@ -89,7 +90,7 @@ class Workload:
     stalled: bool
     unreadable: tuple[Unreadable, ...] = ()
 
-    @property
+    @functools.cached_property
     def ref(self) -> ObjectRef:
         """Reference by which it is looked up as the owner of a pod."""
         return ObjectRef(self.namespace, self.kind, self.name)
