@@ -41,7 +41,7 @@ UNANSWERED = dict.fromkeys(
     "",
 )
 PRECHECK, ROLLBACK, STATUS = "meshops.istio.precheck", "meshops.istio.rollback", "meshops.istio.status"
-RESTART = "Restart stale workloads of wave 1"
+RESTART = "Restart stale workloads of wave "
 LOCK_SECONDS = 40
 TIME = "%Y-%m-%dT%H:%M:%S.%fZ"
 ELSEWHERE = "another-machine/7/77"
@@ -171,7 +171,7 @@ def test_a_cancelled_job_gives_its_lock_back(awx: Awx) -> None:
     job = stuck(awx, 43, "catalog/images")
     # the line has come, and the task is still at work
     task = job.of("playbook_on_task_start")[-1]["event_data"]
-    assert task["task"].endswith(RESTART)
+    assert RESTART in task["task"]
     assert not [one for one in job.of("runner_on_ok") if one["event_data"]["task_uuid"] == task["task_uuid"]]
     assert read(cluster, LEASE) is not None
     job.cancel()
