@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import os
 import typing as t
 from collections.abc import Callable, Mapping, Sequence
@@ -106,6 +107,7 @@ class Fleet:
         facts: Mapping[str, t.Any] = self.variables.get("hostvars", {}).get(cluster, {})
         return facts
 
+    @functools.cached_property
     def _ordered(self) -> tuple[FleetOrder, list[str], list[str]]:
         """Return the order of the clusters, those that are up to date, and all clusters within --limit."""
         selected, limited = self._selected(), self._limited()
@@ -116,7 +118,7 @@ class Fleet:
 
     def order(self) -> Json:
         """Return the order of the clusters."""
-        order, skipped, limited = self._ordered()
+        order, skipped, limited = self._ordered
         return {
             **order,
             "up_to_date": skipped,
@@ -127,7 +129,7 @@ class Fleet:
 
     def batch(self) -> Batch:
         """Return the state of the fleet when the batch of the play begins."""
-        order, skipped, dummy = self._ordered()
+        order, skipped, dummy = self._ordered
         rings = order["ring_of_cluster"]
         return describe_batch(
             self.variables["ansible_play_batch"],
@@ -141,12 +143,12 @@ class Fleet:
 
     def _results(self, fact: str) -> dict[str, Mapping[str, t.Any]]:
         """Return the result that a task has left on each cluster within --limit, in the order of the run."""
-        dummy, dummy_skipped, clusters = self._ordered()
+        dummy, dummy_skipped, clusters = self._ordered
         return {cluster: self._facts(cluster).get(fact, {}) for cluster in clusters}
 
     def plan(self) -> Json:
         """Return the plan of the run."""
-        order, dummy, dummy_clusters = self._ordered()
+        order, dummy, dummy_clusters = self._ordered
         return plan_fleet(
             self._results(READING),
             prechecks=self._results(PRECHECK),
