@@ -14,10 +14,17 @@ import sys
 import typing as t
 from pathlib import Path
 
+import yaml
+
 from unit.paths import ROOT
 
 #: One result of the default output, which is JSON in one or in several lines.
 RESULT = re.compile(r"^(ok|fatal): \[([\w-]+)\](?:: FAILED!)? => (\{.*?\})$", re.MULTILINE | re.DOTALL)
+
+
+def load(path: Path) -> t.Any:
+    """Return the content of a YAML file."""
+    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def start(

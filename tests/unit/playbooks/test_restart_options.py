@@ -7,13 +7,11 @@
 from __future__ import annotations
 
 import json
-import typing as t
 from pathlib import Path
 
 import pytest
-import yaml
 
-from unit.playbooks.playing import ROOT, play
+from unit.playbooks.playing import ROOT, load, play
 
 ROLES = ("data_plane", "finalize", "rollback")
 #: One option after the other is not valid; the module refuses it before any request.
@@ -28,10 +26,6 @@ WRONG = {
     "log_lines": "all",
 }
 CLUSTER = {"host": "https://127.0.0.1:1", "api_key": "none"}
-
-
-def load(path: Path) -> t.Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module", params=ROLES)

@@ -6,21 +6,13 @@
 
 from __future__ import annotations
 
-import typing as t
 from pathlib import Path
 
 import pytest
-import yaml
 
-from unit.playbooks.playing import ROOT, play
+from unit.playbooks.playing import ROOT, load, play
 
 PLAYBOOKS = ROOT / "playbooks"
-
-
-def load(path: Path) -> list[dict[str, t.Any]]:
-    """Read a file of tasks."""
-    tasks: list[dict[str, t.Any]] = yaml.safe_load(path.read_text(encoding="utf-8"))
-    return tasks
 
 
 def test_a_spent_failure_budget_is_reported_once(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import TYPED
-from unit.playbooks.playing import RESULT, ROOT, start
+from unit.playbooks.playing import RESULT, ROOT, load, start
 
 Json = dict[str, t.Any]
 PLAYBOOKS, CONFIG = ROOT / "playbooks", ROOT / "extensions" / "awx" / "config"
@@ -54,10 +54,6 @@ class Unsafe(yaml.SafeDumper):
     def represent_data(self, data: t.Any) -> yaml.Node:
         """Mark texts."""
         return self.represent_scalar("!unsafe", data) if isinstance(data, str) else super().represent_data(data)
-
-
-def load(path: Path) -> t.Any:
-    return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
 def survey(template: Json) -> Json:
