@@ -10,7 +10,6 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import PlannedSteps
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     Version,
     require_version,
@@ -67,8 +66,11 @@ class InstallOptions:
     allow_default_change: bool
     #: Codes of findings that do not refuse the installation.
     allow: frozenset[str]
-    #: Seconds.
-    timeout: int
+
+    @property
+    def timeout(self) -> int:
+        """Seconds."""
+        return self.installer.timeout
 
     @classmethod
     def from_params(cls, params: Params) -> InstallOptions:
@@ -88,7 +90,6 @@ class InstallOptions:
             allow_setting_changes=tuple(params["allow_setting_changes"]),
             allow_default_change=params["allow_default_change"],
             allow=frozenset(params["allow"]),
-            timeout=params["timeout"],
         )
 
 
@@ -100,18 +101,17 @@ class RemovalOptions:
     installer: InstallerOptions
     #: Codes of blockers that do not refuse the removal.
     allow_blockers: frozenset[str]
-    #: Earlier steps of a run that are only planned; None outside check mode.
-    planned: PlannedSteps | None
-    #: Seconds.
-    timeout: int
+
+    @property
+    def timeout(self) -> int:
+        """Seconds."""
+        return self.installer.timeout
 
     @classmethod
-    def from_params(cls, params: Params, *, check_mode: bool) -> RemovalOptions:
+    def from_params(cls, params: Params) -> RemovalOptions:
         """Return the options of a task."""
         return cls(
             revision=params["revision"],
             installer=InstallerOptions.from_params(params),
             allow_blockers=frozenset(params["allow_blockers"]),
-            planned=PlannedSteps.from_params(params.get("planned")) if check_mode else None,
-            timeout=params["timeout"],
         )

@@ -100,7 +100,7 @@ def remove_revision(task: TaskContext, options: RemovalOptions) -> TaskResult:
     while True:
         snapshot = task.snapshot(pods=True)
         owned, foreign = read_owned_objects(task, options, snapshot.mesh)
-        owned = owned_objects.without_planned_moves(owned, options.planned)
+        owned = owned_objects.without_planned_moves(owned, task.planned)
         if not owned:
             values: RemovalValues = {"revision": options.revision, "overridden": []}
             result = TaskResult(values={**values})
@@ -124,7 +124,7 @@ def _find_blockers(
 
     In check mode both are as the steps in ``planned`` would leave them.
     """
-    revision, steps = options.revision, options.planned
+    revision, steps = options.revision, task.planned
     view = apply_planned_steps(snapshot, steps)
     inputs = fetch_removal_inputs(task.client, view, revision, owned, patience)
     blockers = find_blockers(view, revision, inputs)

@@ -95,7 +95,7 @@ def run(task: TaskContext) -> TaskResult:
     """Install or remove the revision."""
     if task.params["state"] == "present":
         return install.install(task, InstallOptions.from_params(task.params))
-    return remove_revision.remove_revision(task, RemovalOptions.from_params(task.params, check_mode=task.check_mode))
+    return remove_revision.remove_revision(task, RemovalOptions.from_params(task.params))
 
 
 CORE = ModuleCore("istio_revision", SPEC, run, check)

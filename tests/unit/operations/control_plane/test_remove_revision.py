@@ -37,7 +37,7 @@ PROD = (
 
 def owned_by_revision(run: TaskContext, mesh: Mesh) -> list[OwnedObject]:
     """Return the objects that a removal would delete."""
-    return read_owned_objects(run, RemovalOptions.from_params(run.params, check_mode=False), mesh)[0]
+    return read_owned_objects(run, RemovalOptions.from_params(run.params), mesh)[0]
 
 
 @pytest.fixture
