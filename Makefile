@@ -16,7 +16,7 @@ EXPORT := .cache/export/ansible_collections/meshops/istio
 ASSETS := plugins/plugin_utils/report/assets
 # Packages that mypy checks: all plugins (strict), and the packages that run the tests.
 TYPED := $(if $(wildcard plugins/*/*.py),-p ansible_collections.meshops.istio.plugins) -p tools \
-	$(foreach package,lab demo adhoc integration benchmark,$(if $(wildcard tests/$(package)/*.py),-p $(package)))
+	$(foreach package,lab demo adhoc integration field benchmark,$(if $(wildcard tests/$(package)/*.py),-p $(package)))
 # Stages run one after another. Targets joined by + run in parallel; targets that start a lab run alone.
 STAGES := style sanity+types+lint+docs+changelog+build+adhoc unit browser molecule integration
 
@@ -85,13 +85,20 @@ unit: venv ## Unit tests
 
 # All Pythons use the same freeze. This target shows their differences, such as the end of Ansible's workers.
 .PHONY: long
-long: venv ## Tests that take too long for each change: unit tests with the lowest supported Python
+long: venv unit-lowest field ## Tests that take too long for each change: unit tests with the lowest supported Python, and the cases from the field
+
+.PHONY: unit-lowest
+unit-lowest: venv ## Unit tests with the lowest supported Python
 	@found=''; for candidate in python3.12 "$$HOME"/.pyenv/versions/3.12*/bin/python3; do \
 		if "$$candidate" -c 'import ensurepip, venv' >/dev/null 2>&1; then found="$$candidate"; fi; \
 	done; if [ -z "$$found" ]; then echo 'There is no Python 3.12 with its venv module on PATH or under ~/.pyenv/versions.' >&2; exit 1; fi; \
 	"$$found" tests/tools/make_venv.py .cache/lowest requirements/dev.txt .cache/lowest/.made-$(KEY) && \
 	PATH='$(CURDIR)/.cache/lowest/bin':"$$PATH" PYTEST_DISABLE_PLUGIN_AUTOLOAD=1 \
 		.cache/lowest/bin/pytest -p xdist -p _hypothesis_pytestplugin -q -n $(UNIT_WORKERS) tests/unit $(ARGS)
+
+.PHONY: field
+field: binaries ## Cases from the field as whole playbook runs, each on a cluster of a lab
+	@$(PYTEST) $(if $(MESHOPS_TEST_LAB),,-n 2 --dist loadscope) $(if $(findstring tests/,$(ARGS)),,tests/field) $(ARGS)
 
 # A separate process, because pytest-ansible changes how the whole process imports collections.
 .PHONY: adhoc
