@@ -75,7 +75,9 @@ from ansible.errors import AnsibleError
 from ansible.plugins.callback import CallbackBase
 from ansible.template import Templar
 
+from ansible_collections.meshops.istio.plugins.plugin_utils.compat import handler_or_default, result_parts
 from ansible_collections.meshops.istio.plugins.plugin_utils.interrupts import CONTROLLER_KILLED_HOOKS
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.batch import Batch
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.document import build_document
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.files import FORMATS
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.killed_run import record_kill
@@ -113,11 +115,7 @@ class CallbackModule(CallbackBase):
         #: The data of each play as YAML; the index of a play is its key.
         self._play_data: list[t.Any] = []
         self._play: t.Any = None
-        self._batch: set[str] = set()
-        #: Hosts for which the play ended by end_host.
-        self._ended_early: set[str] = set()
-        #: UUIDs of the end_host tasks of this batch.
-        self._end_host_tasks: set[str] = set()
+        self._batch = Batch()
 
     # Callbacks of ansible-core.
 
@@ -140,21 +138,19 @@ class CallbackModule(CallbackBase):
         self._end_batch()
         inventory = play.get_variable_manager()._inventory
         self._play = play
-        self._batch = {host.name for host in inventory.get_hosts(play.hosts)}
+        self._batch = Batch({host.name for host in inventory.get_hosts(play.hosts)})
         key = self._key(play)
         if uses_collection(play) and all(key != other.key for other in self._run.plays):
             self._add_play(play, play.hosts)
         self._writer.write(self._run, force=True)
 
     def v2_playbook_on_task_start(self, task: t.Any, is_conditional: bool) -> None:
-        """Record the current task. end_host ends the play for all hosts, except those that skip it."""
+        """Record the current task."""
         if task.action in META:
-            # awx_display of ansible-runner appends a counter to the UUID of a task that starts again.
-            uuid = str(task._uuid).partition("_")[0]
-            if task.args.get("_raw_params") == "end_host" and uuid not in self._end_host_tasks:
-                self._end_host_tasks.add(uuid)
-                self._ended_early |= self._batch
+            if task.args.get("_raw_params") == "end_host":
+                self._batch.start_end_host(str(task._uuid))
             return
+        self._batch.broken_off = False
         self._run.last_task = task.get_name()
         self._run.changing.clear()
         # The task may take long, or be the last one.
@@ -180,8 +176,13 @@ class CallbackModule(CallbackBase):
 
     def v2_runner_on_skipped(self, result: t.Any) -> None:
         """Record that a host skips a task: an end_host that it skips does not end the play for it."""
-        self._ended_early.discard(result.host.name)
+        host, dummy, dummy = result_parts(result)
+        self._batch.ended_early.discard(host)
         self._record(result, "skipped")
+
+    def v2_playbook_on_no_hosts_remaining(self) -> None:
+        """Record that a failure ends the batch."""
+        self._batch.broken_off = True
 
     def v2_playbook_on_stats(self, stats: t.Any) -> None:
         """Finish the report of a run that reached its end, with or without failures."""
@@ -222,8 +223,8 @@ class CallbackModule(CallbackBase):
 
     def _finish_on_signal(self, number: signal.Signals) -> None:
         """Finish the report when a signal ends the run: ansible-core calls no callback, and SIGTERM skips atexit."""
-        previous_handler = signal.getsignal(number)
-        if not callable(previous_handler):
+        previous_handler = handler_or_default(number)
+        if previous_handler is None:
             return
 
         def on_signal(received: int, frame: t.Any) -> None:
@@ -268,15 +269,15 @@ class CallbackModule(CallbackBase):
         play, self._play = self._play, None
         if play is not None:
             active = play.get_variable_manager().get_vars(play=play)["ansible_play_hosts"]
-            self._run.end_batch(self._key(play), self._batch, active, self._ended_early)
-        self._batch, self._ended_early, self._end_host_tasks = set(), set(), set()
+            self._run.end_batch(self._key(play), self._batch.reached_end(active))
+        self._batch = Batch()
 
     def _record(self, result: t.Any, outcome: str) -> None:
-        task, host, now = result.task, result.host.name, time.time()
+        (host, task, values), now = result_parts(result), time.time()
         module = module_of(task)
         started = self._started.pop(host, now)
         if outcome in ("failed", "unreachable"):
-            self._ended_early.discard(host)
+            self._batch.ended_early.discard(host)
         if module and self._play is not None and host not in self._run.clusters:
             self._add_play(self._play, self._play.hosts)
         event = TaskEvent(
@@ -289,7 +290,7 @@ class CallbackModule(CallbackBase):
             outcome=outcome,
             run_once=bool(task.run_once),
             dry_run=self._is_dry_run(task),
-            result=result.result,
+            result=values,
         )
         self._run.record(event)
         if module or event.failed:

@@ -161,8 +161,8 @@ options:
           - Holder whose lock is taken although it has not expired. Use it only for a run that is known to be dead.
         type: str
 requirements:
-  - python >= 3.12
-  - kubernetes >= 31
+  - python >= 3.11
+  - kubernetes >= 24.2.0
   - PyYAML
 notes:
   - The modules of this collection send requests to the API server from the machine on which the task runs. Use

@@ -118,8 +118,8 @@ extends_documentation_fragment:
   - ansible.builtin.constructed
   - ansible.builtin.inventory_cache
 requirements:
-  - python >= 3.12
-  - kubernetes >= 31
+  - python >= 3.11
+  - kubernetes >= 24.2.0
   - PyYAML
 seealso:
   - module: meshops.istio.istio_info
@@ -187,6 +187,7 @@ from ansible.plugins.inventory import BaseInventoryPlugin, Cacheable, Constructa
 from ansible_collections.meshops.istio.plugins.module_utils.client.auth import KUBERNETES_IMPORT_ERROR
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError, ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.plugin_utils.compat import never_template
 from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.options import parse_options
 from ansible_collections.meshops.istio.plugins.plugin_utils.inventory.reader import InventoryReader
 
@@ -230,7 +231,7 @@ class InventoryModule(BaseInventoryPlugin, Constructable, Cacheable):
         return hosts
 
     def _add_host(self, host: Json) -> None:
-        name, variables = host["name"], host["variables"]
+        name, variables = host["name"], never_template(host["variables"])
         self.inventory.add_host(name)
         for key, value in variables.items():
             self.inventory.set_variable(name, key, value)

@@ -77,16 +77,13 @@ class ReportedRun:
             self.clusters.setdefault(host, ClusterFacts(host, self.rings.get(host)))
         self.unfinished.setdefault(play.key, set()).update(play.hosts)
 
-    def end_batch(self, key: str, batch: Iterable[str], active: Iterable[str], ended_early: Iterable[str]) -> None:
+    def end_batch(self, key: str, finished: Iterable[str]) -> None:
         """Record which clusters of a batch reached the end of a play.
 
         Args:
             key: key of the play.
-            batch: hosts of the batch.
-            active: hosts without a failure.
-            ended_early: hosts for which the play ended by end_host.
+            finished: names of these clusters.
         """
-        finished = (set(active) | set(ended_early)) & set(batch)
         self.unfinished.get(key, set()).difference_update(finished)
 
     def record(self, event: TaskEvent) -> None:

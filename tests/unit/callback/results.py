@@ -162,7 +162,7 @@ class SimulatedRun:
 
     def at_end(self, *hosts: str) -> SimulatedRun:
         """Record that hosts reached the end of the play."""
-        self.run.end_batch("play", hosts, hosts, ())
+        self.run.end_batch("play", hosts)
         return self
 
     def end(self, state: str = FINISHED, **failures: int) -> Json:

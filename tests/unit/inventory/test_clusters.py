@@ -47,9 +47,9 @@ def ansible(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def listed(folder: Path, *more: str) -> dict[str, t.Any]:
+def listed(folder: Path) -> dict[str, t.Any]:
     """Return the output of ansible-inventory."""
-    done = ansible(folder, "ansible-inventory", "-i", "fleet.istio.yml", "--list", *more)
+    done = ansible(folder, "ansible-inventory", "-i", "fleet.istio.yml", "--list")
     assert done.returncode == 0, done.stderr
     hosts: dict[str, t.Any] = json.loads(done.stdout)
     return hosts
@@ -130,7 +130,8 @@ def test_a_probe_is_cached_until_the_cache_is_flushed(tmp_path: Path) -> None:
         assert requests == 2
         assert listed(tmp_path) == first
         assert len(api.seen) == requests
-        listed(tmp_path, "--flush-cache")
+        write(tmp_path / "play.yml", [{"hosts": "all"}])
+        ansible(tmp_path, "ansible-playbook", "-i", "fleet.istio.yml", "--flush-cache", "--list-hosts", "play.yml")
         assert len(api.seen) == 2 * requests
         inventory(tmp_path, **options, istio_namespace="other")
         assert listed(tmp_path)["istio_not_installed"] == {"hosts": ["paris"]}
@@ -190,7 +191,8 @@ def test_an_error_is_reported_and_ends_the_command(
     inventory(tmp_path, **more)
     done = ansible(tmp_path, "ansible-inventory", "-i", "fleet.istio.yml", "--list", "-vvv")
     assert done.returncode != 0
-    assert message.format(tmp_path) in done.stderr
+    # Before ansible-core 2.19, warnings are wrapped, also within words.
+    assert "".join(message.format(tmp_path).split()) in "".join(done.stderr.split())
 
 
 def test_a_missing_library_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
