@@ -27,6 +27,11 @@ options:
         description:
           - Istio version of O(planned.revision). Set it if an earlier task would have installed that revision.
         type: str
+      tag:
+        description:
+          - Image tag of O(planned.revision). By default it is derived from O(planned.version) and the tag of the
+            running revision.
+        type: str
       namespaces:
         description:
           - Namespaces that would have been moved to O(planned.revision), or restored if O(planned.restored=true).

@@ -13,7 +13,7 @@ short_description: Return the state of each cluster of a fleet
 description:
   - Summarizes the results of M(meshops.istio.istio_info) with O(meshops.istio.istio_info#module:record=true) on
     several clusters.
-positional: _input, version
+positional: _input, version, tag
 options:
   _input:
     description: Name of each cluster, with its result of M(meshops.istio.istio_info), failed or not.
@@ -23,6 +23,11 @@ options:
     description:
       - Target version of Istio.
       - Without it, a cluster is done if all its proxies have one version and none of them is stale.
+    type: str
+    default: ""
+  tag:
+    description:
+      - Image tag of the target version, if no version can be read from it, such as V(asm-1-23).
     type: str
     default: ""
 seealso:

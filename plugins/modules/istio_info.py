@@ -228,7 +228,8 @@ default:
       type: str
       sample: null
 proxies:
-  description: Number of live proxies, by revision and version. The version is the tag of the proxy's image.
+  description: Number of live proxies, by revision and version. The version is the tag of the proxy's image. An image
+    with a digest only has the version that its revision injects, or V(unknown) if the pod would get another proxy now.
   returned: success and O(proxies=true)
   type: dict
   sample:

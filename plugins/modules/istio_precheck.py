@@ -47,6 +47,18 @@ options:
       - The default is the one other revision that namespaces follow. If no namespace follows another one, it is the
         default revision, or the only other revision. If namespaces follow several, the task fails.
     type: str
+  tag:
+    description:
+      - Image tag of the target version in the run that follows, as in M(meshops.istio.istio_revision). The default is
+        O(version).
+      - Finding V(MU120) reports if the installation needs it.
+    type: str
+  values:
+    description:
+      - Helm values that the run that follows gives to the installation, as in M(meshops.istio.istio_revision). Finding
+        V(MU121) reports those that pin images of another version.
+    type: dict
+    default: {}
   installer:
     description:
       - Installer of control planes in the run that follows, as in M(meshops.istio.istio_revision). Finding V(MU009)
@@ -283,7 +295,8 @@ source_version:
   type: str
   sample: 1.30.3
 proxies:
-  description: Number of live proxies, by revision and version. The version is the tag of the proxy's image.
+  description: Number of live proxies, by revision and version. The version is the tag of the proxy's image. An image
+    with a digest only has the version that its revision injects, or V(unknown) if the pod would get another proxy now.
   returned: when the cluster was read
   type: dict
   sample:
@@ -291,6 +304,11 @@ proxies:
       1.30.3: 19
     1-31-0:
       1.31.0: 9
+target_proxies:
+  description: Number of the proxies of O(revision) that run O(version), or whose images do not show a version.
+  returned: when the cluster was read
+  type: int
+  sample: 9
 identities:
   description: The names that each revision has for its mesh, cluster and network, to compare the clusters of one mesh.
     Empty for a revision whose values are unknown, such as one before Istio 1.26.

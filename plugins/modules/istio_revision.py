@@ -144,7 +144,8 @@ options:
   tag:
     description:
       - Tag of the images. The default is O(version), with the image variant of the source, such as C(distroless).
-      - Required if the source runs a custom tag.
+      - Required if the source runs a custom tag, such as that of a vendor, because the tag of another version does not
+        follow from it.
     type: str
   adopt_shared_components:
     description:

@@ -153,6 +153,7 @@ class Fleet:
             self._results(READING),
             prechecks=self._results(PRECHECK),
             version=str(self._typed("istio_version")),
+            tag=str(self._typed("istio_tag")),
             ring_of_cluster=order["ring_of_cluster"],
         )
 

@@ -12,6 +12,8 @@ from typing import Any
 Json = dict[str, Any]
 PORTS = {"httpAddr": 8080, "httpsAddr": 15017, "grpcAddr": 15010, "secureGRPCAddr": 15012, "monitoringAddr": 15014}
 CONTAINER = "discovery"
+#: Version of istiod where its image does not name one, such as with a digest only.
+VERSION_ANNOTATION = "lab.meshops.dev/version"
 
 
 def discovery(pod: Mapping[str, Any]) -> Json:
@@ -21,9 +23,15 @@ def discovery(pod: Mapping[str, Any]) -> Json:
 
 
 def version(pod: Mapping[str, Any]) -> str:
-    """Return the Istio version of the image tag."""
+    """Return the Istio version of the image tag without suffixes, so that builds of vendors run the plain binary.
+
+    For an image that names no version, an annotation of the pod decides.
+    """
     image: str = discovery(pod)["image"]
-    return image.rpartition(":")[2].removesuffix("-distroless")
+    tag = image.partition("@")[0].rpartition("/")[2].partition(":")[2]
+    release = re.match(r"\d+\.\d+\.\d+", tag)
+    annotations: Mapping[str, str] = pod["metadata"].get("annotations") or {}
+    return release[0] if release else annotations.get(VERSION_ANNOTATION, tag)
 
 
 def environment(pod: Mapping[str, Any]) -> dict[str, str]:

@@ -16,6 +16,7 @@ import jinja2
 from markupsafe import Markup
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import has_wanted_tag
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.markdown import format_duration
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import FAILED_STATES, STATES
 
@@ -182,7 +183,8 @@ def _row(cluster: Json, row_id: str) -> Json:
     reading = cluster["after"] or cluster["before"] or {}
     versions: Mapping[str, int] = reading.get("versions") or {}
     total, target_version = sum(versions.values()), (cluster["target"] or {}).get("version")
-    up_to_date = versions.get(target_version, 0) if target_version else 0
+    wanted = str(target_version or "")
+    up_to_date = sum(number for version, number in versions.items() if wanted and has_wanted_tag(version, wanted))
     summary = cluster["summary"].get("after") or cluster["summary"].get("before") or {}
     counts = {severity: summary.get(severity, 0) for severity in SEVERITIES}
     return {

@@ -32,10 +32,23 @@ def service(name: str, selector: Json | None, port: int, target: Any, cluster_ip
 
 @pytest.mark.parametrize(
     ("image", "version"),
-    [("hub/pilot:1.31.0", "1.31.0"), ("host:5000/pilot:1.30.3-distroless", "1.30.3"), ("hub/pilot:9.9.9", "9.9.9")],
+    [
+        ("hub/pilot:1.31.0", "1.31.0"),
+        ("host:5000/pilot:1.30.3-distroless", "1.30.3"),
+        ("hub/pilot:1.30.3-solo-fips@sha256:0a1b", "1.30.3"),
+        ("hub/pilot:9.9.9", "9.9.9"),
+        ("hub/pilot:latest", "latest"),
+    ],
 )
 def test_version(image: str, version: str) -> None:
     assert podspec.version(pod(image=image)) == version
+
+
+@pytest.mark.parametrize("image", ["hub/pilot@sha256:0a1b", "hub/pilot:asm-1-30", "host:5000/pilot"])
+def test_an_annotation_decides_the_version_of_an_image_that_names_none(image: str) -> None:
+    found = pod(image=image)
+    found["metadata"]["annotations"] = {podspec.VERSION_ANNOTATION: "1.30.3"}
+    assert podspec.version(found) == "1.30.3"
 
 
 def test_environment() -> None:

@@ -33,19 +33,24 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Undo
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.derived_tags import derived_tag
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import has_wanted_tag
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 
 
 @dataclasses.dataclass(frozen=True)
 class PlannedSteps:
     """The steps that earlier tasks of a run would have done.
 
-    The revision was installed if ``version`` is set. ``namespaces``, ``workloads`` and ``tags`` were moved to it; with
-    ``restored`` the namespaces got back their labels from before run ``run_id``, as ``restored_tags`` did.
-    ``restarted`` lists namespaces whose stale workloads were restarted, None for all that were moved.
+    The revision was installed if ``version`` is set, with images of ``tag`` if that is set. ``namespaces``,
+    ``workloads`` and ``tags`` were moved to it; with ``restored`` the namespaces got back their labels from before run
+    ``run_id``, as ``restored_tags`` did. ``restarted`` lists namespaces whose stale workloads were restarted, None for
+    all that were moved.
     """
 
     revision: str | None = None
     version: str | None = None
+    tag: str | None = None
     namespaces: frozenset[str] = frozenset()
     workloads: frozenset[ObjectRef] = frozenset()
     tags: tuple[str, ...] = ()
@@ -65,6 +70,7 @@ class PlannedSteps:
         return cls(
             revision=params.get("revision"),
             version=params.get("version"),
+            tag=params.get("tag"),
             namespaces=frozenset(params.get("namespaces") or ()),
             workloads=frozenset(map(parse_ref, params.get("workloads") or ())),
             tags=tuple(params.get("tags") or ()),
@@ -76,17 +82,28 @@ class PlannedSteps:
         )
 
 
-def with_revision(mesh: Mesh, revision: str, version: str) -> Mesh:
-    """Return the mesh as it would be with a revision installed and ready."""
+def with_revision(mesh: Mesh, revision: str, version: str, tag: str | None = None) -> Mesh:
+    """Return the mesh as it would be with a revision installed and ready.
+
+    Args:
+        tag: the tag of its images; None to derive it from the version and the tag of the running revision.
+    """
     present = mesh.revisions.get(revision)
     if present and present.rolled_out and present.config and present.deployment:
-        config = present.config if present.version == version else dataclasses.replace(present.config, tag=version)
+        planned = tag or _planned_tag(present, version)
+        config = (
+            present.config
+            if has_wanted_tag(present.config.tag, planned)
+            else dataclasses.replace(present.config, tag=planned)
+        )
         return dataclasses.replace(
             mesh, revisions={**mesh.revisions, revision: dataclasses.replace(present, config=config)}
         )
-    template = next((r.config for r in mesh.revisions.values() if r.config), None) or InjectionConfig()
-    image = f"{template.hub}/pilot:{version}"
-    planned = Revision(
+    origin = next((plane for plane in mesh.revisions.values() if plane.config), None)
+    template = (origin.config if origin else None) or InjectionConfig()
+    tag = tag or _planned_tag(origin, version)
+    image = f"{template.hub}/pilot:{tag}"
+    installed = Revision(
         name=revision,
         namespace=mesh.namespace,
         deployment=f"istiod-{revision}",
@@ -94,17 +111,23 @@ def with_revision(mesh: Mesh, revision: str, version: str) -> Mesh:
         replicas=1,
         ready=1,
         rolled_out=True,
-        config=dataclasses.replace(template, tag=version),
+        config=dataclasses.replace(template, tag=tag),
     )
     service = (mesh.namespace, f"istiod-{revision}")
     injector = Injector(f"istio-sidecar-injector-{revision}", revision, "", _webhooks(revision, service))
     others = [i for i in mesh.injectors if i.tag or i.revision != revision]
     return dataclasses.replace(
         mesh,
-        revisions={**mesh.revisions, revision: planned},
+        revisions={**mesh.revisions, revision: installed},
         injectors=tuple(sorted([*others, injector], key=lambda i: i.name)),
         services=mesh.services | {service},
     )
+
+
+def _planned_tag(origin: Revision | None, version: str) -> str:
+    """Return the tag of the images of a version that is installed with the settings of a revision."""
+    target = parse_version(version)
+    return derived_tag(origin.config.tag, target) if origin and origin.config and target else version
 
 
 def _webhooks(name: str, service: tuple[str, str]) -> tuple[dict[str, t.Any], ...]:
@@ -179,7 +202,7 @@ def apply_planned_steps(snapshot: Snapshot, steps: PlannedSteps | None) -> Snaps
         return snapshot
     mesh = snapshot.mesh
     if steps.revision and steps.version:
-        mesh = with_revision(mesh, steps.revision, steps.version)
+        mesh = with_revision(mesh, steps.revision, steps.version, steps.tag)
     if steps.revision:
         mesh = with_tags(mesh, steps.tags, steps.revision)
     for tag in steps.restored_tags:

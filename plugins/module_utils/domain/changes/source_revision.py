@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 
 
 def source_revision(
@@ -29,8 +30,19 @@ def source_revision(
     if strategy == "in_place" and not snapshot.mesh.runs(revision):
         installed = ", ".join(snapshot.mesh.revisions) or "none"
         raise SafetyError(f"There is no revision {revision} to upgrade in place; installed are: {installed}.")
-    older = strategy == "downgrade" and present is not None and parse_version(present.version) != version
-    return revision if strategy == "in_place" or older else canary_source(snapshot, revision, preferred)
+    if strategy == "in_place" or (strategy == "downgrade" and present and _is_replaced(snapshot, present, version)):
+        return revision
+    return canary_source(snapshot, revision, preferred)
+
+
+def _is_replaced(snapshot: Snapshot, present: Revision, version: Version) -> bool:
+    """Return whether a downgrade replaces a revision, instead of leading to it because it has the version already.
+
+    Where it shows no version, it is replaced only if nothing else runs that a downgrade could start from.
+    """
+    if present.istio_version:
+        return not present.istio_version.matches(version)
+    return not any(name != present.name and snapshot.mesh.runs(name) for name in snapshot.mesh.revisions)
 
 
 def canary_source(snapshot: Snapshot, target: str, preferred: str | None) -> str | None:

@@ -28,7 +28,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.inv
 Results = Mapping[str, Mapping[str, t.Any]]
 
 
-def plan_fleet(readings: Results, *, prechecks: Results, version: str, ring_of_cluster: Mapping[str, str]) -> Json:
+def plan_fleet(
+    readings: Results, *, prechecks: Results, version: str, tag: str = "", ring_of_cluster: Mapping[str, str]
+) -> Json:
     """Return the state of each cluster in the order of the rings, how many are in each state, and lines for people.
 
     In a fleet, the precheck of a cluster shows errors and warnings only. The plan shows the other findings once for all
@@ -38,10 +40,11 @@ def plan_fleet(readings: Results, *, prechecks: Results, version: str, ring_of_c
         readings: result of istio_info with ``record`` on each cluster, in the order of the run.
         prechecks: result of istio_precheck on the clusters that have one.
         version: the target version.
+        tag: its image tag, if it differs from the version.
         ring_of_cluster: the ring of each cluster, empty for none.
     """
     clusters: list[Json] = [
-        {"ring": ring_of_cluster.get(name, ""), **_row(name, reading, prechecks.get(name) or {}, version)}
+        {"ring": ring_of_cluster.get(name, ""), **_row(name, reading, prechecks.get(name) or {}, version, tag)}
         for name, reading in readings.items()
     ]
     ids = {name: str((reading.get("cluster") or {}).get("id") or "") for name, reading in readings.items()}
@@ -60,8 +63,8 @@ def plan_fleet(readings: Results, *, prechecks: Results, version: str, ring_of_c
     }
 
 
-def _row(name: str, reading: Mapping[str, t.Any], precheck: Mapping[str, t.Any], version: str) -> Json:
-    row = {"cluster": name, "up_to_date": bool(reading.get("up_to_date")), **cluster_state(reading, version)}
+def _row(name: str, reading: Mapping[str, t.Any], precheck: Mapping[str, t.Any], version: str, tag: str) -> Json:
+    row = {"cluster": name, "up_to_date": bool(reading.get("up_to_date")), **cluster_state(reading, version, tag)}
     if row["up_to_date"]:
         return {**row, "state": DONE, "reason": "nothing to do"}
     if precheck.get("failed"):

@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import collections
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import FAILED, RUNNING, STOPPED
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import has_wanted_tag
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 
 UNREACHABLE, LOCKED, REFUSED, INTERRUPTED, RUN_FAILED = "unreachable", "locked", "refused", "interrupted", "failed"
 HALF_DONE, NOT_BEGUN, DONE = "half done", "not begun", "done"
@@ -29,10 +32,11 @@ class ClusterState(t.TypedDict):
     undo: str
 
 
-def cluster_state(reading: Mapping[str, t.Any], version: str = "") -> ClusterState:
+def cluster_state(reading: Mapping[str, t.Any], version: str = "", tag: str = "") -> ClusterState:
     """Return the state of one cluster with its reason, and the versions that run there.
 
-    Without a target version, a cluster is done if all its proxies have one version and none of them is stale.
+    Without a target version, a cluster is done if all its proxies have one version and none of them is stale. ``tag``
+    is the image tag of the target, if it is not the version.
     """
     if "control_planes" not in reading:
         # The cluster was read, but an option does not fit it, such as the name of a namespace.
@@ -45,7 +49,7 @@ def cluster_state(reading: Mapping[str, t.Any], version: str = "") -> ClusterSta
             "proxies": {},
             "undo": "",
         }
-    state, reason = _state(reading, version)
+    state, reason = _state(reading, version, tag)
     proxies = collections.Counter[str]()
     for counts in reading.get("proxies", {}).values():
         proxies.update(counts)
@@ -64,7 +68,7 @@ def _undo_summary(undo: Mapping[str, t.Any]) -> str:
     return str(undo.get("summary") or "") if changes else ""
 
 
-def _state(reading: Mapping[str, t.Any], version: str) -> tuple[str, str]:
+def _state(reading: Mapping[str, t.Any], version: str, tag: str) -> tuple[str, str]:
     lock, record = reading.get("lock"), reading.get("record") or {}
     if lock:
         return LOCKED, f"{lock['holder']} works on it since {lock['since']}"
@@ -73,33 +77,44 @@ def _state(reading: Mapping[str, t.Any], version: str) -> tuple[str, str]:
         return RUN_FAILED, f"{run} failed in {record.get('phase') or 'its first phase'}: {record.get('message')}"
     if record.get("state") in (RUNNING, STOPPED):
         return INTERRUPTED, f"{run} ended in {record.get('phase') or 'its first phase'} at {record.get('updated')}"
-    return _progress(reading, version)
+    return _progress(reading, version, tag)
 
 
-def _progress(reading: Mapping[str, t.Any], version: str) -> tuple[str, str]:
+def _progress(reading: Mapping[str, t.Any], version: str, tag: str) -> tuple[str, str]:
     proxies = [(proxy, count) for counts in reading.get("proxies", {}).values() for proxy, count in counts.items()]
     total = sum(count for dummy, count in proxies)
     # A reading that stopped early has no rows, because nothing is stale.
     stale = sum(row["stale_proxies"] for row in reading.get("namespaces", ()))
     installed = {plane["version"] for plane in reading["control_planes"]}
     if not version:
-        mixed = len({proxy for proxy, dummy in proxies}) > 1
+        mixed = len({parse_version(proxy) or proxy for proxy, dummy in proxies}) > 1
         return (HALF_DONE, "proxies of several versions run") if mixed else _stale_state(stale)
-    upgraded = sum(count for proxy, count in proxies if proxy.partition("-")[0] == version)
-    if version not in installed:
-        return NOT_BEGUN, f"{version} is not installed"
+    upgraded = sum(count for proxy, count in proxies if _is_target(proxy, version, tag))
+    if not any(_is_target(plane, version, tag) for plane in installed):
+        return NOT_BEGUN, f"{version} is not installed{_without_version(installed)}"
     if upgraded < total:
-        return (HALF_DONE if upgraded else NOT_BEGUN), f"{upgraded} of {total} proxies run {version}"
+        missing = _without_version(proxy for proxy, dummy in proxies)
+        return (HALF_DONE if upgraded else NOT_BEGUN), f"{upgraded} of {total} proxies run {version}{missing}"
     return _stale_state(stale)
+
+
+def _is_target(image_tag: str, version: str, tag: str) -> bool:
+    return has_wanted_tag(image_tag, version) or (bool(tag) and has_wanted_tag(image_tag, tag))
+
+
+def _without_version(tags: Iterable[str]) -> str:
+    """Return the end of a sentence about image tags that name no version, empty if each of them names one."""
+    unknown = sorted({tag for tag in tags if parse_version(tag) is None})
+    return f", and no version is known of {join_limited(unknown)}" if unknown else ""
 
 
 def _stale_state(stale: int) -> tuple[str, str]:
     return (HALF_DONE, f"{stale} proxies are stale") if stale else (DONE, "")
 
 
-def fleet_status(readings: Mapping[str, Mapping[str, t.Any]], version: str = "") -> Json:
+def fleet_status(readings: Mapping[str, Mapping[str, t.Any]], version: str = "", tag: str = "") -> Json:
     """Return the state of each cluster, how many clusters are in each state, and lines for people."""
-    clusters = [{"cluster": name, **cluster_state(reading, version)} for name, reading in readings.items()]
+    clusters = [{"cluster": name, **cluster_state(reading, version, tag)} for name, reading in readings.items()]
     clusters.sort(key=lambda row: (STATES.index(row["state"]), row["cluster"]))
     counts, total = count_states(clusters)
     return {"clusters": clusters, "counts": counts, "lines": [*map(cluster_line, clusters), total]}

@@ -25,11 +25,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     Injector,
     Mesh,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import (
+    is_full_image,
+    without_variant,
+)
 
 IGNORED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
 PROXY_IMAGE = "sidecar.istio.io/proxyImage"
 PROXY_IMAGE_TYPE = "sidecar.istio.io/proxyImageType"
-IMAGE_TYPES = ("distroless", "debug")
 
 
 class InjectionReason(enum.Enum):
@@ -248,18 +251,10 @@ def expected_image(config: InjectionConfig, annotations: Mapping[str, str]) -> s
     """Return the proxy image that istiod would inject (istio/istio pkg/kube/inject/inject.go, ProxyImage, imageURL)."""
     if annotations.get(PROXY_IMAGE):
         return annotations[PROXY_IMAGE]
-    if "/" in config.image:
+    if is_full_image(config.image):
         return config.image
     tag, kind = config.tag, annotations.get(PROXY_IMAGE_TYPE, config.variant)
     if kind:
-        tag = without_image_type(tag)
+        tag = without_variant(tag)
         tag = tag if kind == "default" else f"{tag}-{kind}"
     return f"{config.hub}/{config.image}:{tag}"
-
-
-def without_image_type(tag: str) -> str:
-    """Return an image tag (or a whole image reference) without the suffix of a known image type."""
-    for image_type in IMAGE_TYPES:
-        if tag.endswith(f"-{image_type}"):
-            return tag.removesuffix(f"-{image_type}")
-    return tag

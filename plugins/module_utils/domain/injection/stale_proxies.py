@@ -20,10 +20,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.res
     PodShape,
     expected_image,
     resolve,
-    without_image_type,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import (
+    image_tag,
+    parse_image,
+    same_image,
+)
 
 
 class ProxyCondition(enum.Enum):
@@ -39,6 +42,8 @@ class ProxyCondition(enum.Enum):
     NOT_IN_MESH = "not_in_mesh"
 
 
+#: Version of a proxy whose image does not show one.
+UNKNOWN_VERSION = "unknown"
 #: Conditions that a restart fixes, for every module.
 STALE = frozenset({ProxyCondition.STALE_REVISION, ProxyCondition.STALE_IMAGE, ProxyCondition.MISSING})
 
@@ -81,11 +86,23 @@ def _condition(mesh: Mesh, pod: Pod, revision: str, image: str) -> ProxyConditio
         return ProxyCondition.MISSING
     if pod.revision != revision or pod.home in mesh.other_mesh_namespaces:
         return ProxyCondition.STALE_REVISION
-    if image and without_image_type(pod.proxy_image) != without_image_type(image):
+    if image and not same_image(pod.proxy_image, image):
         return ProxyCondition.PINNED if PROXY_IMAGE in pod.annotations else ProxyCondition.STALE_IMAGE
     return ProxyCondition.CURRENT
 
 
 def proxy_version(image: str) -> str:
-    """Return the version of a proxy image for reports."""
-    return shown(image_tag(image), 128) or "unknown"
+    """Return the version of a proxy image for reports: its tag, or the digest if it has none."""
+    return shown(image_tag(image), 128) or UNKNOWN_VERSION
+
+
+def counted_version(mesh: Mesh, pod: Pod, status: ProxyStatus) -> str:
+    """Return the version by which a pod's proxy is counted; a digest is not a version.
+
+    A proxy that the pod would get again now has the version that its revision injects.
+    """
+    tag = parse_image(pod.proxy_image).tag
+    revision = mesh.revisions.get(pod.revision)
+    if not tag and revision and revision.config and status.condition is ProxyCondition.CURRENT:
+        tag = revision.config.tag or revision.version
+    return shown(tag, 128) or UNKNOWN_VERSION

@@ -11,7 +11,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.object_changes import ObjectChange
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT_LABEL, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import SHARED_COMPONENTS
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 
 #: The kinds that a newer istiod needs before it starts, in this order; the installer applies the rest.
 APPLIED_FIRST = (
@@ -30,14 +30,14 @@ def replaces_running_istiod(mesh: Mesh, changes: Iterable[ObjectChange], revisio
     plane = mesh.revisions.get(revision)
     if plane is None or not plane.deployment:
         return False
-    current = parse_version(plane.installed_by) or parse_version(plane.version)
+    current = plane.installed_version
     image_changes = any(
         change.kind == "Deployment"
         and change.name == plane.deployment
         and any(".image" in path for path in change.fields)
         for change in changes
     )
-    return image_changes and (current is None or current <= version)
+    return image_changes and (current is None or not current.newer_than(version))
 
 
 def objects_applied_first(rendered: Iterable[Json], changes: Iterable[ObjectChange]) -> list[Json]:

@@ -13,13 +13,11 @@ import dataclasses
 import typing as t
 from collections.abc import Iterator, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import HIDDEN, names_a_secret
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import IMAGE_TYPES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import HELM
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Revision
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 
 #: Values that name the source revision, or that the installer receives in another way.
 NOT_CARRIED = (
@@ -74,22 +72,6 @@ def carried_values(source: Revision, target: str) -> Json:
     if (values.get("global") or {}).get("hub") in RELEASE_HUBS:
         without(values, ("global", "hub"))
     return values
-
-
-def carried_tag(source: Revision, target: Version) -> str | None:
-    """Return the image tag for the target that keeps the source's image variant, or None for the plain one.
-
-    Raises:
-        SafetyError: the source runs a custom tag, so the tag of the target cannot be derived.
-    """
-    tag = source.config.tag if source.config else ""
-    version = parse_version(tag) if tag else None
-    if tag and (version is None or version.suffix not in ("", *IMAGE_TYPES)):
-        raise SafetyError(
-            f"Revision {source.name} runs the custom image tag {tag!r}, so the tag for {target} cannot be derived from "
-            "it; set parameter tag."
-        )
-    return f"{target.release}-{version.suffix}" if version and version.suffix and not target.suffix else None
 
 
 def flatten(values: t.Any, prefix: str = "") -> Iterator[tuple[str, t.Any]]:

@@ -19,7 +19,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.re
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import Placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import UNKNOWN_MANAGER, Manager
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import (
+    image_tag,
+    image_version,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 
 REVISION_LABEL = "istio.io/rev"
 TAG_LABEL = "istio.io/tag"
@@ -137,8 +141,18 @@ class Revision:
 
     @property
     def version(self) -> str:
-        """The version of its istiod, from the image tag."""
+        """The version of its istiod as results show it: its image tag, or the digest if it has none."""
         return image_tag(self.image)
+
+    @property
+    def istio_version(self) -> Version | None:
+        """The Istio version of its istiod: of its image, else of its installer; None if neither shows one."""
+        return image_version(self.image) or parse_version(self.installed_by)
+
+    @property
+    def installed_version(self) -> Version | None:
+        """The version of its installer, even if its image has another one; else that of its image."""
+        return parse_version(self.installed_by) or image_version(self.image)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -234,6 +248,10 @@ class Mesh:
         """Whether a revision has a control plane, in this cluster or outside."""
         plane = self.revisions.get(revision)
         return plane is not None and (bool(plane.deployment) or self.is_remote(revision))
+
+    def settings_origin(self, revision: str, source: str | None) -> Revision | None:
+        """Return the revision whose settings an installation keeps: the installed revision itself, else the source."""
+        return self.revisions.get(revision) or self.revisions.get(source or "")
 
     def is_remote(self, revision: str) -> bool:
         """Whether the control plane of a revision is remote: its injector calls a URL or a Service without selector."""

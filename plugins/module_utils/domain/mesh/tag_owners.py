@@ -10,7 +10,7 @@ plane without a revision has to be parked behind the tag (istio/istio istioctl/p
 from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Injector, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 
 SERVICE_SINCE = (1, 28)
 ACTIVE_STATE, PARKED_STATE = "active", "parked"
@@ -43,12 +43,12 @@ def expected_targets(mesh: Mesh, tag: str, revision: str | None) -> dict[str, st
 
 def _has_service(mesh: Mesh, revision: str) -> bool:
     plane = mesh.revisions.get(revision)
-    return has_tag_service(parse_version(plane.installed_by or plane.version) if plane else None)
+    return has_tag_service(plane.installed_version if plane else None)
 
 
 def has_tag_service(version: Version | None) -> bool:
     """Return whether istioctl of a version creates a Service for each tag; an unknown version counts as new."""
-    return version is None or (version.major, version.minor) >= SERVICE_SINCE
+    return version is None or version.line >= SERVICE_SINCE
 
 
 def owners_off_target(mesh: Mesh, tag: str, revision: str | None) -> list[str]:

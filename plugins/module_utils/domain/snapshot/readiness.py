@@ -5,8 +5,12 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import without_image_type
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh, Revision
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import (
+    has_wanted_tag,
+    parse_image,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 
 
 def not_ready_reason(mesh: Mesh, revision: str, version: str | None) -> str | None:
@@ -18,7 +22,7 @@ def not_ready_reason(mesh: Mesh, revision: str, version: str | None) -> str | No
     local = not mesh.is_remote(revision)
     if local and not plane.deployment:
         return "its istiod Deployment is missing"
-    if local and version and without_image_type(plane.version) != without_image_type(version):
+    if local and version and not _has_wanted_image(plane, version):
         return f"its istiod has the image tag {plane.version}, not {version}"
     if plane.unreadable:
         return f"its {plane.unreadable_maps}"
@@ -28,3 +32,11 @@ def not_ready_reason(mesh: Mesh, revision: str, version: str | None) -> str | No
     if injector.service is not None and not injector.has_ca_bundle:
         return f"webhook {injector.name} has no caBundle"
     return None
+
+
+def _has_wanted_image(plane: Revision, wanted: str) -> bool:
+    """Return whether istiod has the image of a version or tag; without a tag its installer shows the version."""
+    tag, version = parse_image(plane.image).tag, parse_version(wanted)
+    if tag or version is None or plane.istio_version is None:
+        return not tag or has_wanted_tag(tag, wanted)
+    return plane.istio_version.matches(version)

@@ -21,8 +21,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.res
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import (
     ProxyCondition,
     ProxyStatus,
+    counted_version,
     evaluate_proxy,
-    proxy_version,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import Manager
@@ -233,10 +233,10 @@ class Snapshot:
     def count_proxies(self) -> dict[str, dict[str, int]]:
         """Return revision -> proxy version -> number of live proxies."""
         counts: dict[str, dict[str, int]] = {}
-        for pod in self._live():
+        for pod, status in self.proxy_statuses:
             if pod.proxy_image and self.in_this_mesh(pod):
                 row = counts.setdefault(pod.revision or "default", {})
-                version = proxy_version(pod.proxy_image)
+                version = counted_version(self.mesh, pod, status)
                 row[version] = row.get(version, 0) + 1
         return {name: dict(sorted(row.items())) for name, row in sorted(counts.items())}
 

@@ -120,20 +120,27 @@ INSTALLATION_VARIABLES = (
         "values.",
     ),
     Variable(
-        name="istio_values", type="dict", default={}, playbooks=UPGRADES, affects_result=True,
-        options=("istio_revision.values",),
-        roles={"control_plane": "", "finalize": f"{HANDOVER}the values that the new revision was installed with."},
+        name="istio_values", type="dict", default={}, playbooks=(*UPGRADES, "precheck"), affects_result=True,
+        options=("istio_precheck.values", "istio_revision.values"),
+        roles={
+            "control_plane": "", "precheck": "",
+            "finalize": f"{HANDOVER}the values that the new revision was installed with.",
+        },
         help="Helm values that override the settings carried over from the running revision.",
     ),
     Variable(
-        name="istio_tag", type="text", default="", unset="the version", playbooks=UPGRADES, affects_result=True,
-        options=("istio_revision.tag",),
+        name="istio_tag", type="text", default="", unset="the version", playbooks=(*CHECKED, "status"),
+        affects_result=True, options=("istio_precheck.tag", "istio_revision.tag"), guide="installers.md#image-tags",
         roles={
             "control_plane": "Image tag, if it differs from the version. The variant of the source, such as "
             "`-distroless`, is kept.",
+            "data_plane": "Image tag of the revision, for check mode, if it differs from the version.",
+            "precheck": "Image tag of the target version, if it differs from the version.",
+            "verify": "Image tag of the target version, if it differs from the version.",
             "finalize": f"{HANDOVER}the image tag, if it differs from the version.",
         },
-        help="Image tag. The variant of the source, such as `-distroless`, is kept.",
+        help="Image tag, if it differs from the version. The variant of the source, such as `-distroless`, is kept; a "
+        "vendor's build needs this variable.",
     ),
     Variable(
         name="istio_allow_setting_changes", type="list", default=[], playbooks=UPGRADES, affects_result=False,

@@ -11,17 +11,21 @@ import json
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import secrets_in
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.image_tags import carried_tag
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.install_diff import summarize_changes
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.object_changes import ObjectChange
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.pinned_images import (
+    WantedImages,
+    require_no_pinned_images,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import (
     InstallRequest,
     SettingsDiff,
-    carried_tag,
     carried_values,
     merge,
     settings_diff,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh, Revision, suffix
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh, suffix
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import handover
@@ -70,19 +74,20 @@ def build_request(task: TaskContext, options: InstallOptions, snapshot: Snapshot
     """Return the request to the installer: the settings of the source, with the user's own values merged in.
 
     Raises:
-        SafetyError: the settings of the source cannot be read, or its image tag cannot be derived.
+        SafetyError: the settings of the source cannot be read or pin other images, or its image tag cannot be derived.
     """
     mesh = snapshot.mesh
-    origin = _settings_origin(mesh, options.revision, source)
+    origin = mesh.settings_origin(options.revision, source) if options.carry_over else None
     carried: Json = {}
     tag = options.tag
-    if origin and options.carry_over:
+    if origin:
         if not (origin.user_values or origin.merged_values):
             raise SafetyError(
                 f"The settings of revision {origin.name} cannot be read (no ConfigMap values with original-values in "
                 f"{mesh.namespace}); give them in parameter values with carry_over=false."
             )
         carried, tag = carried_values(origin, options.revision), tag or carried_tag(origin, options.version)
+    require_no_pinned_images(origin, options.values, WantedImages(options.version, tag))
     values = merge(carried, options.values)
     task.hidden.update(secrets_in(values))
     return InstallRequest(
@@ -96,14 +101,9 @@ def build_request(task: TaskContext, options: InstallOptions, snapshot: Snapshot
     )
 
 
-def _settings_origin(mesh: Mesh, revision: str, source: str | None) -> Revision | None:
-    """Return the revision whose settings are kept: the installed revision itself if it exists, else the source."""
-    return mesh.revisions.get(revision) or mesh.revisions.get(source or "")
-
-
 def _crds_are_newer(snapshot: Snapshot, version: Version) -> bool:
     """Return whether the CRDs of the cluster are newer: CRDs are never downgraded (rule S10)."""
-    return snapshot.newest_crd_version is not None and snapshot.newest_crd_version > version
+    return snapshot.newest_crd_version is not None and snapshot.newest_crd_version.newer_than(version)
 
 
 def _crds_differ(snapshot: Snapshot, version: str) -> bool:
@@ -113,7 +113,7 @@ def _crds_differ(snapshot: Snapshot, version: str) -> bool:
 
 def _settings_diff(mesh: Mesh, rendered: list[Json], revision: str, source: str | None) -> SettingsDiff:
     """Compare the merged values of the origin with those that the target version renders from the same settings."""
-    origin = _settings_origin(mesh, revision, source)
+    origin = mesh.settings_origin(revision, source)
     config_maps = {name_of(obj): obj for obj in rendered if obj["kind"] == "ConfigMap"}
     target_values = config_maps.get(f"values{suffix(revision)}")
     if origin is None or target_values is None:

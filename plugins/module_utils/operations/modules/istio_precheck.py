@@ -12,6 +12,8 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import secrets_in
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.source_revision import source_revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.mesh_names import mesh_names
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
@@ -22,6 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     FindingRow,
     Upgrade,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.images import count_target_proxies
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import merge_findings
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import (
     require_known_codes,
@@ -70,6 +73,8 @@ SPEC = ArgumentSpec(
         "version": {"type": "str"},
         "revision": {"type": "str"},
         "source_revision": {"type": "str"},
+        "tag": {"type": "str"},
+        "values": {"type": "dict", "default": {}},
         "installer": {"type": "str", "choices": list(NEEDED_BY_INSTALLER)},
         "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
         "show": {"type": "str", "choices": list(SEVERITIES), "default": INFO},
@@ -90,6 +95,7 @@ class PrecheckValues(t.TypedDict):
     source_revision: str | None
     source_version: str | None
     proxies: dict[str, dict[str, int]]
+    target_proxies: int
     identities: dict[str, dict[str, str]]
     unrestartable: list[UnrestartableRow]
 
@@ -107,6 +113,8 @@ class PrecheckOptions:
     version_text: str
     revision: str
     source_revision: str | None
+    tag: str
+    values: Json
     installer: str
     fail_on: str
     show: str
@@ -133,6 +141,8 @@ class PrecheckOptions:
             version_text=version,
             revision=params["revision"] or "",
             source_revision=params["source_revision"],
+            tag=params["tag"] or "",
+            values=params["values"],
             installer=params["installer"] or "",
             fail_on=params["fail_on"],
             show=params["show"],
@@ -150,6 +160,7 @@ def check(params: Mapping[str, t.Any]) -> None:
 def run(task: TaskContext) -> TaskResult:
     """Read the cluster once, run every check of the stage, and report the findings."""
     options = PrecheckOptions.from_params(task.params)
+    task.hidden.update(secrets_in(options.values))
     analysis = prepare_analysis(task, options.istioctl, options.version_text, options.stage)
     snapshot = task.snapshot(pods=True, precheck_inputs=True, meanwhile=analysis.start)
     require_known_limits(task, snapshot)
@@ -186,6 +197,8 @@ def _upgrade(snapshot: Snapshot, options: PrecheckOptions, today: datetime.date)
         stage=options.stage,
         installer=options.installer,
         today=today,
+        tag=options.tag,
+        values=options.values,
     )
 
 
@@ -197,6 +210,7 @@ def _values(snapshot: Snapshot, upgrade: Upgrade, findings: list[Finding]) -> Pr
         "source_revision": upgrade.source,
         "source_version": source.version if source else None,
         "proxies": snapshot.count_proxies(),
+        "target_proxies": count_target_proxies(snapshot, upgrade),
         "identities": {name: mesh_names(revision) for name, revision in sorted(snapshot.mesh.revisions.items())},
         "unrestartable": [pods.as_dict() for pods in snapshot.unrestartable()],
     }

@@ -26,7 +26,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     IGNORED_NAMESPACES,
     expected_image,
-    without_image_type,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
@@ -36,7 +35,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.readiness import not_ready_reason
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import image_tag
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import (
+    has_wanted_tag,
+    image_tag,
+    same_image,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 
 PROPAGATION_TRIES = 20
@@ -108,9 +111,9 @@ def injection_failure(
         return f"a dry-run pod for it is injected by revision {pod.revision}"
     config = mesh.revisions[revision].config
     expected = expected_image(config, {}) if config else ""
-    if expected and without_image_type(pod.proxy_image) != without_image_type(expected):
+    if expected and not same_image(pod.proxy_image, expected):
         return f"a dry-run pod for it gets the image {pod.proxy_image}, not {expected}"
-    if version and mesh.is_remote(revision) and without_image_type(image_tag(pod.proxy_image)) != version:
+    if version and mesh.is_remote(revision) and not has_wanted_tag(image_tag(pod.proxy_image), version):
         return f"a dry-run pod for it gets the image {pod.proxy_image}, not one of {version}"
     return None
 

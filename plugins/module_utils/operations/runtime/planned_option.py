@@ -18,6 +18,7 @@ PLANNED_SPEC: Spec = {
         "options": {
             "revision": {"type": "str"},
             "version": {"type": "str"},
+            "tag": {"type": "str"},
             "namespaces": {"type": "list", "elements": "str", "default": []},
             "workloads": {"type": "list", "elements": "str", "default": []},
             "tags": {"type": "list", "elements": "str", "default": []},

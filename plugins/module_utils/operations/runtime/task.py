@@ -22,7 +22,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_options import RunOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import NamespaceLimits
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.keeper_interface import (
     KeeperInterface,
     NoKeeper,
@@ -158,7 +157,7 @@ class TaskContext:
             ParameterError: no version is known, or there is no such binary.
         """
         planes = (mesh.revisions[name] for name in revisions if name in mesh.revisions)
-        versions = (parse_version(plane.installed_by or plane.version) for plane in planes)
+        versions = (plane.installed_version for plane in planes)
         version = self.istioctl_version or next((version.release for version in versions if version), None)
         if version is None:
             raise ParameterError("Parameter version is missing: no revision shows which istioctl to use.")

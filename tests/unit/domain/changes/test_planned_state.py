@@ -142,3 +142,32 @@ def test_a_broken_revision_is_planned_as_if_it_were_fixed() -> None:
     mesh = with_revision(b.mesh_of([*b.plane(b.OLD), *b.plane(b.NEW, ready=0)]), b.NEW, b.NEW_VERSION)
     assert mesh.revisions[b.NEW].rolled_out
     assert [found.revision for found in mesh.injectors] == [b.OLD, b.NEW]
+
+
+@pytest.mark.parametrize(
+    ("running", "version", "tag", "planned"),
+    [
+        ("1.30.3", "1.31.0", None, "1.31.0"),
+        ("1.30.3-distroless", "1.31.0", None, "1.31.0-distroless"),
+        ("1.30.3-solo", "1.31.0", "1.31.0-solo", "1.31.0-solo"),
+        ("1.30.3-solo", "1.31.0", None, "1.31.0"),
+        ("1.30.3-solo", "1.31.0-solo", None, "1.31.0-solo"),
+        ("asm-1-23", "1.24.0", "asm-1-24", "asm-1-24"),
+    ],
+)
+def test_f22_the_tag_that_the_installation_would_set_is_planned(
+    running: str, version: str, tag: str | None, planned: str
+) -> None:
+    mesh = b.mesh_of(b.plane(b.OLD, running))
+    for revision in (b.OLD, b.NEW):
+        config = with_revision(mesh, revision, version, tag).revisions[revision].config
+        assert config is not None
+        assert config.tag == planned
+
+
+@pytest.mark.parametrize(("tag", "given"), [("1.31.0-tetrate-v0", None), ("1.31.0-distroless", None), ("mine", "mine")])
+def test_f22_check_mode_on_a_finished_mesh_restarts_nothing(tag: str, given: str | None) -> None:
+    plane = [*b.plane(b.NEW, tag), *b.namespaces(shop=b.NEW)]
+    snapshot = b.snapshot_of([*plane, *b.deployed(revision=b.NEW, image=b.proxy(tag))])
+    found = apply_steps(snapshot, {"revision": b.NEW, "version": b.NEW_VERSION, "tag": given})
+    assert found.stale_workloads() == {}

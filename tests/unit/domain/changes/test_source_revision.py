@@ -81,6 +81,24 @@ IN_PLACE, DOWN = "in_place", "downgrade"
         pytest.param(DOWN, b.plane("default", "1.31.0"), b.OLD, "1.30.3", "default", id="of a mesh upgraded in place"),
         pytest.param(DOWN, b.plane("default", "1.31.0"), "default", "1.30.3", "default", id="a downgrade in place"),
         pytest.param(DOWN, b.plane(b.OLD), b.OLD, "1.30.3", None, id="a downgrade that is done"),
+        pytest.param(
+            DOWN,
+            [*b.plane(b.OLD, "1.30.3-distroless"), *b.plane(b.NEW, "1.31.0-distroless")],
+            b.OLD,
+            "1.30.3",
+            b.NEW,
+            id="R15: a variant has the version of its release",
+        ),
+        pytest.param(
+            DOWN, [*b.plane(b.OLD, "1.30.3-solo"), *b.plane(b.NEW)], b.OLD, "1.30.3", b.NEW, id="the build of a vendor"
+        ),
+        pytest.param(
+            DOWN, b.plane("default", "1.22.8-asm.10"), "default", "1.22.8-asm.9", "default", id="to an older build"
+        ),
+        pytest.param(DOWN, b.plane("default", "latest"), "default", "1.30.3", "default", id="no version is known"),
+        pytest.param(
+            DOWN, [*b.plane(b.OLD, "latest"), *b.plane(b.NEW)], b.OLD, "1.30.3", b.NEW, id="beside another revision"
+        ),
     ],
 )
 def test_source_revision(

@@ -88,3 +88,44 @@ def test_clusters_with_problems_come_first() -> None:
         "done: b (istiod 1.31.0, proxies 3 x 1.31.0)",
         "3 clusters: 1 unreachable, 1 not begun, 1 done",
     ]
+
+
+@pytest.mark.parametrize(
+    ("installed", "version", "tag", "state", "reason"),
+    [
+        ("1.31.0-distroless", "1.31.0", "", "done", ""),
+        ("1.31.0-distroless", "1.31.0-distroless", "", "done", ""),
+        ("1.31.0", "1.31.0-distroless", "", "done", ""),
+        ("1.24.3-solo-fips", "1.24.3", "", "done", ""),
+        ("1.22.8-asm.1", "1.22.8-asm.1", "", "done", ""),
+        ("1.22.8-asm.9", "1.22.8-asm.10", "", "not begun", "1.22.8-asm.10 is not installed"),
+        ("1.31.0-rc.1", "1.31.0", "", "not begun", "1.31.0 is not installed"),
+        ("1.28.3_fips", "1.28.3", "", "done", ""),
+        ("1.28.3+sail", "1.28.3", "", "done", ""),
+        ("asm-1-23", "1.23.0", "asm-1-23", "done", ""),
+        (
+            "asm-1-23",
+            "1.23.0",
+            "",
+            "not begun",
+            "1.23.0 is not installed, and no version is known of asm-1-23",
+        ),
+        ("latest", "1.31.0", "", "not begun", "1.31.0 is not installed, and no version is known of latest"),
+    ],
+)
+def test_r14_versions_with_a_suffix(installed: str, version: str, tag: str, state: str, reason: str) -> None:
+    result = {**reading(installed), "proxies": {"r": {installed: 2}}}
+    found = cluster_state(result, version, tag)
+    assert (found["state"], found["reason"]) == (state, reason)
+
+
+def test_r05_proxies_whose_version_is_unknown_are_counted() -> None:
+    result = {**reading("1.31.0"), "proxies": {"r": {"1.31.0": 1, "unknown": 2}}}
+    assert cluster_state(result, "1.31.0")["reason"] == (
+        "1 of 3 proxies run 1.31.0, and no version is known of unknown"
+    )
+
+
+def test_without_a_version_variants_are_one_version() -> None:
+    result = {**reading("1.31.0"), "proxies": {"r": {"1.31.0": 1, "1.31.0-distroless": 1}}}
+    assert cluster_state(result)["state"] == "done"

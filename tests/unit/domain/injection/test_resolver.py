@@ -15,7 +15,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.res
     dangling_name,
     expected_image,
     resolve,
-    without_image_type,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL as INJECT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
@@ -271,16 +270,3 @@ IMAGE, TYPE = "sidecar.istio.io/proxyImage", "sidecar.istio.io/proxyImageType"
 def test_expected_image(config: dict[str, str], annotations: dict[str, str], expected: str) -> None:
     given: b.Json = {"hub": "hub", "tag": "1.31.0", **config}
     assert expected_image(InjectionConfig(**given), annotations) == expected
-
-
-@pytest.mark.parametrize(
-    ("image", "expected"),
-    [
-        ("a:1.31.0-debug", "a:1.31.0"),
-        ("a:1.31.0-distroless", "a:1.31.0"),
-        ("a:1.31.0", "a:1.31.0"),
-        ("a:1-acme", "a:1-acme"),
-    ],
-)
-def test_an_image_type_makes_no_difference(image: str, expected: str) -> None:
-    assert without_image_type(image) == expected

@@ -35,6 +35,8 @@ def change(kind: str = "Deployment", name: str = "istiod-1-30-3", fields: t.Any 
         pytest.param(
             b.plane(b.OLD, "1.31.1"), [change()], False, id="on a downgrade the configuration has to change first"
         ),
+        pytest.param(b.plane(b.OLD, "1.31.0-rc.1"), [change()], True, id="R17: from a pre-release to its release"),
+        pytest.param(b.plane(b.OLD, "1.31.0-asm.9"), [change()], True, id="another build of the same release"),
         pytest.param(b.plane(b.OLD, "acme-7"), [change()], True, id="an image that names no version"),
         pytest.param(b.plane(b.OLD), [change(fields=OTHER)], False, id="only settings change"),
         pytest.param(b.plane(b.OLD), [change(name="other")], False, id="another Deployment"),

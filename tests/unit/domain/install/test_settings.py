@@ -13,10 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import (
     InstallRequest,
-    carried_tag,
     carried_values,
     flatten,
     merge,
@@ -70,24 +68,6 @@ def test_carrying_over_does_not_change_its_input() -> None:
     found = revision({"global": {"tag": "1.30.3"}})
     carried_values(found, b.NEW)
     assert found.user_values == {"global": {"tag": "1.30.3"}}
-
-
-@pytest.mark.parametrize(
-    ("tag", "expected"),
-    [("1.30.3", None), ("1.30.3-distroless", "1.31.0-distroless"), ("1.30.3-debug", "1.31.0-debug")],
-)
-def test_domain_6_the_image_variant_is_kept(tag: str, expected: str | None) -> None:
-    assert carried_tag(revision(tag=tag), TARGET) == expected
-
-
-@pytest.mark.parametrize("tag", ["acme-7", "1.30.3-acme.7", "1.30.3-rc.1", "sha256:ab"])
-def test_a_custom_tag_is_refused_not_guessed(tag: str) -> None:
-    with pytest.raises(SafetyError, match="custom image tag .*set parameter tag"):
-        carried_tag(revision(tag=tag), TARGET)
-
-
-def test_a_revision_without_injector_map_gets_the_plain_tag() -> None:
-    assert carried_tag(Revision(b.OLD, b.SYSTEM), TARGET) is None
 
 
 @pytest.mark.parametrize(

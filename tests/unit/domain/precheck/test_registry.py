@@ -35,7 +35,9 @@ from unit.support.checking import CRD, DEFAULT, HEALTHY, HUNGRY, IN_PLACE, UPGRA
 
 @pytest.mark.parametrize("stage", [BEFORE, AFTER])
 def test_a_healthy_cluster_has_no_findings(stage: str) -> None:
-    assert fired(HEALTHY, dataclasses.replace(UPGRADE, stage=stage), crd_versions={CRD: "1.30.3"}) == {}
+    version = UPGRADE.version if stage == BEFORE else Version(1, 30, 3)
+    upgrade = dataclasses.replace(UPGRADE, stage=stage, version=version)
+    assert fired(HEALTHY, upgrade, crd_versions={CRD: "1.30.3"}) == {}
 
 
 #: The rows of all subjects: each has its own file beside the tests of its checks.

@@ -100,7 +100,7 @@ def test_proxies_are_counted_by_revision_and_version() -> None:
         b.pod("new", revision=b.NEW),
         b.pod("none", revision=None),
     )
-    assert b.snapshot_of(objects).count_proxies() == {b.OLD: {"1.30.3": 2, "sha256:ab": 1}, b.NEW: {"1.31.0": 1}}
+    assert b.snapshot_of(objects).count_proxies() == {b.OLD: {"1.30.3": 2, "unknown": 1}, b.NEW: {"1.31.0": 1}}
 
 
 def test_namespaces_select_a_revision_by_revision_tag_and_injection() -> None:

@@ -10,7 +10,6 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     Version,
-    image_tag,
     minimum_kubernetes,
     parse_version,
     unsupported_reason,
@@ -51,22 +50,6 @@ def test_versions_are_compared_as_numbers_not_as_strings() -> None:
     """Domain 9: istioctl calls 1.30.9 -> 1.30.10 a downgrade."""
     assert Version(1, 30, 10) > Version(1, 30, 9)
     assert unsupported_reason("downgrade", Version(1, 30, 9), Version(1, 30, 10)) is not None
-
-
-@pytest.mark.parametrize(
-    ("image", "expected"),
-    [
-        ("docker.io/istio/proxyv2:1.31.0", "1.31.0"),
-        ("localhost:5000/istio/proxyv2:1.31.0-debug", "1.31.0-debug"),
-        ("localhost:5000/istio/proxyv2", ""),
-        ("hub/proxyv2:1.31.0@sha256:0a1b", "1.31.0"),
-        ("hub/proxyv2@sha256:0a1b", "sha256:0a1b"),
-        ("proxyv2", ""),
-        ("", ""),
-    ],
-)
-def test_tag_or_digest_of_an_image(image: str, expected: str) -> None:
-    assert image_tag(image) == expected
 
 
 @pytest.mark.parametrize(

@@ -40,6 +40,9 @@ class Upgrade:
     stage: str = BEFORE
     installer: str = ""
     today: datetime.date | None = None
+    #: Image tag and values that the user gives to the installation.
+    tag: str = ""
+    values: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
 
 
 class Waived(t.TypedDict):

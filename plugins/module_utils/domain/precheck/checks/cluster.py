@@ -69,7 +69,7 @@ def _schedulable_replicas(snapshot: Snapshot, source: Revision, replicas: int, p
 def _find_old_kubelets(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     old_nodes = [node for node in snapshot.precheck_inputs.nodes if not kubelet_uses_native_sidecars(node.kubelet)]
     target = upgrade.version
-    if target is None or (target.major, target.minor) < NATIVE_ISTIO:
+    if target is None or target.line < NATIVE_ISTIO:
         return
     if 0 < len(old_nodes) < len(snapshot.precheck_inputs.nodes):
         for node in old_nodes:

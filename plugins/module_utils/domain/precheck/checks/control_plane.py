@@ -23,7 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import same_build
 
 CRDS = cluster_object("CRDs", "")
 
@@ -45,8 +45,8 @@ def _find_unready_control_planes(snapshot: Snapshot, upgrade: Upgrade) -> CheckR
 
 def _find_name_in_use(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     revision = snapshot.mesh.revisions.get(upgrade.revision)
-    running = parse_version(revision.installed_by or revision.version) if revision and revision.deployment else None
-    if upgrade.strategy == "canary" and upgrade.version and running and running.release != upgrade.version.release:
+    running = revision.installed_version if revision and revision.deployment else None
+    if upgrade.strategy == "canary" and upgrade.version and running and not running.matches(upgrade.version):
         yield (
             cluster_object("revision", upgrade.revision),
             f"Revision {upgrade.revision} exists with version {running}, not {upgrade.version}.",
@@ -57,7 +57,7 @@ def _find_half_replaced_istiod(snapshot: Snapshot, upgrade: Upgrade) -> CheckRes
     for revision in snapshot.mesh.revisions.values():
         if not revision.deployment or revision.config is None or not revision.ready or revision.rolled_out:
             continue
-        if revision.config.tag == revision.version:
+        if same_build(revision.config.tag, revision.version):
             yield (
                 cluster_object("Deployment", revision.deployment),
                 f"Its newest pods are not ready, but new pods of revision {revision.name} already get the proxy "
@@ -79,7 +79,7 @@ def _find_unavailable_istiod(snapshot: Snapshot, upgrade: Upgrade) -> CheckResul
 
 def _find_newer_crds(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     newest = snapshot.newest_crd_version
-    if upgrade.version and newest and newest > upgrade.version:
+    if upgrade.version and newest and newest.newer_than(upgrade.version):
         yield (
             CRDS,
             f"Their version is Istio {newest}; the target {upgrade.version} must not downgrade them and leaves them "
@@ -90,7 +90,7 @@ def _find_newer_crds(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 def _foreign_crds(snapshot: Snapshot, upgrade: Upgrade) -> Iterator[tuple[Manager, str]]:
     """Yield each other manager of CRDs that the installer of the run would write, with a description of its CRDs."""
     newest = snapshot.newest_crd_version
-    if upgrade.installer not in (HELM, ISTIOCTL) or (upgrade.version and newest and newest > upgrade.version):
+    if upgrade.installer not in (HELM, ISTIOCTL) or (upgrade.version and newest and newest.newer_than(upgrade.version)):
         return
     by_manager: dict[Manager, list[str]] = collections.defaultdict(list)
     for name, manager in sorted(snapshot.crd_managers.items()):

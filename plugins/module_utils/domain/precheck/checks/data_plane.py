@@ -29,6 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import image_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
     PINNED_IMAGE,
@@ -134,8 +135,8 @@ def _pinned_by(snapshot: Snapshot, pod: Pod) -> str:
 
 def _already_upgraded(pod: Pod, status: ProxyStatus, upgrade: Upgrade) -> bool:
     """Return whether a pinned proxy already has the version of the upgrade."""
-    version = parse_version(proxy_version(pod.proxy_image))
-    reached = version is not None and upgrade.version is not None and version.release == upgrade.version.release
+    version = image_version(pod.proxy_image)
+    reached = version is not None and upgrade.version is not None and version.matches(upgrade.version)
     return reached or (upgrade.stage == AFTER and status.condition == ProxyCondition.CURRENT)
 
 
@@ -158,10 +159,10 @@ def _find_unrestartable_pods(snapshot: Snapshot, upgrade: Upgrade) -> CheckResul
 def _find_newer_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for name, versions in snapshot.count_proxies().items():
         revision = snapshot.mesh.revisions.get(name)
-        istiod = parse_version(revision.version) if revision else None
+        istiod = revision.istio_version if revision else None
         for text, count in versions.items():
             proxy = parse_version(text)
-            if istiod and proxy and (proxy.major, proxy.minor) > (istiod.major, istiod.minor):
+            if istiod and proxy and proxy.line > istiod.line:
                 yield (
                     cluster_object("revision", name),
                     f"{count} proxies run {proxy}, which is newer than their istiod ({istiod}).",

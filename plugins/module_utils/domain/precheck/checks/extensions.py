@@ -19,7 +19,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Extension
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 
 #: Limits for the length of an expression, its repetitions and the length of a version, so that a search stays fast.
 LONGEST, REPEATED, SEARCHED = 100, 4, 20
@@ -40,7 +39,7 @@ def _find_extensions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 
 def _find_patches_for_old_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(upgrade.source or "")
-    old_version = parse_version(source.version) if source else None
+    old_version = source.istio_version if source else None
     if upgrade.version is None:
         return
     old, new = str(old_version or ""), str(upgrade.version)

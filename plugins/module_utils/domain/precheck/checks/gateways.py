@@ -20,11 +20,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import SHARED_COMPONENTS
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
-    Version,
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import (
     image_tag,
-    parse_version,
+    image_version,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     NODE_PARTS,
     Workload,
@@ -66,7 +66,7 @@ def _find_ambient_components(snapshot: Snapshot, upgrade: Upgrade) -> CheckResul
 
 def _find_version_skew(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for workload, component in _node_agents(snapshot):
-        version, target = parse_version(image_tag(workload.image)), upgrade.version
+        version, target = image_version(workload.image), upgrade.version
         if version is None or target is None or _installed_by(upgrade, workload):
             continue
         minors_behind = _absolute_minor(target) - _absolute_minor(version)

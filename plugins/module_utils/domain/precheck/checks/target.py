@@ -29,7 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.isti
 def _source_version(snapshot: Snapshot, upgrade: Upgrade) -> Version | None:
     """Return the version of the source revision, or None if its image tag does not name one."""
     source = snapshot.mesh.revisions.get(upgrade.source or "")
-    return parse_version(source.version) if source else None
+    return source.istio_version if source else None
 
 
 def _find_unsupported_source(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:

@@ -14,6 +14,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import image_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     minimum_kubernetes,
     parse_version,
@@ -28,16 +29,16 @@ def _find_unsupported_upgrade(snapshot: Snapshot, upgrade: Upgrade) -> CheckResu
     if source is None or upgrade.version is None:
         return
     # The image of an istiod that did not become ready proves nothing; the version of its installer is known.
-    version = parse_version(source.version if source.rolled_out else source.installed_by or source.version)
+    version = source.istio_version if source.rolled_out else source.installed_version
     problem = unsupported_reason(upgrade.strategy, version, upgrade.version) if version else None
     if problem:
         yield cluster_object("revision", source.name), problem
 
 
 def _find_old_kubernetes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
-    current = parse_version(snapshot.kubernetes_version.split("+")[0])
+    current = parse_version(snapshot.kubernetes_version)
     minimum = minimum_kubernetes(upgrade.version) if upgrade.version else None
-    if current and minimum and (current.major, current.minor) < minimum:
+    if current and minimum and current.line < minimum:
         yield (
             API_SERVER,
             f"Kubernetes {current.release} is older than {minimum[0]}.{minimum[1]}, the minimum for Istio "
@@ -47,13 +48,16 @@ def _find_old_kubernetes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 
 def _find_unknown_source(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     source = snapshot.mesh.revisions.get(upgrade.source or "")
-    if source and snapshot.mesh.runs(source.name) and parse_version(source.version) is None:
+    if source and snapshot.mesh.runs(source.name) and image_version(source.image) is None:
         tag = f"Its image tag {source.version!r} does not name a version"
         cause = tag if source.deployment else "It runs outside this cluster"
-        yield (
-            cluster_object("revision", source.name),
-            f"{cause}, so whether the upgrade is supported cannot be determined.",
+        installer = source.istio_version
+        effect = (
+            f"so the upgrade is judged by the version of its installer, {installer}"
+            if installer
+            else "so whether the upgrade is supported cannot be determined"
         )
+        yield cluster_object("revision", source.name), f"{cause}, {effect}."
 
 
 CHECKS = (

@@ -78,3 +78,20 @@ def test_an_external_control_plane_counts_but_its_version_is_unknown() -> None:
     found = fired(remote)
     assert "MU003" not in found
     assert found["MU006"] == f"revision {b.OLD}"
+
+
+@pytest.mark.parametrize(
+    ("crds", "newer"),
+    [("1.31.0-rc.1", False), ("1.31.0-solo", False), ("1.31.0-distroless", False), ("1.31.1-rc.1", True)],
+)
+def test_r17_crds_of_a_pre_release_are_not_newer_than_the_release(crds: str, newer: bool) -> None:
+    assert ("MU031" in fired(HEALTHY, crd_versions={CRD: crds})) is newer
+
+
+@pytest.mark.parametrize(
+    ("installed", "in_use"),
+    [("1.31.0", False), ("1.31.0-distroless", False), ("1.31.0-solo", False), ("1.31.0-rc.1", True)],
+)
+def test_mu005_a_pre_release_is_another_version(installed: str, in_use: bool) -> None:
+    objects = [*b.plane(b.OLD), *b.plane(b.NEW, installed), *DEFAULT, *b.namespaces()]
+    assert ("MU005" in fired(objects)) is in_use
