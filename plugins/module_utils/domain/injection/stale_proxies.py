@@ -102,7 +102,7 @@ def counted_version(mesh: Mesh, pod: Pod, status: ProxyStatus) -> str:
     A proxy that the pod would get again now has the version that its revision injects.
     """
     tag = parse_image(pod.proxy_image).tag
-    revision = mesh.revisions.get(pod.revision)
+    revision = mesh.revisions.get(pod.revision or "")
     if not tag and revision and revision.config and status.condition is ProxyCondition.CURRENT:
         tag = revision.config.tag or revision.version
     return shown(tag, 128) or UNKNOWN_VERSION
