@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import FIELD_MANAGER
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_map
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.field_managers import name_writer
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.baseline import read_down
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import read_pod_states
+
+TEMPLATE = ("spec", "template")
 
 
 def observe_batch(context: RestartContext, batch: Sequence[Workload]) -> None:
@@ -49,16 +51,6 @@ def note_foreign_change(context: RestartContext, workload: Workload) -> bool:
         return False
     if as_map(obj.get("spec")).get("template") == as_map(patched.get("spec")).get("template"):
         return False
-    state.foreign_changes[workload.ref] = manager = last_editor(obj)
+    state.foreign_changes[workload.ref] = manager = name_writer(obj, TEMPLATE, (FIELD_MANAGER,))
     context.task.progress(f"{workload} was changed by {manager} meanwhile; waiting for that rollout")
     return True
-
-
-def last_editor(obj: Json) -> str:
-    """Return the field manager that wrote the spec of an object last, as the API server recorded it."""
-    writes = [
-        (str(entry.get("time") or ""), str(entry.get("manager") or ""))
-        for entry in obj["metadata"].get("managedFields") or ()
-        if "f:spec" in (entry.get("fieldsV1") or {}) and entry.get("manager") != FIELD_MANAGER
-    ]
-    return max(writes, default=("", ""))[1] or "another client"
