@@ -86,8 +86,8 @@ def name_writer(
     if controller := controller_of(obj):
         return controller
     everyone = [manager for manager in managers_of(obj) if not manager.subresource]
-    ours = [manager.time for manager in everyone if manager.name in own and manager.time]
-    begin = (since or max(ours, default=_BEGINNING)).replace(microsecond=0)
+    own_times = [manager.time for manager in everyone if manager.name in own and manager.time]
+    begin = (since or max(own_times, default=_BEGINNING)).replace(microsecond=0)
     for candidates in (managers_of(obj, path), everyone):
         for manager in candidates:
             if manager.name not in own and not manager.subresource and (manager.time or _BEGINNING) >= begin:

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who wrote a field of an object, from its managedFields."""
+"""The client that wrote a field of an object is named from its managedFields."""
 
 from __future__ import annotations
 
