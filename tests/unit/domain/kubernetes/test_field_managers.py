@@ -75,7 +75,7 @@ WRITERS = [
     pytest.param(
         [entry("meshops.istio", 5, OTHER), entry("kcm", 6, OTHER, subresource="status")],
         "another client",
-        id="status is no write of the field",
+        id="a status is another field",
     ),
     pytest.param([entry("kubectl", 1, REV)], "kubectl", id="we never wrote"),
     pytest.param([], "another client", id="no entries"),
