@@ -91,6 +91,27 @@ def copied_injector(cluster: Cluster) -> Iterator[None]:
 
 
 @contextmanager
+def conditions(cluster: Cluster) -> Iterator[None]:
+    """The injector has matchConditions, and a Deployment without a proxy runs beside."""
+    path = f"{ADMISSION}/mutatingwebhookconfigurations/istio-sidecar-injector-{REVISION}"
+    own = {"name": "own", "expression": "!has(object.metadata.labels) || !('app' in object.metadata.labels)"}
+
+    def write(conditions: list[Json] | None) -> None:
+        hooks = cluster.request("GET", path)["webhooks"]
+        changed = [{**hook, "matchConditions": conditions} for hook in hooks]
+        cluster.request("PATCH", path, {"webhooks": changed}, content_type=MERGE)
+
+    write([own])
+    try:
+        until(lambda: not injected(cluster, "shop", app="web").proxy_image, "the conditions have no effect")
+        with deployed(cluster):
+            yield
+    finally:
+        write(None)
+        until(lambda: injected(cluster, "shop", app="web").proxy_image, "the conditions remain")
+
+
+@contextmanager
 def foreign_injector(cluster: Cluster) -> Iterator[None]:
     """The injector of a mesh in another namespace, which no namespace selects."""
     path = f"{ADMISSION}/mutatingwebhookconfigurations"
@@ -221,6 +242,7 @@ def old_proxy(cluster: Cluster) -> Iterator[None]:
         ),
         pytest.param("MU008", f"Deployment istiod-{REVISION}", nothing, IN_PLACE, id="MU008: one istiod, in place"),
         pytest.param("MU016", "namespace shop", copied_injector, CANARY, id="MU016: a copy of the injector"),
+        pytest.param("MU110", f"namespace {SCRATCH}", conditions, CANARY, id="MU110: conditions of a webhook"),
         pytest.param("MU018", f"injector-{REVISION}", broken_injector, CANARY, id="MU018: an injector that is cut off"),
         pytest.param("MU020", f"Deployment {SCRATCH}/web", old_proxy, CANARY, id="MU020: an older image"),
         pytest.param("MU022", SCRATCH, unlabelled, CANARY, id="MU022: the label is gone"),

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +30,8 @@ THREADS = 8
 STATUS = "sidecar.istio.io/status"
 INJECTED, UNTOUCHED, REJECTED = "injected", "untouched", "rejected"
 GONE, SILENT = "the Service is gone", "no answer"
+#: A changed webhook takes a moment to reach the API server, so a pod that disagrees is sent again after these pauses.
+PAUSES = (0.2, 0.5, 1.0)
 
 
 @dataclass(frozen=True)
@@ -41,11 +44,14 @@ class Answer:
     judged: str = "not_in_mesh"
     why: str = field(default="", compare=False)
     native: bool = False
+    other_mesh: str = ""
+    #: The resolver says that only the API server knows; then nothing is compared.
+    must_ask: bool = field(default=False, compare=False)
 
     @property
     def kind(self) -> str:
         """One word for the outcome."""
-        return REJECTED if self.rejected else INJECTED if self.revision else UNTOUCHED
+        return REJECTED if self.rejected else INJECTED if self.revision or self.other_mesh else UNTOUCHED
 
     def __str__(self) -> str:
         if self.kind != INJECTED:
@@ -60,6 +66,7 @@ class Tally:
 
     answers: tuple[Answer, ...]
     disagreements: tuple[str, ...]
+    asked: int = 0
 
     @property
     def kinds(self) -> Counter[str]:
@@ -73,18 +80,20 @@ class Tally:
         return (
             f"{len(self.answers)} pods: {self.kinds[INJECTED]} injected ({injected or 'none'}; {native} native), "
             f"{self.kinds[UNTOUCHED]} untouched, {self.kinds[REJECTED]} rejected; "
-            f"{len(self.disagreements)} disagreements"
+            f"{len(self.disagreements)} disagreements, {self.asked} not judged"
         )
 
 
 def predict(mesh: Mesh, labels: Labels, case: Case, native: bool) -> Answer:
     """The result of the resolver; `native` is the form that istiod chooses when a pod does not ask for one."""
     injection = resolve(mesh, case.namespace, labels, PodShape(case.labels, case.annotations, case.host_network))
+    if injection.must_ask:
+        return Answer(why=injection.reason, must_ask=True)
     if injection.rejected:
         cause = GONE if "is gone" in injection.rejected else SILENT
         return Answer(rejected=cause, why=injection.rejected)
     if injection.revision is None:
-        return Answer(why=injection.reason)
+        return Answer(why=injection.reason, other_mesh=injection.other_mesh)
     revision = mesh.revisions.get(injection.revision)
     config = revision.config if revision else None
     return Answer(
@@ -109,6 +118,8 @@ def ask(client: Client, mesh: Mesh, labels: Labels, case: Case) -> Answer:
     condition = evaluate_proxy(mesh, labels, pod).condition.value
     if STATUS not in (raw["metadata"].get("annotations") or {}):
         return Answer(judged=condition, why="no status annotation")
+    if pod.home in mesh.other_mesh_namespaces:
+        return Answer(judged=condition, other_mesh=pod.home)
     return Answer(pod.revision, pod.proxy_image, judged=condition, native=_is_native(raw))
 
 
@@ -123,12 +134,23 @@ def compare(
 
     def both(case: Case) -> tuple[Case, Answer, Answer]:
         labels = namespaces[case.namespace]
-        return case, predict(mesh, labels, case, native), ask(client, mesh, labels, case)
+        ours = predict(mesh, labels, case, native)
+        for pause in (*PAUSES, None):
+            real = ask(client, mesh, labels, case)
+            if pause is None or ours.must_ask or ours == real:
+                break
+            time.sleep(pause)
+        return case, ours, real
 
     with ThreadPoolExecutor(THREADS) as pool:
         rows = list(pool.map(both, cases))
-    wrong = [_paragraph(namespaces[case.namespace], case, ours, real) for case, ours, real in rows if ours != real]
-    return Tally(tuple(real for dummy, dummy2, real in rows), tuple(wrong))
+    wrong = [
+        _paragraph(namespaces[case.namespace], case, ours, real)
+        for case, ours, real in rows
+        if not ours.must_ask and ours != real
+    ]
+    answers = tuple(real for dummy, dummy2, real in rows)
+    return Tally(answers, tuple(wrong), sum(ours.must_ask for dummy, ours, dummy2 in rows))
 
 
 def _paragraph(labels: Labels, case: Case, predicted: Answer, answer: Answer) -> str:

@@ -164,11 +164,20 @@ def _webhooks(name: str, service: tuple[str, str]) -> tuple[dict[str, t.Any], ..
 def with_tags(mesh: Mesh, tags: Iterable[str], revision: str) -> Mesh:
     """Return the mesh as it would be with tags moved to a revision."""
     moved = set(tags)
-    changed = (dataclasses.replace(i, revision=revision) if i.tag in moved else i for i in mesh.injectors)
-    mesh = dataclasses.replace(mesh, injectors=tuple(changed))
+    own = next((i for i in mesh.injectors if i.revision == revision and not i.tag), None)
+    mesh = dataclasses.replace(
+        mesh, injectors=tuple(_led_to(i, revision, own) if i.tag in moved else i for i in mesh.injectors)
+    )
     services = {tag: revision if tag in moved else target for tag, target in mesh.tag_services.items()}
     validator = {DEFAULT_VALIDATOR: revision} if DEFAULT in moved else {}
     return dataclasses.replace(mesh, tag_services=services, validators={**mesh.validators, **validator})
+
+
+def _led_to(injector: Injector, revision: str, own: Injector | None) -> Injector:
+    """Return the injector of a tag with webhooks that call what the webhook of a revision calls."""
+    called = own.webhooks[0].get("clientConfig") if own and own.webhooks else None
+    hooks = tuple({**hook, "clientConfig": called} if called else hook for hook in injector.webhooks)
+    return dataclasses.replace(injector, revision=revision, webhooks=hooks)
 
 
 def relabelled(labels: Mapping[str, str], revision: str | None) -> dict[str, str]:

@@ -3,8 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The injection resolver: predicts which revision injects a pod that is created now, and why.
 
-It evaluates the selectors of the installed webhooks with the API server's semantics, then istiod's own policy, so it is
-correct for any installer, tag, deactivated webhook or custom selector.
+It evaluates the selectors and rules of the installed webhooks with the API server's semantics, then istiod's own policy,
+so it is correct for any installer, tag, deactivated webhook or custom selector. It does not evaluate matchConditions (CEL):
+where they decide, the result says that the API server must be asked.
 Source of the policy: istio/istio pkg/kube/inject/inject.go (injectRequired), initializer.go (IgnoredNamespaces).
 """
 
@@ -12,9 +13,16 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import typing as t
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from itertools import combinations
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.webhook_calls import (
+    WebhookCall,
+    remaining_injection,
+    webhook_calls,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import Labels, matches
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
@@ -33,6 +41,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.imag
 IGNORED_NAMESPACES = frozenset({"kube-system", "kube-public", "kube-node-lease", "local-path-storage"})
 PROXY_IMAGE = "sidecar.istio.io/proxyImage"
 PROXY_IMAGE_TYPE = "sidecar.istio.io/proxyImageType"
+#: Number of webhooks with matchConditions for one pod up to which all their combinations are compared.
+MAX_CONDITIONAL = 4
 
 
 class InjectionReason(enum.Enum):
@@ -75,6 +85,13 @@ class InjectionResult:
     rejected: str = ""
     #: Namespace of another mesh that injects it.
     other_mesh: str = ""
+    #: Whether only the API server knows: matchConditions of a webhook decide. The rest is as if they were fulfilled.
+    must_ask: bool = False
+
+    @property
+    def outcome(self) -> tuple[str | None, str, bool]:
+        """The effect on the pod, without the explanation."""
+        return self.revision, self.other_mesh, bool(self.rejected)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,34 +103,19 @@ class PodShape:
     host_network: bool = False
 
 
-def called_hooks(injector: Injector, namespace_labels: Labels, pod_labels: Labels) -> list[Mapping[str, t.Any]]:
-    """Return the webhooks of an injector that the API server calls for a pod created now."""
-    return [
-        hook
-        for hook in injector.webhooks
-        if _on_pod_creation(hook)
-        and matches(hook.get("namespaceSelector"), namespace_labels)
-        and matches(hook.get("objectSelector"), pod_labels)
-    ]
-
-
 def overlapping_injectors(mesh: Mesh, namespace_labels: Labels) -> list[Injector]:
-    """Return the injectors of several revisions that are called for one pod of a namespace; the last one wins."""
+    """Return the injectors of several revisions that are called for one pod of a namespace; the last one remains."""
     for pod_labels in ({}, {INJECT_LABEL: "true"}):
-        callers = [injector for injector in mesh.all_injectors if called_hooks(injector, namespace_labels, pod_labels)]
-        if len({(mesh.is_foreign(injector) and injector.home, injector.revision) for injector in callers}) > 1:
-            return callers
+        calls = webhook_calls(mesh, namespace_labels, pod_labels)
+        callers = {call.injector.name: call.injector for call in calls}
+        owners = {(mesh.is_foreign(injector) and injector.home, injector.revision) for injector in callers.values()}
+        if len(owners) > 1:
+            remaining = callers.pop(remaining_injection(calls).injector.name)
+            return [*callers.values(), remaining]
     return []
 
 
-def _on_pod_creation(hook: Mapping[str, t.Any]) -> bool:
-    return any(
-        {"CREATE", "*"} & set(rule.get("operations") or ()) and {"pods", "*", "*/*"} & set(rule.get("resources") or ())
-        for rule in hook.get("rules") or ()
-    )
-
-
-def _any_selects(selectors: tuple[t.Any, ...], labels: Labels) -> bool:
+def _any_selects(selectors: tuple[Json, ...], labels: Labels) -> bool:
     """Whether any selector matches; Istio ignores empty selectors here, unlike the API server."""
     return any(
         matches(selector, labels)
@@ -143,54 +145,84 @@ def policy_refusal(config: InjectionConfig, namespace: str, pod: PodShape) -> Re
 def resolve(mesh: Mesh, namespace: str, namespace_labels: Labels, pod: PodShape) -> InjectionResult:
     """Predict what the API server and istiod do with a pod that is created now in a namespace."""
     labels = {"kubernetes.io/metadata.name": namespace, **namespace_labels}
-    answering: list[Injector] = []
+    calls = webhook_calls(mesh, labels, pod.labels)
+    result = _resolve_calls(mesh, namespace, labels, pod, calls)
+    conditional = [index for index, call in enumerate(calls) if call.conditional]
+    if not conditional:
+        return result
+
+    def result_without(skipped: Collection[int]) -> InjectionResult:
+        left = [call for index, call in enumerate(calls) if index not in skipped]
+        return _resolve_calls(mesh, namespace, labels, pod, left)
+
+    subsets = (skipped for size in range(1, len(conditional) + 1) for skipped in combinations(conditional, size))
+    if len(conditional) <= MAX_CONDITIONAL and all(result_without(skipped).outcome == result.outcome for skipped in subsets):
+        return result
+    webhooks = join_limited(sorted({calls[index].injector.name for index in conditional}))
+    reason = f"{result.reason}; this depends on the matchConditions of {webhooks}"
+    return dataclasses.replace(result, reason=reason, must_ask=True)
+
+
+def _resolve_calls(
+    mesh: Mesh, namespace: str, labels: Labels, pod: PodShape, calls: Sequence[WebhookCall]
+) -> InjectionResult:
+    """Return the result if the API server makes exactly these calls."""
+    injecting: list[WebhookCall] = []
     code, reason = _no_selection(mesh, labels, pod.labels)
-    for injector in mesh.all_injectors:
-        hooks = called_hooks(injector, labels, pod.labels)
-        silence = _cannot_answer(mesh, injector) if hooks else ""
-        if silence and any(hook.get("failurePolicy") != "Ignore" for hook in hooks):
-            return InjectionResult(None, InjectionReason.REJECTED, "the pod is rejected", injector.name, silence)
-        if silence:
-            code, reason = InjectionReason.WEBHOOK_BROKEN, f"{silence}, and its failurePolicy is Ignore"
-        elif hooks:
-            answering.append(injector)
-    if not answering:
-        return InjectionResult(None, code, reason)
-    # The API server calls webhook configurations in the order of their names; the last injection replaces the others.
-    for last in reversed(answering):
-        refusal = policy_refusal(_config(mesh, last), namespace, pod)
-        if refusal is None and mesh.is_foreign(last):
-            reason = f"the mesh of namespace {last.home} injects it: {_selection(last, labels, pod.labels)}"
-            return InjectionResult(None, InjectionReason.OTHER_MESH, reason, last.name, other_mesh=last.home)
-        if refusal is None:
+    name = ""
+    for call in calls:
+        silence = _cannot_answer(mesh, call)
+        if silence and call.rejects_without_answer:
             return InjectionResult(
-                last.revision, InjectionReason.SELECTED, _selection(last, labels, pod.labels), last.name
+                None, InjectionReason.REJECTED, "the pod is rejected", call.injector.name, rejected=silence
             )
-        code, reason = refusal
-    return InjectionResult(None, code, reason, answering[0].name)
+        if silence:
+            broken = InjectionReason.WEBHOOK_BROKEN, f"{silence}, and its failurePolicy is Ignore"
+            code, reason = (code, reason) if name else broken
+            continue
+        refusal = policy_refusal(_config(mesh, call), namespace, pod)
+        if refusal is None:
+            injecting.append(call)
+        elif not name:
+            name, (code, reason) = call.injector.name, refusal
+    if not injecting:
+        return InjectionResult(None, code, reason, name)
+    last = remaining_injection(injecting)
+    selection, home = _selection(last.injector, labels, pod.labels), last.injector.home
+    if mesh.is_foreign(last.injector):
+        reason = f"the mesh of namespace {home} injects it: {selection}"
+        return InjectionResult(None, InjectionReason.OTHER_MESH, reason, last.injector.name, other_mesh=home)
+    return InjectionResult(_revision_of(mesh, last), InjectionReason.SELECTED, selection, last.injector.name)
 
 
-def _config(mesh: Mesh, injector: Injector) -> InjectionConfig:
-    revision = None if mesh.is_foreign(injector) else mesh.revisions.get(injector.revision)
+def _revision_of(mesh: Mesh, call: WebhookCall) -> str:
+    """Return the revision that answers a call: a Service leads to its istiod whatever labels the webhook has."""
+    service = call.service
+    return mesh.service_revisions.get(service, call.injector.revision) if service else call.injector.revision
+
+
+def _config(mesh: Mesh, call: WebhookCall) -> InjectionConfig:
+    revision = None if mesh.is_foreign(call.injector) else mesh.revisions.get(_revision_of(mesh, call))
     return revision.config if revision and revision.config else InjectionConfig()
 
 
-def _cannot_answer(mesh: Mesh, injector: Injector) -> str:
-    """Return why a call of the injector must fail as far as API objects show, or an empty string.
+def _cannot_answer(mesh: Mesh, call: WebhookCall) -> str:
+    """Return why a call must fail as far as API objects show, or an empty string.
 
     The control planes of other meshes are not read, so their injectors count as answering.
     """
-    if mesh.is_foreign(injector):
+    service, webhook, revision = call.service, call.injector.name, _revision_of(mesh, call)
+    if mesh.is_foreign(call.injector) or service is None or service[0] != mesh.namespace:
         return ""
-    if injector.service is not None and injector.service not in mesh.services:
-        return f"Service {'/'.join(injector.service)} of webhook {injector.name} is gone"
-    if injector.service is not None and not injector.has_ca_bundle:
-        return f"webhook {injector.name} has no caBundle: istiod of revision {injector.revision} never came up"
-    control_plane = mesh.revisions.get(injector.revision)
+    if service not in mesh.services:
+        return f"Service {'/'.join(service)} of webhook {webhook} is gone"
+    if not call.has_ca_bundle:
+        return f"webhook {webhook} has no caBundle: istiod of revision {revision} never came up"
+    control_plane = mesh.revisions.get(revision)
     if control_plane and control_plane.deployment and control_plane.ready == 0:
-        return f"no istiod of revision {injector.revision} is ready"
-    if injector.service in mesh.local_services and not (control_plane and control_plane.deployment):
-        return f"no istiod of revision {injector.revision} is installed"
+        return f"no istiod of revision {revision} is ready"
+    if service in mesh.local_services and not (control_plane and control_plane.deployment):
+        return f"no istiod of revision {revision} is installed"
     return ""
 
 

@@ -69,6 +69,9 @@ def evaluate_proxy(mesh: Mesh, namespace_labels: Mapping[str, str], pod: Pod) ->
     if MANAGED_GATEWAY in pod.labels:
         # istiod itself replaces these pods. They are never injected, so the webhooks do not apply to them.
         return ProxyStatus(ProxyCondition.NOT_IN_MESH, injection)
+    if injection.must_ask and not (injection.revision and pod.proxy_image):
+        # Without the answer of the API server, a pod without a proxy counts as one that the conditions exclude.
+        return ProxyStatus(ProxyCondition.NOT_IN_MESH, injection)
     if injection.revision is None:
         # A proxy that was not injected is part of the template and comes back with the pod.
         injected = pod.proxy_image and STATUS in pod.annotations

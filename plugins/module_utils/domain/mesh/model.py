@@ -159,7 +159,8 @@ class Revision:
 class Mesh:
     """All control planes of one mesh, and the owners of names.
 
-    ``local_services`` are the istiod Services that select pods; those of a remote control plane select none.
+    ``services`` are all Services in its namespace, ``local_services`` those that select pods; the Service of a remote
+    control plane selects none. ``service_revisions`` maps a Service to the revision of the istiods that it selects.
     ``tag_services`` and ``validators`` map a tag and the name of a ValidatingWebhookConfiguration to a revision.
     ``orphan_validators`` maps the name of one that rejects every write to its Service, which does not exist.
     ``foreign_injectors`` are the injectors of other meshes in the same cluster, which may have the same names.
@@ -174,6 +175,7 @@ class Mesh:
     validators: Mapping[str, str]
     orphan_validators: Mapping[str, str]
     foreign_injectors: tuple[Injector, ...] = ()
+    service_revisions: Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)
 
     @functools.cached_property
     def all_injectors(self) -> tuple[Injector, ...]:
@@ -262,4 +264,5 @@ class Mesh:
 
     def orphans(self) -> list[Injector]:
         """Return the injectors whose Service is gone: they reject every pod they select."""
-        return [i for i in self.injectors if i.service is not None and i.service not in self.services]
+        called = ((i, i.service) for i in self.injectors)
+        return [i for i, service in called if service and service[0] == self.namespace and service not in self.services]

@@ -225,7 +225,11 @@ def read_mesh(
     config_maps: Iterable[Json],
     load: t.Callable[[str], t.Any],
 ) -> Mesh:
-    """Return the mesh of raw API objects; deployments and services are those with the label ``app=istiod``."""
+    """Return the mesh of raw API objects.
+
+    ``deployments`` are those with the label ``app=istiod``; ``services`` are all Services in the namespace, because
+    the chart of a remote control plane gives its Service no such label.
+    """
     all_injectors = sorted(filter(None, map(read_injector, mutating)), key=lambda i: i.name)
     injectors = tuple(injector for injector in all_injectors if injector.home in ("", namespace))
     istiods = {labels_of(obj).get(REVISION_LABEL) or DEFAULT: obj for obj in deployments}
@@ -234,8 +238,12 @@ def read_mesh(
     services = list(services)
     validating = [obj for obj in validating if REVISION_LABEL in labels_of(obj) and home_of(obj) in ("", namespace)]
     places = frozenset(map(place_of, services))
+
+    def is_gone(place: tuple[str, str]) -> bool:
+        return place[0] == namespace and place not in places
+
     gone = {
-        name_of(obj): "/".join(place) for obj in validating if (place := required_service(obj)) and place not in places
+        name_of(obj): "/".join(place) for obj in validating if (place := required_service(obj)) and is_gone(place)
     }
     return Mesh(
         namespace=namespace,
@@ -251,4 +259,13 @@ def read_mesh(
         validators={name_of(obj): labels_of(obj)[REVISION_LABEL] for obj in validating},
         orphan_validators=gone,
         foreign_injectors=tuple(injector for injector in all_injectors if injector not in injectors),
+        service_revisions={place_of(obj): name for obj in services if (name := _selected_revision(obj))},
     )
+
+
+def _selected_revision(service: Mapping[str, t.Any]) -> str:
+    """Return the revision of the istiods that a Service selects, or an empty string (charts, service.yaml)."""
+    selector = service.get("spec", {}).get("selector") or {}
+    if selector.get("app") != "istiod":
+        return ""
+    return str(selector.get(REVISION_LABEL) or (DEFAULT if selector.get("istio") == "pilot" else ""))

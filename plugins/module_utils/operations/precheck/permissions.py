@@ -44,8 +44,8 @@ def _permissions(
 def _read_permissions() -> list[Permission]:
     purpose = "read the mesh"
     return [
-        *_permissions("", ("configmaps",), "get list", purpose, local=True),
-        *_permissions("", ("namespaces", "pods", "services"), "get list", purpose),
+        *_permissions("", ("configmaps", "services"), "get list", purpose, local=True),
+        *_permissions("", ("namespaces", "pods"), "get list", purpose),
         *_permissions("apps", (*ROLLED.values(), "replicasets"), "get list", purpose),
         *_permissions("batch", ("cronjobs", "jobs"), "get list", purpose),
         *_permissions("policy", ("poddisruptionbudgets",), "get list", purpose),

@@ -32,7 +32,8 @@ def submit_mesh(pool: concurrent.futures.Executor, client: Client, namespace: st
         "mutating": (f"{ADMISSION}/mutatingwebhookconfigurations", "mutating webhooks", {}),
         "validating": (f"{ADMISSION}/validatingwebhookconfigurations", "validating webhooks", {}),
         "deployments": (f"{apps}/deployments", f"istiod Deployments in {namespace}", {"labelSelector": "app=istiod"}),
-        "services": ("/api/v1/services", "istiod Services", {"labelSelector": "app=istiod"}),
+        # without a label: the Service of a remote control plane has no label app=istiod
+        "services": (f"{core}/services", f"Services in {namespace}", {}),
         "config_maps": (f"{core}/configmaps", f"ConfigMaps in {namespace}", {"labelSelector": REVISION_LABEL}),
     }
     return {

@@ -157,7 +157,7 @@ def test_waiting_ends_when_it_is_proven(api: FakeApi) -> None:
 
 
 def test_waiting_survives_an_api_server_that_is_away(api: FakeApi) -> None:
-    api.script("GET", "/api/v1/services", *[failure(500, "etcd has no leader")] * TRIES)
+    api.script("GET", f"/api/v1/namespaces/{b.SYSTEM}/services", *[failure(500, "etcd has no leader")] * TRIES)
     lines: list[str] = []
     waiting(api, lines)
     assert "etcd has no leader" in lines[0]

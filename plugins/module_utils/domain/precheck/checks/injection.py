@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import collections
+
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     dangling_name,
@@ -18,6 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import default_problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,
+    INFO,
     WARNING,
     Check,
     CheckResults,
@@ -66,7 +69,9 @@ def _find_inactive_default(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults
 
 def _find_rejected_pods(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     reasons = {
-        pod.namespace: status.injection.rejected for pod, status in snapshot.proxy_statuses if status.injection.rejected
+        pod.namespace: status.injection.rejected
+        for pod, status in snapshot.proxy_statuses
+        if status.injection.rejected and not status.injection.must_ask
     }
     for namespace, reason in sorted(reasons.items()):
         yield cluster_object("namespace", namespace), f"New pods are rejected: {reason}."
@@ -79,7 +84,7 @@ def _find_overlapping_webhooks(snapshot: Snapshot, upgrade: Upgrade) -> CheckRes
             names = ", ".join(f"{injector.name} (revision {injector.revision})" for injector in injectors)
             yield (
                 cluster_object("namespace", namespace.name),
-                f"Several injection webhooks match its pods, and the last one takes effect: {names}.",
+                f"Several injection webhooks match its pods: {names}. The injection by {injectors[-1].name} remains.",
             )
 
 
@@ -105,6 +110,19 @@ def _find_unreadable_config_maps(snapshot: Snapshot, upgrade: Upgrade) -> CheckR
             )
 
 
+def _find_undecided_injection(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    reasons: dict[str, list[str]] = collections.defaultdict(list)
+    for pod, status in snapshot.proxy_statuses:
+        if status.injection.must_ask:
+            reasons[pod.namespace].append(status.injection.reason)
+    for namespace, found in sorted(reasons.items()):
+        pods = "1 pod" if len(found) == 1 else f"{len(found)} pods"
+        yield (
+            cluster_object("namespace", namespace),
+            f"Which proxy {pods} would get now is not known for certain: {found[0]}.",
+        )
+
+
 CHECKS = (
     Check("MU010", ERROR, "dangling injection label",
           "Pods of this namespace start without a sidecar, and without an error.",
@@ -123,7 +141,8 @@ CHECKS = (
           "move the tag default with istio_tag, or remove the revision with istio_revision state=absent",
           _find_orphaned_validators, ERROR),
     Check("MU016", WARNING, "overlapping injection webhooks",
-          "The revision that a pod gets depends on the names of the webhooks.", "remove or narrow one of them",
+          "The revision that a pod gets depends on the names and the reinvocationPolicy of the webhooks.",
+          "remove or narrow one of them",
           _find_overlapping_webhooks, WARNING),
     Check("MU017", WARNING, "conflicting injection labels",
           "istio-injection takes precedence over istio.io/rev (IST0123).",
@@ -132,4 +151,7 @@ CHECKS = (
           "istiod reads it too, and the correct proxy image cannot be determined.",
           "install the revision again, or restore the ConfigMap as its installer wrote it",
           _find_unreadable_config_maps, ERROR),
+    Check("MU110", INFO, "injection that depends on matchConditions",
+          "Only the API server evaluates matchConditions of webhooks, so a pod without a proxy may be intended or not.",
+          "compare with a new pod: kubectl create --dry-run=server", _find_undecided_injection, INFO),
 )  # fmt: skip

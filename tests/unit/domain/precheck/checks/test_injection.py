@@ -22,7 +22,19 @@ def renamed(injector: b.Json, name: str, revision: str) -> b.Json:
     return injector
 
 
+def with_conditions(objects: list[b.Json]) -> list[b.Json]:
+    """The same objects with matchConditions in all webhooks."""
+    condition = [{"name": "own", "expression": "true"}]
+    return [
+        {**obj, "webhooks": [{**hook, "matchConditions": condition} for hook in obj["webhooks"]]}
+        if obj["kind"] == "MutatingWebhookConfiguration"
+        else obj
+        for obj in objects
+    ]
+
+
 FIRES = [
+    pytest.param("MU110", "namespace shop", with_conditions(HEALTHY), {}, id="MU110: conditions decide"),
     pytest.param(
         "MU010", "namespace lost", [*HEALTHY, *b.namespaces(lost="gone")], {}, id="MU010 domain 3: dangling label"
     ),
