@@ -103,12 +103,12 @@ def conditions(cluster: Cluster) -> Iterator[None]:
 
     write([own])
     try:
-        until(lambda: not injected(cluster, "shop", app="web").proxy_image, "the conditions have no effect")
+        until(lambda: not injected(cluster, "shop", app="web").image, "the conditions have no effect")
         with deployed(cluster):
             yield
     finally:
         write(None)
-        until(lambda: injected(cluster, "shop", app="web").proxy_image, "the conditions remain")
+        until(lambda: injected(cluster, "shop", app="web").image, "the conditions remain")
 
 
 @contextmanager

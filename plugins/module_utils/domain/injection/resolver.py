@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The injection resolver: predicts which revision injects a pod that is created now, and why.
 
-It evaluates the selectors and rules of the installed webhooks with the API server's semantics, then istiod's own policy,
-so it is correct for any installer, tag, deactivated webhook or custom selector. It does not evaluate matchConditions (CEL):
-where they decide, the result says that the API server must be asked.
+It evaluates the selectors and rules of the installed webhooks with the API server's semantics, then istiod's own
+policy, so it is correct for any installer, tag, deactivated webhook or custom selector. It does not evaluate
+matchConditions (CEL): where they decide, the result says that the API server must be asked.
 Source of the policy: istio/istio pkg/kube/inject/inject.go (injectRequired), initializer.go (IgnoredNamespaces).
 """
 
@@ -155,9 +155,10 @@ def resolve(mesh: Mesh, namespace: str, namespace_labels: Labels, pod: PodShape)
         left = [call for index, call in enumerate(calls) if index not in skipped]
         return _resolve_calls(mesh, namespace, labels, pod, left)
 
-    subsets = (skipped for size in range(1, len(conditional) + 1) for skipped in combinations(conditional, size))
-    if len(conditional) <= MAX_CONDITIONAL and all(result_without(skipped).outcome == result.outcome for skipped in subsets):
-        return result
+    if len(conditional) <= MAX_CONDITIONAL:
+        subsets = (skipped for size in range(1, len(conditional) + 1) for skipped in combinations(conditional, size))
+        if all(result_without(skipped).outcome == result.outcome for skipped in subsets):
+            return result
     webhooks = join_limited(sorted({calls[index].injector.name for index in conditional}))
     reason = f"{result.reason}; this depends on the matchConditions of {webhooks}"
     return dataclasses.replace(result, reason=reason, must_ask=True)

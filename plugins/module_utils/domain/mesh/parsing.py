@@ -242,9 +242,7 @@ def read_mesh(
     def is_gone(place: tuple[str, str]) -> bool:
         return place[0] == namespace and place not in places
 
-    gone = {
-        name_of(obj): "/".join(place) for obj in validating if (place := required_service(obj)) and is_gone(place)
-    }
+    gone = {name_of(obj): "/".join(place) for obj in validating if (place := required_service(obj)) and is_gone(place)}
     return Mesh(
         namespace=namespace,
         revisions={name: read_revision(name, namespace, istiods.get(name), maps, load) for name in sorted(names)},
