@@ -80,7 +80,8 @@ def drawn_configurations(draw: random.Random, originals: Sequence[Json], local: 
 
     ``local`` are the Services of this mesh that webhooks of this mesh may be led to, one of which does not exist.
     """
-    copies = [(draw.choice(originals), f"{draw.choice(('a', 'k', 'z'))}-copy-{i}") for i in range(draw.randrange(3))]
+    picked = [draw.choice(originals) for dummy in range(draw.randrange(3))]
+    copies = [(each, f"{draw.choice('akz')}-copy-of-{each['metadata']['name']}") for each in picked]
     drawn = []
     for original, name in [*((each, each["metadata"]["name"]) for each in originals), *copies]:
         labels = original["metadata"]["labels"]
