@@ -47,8 +47,7 @@ def label(cluster: Cluster, namespace: str, **own: str | None) -> None:
 def test_a_mesh_in_order_has_notes_only(desk: Desk, calm: Cluster) -> None:
     rows = found(desk, calm)
     assert serious(rows) == set()
-    notes = {(row["code"], row["object"]) for row in rows if row["code"].startswith("IST")}
-    assert notes == {("IST0102", "namespace default"), ("IST0102", f"namespace {OUTSIDE}")}
+    assert not [row for row in rows if row["code"].startswith("IST")]
 
 
 def test_a_route_to_nowhere(desk: Desk, calm: Cluster) -> None:

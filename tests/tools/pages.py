@@ -54,7 +54,10 @@ upgrade. IST0141, a missing permission for a new installation, is always a note:
 run needs.
 
 If istioctl reports the same problem as a check of this collection, only the finding of the check is shown, with its
-severity, and with the code of Istio in its message. All other findings of istioctl are shown.
+severity, and with the code of Istio in its message. Two findings of istioctl are not shown, because they would be bad
+advice: IST0102 (namespace not injected), which asks for the label `istio-injection=enabled` on every other namespace,
+and IST0158 (proxy image differs) if each pod that it names has the image that it would get now, such as a distroless
+one. All other findings of istioctl are shown.
 
 | Istio's code | check | when it is the same problem |
 | --- | --- | --- |

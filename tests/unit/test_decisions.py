@@ -40,7 +40,7 @@ ALLOWED = {
         "_same_webhook",
     ): "istioctl has one code for two problems, distinguished by its text only",
     ("domain/precheck/istioctl_findings.py", "_same_permission"): "istioctl has the resource in its text only",
-    ("domain/precheck/istioctl_findings.py", "_same_pods"): "istioctl has the pods in its text only",
+    ("domain/precheck/istioctl_findings.py", "_pods_in"): "istioctl has the pods in its text only",
     ("domain/workloads/pod_status.py", "_own"): "the reason of a container is a word of the API of Kubernetes",
     (
         "domain/workloads/pod_status.py",

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object, parse_ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import overlapping_injectors
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import ProxyCondition
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,
     INFO,
@@ -40,7 +41,10 @@ ANALYSIS_FAILED = Check(
     find_nothing,
     WARNING,
 )
-PERMISSIONS = "IST0141"
+PERMISSIONS, OTHER_IMAGE = "IST0141", "IST0158"
+#: IST0102 names every namespace without an injection label, also those that must not have one. Its remedy, the label
+#: istio-injection=enabled, would bring them into the mesh (istio/istio pkg/config/analysis/analyzers/injection).
+NOT_ABOUT_UPGRADES = frozenset({"IST0102"})
 ALL_CODES = "https://istio.io/latest/docs/reference/config/analysis/"
 #: An unknown level counts as a warning, so that it is not overlooked.
 _SEVERITIES = {"Error": ERROR, "Warning": WARNING, "Info": INFO}
@@ -158,14 +162,45 @@ def _same_permission(reported: Finding, candidates: list[Finding], snapshot: Sna
     return candidates if match and match[1] in denied else []
 
 
-def _same_pods(reported: Finding, candidates: list[Finding], snapshot: Snapshot) -> list[Finding]:
-    """Compare findings about pods: istioctl names pods, or a namespace and pods in the message; checks name owners."""
+def _pods_in(reported: Finding) -> list[tuple[str, str]]:
+    """Return the pods of a finding by namespace and name: istioctl names one pod, or several in the message."""
     is_pod, listed = reported.ref.kind == "pod", _POD_NAMES.search(reported.message)
-    namespace = reported.ref.namespace or reported.ref.name
     names = [reported.ref.name] if is_pod else re.split(r"[ ,]+", listed[1]) if listed else []
+    return [(reported.ref.namespace or reported.ref.name, name) for name in names]
+
+
+def _same_pods(reported: Finding, candidates: list[Finding], snapshot: Snapshot) -> list[Finding]:
+    """Compare findings about pods; checks name their owners."""
     by_ref = {_case_folded(finding.ref): finding for finding in candidates}
-    same = [by_ref.get(_case_folded(_owner(snapshot, namespace, name))) for name in names]
+    same = [by_ref.get(_case_folded(_owner(snapshot, *place))) for place in _pods_in(reported)]
     return [finding for finding in same if finding] if all(same) else []
+
+
+def _same_images(reported: Finding, candidates: list[Finding], snapshot: Snapshot) -> list[Finding]:
+    """Compare IST0158; a pod whose proxy is what it would get now does not count."""
+    differing = [place for place in _pods_in(reported) if not _has_right_proxy(snapshot, place)]
+    by_ref = {_case_folded(finding.ref): finding for finding in candidates}
+    same = [by_ref.get(_case_folded(_owner(snapshot, *place))) for place in differing]
+    return [finding for finding in same if finding] if all(same) else []
+
+
+def _has_right_proxy(snapshot: Snapshot, place: tuple[str, str]) -> bool:
+    """Return whether a pod has the proxy that it would get now.
+
+    IST0158 compares an image with hub, name and tag of the injector, and does not know variants such as distroless,
+    image types, or gateways (istio/istio pkg/config/analysis/analyzers/injection/injection-image.go).
+    """
+    pod = snapshot.pods_by_place.get(place)
+    status = snapshot.proxy_status_of(pod) if pod else None
+    return status is not None and status.condition == ProxyCondition.CURRENT and bool(status.expected_image)
+
+
+def _is_right(reported: Finding, snapshot: Snapshot) -> bool:
+    """Return whether istioctl reports what is right."""
+    if reported.code in NOT_ABOUT_UPGRADES:
+        return True
+    pods = _pods_in(reported) if reported.code == OTHER_IMAGE else []
+    return bool(pods) and all(_has_right_proxy(snapshot, place) for place in pods)
 
 
 def _case_folded(ref: ObjectRef) -> ObjectRef:
@@ -187,18 +222,23 @@ EQUIVALENTS: Mapping[str, Equivalent] = {
     "IST0139": Equivalent(("MU011", "MU016"), "about the same webhook", _same_webhook),
     PERMISSIONS: Equivalent(("MU009",), "about the same permission", _same_permission),
     "IST0142": Equivalent(("MU002",), "always", _always),
-    "IST0158": Equivalent(_STALE, "about the owners of all pods that it names", _same_pods),
+    OTHER_IMAGE: Equivalent(
+        _STALE, "about the owners of all pods that it names, except pods whose proxy is right", _same_images
+    ),
 }
 
 
 def merge_findings(checked: Iterable[Finding], reported: Iterable[Finding], snapshot: Snapshot) -> list[Finding]:
     """Return the findings of the checks and of istioctl, worst first.
 
-    A problem that both report appears once, as the finding of the check, with the code of istioctl in its message.
+    A problem that both report appears once, as the finding of the check, with the code of istioctl in its message. What
+    istioctl reports although it is right is omitted.
     """
     checked, others = list(checked), []
     istioctl_codes: dict[Finding, set[str]] = collections.defaultdict(set)
     for finding in dict.fromkeys(reported):
+        if _is_right(finding, snapshot):
+            continue
         equivalent = EQUIVALENTS.get(finding.code)
         candidates = [other for other in checked if other.code in equivalent.codes] if equivalent else []
         same = equivalent.find(finding, candidates, snapshot) if equivalent else []

@@ -76,7 +76,7 @@ def await_revision(task: TaskContext, options: InstallOptions, snapshot: Snapsho
             f"Revision {revision} on cluster {task.client.connection.label} is not ready to take workloads: {reason}. "
             f"{_advice(revision, version)}"
         )
-    unchanged = {"changes": [], "settings": {"user": {}, "defaults": {}}}
+    unchanged = {"changes": [], "settings": {"user": {}, "defaults": {}}, "taken_over": []}
     return TaskResult(values={"revision": revision, "version": version, "source_revision": source, **unchanged})
 
 

@@ -240,6 +240,27 @@ def test_all_other_findings_are_kept(code: str, origin: str, message: str, own: 
     assert merge_findings(both[:1], both[1:], SNAPSHOT) == sort_by_severity(both)
 
 
+@pytest.mark.parametrize(
+    ("proxies", "shown"),
+    [
+        ({"web-abc-0": b.proxy("1.30.3-distroless"), "web-abc-1": b.proxy("1.30.3-distroless")}, False),
+        ({"web-abc-0": b.proxy(b.OLD_VERSION), "web-abc-1": b.proxy("1.30.3-debug")}, False),
+        ({"web-abc-0": b.proxy(b.OLD_VERSION), "web-abc-1": b.proxy("1.29.0")}, True),
+        ({"web-abc-0": b.proxy(b.OLD_VERSION)}, True),
+    ],
+)
+def test_images_that_pods_would_get_now_are_right(proxies: dict[str, str], shown: bool) -> None:
+    """IST0158 compares with the image of the injector's values only; a pod that is gone meanwhile proves nothing."""
+    pods = [b.pod(name, image=image) for name, image in proxies.items()]
+    snapshot = b.snapshot_of([*b.plane(b.OLD), *b.namespaces(shop=b.OLD), *pods])
+    assert bool(merge_findings([], [reported("IST0158", "Namespace shop", PODS)], snapshot)) is shown
+
+
+@pytest.mark.parametrize("version", ["1.30.3", "1.31.0"])
+def test_a_namespace_outside_of_the_mesh_is_no_finding(version: str) -> None:
+    assert merge_findings([], recorded("order", "analyze", version), SNAPSHOT) == []
+
+
 def test_every_equivalent_is_tested_above() -> None:
     seen: dict[str, set[str]] = collections.defaultdict(set)
     for code, dummy_origin, dummy_message, own, *dummy in TWINS:

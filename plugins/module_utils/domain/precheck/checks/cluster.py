@@ -8,7 +8,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import (
     ResourceRequests,
@@ -90,8 +90,16 @@ def _find_missing_permissions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResu
 
 
 def _find_unreadable_parts(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    """Yield one result for each object and part; pods of one owner have it from the same template."""
+    pods: collections.Counter[tuple[ObjectRef, str, str]] = collections.Counter()
     for part in snapshot.unreadable:
-        yield part.ref, f"Its {part.field} cannot be read: {part.reason}."
+        pod = snapshot.pods_by_place.get((part.ref.namespace, part.ref.name)) if part.ref.kind == "Pod" else None
+        if pod is None or pod.owner is None:
+            yield part.ref, f"Its {part.field} cannot be read: {part.reason}."
+        else:
+            pods[snapshot.owner_ref(pod), part.field, part.reason] += 1
+    for (owner, field, reason), count in pods.items():
+        yield owner, f"The {field} of {count} of its pods cannot be read: {reason}."
 
 
 CHECKS = (

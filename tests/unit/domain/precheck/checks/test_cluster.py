@@ -12,8 +12,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import run_checks
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import Permission
 from unit.support import builders as b
-from unit.support.checking import HEALTHY, HUNGRY, IN_PLACE, UPGRADE, fired
+from unit.support.checking import HEALTHY, HUNGRY, IN_PLACE, UPGRADE, fired, of
 
+UNREADABLE = {"istio.io/rev": "", "sidecar.istio.io/status": "[" * 150_000}
 FIRES = [
     pytest.param(
         "MU009",
@@ -24,8 +25,8 @@ FIRES = [
     ),
     pytest.param(
         "MU039",
-        "Pod shop/odd",
-        [*HEALTHY, b.pod("odd", annotations={"istio.io/rev": "", "sidecar.istio.io/status": "[" * 150_000})],
+        "Deployment shop/web",
+        [*HEALTHY, b.pod("odd", annotations=UNREADABLE)],
         {},
         id="MU039 F18: an unreadable status annotation",
     ),
@@ -76,3 +77,11 @@ def test_mu041_fires_only_if_kubelets_differ(kubelets: tuple[str, ...]) -> None:
 
 def test_domain_6_an_unknown_kubelet_counts_as_old() -> None:
     assert fired([*HEALTHY, b.node("odd", kubelet="local"), b.node("b")])["MU041"] == "node odd"
+
+
+def test_mu039_pods_of_one_owner_are_one_finding() -> None:
+    odd = [b.pod(f"web-abc-{at}", annotations=UNREADABLE) for at in range(7, 10)]
+    alone = b.pod("alone", owner=None, annotations=UNREADABLE)
+    found = of("MU039", [*HEALTHY, *odd, alone])
+    assert [finding.object for finding in found] == ["Deployment shop/web", "Pod shop/alone"]
+    assert found[0].message.startswith("The annotation sidecar.istio.io/status of 3 of its pods cannot be read: ")
