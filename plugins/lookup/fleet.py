@@ -26,12 +26,26 @@ options:
       - V(job_slice) is the name of the job template of AWX that has cut the run into slices, or an empty text.
       - V(pattern) is the pattern that selects the clusters, for playbooks that only read.
       - V(plan) is the plan of the run, from the facts of all clusters.
+      - V(prechecks) are the results of M(meshops.istio.istio_precheck) that the playbooks leave on all hosts of the
+        play, and V(readings) those of M(meshops.istio.istio_info). On ansible-core before 2.19 they are marked as
+        unsafe, so that no text of a cluster is evaluated as a template; some of its versions lose this mark in
+        C(hostvars).
       - V(recorded_runs) are the runs that a rollback may undo, from the facts of all clusters.
       - V(stages) are the stages that C(--tags) selects.
       - V(up_to_date) are the clusters on which the run would change nothing, from the facts of all clusters.
     type: list
     elements: str
-    choices: [batch, inventory_problems, job_slice, pattern, plan, recorded_runs, stages, up_to_date]
+    choices:
+      - batch
+      - inventory_problems
+      - job_slice
+      - pattern
+      - plan
+      - prechecks
+      - readings
+      - recorded_runs
+      - stages
+      - up_to_date
 seealso:
   - plugin: meshops.istio.variables
     plugin_type: lookup
@@ -213,10 +227,11 @@ stages:
 
 import typing as t
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.loader import lookup_loader
 from ansible.plugins.lookup import LookupBase
 
+from ansible_collections.meshops.istio.plugins.plugin_utils.compat import lookup_errors, plain_texts
 from ansible_collections.meshops.istio.plugins.plugin_utils.fleet import TERMS, Fleet
 
 
@@ -227,7 +242,7 @@ class LookupModule(LookupBase):
         """Return one value for each term, or the order of the clusters without terms.
 
         Raises:
-            AnsibleError: there is no such term.
+            AnsibleLookupError: there is no such term, or a variable has a wrong value.
         """
         known = variables or {}
         inventory_hostnames = lookup_loader.get(
@@ -237,10 +252,12 @@ class LookupModule(LookupBase):
         def select_hosts(pattern: t.Any) -> list[str]:
             return list(inventory_hostnames.run([pattern], variables=known))
 
-        fleet = Fleet(known, self._templar.template, select_hosts)
-        if not terms:
-            return [fleet.order()]
+        def render(value: t.Any) -> t.Any:
+            return plain_texts(self._templar.template(value))
+
+        fleet = Fleet(known, render, select_hosts)
         unknown = [term for term in terms if term not in TERMS]
         if unknown:
-            raise AnsibleError(f"Unknown term {unknown[0]}; give {', '.join(TERMS)}, or no term.")
-        return [TERMS[term](fleet) for term in terms]
+            raise AnsibleLookupError(f"Unknown term {unknown[0]}; give {', '.join(TERMS)}, or no term.")
+        with lookup_errors():
+            return [TERMS[term](fleet) for term in terms] if terms else [fleet.order()]

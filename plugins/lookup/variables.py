@@ -63,7 +63,7 @@ _raw:
 import typing as t
 from collections.abc import Iterable
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleLookupError
 from ansible.plugins.lookup import LookupBase
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import TYPED
@@ -77,6 +77,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.typ
     read_variable,
     read_variables,
 )
+from ansible_collections.meshops.istio.plugins.plugin_utils.compat import lookup_errors, plain_texts
 
 CLUSTER_OPTIONS = "cluster_options"
 LIMITS = "limits"
@@ -90,10 +91,8 @@ class LookupModule(LookupBase):
         set_variables = variables or {}
 
         def render(names: Iterable[str]) -> dict[str, t.Any]:
-            return {name: self._templar.template(set_variables[name]) for name in names if name in set_variables}
-
-        if not terms:
-            return [read_variables(render((*TYPED, FINALIZE_BY_DEFAULT)))]
+            rendered = {name: self._templar.template(set_variables[name]) for name in names if name in set_variables}
+            return {name: plain_texts(value) for name, value in rendered.items()}
 
         def read_term(term: str) -> t.Any:
             if term == CLUSTER_OPTIONS:
@@ -102,12 +101,15 @@ class LookupModule(LookupBase):
                 return {key: read_variable(name, render((name,))) for key, name in LIMIT_VARIABLES.items()}
             return read_variable(_require_documented(term), render((term, FINALIZE_BY_DEFAULT)))
 
-        return [read_term(term) for term in terms]
+        with lookup_errors():
+            if not terms:
+                return [read_variables(render((*TYPED, FINALIZE_BY_DEFAULT)))]
+            return [read_term(term) for term in terms]
 
 
 def _require_documented(name: str) -> str:
     if name not in TYPED:
-        raise AnsibleError(
+        raise AnsibleLookupError(
             f"There is no variable {name} to read; give {CLUSTER_OPTIONS}, {LIMITS} or one of {', '.join(TYPED)}."
         )
     return name

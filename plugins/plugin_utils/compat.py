@@ -8,11 +8,15 @@ The lowest supported version is 2.16. Remove a function when the versions that i
 
 from __future__ import annotations
 
+import contextlib
 import signal
 import typing as t
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import ansible.template
+from ansible.errors import AnsibleLookupError
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
 
 #: Since ansible-core 2.19, a text is a template only if it is marked as one.
 MARKS_TEMPLATES = hasattr(ansible.template, "trust_as_template")
@@ -56,3 +60,30 @@ def never_template(value: t.Any) -> t.Any:
     from ansible.utils.unsafe_proxy import wrap_var
 
     return wrap_var(value)
+
+
+def plain_texts(value: t.Any) -> t.Any:
+    """Return a rendered value with texts of the type str.
+
+    Before ansible-core 2.19, a text that is marked as unsafe, as AWX marks the answers of surveys, has a type of its
+    own, which the C parser of YAML refuses.
+    """
+    if MARKS_TEMPLATES:
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, dict):
+        return {plain_texts(key): plain_texts(entry) for key, entry in value.items()}
+    return [plain_texts(entry) for entry in value] if isinstance(value, list) else value
+
+
+@contextlib.contextmanager
+def lookup_errors() -> Iterator[None]:
+    """Raise an error of the collection as one of ansible-core, which shows its message only.
+
+    Before ansible-core 2.19, the message of any other error has the name of its Python class, and is repeated.
+    """
+    try:
+        yield
+    except MeshError as exc:
+        raise AnsibleLookupError(exc.message) from None

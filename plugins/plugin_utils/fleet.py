@@ -161,6 +161,18 @@ class Fleet:
         """Return the runs that a rollback may undo."""
         return recorded_runs(self._results(READING))
 
+    def _left_on_hosts(self, fact: str) -> dict[str, Mapping[str, t.Any]]:
+        """Return the result that a task has left on each host of the play."""
+        return {host: self._facts(host).get(fact, {}) for host in self.variables["ansible_play_hosts_all"]}
+
+    def readings(self) -> dict[str, Mapping[str, t.Any]]:
+        """Return the result of istio_info on each host of the play."""
+        return self._left_on_hosts(READING)
+
+    def prechecks(self) -> dict[str, Mapping[str, t.Any]]:
+        """Return the result of istio_precheck on each host of the play."""
+        return self._left_on_hosts(PRECHECK)
+
     def up_to_date(self) -> list[str]:
         """Return the clusters on which the run would change nothing."""
         return up_to_date_clusters(self._results(READING))
@@ -198,6 +210,8 @@ TERMS: dict[str, Callable[[Fleet], t.Any]] = {
     "job_slice": Fleet.job_slice,
     "pattern": Fleet.pattern,
     "plan": Fleet.plan,
+    "prechecks": Fleet.prechecks,
+    "readings": Fleet.readings,
     "recorded_runs": Fleet.recorded_runs,
     "stages": Fleet.stages,
     "up_to_date": Fleet.up_to_date,

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.catalogue import TYPED
+from ansible_collections.meshops.istio.plugins.plugin_utils.compat import MARKS_TEMPLATES
 from unit.playbooks.playing import RESULT, ROOT, load, start
 
 Json = dict[str, t.Any]
@@ -154,7 +155,8 @@ def test_an_unanswered_question_is_like_no_question(rendered: dict[str, Json], i
 def test_the_surveys_leave_rendered_variables_unanswered(rendered: dict[str, Json]) -> None:
     (index,) = [at for at, name in enumerate(SURVEYS) if name == "Istio canary"]
     found = rendered[f"awx-{index}"]
-    assert (found["batch"]["failure_budget"], found["__istio_soak"]) == (2, 0)
+    # Before ansible-core 2.19, a template never yields a number.
+    assert (found["batch"]["failure_budget"], int(found["__istio_soak"])) == (2, 0)
     assert found["order"]["batch_sizes"] == [len(rendered)]
     assert (found["shown___istio_target_revision"], found["control_plane_version"]) == ("1-31-0", VERSION)
     assert found["data_plane_waves"] == []
@@ -195,6 +197,7 @@ REFUSED = {
 }
 
 
+@pytest.mark.skipif(not MARKS_TEMPLATES, reason="before ansible-core 2.19, a text that AWX marks stays a text")
 def test_an_answer_that_yaml_converts_is_restored_or_refused(tmp_path: Path) -> None:
     hosts = {"read": {name: text for name, (text, dummy) in READ.items()}}
     hosts |= {f"refused-{at}": {name: text} for at, (name, text) in enumerate(REFUSED)}

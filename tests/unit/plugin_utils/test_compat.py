@@ -14,8 +14,10 @@ import typing as t
 from collections.abc import Iterator
 
 import pytest
+from ansible.errors import AnsibleLookupError
 from ansible.template import Templar
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.plugin_utils import compat
 from unit.paths import COLLECTIONS
 
@@ -34,6 +36,25 @@ def test_a_value_that_is_never_a_template(value: t.Any) -> None:
     marked = compat.never_template(value)
     assert marked == value
     assert Templar(loader=None, variables={"marked": marked}).template(marked) == value
+
+
+class Marked(str):
+    """A text with a type of its own, as the one of ansible-core before 2.19."""
+
+    def __str__(self) -> str:
+        return self
+
+
+def test_texts_of_a_type_of_their_own_become_plain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compat, "MARKS_TEMPLATES", False)
+    plain = compat.plain_texts({Marked("a"): [Marked("b"), 1, None, True]})
+    assert plain == {"a": ["b", 1, None, True]}
+    assert [type(text) for text in (*plain, plain["a"][0])] == [str, str]
+
+
+def test_errors_of_the_collection_are_errors_of_a_lookup() -> None:
+    with pytest.raises(AnsibleLookupError, match="^a sentence$"), compat.lookup_errors():
+        raise ParameterError("a sentence")
 
 
 @pytest.fixture
