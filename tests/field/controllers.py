@@ -26,6 +26,7 @@ def put_back(
     *,
     manager: str = "argocd-controller",
     delay: float = 1.0,
+    content_type: str = MERGE,
 ) -> Iterator[list[float]]:
     """Patch an object whenever it differs, after a delay; yields the times at which that happened."""
     end, times = threading.Event(), list[float]()
@@ -34,7 +35,7 @@ def put_back(
         while not end.wait(0.02):
             with contextlib.suppress(ApiError):
                 if differs(cluster.request("GET", path)) and not end.wait(delay):
-                    cluster.request("PATCH", path, patch, {"fieldManager": manager}, content_type=MERGE)
+                    cluster.request("PATCH", path, patch, {"fieldManager": manager}, content_type=content_type)
                     times.append(time.time())
 
     thread = threading.Thread(target=loop, daemon=True)

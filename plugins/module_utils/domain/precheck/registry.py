@@ -28,6 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     serving,
     target,
     upgrade_path,
+    writers,
     xds,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
@@ -99,6 +100,7 @@ NOT_RUN = Check(
 CHECKS = (
     *upgrade_path.CHECKS,
     *control_plane.CHECKS,
+    *writers.CHECKS,
     *injection.CHECKS,
     *data_plane.CHECKS,
     *gateways.CHECKS,
@@ -146,6 +148,7 @@ def _is_fixed_by_run(snapshot: Snapshot, upgrade: Upgrade, check: Check, ref: Ob
         "MU019": [*webhooks, *removed],
         "MU030": restarted,
         "MU047": [*webhooks, *removed],
+        "MU132": installed,
     }
     return ref in fixed_by_code.get(check.code, ())
 

@@ -12,11 +12,13 @@ from collections.abc import Iterable, Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
     ObjectRef,
     annotations_of,
+    labels_of,
     name_of,
     place_of,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, Unreadable, as_map
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, Unreadable, as_map, shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import Node
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.istio_operators import IstioOperator
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import Labelled
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import Connected
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.istiod_capacity import (
@@ -59,10 +61,20 @@ class Permission:
 
 
 @dataclasses.dataclass(frozen=True)
+class PendingRelease:
+    """A Helm release that a helm works on, or that a killed one left: its name, revision and status."""
+
+    name: str
+    revision: str
+    status: str
+
+
+@dataclasses.dataclass(frozen=True)
 class PrecheckInputs:
     """The objects around the mesh; ``unread`` maps a field to the reason why it could not be read.
 
-    Endpoints, autoscalers and quotas are those of Istio's namespace.
+    Endpoints, autoscalers, quotas and releases are those of Istio's namespace. ``rejections`` maps a revision to the
+    words with which its istiod rejects a dry-run pod.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -72,6 +84,9 @@ class PrecheckInputs:
     quotas: tuple[Quota, ...] = ()
     remote_clusters: tuple[str, ...] = ()
     configuration: tuple[Labelled, ...] = ()
+    operators: tuple[IstioOperator, ...] = ()
+    pending_releases: tuple[PendingRelease, ...] = ()
+    rejections: Mapping[str, str] = dataclasses.field(default_factory=dict)
     denied: tuple[Permission, ...] = ()
     #: None if no istiod was queried.
     proxies: tuple[Connected, ...] | None = None
@@ -89,6 +104,12 @@ def read_remote_cluster(obj: Mapping[str, t.Any]) -> str:
     manually may lack the annotation.
     """
     return annotations_of(obj).get(REMOTE_CLUSTER) or name_of(obj).removeprefix(REMOTE_PREFIX)
+
+
+def read_pending_release(obj: Mapping[str, t.Any]) -> PendingRelease:
+    """Return a release from the metadata of its Secret (helm/helm pkg/storage/driver/secrets.go); no data is kept."""
+    labels = labels_of(obj)
+    return PendingRelease(*(shown(labels.get(key, "")) for key in ("name", "version", "status")))
 
 
 def read_extension(kind: str, obj: Mapping[str, t.Any]) -> Extension:

@@ -23,6 +23,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.istio
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, suffix
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import pod_failure
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.istiod_writers import (
+    discovery_image,
+    name_istiod_writer,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import Installation
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
@@ -30,16 +34,22 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.read.read
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 
-def replace_istiod(task: TaskContext, options: InstallOptions, installation: Installation) -> None:
-    """Bring up the new istiod beside the previous one, and wait until only the new one is ready.
+def replace_istiod(task: TaskContext, options: InstallOptions, installation: Installation) -> str:
+    """Bring up the new istiod beside the previous one, and return its image once only the new one is ready.
+
+    It is the image that the API server stored, because an admission policy may rewrite it.
 
     Raises:
-        ProofError: it does not come up; the previous one is still serving, with the configuration that it knows.
+        ProofError: it does not come up, or another client puts the previous image back. The previous istiod is still
+            serving, with the configuration that it knows.
     """
+    image = ""
     for obj in objects_applied_first(installation.rendered, installation.changes):
-        _apply(task, installation, obj)
+        stored = _apply(task, installation, obj)
+        if obj["kind"] == "Deployment":
+            image = discovery_image(stored)
     deadline = time.monotonic() + options.timeout
-    find_reason = functools.partial(_incomplete_reason, task, options.revision)
+    find_reason = functools.partial(_incomplete_reason, task, options, installation.manager, image)
     # A read that fails for a moment, such as during a leader change of the API server, is not a failure of istiod.
     while (reason := read_with_retries(max(0.0, deadline - time.monotonic()), find_reason)) is not None:
         if time.monotonic() >= deadline:
@@ -50,6 +60,7 @@ def replace_istiod(task: TaskContext, options: InstallOptions, installation: Ins
                 {"evidence": failing_istiod_pods(task, options.revision)},
             )
         time.sleep(0.5)
+    return image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +82,8 @@ def _sentence(incomplete: _Incomplete) -> str:
     )
 
 
-def _apply(task: TaskContext, installation: Installation, obj: Json) -> None:
+def _apply(task: TaskContext, installation: Installation, obj: Json) -> Json:
+    """Apply an object as the installer would, and return it as the API server stored it."""
     name, kind = name_of(obj), obj["kind"]
     path = object_path(kind, obj["metadata"].get("namespace", ""), name)
     doing = f"Applying {kind} {name}"
@@ -80,7 +92,33 @@ def _apply(task: TaskContext, installation: Installation, obj: Json) -> None:
     except NotFoundError:
         live = {"metadata": {}}
     adapted = installation.adapt(obj, live)
-    task.client.apply(path, adapted, manager=installation.manager, doing=doing, dry_run=False)
+    return task.client.apply(path, adapted, manager=installation.manager, doing=doing, dry_run=False)
+
+
+def _other_image(task: TaskContext, options: InstallOptions, manager: str, image: str) -> str:
+    """Return the clause that names the client which gave istiod another image than was written, or an empty text."""
+    name = f"istiod{suffix(options.revision)}"
+    path = object_path("Deployment", task.istio_namespace, name)
+    deployment = task.client.get(path, doing=f"Reading Deployment {name}")
+    current = discovery_image(deployment)
+    if current == image:
+        return ""
+    writer = name_istiod_writer(task, deployment, manager)
+    return f"{writer} changed the image of Deployment {task.istio_namespace}/{name} from {image} to {current}"
+
+
+def explain_failed_proof(
+    task: TaskContext, options: InstallOptions, manager: str, image: str, error: ProofError
+) -> ProofError:
+    """Return the error of a revision that is not proven, with the client that put the previous istiod back."""
+    change = _other_image(task, options, manager, image) if image else ""
+    if not change:
+        return error
+    return ProofError(
+        f"{error.message} {change}. The injector configuration is already of {options.version}, so that new pods may "
+        "be rejected (finding MU132): remove or upgrade that writer now, then run again.",
+        error.details,
+    )
 
 
 def _istiod_pods(task: TaskContext, revision: str) -> list[Json]:
@@ -94,9 +132,21 @@ def failing_istiod_pods(task: TaskContext, revision: str) -> list[str]:
     return [f"pod {name_of(pod)}, {reason}" for pod in _istiod_pods(task, revision) if (reason := pod_failure(pod))]
 
 
-def _incomplete_reason(task: TaskContext, revision: str) -> _Incomplete | None:
-    """Return why the previous istiod may still answer, or None; a terminating pod still answers."""
+def _incomplete_reason(task: TaskContext, options: InstallOptions, manager: str, image: str) -> _Incomplete | None:
+    """Return why the previous istiod may still answer, or None; a terminating pod still answers.
+
+    Raises:
+        ProofError: the Deployment does not have the image any more that was written.
+    """
+    revision = options.revision
     plane = fetch_mesh(task.client, task.istio_namespace).revisions[revision]
+    if image and plane.image != image:
+        raise ProofError(
+            f"Revision {revision} on cluster {task.client.connection.label} was not upgraded to {options.version}: "
+            f"{_other_image(task, options, manager, image) or 'its image changed meanwhile'}. Its injector "
+            "configuration is unchanged, so that new pods are still injected, and no workload was restarted. Remove "
+            "or upgrade that writer, then run again."
+        )
     if not plane.rolled_out:
         reasons = [f"Deployment istiod{suffix(revision)} is not rolled out", *failing_istiod_pods(task, revision)]
         return _Incomplete("; ".join(reasons))

@@ -31,6 +31,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
     external,
     handover,
     in_place_swap,
+    istiod_writers,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.install_plan import (
     InstallPlan,
@@ -124,12 +125,11 @@ def _install(task: TaskContext, options: InstallOptions, installer: Installer) -
         if not task.check_mode:
             _prove(task, options, plan, probe)
         return TaskResult(values={**values})
+    if revision in mesh.revisions and istiod_writers.CODE not in options.allow:
+        istiod_writers.require_no_in_cluster_operator(task, revision)
     if not task.check_mode:
-        if replaces_running_istiod(mesh, plan.changes, revision, options.version):
-            task.progress(f"replacing istiod of revision {revision}, before its injector configuration changes")
-            in_place_swap.replace_istiod(task, options, plan.installation)
-        _run_installer(task, options, installer, plan, takeovers)
-        _require_planned_default(_prove(task, options, plan, probe), plan)
+        replaced = replaces_running_istiod(mesh, plan.changes, revision, options.version)
+        _carry_out(task, options, installer, plan, takeovers, probe=probe, replaced=replaced)
     diff = install_diff(
         mesh,
         revision,
@@ -157,6 +157,30 @@ def _checked_plan(
     require_settings_kept(plan.settings, options.allow_setting_changes)
     takeovers = handover.plan_takeover(task, options, snapshot, plan.installation)
     return plan.with_changes(takeovers) if is_only_planned(task, options.revision) else plan, takeovers
+
+
+def _carry_out(
+    task: TaskContext,
+    options: InstallOptions,
+    installer: Installer,
+    plan: InstallPlan,
+    takeovers: list[ObjectChange],
+    *,
+    probe: str,
+    replaced: bool,
+) -> None:
+    """Install the revision, after a running istiod that it replaces, and prove it."""
+    image = ""
+    if replaced:
+        task.progress(f"replacing istiod of revision {options.revision}, before its injector configuration changes")
+        image = in_place_swap.replace_istiod(task, options, plan.installation)
+    _run_installer(task, options, installer, plan, takeovers)
+    try:
+        mesh = _prove(task, options, plan, probe)
+    except ProofError as exc:
+        manager = plan.installation.manager
+        raise in_place_swap.explain_failed_proof(task, options, manager, image, exc) from exc
+    _require_planned_default(mesh, plan)
 
 
 def _run_installer(

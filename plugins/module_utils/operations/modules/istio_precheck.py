@@ -56,6 +56,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.
     missing_permissions,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import with_proxies
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.injection_rejections import with_rejections
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.limits_option import (
     LIMITS_SPEC,
     require_known_limits,
@@ -164,7 +165,8 @@ def run(task: TaskContext) -> TaskResult:
     analysis = prepare_analysis(task, options.istioctl, options.version_text, options.stage)
     snapshot = task.snapshot(pods=True, precheck_inputs=True, meanwhile=analysis.start)
     require_known_limits(task, snapshot)
-    snapshot = _with_missing_permissions(task, with_proxies(task.client, snapshot), options)
+    snapshot = with_rejections(task.client, with_proxies(task.client, snapshot))
+    snapshot = _with_missing_permissions(task, snapshot, options)
     # The date in UTC is the same for all controllers, in whatever time zone they are.
     today = datetime.datetime.now(datetime.UTC).date()
     upgrade = _upgrade(snapshot, options, today)

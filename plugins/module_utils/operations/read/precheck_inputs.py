@@ -14,6 +14,11 @@ from collections.abc import Callable, Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ForbiddenError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import Node, read_node
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.istio_operators import (
+    ISTIO_OPERATORS,
+    IstioOperator,
+    read_istio_operator,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.istiod_capacity import (
     read_autoscaler,
     read_endpoints,
@@ -21,8 +26,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.isti
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import (
     Extension,
+    PendingRelease,
     PrecheckInputs,
     read_extension,
+    read_pending_release,
     read_remote_cluster,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.scoped_configuration import (
@@ -30,6 +37,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.read.scop
     fetch_configuration,
 )
 
+PENDING_RELEASES = "owner=helm,status in (pending-install,pending-upgrade,pending-rollback,uninstalling)"
 REMOTE_SECRETS = "istio/multiCluster=true"
 EXTENSIONS = {
     "EnvoyFilter": "/apis/networking.istio.io/v1alpha3/envoyfilters",
@@ -50,6 +58,14 @@ def _extensions(client: Client, dummy: str) -> list[Extension]:
     return extensions
 
 
+def _istio_operators(client: Client, dummy: str) -> list[IstioOperator]:
+    """Return all IstioOperators; most clusters have no such kind."""
+    try:
+        return client.collect(ISTIO_OPERATORS, read_istio_operator, doing="Reading IstioOperators")[0]
+    except NotFoundError:
+        return []
+
+
 def _local(api: str, resource: str, each: Callable[[t.Any], t.Any]) -> Callable[[Client, str], list[t.Any]]:
     """Return a reader of the objects of one kind in Istio's namespace."""
 
@@ -67,6 +83,19 @@ def remote_clusters(client: Client, istio_namespace: str) -> list[str]:
     return client.collect(path, read_remote_cluster, doing=doing, metadata=True, labelSelector=REMOTE_SECRETS)[0]
 
 
+def _pending_releases(client: Client, istio_namespace: str) -> list[PendingRelease]:
+    """Return the releases that are not at rest; only metadata is requested, so no values are read.
+
+    A user without the right to read Secrets cannot install by Helm either, so that there is nothing to report.
+    """
+    path = f"/api/v1/namespaces/{istio_namespace}/secrets"
+    selection = {"metadata": True, "labelSelector": PENDING_RELEASES}
+    try:
+        return client.collect(path, read_pending_release, doing="Reading Helm releases", **selection)[0]
+    except ForbiddenError:
+        return []
+
+
 #: Field of Around -> its reader, which is given Istio's namespace. A check that looks at a field names it in ``needs``.
 READERS: Mapping[str, Callable[[Client, str], list[t.Any] | Configuration]] = {
     "nodes": _nodes,
@@ -75,6 +104,8 @@ READERS: Mapping[str, Callable[[Client, str], list[t.Any] | Configuration]] = {
     "autoscalers": _local("/apis/autoscaling/v2", "horizontalpodautoscalers", read_autoscaler),
     "quotas": _local("/api/v1", "resourcequotas", read_quota),
     "remote_clusters": remote_clusters,
+    "operators": _istio_operators,
+    "pending_releases": _pending_releases,
     "configuration": lambda client, dummy: fetch_configuration(client),
 }
 InputLists = Mapping[str, concurrent.futures.Future[list[t.Any] | Configuration]]

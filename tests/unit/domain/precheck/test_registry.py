@@ -70,7 +70,7 @@ def test_every_check_is_tested_above() -> None:
 
 def test_every_check_has_a_state_of_a_real_cluster() -> None:
     """A check that only fires on invented objects may never fire on a real cluster."""
-    tests = (ROOT / "tests" / "integration").rglob("test_*.py")
+    tests = [path for folder in ("integration", "field") for path in (ROOT / "tests" / folder).rglob("test_*.py")]
     named = set(re.findall(r"MU\d{3}", "".join(path.read_text(encoding="utf-8") for path in tests)))
     assert set(CHECKS_BY_CODE) - named == {registry.CHECK_FAILED.code}
 

@@ -65,6 +65,17 @@ def _find_half_replaced_istiod(snapshot: Snapshot, upgrade: Upgrade) -> CheckRes
             )
 
 
+def _find_rejecting_istiods(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    for name, words in snapshot.precheck_inputs.rejections.items():
+        revision = snapshot.mesh.revisions[name]
+        tag = revision.config.tag if revision.config else ""
+        yield (
+            cluster_object("Deployment", revision.deployment),
+            f"Its istiod {revision.version} rejects new pods of revision {name}, because it reads the injector "
+            f"configuration of {tag}: {words}.",
+        )
+
+
 def _find_unavailable_istiod(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     revision = snapshot.mesh.revisions.get(upgrade.revision)
     if upgrade.strategy != "in_place" or revision is None or not revision.deployment:
@@ -124,6 +135,10 @@ CHECKS = (
           "Restarted pods get a proxy version whose istiod is not running.",
           "install a version whose istiod becomes ready, or downgrade; rolling back the Deployment does not help",
           _find_half_replaced_istiod, ERROR),
+    Check("MU132", ERROR, "istiod rejects new pods",
+          "A client put the previous istiod back after an upgrade in place had changed the injector configuration.",
+          "stop that client, then install the version of the injector configuration again, in place",
+          _find_rejecting_istiods, ERROR),
     Check("MU008", WARNING, "istiod not highly available",
           "The injection webhook must stay available while istiod is replaced in place; otherwise pod creation fails.",
           "run two replicas with a PodDisruptionBudget of minAvailable 1", _find_unavailable_istiod),

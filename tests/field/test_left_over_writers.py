@@ -1,0 +1,138 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""R31: a left-over operator that puts istiod back is named before a run, and leaves no cluster that rejects pods."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from field.controllers import put_back
+from field.meshes import MERGE, delete_a_pod, proxies, web
+from field.playbooks import changed, play
+from integration.objects import until
+from integration.support import NEW_VERSION, VERSION, Desk
+from integration.workloads import ANYTHING, namespace
+from lab import ApiError, Cluster
+
+Json = dict[str, Any]
+GROUP, SYSTEM = "install.istio.io", "istio-system"
+OPERATORS = f"/apis/{GROUP}/v1alpha1/namespaces/{SYSTEM}/istiooperators"
+CRD = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/istiooperators.{GROUP}"
+FINALIZER = "istio-finalizer.install.istio.io"
+ISTIOD = f"/apis/apps/v1/namespaces/{SYSTEM}/deployments/istiod"
+HUB = "lab.invalid/istio"
+
+
+def image_of(deployment: Json) -> str:
+    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+@contextlib.contextmanager
+def istio_operator(cluster: Cluster, *, deployed: bool) -> Iterator[None]:
+    """The resource of the in-cluster operator, and its Deployment; both are removed at the end."""
+    names = {"kind": "IstioOperator", "plural": "istiooperators", "singular": "istiooperator"}
+    version = {"name": "v1alpha1", "served": True, "storage": True, "schema": {"openAPIV3Schema": ANYTHING}}
+    spec = {"group": GROUP, "names": names, "scope": "Namespaced", "versions": [version]}
+    crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+    cluster.apply([{**crd, "metadata": {"name": f"istiooperators.{GROUP}"}, "spec": spec}])
+
+    def served() -> bool:
+        with contextlib.suppress(ApiError):
+            cluster.request("GET", OPERATORS)
+            return True
+        return False
+
+    until(served, "IstioOperators are not served")
+    metadata = {"name": "installed-state", "namespace": SYSTEM, "finalizers": [FINALIZER]}
+    body = {"apiVersion": f"{GROUP}/v1alpha1", "kind": "IstioOperator", "metadata": metadata}
+    cluster.request("POST", OPERATORS, {**body, "spec": {"hub": HUB, "tag": VERSION}})
+    if deployed:
+        cluster.apply([namespace("istio-operator"), web("istio-operator", "istio-operator", replicas=1)])
+        cluster.wait_ready()
+    try:
+        yield
+    finally:
+        no_finalizer = {"metadata": {"finalizers": None}}
+        cluster.request("PATCH", f"{OPERATORS}/installed-state", no_finalizer, content_type=MERGE)
+        cluster.delete(f"{OPERATORS}/installed-state")
+        cluster.delete(CRD)
+
+
+@pytest.fixture
+def in_place(desk: Desk, unrevisioned: Cluster) -> Any:
+    """Run a playbook in place on a mesh without a revision."""
+
+    def run(name: str, **variables: Any) -> Any:
+        return play(desk, unrevisioned, name, istio_strategy="in_place", **variables)
+
+    return run
+
+
+def test_an_in_cluster_operator_is_refused_before_anything_is_written(
+    desk: Desk, unrevisioned: Cluster, in_place: Any
+) -> None:
+    before = proxies(unrevisioned)
+    with istio_operator(unrevisioned, deployed=True):
+        for run in (
+            in_place("precheck"),
+            in_place("in_place"),
+            play(desk, unrevisioned, "canary", istio_finalize=True),
+        ):
+            assert run.returncode, run.output[-3000:]
+            assert "MU130" in run.output
+            assert "IstioOperator istio-system/installed-state" in run.output
+        result = desk.tool(
+            unrevisioned, "istio_revision", revision="default", version=NEW_VERSION, strategy="in_place", check=True
+        )
+        assert result["failed"]
+        assert str(result["msg"]).startswith("MU130")
+    assert proxies(unrevisioned) == before
+    assert image_of(unrevisioned.request("GET", ISTIOD)).endswith(f":{VERSION}")
+
+
+def test_a_resource_without_its_operator_is_a_warning_only(unrevisioned: Cluster, in_place: Any) -> None:
+    with istio_operator(unrevisioned, deployed=False):
+        run = in_place("precheck").require_success()
+        assert "MU131" in run.output
+        assert FINALIZER in run.output
+
+
+def test_r31_another_client_puts_istiod_back(desk: Desk, unrevisioned: Cluster, in_place: Any) -> None:
+    old = image_of(unrevisioned.request("GET", ISTIOD))
+    container = {"name": "discovery", "image": old}
+    patch = {"spec": {"template": {"spec": {"containers": [container]}}}}
+    strategic = "application/strategic-merge-patch+json"
+    with put_back(
+        unrevisioned, ISTIOD, lambda obj: image_of(obj) != old, patch, manager="old-operator", content_type=strategic
+    ):
+        run = in_place("in_place")
+        assert run.returncode
+        message = run.failure(unrevisioned)
+        assert (
+            f"old-operator changed the image of Deployment istio-system/istiod from {HUB}/pilot:{NEW_VERSION}"
+            in message
+        )
+        assert "injector configuration is unchanged" in message
+        assert delete_a_pod(unrevisioned).endswith(f":{VERSION}")
+        assert in_place("in_place").returncode
+    in_place("in_place").require_success()
+    assert {image.rpartition(":")[2] for image in proxies(unrevisioned).values()} == {NEW_VERSION}
+    assert changed(in_place("in_place").require_success(), unrevisioned) == 0
+    # The state that an earlier version left: the injector configuration of the target, and the previous istiod.
+    unrevisioned.request("PATCH", ISTIOD, patch, content_type=strategic)
+
+    def rejects() -> bool:
+        result = desk.tool(unrevisioned, "istio_precheck", stage="after", fail_on="never")
+        return "MU132" in {row["code"] for row in result["findings"]}
+
+    until(rejects, "the previous istiod rejects no pod")
+    verify = in_place("verify")
+    assert verify.returncode
+    assert "MU132" in verify.output
+    in_place("in_place").require_success()
+    assert "MU132" not in in_place("verify").require_success().output
