@@ -136,3 +136,12 @@ def test_r31_another_client_puts_istiod_back(desk: Desk, unrevisioned: Cluster, 
     assert "MU132" in verify.output
     in_place("in_place").require_success()
     assert "MU132" not in in_place("verify").require_success().output
+
+
+def test_a_helm_release_in_progress_is_named_before(desk: Desk, empty: Cluster) -> None:
+    empty.helm_install(VERSION, "1-30-3")
+    labels = {"owner": "helm", "name": "istiod-1-30-3", "version": "9", "status": "pending-upgrade"}
+    metadata = {"name": "sh.helm.release.v1.istiod-1-30-3.v9", "namespace": SYSTEM, "labels": labels}
+    empty.apply([{"apiVersion": "v1", "kind": "Secret", "metadata": metadata}])
+    result = desk.tool(empty, "istio_precheck", version=NEW_VERSION, revision="1-31-0", fail_on="never")
+    assert "MU134" in {row["code"] for row in result["findings"]}

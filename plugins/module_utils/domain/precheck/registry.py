@@ -45,6 +45,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_codes import ISTIOCTL_CODE
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import ANALYSIS_FAILED
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 
 
 def check_ref(code: str) -> ObjectRef:
@@ -139,7 +140,8 @@ def _is_fixed_by_run(snapshot: Snapshot, upgrade: Upgrade, check: Check, ref: Ob
     removed = _webhooks_of_removed_source(snapshot.mesh, upgrade.source)
     # A downgrade in place restarts the proxies that are newer than the control plane that it has replaced.
     is_downgrade = upgrade.strategy == "downgrade" and upgrade.stage == BEFORE
-    restarted = [cluster_object("revision", upgrade.revision)] if is_downgrade else []
+    is_restarted = is_downgrade or (is_reinstalled and _reaches_all_proxies(snapshot, upgrade))
+    restarted = [cluster_object("revision", upgrade.revision)] if is_restarted else []
     fixed_by_code = {
         "MU004": installed,
         "MU007": installed,
@@ -151,6 +153,14 @@ def _is_fixed_by_run(snapshot: Snapshot, upgrade: Upgrade, check: Check, ref: Ob
         "MU132": installed,
     }
     return ref in fixed_by_code.get(check.code, ())
+
+
+def _reaches_all_proxies(snapshot: Snapshot, upgrade: Upgrade) -> bool:
+    """Return whether no proxy of the target revision is of a newer minor version than the target."""
+    proxies = map(parse_version, snapshot.count_proxies().get(upgrade.revision, ()))
+    newest = max(filter(None, proxies), default=None)
+    target = upgrade.version
+    return bool(newest and target and (newest.major, newest.minor) <= (target.major, target.minor))
 
 
 def _webhooks_of_removed_source(mesh: Mesh, source: str | None) -> list[ObjectRef]:

@@ -159,6 +159,13 @@ def test_every_row_is_complete_and_codes_are_unique() -> None:
     assert all(check.title and check.why and check.remedy and check.severity in SEVERITIES for check in CHECKS)
 
 
+@pytest.mark.parametrize(("target", "severity"), [(Version(1, 31, 0), "warning"), (Version(1, 30, 3), "error")])
+def test_an_upgrade_in_place_may_repair_an_istiod_that_was_put_back(target: Version, severity: str) -> None:
+    upgrade = dataclasses.replace(IN_PLACE, version=target)
+    ahead = [*HEALTHY, b.pod("ahead", owner=None, image=b.proxy("1.31.0"))]
+    assert [row.severity for row in run_checks(b.snapshot_of(ahead), upgrade) if row.code == "MU030"] == [severity]
+
+
 def test_a_check_that_did_not_run_is_a_finding() -> None:
     found = run_checks(
         b.snapshot_of([*HUNGRY, b.node(memory="1Gi")], unread={"nodes": "Reading nodes failed."}), UPGRADE

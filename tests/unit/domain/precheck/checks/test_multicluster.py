@@ -12,7 +12,10 @@ import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import AFTER, Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import CORE
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.precheck_inputs import REMOTE_SECRETS
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.precheck_inputs import (
+    PENDING_RELEASES,
+    REMOTE_SECRETS,
+)
 from unit.support import builders as b
 from unit.support.checking import HEALTHY, UPGRADE, of
 from unit.support.fake_api import FakeApi
@@ -83,9 +86,10 @@ def test_mu060_counts_clusters_that_it_does_not_name() -> None:
 def test_s13_only_the_metadata_of_a_remote_secret_is_read() -> None:
     with FakeApi(*HEALTHY, remote_secret("paris-2", "paris-2")) as api:
         result = task(api, CORE, version=b.NEW_VERSION, revision=b.NEW)
-        (asked,) = [seen for seen in api.seen if "secrets" in seen.path]
-    assert asked.headers["Accept"].startswith("application/json;as=PartialObjectMetadataList")
-    assert asked.query["labelSelector"] == REMOTE_SECRETS
+        asked = [seen for seen in api.seen if "secrets" in seen.path]
+    for seen in asked:
+        assert seen.headers["Accept"].startswith("application/json;as=PartialObjectMetadataList")
+    assert {seen.query["labelSelector"] for seen in asked} == {REMOTE_SECRETS, PENDING_RELEASES}
     assert "unspeakable" not in json.dumps(result)
     assert "paris-2" in json.dumps(result)
 
