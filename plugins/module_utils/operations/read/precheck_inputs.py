@@ -88,10 +88,9 @@ def _pending_releases(client: Client, istio_namespace: str) -> list[PendingRelea
 
     A user without the right to read Secrets cannot install by Helm either, so that there is nothing to report.
     """
-    path = f"/api/v1/namespaces/{istio_namespace}/secrets"
-    selection = {"metadata": True, "labelSelector": PENDING_RELEASES}
+    path, doing = f"/api/v1/namespaces/{istio_namespace}/secrets", "Reading the metadata of Helm releases"
     try:
-        return client.collect(path, read_pending_release, doing="Reading Helm releases", **selection)[0]
+        return client.collect(path, read_pending_release, doing=doing, metadata=True, labelSelector=PENDING_RELEASES)[0]
     except ForbiddenError:
         return []
 
