@@ -18,7 +18,7 @@ ASSETS := plugins/plugin_utils/report/assets
 TYPED := $(if $(wildcard plugins/*/*.py),-p ansible_collections.meshops.istio.plugins) -p tools \
 	$(foreach package,lab demo adhoc integration field benchmark,$(if $(wildcard tests/$(package)/*.py),-p $(package)))
 # Stages run one after another. Targets joined by + run in parallel; targets that start a lab run alone.
-STAGES := style sanity+types+lint+docs+changelog+build+adhoc unit browser molecule integration
+STAGES := style sanity+types+lint+docs+changelog+build+adhoc unit lowest+browser molecule integration
 
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 export ANSIBLE_COLLECTIONS_PATH := $(CACHE)/collections
@@ -99,6 +99,18 @@ unit-lowest: venv ## Unit tests with the lowest supported Python
 .PHONY: field
 field: binaries ## Cases from the field as whole playbook runs, each on a cluster of a lab
 	@$(PYTEST) $(if $(MESHOPS_TEST_LAB),,-n 2 --dist loadscope) $(if $(findstring tests/,$(ARGS)),,tests/field) $(ARGS)
+
+.PHONY: lowest
+lowest: venv ## Tests of everything that depends on ansible-core, with the lowest supported version
+	@PYTHONPATH=tests $(BIN)/python -m tools.matrix lowest
+
+.PHONY: matrix
+matrix: binaries ## Unit tests, and a canary upgrade on the lab, with each version of requirements/matrix
+	@PYTHONPATH=tests $(BIN)/python -m tools.matrix all
+
+.PHONY: freeze-matrix
+freeze-matrix: venv ## Regenerate the freezes of requirements/matrix
+	@PYTHONPATH=tests $(BIN)/python -m tools.matrix freeze
 
 # A separate process, because pytest-ansible changes how the whole process imports collections.
 .PHONY: adhoc

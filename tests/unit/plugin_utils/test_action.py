@@ -20,7 +20,7 @@ from ansible.parsing.dataloader import DataLoader
 from ansible.playbook.play_context import PlayContext
 from ansible.playbook.task import Task
 from ansible.plugins.loader import connection_loader
-from ansible.template import Templar, trust_as_template
+from ansible.template import Templar
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
@@ -31,6 +31,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.t
 )
 from ansible_collections.meshops.istio.plugins.plugin_utils import action as action_module
 from ansible_collections.meshops.istio.plugins.plugin_utils.action import ModuleAction
+from unit.support.core_helpers import as_template
 
 HOST, SECRET = "http://127.0.0.1:1", "s3cr3t-t0ken"
 HIDDEN = "VALUE_SPECIFIED_IN_NO_LOG_PARAMETER"
@@ -156,7 +157,7 @@ def test_the_tasks_environment_is_applied_and_restored(monkeypatch: pytest.Monke
         seen.extend((os.environ.get(VARIABLE), task.params["proxy"]))
         raise SafetyError("Even if it fails.")
 
-    environment = [{VARIABLE: trust_as_template("{{ name }}")}, {"K8S_AUTH_PROXY": "http://proxy:3128"}]
+    environment = [{VARIABLE: as_template("{{ name }}")}, {"K8S_AUTH_PROXY": "http://proxy:3128"}]
     assert run(core, environment=environment)["failed"]
     assert seen == ["templated", "http://proxy:3128"]
     assert os.environ[VARIABLE] == "before"

@@ -15,7 +15,6 @@ from collections.abc import Iterator
 import pytest
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.basic import AnsibleModule
-from ansible.module_utils.testing import patch_module_args
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import AUTH_SPEC, Spec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
@@ -29,6 +28,7 @@ from ansible_collections.meshops.istio.plugins.plugin_utils import action as act
 from unit.paths import PLUGINS
 from unit.plugin_utils.test_action import action
 from unit.support import builders as b
+from unit.support.core_helpers import patch_module_args
 
 CORES: dict[str, ModuleCore] = {
     path.stem: importlib.import_module(
@@ -144,4 +144,6 @@ def test_other_values_are_not_redacted() -> None:
     result = action(lambda dummy: seen, spec=spec, args=args).run(task_vars={})
     assert (result["actions"], result["tag"]) == (["prod of me at example.com"], "prod")
     assert result["invocation"]["module_args"]["namespaces"] == ["prod"]
-    assert result["invocation"]["module_args"]["gates"]["http"][0]["url"].startswith("https://********@example.com/x?")
+    # ansible-core replaces the login or only its password, whichever it sees first.
+    url = result["invocation"]["module_args"]["gates"]["http"][0]["url"].replace("me:", "")
+    assert url.startswith("https://********@example.com/x?")

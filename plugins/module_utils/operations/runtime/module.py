@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import typing as t
+from collections.abc import Iterator, Mapping
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.common.parameters import sanitize_keys
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import secrets_in
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import ModuleCore, execute
@@ -22,8 +24,18 @@ class _Module(AnsibleModule):
 
     def fail_json(self, msg: str, **more: t.Any) -> None:
         """Fail without showing secrets: the message may repeat the value of a refused parameter."""
-        self.no_log_values.update(secrets_in(self.params))
+        self.no_log_values.update(secrets_in(self.params), secrets_in([*_keys_in(self.params)]))
+        more.setdefault("invocation", {"module_args": sanitize_keys(self.params, self.no_log_values)})
         super().fail_json(msg, **more)
+
+
+def _keys_in(value: t.Any) -> Iterator[str]:
+    """Yield all keys: ansible-core makes a mapping with secrets in its keys of a URL with a query for a mapping."""
+    if isinstance(value, Mapping):
+        yield from map(str, value)
+    if isinstance(value, (Mapping, list)):
+        for entry in value.values() if isinstance(value, Mapping) else value:
+            yield from _keys_in(entry)
 
 
 def run_module(core: ModuleCore) -> None:
