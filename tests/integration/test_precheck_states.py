@@ -245,7 +245,7 @@ def old_proxy(cluster: Cluster) -> Iterator[None]:
         pytest.param("MU110", f"namespace {SCRATCH}", conditions, CANARY, id="MU110: conditions of a webhook"),
         pytest.param("MU018", f"injector-{REVISION}", broken_injector, CANARY, id="MU018: an injector that is cut off"),
         pytest.param("MU020", f"Deployment {SCRATCH}/web", old_proxy, CANARY, id="MU020: an older image"),
-        pytest.param("MU022", SCRATCH, unlabelled, CANARY, id="MU022: the label is gone"),
+        pytest.param("MU022", f"Deployment {SCRATCH}/web", unlabelled, CANARY, id="MU022: the label is gone"),
         pytest.param("MU024", f"Deployment {SCRATCH}/web", old_proxy, AFTER, id="MU024: stale on the old revision"),
         pytest.param("MU039", f"Pod {SCRATCH}/tenant", unreadable, CANARY, id="MU039 F18: an unreadable annotation"),
         pytest.param(

@@ -47,6 +47,11 @@ ALLOWED = {
         "pod_unready",
     ): "the scheduler has the resource in its text only (noderesources/fit.go)",
     ("domain/mesh/parsing.py", "read_mesh"): "a place is a tuple there",
+    ("domain/snapshot/budgets.py", "_impossible"): "the reason of a condition is a word of the API of Kubernetes",
+    (
+        "operations/read/injection_rejections.py",
+        "_rejection",
+    ): "the API server has the name of the webhook that refuses in its text only",
     (
         "domain/workloads/rollout_status.py",
         "rollout_failure",

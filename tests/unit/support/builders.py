@@ -25,13 +25,14 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_c
     Labelled,
     read_labelled,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.budgets import read_budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.connected_proxies import Connected
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.istiod_capacity import (
     read_autoscaler,
     read_endpoints,
     read_quota,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace, read_budget
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import (
     PrecheckInputs,
     read_extension,

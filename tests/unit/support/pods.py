@@ -140,7 +140,7 @@ def budget(name: str, selector: Json, allowed: int, in_namespace: str = "shop") 
     return {
         "kind": "PodDisruptionBudget",
         "metadata": meta(name, in_namespace),
-        "spec": {"selector": selector},
+        "spec": {"selector": selector, "minAvailable": 1},
         "status": {"disruptionsAllowed": allowed},
     }
 

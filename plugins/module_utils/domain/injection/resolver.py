@@ -53,7 +53,9 @@ class InjectionReason(enum.Enum):
     REJECTED = enum.auto()
     #: The webhook cannot answer, and its failurePolicy is Ignore.
     WEBHOOK_BROKEN = enum.auto()
+    #: The label of the namespace names no revision or tag, or that of the pod in a namespace without such a label.
     DANGLING_LABEL = enum.auto()
+    DANGLING_POD_LABEL = enum.auto()
     NO_ACTIVE_DEFAULT = enum.auto()
     #: A label of the namespace, or a label or annotation of the pod, disables injection.
     OPTED_OUT = enum.auto()
@@ -257,10 +259,13 @@ def _no_selection(mesh: Mesh, namespace: Labels, pod: Labels) -> Reason:
             InjectionReason.NO_ACTIVE_DEFAULT,
             f"the namespace has label {INJECTION_LABEL}=enabled, but no default tag or injector is active",
         )
-    for where, labels in (("namespace", namespace), ("pod", pod)):
+    for code, where, labels in (
+        (InjectionReason.DANGLING_LABEL, "namespace", namespace),
+        (InjectionReason.DANGLING_POD_LABEL, "pod", pod),
+    ):
         if REVISION_LABEL in labels and not _is_owned(mesh, labels[REVISION_LABEL]):
             return (
-                InjectionReason.DANGLING_LABEL,
+                code,
                 f"the {where} has label {REVISION_LABEL}={labels[REVISION_LABEL]}, which no injector "
                 "owns (dangling label)",
             )

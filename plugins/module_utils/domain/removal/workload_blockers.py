@@ -11,6 +11,7 @@ from collections.abc import Container, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, labels_of, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import MANAGED_GATEWAY, Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_loss import loss_remedy
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import ProxyStatus
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import MOVE_DEFAULT, Blocker
@@ -63,7 +64,7 @@ def _replacement_advice(snapshot: Snapshot, pod: Pod, proxy_status: ProxyStatus)
         return unrestartable.remedy
     restart = f"rollout_restart namespaces={pod.namespace}"
     if proxy_status.injection.revision is None:
-        return f"label its namespace again, or restart it without a proxy: {restart} scope=all"
+        return loss_remedy(proxy_status.injection.code, pod.namespace)
     if proxy_status.injection.revision == pod.revision:
         return f"move its namespace, tag or label {REVISION_LABEL}, then restart it: {restart}"
     return f"restart it: {restart}"

@@ -26,6 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.perce
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import ALL, RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.targets import (
+    lost_proxies,
     refuse_harm,
     resumable_restarts,
     select_targets,
@@ -52,8 +53,9 @@ class RestartPlan:
     label_changes: Mapping[ObjectRef, RevisionLabelChange]
     movable_workloads: Sequence[MovableWorkloads]
     unrestartable: Sequence[UnrestartablePods]
-    #: A sentence for each workload that alone exceeds a limit.
+    #: A sentence for each workload that alone exceeds a limit, and for each that leaves the mesh.
     oversized: Sequence[str]
+    lost_proxies: Sequence[str]
     #: How many batches may start: all of them, or none where the maintenance window had ended before.
     startable: int
 
@@ -91,6 +93,7 @@ def plan_restart(snapshot: Snapshot, options: RestartOptions, now: datetime.date
             *snapshot.scaled_to_zero(selection.namespaces),
         ],
         oversized=oversized_warnings(stale_pods, options.limits, snapshot),
+        lost_proxies=lost_proxies(snapshot, stale_pods),
         startable=0 if options.window_ends_by(now) else len(batches),
     )
 
@@ -98,4 +101,5 @@ def plan_restart(snapshot: Snapshot, options: RestartOptions, now: datetime.date
 def describe_plan(plan: RestartPlan, pause: int) -> Iterator[str]:
     """Yield the lines that check mode shows: each batch, the time of all, and the pods that cannot be restarted."""
     yield from describe_batches(plan.batch_rows, pause)
+    yield from plan.lost_proxies
     yield from map(str, plan.unrestartable)

@@ -5,15 +5,16 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Container, Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import RESTARTED_AT, Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_loss import loss_remedy
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import InjectionReason
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import ProxyCondition
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECT_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import CanaryPlan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import ALL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.selection import Selection
@@ -100,15 +101,18 @@ def refuse_harm(snapshot: Snapshot, selection: Selection, forced: Container[Work
         if why in MISNAMED or workload in forced:
             raise SafetyError(
                 f"Nothing was restarted: pod {pod.namespace}/{pod.name} would come back without a proxy, because "
-                f"{proxy_status.injection.reason}. {_remedy(why)}"
+                f"{proxy_status.injection.reason}. Next step: {loss_remedy(why, pod.namespace)}."
             )
 
 
-def _remedy(why: InjectionReason) -> str:
-    if why is InjectionReason.WEBHOOK_BROKEN:
-        return "Start istiod first."
-    if why is InjectionReason.NO_ACTIVE_DEFAULT:
-        return "Set the default tag, or label the namespace with a revision or tag that exists."
-    if why is InjectionReason.DANGLING_LABEL:
-        return "Label the namespace with a revision or tag that exists."
-    return f"Fix the cause, or set label {INJECT_LABEL}=false if the workload is to leave the mesh."
+def lost_proxies(snapshot: Snapshot, workloads: Container[Workload]) -> list[str]:
+    """Return a sentence for each workload to restart whose pods come back without a proxy, because they opted out."""
+    losses: dict[tuple[ObjectRef, str], int] = collections.Counter()
+    for pod, proxy_status in snapshot.proxy_statuses:
+        workload = snapshot.workload_of(pod)
+        if workload in workloads and workload and proxy_status.condition == ProxyCondition.WOULD_LOSE_PROXY:
+            losses[workload.ref, proxy_status.injection.reason] += 1
+    return [
+        f"The restart of {ref} takes {count} pod{'s'[: count != 1]} out of the mesh, which lose their proxy: {reason}."
+        for (ref, reason), count in sorted(losses.items())
+    ]

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Parts of a snapshot without a file of their own: namespaces, budgets, owners, and pods that no restart replaces."""
+"""Parts of a snapshot without a file of their own: namespaces, owners, and pods that no restart replaces."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object, name_of
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     SELECTING_LABELS,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Journal, read_label_journal
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.budgets import Budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import Unrestartable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 
@@ -55,36 +56,6 @@ class Namespace:
     def journal(self) -> Journal:
         """The changes of its labels by runs."""
         return read_label_journal(self.annotations, SELECTING_LABELS)
-
-
-@dataclasses.dataclass(frozen=True)
-class Budget:
-    """A PodDisruptionBudget: its selector (None selects no pod), and how many more pods may be down now.
-
-    ``most`` is how many may be down while all its pods are healthy, the upper limit; None until its controller has
-    reported it.
-    """
-
-    namespace: str
-    name: str
-    selector: Mapping[str, object] | None
-    allowed: int
-    most: int | None = None
-
-
-def read_budget(obj: Mapping[str, t.Any]) -> Budget:
-    """Return the facts of a raw PodDisruptionBudget: no selector is for no pod, an empty one for all (policy/v1)."""
-    spec, status = obj.get("spec") or {}, obj.get("status") or {}
-    expected = int(status.get("expectedPods") or 0)
-    # A status of another generation, or of no pods, does not show how many pods it will allow to be down.
-    reported = expected > 0 and status.get("observedGeneration") == obj["metadata"].get("generation")
-    return Budget(
-        obj["metadata"]["namespace"],
-        name_of(obj),
-        spec.get("selector"),
-        int(status.get("disruptionsAllowed") or 0),
-        max(0, expected - int(status.get("desiredHealthy") or 0)) if reported else None,
-    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,8 +27,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.sta
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import Manager
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.budgets import Budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import (
-    Budget,
     Namespace,
     Owners,
     UnrestartablePods,
@@ -210,8 +210,16 @@ class Snapshot:
 
     def _never_allowed(self, workload: Workload) -> Unrestartable | None:
         """Return the budget that forbids the restart of a workload even while all its pods are healthy, or None."""
-        never = (b for b in self.budgets_of(workload) if b.most is not None and workload.takes_down > b.most)
-        budget = next(never, None)
+        if not workload.takes_down:
+            return None
+        budgets = self.budgets_of(workload)
+        for budget in budgets:
+            if budget.never:
+                name = f"{budget.namespace}/{budget.name}"
+                reason = f"budget {name} never allows a pod to be down, because {budget.never.reason}"
+                return Unrestartable(NO_ROOM, reason, budget.never.remedy)
+        too_strict = (b for b in budgets if b.most is not None and workload.takes_down > b.most)
+        budget = next(too_strict, None)
         if budget is None:
             return None
         return Unrestartable(

@@ -14,16 +14,17 @@ import dataclasses
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, ProofError
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import shown
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Revision
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    INJECTOR_SUFFIX,
+    REVISION_LABEL,
+    Revision,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.readiness import (
     dry_run_pod,
     probe_namespace,
 )
-
-#: The end of the names of Istio's webhooks: with it, a refusal is of the injector, and not of an admission policy.
-INJECTOR = "sidecar-injector.istio.io"
 
 
 def has_mixed_versions(revision: Revision) -> bool:
@@ -50,9 +51,12 @@ def with_rejections(client: Client, snapshot: Snapshot) -> Snapshot:
 
 
 def _rejection(client: Client, namespace: str, revision: str) -> str:
-    """Return the words with which the injector of a revision rejects a pod, or an empty text."""
+    """Return the words with which the injector of a revision rejects a pod, or an empty text.
+
+    A refusal without the name of the webhook is of an admission policy, and proves nothing.
+    """
     try:
         dry_run_pod(client, namespace, {REVISION_LABEL: revision})
     except ApiError as exc:
-        return shown(exc.message, 400).rstrip(".") if INJECTOR in exc.message else ""
+        return shown(exc.message, 400).rstrip(".") if INJECTOR_SUFFIX in exc.message else ""
     return ""

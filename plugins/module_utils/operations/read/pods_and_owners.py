@@ -15,7 +15,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Unreadable, shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner, Pod, read_pod
-from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Budget, Owners, read_budget
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.budgets import Budget, read_budget
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Owners
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import ROLLOUT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     COLLECTIONS,

@@ -109,7 +109,7 @@ def restart_result(
         },
         after={"stale_pods": {}, "revision_label": {str(change.workload): change.after for change in moved}},
         values={**values},
-        warnings=[*warnings, *plan.oversized, *_warnings(plan, values)],
+        warnings=[*warnings, *plan.oversized, *plan.lost_proxies, *_warnings(plan, values)],
     )
 
 

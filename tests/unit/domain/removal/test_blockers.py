@@ -137,7 +137,17 @@ def test_the_message_counts_the_proxies() -> None:
             "move its namespace, tag or label",
             id="its namespace still exists",
         ),
-        pytest.param([*b.namespaces(shop=None), *b.deployed()], "scope=all", id="not in the mesh any more"),
+        pytest.param(
+            [*b.namespaces(shop=None), *b.deployed()], "sidecar.istio.io/inject=false", id="not in the mesh any more"
+        ),
+        pytest.param(
+            [b.namespace("shop", {"istio-injection": "disabled"}), *b.deployed()], "scope=all", id="it opted out"
+        ),
+        pytest.param(
+            [*b.namespaces(shop=None), *b.deployed(pod_labels={REV: "gone"})],
+            "change label istio.io/rev in the pod template",
+            id="its pods ask for a revision that is gone",
+        ),
         pytest.param([*b.namespaces(shop=b.NEW), *b.deployed(paused=True)], "kubectl rollout resume", id="paused"),
         pytest.param([*b.namespaces(shop=b.NEW), b.pod(owner=("Job", "x"))], "wait until it ends", id="a Job"),
         pytest.param(

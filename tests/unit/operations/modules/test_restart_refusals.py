@@ -11,6 +11,7 @@ from collections.abc import Iterator
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_loss import loss_remedy
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import InjectionReason
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
@@ -96,7 +97,7 @@ def test_targets(objects: list[b.Json], scope: str, expected: dict[str, int]) ->
         ),
         pytest.param(
             [*NO_DEFAULT, b.namespace("shop", {INJECTION: "enabled"}), b.pod(owner=None)],
-            "pod shop/web-1 would come back without a proxy, because .* no default tag .* Set the default tag",
+            "pod shop/web-1 would come back without a proxy, because .* no default tag .* set the default tag",
             id="domain 3: the default without a default",
         ),
         pytest.param(
@@ -115,6 +116,7 @@ def test_harm_is_refused_before_the_first_restart(objects: list[b.Json], message
 LOSSES: dict[InjectionReason, dict[str, str]] = {
     InjectionReason.DANGLING_LABEL: {REV: "gone"},
     InjectionReason.NO_ACTIVE_DEFAULT: {INJECTION: "enabled"},
+    InjectionReason.DANGLING_POD_LABEL: {},
     InjectionReason.NOT_SELECTED: {},
     InjectionReason.OPTED_OUT: {INJECTION: "disabled"},
 }
@@ -122,12 +124,17 @@ LOSSES: dict[InjectionReason, dict[str, str]] = {
 
 @pytest.mark.parametrize("why", LOSSES)
 def test_scope_all_takes_no_pod_out_of_the_mesh_unless_it_opts_out(why: InjectionReason, quick: None) -> None:
-    objects = [*NO_DEFAULT, b.namespace("shop", LOSSES[why]), *b.deployed()]
+    pod_labels = {REV: "gone"} if why is InjectionReason.DANGLING_POD_LABEL else {}
+    objects = [*NO_DEFAULT, b.namespace("shop", LOSSES[why]), *b.deployed(pod_labels=pod_labels)]
     assert {proxy_status.injection.code for dummy, proxy_status in b.snapshot_of(objects).proxy_statuses} == {why}
     with FakeApi(*objects) as api:
         result = restart(api, scope="all")
         refused = result.get("failure", {}).get("kind") == "SafetyError"
         assert (refused, restarted(api)) == ((False, ["web"]) if why is InjectionReason.OPTED_OUT else (True, []))
+    # No remedy names what this module refuses.
+    assert ("scope=all" in loss_remedy(why, "shop")) is not refused
+    warnings = [] if refused else result["warnings"]
+    assert any("takes 1 pod out of the mesh" in warning for warning in warnings) is not refused
 
 
 def test_a_namespace_that_does_not_exist_is_refused() -> None:

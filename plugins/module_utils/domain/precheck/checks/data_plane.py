@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import MANAGED_GATEWAY, Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_loss import loss_remedy
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import PROXY_IMAGE
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import (
     ProxyCondition,
@@ -27,7 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     CheckResults,
     Upgrade,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Budget
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.budgets import Budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import image_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
@@ -107,6 +108,13 @@ def _describe_change(pod: Pod, status: ProxyStatus) -> Clause:
     return "run", f"{current} of revision {pod.revision}, and would get {target}"
 
 
+def _describe_loss(pod: Pod, status: ProxyStatus) -> Clause:
+    """Return that a pod would get no proxy, and the remedy for the reason."""
+    injection = status.injection
+    remedy = loss_remedy(injection.code, pod.namespace)
+    return "lose", f"the proxy when created again, because {injection.reason}; {remedy}"
+
+
 def _find_pinned_images(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     pinned = (
         (pod, status)
@@ -141,12 +149,10 @@ def _already_upgraded(pod: Pod, status: ProxyStatus, upgrade: Upgrade) -> bool:
 
 
 def _find_proxies_to_lose(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
-    for pod, status in snapshot.proxy_statuses:
-        if status.condition == ProxyCondition.WOULD_LOSE_PROXY:
-            yield (
-                ObjectRef(pod.namespace, "pod", pod.name),
-                f"It has a proxy, but would get none if it were created now: {status.injection.reason}.",
-            )
+    losing = (
+        (pod, status) for pod, status in snapshot.proxy_statuses if status.condition == ProxyCondition.WOULD_LOSE_PROXY
+    )
+    yield from _group_by_owner(snapshot, losing, _describe_loss)
 
 
 def _find_unrestartable_pods(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
@@ -184,11 +190,13 @@ def tight_budgets(snapshot: Snapshot) -> list[tuple[Workload, Budget]]:
 
 def _find_tight_budgets(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for workload, budget in tight_budgets(snapshot):
-        yield (
-            workload.ref,
-            f"PodDisruptionBudget {budget.name} allows {budget.allowed} pods to be down, but a rollout takes down "
-            f"{workload.takes_down}.",
-        )
+        if budget.never:
+            reason, remedy = f"never allows a pod to be down, because {budget.never.reason}", budget.never.remedy
+        else:
+            reason = f"allows {budget.allowed} pods to be down, but a rollout takes down {workload.takes_down}"
+            surge = ", or allow surge" if workload.kind == "Deployment" else ""
+            remedy = f"increase the replicas{surge}, or wait until all its pods are ready"
+        yield workload.ref, f"PodDisruptionBudget {budget.name} {reason}; {remedy}."
 
 
 def _meshed_workloads(snapshot: Snapshot) -> dict[ObjectRef, list[Pod]]:
@@ -225,11 +233,11 @@ CHECKS = (
     Check("MU021", INFO, "pods that no rollout can restart", "No rollout replaces these pods.",
           "follow the remedy in each message", _find_unrestartable_pods, WARNING),
     Check("MU022", WARNING, "restart would remove the sidecar", "A restart would take the pod out of the mesh.",
-          "label the namespace again, or set sidecar.istio.io/inject=false on pods that are to leave the mesh",
+          "follow the remedy in each message",
           _find_proxies_to_lose, WARNING),
     Check("MU023", WARNING, "PodDisruptionBudget allows too few disruptions",
           "Rollouts ignore budgets, so rollout_restart waits until the budget allows the disruption.",
-          "increase the replicas, or allow surge", _find_tight_budgets),
+          "follow the remedy in each message", _find_tight_budgets),
     Check("MU024", WARNING, "stale proxies of another revision", "They are not part of this upgrade.",
           "restart them with rollout_restart", _find_stale_proxies_of_other_revisions, WARNING),
     Check("MU027", WARNING, "missing proxies", "These pods are outside the mesh until they are restarted (IST0103).",

@@ -9,6 +9,7 @@ import collections
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
+    InjectionReason,
     dangling_name,
     overlapping_injectors,
 )
@@ -100,6 +101,21 @@ def _find_conflicting_labels(snapshot: Snapshot, upgrade: Upgrade) -> CheckResul
             yield cluster_object("namespace", namespace.name), f"It has {' and '.join(conflicting)}: {effect}."
 
 
+def _find_dangling_templates(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    """Find the owners of pods without a proxy whose label names a revision that no injector owns."""
+    reasons: dict[ObjectRef, str] = {}
+    for workload in snapshot.workloads.values():
+        if workload.namespace in snapshot.namespaces and not workload.replicas:
+            injection = snapshot.injection_of(workload.namespace, workload.template_labels)
+            if injection.code is InjectionReason.DANGLING_POD_LABEL:
+                reasons[workload.ref] = injection.reason
+    for pod, status in snapshot.proxy_statuses:
+        if status.injection.code is InjectionReason.DANGLING_POD_LABEL and not pod.proxy_image:
+            reasons[snapshot.owner_ref(pod)] = status.injection.reason
+    for ref, reason in sorted(reasons.items()):
+        yield ref, f"Its pods are in no mesh, because {reason}."
+
+
 def _find_unreadable_config_maps(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for revision in snapshot.mesh.revisions.values():
         for name, problem in revision.unreadable.items():
@@ -127,6 +143,10 @@ CHECKS = (
     Check("MU010", ERROR, "dangling injection label",
           "Pods of this namespace start without a sidecar, and without an error.",
           "label the namespace with a revision or tag that exists", _find_dangling_labels, ERROR),
+    Check("MU133", WARNING, "dangling label of pods",
+          "Their label counts, as their namespace has none: they start without a sidecar, and without an error.",
+          "change label istio.io/rev in the pod template to a revision or tag that exists, or remove it",
+          _find_dangling_templates, WARNING),
     Check("MU011", ERROR, "orphaned injection webhook", "The API server rejects every pod that it selects.",
           "remove the tag, or install the revision again", _find_orphaned_webhooks, ERROR),
     Check("MU012", WARNING, "inconsistent default revision", "Injection and validation use different revisions.",

@@ -35,7 +35,7 @@ FIRES = [
     ),
     pytest.param(
         "MU022",
-        "pod plain/web-1",
+        "Pod plain/web-1",
         [*HEALTHY, *b.namespaces(plain=None), b.pod(in_namespace="plain", owner=None)],
         {},
         id="MU022: would lose its proxy",

@@ -33,7 +33,27 @@ def with_conditions(objects: list[b.Json]) -> list[b.Json]:
     ]
 
 
+def wiki(pods: int = 1) -> list[b.Json]:
+    """A Deployment whose pods ask for a revision that no injector owns."""
+    labels = {"istio.io/rev": "1-28-4", "sidecar.istio.io/inject": "true"}
+    return b.deployed("wiki", "tools", pods=pods, revision=None, pod_labels=labels)
+
+
 FIRES = [
+    pytest.param(
+        "MU133",
+        "Deployment tools/wiki",
+        [*HEALTHY, *b.namespaces(tools=None), *wiki()],
+        {},
+        id="MU133: pods ask for a revision that is gone",
+    ),
+    pytest.param(
+        "MU133",
+        "Deployment tools/wiki",
+        [*HEALTHY, *b.namespaces(tools=None), *wiki(pods=0)],
+        {},
+        id="MU133: it has no pods now",
+    ),
     pytest.param("MU110", "namespace shop", with_conditions(HEALTHY), {}, id="MU110: conditions decide"),
     pytest.param(
         "MU010", "namespace lost", [*HEALTHY, *b.namespaces(lost="gone")], {}, id="MU010 domain 3: dangling label"
@@ -151,3 +171,33 @@ def test_mu017_states_which_label_takes_effect(labels: dict[str, str], message: 
     rows = run_checks(b.snapshot_of([*HEALTHY, b.namespace("both", labels)]), UPGRADE)
     found = [row.message.partition(": ")[2] for row in rows if row.code == "MU017"]
     assert found == ([f"{message}."] if message else [])
+
+
+@pytest.mark.parametrize(
+    ("objects", "codes"),
+    [
+        pytest.param([*b.namespaces(tools=None), *wiki()], {"MU133"}, id="without a proxy"),
+        pytest.param(
+            [*b.namespaces(tools=None), *b.deployed("wiki", "tools", pod_labels={"istio.io/rev": "1-28-4"})],
+            {"MU022"},
+            id="with a proxy still",
+        ),
+        pytest.param([*b.namespaces(tools=b.OLD), *wiki()], {"MU027"}, id="the label of the namespace counts"),
+        pytest.param([*b.namespaces(tools="gone"), *wiki()], {"MU010"}, id="the namespace names no revision either"),
+        pytest.param(
+            [
+                *b.namespaces(tools=None),
+                *b.deployed(
+                    "wiki",
+                    "tools",
+                    revision=None,
+                    pod_labels={"istio.io/rev": "1-28-4", "sidecar.istio.io/inject": "false"},
+                ),
+            ],
+            set(),
+            id="it opts out",
+        ),
+    ],
+)
+def test_a_label_of_pods_that_no_injector_owns(objects: list[b.Json], codes: set[str]) -> None:
+    assert {"MU010", "MU022", "MU027", "MU133"} & set(fired([*HEALTHY, *objects])) == codes
