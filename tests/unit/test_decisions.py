@@ -47,7 +47,6 @@ ALLOWED = {
         "pod_unready",
     ): "the scheduler has the resource in its text only (noderesources/fit.go)",
     ("domain/mesh/parsing.py", "read_mesh"): "a place is a tuple there",
-    ("domain/snapshot/budgets.py", "_impossible"): "the reason of a condition is a word of the API of Kubernetes",
     (
         "operations/read/injection_rejections.py",
         "_rejection",

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Tells what to do about pods that have a proxy and would get none; each remedy is one that no module refuses."""
+"""Describes the remedies for pods that have a proxy and would get none; no module refuses one of them."""
 
 from __future__ import annotations
 
