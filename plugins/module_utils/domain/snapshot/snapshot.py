@@ -218,13 +218,12 @@ class Snapshot:
                 name = f"{budget.namespace}/{budget.name}"
                 reason = f"budget {name} never allows a pod to be down, because {budget.never.reason}"
                 return Unrestartable(NO_ROOM, reason, budget.never.remedy)
-        too_strict = (b for b in budgets if b.most is not None and workload.takes_down > b.most)
-        budget = next(too_strict, None)
-        if budget is None:
+        strict = next((b for b in budgets if b.most is not None and workload.takes_down > b.most), None)
+        if strict is None:
             return None
         return Unrestartable(
             NO_ROOM,
-            f"budget {budget.namespace}/{budget.name} allows at most {budget.most} pods to be down even while "
+            f"budget {strict.namespace}/{strict.name} allows at most {strict.most} pods to be down even while "
             f"all are healthy, but a rollout takes down {workload.takes_down}",
             "raise the replicas, relax the budget, or restart it manually when it may be down",
         )
