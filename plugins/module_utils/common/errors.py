@@ -48,13 +48,15 @@ class LockedError(MeshError):
 class ApiError(MeshError):
     """The API server answered with an error status.
 
-    ``status`` is the HTTP status, ``reason`` the Kubernetes reason (``NotFound``, ``Conflict``, ...).
+    ``status`` is the HTTP status, ``reason`` the Kubernetes reason (``NotFound``, ``Conflict``, ...), ``text`` the
+    message of the server alone.
     """
 
-    def __init__(self, message: str, status: int, reason: str = "") -> None:
+    def __init__(self, message: str, status: int, reason: str = "", text: str = "") -> None:
         super().__init__(message, {"status": status, "reason": reason})
         self.status = status
         self.reason = reason
+        self.text = text or message
 
 
 class NotFoundError(ApiError):
@@ -117,10 +119,11 @@ KINDS: dict[int, type[ApiError]] = {
 def api_error(doing: str, status: int, body: dict[str, t.Any]) -> ApiError:
     """Return the exception for an error answer of the API server (body: a Kubernetes Status object)."""
     reason = str(body.get("reason") or "")
-    message = f"{doing} failed with HTTP {status}: {body.get('message') or reason or 'no explanation given'}"
+    text = str(body.get("message") or reason or "no explanation given")
+    message = f"{doing} failed with HTTP {status}: {text}"
     if status == 401:
         message = f"{message.rstrip('.')}. The login is not accepted, or no longer; log in again, then run again."
-    return KINDS.get(status, ApiError)(message, status, reason)
+    return KINDS.get(status, ApiError)(message, status, reason, text)
 
 
 def status_of(raw: bytes) -> dict[str, t.Any]:

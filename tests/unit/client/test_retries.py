@@ -20,7 +20,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     LockedError,
     UnauthorizedError,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
+from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.dry_run_pods import stand_in
+from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.refusals import Refusal, RefusedBy
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Pod
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read import admission, readiness
 from unit.support import builders as b
 from unit.support.api_answers import Answer, failure, stream
 from unit.support.fake_api import FakeApi
@@ -136,21 +139,24 @@ def test_a_login_that_is_not_accepted_is_no_matter_of_permissions(api: FakeApi, 
 def test_a_probe_of_a_revision_is_not_refused_by_a_leader_that_changes(api: FakeApi) -> None:
     made = b.pod("made", "shop", revision=b.OLD)
     api.script("POST", PODS, failure(500, LEADER), Answer(made, 201))
-    assert readiness.dry_run_pod(api.client(), "shop", {}).revision == b.OLD
+    pod = admission.dry_run(api.client(), "shop", stand_in({}))
+    assert isinstance(pod, Pod)
+    assert pod.revision == b.OLD
 
 
 def test_a_webhook_that_fails_is_the_answer_to_a_probe(api: FakeApi) -> None:
     api.script("POST", PODS, failure(500, DOWN))
-    with pytest.raises(ApiError, match="failed calling webhook"):
-        readiness.dry_run_pod(api.client(), "shop", {})
+    refusal = admission.dry_run(api.client(), "shop", stand_in({}))
+    assert isinstance(refusal, Refusal)
+    assert refusal.by is RefusedBy.INJECTOR
     assert len(api.seen) == 1
 
 
 def test_a_login_that_is_not_accepted_proves_nothing_about_a_revision(api: FakeApi) -> None:
-    mesh = b.mesh_of(b.two_planes())
+    mesh, namespaces = b.mesh_of(b.two_planes()), b.snapshot_of(b.namespaces(shop=b.NEW)).namespaces
     api.script("POST", PODS, failure(401, "Unauthorized"))
     with pytest.raises(UnauthorizedError):
-        readiness.injection_failure(api.client(), mesh, "shop", b.NEW)
+        readiness.prove(api.client(), mesh, namespaces, b.NEW, None)
 
 
 def test_the_words_are_those_of_the_body(api: FakeApi) -> None:

@@ -241,7 +241,7 @@ class FakeApi:
         labels = self.get("Namespace", namespace)["metadata"].get("labels", {})
         injection = resolve(mesh, namespace, labels, b.shape(pod["metadata"].get("labels", {})))
         if injection.rejected:
-            raise PermissionError(f"failed calling webhook: {injection.rejected}")
+            raise PermissionError(f'failed calling webhook "namespace.sidecar-injector.istio.io": {injection.rejected}')
         if injection.revision is None:
             return pod
         config = mesh.revisions[injection.revision].config

@@ -47,7 +47,7 @@ def describe_namespaces(snapshot: Snapshot) -> list[NamespaceRow]:
     stale: dict[str, int] = collections.Counter()
     targets: dict[str, set[str]] = collections.defaultdict(set)
     for pod, status in snapshot.proxy_statuses:
-        proxies[pod.namespace] += bool(pod.proxy_image)
+        proxies[pod.namespace] += pod.is_meshed
         stale[pod.namespace] += status.stale
         if status.stale and status.injection.revision:
             targets[pod.namespace].add(status.injection.revision)

@@ -19,7 +19,15 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
     labels_of,
     name_of,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, Unreadable, as_time, shown
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import (
+    Reader,
+    Unreadable,
+    as_list,
+    as_text,
+    as_time,
+    read_json_map,
+    shown,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     PROXY_IMAGE,
     PROXY_IMAGE_TYPE,
@@ -40,6 +48,8 @@ RESTARTED_AT = "kubectl.kubernetes.io/restartedAt"
 #: (istio/istio manifests/charts, configmap.yaml).
 PROXY_CONFIG = "PROXY_CONFIG"
 DISCOVERY = re.compile(r'"discoveryAddress":\s*"[^".:]+\.([a-z0-9-]+)\.svc[.:]')
+#: Fields of a pod, and of the status of its injection, with containers.
+CONTAINERS = ("containers", "initContainers")
 KEPT_ANNOTATIONS = (
     REVISION_LABEL,
     STATUS,
@@ -82,6 +92,14 @@ class Pod:
     gone_at: str = ""
     #: Namespace of the istiod that its proxy connects to, empty if unknown.
     home: str = ""
+    #: Whether it was injected without a proxy container: for gRPC that connects to istiod itself, or by a template of
+    #: the user. Its revision is in the status of the injection, its version is unknown.
+    proxyless: bool = False
+
+    @property
+    def is_meshed(self) -> bool:
+        """Whether it has a proxy, or takes part in the mesh without one."""
+        return bool(self.proxy_image) or self.proxyless
 
     @property
     def live(self) -> bool:
@@ -91,7 +109,7 @@ class Pod:
     @property
     def revision(self) -> str | None:
         """Revision of the proxy: annotation, else the status of the injection, else (Istio before 1.11) the label."""
-        if not self.proxy_image:
+        if not self.is_meshed:
             return None
         revision = _revision_from_annotations(self.annotations, Reader(ObjectRef(self.namespace, "Pod", self.name)))
         # Annotations are foreign input: keep the text printable and on one line.
@@ -106,12 +124,26 @@ def _revision_from_annotations(annotations: Mapping[str, str], read: Reader) -> 
     return read.text(f"revision in {status}", read.json(status, annotations.get(STATUS)).get("revision"))
 
 
+def _is_proxyless(spec: Mapping[str, t.Any], annotations: Mapping[str, str]) -> bool:
+    """Whether a pod was injected without a proxy container (istio/istio manifests/charts, files/grpc-simple.yaml).
+
+    A status that lists a proxy was copied from another pod.
+    """
+    try:
+        status = read_json_map(annotations.get(STATUS))
+    except ValueError:
+        return False
+    listed = [name for key in CONTAINERS for name in as_list(status.get(key))]
+    present = [container.get("name") for key in CONTAINERS for container in spec.get(key) or ()]
+    return bool(as_text(status.get("revision"))) and "istio-proxy" not in [*listed, *present]
+
+
 def _proxy(spec: Mapping[str, t.Any]) -> Mapping[str, t.Any]:
     """Return the container of the sidecar or gateway proxy, native or not.
 
     ztunnel has a container of the same name and is left out.
     """
-    for group in ("containers", "initContainers"):
+    for group in CONTAINERS:
         for container in spec.get(group) or ():
             image = str(container.get("image") or "")
             ztunnel = "ztunnel" in image.rsplit("/", 1)[-1]
@@ -170,6 +202,7 @@ def read_pod(obj: Mapping[str, t.Any], *, requests: bool = True) -> Pod:
         unreadable=unreadable,
         gone_at=str(meta.get("deletionTimestamp") or ""),
         home=_home(proxy),
+        proxyless=not image and STATUS in kept and _is_proxyless(spec, kept),
     )
 
 

@@ -66,6 +66,8 @@ class InjectionReason(enum.Enum):
     POLICY = enum.auto()
     #: Another mesh of the cluster injects the pod.
     OTHER_MESH = enum.auto()
+    #: The API server answers a dry run with a pod without a proxy.
+    ADMISSION = enum.auto()
 
 
 #: A reason and the sentence that explains it to people.

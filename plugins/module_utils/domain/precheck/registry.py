@@ -16,6 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT_VALIDATOR, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks import (
+    admission,
     cluster,
     configuration,
     control_plane,
@@ -103,6 +104,7 @@ CHECKS = (
     *control_plane.CHECKS,
     *writers.CHECKS,
     *injection.CHECKS,
+    *admission.CHECKS,
     *data_plane.CHECKS,
     *gateways.CHECKS,
     *configuration.CHECKS,

@@ -33,7 +33,7 @@ def pod_blockers(snapshot: Snapshot, revision: str, shared: Container[ObjectRef]
         if owner in shared:
             continue
         subject = str(owner)
-        if pod.proxy_image and pod.revision == revision and snapshot.in_this_mesh(pod):
+        if pod.is_meshed and pod.revision == revision and snapshot.in_this_mesh(pod):
             live[(subject, _replacement_advice(snapshot, pod, proxy_status))] += 1
         elif proxy_status.injection.revision == revision and pod.namespace not in on_revision:
             selecting[subject] = pod.labels

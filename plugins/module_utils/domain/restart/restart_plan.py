@@ -10,6 +10,7 @@ import datetime
 from collections.abc import Iterator, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
+from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.refusals import Refusal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.workload_moves import RevisionLabelChange
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batching import (
     BatchRow,
@@ -31,7 +32,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.targe
     resumable_restarts,
     select_targets,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartablePods
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartablePods, refused_pods
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 
@@ -56,6 +57,8 @@ class RestartPlan:
     #: A sentence for each workload that alone exceeds a limit, and for each that leaves the mesh.
     oversized: Sequence[str]
     lost_proxies: Sequence[str]
+    #: Workloads that are left out because the API server refuses their new pods.
+    refused: Mapping[Workload, Refusal]
     #: How many batches may start: all of them, or none where the maintenance window had ended before.
     startable: int
 
@@ -65,8 +68,19 @@ class RestartPlan:
         return sum(workload.replicas for workload in self.stale_pods)
 
 
-def plan_restart(snapshot: Snapshot, options: RestartOptions, now: datetime.datetime) -> RestartPlan:
+def plan_restart(
+    snapshot: Snapshot,
+    options: RestartOptions,
+    now: datetime.datetime,
+    refused: Mapping[Workload, Refusal] | None = None,
+) -> RestartPlan:
     """Return the plan of a restart that starts now.
+
+    Args:
+        snapshot: the cluster.
+        options: the options of the restart.
+        now: when it starts.
+        refused: workloads to leave out, because the API server refuses their new pods.
 
     Raises:
         SafetyError: workloads would be rejected or lose their proxy, or their order or labels forbid the restart.
@@ -74,7 +88,9 @@ def plan_restart(snapshot: Snapshot, options: RestartOptions, now: datetime.date
     selection, restart_all = options.selection, options.scope == ALL
     canary = plan_canary(snapshot, selection, options.canary)
     snapshot = canary.snapshot
-    stale_pods = select_targets(snapshot, selection, options.scope, canary)
+    left_out = {workload.ref: refusal for workload, refusal in (refused or {}).items()}
+    targets = select_targets(snapshot, selection, options.scope, canary)
+    stale_pods = {workload: count for workload, count in targets.items() if workload.ref not in left_out}
     refuse_harm(snapshot, selection, stale_pods if restart_all else ())
     batches = plan_batches(stale_pods, options.limits, snapshot)
     seconds = ready_seconds(snapshot)
@@ -91,9 +107,11 @@ def plan_restart(snapshot: Snapshot, options: RestartOptions, now: datetime.date
         unrestartable=[
             *canary.with_unmovable(snapshot.unrestartable(selection.namespaces, everything=restart_all)),
             *snapshot.scaled_to_zero(selection.namespaces),
+            *(refused_pods(w, targets[w], left_out[w.ref]) for w in targets if w.ref in left_out),
         ],
         oversized=oversized_warnings(stale_pods, options.limits, snapshot),
         lost_proxies=lost_proxies(snapshot, stale_pods),
+        refused={workload: left_out[workload.ref] for workload in targets if workload.ref in left_out},
         startable=0 if options.window_ends_by(now) else len(batches),
     )
 

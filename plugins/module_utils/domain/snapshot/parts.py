@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, Unreadable
+from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.refusals import Refusal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
@@ -20,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Journal, read_label_journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.budgets import Budget
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import Unrestartable
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import REFUSED, Unrestartable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 
 
@@ -104,3 +105,10 @@ class UnrestartablePods:
     def __str__(self) -> str:
         place = str(ObjectRef(self.namespace, self.kind, self.name))
         return f"cannot be restarted: {place}: {self.cause.reason}; {self.cause.remedy}"
+
+
+def refused_pods(workload: Workload, pods: int, refusal: Refusal) -> UnrestartablePods:
+    """Return the pods of a workload whose new pods the API server refuses."""
+    remedy = "change the pod template, or the policy that refuses it, then run again"
+    cause = Unrestartable(REFUSED, f"its new pods are refused by {refusal}", remedy)
+    return UnrestartablePods(*workload.ref, pods, cause)

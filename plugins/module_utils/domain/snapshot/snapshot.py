@@ -12,6 +12,8 @@ from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Unreadable
+from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.actors import Admission
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.answers import Answer, Prediction
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     InjectionResult,
@@ -23,6 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.sta
     ProxyStatus,
     counted_version,
     evaluate_proxy,
+    predict,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import Manager
@@ -35,6 +38,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.part
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import PrecheckInputs
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.proxy_status_cache import ProxyStatusCache
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.question_keys import (
+    QuestionKey,
+    pod_key,
+    workload_key,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
     NO_ROOM,
@@ -64,6 +72,10 @@ class Snapshot:
     parents: Mapping[ObjectRef, Owner] = dataclasses.field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()
     precheck_inputs: PrecheckInputs = dataclasses.field(default_factory=PrecheckInputs)
+    #: What acts on new pods beside Istio's injectors.
+    admission: Admission = dataclasses.field(default_factory=Admission)
+    #: The answers of the API server to dry runs of pods.
+    answers: Mapping[QuestionKey, Answer] = dataclasses.field(default_factory=dict)
     #: Objects that could not be read at all.
     lost: tuple[Unreadable, ...] = ()
     proxy_status_cache: ProxyStatusCache = dataclasses.field(
@@ -86,7 +98,9 @@ class Snapshot:
     @property
     def proxy_statuses(self) -> list[tuple[Pod, ProxyStatus]]:
         """Every live pod with the status of its proxy, except pods that belong to another mesh and stay there."""
-        return self.proxy_status_cache.get((self.mesh, self.namespaces, self.pods), self._read_proxy_statuses)
+        return self.proxy_status_cache.get(
+            (self.mesh, self.namespaces, self.pods, self.answers), self._read_proxy_statuses
+        )
 
     def _read_proxy_statuses(self) -> list[tuple[Pod, ProxyStatus]]:
         statuses = ((pod, self.proxy_status_of(pod)) for pod in self._live())
@@ -102,9 +116,21 @@ class Snapshot:
         """The newest Istio version that wrote a CRD of this cluster."""
         return max(filter(None, map(parse_version, self.crd_versions.values())), default=None)
 
-    def proxy_status_of(self, pod: Pod) -> ProxyStatus:
-        """Return the status of one pod's proxy."""
-        return evaluate_proxy(self.mesh, self.namespaces[pod.namespace].labels, pod)
+    def proxy_status_of(self, pod: Pod, workload: Workload | None = None) -> ProxyStatus:
+        """Return the status of one pod's proxy; ``workload`` is its owner if the snapshot does not know the pod."""
+        answer = None
+        if self.answers:
+            owner = workload or self.workload_of(pod)
+            answer = self.answers.get(workload_key(owner) if owner else pod_key(pod))
+        return evaluate_proxy(self.mesh, self.namespaces[pod.namespace].labels, pod, answer)
+
+    def predict(self, namespace: str, shape: PodShape) -> Prediction:
+        """Return what the resolver expects for a pod of this shape that is created in a namespace now."""
+        return predict(self.mesh, namespace, self.namespaces[namespace].labels, shape)[1]
+
+    def answer_for(self, workload: Workload) -> Answer | None:
+        """Return the answer of the API server to a dry run of a workload's template, if it was asked."""
+        return self.answers.get(workload_key(workload))
 
     def in_this_mesh(self, pod: Pod) -> bool:
         """Whether a pod's proxy, if any, belongs to this mesh; another mesh may use the same revision names."""
@@ -200,7 +226,7 @@ class Snapshot:
                 f"its proxy image is pinned to {pod.proxy_image}",
                 "remove the pin when it may be upgraded",
             )
-        if not proxy_status.stale and not (everything and pod.proxy_image):
+        if not proxy_status.stale and not (everything and pod.is_meshed):
             return None
         return self.unrestartable_reason(workload) if workload else unrestartable_owner(top_owner(pod, self.parents))
 
@@ -241,7 +267,7 @@ class Snapshot:
         """Return revision -> proxy version -> number of live proxies."""
         counts: dict[str, dict[str, int]] = {}
         for pod, status in self.proxy_statuses:
-            if pod.proxy_image and self.in_this_mesh(pod):
+            if pod.is_meshed and self.in_this_mesh(pod):
                 row = counts.setdefault(pod.revision or "default", {})
                 version = counted_version(self.mesh, pod, status)
                 row[version] = row.get(version, 0) + 1

@@ -19,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 )
 
 #: Codes of causes that only a snapshot shows.
-PINNED_IMAGE, NO_ROOM = "pinned_image", "no_room"
+PINNED_IMAGE, NO_ROOM, REFUSED = "pinned_image", "no_room", "refused"
 
 
 @dataclasses.dataclass(frozen=True)

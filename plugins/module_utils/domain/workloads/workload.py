@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import hashlib
+import json
 import re
 import typing as t
 from collections.abc import Iterable, Mapping
@@ -17,7 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
     labels_of,
     name_of,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, Unreadable, shown
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, Unreadable, as_map, shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     PLACEHOLDER,
     RESTARTED_AT,
@@ -89,11 +91,19 @@ class Workload:
     #: Whether its last rollout made no progress within its deadline.
     stalled: bool
     unreadable: tuple[Unreadable, ...] = ()
+    #: The template of its pods as JSON, to ask the API server for such a pod; empty if it is in another object.
+    template: str = dataclasses.field(default="", repr=False)
 
     @functools.cached_property
     def ref(self) -> ObjectRef:
         """Reference by which it is looked up as the owner of a pod."""
         return ObjectRef(self.namespace, self.kind, self.name)
+
+    @functools.cached_property
+    def shape(self) -> str:
+        """Digest of what its new pods are made of."""
+        parts = [self.template or dict(self.template_annotations), dict(self.template_labels)]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @property
     def path(self) -> str:
@@ -114,6 +124,7 @@ def node_part(workload: Workload) -> str | None:
 def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
     """Return the facts of a raw workload; an Argo Rollout may have its template in a Deployment instead."""
     read = Reader(ObjectRef(obj["metadata"]["namespace"], kind, name_of(obj)))
+    template_text = _template_text(name_of(obj), as_map(obj.get("spec")))
     obj = checked_rollout(obj, read) if kind == ROLLOUT else obj
     journal = read_label_journal(annotations_of(obj), (REVISION_LABEL,))
     journal.report_unreadable(read)
@@ -159,7 +170,31 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
             condition.get("reason") == DEADLINE for condition in (obj.get("status") or {}).get("conditions") or ()
         ),
         unreadable=read.unreadable,
+        template=template_text,
     )
+
+
+def _template_text(name: str, spec: Mapping[str, t.Any]) -> str:
+    """Return the pod template of a workload as JSON, without the time of its last restart.
+
+    The volumes of a StatefulSet's claims are added, as its controller does (kubernetes/kubernetes
+    pkg/controller/statefulset/stateful_set_utils.go); without them its pods are not valid.
+    """
+    template = as_map(spec.get("template"))
+    meta, pod_spec = as_map(template.get("metadata")), as_map(template.get("spec"))
+    if not pod_spec:
+        return ""
+    annotations = {key: value for key, value in as_map(meta.get("annotations")).items() if key != RESTARTED_AT}
+    claims = [as_map(as_map(claim).get("metadata")).get("name") for claim in spec.get("volumeClaimTemplates") or ()]
+    if claims:
+        own = [{"name": claim, "persistentVolumeClaim": {"claimName": f"{claim}-{name}-0"}} for claim in claims]
+        others = [volume for volume in pod_spec.get("volumes") or () if volume.get("name") not in claims]
+        pod_spec = {**pod_spec, "volumes": [*others, *own]}
+    try:
+        return json.dumps({"metadata": {"annotations": annotations}, "spec": pod_spec}, sort_keys=True)
+    except (RecursionError, ValueError):
+        # Only the open schema of a Rollout allows a template that cannot be written; it is not asked for.
+        return ""
 
 
 def _phase(obj: Mapping[str, t.Any]) -> str:

@@ -54,10 +54,9 @@ def await_revision(task: TaskContext, options: InstallOptions, snapshot: Snapsho
         ProofError: it is not installed in time, or has another version.
     """
     mesh, revision, version = snapshot.mesh, options.revision, str(options.version)
-    probe = readiness.probe_namespace(snapshot.namespaces, mesh.namespace)
     tag = options.tag or version
     try:
-        reason = readiness.unproven_reason(task.client, mesh, probe, revision, tag)
+        reason = readiness.prove(task.client, mesh, snapshot.namespaces, revision, tag).problem
     except (ForbiddenError, UnauthorizedError):
         raise
     except (ApiError, ClusterError) as exc:
@@ -66,9 +65,15 @@ def await_revision(task: TaskContext, options: InstallOptions, snapshot: Snapsho
         task.progress(f"waiting until another tool has installed revision {revision} ({version}): {reason}")
         try:
             readiness.wait_until_ready(
-                task.client, mesh.namespace, probe, revision, tag, timeout=options.timeout, progress=task.progress
+                task.client,
+                mesh.namespace,
+                snapshot.namespaces,
+                revision,
+                tag,
+                timeout=options.timeout,
+                progress=task.progress,
             )
-            reason = None
+            reason = ""
         except ProofError as exc:
             raise ProofError(f"{exc.message} {_advice(revision, version)}") from exc
     if reason:

@@ -120,16 +120,15 @@ def _install(task: TaskContext, options: InstallOptions, installer: Installer) -
         "taken_over": [change.place for change in takeovers],
         "settings": plan.settings.as_dict(),
     }
-    probe = readiness.probe_namespace(snapshot.namespaces, mesh.namespace)
     if not plan.changes:
         if not task.check_mode:
-            _prove(task, options, plan, probe)
+            _prove(task, options, plan, snapshot)
         return TaskResult(values={**values})
     if revision in mesh.revisions and istiod_writers.CODE not in options.allow:
         istiod_writers.require_no_in_cluster_operator(task, revision)
     if not task.check_mode:
         replaced = replaces_running_istiod(mesh, plan.changes, revision, options.version)
-        _carry_out(task, options, installer, plan, takeovers, probe=probe, replaced=replaced)
+        _carry_out(task, options, installer, plan, takeovers, snapshot=snapshot, replaced=replaced)
     diff = install_diff(
         mesh,
         revision,
@@ -166,7 +165,7 @@ def _carry_out(
     plan: InstallPlan,
     takeovers: list[ObjectChange],
     *,
-    probe: str,
+    snapshot: Snapshot,
     replaced: bool,
 ) -> None:
     """Install the revision, after a running istiod that it replaces, and prove it."""
@@ -176,7 +175,7 @@ def _carry_out(
         image = in_place_swap.replace_istiod(task, options, plan.installation)
     _run_installer(task, options, installer, plan, takeovers)
     try:
-        mesh = _prove(task, options, plan, probe)
+        mesh = _prove(task, options, plan, snapshot)
     except ProofError as exc:
         manager = plan.installation.manager
         raise in_place_swap.explain_failed_proof(task, options, manager, image, exc) from exc
@@ -197,12 +196,12 @@ def _run_installer(
     handover.wait_for_takeover(task, options, takeovers)
 
 
-def _prove(task: TaskContext, options: InstallOptions, plan: InstallPlan, probe: str) -> Mesh:
+def _prove(task: TaskContext, options: InstallOptions, plan: InstallPlan, snapshot: Snapshot) -> Mesh:
     """Wait until the revision is proven to take workloads, and return the mesh as it is then."""
     return readiness.wait_until_ready(
         task.client,
         task.istio_namespace,
-        probe,
+        snapshot.namespaces,
         options.revision,
         plan.request.image_tag,
         timeout=options.timeout,

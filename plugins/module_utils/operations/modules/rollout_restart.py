@@ -13,6 +13,8 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import apply_planned_steps
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.admission import POD_REFUSED
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import (
     require_known_codes as require_codes,
 )
@@ -33,6 +35,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.targe
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import COLLECTIONS
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.run_ids import find_run_to_undo
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.admission import with_answers
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.engine import execute
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.gate_options import (
     GATES_SPEC,
@@ -47,10 +50,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.s
     require_ready_targets,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import RestartState
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import (
-    PLANNED_SPEC,
-    planned_snapshot,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import PLANNED_SPEC
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
     ModuleCore,
     TaskContext,
@@ -118,10 +118,14 @@ def run(task: TaskContext) -> TaskResult:
     options = RestartOptions.from_params(task.params, now)
     if not options.selection.namespaces:
         return empty_result(options)
-    snapshot = planned_snapshot(task, pods=True)
+    snapshot = task.snapshot(pods=True, ask=False)
     options = resolve_options(task, snapshot, options)
+    snapshot = with_answers(task.client, snapshot, options.selection.namespaces, everything=True, settle=True)
+    snapshot = apply_planned_steps(snapshot, task.planned)
     plan = plan_restart(snapshot, options, now)
-    require_ready_targets(task, plan)
+    refused = require_ready_targets(task, plan)
+    if refused and POD_REFUSED.code not in options.allow:
+        plan = plan_restart(snapshot, options, now, refused)
     warnings = require_configuration_kept(task, plan, options)
     if task.check_mode:
         for line in describe_plan(plan, options.pause):

@@ -10,21 +10,18 @@ request: an istiod may not know what newer templates use (istio/istio #38145).
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, ProofError
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import shown
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    INJECTOR_SUFFIX,
-    REVISION_LABEL,
-    Revision,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.dry_run_pods import stand_in
+from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.refusals import Refusal, RefusedBy
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.readiness import (
-    dry_run_pod,
-    probe_namespace,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.admission import dry_run
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.readiness import PLACES, probe_namespaces
 
 
 def has_mixed_versions(revision: Revision) -> bool:
@@ -40,23 +37,23 @@ def with_rejections(client: Client, snapshot: Snapshot) -> Snapshot:
     mixed = [revision.name for revision in snapshot.mesh.revisions.values() if has_mixed_versions(revision)]
     if not mixed:
         return snapshot
-    try:
-        namespace = probe_namespace(snapshot.namespaces, snapshot.mesh.namespace)
-    except ProofError:
-        return snapshot
-    answers = {name: _rejection(client, namespace, name) for name in mixed}
+    answers = {name: _rejection(client, snapshot, name) for name in mixed}
     rejections = {name: words for name, words in answers.items() if words}
     inputs = dataclasses.replace(snapshot.precheck_inputs, rejections=rejections)
     return dataclasses.replace(snapshot, precheck_inputs=inputs)
 
 
-def _rejection(client: Client, namespace: str, revision: str) -> str:
-    """Return the words with which the injector of a revision rejects a pod, or an empty text.
-
-    A refusal without the name of the webhook is of an admission policy, and proves nothing.
-    """
-    try:
-        dry_run_pod(client, namespace, {REVISION_LABEL: revision})
-    except ApiError as exc:
-        return shown(exc.message, 400).rstrip(".") if INJECTOR_SUFFIX in exc.message else ""
+def _rejection(client: Client, snapshot: Snapshot, revision: str) -> str:
+    """Return the words with which the injector of a revision rejects a pod, or an empty text."""
+    body = stand_in({REVISION_LABEL: revision}, image=snapshot.mesh.revisions[revision].image)
+    places = probe_namespaces(snapshot.mesh, snapshot.namespaces, revision)
+    for namespace in itertools.islice(places, PLACES):
+        try:
+            made = dry_run(client, namespace, body)
+        except ApiError:
+            return ""
+        if not isinstance(made, Refusal):
+            return ""
+        if made.by is RefusedBy.INJECTOR:
+            return shown(made.text, 400).rstrip(".")
     return ""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
+import functools
 from collections.abc import Callable, Collection
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
@@ -25,6 +26,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import installer_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.admission import (
+    webhook_admission,
+    with_answers,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import (
     MeshLists,
     mesh_from,
@@ -76,6 +81,7 @@ def fetch_snapshot(
     *,
     pods: bool,
     precheck_inputs: bool = False,
+    ask: bool = True,
     on_identified: Callable[[str], None] = lambda dummy: None,
     pods_suffice: Callable[[Snapshot], bool] | None = None,
 ) -> Snapshot:
@@ -83,6 +89,8 @@ def fetch_snapshot(
 
     Args:
         precheck_inputs: read also what only checks need. Kinds that this user may not read are left out and named.
+        ask: ask the API server by dry runs about proxies whose condition the resolver cannot tell; with the inputs of
+            the precheck, about all workloads that other webhooks or policies may change or refuse.
         on_identified: gets the cluster's identity as soon as it is known, while the rest is still being read.
         pods_suffice: decides by a snapshot without owners whether the caller needs owners of stale pods only. All
             owners are read nevertheless if those of stale pods are workloads.
@@ -98,14 +106,21 @@ def fetch_snapshot(
         cluster_id = first.cluster_id(client.connection.label)
         on_identified(cluster_id)
         snapshot = _snapshot_from(first, istio_namespace, cluster_id, str(version.get("gitVersion", "")))
+        answered = functools.partial(with_answers, client, everything=precheck_inputs) if ask and pods else _unchanged
         if not pods_suffice:
-            return snapshot.with_owners(owners_from(first.owners), lost)
+            return answered(snapshot.with_owners(owners_from(first.owners), lost))
         if pods_suffice(snapshot):
             owners = owners_from(submit_owners(pool, client, snapshot.owner_kinds_to_read, lost))
             snapshot = snapshot.with_owners(owners, lost)
+            # Nothing else has changed, so whatever is not stale by its version needs no dry run.
+            snapshot = answered(snapshot) if snapshot.stale_workloads() else snapshot
             if not snapshot.stale_workloads():
                 return snapshot
-        return snapshot.with_owners(owners_from(submit_owners(pool, client, OWNER_KINDS, lost)), lost)
+        return answered(snapshot.with_owners(owners_from(submit_owners(pool, client, OWNER_KINDS, lost)), lost))
+
+
+def _unchanged(snapshot: Snapshot) -> Snapshot:
+    return snapshot
 
 
 def _submit_first(
@@ -142,6 +157,7 @@ def _snapshot_from(first: FirstLists, istio_namespace: str, cluster_id: str, kub
         crd_managers={name_of(obj): manager_of(obj) for job in first.crds for obj in job.result()},
         pods=pods,
         pods_version=pods_version,
+        admission=webhook_admission(first.mesh["mutating"].result(), first.mesh["validating"].result()),
         precheck_inputs=precheck_inputs_from(first.precheck_inputs),
     )
 

@@ -42,7 +42,8 @@ class RestartContext:
     @property
     def snapshot(self) -> Snapshot:
         """Return the cluster as the plan will make it."""
-        return self.plan.snapshot
+        snapshot, answers = self.plan.snapshot, self.state.answers
+        return dataclasses.replace(snapshot, answers={**snapshot.answers, **answers}) if answers else snapshot
 
     def is_stale(self, pod: Pod) -> bool:
         """Whether a pod does not have the proxy that it should have."""

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError, RolloutError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import HOLD, RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import RestartPlan
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem, Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.budget_wait import wait_for_budgets
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
@@ -35,6 +36,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.r
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.rollout_wait import wait_for_rollouts
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import RestartState, workloads_of
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.tolerated_failures import leave_out
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_patches import patch_batch
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_undo import (
@@ -55,12 +57,13 @@ def execute(task: TaskContext, plan: RestartPlan, options: RestartOptions, began
         RolloutError: a batch has failed, some workloads have failed, or the deadline does not allow the next batch.
         MeshError: the cluster cannot be read before the first batch.
     """
-    if not plan.startable:
+    if not plan.startable and not plan.refused:
         return RestartState()
     refs = {workload.ref for workload in plan.stale_pods}
     with WorkloadTracker(task.client, refs, plan.snapshot.pods_version) as tracker:
         progress = Progress(task.progress, plan.replaced_pods, task.watched)
         context = RestartContext(task, options, plan, tracker, progress)
+        leave_out_refused(context)
         for number, batch in enumerate(plan.batches, 1):
             pause = options.pause if number > 1 else 0
             if options.window_ends_by(datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=pause)):
@@ -75,6 +78,22 @@ def execute(task: TaskContext, plan: RestartPlan, options: RestartOptions, began
     if context.state.problems:
         raise failed_workloads_error(context)
     return context.state
+
+
+def leave_out_refused(context: RestartContext) -> None:
+    """Record the workloads whose new pods the API server refuses; each fails alone, and is not restarted.
+
+    Raises:
+        RolloutError: ``on_workload_failure`` is ``stop``.
+    """
+    problems = [
+        Problem(workload, Trouble("Refused", str(refusal), own=True))
+        for workload, refusal in context.plan.refused.items()
+    ]
+    try:
+        leave_out(context, "the API server refuses new pods of some workloads", problems)
+    except MeshError as exc:
+        raise end_restart(context, exc) from exc
 
 
 def restart_batch(context: RestartContext, label: str, batch: Sequence[Workload]) -> None:

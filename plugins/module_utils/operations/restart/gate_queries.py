@@ -18,7 +18,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     ClusterError,
     PodError,
     ProbeError,
-    ProofError,
     UnansweredError,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import as_login, as_token, basic
@@ -51,14 +50,10 @@ def check_istiod(task: TaskContext, snapshot: Snapshot, revisions: Iterable[str]
         ApiError: the API server refuses a request.
         ClusterError: it does not answer.
     """
-    try:
-        mesh = fetch_mesh(task.client, task.istio_namespace)
-        namespace = readiness.probe_namespace(snapshot.namespaces, task.istio_namespace)
-        for revision in sorted(revisions):
-            if reason := readiness.unproven_reason(task.client, mesh, namespace, revision, None):
-                return [Problem(None, Trouble("istiod", f"revision {revision}: {reason}"))]
-    except ProofError as exc:
-        return [Problem(None, Trouble("istiod", exc.message.rstrip(".")))]
+    mesh = fetch_mesh(task.client, task.istio_namespace)
+    for revision in sorted(revisions):
+        if problem := readiness.prove(task.client, mesh, snapshot.namespaces, revision, None).problem:
+            return [Problem(None, Trouble("istiod", f"revision {revision}: {problem}"))]
     return []
 
 

@@ -7,14 +7,23 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ProofError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.refusals import Refusal, RefusedBy
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import RestartPlan
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.questions import (
+    may_differ,
+    unexplained_answer,
+    workload_question,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.admission import ask_until_settled
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import is_only_planned
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
@@ -22,28 +31,58 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.t
 PROOFS_AT_ONCE = 8
 
 
-def require_ready_targets(task: TaskContext, plan: RestartPlan) -> None:
+def require_ready_targets(task: TaskContext, plan: RestartPlan) -> dict[Workload, Refusal]:
     """Prove that the revisions that the restarted workloads lead to are ready and inject (safety rule S3).
+
+    Each namespace is asked with the template of one of its workloads, and with all of its templates where something
+    beside Istio may change or refuse pods. The workloads whose new pods are refused for good are returned.
 
     Raises:
         ProofError: a revision is not ready, or does not inject its proxy into a namespace.
-        MeshError: the cluster cannot be read.
+        MeshError: the cluster cannot be read, or this user may not create pods.
     """
     snapshot = plan.snapshot
     for revision in sorted(_target_revisions(plan)):
         if not is_only_planned(task, revision):
             readiness.require_ready(task.client, snapshot.mesh, snapshot.namespaces, revision)
-    if task.check_mode:
-        return
-
-    def prove(workload: Workload) -> None:
-        expected = snapshot.injection_of(workload.namespace, workload.template_labels).revision
-        readiness.require_injection(task.client, workload.namespace, workload.template_labels, expected)
-
-    reverse = sorted(plan.stale_pods, key=lambda workload: workload.ref, reverse=True)
-    first_of_namespace = {workload.namespace: workload for workload in reverse}
+    unexplained = unexplained_answer(snapshot, plan.selection.namespaces)
+    if unexplained and not task.check_mode:
+        raise _not_injected(unexplained[0].namespace, unexplained[1].revision, unexplained[1].prediction.revision)
+    by_namespace: dict[str, list[Workload]] = collections.defaultdict(list)
+    for workload in sorted(plan.stale_pods, key=lambda workload: workload.ref):
+        by_namespace[workload.namespace].append(workload)
     with concurrent.futures.ThreadPoolExecutor(max_workers=PROOFS_AT_ONCE) as pool:
-        list(pool.map(prove, first_of_namespace.values()))
+        refused = pool.map(lambda workloads: _prove_namespace(task, snapshot, workloads), by_namespace.values())
+        return {workload: refusal for refusals in refused for workload, refusal in refusals.items()}
+
+
+def _prove_namespace(task: TaskContext, snapshot: Snapshot, workloads: Sequence[Workload]) -> dict[Workload, Refusal]:
+    """Prove that the workloads of one namespace get their proxies, and return those whose pods are refused."""
+    refused: dict[Workload, Refusal] = {}
+    proven = False
+    for workload in workloads:
+        question, answer = workload_question(snapshot, workload), snapshot.answer_for(workload)
+        if answer is None and not task.check_mode and (not proven or may_differ(snapshot, workload)):
+            answer = ask_until_settled(task.client, question)
+        if answer is None:
+            continue
+        if answer.refusal and answer.refusal.by is RefusedBy.PERMISSION:
+            raise ProofError(f"Nothing was restarted in namespace {workload.namespace}: {answer.refusal.text}.")
+        if answer.refusal and answer.refusal.lasting:
+            refused[workload] = answer.refusal
+        elif not answer.refusal:
+            proven = True
+            expected = question.prediction.revision
+            if answer.revision != expected and not question.prediction.must_ask:
+                raise _not_injected(workload.namespace, answer.revision, expected)
+    return refused
+
+
+def _not_injected(namespace: str, actual: str | None, expected: str | None) -> ProofError:
+    return ProofError(
+        f"Nothing was restarted in namespace {namespace}: a dry-run pod is injected by {actual or 'no revision'}, "
+        f"but {expected or 'no revision'} is expected from its labels."
+    )
 
 
 def _target_revisions(plan: RestartPlan) -> Iterable[str]:

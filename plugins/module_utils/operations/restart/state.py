@@ -9,7 +9,9 @@ import dataclasses
 from collections.abc import Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.answers import Answer
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.baseline import Down
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.question_keys import QuestionKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 
@@ -40,7 +42,9 @@ class RestartState:
     evidence: list[Json] = dataclasses.field(default_factory=list)
     #: Of these workloads, those whose new pods failed; the others were not restarted at all.
     failed_rollouts: set[Workload] = dataclasses.field(default_factory=set)
-    #: InjectionReason restarts of these workloads could not be undone.
+    #: Answers of the API server to dry runs after a rollout.
+    answers: dict[QuestionKey, Answer] = dataclasses.field(default_factory=dict)
+    #: The restarts of these workloads could not be undone.
     undo_problems: list[str] = dataclasses.field(default_factory=list)
 
     @property

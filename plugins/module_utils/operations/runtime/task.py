@@ -95,12 +95,13 @@ class TaskContext:
         *,
         pods: bool = False,
         precheck_inputs: bool = False,
+        ask: bool = True,
         meanwhile: Callable[[], None] = lambda: None,
         pods_suffice: Callable[[Snapshot], bool] | None = None,
     ) -> Snapshot:
         """Read the cluster; the first reading proves that it is the expected one (safety rule S1).
 
-        Then ``meanwhile`` is called while the rest is still being read. For ``pods_suffice`` see
+        Then ``meanwhile`` is called while the rest is still being read. For ``ask`` and ``pods_suffice`` see
         `fetch_snapshot`.
 
         Raises:
@@ -119,6 +120,7 @@ class TaskContext:
             self.istio_namespace,
             pods=pods,
             precheck_inputs=precheck_inputs,
+            ask=ask,
             on_identified=on_identified,
             pods_suffice=pods_suffice,
         )

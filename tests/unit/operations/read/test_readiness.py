@@ -17,11 +17,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.readiness import not_ready_reason
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.readiness import (
-    dry_run_pod,
-    probe_namespace,
-    require_injection,
+    PLACES,
+    Proof,
+    probe_namespaces,
+    prove,
     require_ready,
-    unproven_reason,
     wait_until_ready,
 )
 from unit.support import builders as b
@@ -31,6 +31,7 @@ from unit.support.fake_api import FakeApi
 pytestmark = pytest.mark.usefixtures("quick")
 
 PROBE = f"/api/v1/namespaces/{b.SYSTEM}/pods"
+STARTING = 'failed calling webhook "rev.object.sidecar-injector.istio.io": starting'
 OTHERS = [*b.plane(b.OLD), *b.revision_tag("default", b.OLD), *b.namespaces(shop=b.OLD)]
 
 
@@ -41,14 +42,14 @@ def api() -> Iterator[FakeApi]:
         yield found
 
 
-def why(api: FakeApi, revision: str = b.NEW, version: str | None = None) -> str | None:
-    """Why a revision is not proven."""
-    return unproven_reason(api.client(), b.mesh_of(api.objects), b.SYSTEM, revision, version)
+def proof(api: FakeApi, revision: str = b.NEW, version: str | None = None) -> Proof:
+    """What a dry run shows about a revision."""
+    return prove(api.client(), b.mesh_of(api.objects), b.snapshot_of(api.objects).namespaces, revision, version)
 
 
 @pytest.mark.parametrize("version", [None, "1.31.0", "1.31.0-distroless"])
 def test_a_revision_in_order_is_proven(api: FakeApi, version: str | None) -> None:
-    assert why(api, version=version) is None
+    assert proof(api, version=version) == Proof()
     assert [(seen.method, seen.query["dryRun"]) for seen in api.seen] == [("POST", "All")]
     assert api.writes() == []
 
@@ -81,7 +82,7 @@ def test_an_image_variant_is_no_other_version() -> None:
     ("answer", "expected_text"),
     [
         pytest.param(
-            failure(500, "failed calling webhook: connection refused"),
+            failure(500, 'failed calling webhook "rev.object.sidecar-injector.istio.io": connection refused'),
             "is rejected: .*connection refused",
             id="S3: the webhook refuses",
         ),
@@ -106,50 +107,120 @@ def test_a_missing_permission_is_no_verdict(api: FakeApi) -> None:
     """Domain 7: the dry run needs create on pods."""
     api.script("POST", PROBE, failure(403, "may not create pods"))
     with pytest.raises(ForbiddenError, match="may not create pods"):
-        why(api)
+        proof(api)
 
 
 def test_domain_4_moving_the_default_back_to_the_non_revisioned_install_is_possible() -> None:
     """Nothing selects it meanwhile, so no pod can ask it."""
     planes = [*b.plane("default", parked=True), *b.plane(b.NEW), *b.revision_tag("default", b.NEW)]
     with FakeApi(*planes, *b.namespaces()) as api:
-        assert why(api, "default") is None
-
-
-def test_domain_7_the_probe_needs_no_labelled_namespace(api: FakeApi) -> None:
-    pod = dry_run_pod(api.client(), b.SYSTEM, {REV: "default"})
-    assert (pod.revision, pod.proxy_image) == (b.OLD, b.proxy("1.30.3"))
-    assert len(b.of_kind(api.objects, "Pod")) == 0
+        assert proof(api, "default") == Proof()
 
 
 @pytest.mark.parametrize(
     ("spaces", "expected"),
     [
-        pytest.param({b.SYSTEM: {}, "default": {}}, b.SYSTEM, id="the Istio namespace first"),
-        pytest.param({b.SYSTEM: {REV: b.OLD}, "default": {}, "a": {}}, "default", id="then default"),
-        pytest.param({b.SYSTEM: {INJECTION: "disabled"}, "default": {REV: "x"}, "b": {}, "a": {}}, "a", id="then any"),
-        pytest.param({"kube-system": {}, "kube-public": {}}, None, id="never a system namespace"),
-        pytest.param({"a": {REV: ""}}, None, id="an empty label is a label"),
+        pytest.param({b.SYSTEM: {}, "default": {}}, [b.SYSTEM, "default"], id="the Istio namespace first"),
+        pytest.param({b.SYSTEM: {REV: b.OLD}, "default": {}, "a": {}}, ["default", "a"], id="then default"),
+        pytest.param({b.SYSTEM: {INJECTION: "disabled"}, "b": {}, "a": {}}, ["a", "b"], id="then any"),
+        pytest.param({"a": {REV: b.OLD}, "b": {REV: b.NEW}}, ["b"], id="a label that leads to it"),
+        pytest.param({"kube-system": {}, "kube-public": {}}, [], id="never a system namespace"),
+        pytest.param({"a": {REV: ""}, "b": {INJECTION: "enabled"}}, [], id="labels that lead elsewhere"),
     ],
 )
-def test_probe_namespace(spaces: dict[str, dict[str, str]], expected: str | None) -> None:
+def test_probe_namespaces(api: FakeApi, spaces: dict[str, dict[str, str]], expected: list[str]) -> None:
     found = {name: b.namespace_of(b.namespace(name, labels)) for name, labels in spaces.items()}
-    if expected is None:
-        with pytest.raises(ProofError, match="No namespace is free"):
-            probe_namespace(found, b.SYSTEM)
-    else:
-        assert probe_namespace(found, b.SYSTEM) == expected
+    assert list(probe_namespaces(b.mesh_of(api.objects), found, b.NEW)) == expected
+
+
+PODS = 'pods "meshops-istio-proof-" is forbidden: '
+REFUSED = {
+    "quota": (403, f"{PODS}failed quota: q: must specify limits.cpu for: app"),
+    "full quota": (403, f"{PODS}exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1"),
+    "limits": (403, f"{PODS}maximum cpu usage per Container is 50m, but limit is 100m"),
+    "pod security": (403, f'{PODS}violates PodSecurity "restricted:latest": privileged'),
+    "policy 422": (422, f"{PODS}ValidatingAdmissionPolicy 'strict' with binding 'all' denied request: no"),
+    "policy 403": (403, f"{PODS}ValidatingAdmissionPolicy 'strict' with binding 'all' denied request: no"),
+    "webhook 400": (400, 'admission webhook "validate.kyverno.svc" denied the request: no'),
+    "webhook 500": (500, 'failed calling webhook "validate.kyverno.svc": failed to call webhook: timeout'),
+    "account": (403, f'{PODS}error looking up service account a/default: serviceaccount "default" not found'),
+    "terminating": (403, f"{PODS}unable to create new content in namespace a because it is being terminated"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_by_anything_else_proves_nothing_and_another_namespace_is_asked(api: FakeApi, name: str) -> None:
+    """R01, R02, R03, F14: place x code."""
+    api.script("POST", PROBE, failure(*REFUSED[name]))
+    assert proof(api) == Proof()
+    assert [seen.path for seen in api.seen] == [PROBE, "/api/v1/namespaces/default/pods"]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_where_every_namespace_refuses_a_doubt_is_left_and_nothing_is_stopped(name: str) -> None:
+    spaces = {f"app-{at}": None for at in range(2 * PLACES)}
+    with FakeApi(*OTHERS, *b.plane(b.NEW), *b.namespaces(**spaces)) as api:
+        for space in (b.SYSTEM, "default", *spaces):
+            api.script("POST", f"/api/v1/namespaces/{space}/pods", failure(*REFUSED[name]))
+        found = proof(api)
+        assert (found.problem, REFUSED[name][1] in found.doubt) == ("", True)
+        assert len(api.seen) == PLACES
+
+
+def test_where_all_labels_lead_elsewhere_a_doubt_is_left() -> None:
+    spaces = [b.namespace(name, {REV: b.OLD}) for name in (b.SYSTEM, "default", "shop")]
+    with FakeApi(*b.plane(b.OLD), *b.plane(b.NEW), *spaces) as api:
+        assert proof(api) == Proof(doubt=f"the labels of every namespace lead pods to another revision than {b.NEW}")
+        assert api.seen == []
+
+
+def test_s3_a_pod_that_no_namespace_takes_as_it_is_made_is_a_problem(api: FakeApi) -> None:
+    """R29 on the whole cluster: what makes it invalid breaks every pod of the revision."""
+    invalid = failure(422, 'Pod "p" is invalid: spec.initContainers[1].lifecycle: Forbidden: may not be set')
+    for space in (b.SYSTEM, "default"):
+        api.script("POST", f"/api/v1/namespaces/{space}/pods", invalid)
+    assert "is invalid" in proof(api).problem
+
+
+def test_the_pod_of_the_proof_conforms_to_restricted_and_is_small(api: FakeApi) -> None:
+    proof(api)
+    spec = api.seen[0].body["spec"]
+    (container,) = spec["containers"]
+    assert container["image"] == f"{b.HUB}/pilot:{b.NEW_VERSION}"
+    assert spec["securityContext"] == {
+        "runAsNonRoot": True,
+        "runAsUser": 65532,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+    assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
+    assert container["resources"]["requests"] == container["resources"]["limits"]
+
+
+@pytest.mark.parametrize(
+    ("image", "proven"),
+    [
+        pytest.param("mirror.test/istio/proxyv2:1.31.0", True, id="R04: a mirror"),
+        pytest.param(f"{b.proxy('1.31.0')}@sha256:{'a' * 64}", True, id="R05a: a tag with a digest"),
+        pytest.param(f"{b.HUB}/proxyv2@sha256:{'a' * 64}", True, id="R05b: a digest"),
+        pytest.param(b.proxy("1.31.0-fips"), True, id="R18: an image type"),
+        pytest.param("mirror.test/istio/proxyv2:1.30.3", False, id="a mirror of another version"),
+    ],
+)
+def test_the_version_of_an_image_proves_a_revision_not_its_name(api: FakeApi, image: str, proven: bool) -> None:
+    api.script("POST", PROBE, Answer(b.pod(revision=b.NEW, image=image)))
+    assert (proof(api) == Proof()) is proven
 
 
 def waiting(api: FakeApi, lines: list[str], seconds: int = 3) -> t.Any:
     """Wait on a clock that goes one second per look."""
     ticks = iter(range(1000))
     more: b.Json = {"timeout": seconds, "progress": lines.append, "clock": lambda: next(ticks)}
-    return wait_until_ready(api.client(), b.SYSTEM, b.SYSTEM, b.NEW, "1.31.0", **more)
+    namespaces = b.snapshot_of(api.objects).namespaces
+    return wait_until_ready(api.client(), b.SYSTEM, namespaces, b.NEW, "1.31.0", **more)
 
 
 def test_waiting_ends_when_it_is_proven(api: FakeApi) -> None:
-    api.script("POST", PROBE, *[failure(500, "failed calling webhook: starting")] * 2)
+    api.script("POST", PROBE, *[failure(500, STARTING)] * 2)
     lines: list[str] = []
     assert waiting(api, lines).revisions[b.NEW].rolled_out
     assert len(lines) == 1
@@ -173,19 +244,3 @@ def test_waiting_does_not_wait_for_a_permission(api: FakeApi) -> None:
     api.script("POST", PROBE, failure(403, "may not create pods"))
     with pytest.raises(ProofError, match="cannot be proven: .*may not create pods"):
         waiting(api, [])
-
-
-def test_before_a_restart_the_server_is_asked_where_pods_go(api: FakeApi) -> None:
-    require_injection(api.client(), "shop", {}, b.OLD)
-    with pytest.raises(ProofError, match="injected by 1-30-3, but 1-31-0 is expected"):
-        require_injection(api.client(), "shop", {}, b.NEW)
-
-
-def test_a_label_that_has_just_changed_may_take_a_moment(api: FakeApi) -> None:
-    api.script("POST", "/api/v1/namespaces/shop/pods", Answer(b.pod(revision=None)), Answer(b.pod(revision=b.NEW)))
-    require_injection(api.client(), "shop", {}, b.NEW)
-
-
-def test_a_quota_that_refuses_the_probe_does_not_stop_the_restart(api: FakeApi) -> None:
-    api.script("POST", "/api/v1/namespaces/shop/pods", failure(403, "exceeded quota"))
-    require_injection(api.client(), "shop", {}, b.NEW)

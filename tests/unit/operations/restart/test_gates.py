@@ -161,6 +161,9 @@ ASKED = [
 ]
 
 
+HOOK = '"rev.object.sidecar-injector.istio.io"'
+
+
 def once_restarted(api: FakeApi, method: str, path: str, *answers: Answer) -> None:
     """Script answers for requests after the first batch."""
 
@@ -195,8 +198,12 @@ def test_a_query_that_failed_is_repeated(api: FakeApi, gate: str, method: str, p
     ("gate", "method", "path", "answer"),
     [
         pytest.param("connected", "GET", FORWARD, Answer(forwarded=b"{}"), id="another answer"),
-        pytest.param("istiod", "POST", PODS, failure(500, "failed calling webhook: refused"), id="its webhook is down"),
-        pytest.param("istiod", "POST", PODS, failure(422, "no such field"), id="its pods are refused"),
+        pytest.param(
+            "istiod", "POST", PODS, failure(500, f"failed calling webhook {HOOK}: refused"), id="its webhook is down"
+        ),
+        pytest.param(
+            "istiod", "POST", PODS, failure(400, f"admission webhook {HOOK} denied the request"), id="its pods are refused"
+        ),
     ],
 )
 def test_a_wrong_answer_of_istiod_is_attributed_to_the_revision(

@@ -100,6 +100,8 @@ def _describe_change(pod: Pod, status: ProxyStatus) -> Clause:
     revision, expected_image = status.injection.revision, status.expected_image
     if status.condition == ProxyCondition.MISSING:
         return "lack", f"a proxy that revision {revision} would inject now: {status.injection.reason}"
+    if pod.proxyless:
+        return "run", f"without a proxy container, injected by revision {pod.revision}, and would get {revision}"
     current, expected = proxy_version(pod.proxy_image), proxy_version(expected_image) if expected_image else ""
     if current == expected and pod.revision == revision:
         current, expected = pod.proxy_image, expected_image
@@ -177,7 +179,7 @@ def _find_newer_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
 
 def tight_budgets(snapshot: Snapshot) -> list[tuple[Workload, Budget]]:
     """Return the workloads whose rollout takes down more pods than a budget allows now, with the budget."""
-    with_proxy = {snapshot.workload_of(pod) for pod, dummy in snapshot.proxy_statuses if pod.proxy_image}
+    with_proxy = {snapshot.workload_of(pod) for pod, dummy in snapshot.proxy_statuses if pod.is_meshed}
     pairs = [
         (workload, budget)
         for workload in with_proxy
@@ -204,7 +206,7 @@ def _meshed_workloads(snapshot: Snapshot) -> dict[ObjectRef, list[Pod]]:
     pods_by_workload: dict[ObjectRef, list[Pod]] = collections.defaultdict(list)
     for pod, dummy in snapshot.proxy_statuses:
         workload = snapshot.workload_of(pod)
-        if workload and pod.proxy_image:
+        if workload and pod.is_meshed:
             pods_by_workload[workload.ref].append(pod)
     return dict(sorted(pods_by_workload.items()))
 
