@@ -287,6 +287,13 @@ namespaces:
       type: list
       elements: str
       sample: ["1-31-0"]
+    judged:
+      description:
+        - How many of its proxies were judged in each way.
+        - V(resolved) by the rules of Istio's own webhooks, V(asked) by a dry run of the API server, V(not judged\: refused) only by
+          revision and version, because the API server refused the dry run, and V(not judged\: not asked) if no dry run was sent.
+      type: dict
+      sample: {"asked": 2, "resolved": 40}
 unrestartable:
   description: Pods that are stale, or whose image is pinned, and that a rollout does not fix. One entry for each owner
     and reason.

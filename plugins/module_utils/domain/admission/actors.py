@@ -46,9 +46,9 @@ class Admission:
     """Everything beside Istio's injectors that acts on new pods."""
 
     actors: tuple[Actor, ...] = ()
-    #: Whether the policies were read too, and the reason why some could not be.
+    #: Whether the policies were read too; if some could not be, ``policies`` is mapped to the reason.
     policies_read: bool = False
-    unread: str = ""
+    unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def acting_on(self, namespace: str, namespace_labels: Labels, pod_labels: Labels) -> list[Actor]:
         """Return the actors that are called for a pod with some labels that is created in a namespace."""

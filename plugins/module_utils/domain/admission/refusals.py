@@ -31,7 +31,7 @@ _INJECTED = re.compile(r'"istio-(?:init|proxy|validation)"')
 
 
 class RefusedBy(enum.Enum):
-    """What refused a pod."""
+    """The part of a cluster that refused a pod."""
 
     INJECTOR = "Istio's injection webhook"
     WEBHOOK = "another webhook"

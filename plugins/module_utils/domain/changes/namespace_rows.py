@@ -35,6 +35,7 @@ class NamespaceRow(t.TypedDict):
     proxies: int
     stale_proxies: int
     target_revisions: list[str]
+    judged: dict[str, int]
 
 
 def describe_namespaces(snapshot: Snapshot) -> list[NamespaceRow]:
@@ -46,7 +47,10 @@ def describe_namespaces(snapshot: Snapshot) -> list[NamespaceRow]:
     proxies: dict[str, int] = collections.Counter()
     stale: dict[str, int] = collections.Counter()
     targets: dict[str, set[str]] = collections.defaultdict(set)
+    judged: dict[str, dict[str, int]] = collections.defaultdict(collections.Counter)
     for pod, status in snapshot.proxy_statuses:
+        if pod.is_meshed or status.stale:
+            judged[pod.namespace][status.basis.value] += 1
         proxies[pod.namespace] += pod.is_meshed
         stale[pod.namespace] += status.stale
         if status.stale and status.injection.revision:
@@ -73,6 +77,7 @@ def describe_namespaces(snapshot: Snapshot) -> list[NamespaceRow]:
                 "proxies": proxies[name],
                 "stale_proxies": stale[name],
                 "target_revisions": sorted(targets[name]),
+                "judged": dict(sorted(judged[name].items())),
             }
         )
     return rows

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the API server answered to a dry run of a pod: the proxy that the pod would get, or its refusal."""
+"""The answer of the API server to a dry run of a pod: the proxy that the pod would get, or its refusal."""
 
 from __future__ import annotations
 

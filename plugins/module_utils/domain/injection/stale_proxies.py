@@ -54,7 +54,7 @@ STALE = frozenset({ProxyCondition.STALE_REVISION, ProxyCondition.STALE_IMAGE, Pr
 
 
 class Basis(enum.Enum):
-    """What a proxy was compared with; the values are those of results."""
+    """The prediction or answer that a proxy was compared with; the values are those of results."""
 
     #: The prediction of the resolver, where only Istio's own webhooks decide.
     RESOLVED = "resolved"
@@ -62,7 +62,7 @@ class Basis(enum.Enum):
     ASKED = "asked"
     #: A refusal, so only the revision and the version count.
     REFUSED = "not judged: refused"
-    #: Nothing: the resolver cannot tell, and the API server was not asked.
+    #: Nothing: the prediction is not enough, and the API server was not asked.
     UNASKED = "not judged: not asked"
 
 

@@ -55,7 +55,7 @@ def check_ref(code: str) -> ObjectRef:
 
 
 def _find_checks_not_run(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
-    unread = snapshot.precheck_inputs.unread
+    unread = {**snapshot.precheck_inputs.unread, **snapshot.admission.unread}
     for check in CHECKS:
         if check.severity_at(upgrade.stage):
             for need in sorted(set(check.needs) & set(unread)):

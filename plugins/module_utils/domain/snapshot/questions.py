@@ -60,7 +60,7 @@ def open_questions(
         snapshot: the cluster.
         namespaces: only these, None for all.
         everything: ask about each workload of the mesh that something beside Istio may change or refuse; if false,
-            only about pods whose condition the resolver cannot tell.
+            only about pods for which the resolver is not enough.
     """
     questions: dict[QuestionKey, Question] = {}
     image = trusted_image(snapshot)
@@ -122,7 +122,7 @@ def may_differ(snapshot: Snapshot, workload: Workload) -> bool:
 
 
 def _is_uncertain(snapshot: Snapshot, pod: Pod, status: ProxyStatus, workload: Workload | None) -> bool:
-    """Whether the resolver cannot tell the condition of a proxy."""
+    """Whether the resolver is not enough to judge a proxy."""
     if status.basis is Basis.UNASKED:
         return workload is None or not workload.pinned_image
     if status.condition not in SURPRISING or status.basis is not Basis.RESOLVED:

@@ -72,7 +72,7 @@ class Snapshot:
     parents: Mapping[ObjectRef, Owner] = dataclasses.field(default_factory=dict)
     budgets: tuple[Budget, ...] = ()
     precheck_inputs: PrecheckInputs = dataclasses.field(default_factory=PrecheckInputs)
-    #: What acts on new pods beside Istio's injectors.
+    #: The webhooks and policies that act on new pods beside Istio's injectors.
     admission: Admission = dataclasses.field(default_factory=Admission)
     #: The answers of the API server to dry runs of pods.
     answers: Mapping[QuestionKey, Answer] = dataclasses.field(default_factory=dict)

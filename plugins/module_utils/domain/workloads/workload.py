@@ -124,15 +124,13 @@ def node_part(workload: Workload) -> str | None:
 def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
     """Return the facts of a raw workload; an Argo Rollout may have its template in a Deployment instead."""
     read = Reader(ObjectRef(obj["metadata"]["namespace"], kind, name_of(obj)))
-    template_text = _template_text(name_of(obj), as_map(obj.get("spec")))
-    obj = checked_rollout(obj, read) if kind == ROLLOUT else obj
+    raw, obj = obj, checked_rollout(obj, read) if kind == ROLLOUT else obj
     journal = read_label_journal(annotations_of(obj), (REVISION_LABEL,))
     journal.report_unreadable(read)
     order = annotations_of(obj).get(RESTART_ORDER, "").strip()
     if order and not re.fullmatch("-?[0-9]{1,9}", order):
         read.refuse(f"annotation {RESTART_ORDER}", f"{shown(order)!r} is not a whole number")
-    spec = obj.get("spec") or {}
-    template = spec.get("template") or {}
+    template = (spec := obj.get("spec") or {}).get("template") or {}
     strategy = spec.get("strategy") or spec.get("updateStrategy") or {}
     pod_spec = template.get("spec") or {}
     containers = [*(pod_spec.get("containers") or ()), *(pod_spec.get("initContainers") or ())]
@@ -170,7 +168,7 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
             condition.get("reason") == DEADLINE for condition in (obj.get("status") or {}).get("conditions") or ()
         ),
         unreadable=read.unreadable,
-        template=template_text,
+        template=_template_text(name_of(raw), as_map(raw.get("spec"))),
     )
 
 

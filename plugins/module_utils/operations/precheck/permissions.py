@@ -17,6 +17,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 #: Kinds that only some settings of Istio render, so that a run does not need permission to write them in advance.
 RARE = ("ResourceQuota", "NetworkAttachmentDefinition", "NetworkPolicy")
+POLICIES = tuple(
+    f"{kind}admission{resource}" for kind in ("mutating", "validating") for resource in ("policies", "policybindings")
+)
 WEBHOOKS = ("mutatingwebhookconfigurations", "validatingwebhookconfigurations")
 #: Istio's own configuration, by API group.
 CONFIGURATION = {
@@ -130,6 +133,7 @@ READ_FOR_CHECKS = (
         for group, resources in {**CONFIGURATION, **GATEWAY_API}.items()
         for permission in _permissions(group, resources.split(), "list", "find configuration of one revision")
     ),
+    *_permissions("admissionregistration.k8s.io", POLICIES, "list", "find policies that act on new pods"),
     *_permissions("discovery.k8s.io", ("endpointslices",), "list", "check the cluster around the mesh", local=True),
     *_permissions(
         "autoscaling", ("horizontalpodautoscalers",), "list", "check the cluster around the mesh", local=True

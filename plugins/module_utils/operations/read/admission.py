@@ -68,13 +68,13 @@ def with_policies(client: Client, admission: Admission) -> Admission:
     if admission.policies_read:
         return admission
     actors: list[Actor] = []
-    unread = ""
+    unread: dict[str, str] = {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=len(_POLICIES)) as pool:
         for job in [pool.submit(_fetch_policies, client, *row) for row in _POLICIES.items()]:
             try:
                 actors += job.result()
             except ForbiddenError as exc:
-                unread = exc.message
+                unread["policies"] = exc.message
     return dataclasses.replace(admission, actors=(*admission.actors, *actors), policies_read=True, unread=unread)
 
 

@@ -89,7 +89,7 @@ def fetch_snapshot(
 
     Args:
         precheck_inputs: read also what only checks need. Kinds that this user may not read are left out and named.
-        ask: ask the API server by dry runs about proxies whose condition the resolver cannot tell; with the inputs of
+        ask: ask the API server by dry runs about proxies for which the resolver is not enough; with the inputs of
             the precheck, about all workloads that other webhooks or policies may change or refuse.
         on_identified: gets the cluster's identity as soon as it is known, while the rest is still being read.
         pods_suffice: decides by a snapshot without owners whether the caller needs owners of stale pods only. All

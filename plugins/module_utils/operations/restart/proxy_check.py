@@ -46,7 +46,7 @@ def find_wrong_proxies(context: RestartContext, batch: list[Workload]) -> list[P
 
 
 def _is_unjudged(context: RestartContext, workload: Workload, state: PodState) -> bool:
-    """Whether only a dry run can tell if the image of a pod is the expected one."""
+    """Whether only a dry run shows if the image of a pod is the expected one."""
     if not state.stays:
         return False
     proxy_status = context.snapshot.proxy_status_of(state.pod, workload)

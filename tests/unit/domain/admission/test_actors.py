@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""What else acts on new pods: webhooks and policies by their rules and selectors, Pod Security by its label."""
+"""Others that act on new pods: webhooks and policies by their rules and selectors, Pod Security by its label."""
 
 from __future__ import annotations
 

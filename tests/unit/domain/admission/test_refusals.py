@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
 
-"""Who refused a pod is read from the texts of the API server, whatever the HTTP status is (issue 15, kind 2)."""
+"""The texts of the API server show who refused a pod, whatever the HTTP status is (issue 15, kind 2)."""
 
 from __future__ import annotations
 

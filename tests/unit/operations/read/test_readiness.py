@@ -43,7 +43,7 @@ def api() -> Iterator[FakeApi]:
 
 
 def proof(api: FakeApi, revision: str = b.NEW, version: str | None = None) -> Proof:
-    """What a dry run shows about a revision."""
+    """The result of a dry run for a revision."""
     return prove(api.client(), b.mesh_of(api.objects), b.snapshot_of(api.objects).namespaces, revision, version)
 
 

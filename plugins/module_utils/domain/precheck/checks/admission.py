@@ -53,7 +53,7 @@ POD_REFUSED = Check(
     "MU100", ERROR, "new pods of a workload refused",
     "A restart would fail: its old pods stay, but no new one is created, also not after an eviction.",
     "change the pod template, or the policy that refuses it; allow it if the policy refuses only this user",
-    _find_refused_workloads, WARNING,
+    _find_refused_workloads, WARNING, ("policies",),
 )  # fmt: skip
 CHECKS = (
     POD_REFUSED,
