@@ -290,8 +290,9 @@ namespaces:
     judged:
       description:
         - How many of its proxies were judged in each way.
-        - V(resolved) by the rules of Istio's own webhooks, V(asked) by a dry run of the API server, V(not judged\: refused) only by
-          revision and version, because the API server refused the dry run, and V(not judged\: not asked) if no dry run was sent.
+        - V(resolved) is by the rules of Istio's own webhooks, V(asked) by the answer of the API server to a dry run.
+        - V(not judged\: refused) is only by revision and version, because the API server refused the dry run.
+        - V(not judged\: not asked) means that no dry run was sent.
       type: dict
       sample: {"asked": 2, "resolved": 40}
 unrestartable:

@@ -76,7 +76,7 @@ def upgrade_twice(desk: Desk, cluster: Cluster) -> None:
 
 def findings(desk: Desk, cluster: Cluster) -> list[Json]:
     """What the precheck finds."""
-    options = {"version": NEW_VERSION, "revision": NEW_REVISION, "fail_on": "never"}
+    options: Json = {"version": NEW_VERSION, "revision": NEW_REVISION, "fail_on": "never"}
     return list(desk.tool(cluster, "istio_precheck", **options)["findings"])
 
 

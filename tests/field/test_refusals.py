@@ -45,7 +45,7 @@ def upgrade_twice(desk: Desk, cluster: Cluster, place: str = SHOP) -> None:
 
 def findings(desk: Desk, cluster: Cluster) -> dict[str, str]:
     """Code to object of what the precheck finds."""
-    options = {"version": NEW_VERSION, "revision": NEW_REVISION, "fail_on": "never"}
+    options: Json = {"version": NEW_VERSION, "revision": NEW_REVISION, "fail_on": "never"}
     return {row["code"]: row["object"] for row in desk.tool(cluster, "istio_precheck", **options)["findings"]}
 
 
@@ -147,7 +147,7 @@ def test_r03_a_policy_that_refuses_the_workload_is_found_before_anything_is_writ
         assert findings(desk, based)["MU100"] == f"Deployment {SHOP}/web"
         run = canary(desk, based)
         assert run.returncode != 0
-        assert "MU100" in run.output()
+        assert "MU100" in run.output
         assert labels(based)[SHOP][REV] == REVISION
         before = {place: image for place, image in proxies(based).items() if "/web-" in place}
         restarted = desk.tool(based, "rollout_restart", namespaces=[SHOP], scope="all")

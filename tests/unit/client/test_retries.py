@@ -153,7 +153,10 @@ def test_a_webhook_that_fails_is_the_answer_to_a_probe(api: FakeApi) -> None:
 
 
 def test_a_login_that_is_not_accepted_proves_nothing_about_a_revision(api: FakeApi) -> None:
-    mesh, namespaces = b.mesh_of(b.two_planes()), b.snapshot_of([b.namespace("shop", {"istio.io/rev": b.NEW})]).namespaces
+    mesh, namespaces = (
+        b.mesh_of(b.two_planes()),
+        b.snapshot_of([b.namespace("shop", {"istio.io/rev": b.NEW})]).namespaces,
+    )
     api.script("POST", PODS, failure(401, "Unauthorized"))
     with pytest.raises(UnauthorizedError):
         readiness.prove(api.client(), mesh, namespaces, b.NEW, None)

@@ -202,7 +202,11 @@ def test_a_query_that_failed_is_repeated(api: FakeApi, gate: str, method: str, p
             "istiod", "POST", PODS, failure(500, f"failed calling webhook {HOOK}: refused"), id="its webhook is down"
         ),
         pytest.param(
-            "istiod", "POST", PODS, failure(400, f"admission webhook {HOOK} denied the request"), id="its pods are refused"
+            "istiod",
+            "POST",
+            PODS,
+            failure(400, f"admission webhook {HOOK} denied the request"),
+            id="its pods are refused",
         ),
     ],
 )
