@@ -10,6 +10,7 @@ namespaces are tried. Workloads prove the rest: before a restart, each namespace
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Callable, Iterator, Mapping
 
@@ -82,7 +83,7 @@ def prove_injection(
     plane = mesh.revisions[revision]
     body = stand_in({REVISION_LABEL: revision}, image=plane.image)
     refusals: dict[str, Refusal] = {}
-    for dummy, namespace in zip(range(PLACES), probe_namespaces(mesh, namespaces, revision), strict=False):
+    for namespace in itertools.islice(probe_namespaces(mesh, namespaces, revision), PLACES):
         made = dry_run(client, namespace, body)
         if isinstance(made, Pod):
             return Proof(_injection_problem(mesh, revision, version, made) or "")
