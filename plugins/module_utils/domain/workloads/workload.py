@@ -183,10 +183,10 @@ def _template_text(name: str, spec: Mapping[str, t.Any]) -> str:
     if not pod_spec:
         return ""
     annotations = {key: value for key, value in as_map(meta.get("annotations")).items() if key != RESTARTED_AT}
-    claims = [as_map(as_map(claim).get("metadata")).get("name") for claim in spec.get("volumeClaimTemplates") or ()]
+    claims = [as_map(claim.get("metadata")).get("name") for claim in as_maps(spec.get("volumeClaimTemplates"))]
     if claims:
         own = [{"name": claim, "persistentVolumeClaim": {"claimName": f"{claim}-{name}-0"}} for claim in claims]
-        others = [volume for volume in pod_spec.get("volumes") or () if volume.get("name") not in claims]
+        others = [volume for volume in as_maps(pod_spec.get("volumes")) if volume.get("name") not in claims]
         pod_spec = {**pod_spec, "volumes": [*others, *own]}
     try:
         return json.dumps({"metadata": {"annotations": annotations}, "spec": pod_spec}, sort_keys=True)
