@@ -19,7 +19,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
     labels_of,
     name_of,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, Unreadable, as_map, shown
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import (
+    Reader,
+    Unreadable,
+    as_map,
+    as_maps,
+    shown,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
     PLACEHOLDER,
     RESTARTED_AT,
