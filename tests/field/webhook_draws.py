@@ -81,7 +81,7 @@ def drawn_configurations(draw: random.Random, originals: Sequence[Json], local: 
     ``local`` are the Services of this mesh that webhooks of this mesh may be led to, one of which does not exist.
     """
     picked = [draw.choice(originals) for dummy in range(draw.randrange(3))]
-    copies = [(each, f"{draw.choice('akz')}-copy-of-{each['metadata']['name']}") for each in picked]
+    copies = [(each, f"{'akz'[i]}-copy-of-{each['metadata']['name']}") for i, each in enumerate(picked)]
     drawn = []
     for original, name in [*((each, each["metadata"]["name"]) for each in originals), *copies]:
         labels = original["metadata"]["labels"]

@@ -5,16 +5,17 @@
 
 from __future__ import annotations
 
-import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 import yaml
 
+from integration.remote_clusters import ADDRESS, Istioctl, all_cases, rendered
 from integration.safety import no_write
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
 from lab import Cluster
+from unit.paths import ROOT
 
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
@@ -25,23 +26,22 @@ CODES = ("MU060", "MU061", "MU062")
 
 
 def controlled_elsewhere(cluster: Cluster) -> list[Json]:
-    """The local objects of a remote control plane: an injector, and a Service without selector."""
-    injector = cluster.request("GET", INJECTOR)
-    kept = {key: injector[key] for key in ("apiVersion", "kind", "webhooks")}
-    metadata = {"name": injector["metadata"]["name"], "labels": {"istio.io/rev": REVISION}}
-    ports = [{"name": "https-webhook", "port": 443}]
-    service = {
-        "apiVersion": "v1",
-        "kind": "Service",
-        "metadata": {
-            "name": f"istiod-{REVISION}",
-            "namespace": "istio-system",
-            "labels": {"app": "istiod", "istio.io/rev": REVISION},
-        },
-        "spec": {"ports": ports},
-    }
-    text = json.dumps([service, {**kept, "metadata": metadata}])
-    return list(json.loads(text.replace(REVISION, "elsewhere")))
+    """The objects of a remote control plane, with the certificate that its istiod would write."""
+    objects = rendered(istioctl_of(cluster), "elsewhere", ADDRESS)
+    bundle = cluster.request("GET", INJECTOR)["webhooks"][0]["clientConfig"]["caBundle"]
+    for hook in next(obj for obj in objects if "webhooks" in obj)["webhooks"]:
+        hook["clientConfig"]["caBundle"] = bundle
+    return objects
+
+
+def istioctl_of(cluster: Cluster) -> Istioctl:
+    """The real istioctl of the new version."""
+    return lambda arguments: cluster.istioctl(NEW_VERSION, *arguments).stdout
+
+
+def test_istioctl_renders_the_recorded_remote_clusters(desk: Desk) -> None:
+    recorded = ROOT / "tests" / "unit" / "fixtures" / "remote-clusters.jsonl"
+    assert all_cases(istioctl_of(desk.lab.clusters[0])) == recorded.read_text(encoding="utf-8").splitlines()
 
 
 @pytest.fixture(scope="module")

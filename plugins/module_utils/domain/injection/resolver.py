@@ -108,12 +108,16 @@ class PodShape:
 
 
 def overlapping_injectors(mesh: Mesh, namespace_labels: Labels) -> list[Injector]:
-    """Return the injectors of several revisions that are called for one pod of a namespace; the last one remains."""
+    """Return the injectors of several revisions that are called for one pod of a namespace; the last one remains.
+
+    Other meshes of the cluster do not count: two meshes that own one name are one finding of their own.
+    """
     for pod_labels in ({}, {INJECT_LABEL: "true"}):
-        calls = webhook_calls(mesh, namespace_labels, pod_labels)
+        calls = [
+            call for call in webhook_calls(mesh, namespace_labels, pod_labels) if not mesh.is_foreign(call.injector)
+        ]
         callers = {call.injector.name: call.injector for call in calls}
-        owners = {(mesh.is_foreign(injector) and injector.home, injector.revision) for injector in callers.values()}
-        if len(owners) > 1:
+        if len({injector.revision for injector in callers.values()}) > 1:
             remaining = callers.pop(remaining_injection(calls).injector.name)
             return [*callers.values(), remaining]
     return []

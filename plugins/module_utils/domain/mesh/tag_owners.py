@@ -71,6 +71,10 @@ def default_problem(mesh: Mesh) -> str | None:
     """Return how the owners of the default disagree now, or None."""
     revision = mesh.default_revision
     targets: dict[str, str | None] = {"injector": revision, "validator": mesh.default_validator}
+    elsewhere = mesh.other_mesh_owning(DEFAULT) or (revision in mesh.revisions and mesh.is_remote(revision))
+    if elsewhere and mesh.default_validator is None:
+        # Another mesh validates, or the cluster of the remote control plane (profile remote renders no validator).
+        del targets["validator"]
     if mesh.default_service or (DEFAULT in mesh.tags and _has_service(mesh, mesh.tags[DEFAULT])):
         targets["Service"] = mesh.default_service
     injector = unrevisioned(mesh)

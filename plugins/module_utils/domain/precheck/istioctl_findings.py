@@ -41,7 +41,7 @@ ANALYSIS_FAILED = Check(
     find_nothing,
     WARNING,
 )
-PERMISSIONS, OTHER_IMAGE = "IST0141", "IST0158"
+PERMISSIONS, OVERLAPPING, OTHER_IMAGE = "IST0141", "IST0139", "IST0158"
 #: IST0102 names every namespace without an injection label, also those that must not have one. Its remedy, the label
 #: istio-injection=enabled, would bring them into the mesh (istio/istio pkg/config/analysis/analyzers/injection).
 NOT_ABOUT_UPGRADES = frozenset({"IST0102"})
@@ -219,7 +219,7 @@ _STALE = ("MU020", "MU021", "MU024", "MU028")
 EQUIVALENTS: Mapping[str, Equivalent] = {
     "IST0103": Equivalent(("MU021", "MU024", "MU027"), "about the owner of the pod", _same_pods),
     "IST0123": Equivalent(("MU017",), "about the same namespace", _same_object),
-    "IST0139": Equivalent(("MU011", "MU016"), "about the same webhook", _same_webhook),
+    OVERLAPPING: Equivalent(("MU011", "MU016"), "about the same webhook", _same_webhook),
     PERMISSIONS: Equivalent(("MU009",), "about the same permission", _same_permission),
     "IST0142": Equivalent(("MU002",), "always", _always),
     OTHER_IMAGE: Equivalent(
@@ -232,12 +232,12 @@ def merge_findings(checked: Iterable[Finding], reported: Iterable[Finding], snap
     """Return the findings of the checks and of istioctl, worst first.
 
     A problem that both report appears once, as the finding of the check, with the code of istioctl in its message. What
-    istioctl reports although it is right is omitted.
+    istioctl reports although it is right is omitted, and what it reports about another mesh of the cluster.
     """
     checked, others = list(checked), []
     istioctl_codes: dict[Finding, set[str]] = collections.defaultdict(set)
     for finding in dict.fromkeys(reported):
-        if _is_right(finding, snapshot):
+        if _is_right(finding, snapshot) or _is_about_other_mesh(finding, snapshot):
             continue
         equivalent = EQUIVALENTS.get(finding.code)
         candidates = [other for other in checked if other.code in equivalent.codes] if equivalent else []
@@ -249,6 +249,15 @@ def merge_findings(checked: Iterable[Finding], reported: Iterable[Finding], snap
             is_note = finding.code == PERMISSIONS
             others.append(dataclasses.replace(finding, severity=INFO) if is_note else finding)
     return sort_by_severity([_add_codes(finding, istioctl_codes.get(finding)) for finding in checked] + others)
+
+
+def _is_about_other_mesh(finding: Finding, snapshot: Snapshot) -> bool:
+    """Whether a finding is about another mesh of the cluster, or about webhooks of two meshes, which MU063 reports."""
+    ref, injectors = finding.ref, [injector.name for injector in snapshot.mesh.foreign_injectors]
+    if ref.kind == "webhook":
+        named = any(name in finding.message for name in injectors) and finding.code == OVERLAPPING
+        return named or ref.name in injectors
+    return snapshot.is_of_other_mesh(ref)
 
 
 def _add_codes(finding: Finding, codes: Iterable[str] | None) -> Finding:

@@ -205,6 +205,7 @@ def _run_check(check: Check, severity: str, snapshot: Snapshot, upgrade: Upgrade
         return [
             check.finding(ref, message, _severity(snapshot, upgrade, check, ref, severity))
             for ref, message in check.find(snapshot, upgrade)
+            if check is multicluster.OTHER_MESH or not snapshot.is_of_other_mesh(ref)
         ]
     except Exception as exc:  # noqa: BLE001 - an unexpected object must not hide all other findings
         where = traceback.extract_tb(exc.__traceback__)[-1]
@@ -213,7 +214,10 @@ def _run_check(check: Check, severity: str, snapshot: Snapshot, upgrade: Upgrade
 
 
 def run_checks(snapshot: Snapshot, upgrade: Upgrade) -> list[Finding]:
-    """Run all checks of a stage, and return their findings, worst first."""
+    """Run all checks of a stage, and return their findings, worst first.
+
+    Objects of another mesh in the cluster are not judged: one check reports only that this mesh exists.
+    """
     findings: list[Finding] = []
     for check in CHECKS:
         severity = check.severity_at(upgrade.stage)

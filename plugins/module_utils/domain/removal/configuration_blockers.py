@@ -21,7 +21,7 @@ def configuration_blockers(snapshot: Snapshot, revision: str, configuration: Ite
     namesakes = {injector.home for injector in snapshot.mesh.foreign_injectors if injector.revision == revision}
     blockers = []
     for obj in configuration:
-        if obj.revision != revision or _home_of(snapshot, obj.namespace) in namesakes:
+        if obj.revision != revision or snapshot.other_mesh_of(obj.namespace) in namesakes:
             continue
         verb = "manages" if obj.is_gateway else "reads"
         text = f"{obj} has label {REVISION_LABEL}={revision}, so no other istiod {verb} it"
@@ -32,13 +32,6 @@ def configuration_blockers(snapshot: Snapshot, revision: str, configuration: Ite
             remedy = f"if it is meant for {others}, leave it as it is and allow this blocker; otherwise {remedy}"
         blockers.append(Blocker("configuration", str(obj), text, remedy))
     return blockers
-
-
-def _home_of(snapshot: Snapshot, namespace: str) -> str:
-    """Return the namespace of the other mesh that a namespace belongs to, or an empty text."""
-    if namespace in snapshot.mesh.other_mesh_namespaces:
-        return namespace
-    return snapshot.injection_of(namespace).other_mesh or "" if namespace in snapshot.namespaces else ""
 
 
 def _belongs_to_mesh(snapshot: Snapshot, namespace: str) -> bool:

@@ -143,6 +143,16 @@ class Snapshot:
         """Return the injection result of a pod with these labels (default: none) that is created in a namespace now."""
         return resolve(self.mesh, namespace, self.namespaces[namespace].labels, PodShape(labels or {}))
 
+    def other_mesh_of(self, namespace: str) -> str:
+        """Return the namespace of the other mesh that a namespace belongs to, empty if it belongs to none."""
+        if namespace in self.mesh.other_mesh_namespaces:
+            return namespace
+        return self.injection_of(namespace).other_mesh if namespace in self.namespaces else ""
+
+    def is_of_other_mesh(self, ref: ObjectRef) -> bool:
+        """Whether an object is a namespace of another mesh, or in such a namespace."""
+        return bool(self.other_mesh_of(ref.name if ref.kind == "namespace" else ref.namespace))
+
     def with_owners(self, owners: Owners, lost: Iterable[Unreadable] = ()) -> Snapshot:
         """Return a copy with owners of pods added; cached proxy statuses are kept."""
         return dataclasses.replace(

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck import registry
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     AFTER,
@@ -194,7 +195,7 @@ def test_a_check_that_did_not_run_is_not_more_severe_than_its_finding(
 
 def test_a_check_that_fails_is_a_finding_and_the_others_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
-        yield "pod shop/a", "It is found before the check fails."
+        yield ObjectRef("shop", "pod", "a"), "It is found before the check fails."
         raise KeyError("status")
 
     checks = [dataclasses.replace(CHECKS_BY_CODE["MU010"], find=broken), CHECKS_BY_CODE["MU011"]]

@@ -105,7 +105,7 @@ def _find_unresolved_images(snapshot: Snapshot, upgrade: Upgrade) -> CheckResult
             continue
         shape = PodShape(workload.template_labels, workload.template_annotations, workload.host_network)
         injection = resolve(snapshot.mesh, namespace.name, namespace.labels, shape)
-        if injection.revision is None and not injection.rejected:
+        if injection.revision is None and not (injection.rejected or injection.other_mesh):
             yield (
                 workload.ref,
                 f"Its proxy image auto is a placeholder that no injector replaces: {injection.reason}.",

@@ -69,6 +69,15 @@ def _find_other_meshes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         )
 
 
+OTHER_MESH = Check(
+    "MU063",
+    INFO,
+    "another mesh in this cluster",
+    "A run here does not judge or change its proxies and control planes.",
+    "give its revisions and tags different names; upgrade it in a run with its own istio_namespace",
+    _find_other_meshes,
+)
+
 CHECKS = (
     Check("MU060", INFO, "mesh of several clusters",
           "Istio does not document which versions may differ between clusters.",
@@ -80,7 +89,5 @@ CHECKS = (
     Check("MU062", INFO, "external control plane",
           "A run here moves proxies; it does not upgrade that control plane.",
           "upgrade it where it runs, before the proxies here", _find_external_control_planes),
-    Check("MU063", INFO, "another mesh in this cluster", "A run here does not change its proxies and control planes.",
-          "give its revisions and tags different names; upgrade it in a run with its own istio_namespace",
-          _find_other_meshes),
+    OTHER_MESH,
 )  # fmt: skip

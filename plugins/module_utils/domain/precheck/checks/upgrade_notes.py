@@ -53,7 +53,10 @@ def _cni(snapshot: Snapshot, source: Revision) -> bool:
 
 
 def _ambient(snapshot: Snapshot, source: Revision) -> bool:
-    return any(node_part(workload) == "ztunnel" for workload in snapshot.workloads.values())
+    return any(
+        node_part(workload) == "ztunnel" and not snapshot.is_of_other_mesh(workload.ref)
+        for workload in snapshot.workloads.values()
+    )
 
 
 def _large_ambient(snapshot: Snapshot, source: Revision) -> bool:
