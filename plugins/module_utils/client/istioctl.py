@@ -97,6 +97,7 @@ def find_istioctl(template: str, version: str, connection: Connection, istio_nam
     if actual != version:
         raise ParameterError(
             f"Parameter istioctl: {path} is version {actual}, but version is {version}; the binary's version is what "
-            "would be installed."
+            "would be installed. If only the images have another tag, such as that of a vendor, set version to the "
+            "version of the binary, and parameter tag (variable istio_tag) to the tag."
         )
     return istioctl

@@ -90,7 +90,9 @@ def _progress(reading: Mapping[str, t.Any], version: str, tag: str) -> tuple[str
         mixed = len({parse_version(proxy) or proxy for proxy, dummy in proxies}) > 1
         return (HALF_DONE, "proxies of several versions run") if mixed else _stale_state(stale)
     upgraded = sum(count for proxy, count in proxies if _is_target(proxy, version, tag))
-    if not any(_is_target(plane, version, tag) for plane in installed):
+    # A control plane outside this cluster, or with a digest only, shows its version by its proxies.
+    shown = upgraded and any(parse_version(plane) is None for plane in installed)
+    if not shown and not any(_is_target(plane, version, tag) for plane in installed):
         return NOT_BEGUN, f"{version} is not installed{_without_version(installed)}"
     if upgraded < total:
         missing = _without_version(proxy for proxy, dummy in proxies)
@@ -104,7 +106,7 @@ def _is_target(image_tag: str, version: str, tag: str) -> bool:
 
 def _without_version(tags: Iterable[str]) -> str:
     """Return the end of a sentence about image tags that name no version, empty if each of them names one."""
-    unknown = sorted({tag for tag in tags if parse_version(tag) is None})
+    unknown = sorted({tag or "one outside this cluster" for tag in tags if parse_version(tag) is None})
     return f", and no version is known of {join_limited(unknown)}" if unknown else ""
 
 

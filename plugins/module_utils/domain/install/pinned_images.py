@@ -76,6 +76,12 @@ def pinned_images(origin: Revision | None, given: Mapping[str, t.Any], wanted: W
     return [*_given(given, wanted), *(pin for pin in _carried(carried, name, wanted) if not _has(given, pin.path))]
 
 
+def given_image_paths(given: Mapping[str, t.Any]) -> list[str]:
+    """Return the images and tags that the user gives: an upgrade is to change these settings, so no one is kept."""
+    paths = (*MESH_IMAGES, *MESH_TAGS, *NODE_IMAGES, *NODE_TAGS)
+    return [".".join(path) for path, dummy in _texts(given, paths)]
+
+
 def _given(values: Mapping[str, t.Any], wanted: WantedImages) -> Iterator[PinnedImage]:
     for path, image in _texts(values, MESH_IMAGES):
         tag = parse_image(image).tag

@@ -88,7 +88,8 @@ def await_revision(task: TaskContext, options: InstallOptions, snapshot: Snapsho
 def _advice(revision: str, version: str) -> str:
     return (
         f"With installer=external another tool installs it: have it install revision {revision} with Istio {version} "
-        "(Sail Operator: spec.version of the Istio resource; AKS: az aks mesh upgrade start), and run again."
+        "(Sail Operator: spec.version of the Istio resource; AKS: az aks mesh upgrade start), and run again. If its "
+        "images have another tag, name it in parameter tag (variable istio_tag)."
     )
 
 

@@ -19,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.istio
     replaces_running_istiod,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.object_changes import ChangeRow, ObjectChange
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.pinned_images import given_image_paths
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import SettingsRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.shared_components import describe_takeover
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
@@ -153,7 +154,7 @@ def _checked_plan(
     for line in plan.settings.lines():
         task.progress(line)
     require_no_prunes(plan.changes)
-    require_settings_kept(plan.settings, options.allow_setting_changes)
+    require_settings_kept(plan.settings, [*options.allow_setting_changes, *given_image_paths(options.values)])
     takeovers = handover.plan_takeover(task, options, snapshot, plan.installation)
     return plan.with_changes(takeovers) if is_only_planned(task, options.revision) else plan, takeovers
 

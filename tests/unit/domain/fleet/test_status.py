@@ -119,6 +119,21 @@ def test_r14_versions_with_a_suffix(installed: str, version: str, tag: str, stat
     assert (found["state"], found["reason"]) == (state, reason)
 
 
+@pytest.mark.parametrize(
+    ("proxies", "state", "reason"),
+    [
+        ({"1.31.0": 2}, "done", ""),
+        ({"1.31.0": 1, "1.30.3": 1}, "half done", "1 of 2 proxies run 1.31.0"),
+        ({"1.30.3": 2}, "not begun", "1.31.0 is not installed, and no version is known of one outside this cluster"),
+    ],
+)
+def test_a_control_plane_outside_the_cluster_shows_its_version_by_its_proxies(
+    proxies: dict[str, int], state: str, reason: str
+) -> None:
+    found = cluster_state({**reading(""), "proxies": {"r": proxies}}, "1.31.0")
+    assert (found["state"], found["reason"]) == (state, reason)
+
+
 def test_r05_proxies_whose_version_is_unknown_are_counted() -> None:
     result = {**reading("1.31.0"), "proxies": {"r": {"1.31.0": 1, "unknown": 2}}}
     assert cluster_state(result, "1.31.0")["reason"] == (

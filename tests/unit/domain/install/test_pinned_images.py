@@ -15,6 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.pinne
     NODE_IMAGES,
     NODE_TAGS,
     WantedImages,
+    given_image_paths,
     pinned_images,
     require_no_pinned_images,
 )
@@ -96,6 +97,11 @@ def test_a_tag_that_the_user_names_is_wanted_too() -> None:
 @pytest.mark.parametrize("values", [{"pilot": "text"}, {"global": {"proxy": ["x"]}}, {"pilot": {"image": None}}, {}])
 def test_absurd_values_pin_nothing(values: b.Json) -> None:
     assert pins(values) == []
+
+
+def test_images_that_the_user_gives_are_no_setting_that_has_to_be_kept() -> None:
+    given = {"pilot": {"image": "pilot", "env": {"A": "b"}}, "global": {"tag": "1.31.0", "hub": b.HUB}}
+    assert sorted(given_image_paths(given)) == ["global.tag", "pilot.image"]
 
 
 def test_the_refusal_names_each_value_and_the_remedy() -> None:
