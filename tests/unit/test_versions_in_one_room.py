@@ -67,6 +67,14 @@ ALLOWED = {
     ("module_utils/client/helm.py", "charts"): "a chart must have exactly the version that is installed",
     ("module_utils/client/istioctl.py", "find_istioctl"): "istioctl must have exactly the version that is installed",
     ("module_utils/domain/injection/pod.py", "_proxy"): "a placeholder and the last part of a name, not a version",
+    (
+        "module_utils/operations/control_plane/in_place_swap.py",
+        "_incomplete_reason",
+    ): "the image that the API server has stored",
+    (
+        "module_utils/operations/control_plane/in_place_swap.py",
+        "_other_image",
+    ): "the image that the API server has stored",
     ("module_utils/domain/mesh/parsing.py", "installer_version"): "the order of versions",
     ("module_utils/domain/snapshot/snapshot.py", "count_proxies"): "counts by version",
     (

@@ -162,7 +162,7 @@ def _reaches_all_proxies(snapshot: Snapshot, upgrade: Upgrade) -> bool:
     proxies = map(parse_version, snapshot.count_proxies().get(upgrade.revision, ()))
     newest = max(filter(None, proxies), default=None)
     target = upgrade.version
-    return bool(newest and target and (newest.major, newest.minor) <= (target.major, target.minor))
+    return bool(newest and target and newest.line <= target.line)
 
 
 def _webhooks_of_removed_source(mesh: Mesh, source: str | None) -> list[ObjectRef]:

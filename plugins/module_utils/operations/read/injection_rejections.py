@@ -29,7 +29,7 @@ def has_mixed_versions(revision: Revision) -> bool:
     if not revision.deployment or not revision.ready or revision.config is None:
         return False
     configured, running = parse_version(revision.config.tag), parse_version(revision.version)
-    return configured is not None and running is not None and configured.release != running.release
+    return configured is not None and running is not None and not running.matches(configured)
 
 
 def with_rejections(client: Client, snapshot: Snapshot) -> Snapshot:
