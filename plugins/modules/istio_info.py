@@ -254,6 +254,7 @@ namespaces:
       sample: prod
     selected_by:
       description: Kind of RV(namespaces[].revision_label), one of V(revision), V(tag), V(default) or null.
+        It is V(default) too for RV(namespaces[].injected_by_default).
       type: str
       sample: tag
     revision:
@@ -261,6 +262,13 @@ namespaces:
         pods start without a proxy.
       type: str
       sample: 1-31-0
+    injected_by_default:
+      description: Whether pods without labels are injected there although the namespace has no label either
+        (C(sidecarInjectorWebhook.enableNamespacesByDefault)). RV(namespaces[].selected_by) is V(default) then, and
+        RV(namespaces[].revision) is the revision that injects them. It is false if pods there select a revision by a
+        label of their own.
+      type: bool
+      sample: false
     followed_tags:
       description: Tags, or V(default), that its workloads select by labels of their pods, not by the namespace.
       type: list

@@ -62,6 +62,9 @@ options:
         V(pilot.env.PILOT_TRACE_SAMPLING). The installation is refused if another setting of a user would change.
       - Also objects that may lose settings when they are taken over, such as
         V(Service istio-system/istio-ingressgateway).
+      - Also settings that only the cluster holds (RV(settings.cluster_only)), by name, such as
+        V(meshConfig.outboundTrafficPolicy.mode) or V(Deployment istio-system/istiod spec.template.spec.nodeSelector).
+        The object or the path of the field alone, and patterns with V(*), accept several of them.
     type: list
     elements: str
     default: []
@@ -340,6 +343,14 @@ settings:
       description: Settings that a user gave to the source. These changes need O(allow_setting_changes).
       type: dict
       sample: {}
+    cluster_only:
+      description:
+        - Settings that get lost because only objects of the cluster hold them, such as edits by C(kubectl edit) and
+          components of an C(IstioOperator). The names are those of O(allow_setting_changes). Null stands for absent.
+        - These changes need O(allow_setting_changes).
+      type: dict
+      sample:
+        meshConfig.outboundTrafficPolicy.mode: [REGISTRY_ONLY, ALLOW_ANY]
     defaults:
       description: Defaults of charts and profile.
       type: dict

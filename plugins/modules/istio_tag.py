@@ -140,7 +140,7 @@ actions:
   type: list
   elements: str
   sample:
-    - "move tag prod: 1-30-3 -> 1-31-0 (namespaces reports; by own labels Deployment tools/exporter)"
+    - "move tag prod: 1-30-3 -> 1-31-0 (namespaces reports; workloads Deployment tools/exporter)"
 tag:
   description: Name of the tag.
   returned: success

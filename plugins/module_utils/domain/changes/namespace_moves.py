@@ -102,7 +102,7 @@ def plan_moves(
     """
     namespaces = [snapshot.namespaces[name] for name in matching_namespaces(snapshot, patterns, cluster)]
     require_injector(snapshot.mesh, target)
-    outside = set() if enroll else {n.name for n in namespaces if n.revision_label is None}
+    outside = set() if enroll else {n.name for n in namespaces if is_outside(snapshot, n)}
     # A pattern matches only namespaces of the mesh, if only these may be moved.
     named = [n.name for n in namespaces if n.name in outside and n.name in patterns]
     if named:
@@ -111,6 +111,11 @@ def plan_moves(
             "opted out); moving them would inject their next pods. Set enroll=true if that is intended."
         )
     return [move for n in namespaces if n.name not in outside and (move := plan_move(n, target))]
+
+
+def is_outside(snapshot: Snapshot, namespace: Namespace) -> bool:
+    """Return whether no label of a namespace selects a revision and no injector injects it by default."""
+    return namespace.revision_label is None and snapshot.default_injection(namespace.name) is None
 
 
 def matching_namespaces(snapshot: Snapshot, patterns: Sequence[str], cluster: str) -> list[str]:

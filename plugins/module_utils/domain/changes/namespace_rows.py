@@ -29,6 +29,7 @@ class NamespaceRow(t.TypedDict):
     revision_label: str | None
     selected_by: str | None
     revision: str | None
+    injected_by_default: bool
     followed_tags: list[str]
     selected_per_workload: bool
     gateways: bool
@@ -59,18 +60,21 @@ def describe_namespaces(snapshot: Snapshot) -> list[NamespaceRow]:
     changed = {workload.namespace for workload in workloads if workload.journal.changes}
     gateways = {workload.namespace for workload in workloads if workload.gateway}
     followed = tags_followed_by_pods(snapshot)
+    own_label = _with_labelled_pods(snapshot)
     counted = {name for counts in (proxies, stale) for name, count in counts.items() if count}
     rows: list[NamespaceRow] = []
     for name, namespace in sorted(snapshot.namespaces.items()):
         label = namespace.revision_label
         if label is None and name not in {*counted, *changed, *followed}:
             continue
+        by_default = None if name in own_label else snapshot.default_injection(name)
         rows.append(
             {
                 "name": name,
                 "revision_label": label,
-                "selected_by": _selected_by(snapshot.mesh, label),
-                "revision": snapshot.mesh.resolve(label) if label else None,
+                "selected_by": DEFAULT if by_default else _selected_by(snapshot.mesh, label),
+                "revision": snapshot.mesh.resolve(label) if label else by_default,
+                "injected_by_default": by_default is not None,
                 "followed_tags": followed.get(name, []),
                 "selected_per_workload": _selected_per_workload(namespace.labels),
                 "gateways": name in gateways,
@@ -81,6 +85,13 @@ def describe_namespaces(snapshot: Snapshot) -> list[NamespaceRow]:
             }
         )
     return rows
+
+
+def _with_labelled_pods(snapshot: Snapshot) -> set[str]:
+    """Return the namespaces with pods or workloads that select a revision of their own, which a label would replace."""
+    pods = {pod.namespace for pod in snapshot.pods if REVISION_LABEL in pod.labels}
+    workloads = snapshot.workloads.values()
+    return pods | {workload.namespace for workload in workloads if REVISION_LABEL in workload.template_labels}
 
 
 def _selected_by(mesh: Mesh, label: str | None) -> str | None:

@@ -61,7 +61,7 @@ def namespaces_leaving(snapshot: Snapshot, names: Iterable[str], target: str | N
     namespaces: dict[str, set[str]] = collections.defaultdict(set)
     for name in names:
         label = snapshot.namespaces[name].revision_label
-        revision = snapshot.mesh.resolve(label) if label is not None else None
+        revision = snapshot.mesh.resolve(label) if label is not None else snapshot.default_injection(name)
         if revision not in (None, target):
             namespaces[str(revision)].add(name)
     return dict(namespaces)

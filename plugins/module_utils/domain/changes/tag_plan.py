@@ -86,7 +86,7 @@ def _plan_move(mesh: Mesh, name: str, revision: str, namespaces: Sequence[str], 
         raise SafetyError(
             f"Tag {name} cannot point at {revision}: there is no such revision. Installed are: {installed}."
         )
-    groups = (("namespaces", namespaces), ("by own labels", workloads))
+    groups = (("namespaces", namespaces), ("workloads", workloads))
     affected = "; ".join(f"{group} {', '.join(names)}" for group, names in groups if names)
     suffix = f" ({affected})" if affected else ""
     if current == revision:

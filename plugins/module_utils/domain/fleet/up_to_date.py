@@ -44,6 +44,9 @@ def completion_fingerprint(snapshot: Snapshot, revision: str) -> str:
             for namespace in snapshot.namespaces.values()
             if (name := namespace.revision_label) and mesh.resolve(name) != revision
         },
+        "other_by_default": sorted(
+            name for name in snapshot.namespaces if snapshot.default_injection(name) not in (None, revision)
+        ),
     }
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()
 

@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.field_differences import list_keys
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import flatten
 
 #: A CRD has hundreds of fields that differ; results show the first ones.
@@ -31,13 +32,18 @@ class ChangeRow(t.TypedDict):
 
 @dataclasses.dataclass(frozen=True)
 class ObjectChange:
-    """One object that an installation would create, update or prune; ``fields`` maps a path to (before, after)."""
+    """One object that an installation would create, update or prune; ``fields`` maps a path to (before, after).
+
+    ``live`` and ``after`` are the whole object before and after an update.
+    """
 
     kind: str
     namespace: str
     name: str
     change: t.Literal["create", "update", "prune"]
     fields: Mapping[str, tuple[t.Any, t.Any]] = dataclasses.field(default_factory=dict)
+    live: Json = dataclasses.field(default_factory=dict, compare=False, repr=False)
+    after: Json = dataclasses.field(default_factory=dict, compare=False, repr=False)
 
     def __str__(self) -> str:
         return f"{self.change} {self.ref}"
@@ -87,9 +93,7 @@ def _with_keys(value: t.Any) -> t.Any:
         return {key: _with_keys(inner) for key, inner in value.items()}
     if not isinstance(value, list):
         return value
-    names = [entry.get("name") if isinstance(entry, Mapping) else None for entry in value]
-    by_name = all(names) and len(set(names)) == len(names)
-    return {f"[{names[at] if by_name else at}]": _with_keys(entry) for at, entry in enumerate(value)}
+    return {key: _with_keys(entry) for key, entry in zip(list_keys(value), value, strict=True)}
 
 
 def shorten_value(value: t.Any, limit: int = 160) -> t.Any:

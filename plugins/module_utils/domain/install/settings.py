@@ -32,9 +32,20 @@ NOT_CARRIED = (
 NOT_CARRIED_BY_ISTIOCTL = (
     *NOT_CARRIED,
     ("revisionTags",),
-    ("profile",),
     ("pilot", "enabled"),
     ("global", "configValidation"),
+)
+#: Values by which profiles turn ambient mode and the image variant on. A profile of another name turns them off, and
+#: new pods leave the mesh, so a change of one needs the consent of the user (istio/istio manifests/profiles).
+PROFILE_SWITCHES = frozenset(
+    {
+        "profile",
+        "global.variant",
+        "ambient.enabled",
+        "cni.ambient.enabled",
+        "pilot.env.PILOT_ENABLE_AMBIENT",
+        "meshConfig.defaultConfig.proxyMetadata.ISTIO_META_ENABLE_HBONE",
+    }
 )
 #: Hubs of Istio's own releases: each istioctl has its own as the default.
 RELEASE_HUBS = frozenset({"docker.io/istio", "gcr.io/istio-release", "registry.istio.io/release", "istio"})
@@ -61,7 +72,11 @@ def merge(base: Mapping[str, t.Any], over: Mapping[str, t.Any]) -> Json:
 
 
 def carried_values(source: Revision, target: str) -> Json:
-    """Return the values that a user gave to a revision, as far as it stores them, without those that name it."""
+    """Return the values that a user gave to a revision, as far as it stores them, without those that name it.
+
+    Some profiles of istioctl write their name into the values, as users of Helm do: without ``profile``, a mesh in
+    ambient mode would lose it.
+    """
     values = copy.deepcopy(source.user_values)
     by_helm = source.manager.kind == HELM
     for path in NOT_CARRIED if by_helm else NOT_CARRIED_BY_ISTIOCTL:
@@ -115,6 +130,7 @@ class SettingsRow(t.TypedDict):
 
     user: dict[str, list[t.Any]]
     defaults: dict[str, list[t.Any]]
+    cluster_only: dict[str, list[t.Any]]
 
 
 def _as_lists(pairs: Mapping[str, tuple[t.Any, t.Any]]) -> dict[str, list[t.Any]]:
@@ -123,22 +139,35 @@ def _as_lists(pairs: Mapping[str, tuple[t.Any, t.Any]]) -> dict[str, list[t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class SettingsDiff:
-    """Dotted path -> (before, after) of settings that differ: those that a user gave, and defaults of the profile."""
+    """Dotted path -> (before, after) of settings that differ: those that a user gave, and defaults of the profile.
+
+    ``cluster_only`` are those that only objects of the cluster hold; their names may be an object and a field.
+    """
 
     user: Mapping[str, tuple[t.Any, t.Any]]
     defaults: Mapping[str, tuple[t.Any, t.Any]]
+    cluster_only: Mapping[str, tuple[t.Any, t.Any]] = dataclasses.field(default_factory=dict)
 
     def as_dict(self) -> SettingsRow:
         """Return the JSON-ready form that results carry."""
-        return {"user": _as_lists(self.user), "defaults": _as_lists(self.defaults)}
+        return {
+            "user": _as_lists(self.user),
+            "defaults": _as_lists(self.defaults),
+            "cluster_only": _as_lists(self.cluster_only),
+        }
 
     def side(self, side: int) -> Json:
         """Return dotted path -> value before (0) or after (1)."""
-        return {path: pair[side] for path, pair in {**self.defaults, **self.user}.items() if pair[side] is not None}
+        pairs = {**self.defaults, **self.user, **self.cluster_only}
+        return {path: pair[side] for path, pair in pairs.items() if pair[side] is not None}
 
     def lines(self) -> list[str]:
         """Return one line for each setting that changes, those of the user first."""
-        groups = (("user setting", self.user), ("default", self.defaults))
+        groups = (
+            ("user setting", self.user),
+            ("setting on the cluster only", self.cluster_only),
+            ("default", self.defaults),
+        )
         return [f"{kind} {path}: {old!r} -> {new!r}" for kind, pairs in groups for path, (old, new) in pairs.items()]
 
 
@@ -150,6 +179,7 @@ def settings_diff(old: Json, new: Json, given: Json) -> SettingsDiff:
     # The charts copy the values below pilot to the top level.
     changed = {path: pair for path, pair in changed.items() if changed.get(f"pilot.{path}") != pair}
     user_paths = {path for path, dummy in flatten(given)}
+    user_paths |= {path for path, pair in changed.items() if path in PROFILE_SWITCHES and pair[0]}
     changed = {path: (HIDDEN, HIDDEN) if names_a_secret(path) else pair for path, pair in changed.items()}
     return SettingsDiff(
         {path: pair for path, pair in changed.items() if path in user_paths},

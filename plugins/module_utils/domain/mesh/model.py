@@ -34,6 +34,8 @@ SELECTING_LABELS = (INJECTION_LABEL, REVISION_LABEL)
 DEFAULT = "default"
 DEFAULT_VALIDATOR = "istiod-default-validator"
 INJECTOR_SUFFIX = "sidecar-injector.istio.io"
+#: The webhook for namespaces and pods without any label: injection by default (enableNamespacesByDefault).
+BY_DEFAULT_HOOK = f"auto.{INJECTOR_SUFFIX}"
 OPERATOR_VERSION_LABEL = "operator.istio.io/version"
 CHART_VERSION_LABEL = "app.kubernetes.io/version"
 COMPONENT_LABEL = "operator.istio.io/component"
@@ -82,6 +84,11 @@ class Injector:
         """(namespace, name) of the Service that it calls, or None if it calls a URL."""
         service = self.webhooks[0].get("clientConfig", {}).get("service") if self.webhooks else None
         return (service["namespace"], service["name"]) if service else None
+
+    @property
+    def hook_names(self) -> frozenset[str]:
+        """The names of its webhooks."""
+        return frozenset(str(hook.get("name")) for hook in self.webhooks)
 
     @property
     def deactivated(self) -> bool:

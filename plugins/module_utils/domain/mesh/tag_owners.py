@@ -9,7 +9,15 @@ plane without a revision has to be parked behind the tag (istio/istio istioctl/p
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Injector, Mesh
+import typing as t
+from collections.abc import Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    BY_DEFAULT_HOOK,
+    DEFAULT,
+    Injector,
+    Mesh,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 
 SERVICE_SINCE = (1, 28)
@@ -20,6 +28,44 @@ UNREVISIONED_WEBHOOK = "webhook_without_revision"
 def unrevisioned(mesh: Mesh) -> Injector | None:
     """Return the webhook of the control plane without a revision, if there is one."""
     return next((i for i in mesh.injectors if i.revision == DEFAULT and not i.tag), None)
+
+
+def injector_behind(mesh: Mesh, tag: str) -> Injector | None:
+    """Return the injector that injects the followers of a tag now: the tag's own one, or a substitute for the default.
+
+    The webhook of a control plane without a revision injects them where no tag default exists.
+    """
+    return mesh.injector_of_tag(tag) or (unrevisioned(mesh) if tag == DEFAULT else None)
+
+
+def injects_by_default(mesh: Mesh, tag: str) -> bool:
+    """Return whether a tag injects namespaces without labels (``istioctl tag set --auto-inject-namespaces``)."""
+    injector = injector_behind(mesh, tag)
+    return injector is not None and BY_DEFAULT_HOOK in injector.hook_names
+
+
+def called_endpoint(hook: Mapping[str, t.Any]) -> str:
+    """Return what a webhook calls: the namespace and name of a Service, or a URL."""
+    config = hook.get("clientConfig") or {}
+    service = config.get("service")
+    return f"Service {service['namespace']}/{service['name']}" if service else str(config.get("url") or "nothing")
+
+
+def stray_hooks(mesh: Mesh, tag: str, revision: str | None) -> dict[str, str]:
+    """Return the webhooks of a tag that do not call the istiod of a revision -> what they call.
+
+    istioctl changes only the webhooks that it renders. One that another client has added stays on its istiod
+    (server-side apply merges webhooks by name).
+    """
+    own, plane = (
+        mesh.injector_of_tag(tag),
+        next((i for i in mesh.injectors if i.revision == revision and not i.tag), None),
+    )
+    if own is None or plane is None or not plane.webhooks:
+        return {}
+    expected = called_endpoint(plane.webhooks[0])
+    calls = {str(hook.get("name")): called_endpoint(hook) for hook in own.webhooks}
+    return {name: called for name, called in calls.items() if called != expected}
 
 
 def owner_targets(mesh: Mesh, tag: str) -> dict[str, str | None]:
@@ -57,7 +103,10 @@ def owners_off_target(mesh: Mesh, tag: str, revision: str | None) -> list[str]:
     if revision in (None, DEFAULT):
         # The webhook without a revision injects the same as the tag.
         now.pop(UNREVISIONED_WEBHOOK, None)
-    return [_describe(owner, now[owner]) for owner in now if now[owner] != expected[owner]]
+    wrong = [_describe(owner, now[owner]) for owner in now if now[owner] != expected[owner]]
+    if now["revision"] == revision:
+        wrong += [f"its webhook {name} calls {called}" for name, called in stray_hooks(mesh, tag, revision).items()]
+    return wrong
 
 
 def _describe(owner: str, where: str | None) -> str:
@@ -80,6 +129,8 @@ def default_problem(mesh: Mesh) -> str | None:
     injector = unrevisioned(mesh)
     if injector and not injector.deactivated and revision != DEFAULT:
         targets[f"webhook {injector.name}, which is active beside the tag,"] = DEFAULT
-    if len(set(targets.values())) == 1:
+    stray = stray_hooks(mesh, DEFAULT, revision)
+    if len(set(targets.values())) == 1 and not stray:
         return None
-    return ", ".join(f"{owner} {target or 'nothing'}" for owner, target in targets.items())
+    shown = [f"{owner} {target or 'nothing'}" for owner, target in targets.items()]
+    return ", ".join([*shown, *(f"webhook {name} calls {called}" for name, called in stray.items())])

@@ -81,7 +81,7 @@ def plan_data_plane(
         "gateway_waves": gateway_waves,
         # These follow already, some by a tag or by the labels of their pods. They keep their label and are restarted.
         "following": [
-            row["name"] for row in selection.rows if row["revision"] == revision or not row["revision_label"]
+            row["name"] for row in selection.rows if row["revision"] == revision or not _follows_as_a_whole(row)
         ],
         "selected_per_workload": [
             row["name"] for row in selection.rows if row["selected_per_workload"] and selection.allows(row)
@@ -92,10 +92,18 @@ def plan_data_plane(
 
 
 def _movable(row: Row, revision: str, source_revision: str, tagged_namespaces: str) -> bool:
-    """Return whether a label of a namespace, or its tag, selects the source, or it moved before and is still stale."""
+    """Return whether a namespace follows the source by its label, tag or by default, or moved and is still stale."""
     if row["revision"] != source_revision:
         return revision in row["target_revisions"]
-    return bool(row["revision_label"]) and (row["selected_by"] != TAG or tagged_namespaces == LABEL)
+    return _follows_as_a_whole(row) and (row["selected_by"] != TAG or tagged_namespaces == LABEL)
+
+
+def _follows_as_a_whole(row: Row) -> bool:
+    """Return whether a namespace selects a revision for all its pods, by a label or because it is injected by default.
+
+    It can move by a label then. Otherwise labels of its pods count.
+    """
+    return bool(row["revision_label"]) or row["injected_by_default"]
 
 
 def _limit_waves(selection: LimitedSelection, revision: str, tagged_namespaces: str) -> list[list[str]]:

@@ -146,12 +146,14 @@ INSTALLATION_VARIABLES = (
         name="istio_allow_setting_changes", type="list", default=[], playbooks=UPGRADES, affects_result=False,
         options=("istio_revision.allow_setting_changes",),
         roles={
-            "control_plane": "Settings of the running revision that may change, as dotted paths of Helm values.",
+            "control_plane": "Settings of the running revision that may change or get lost, as dotted paths of Helm "
+            "values or as the refusal names them.",
             "finalize": f"{HANDOVER}objects whose settings may get lost, such as "
             "`Service istio-system/istio-ingressgateway`, and settings that may change.",
         },
         help="Settings of the running control plane that may change although a user set them, as dotted paths of Helm "
-        "values, and objects whose settings may get lost in a handover.",
+        "values, objects whose settings may get lost in a handover, and settings that only the cluster holds, as the "
+        "refusal names them. Patterns with `*` accept several of the latter.",
     ),
     Variable(
         name="istio_allow_default_change", type="bool", default=False, playbooks=UPGRADES, affects_result=True,

@@ -10,6 +10,7 @@ from collections.abc import Container
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import InstallerError, ProofError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.source_revision import source_revision
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.cluster_settings import require_accepted
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.install_diff import (
     install_diff,
     require_no_prunes,
@@ -155,6 +156,7 @@ def _checked_plan(
         task.progress(line)
     require_no_prunes(plan.changes)
     require_settings_kept(plan.settings, [*options.allow_setting_changes, *given_image_paths(options.values)])
+    require_accepted(plan.cluster_settings, options.allow_setting_changes)
     takeovers = handover.plan_takeover(task, options, snapshot, plan.installation)
     return plan.with_changes(takeovers) if is_only_planned(task, options.revision) else plan, takeovers
 

@@ -11,6 +11,7 @@ import json
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import secrets_in
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.cluster_settings import ClusterSetting
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.image_tags import carried_tag
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.install_diff import summarize_changes
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.object_changes import ObjectChange
@@ -29,19 +30,29 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane import handover
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.cluster_settings import (
+    find_cluster_settings,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer import Installer
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import Installation
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
+#: The profile that is installed unless the user names another one; it writes no profile into the values.
+MINIMAL = "minimal"
+
 
 @dataclasses.dataclass(frozen=True)
 class InstallPlan:
-    """The request to the installer, the changes that it would make, and the settings that would change."""
+    """The request to the installer, the changes that it would make, and the settings that would change.
+
+    ``cluster_settings`` are those that would get lost, because only the cluster holds them.
+    """
 
     request: InstallRequest
     installation: Installation
     settings: SettingsDiff
+    cluster_settings: list[ClusterSetting] = dataclasses.field(default_factory=list)
 
     @property
     def changes(self) -> list[ObjectChange]:
@@ -67,7 +78,12 @@ def plan_installation(
     request = dataclasses.replace(request, components=handover.requested_components(task, options, source))
     compare_crds = _crds_differ(snapshot, str(options.version))
     installation = installer.plan(mesh, request, crds=compare_crds, allow_default_change=options.allow_default_change)
-    return InstallPlan(request, installation, _settings_diff(mesh, installation.rendered, options.revision, source))
+    lost = find_cluster_settings(task, options, mesh, installation, source)
+    settings = dataclasses.replace(
+        _settings_diff(mesh, installation.rendered, options.revision, source),
+        cluster_only={setting.name: setting.pair for setting in lost},
+    )
+    return InstallPlan(request, installation, settings, lost)
 
 
 def build_request(task: TaskContext, options: InstallOptions, snapshot: Snapshot, source: str | None) -> InstallRequest:
@@ -87,6 +103,9 @@ def build_request(task: TaskContext, options: InstallOptions, snapshot: Snapshot
                 f"{mesh.namespace}); give them in parameter values with carry_over=false."
             )
         carried, tag = carried_values(origin, options.revision), tag or carried_tag(origin, options.version)
+        if options.profile != MINIMAL:
+            # The profile that the user names has its own.
+            carried.pop("profile", None)
     require_no_pinned_images(origin, options.values, WantedImages(options.version, tag))
     values = merge(carried, options.values)
     task.hidden.update(secrets_in(values))

@@ -14,7 +14,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import NotFoundError
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, NotFoundError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import RESOURCES, object_path
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef, name_of, ref_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.object_changes import (
@@ -24,6 +24,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.objec
     leaf_values,
 )
 
+#: The status and the words of the API server for a change of a field that cannot be changed.
+INVALID, IMMUTABLE = 422, "field is immutable"
 #: Takes a rendered object and the live one, and returns the rendered object as the installer would apply it.
 AdaptObject = Callable[[Json, Json], Json]
 
@@ -75,10 +77,29 @@ def find_change(
     except NotFoundError:
         return ObjectChange(kind, namespace, name, "create")
     adapted = adapt(rendered, live)
-    result = comparable(client.apply(path, adapted, manager=manager, doing=doing))
+    result = comparable(_dry_run(client, path, adapted, manager, doing))
     fields = field_differences(comparable(live), result)
     if former is not None:
         # A client-side merge removes these fields whoever owns them; a server-side apply has removed them already.
         dropped = set(leaf_values(former)) - set(leaf_values(adapted))
         fields |= {path: (value, None) for path, value in leaf_values(result).items() if path in dropped}
-    return ObjectChange(kind, namespace, name, "update", fields) if fields else None
+    return ObjectChange(kind, namespace, name, "update", fields, live, result) if fields else None
+
+
+def _dry_run(client: Client, path: str, obj: Json, manager: str, doing: str) -> Json:
+    """Return the object as the installer would leave it.
+
+    Raises:
+        SafetyError: a field cannot be changed, such as the selector of a Deployment.
+    """
+    try:
+        return client.apply(path, obj, manager=manager, doing=doing)
+    except ApiError as exc:
+        if exc.status != INVALID or IMMUTABLE not in exc.message:
+            raise
+        raise SafetyError(
+            f"{ref_of(obj)} on cluster {client.connection.label} cannot be updated, because a field that cannot be "
+            "changed would change, such as the selector of its pods. It was installed with settings that no Helm value "
+            "holds, often labels in components of an IstioOperator: give these components in parameter components "
+            f"(variable istio_components of the playbooks). The API server says: {exc.message}"
+        ) from exc

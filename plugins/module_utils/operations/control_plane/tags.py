@@ -12,7 +12,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl impo
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import IstioctlError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import object_path
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, DEFAULT_VALIDATOR, Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import owners_off_target
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import (
+    injector_behind,
+    injects_by_default,
+    owners_off_target,
+    stray_hooks,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
@@ -37,12 +42,14 @@ def change_tag(task: TaskContext, mesh: Mesh, name: str, revision: str | None, u
         # Written before the tag moves, so that a killed run leaves no change without a journal entry.
         _write_journal(task, mesh, name, journal)
     task.about_to_write()
-    ctl.run("tag set", name, flags=["--revision", revision, "--overwrite", "--skip-confirmation"])
+    by_default = ["--auto-inject-namespaces"] if injects_by_default(mesh, name) else []
+    ctl.run("tag set", name, flags=["--revision", revision, "--overwrite", "--skip-confirmation", *by_default])
     if mesh.tag_services.get(name) not in (None, revision):
         # An istioctl before 1.28 does not know the Service and leaves it on the former revision.
         _delete_service(task, name, unless=revision)
-    moved = fetch_mesh(task.client, task.istio_namespace)
+    moved = _redirect_stray_hooks(task, fetch_mesh(task.client, task.istio_namespace), name, revision)
     _require_changed(moved, name, revision)
+    _require_hooks_kept(mesh, moved, name)
     _write_journal(task, moved, name, journal)
 
 
@@ -52,6 +59,40 @@ def _require_changed(mesh: Mesh, name: str, revision: str | None) -> None:
     if wrong:
         expected = f"does not completely point at {revision}" if revision else "is not completely removed"
         raise IstioctlError(f"istioctl reported success, but tag {name} {expected}: {', '.join(wrong)}.")
+
+
+def _require_hooks_kept(before: Mesh, after: Mesh, name: str) -> None:
+    """Check that each webhook that injected followers of the tag before still does.
+
+    Raises:
+        IstioctlError: one is missing, so that its pods would start without a proxy.
+    """
+    former, injector = injector_behind(before, name), after.injector_of_tag(name)
+    missing = former.hook_names - injector.hook_names if former and injector else frozenset()
+    if missing:
+        raise IstioctlError(
+            f"istioctl reported success, but tag {name} lost {', '.join(sorted(missing))}: pods that it injected now "
+            "start without a proxy. Set the tag with an istioctl that has the flag --auto-inject-namespaces."
+        )
+
+
+def _redirect_stray_hooks(task: TaskContext, mesh: Mesh, name: str, revision: str) -> Mesh:
+    """Point webhooks of a tag that istioctl left at their former istiod at the new one, and return the mesh after it.
+
+    istioctl applies only the webhooks that it renders, so those that another client has added stay as they are.
+    """
+    stray, tag = stray_hooks(mesh, name, revision), mesh.injector_of_tag(name)
+    if not stray or tag is None:
+        return mesh
+    task.progress(f"pointing {', '.join(stray)} of tag {name} at {revision}: istioctl has left them")
+    target = next(injector for injector in mesh.injectors if injector.revision == revision and not injector.tag)
+    path = f"{ADMISSION}/mutatingwebhookconfigurations/{tag.name}"
+    live = task.client.get(path, doing=f"Reading {tag.name}")
+    called = target.webhooks[0]["clientConfig"]
+    hooks = [{**hook, "clientConfig": called} if hook["name"] in stray else hook for hook in live["webhooks"]]
+    version = {"resourceVersion": live["metadata"]["resourceVersion"]}
+    task.client.merge(path, {"metadata": version, "webhooks": hooks}, doing=f"Pointing {tag.name} at {revision}")
+    return fetch_mesh(task.client, task.istio_namespace)
 
 
 def _next_journal(task: TaskContext, mesh: Mesh, name: str, revision: str) -> Journal:

@@ -54,7 +54,7 @@ def revision(values: b.Json | None = None, tag: str = b.OLD_VERSION) -> Revision
         pytest.param(
             {"global": {"istioNamespace": "x"}, "pilot": {"enabled": True}}, {}, id="what the installer writes"
         ),
-        pytest.param({"profile": "demo"}, {}, id="S12: other components"),
+        pytest.param({"profile": "ambient"}, {"profile": "ambient"}, id="G2: the defaults of a profile"),
         pytest.param(
             {"gateways": {"a": {"b": 1}}}, {"gateways": {"a": {"b": 1}}}, id="S12: settings of gateways, for a handover"
         ),

@@ -39,7 +39,7 @@ OLD, NEW = "1-30-3", "1-31-0"
 
 def row(name: str, label: str | None = None, selected_by: str | None = "revision", **more: t.Any) -> Json:
     """Return a namespace on the old revision, as in the result of istio_info."""
-    empty: Json = {"followed_tags": [], "selected_per_workload": label is None}
+    empty: Json = {"followed_tags": [], "selected_per_workload": label is None, "injected_by_default": False}
     counts: Json = {"gateways": False, "proxies": 2, "stale_proxies": 0, "target_revisions": []}
     selection = {
         "name": name,
@@ -56,6 +56,10 @@ PATHS: dict[str, list[Json]] = {
     "a tag": [row("kept", "prod", "tag"), row("other", "prod", "tag")],
     "a tag by the labels of pods": [row("kept", followed_tags=["prod"]), row("other", "prod", "tag")],
     "the default": [row("kept", "default", "default"), row("other", "default", "default")],
+    "injection by default": [
+        row(name, revision=OLD, selected_by="default", injected_by_default=True, followed_tags=["default"])
+        for name in ("kept", "other")
+    ],
     "the default by the labels of pods": [row(name, followed_tags=["default"]) for name in ("kept", "other")],
     "labels of pods": [row("kept"), row("other")],
     "gateways": [row("kept", OLD, gateways=True), row("other", OLD, gateways=True)],

@@ -208,7 +208,7 @@ def test_a_move_names_the_workloads_that_follow_by_labels_of_pods(tags: Tags) ->
     tags.api.objects += [*b.deployed("idle", "plain", pods=0, pod_labels={REV: "prod"})]
     tags.api.objects += [*b.deployed("ignored", "asks", pod_labels={REV: "prod"})]
     result = tags.run("prod", b.NEW, check_mode=True)
-    names = "by own labels Deployment plain/idle, Deployment plain/prod"
+    names = "workloads Deployment plain/idle, Deployment plain/prod"
     assert result["actions"] == [f"move tag prod: 1-30-3 -> 1-31-0 (namespaces shop; {names})"]
     assert [row["name"] for row in result["workloads"]] == ["idle", "prod"]
 

@@ -1,0 +1,172 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find settings that exist on the cluster only, and that an installation would not have: edits of another client.
+
+Nothing but the objects of the running revision holds them: an administrator edited its ConfigMaps, its Deployment or
+its webhooks. The API server recorded who wrote each field. Settings in the texts of ConfigMaps are in `config_texts`,
+those that an IstioOperator's components made in `component_settings`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import json
+import re
+import typing as t
+from collections.abc import Iterable, Iterator, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import HIDDEN, names_a_secret
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.field_differences import (
+    differences,
+    fields_of_others,
+    managers_of,
+    writer_of,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import flatten
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    CHART_VERSION_LABEL,
+    DEFAULT,
+    OPERATOR_VERSION_LABEL,
+    REVISION_LABEL,
+)
+
+#: Field managers of installers: ``istioctl install``, ``istioctl tag`` (also by the name of the command, when it
+#: deactivates webhooks: istioctl/pkg/tag/generate.go), and Helm.
+INSTALLERS = frozenset({"istio-operator", "istio-ci", "istioctl", "helm"})
+#: Clients that write into these objects as a part of their work, and that write into those of a new revision too:
+#: istiod (certificate and failurePolicy of webhooks), the controllers of Kubernetes, and the admission enforcer of AKS.
+CONTROLLERS = frozenset({"pilot-discovery", "kube-controller-manager", "admissionsenforcer"})
+#: Labels that every installer writes: who wrote one is the installer, whatever it is called.
+INSTALLER_LABELS = (REVISION_LABEL, OPERATOR_VERSION_LABEL, CHART_VERSION_LABEL, "helm.sh/chart")
+#: Keys of ConfigMaps that `config_texts` compares -> the Helm value that holds the same.
+TEXTS = {"mesh": "meshConfig", "meshNetworks": "global.meshNetworks", "config": "sidecarInjectorWebhook", "values": ""}
+NO_SETTINGS = frozenset({"apiVersion", "kind", "metadata", "status"})
+#: Metadata is no setting, except annotations that other controllers act on.
+ANNOTATED = {
+    "Deployment": ("metadata.annotations.", "spec.template.metadata."),
+    "Service": ("metadata.annotations.",),
+    "ServiceAccount": ("metadata.annotations.",),
+}
+#: Annotations by which clients keep notes, not settings.
+NOTES = re.compile(
+    r"annotations\.(kubectl\.kubernetes\.io/|deployment\.kubernetes\.io/|meta\.helm\.sh/|argocd\.argoproj\.io/"
+    r"|field\.cattle\.io/|meshops\.)"
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class ClusterSetting:
+    """A setting that only the cluster holds, and its value afterwards (None: absent).
+
+    ``name`` is the path of a Helm value where one sets the same, else the object and the path of the field.
+    ``writer`` is the client that wrote it, empty if the installer did (components of an IstioOperator).
+    """
+
+    name: str
+    old: t.Any
+    new: t.Any
+    writer: str = ""
+
+    @property
+    def pair(self) -> tuple[t.Any, t.Any]:
+        """The value before and after; both are hidden if the name is that of a secret."""
+        return (HIDDEN, HIDDEN) if names_a_secret(self.name) else (self.old, self.new)
+
+    def __str__(self) -> str:
+        old, new = (_shown(value) for value in self.pair)
+        return f"{self.name}: {old} -> {new} (written by {self.writer or 'the installer, from components'})"
+
+
+def _shown(value: t.Any, limit: int = 80) -> str:
+    text = "absent" if value is None else json.dumps(value, sort_keys=True, default=str)
+    return text if len(text) <= limit else f"{text[:limit]}..."
+
+
+def installers_of(obj: Mapping[str, t.Any]) -> set[str]:
+    """Return the clients that installed an object, and the controllers that write into it."""
+    writers = set().union(*(managers_of(obj, "metadata", "labels", label) for label in INSTALLER_LABELS))
+    return writers | INSTALLERS | CONTROLLERS
+
+
+def without_revision(obj: Json, revision: str) -> Json:
+    """Return an object as if it had no revision in names and labels, to compare the objects of two revisions."""
+    if revision == DEFAULT:
+        return obj
+    text = json.dumps(obj)
+    text = re.sub(rf"-{re.escape(revision)}(?![A-Za-z0-9])", "", text)
+    return t.cast("Json", json.loads(text.replace(f'"{revision}"', f'"{DEFAULT}"')))
+
+
+def find_edits(live: Json, after: Json, own: str) -> Iterator[ClusterSetting]:
+    """Yield the fields of an object that another client wrote and that get lost or changed; their names are paths.
+
+    Args:
+        live: the object as it is, with managedFields.
+        after: the object that takes its place, with the same names.
+        own: the field manager of this collection.
+    """
+    written = fields_of_others(live, {*installers_of(live), own})
+    if not written:
+        return
+    for path, old, new in differences(_settings(live), _settings(after)):
+        writer = writer_of(path, written)
+        if writer and old is not None and not NOTES.search(path):
+            yield ClusterSetting(path, old, new, writer)
+
+
+def _settings(obj: Json) -> Json:
+    """Return the parts of an object that are settings; the texts of ConfigMaps are compared by what is in them."""
+    kind, metadata = str(obj.get("kind")), obj.get("metadata") or {}
+    parts = {key: value for key, value in obj.items() if key not in NO_SETTINGS}
+    if "data" in parts:
+        parts["data"] = {key: value for key, value in (parts["data"] or {}).items() if key not in TEXTS}
+    if kind in ANNOTATED:
+        parts["metadata"] = {"annotations": metadata.get("annotations") or {}}
+    return parts
+
+
+def without_given(settings: Iterable[ClusterSetting], *given: Mapping[str, t.Any]) -> list[ClusterSetting]:
+    """Return the settings that get a value which the user does not give in values or components of this run."""
+    leaves = dict(pair for part in given for pair in flatten(part))
+    values = [*leaves.values()]
+
+    def is_given(setting: ClusterSetting) -> bool:
+        if " " not in setting.name:
+            name = f"{setting.name}."
+            return any(f"{path}.".startswith(name) or name.startswith(f"{path}.") for path in leaves)
+        # Values and components have other paths than the fields that they render.
+        return setting.new is not None and all(leaf in values for dummy, leaf in flatten(setting.new))
+
+    return [setting for setting in settings if not is_given(setting)]
+
+
+def require_accepted(settings: Iterable[ClusterSetting], allowed: Iterable[str]) -> None:
+    """Refuse to lose settings that only the cluster holds, unless they are accepted by name.
+
+    Args:
+        allowed: option ``allow_setting_changes``: names of settings, objects or paths in them, or patterns.
+
+    Raises:
+        SafetyError: it lists the settings.
+    """
+    patterns = [*allowed]
+    lost = [setting for setting in settings if not is_accepted(setting, patterns)]
+    if lost:
+        listed = "; ".join(map(str, lost[:5])) + (f"; and {len(lost) - 5} more" if len(lost) > 5 else "")
+        raise SafetyError(
+            f"Settings that exist on the cluster only would get lost: {listed}. Set them in values or components "
+            "(variables istio_values and istio_components of the playbooks), or name them in allow_setting_changes to "
+            "accept that.",
+            {"settings": {"cluster_only": {setting.name: list(setting.pair) for setting in lost}}},
+        )
+
+
+def is_accepted(setting: ClusterSetting, patterns: Iterable[str]) -> bool:
+    """Return whether a name, the object of a field, its path alone, or a pattern of one of them accepts a setting."""
+    parts = setting.name.split(" ")
+    names = [setting.name, " ".join(parts[:2]), parts[-1]]
+    return any(fnmatch.fnmatchcase(name, pattern.replace("[", "[[]")) for name in names for pattern in patterns)

@@ -1,0 +1,78 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Find settings that only the texts in the ConfigMaps of a revision hold.
+
+The ConfigMap of the mesh and that of the injector are texts, so the API server records who wrote the whole text, not
+each setting. A setting that has its value from the stored Helm values is none of them: it is carried over, or a default
+that differs between two versions.
+Sources: istio/istio manifests/charts/istio-control/istio-discovery, configmap.yaml and istiod-injector-configmap.yaml.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Callable, Iterator, Mapping
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_map, as_text
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.cluster_settings import (
+    TEXTS,
+    ClusterSetting,
+    installers_of,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.field_differences import (
+    differences,
+    fields_of_others,
+    value_at,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import ALWAYS_DIFFERENT
+
+#: Settings of the injector that have a Helm value of another name.
+RENAMED = {"sidecarInjectorWebhook.policy": "global.proxy.autoInject"}
+TEMPLATES = "sidecarInjectorWebhook.templates."
+#: A marker that breaks injection if istiod and its templates are of different versions.
+NO_SETTING = frozenset({"sidecarInjectorWebhook.template"})
+
+
+def find_text_settings(
+    live: Json, after: Json, values: Mapping[str, t.Any], load: Callable[[str], t.Any], own: str, *, same_version: bool
+) -> Iterator[ClusterSetting]:
+    """Yield the settings in the texts of a ConfigMap that another client wrote and that get lost or changed.
+
+    Args:
+        live: the ConfigMap as it is, with managedFields.
+        after: the ConfigMap that takes its place, with the same names.
+        values: the merged Helm values of the running revision.
+        load: parses YAML.
+        own: the field manager of this collection.
+        same_version: whether both are of one version; otherwise Istio's own templates differ anyway.
+    """
+    written = fields_of_others(live, {*installers_of(live), own})
+    before, then = as_map(live.get("data")), as_map(after.get("data"))
+    for key, prefix in TEXTS.items():
+        writer = written.get(f"data.{key}")
+        if writer is None:
+            continue
+        try:
+            old, new = load(as_text(before.get(key))) or {}, load(as_text(then.get(key))) or {}
+        except ValueError:
+            # MU039 reports a text that cannot be read; what is in it cannot be compared.
+            yield ClusterSetting(f"ConfigMap {live['metadata']['name']} data.{key}", before.get(key), None, writer)
+            continue
+        for setting in _differing(old, new, prefix, values, writer):
+            if same_version or setting.new is None or not setting.name.startswith(TEMPLATES):
+                yield setting
+
+
+def _differing(
+    old: t.Any, new: t.Any, prefix: str, values: Mapping[str, t.Any], writer: str
+) -> Iterator[ClusterSetting]:
+    for path, before, after in differences(old, new):
+        place = f"{prefix}.{path}" if prefix else path
+        name = RENAMED.get(place, place)
+        if name in NO_SETTING or name in ALWAYS_DIFFERENT or before == (stored := value_at(values, name)):
+            continue
+        if before is not None or stored is not None:
+            # A setting that no value holds and that is absent now is a new default.
+            yield ClusterSetting(name, before, after, writer)

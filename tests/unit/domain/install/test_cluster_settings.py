@@ -1,0 +1,267 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Settings that only the cluster holds: who wrote them, which get lost, and the names by which they are accepted."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+import pytest
+import yaml
+
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import HIDDEN
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.cluster_settings import (
+    ClusterSetting,
+    find_edits,
+    is_accepted,
+    require_accepted,
+    without_given,
+    without_revision,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.component_settings import (
+    find_component_settings,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.config_texts import find_text_settings
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.field_differences import fields_of_others
+from unit.support import builders as b
+
+OWN = "meshops.istio"
+EDITOR = "kubectl-edit"
+INSTALLED = {"f:metadata": {"f:labels": {"f:istio.io/rev": {}}}}
+
+
+def field(*path: str, below: b.Json | None = None) -> b.Json:
+    """A FieldsV1 set with one field."""
+    found: b.Json = below or {}
+    for key in reversed(path):
+        found = {key: found}
+    return found
+
+
+def written(obj: b.Json, manager: str, fields: b.Json, **entry: str) -> b.Json:
+    """The object with a record that a client wrote fields, after those of the installer."""
+    known = [{"manager": "istio-operator", "fieldsV1": INSTALLED}, {"manager": manager, "fieldsV1": fields, **entry}]
+    return {**obj, "metadata": {"name": "x", "namespace": "istio-system", "managedFields": known}}
+
+
+def deployment(**pod: t.Any) -> b.Json:
+    container = {"name": "discovery", "env": pod.pop("env", []), "resources": pod.pop("resources", {})}
+    return {"kind": "Deployment", "spec": {"template": {"spec": {"containers": [container], **pod}}}}
+
+
+def webhook(**hook: t.Any) -> b.Json:
+    return {"kind": "MutatingWebhookConfiguration", "webhooks": [{"name": "a", **hook}]}
+
+
+POD = ("f:spec", "f:template", "f:spec")
+ENV = (*POD, "f:containers", 'k:{"name":"discovery"}', "f:env", 'k:{"name":"A"}')
+HOOK = ("f:webhooks", 'k:{"name":"a"}')
+SELECTED = {"nodeSelector": {"disk": "ssd"}}
+VARIABLE = "spec.template.spec.containers.[discovery].env.[A]"
+
+
+@pytest.mark.parametrize(
+    ("live", "fields", "after", "lost"),
+    [
+        pytest.param(
+            deployment(**SELECTED), field(*POD, "f:nodeSelector"), deployment(),
+            [("spec.template.spec.nodeSelector", {"disk": "ssd"}, None)], id="a field that gets lost",
+        ),
+        pytest.param(deployment(**SELECTED), field(*POD, "f:nodeSelector"), deployment(**SELECTED), [], id="kept"),
+        pytest.param(
+            deployment(env=[{"name": "A", "value": "1"}]), field(*ENV, below={".": {}, "f:name": {}, "f:value": {}}),
+            deployment(env=[{"name": "B"}]), [(VARIABLE, {"name": "A", "value": "1"}, None)], id="an entry of a list",
+        ),
+        pytest.param(
+            deployment(env=[{"name": "A", "value": "1"}]), field(*ENV, "f:value"),
+            deployment(env=[{"name": "A", "value": "2"}]), [(f"{VARIABLE}.value", "1", "2")], id="a changed value",
+        ),
+        pytest.param(
+            webhook(timeoutSeconds=7), field(*HOOK, "f:timeoutSeconds"), webhook(),
+            [("webhooks.[a].timeoutSeconds", 7, None)], id="a webhook",
+        ),
+        pytest.param(
+            webhook(reinvocationPolicy="IfNeeded"), field(*HOOK, "f:reinvocationPolicy"),
+            webhook(reinvocationPolicy="Never"), [("webhooks.[a].reinvocationPolicy", "IfNeeded", "Never")],
+            id="reinvocationPolicy",
+        ),
+        pytest.param(
+            webhook(timeoutSeconds=7, failurePolicy="Fail"), field(*HOOK, "f:timeoutSeconds"),
+            webhook(timeoutSeconds=7, failurePolicy="Ignore"), [], id="another field of the installer",
+        ),
+    ],
+)  # fmt: skip
+def test_edits_of_other_clients_that_get_lost(live: b.Json, fields: b.Json, after: b.Json, lost: list[t.Any]) -> None:
+    edits = find_edits(written(live, EDITOR, fields), after, OWN)
+    assert [(edit.name, edit.old, edit.new, edit.writer) for edit in edits] == [(*row, EDITOR) for row in lost]
+
+
+@pytest.mark.parametrize(
+    ("manager", "entry"),
+    [
+        pytest.param("istio-operator", {}, id="istioctl install"),
+        pytest.param("istioctl", {}, id="istioctl deactivates webhooks"),
+        pytest.param("helm", {}, id="Helm"),
+        pytest.param("pilot-discovery", {}, id="istiod fills in webhooks"),
+        pytest.param(OWN, {}, id="this collection"),
+        pytest.param("admissionsenforcer", {}, id="AKS"),
+        pytest.param("someone", {"subresource": "scale"}, id="an autoscaler"),
+    ],
+)
+def test_what_installers_and_controllers_wrote_is_no_edit(manager: str, entry: dict[str, str]) -> None:
+    live = written(webhook(timeoutSeconds=7), manager, field(*HOOK, "f:timeoutSeconds"), **entry)
+    assert [*find_edits(live, webhook(), OWN)] == []
+
+
+def test_an_installer_of_another_name_is_known_by_the_labels_that_it_wrote() -> None:
+    live = written(webhook(timeoutSeconds=7), "flux", {**INSTALLED, **field(*HOOK, "f:timeoutSeconds")})
+    assert [*find_edits(live, webhook(), OWN)] == []
+
+
+def test_fields_that_do_not_exist_are_ignored() -> None:
+    broken = [{"manager": EDITOR, "fieldsV1": {"f:a": {"k:[": {}, "v:{": {}, "f:b": {}}}}, {"fieldsV1": 3}, "x"]
+    assert fields_of_others({"a": [1], "metadata": {"managedFields": broken}}, set()) == {}
+
+
+def text(key: str, value: t.Any) -> b.Json:
+    return {"kind": "ConfigMap", "data": {key: yaml.safe_dump(value)}}
+
+
+MODE = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
+OTEL = {"extensionProviders": [{"name": "otel"}]}
+
+
+@pytest.mark.parametrize(
+    ("key", "live", "after", "values", "lost"),
+    [
+        pytest.param("mesh", MODE, {}, {}, ["meshConfig.outboundTrafficPolicy"], id="only in the text"),
+        pytest.param("mesh", MODE, MODE, {}, [], id="rendered from the values of the user"),
+        pytest.param("mesh", MODE, {}, {"meshConfig": MODE}, [], id="a stored value: settings_diff names it"),
+        pytest.param("mesh", OTEL, {}, {}, ["meshConfig.extensionProviders"], id="a provider"),
+        pytest.param("mesh", {}, {"new": True}, {}, [], id="a new default"),
+        pytest.param(
+            "mesh", {}, {"a": True}, {"meshConfig": {"a": True}}, ["meshConfig.a"], id="removed from the text by hand"
+        ),
+        pytest.param(
+            "config", {"templates": {"hold": "x", "sidecar": "old"}}, {"templates": {"sidecar": "new"}}, {},
+            ["sidecarInjectorWebhook.templates.hold"], id="R21: a template; Istio's own differ by version",
+        ),
+        pytest.param(
+            "config", {"policy": "disabled"}, {"policy": "enabled"}, {}, ["global.proxy.autoInject"], id="another name"
+        ),
+        pytest.param(
+            "values", {"global": {"tag": "a", "proxy": {"logLevel": "debug"}}},
+            {"global": {"tag": "b", "proxy": {"logLevel": "warning"}}}, {"global": {"proxy": {"logLevel": "warning"}}},
+            ["global.proxy.logLevel"], id="a value in the injector only",
+        ),
+    ],
+)  # fmt: skip
+def test_settings_in_texts(key: str, live: b.Json, after: b.Json, values: b.Json, lost: list[str]) -> None:
+    edited = written(text(key, live), EDITOR, field("f:data", f"f:{key}"))
+    found = find_text_settings(edited, text(key, after), values, yaml.safe_load, OWN, same_version=False)
+    assert [setting.name for setting in found] == lost
+    unedited = written(text(key, live), "istio-operator", field("f:data", f"f:{key}"))
+    assert [*find_text_settings(unedited, text(key, after), values, yaml.safe_load, OWN, same_version=False)] == []
+
+
+REQUESTED = {"requests": {"cpu": "500m", "memory": "2Gi"}}
+
+
+@pytest.mark.parametrize(
+    ("live", "after", "values", "lost"),
+    [
+        pytest.param(
+            deployment(resources=REQUESTED), deployment(),
+            {"pilot": {"resources": {"requests": {"cpu": "500m", "memory": "2048Mi"}}}}, [],
+            id="a default of the former version",
+        ),
+        pytest.param(
+            deployment(resources=REQUESTED), deployment(), {"a": 1},
+            ["spec.template.spec.containers.[discovery].resources"], id="resources of components",
+        ),
+        pytest.param(
+            deployment(env=[{"name": "A", "value": "1"}]), deployment(), {"a": 1}, [VARIABLE], id="a variable"
+        ),
+        pytest.param(
+            deployment(env=[{"name": "A", "value": "true"}]), deployment(), {"pilot": {"env": {"A": True}}}, [],
+            id="a variable of the values",
+        ),
+        pytest.param(
+            deployment(env=[{"name": "JWT_POLICY", "value": "1"}]), deployment(), {"a": 1}, [], id="one of the chart"
+        ),
+        pytest.param(
+            deployment(tolerations=[{"key": "cni.istio.io/not-ready"}]), deployment(), {"a": 1}, [], id="a new default"
+        ),
+        pytest.param(
+            {"kind": "HorizontalPodAutoscaler", "spec": {"minReplicas": 2}},
+            {"kind": "HorizontalPodAutoscaler", "spec": {"minReplicas": 1}}, {"autoscaleMin": 1}, ["spec.minReplicas"],
+            id="an autoscaler",
+        ),
+        pytest.param(
+            {"kind": "Service", "spec": {"type": "ClusterIP"}}, {"kind": "Service", "spec": {}}, {"a": 1}, [],
+            id="what the API server fills in",
+        ),
+        pytest.param(deployment(**SELECTED), deployment(), {}, [], id="nothing can be told apart without values"),
+    ],
+)  # fmt: skip
+def test_settings_of_components(live: b.Json, after: b.Json, values: b.Json, lost: list[str]) -> None:
+    assert [setting.name for setting in find_component_settings(live, after, values)] == lost
+
+
+@pytest.mark.parametrize("revision", ["1-30-3", "a"])
+def test_objects_of_two_revisions_are_compared_without_their_names(revision: str) -> None:
+    obj = {"name": f"istiod-{revision}", "label": revision, "text": f"istiod-{revision}.x.svc", "other": "cni-agent"}
+    assert without_revision(obj, revision) == {**obj, "name": "istiod", "label": "default", "text": "istiod.x.svc"}
+    assert without_revision(obj, "default") == obj
+
+
+NAME = "Deployment istio-system/istiod spec.template.spec.containers.[discovery].env.[A]"
+
+
+@pytest.mark.parametrize(
+    ("pattern", "accepted"),
+    [
+        (NAME, True),
+        ("Deployment istio-system/istiod", True),
+        ("Deployment istio-system/istiod*", True),
+        (VARIABLE, True),
+        ("*.env.[A]", True),
+        ("*.env.[AB]", False),
+        ("Deployment istio-system/istio", False),
+        ("", False),
+    ],
+)
+def test_names_that_accept_a_loss(pattern: str, accepted: bool) -> None:
+    assert is_accepted(ClusterSetting(NAME, "1", None), [pattern]) is accepted
+
+
+def test_a_loss_is_refused_with_names_values_and_writers() -> None:
+    lost = [ClusterSetting("meshConfig.a", "x", None, EDITOR), ClusterSetting("global.password", "x", "y")]
+    with pytest.raises(SafetyError) as caught:
+        require_accepted(lost, ["other"])
+    assert f'meshConfig.a: "x" -> absent (written by {EDITOR})' in caught.value.message
+    assert caught.value.details["settings"]["cluster_only"] == {
+        "meshConfig.a": ["x", None],
+        "global.password": [HIDDEN, HIDDEN],
+    }
+    require_accepted(lost, ["meshConfig.*", "global.password"])
+
+
+@pytest.mark.parametrize(
+    ("setting", "given", "left"),
+    [
+        pytest.param(ClusterSetting("meshConfig.a", 1, 2), {"meshConfig": {"a": 2}}, False, id="the user decides"),
+        pytest.param(
+            ClusterSetting("meshConfig.a.[x].b", 1, 2), {"meshConfig": {"a": [{}]}}, False, id="the whole list"
+        ),
+        pytest.param(ClusterSetting("meshConfig.a", 1, 2), {"meshConfig": {"b": 2}}, True, id="another value"),
+        pytest.param(ClusterSetting(NAME, "1", "2"), {"env": [], "A": "2"}, False, id="a field gets the given value"),
+        pytest.param(ClusterSetting(NAME, "1", None), {"A": "1"}, True, id="a field that gets lost"),
+    ],
+)
+def test_settings_that_the_user_gives_are_no_loss(setting: ClusterSetting, given: b.Json, left: bool) -> None:
+    assert bool(without_given([setting], json.loads(json.dumps(given)))) is left
