@@ -29,6 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
     describe_state,
     find_undo,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.default_injection import default_injection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace, selected_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import expand_namespaces
@@ -115,7 +116,7 @@ def plan_moves(
 
 def is_outside(snapshot: Snapshot, namespace: Namespace) -> bool:
     """Return whether no label of a namespace selects a revision and no injector injects it by default."""
-    return namespace.revision_label is None and snapshot.default_injection(namespace.name) is None
+    return namespace.revision_label is None and default_injection(snapshot, namespace.name) is None
 
 
 def matching_namespaces(snapshot: Snapshot, patterns: Sequence[str], cluster: str) -> list[str]:

@@ -16,6 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     REVISION_LABEL,
     Mesh,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.default_injection import default_injection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 #: Values of ``selected_by``; the third value is ``DEFAULT``.
@@ -67,7 +68,7 @@ def describe_namespaces(snapshot: Snapshot) -> list[NamespaceRow]:
         label = namespace.revision_label
         if label is None and name not in {*counted, *changed, *followed}:
             continue
-        by_default = None if name in own_label else snapshot.default_injection(name)
+        by_default = None if name in own_label else default_injection(snapshot, name)
         rows.append(
             {
                 "name": name,

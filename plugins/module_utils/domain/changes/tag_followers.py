@@ -16,6 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     INJECTION_LABEL,
     REVISION_LABEL,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.default_injection import default_injection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 
@@ -61,7 +62,7 @@ def namespaces_leaving(snapshot: Snapshot, names: Iterable[str], target: str | N
     namespaces: dict[str, set[str]] = collections.defaultdict(set)
     for name in names:
         label = snapshot.namespaces[name].revision_label
-        revision = snapshot.mesh.resolve(label) if label is not None else snapshot.default_injection(name)
+        revision = snapshot.mesh.resolve(label) if label is not None else default_injection(snapshot, name)
         if revision not in (None, target):
             namespaces[str(revision)].add(name)
     return dict(namespaces)

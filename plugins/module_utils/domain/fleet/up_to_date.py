@@ -20,6 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_recor
     REQUEST_DIGEST,
     Record,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.default_injection import default_injection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 
@@ -45,7 +46,7 @@ def completion_fingerprint(snapshot: Snapshot, revision: str) -> str:
             if (name := namespace.revision_label) and mesh.resolve(name) != revision
         },
         "other_by_default": sorted(
-            name for name in snapshot.namespaces if snapshot.default_injection(name) not in (None, revision)
+            name for name in snapshot.namespaces if default_injection(snapshot, name) not in (None, revision)
         ),
     }
     return hashlib.sha256(json.dumps(state, sort_keys=True).encode()).hexdigest()

@@ -29,7 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.sta
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import Manager
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import SELECTING_LABELS, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.budgets import Budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import (
     Namespace,
@@ -152,17 +152,6 @@ class Snapshot:
     def is_of_other_mesh(self, ref: ObjectRef) -> bool:
         """Whether an object is a namespace of another mesh, or in such a namespace."""
         return bool(self.other_mesh_of(ref.name if ref.kind == "namespace" else ref.namespace))
-
-    def default_injection(self, namespace: str) -> str | None:
-        """Return the revision that injects unlabelled pods of a namespace without labels, or None.
-
-        That is injection by default (Helm value sidecarInjectorWebhook.enableNamespacesByDefault). The namespace of
-        istiod is not one of them: it has no label, so that its pods follow the default.
-        """
-        labels = self.namespaces[namespace].labels
-        if namespace == self.mesh.namespace or not set(SELECTING_LABELS).isdisjoint(labels):
-            return None
-        return self.injection_of(namespace).revision
 
     def with_owners(self, owners: Owners, lost: Iterable[Unreadable] = ()) -> Snapshot:
         """Return a copy with owners of pods added; cached proxy statuses are kept."""
