@@ -329,7 +329,8 @@ unrestartable:
     code:
       description:
         - Code of the reason. One of V(bare_pod), V(job), V(cron_job), V(replica_set), V(argo_rollout),
-          V(custom_owner), V(paused), V(on_delete), V(partition), V(no_room) and V(pinned_image).
+          V(pod_owner), V(ends_by_itself), V(custom_owner), V(paused), V(on_delete), V(partition), V(no_room) and
+          V(pinned_image).
       type: str
       sample: job
     reason:

@@ -346,7 +346,8 @@ unrestartable:
     code:
       description:
         - Why a rollout does not update the pods. One of V(bare_pod), V(job), V(cron_job), V(replica_set),
-          V(argo_rollout), V(custom_owner), V(paused), V(on_delete), V(partition) and V(pinned_image).
+          V(argo_rollout), V(pod_owner), V(ends_by_itself), V(custom_owner), V(paused),
+          V(on_delete), V(partition) and V(pinned_image).
       type: str
       sample: job
     reason:

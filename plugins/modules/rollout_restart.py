@@ -709,7 +709,8 @@ unrestartable:
     code:
       description:
         - Why a rollout does not update the pods. One of V(bare_pod), V(job), V(cron_job), V(replica_set),
-          V(argo_rollout), V(custom_owner), V(paused), V(on_delete), V(partition), V(pinned_image), V(scaled_to_zero),
+          V(argo_rollout), V(pod_owner), V(ends_by_itself), V(custom_owner), V(paused),
+          V(on_delete), V(partition), V(pinned_image), V(scaled_to_zero),
           V(no_room) (a budget that never allows so many pods down), and with O(percent), V(selector), V(unreadable),
           V(changed_since) and V(previous_revision_gone).
       type: str

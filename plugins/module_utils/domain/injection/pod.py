@@ -66,6 +66,21 @@ class Owner:
 
     kind: str
     name: str
+    #: API group and version of the reference. Results and comparisons leave it out.
+    api_version: str = dataclasses.field(default="", compare=False)
+
+    @property
+    def group(self) -> str:
+        """The API group of its kind, empty for the core group."""
+        return self.api_version.rpartition("/")[0]
+
+
+def controller_of(obj: Mapping[str, t.Any]) -> Owner | None:
+    """Return the controller that the owner references of an object name, or None."""
+    for reference in obj["metadata"].get("ownerReferences") or ():
+        if reference.get("controller"):
+            return Owner(reference["kind"], reference["name"], str(reference.get("apiVersion") or ""))
+    return None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -172,7 +187,6 @@ def read_pod(obj: Mapping[str, t.Any], *, requests: bool = True) -> Pod:
         requests: whether to read its resource requests: half of the work, and only a snapshot uses them.
     """
     meta, spec, status = obj["metadata"], obj.get("spec") or {}, obj.get("status") or {}
-    owners = [owner for owner in meta.get("ownerReferences") or () if owner.get("controller")]
     ready = next((c for c in status.get("conditions") or () if c["type"] == "Ready" and c["status"] == "True"), None)
     kept = {key: value for key, value in annotations_of(obj).items() if key in KEPT_ANNOTATIONS}
     proxy = _proxy(spec)
@@ -195,7 +209,7 @@ def read_pod(obj: Mapping[str, t.Any], *, requests: bool = True) -> Pod:
         ready=ready is not None,
         deleting="deletionTimestamp" in meta,
         proxy_image=image,
-        owner=Owner(owners[0]["kind"], owners[0]["name"]) if owners else None,
+        owner=controller_of(obj),
         node=str(spec.get("nodeName") or ""),
         requests=pod_requests(spec) if requests else NO_RESOURCES,
         ready_after=_seconds(meta.get("creationTimestamp"), ready.get("lastTransitionTime")) if ready else None,

@@ -16,8 +16,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.sta
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import MOVE_DEFAULT, Blocker
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import unrestartable_owner
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import top_owner
 
 
 def pod_blockers(snapshot: Snapshot, revision: str, shared: Container[ObjectRef] = ()) -> list[Blocker]:
@@ -58,7 +56,7 @@ def _replacement_advice(snapshot: Snapshot, pod: Pod, proxy_status: ProxyStatus)
     if MANAGED_GATEWAY in pod.labels:
         return f"label its Gateway or its namespace {REVISION_LABEL}=...; istiod then replaces it"
     if workload is None:
-        return unrestartable_owner(top_owner(pod, snapshot.parents)).remedy
+        return snapshot.why_no_rollout(pod).remedy
     unrestartable = snapshot.unrestartable_reason(workload)
     if unrestartable is not None:
         return unrestartable.remedy

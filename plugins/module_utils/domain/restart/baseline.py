@@ -72,13 +72,18 @@ def still_down(
     created = [state for state, new in pods if new and state.stays]
     old = [s for s, new in pods if not new and s.stays and not (daemon_set and s.pod.node in nodes_down)]
     unmatched, phrases = list(before), list[str]()
+    # A Deployment keeps a pod above its replicas while the new pods are not ready.
+    surplus = max(0, len(created) - desired) if kind == "Deployment" else 0
     for state in created:
         if state.pod.ready:
             continue
         match = next((down for down in unmatched if _alike(kind, state, down)), None)
-        if match is None:
+        if match is not None:
+            unmatched.remove(match)
+        elif surplus and (match := next((down for down in before if _alike(kind, state, down)), None)):
+            surplus -= 1
+        else:
             return []
-        unmatched.remove(match)
         phrases.append(_phrase(state.pod.name, state.pod.node, state.broken or state.unready or match.trouble))
     served = {state.pod.node for state in created}
     # The pod of a dead node is never removed, so that no new pod replaces it there.

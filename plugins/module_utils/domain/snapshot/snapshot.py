@@ -238,7 +238,18 @@ class Snapshot:
             )
         if not proxy_status.stale and not (everything and pod.is_meshed):
             return None
-        return self.unrestartable_reason(workload) if workload else unrestartable_owner(top_owner(pod, self.parents))
+        return self.unrestartable_reason(workload) if workload else self.why_no_rollout(pod)
+
+    def why_no_rollout(self, pod: Pod) -> Unrestartable:
+        """Return why no rollout replaces a pod without a workload; a pod that owns others is one of its application."""
+        owner = top_owner(pod, self.parents)
+        if owner is None and (pod.namespace, pod.name) in self._owning_pods:
+            owner = Owner("Pod", pod.name)
+        return unrestartable_owner(owner)
+
+    @functools.cached_property
+    def _owning_pods(self) -> frozenset[tuple[str, str]]:
+        return frozenset((pod.namespace, pod.owner.name) for pod in self.pods if pod.owner and pod.owner.kind == "Pod")
 
     def unrestartable_reason(self, workload: Workload) -> Unrestartable | None:
         """Return why a restart would not or may never replace the pods of a workload, or None (safety rule S6)."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.owner_rules import rule_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import ROLLOUT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     HEALTHY,
@@ -18,6 +19,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
     Workload,
 )
 
+ROLLOUT_GROUP = "argoproj.io"
 #: Codes of causes that only a snapshot shows.
 PINNED_IMAGE, NO_ROOM, REFUSED = "pinned_image", "no_room", "refused"
 
@@ -83,22 +85,7 @@ def unrestartable_owner(owner: Owner | None) -> Unrestartable:
     """Return why pods that no Deployment, StatefulSet or DaemonSet owns cannot be restarted."""
     if owner is None:
         return Unrestartable("bare_pod", "no controller owns the pod", "create it again manually")
-    if owner.kind == "CronJob":
-        return Unrestartable(
-            "cron_job", "a run of a CronJob is in progress", "nothing: its next run gets the new proxy"
-        )
-    if owner.kind == "Job":
-        return Unrestartable(
-            "job", "a Job never replaces a running pod", "wait until it ends, or delete and create the Job"
-        )
-    if owner.kind == "ReplicaSet":
-        return Unrestartable(
-            "replica_set",
-            "a ReplicaSet without a Deployment has no rollout",
-            "delete its pods one by one at a convenient time",
-        )
-    if owner.kind == ROLLOUT:
+    if owner.kind == ROLLOUT and owner.group in ("", ROLLOUT_GROUP):
         return _argo_rollout(owner.name)
-    return Unrestartable(
-        "custom_owner", f"its owner is a {owner.kind}", f"restart it through the controller of {owner.kind}"
-    )
+    rule = rule_of(owner.kind, owner.api_version)
+    return Unrestartable(rule.code, rule.reason.format(owner.name), rule.remedy.format(owner.name))

@@ -57,6 +57,8 @@ COLLECTIONS = {
     **{kind: f"/apis/apps/v1/{resource}" for kind, resource in ROLLED.items()},
     ROLLOUT: "/apis/argoproj.io/v1alpha1/rollouts",
 }
+#: Levels of owners above a pod; a longer chain is a circle.
+MOST_LEVELS = 8
 #: Label of the pods -> name of the DaemonSets of the CNI plugin and of ambient mode.
 NODE_PARTS = {"istio-cni-node": "the CNI plugin", "ztunnel": "ztunnel"}
 
@@ -237,7 +239,11 @@ def restart_in_progress(workload: Workload, stale: Iterable[Pod]) -> bool:
 
 
 def top_owner(pod: Pod, parents: Mapping[ObjectRef, Owner]) -> Owner | None:
-    """Return the topmost owner of a pod; ``parents`` maps ReplicaSets and Jobs to their owners."""
-    if pod.owner is None:
-        return None
-    return parents.get(ObjectRef(pod.namespace, pod.owner.kind, pod.owner.name), pod.owner)
+    """Return the topmost owner of a pod; ``parents`` maps its owners to theirs, which may be a circle."""
+    owner, above = None, pod.owner
+    for dummy in range(MOST_LEVELS):
+        if above is None:
+            break
+        owner = above
+        above = parents.get(ObjectRef(pod.namespace, owner.kind, owner.name))
+    return owner

@@ -51,6 +51,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.removal_inputs import (
     fetch_removal_inputs,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.owner_chains import (
+    has_proxy,
+    with_owner_chains,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 
 KINDS = (*WEBHOOKS, *(kind for kind in RESOURCES if kind not in (*WEBHOOKS, "CustomResourceDefinition")))
@@ -98,7 +102,7 @@ def remove_revision(task: TaskContext, options: RemovalOptions) -> TaskResult:
     """Remove the revision with its tags and webhooks, or refuse with every blocker; then forget its journal entries."""
     deadline = time.monotonic() + options.timeout
     while True:
-        snapshot = task.snapshot(pods=True)
+        snapshot = with_owner_chains(task.client, task.snapshot(pods=True), has_proxy)
         owned, foreign = read_owned_objects(task, options, snapshot.mesh)
         owned = owned_objects.without_planned_moves(owned, task.planned)
         if not owned:

@@ -57,6 +57,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import with_proxies
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.injection_rejections import with_rejections
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.owner_chains import (
+    has_proxy,
+    is_stale,
+    with_owner_chains,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.limits_option import (
     LIMITS_SPEC,
     require_known_limits,
@@ -166,6 +171,7 @@ def run(task: TaskContext) -> TaskResult:
     snapshot = task.snapshot(pods=True, precheck_inputs=True, meanwhile=analysis.start)
     require_known_limits(task, snapshot)
     snapshot = with_rejections(task.client, with_proxies(task.client, snapshot))
+    snapshot = with_owner_chains(task.client, snapshot, has_proxy if options.stage == BEFORE else is_stale)
     snapshot = _with_missing_permissions(task, snapshot, options)
     # The date in UTC is the same for all controllers, in whatever time zone they are.
     today = datetime.datetime.now(datetime.UTC).date()

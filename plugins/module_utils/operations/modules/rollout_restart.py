@@ -36,6 +36,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import COLLECTIONS
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.run_ids import find_run_to_undo
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.admission import with_answers
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.owner_chains import with_owner_chains
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.engine import execute
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.gate_options import (
     GATES_SPEC,
@@ -121,7 +122,7 @@ def run(task: TaskContext) -> TaskResult:
     snapshot = task.snapshot(pods=True, ask=False)
     options = resolve_options(task, snapshot, options)
     snapshot = with_answers(task.client, snapshot, options.selection.namespaces, everything=True, settle=True)
-    snapshot = apply_planned_steps(snapshot, task.planned)
+    snapshot = with_owner_chains(task.client, apply_planned_steps(snapshot, task.planned))
     plan = plan_restart(snapshot, options, now)
     refused = require_ready_targets(task, plan)
     if refused and POD_REFUSED.code not in options.allow:

@@ -14,7 +14,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api import Cl
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ForbiddenError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Unreadable, shown
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner, Pod, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import (
+    Owner,
+    Pod,
+    controller_of,
+    read_pod,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.budgets import Budget, read_budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Owners
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import ROLLOUT
@@ -90,12 +95,8 @@ def _fetch_parents(client: Client, kind: str, path: str) -> dict[ObjectRef, Owne
     """Return the owners of all objects of a kind from their metadata: a Deployment keeps ten old ReplicaSets."""
 
     def parent(obj: Json) -> tuple[ObjectRef, Owner] | None:
-        references = obj["metadata"].get("ownerReferences") or ()
-        controller = next((reference for reference in references if reference.get("controller")), None)
-        if controller is None:
-            return None
-        ref = ObjectRef(obj["metadata"]["namespace"], kind, name_of(obj))
-        return ref, Owner(controller["kind"], controller["name"])
+        owner = controller_of(obj)
+        return (ObjectRef(obj["metadata"]["namespace"], kind, name_of(obj)), owner) if owner else None
 
     return dict(filter(None, client.collect(path, parent, doing=f"Reading {kind}s", metadata=True)[0]))
 

@@ -34,6 +34,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rol
     updated_pods,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import DEADLINE, Workload
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.broken_before import (
+    keeps_broken_pods,
+    replace_broken_pod,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import is_same_object
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.stall_clock import (
@@ -120,6 +124,17 @@ class RolloutChecks:
                 trouble = attribute_pod(trouble, state.pod, self._has_wrong_proxy(pod))
                 problems.append(Problem(workload, trouble, state.pod.name))
         return problems
+
+    def replace_broken_before(self, workload: Workload) -> None:
+        """Replace the old pods that were down before, and that their controller would keep, once that lasts."""
+        before = {down.pod for down in self.context.state.down_before.get(workload.ref, ())}
+        for pod in self.context.tracker.pods_of(workload.ref) if before else ():
+            state, condition = pod.state, f"{POD}kept {pod.state.pod.uid}"
+            kept = not pod.new and state.stays and state.pod.name in before and keeps_broken_pods(workload, state)
+            if not kept:
+                self.conditions.end(workload.ref, condition)
+            elif self.conditions.lasts(workload.ref, condition, LASTS_SECONDS):
+                replace_broken_pod(self.context, workload, state.pod)
 
     def _has_wrong_proxy(self, pod: TrackedPod) -> Callable[[Pod], bool]:
         """Return the check for the proxy of a pod; an old pod has another proxy for good reasons."""

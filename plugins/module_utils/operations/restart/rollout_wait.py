@@ -92,6 +92,8 @@ class _RolloutWait:
         self._complete.difference_update(workload.ref for workload in workloads)
         self._complete.update(workload.ref for workload in workloads if self._checks.is_complete(workload))
         incomplete = [workload for workload in workloads if workload.ref not in self._complete]
+        for workload in incomplete if full_check and self._judged else ():
+            self._checks.replace_broken_before(workload)
         for sentence, problems in self._find_problems(incomplete, full_check=full_check):
             if self._judged:
                 judge_failures(self._context, sentence, self._batch, problems)

@@ -35,6 +35,8 @@ class RestartState:
     #: Pods that were down before the restart, and phrases on those that still are.
     down_before: dict[ObjectRef, list[Down]] = dataclasses.field(default_factory=dict)
     still_down: dict[ObjectRef, list[str]] = dataclasses.field(default_factory=dict)
+    #: UIDs of pods that were broken before, and were deleted so that they get the new proxy.
+    replaced_pods: set[str] = dataclasses.field(default_factory=set)
     #: Workloads whose restart succeeded, in their order.
     completed: list[Workload] = dataclasses.field(default_factory=list)
     #: Problems of workloads that failed independently of the revision, and the evidence from before their undo.

@@ -10,14 +10,13 @@ import contextlib
 import itertools
 from collections.abc import Sequence
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.client.server_clock import unique_timestamp
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ConflictError, MeshError, NotFoundError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import ROLLBACK
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import ROLLOUT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload, restart_patch
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.broken_before import delete_pod
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.observation import note_foreign_change
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.pod_reads import (
@@ -124,15 +123,8 @@ def _delete_broken_pods(context: RestartContext, workloads: list[Workload]) -> l
         try:
             for dummy, state in list_states(context.client, path, refs)[0]:
                 if state.stays and not state.pod.ready and state.pod.uid not in before:
-                    _delete_pod(context.client, path, state.pod)
+                    doing = f"Deleting the broken pod {state.pod.name} of a StatefulSet"
+                    delete_pod(context.client, path, state.pod, doing)
         except MeshError as exc:
             problems.append(exc.message)
     return problems
-
-
-def _delete_pod(client: Client, path: str, pod: Pod) -> None:
-    """Delete a pod unless it is gone already; the uid protects a new pod of the same name."""
-    body = {"preconditions": {"uid": pod.uid}}
-    doing = f"Deleting the broken pod {pod.name} of a StatefulSet"
-    with contextlib.suppress(ConflictError, NotFoundError):
-        client.request("DELETE", f"{path}/{pod.name}", doing=doing, body=body)

@@ -58,3 +58,10 @@ def test_which_pods_count_as_down_before() -> None:
     assert read_down(state("x", ready=True)) is None
     found = read_down(state("x", app="CrashLoopBackOff"))
     assert (found and found.trouble.reason) == "CrashLoopBackOff"
+
+
+@pytest.mark.parametrize(("replicas", "done"), [(1, True), (2, False)])
+def test_a_deployment_keeps_a_pod_above_its_replicas_while_new_pods_are_down(replicas: int, *, done: bool) -> None:
+    made = [(state(name, app="CrashLoopBackOff"), True) for name in ("x", "recreated")]
+    assert bool(still_down("Deployment", b.workload(replicas=replicas), made, [DOWN])) is done
+    assert not still_down("StatefulSet", b.workload("StatefulSet", replicas=replicas), made, [DOWN])
