@@ -11,6 +11,8 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
+from ansible_collections.meshops.istio.plugins.plugin_utils.compat import result_parts
+
 DOCUMENTATION = """
 name: record
 type: aggregate
@@ -33,10 +35,8 @@ class CallbackModule(CallbackBase):
             handle.write(json.dumps(line, default=str) + "\n")
 
     def _result(self, status: str, result: Any) -> None:
-        task = result.task
-        self._write(
-            status=status, host=result.host.get_name(), task=task.name, action=task.action, result=result.result
-        )
+        host, task, values = result_parts(result)
+        self._write(status=status, host=host, task=task.name, action=task.action, result=values)
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._result("ok", result)
