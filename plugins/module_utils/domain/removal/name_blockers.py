@@ -18,6 +18,11 @@ def name_blockers(snapshot: Snapshot, revision: str) -> list[Blocker]:
             move = f"move it: istio_tag name={tag} revision=..., or remove it: istio_tag name={tag} state=absent"
             if tag in mesh.operator_tags:
                 move = f"move it at {mesh.operator_tags[tag]}"
+            elif home := mesh.other_mesh_owning(tag):
+                move = (
+                    f"the mesh of namespace {home} owns {tag} too, and istioctl cannot distinguish them, so it is not "
+                    f"moved; remove it if no pod of this mesh needs it: istio_tag name={tag} state=absent"
+                )
             blockers.append(Blocker("tag", f"tag {tag}", f"tag {tag} points at revision {revision}", move))
     for name, label in snapshot.namespaces_selecting(revision).items():
         text = f"namespace {name} selects {label}, which is revision {revision}"

@@ -28,6 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.regi
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.configuration_blockers import (
     configuration_blockers,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.name_blockers import name_blockers
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import (
     read_owned_object,
     split_by_mesh,
@@ -141,6 +142,13 @@ def test_configuration_of_a_namesake_is_not_a_blocker(namespace: str, named: boo
         assert (f"the mesh of namespace {TWO}" in blocker.message) is named
         assert (f"meant for the mesh of namespace {TWO}, leave it as it is" in blocker.remedy) is named
         assert "remove its label istio.io/rev" in blocker.remedy
+
+
+def test_a_tag_of_both_meshes_is_removed_and_not_moved() -> None:
+    both = [*MOVED, *b.revision_tag("prod", b.OLD), *b.in_mesh(TWO, [*b.plane("two"), *b.revision_tag("prod", "two")])]
+    [blocker] = [found for found in name_blockers(b.snapshot_of(both), b.OLD) if found.code == "tag"]
+    assert f"the mesh of namespace {TWO} owns prod too, and istioctl cannot distinguish them" in blocker.remedy
+    assert blocker.remedy.endswith("istio_tag name=prod state=absent")
 
 
 def test_a_removal_is_not_refused_by_configuration_of_a_namesake(remover: Remover) -> None:
