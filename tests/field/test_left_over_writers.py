@@ -145,3 +145,16 @@ def test_a_helm_release_in_progress_is_named_before(desk: Desk, empty: Cluster) 
     empty.apply([{"apiVersion": "v1", "kind": "Secret", "metadata": metadata}])
     result = desk.tool(empty, "istio_precheck", version=NEW_VERSION, revision="1-31-0", fail_on="never")
     assert "MU134" in {row["code"] for row in result["findings"]}
+
+
+def test_a_tool_that_takes_a_restart_back_is_named(desk: Desk, based: Cluster) -> None:
+    path, stamp = "/apis/apps/v1/namespaces/shop/deployments/web", "kubectl.kubernetes.io/restartedAt"
+
+    def restarted(obj: Json) -> bool:
+        return stamp in (obj["spec"]["template"]["metadata"].get("annotations") or {})
+
+    taken_back = {"spec": {"template": {"metadata": {"annotations": {stamp: None}}}}}
+    with put_back(based, path, restarted, taken_back, delay=0.1):
+        run = play(desk, based, "canary")
+    assert run.returncode
+    assert "argocd-controller (Argo CD) changed its template after the restart" in run.failure(based)

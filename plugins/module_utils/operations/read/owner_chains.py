@@ -22,7 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import top_owner
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.pods_and_owners import OWNER_KINDS
 
-#: Levels above the direct owner: a deeper chain is no real one.
+#: Levels above the direct owner; a deeper chain is not followed.
 LEVELS = 4
 #: Results name owners; more of them than a reader reads cost no request.
 MOST_READS = 20

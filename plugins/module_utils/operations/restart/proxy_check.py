@@ -69,11 +69,13 @@ def desired_pods(context: RestartContext, workload: Workload) -> int:
 def _wrong_proxies(context: RestartContext, workload: Workload, states: Iterable[PodState]) -> list[Problem]:
     """Return the pods that stay and do not run the proxy that injection would add now."""
     problems = []
+    writer = context.state.foreign_changes.get(workload.ref)
+    taken_back = f"; {writer} changed its template after the restart" if writer else ""
     for state in states:
         proxy_status = context.snapshot.proxy_status_of(state.pod, workload) if state.stays else None
         if proxy_status and proxy_status.stale:
             expected = proxy_status.expected_image or "a proxy"
             actual = state.pod.proxy_image or "no proxy"
-            message = f"it runs {actual}, not {expected} of {proxy_status.injection.revision}"
+            message = f"it runs {actual}, not {expected} of {proxy_status.injection.revision}{taken_back}"
             problems.append(Problem(workload, Trouble(proxy_status.condition.value, message), state.pod.name))
     return problems

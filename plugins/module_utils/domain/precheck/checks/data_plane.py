@@ -251,7 +251,7 @@ CHECKS = (
     Check("MU030", ERROR, "proxies newer than their control plane", "Istio does not support this version skew.",
           "move them to a newer revision", _find_newer_proxies, ERROR),
     Check("MU025", WARNING, "pods not ready before the upgrade",
-          "Failures after a restart cannot be distinguished from failures that existed before it.",
+          "They are restarted too and reported afterwards, but whether their new proxy works cannot be proven.",
           "make the pods ready first, or exclude their namespace", _find_unready_pods),
     Check("MU026", INFO, "restart causes downtime", "The update strategy does not allow a second pod.",
           "run two replicas, or allow surge (a Deployment with RollingUpdate)", _find_downtime),
