@@ -53,6 +53,7 @@ _value:
         - One entry for each cluster, those with problems first.
         - The C(state) is V(unreachable), V(locked) (another run works on it), V(failed) or V(interrupted) (the last run
           that changed it), V(half done), V(not begun) or V(done); C(reason) is a sentence.
+        - C(unreadable) names the objects of which a part cannot be read.
       type: list
       elements: dict
       sample:
@@ -61,6 +62,7 @@ _value:
           reason: 9 of 28 proxies run 1.31.0
           versions: [1.30.3, 1.31.0]
           proxies: {1.30.3: 19, 1.31.0: 9}
+          unreadable: []
     counts:
       description: Number of clusters in each state that occurs.
       type: dict

@@ -309,6 +309,14 @@ target_proxies:
   returned: when the cluster was read
   type: int
   sample: 9
+left_proxies:
+  description:
+    - Number of pods of the mesh whose proxy does not run O(version), or is stale, after an upgrade.
+    - It includes proxies that the limits of the run left out, and proxies whose version is unknown.
+    - Null with O(stage=before), and without O(version).
+  returned: when the cluster was read
+  type: int
+  sample: 19
 identities:
   description: The names that each revision has for its mesh, cluster and network, to compare the clusters of one mesh.
     Empty for a revision whose values are unknown, such as one before Istio 1.26.

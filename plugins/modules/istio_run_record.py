@@ -81,6 +81,13 @@ closed:
   returned: success
   type: bool
   sample: true
+left_proxies:
+  description:
+    - Number of pods whose proxy does not run O(run.version), or is stale.
+    - Null unless the run completed, changed the cluster and has a version.
+  returned: success
+  type: int
+  sample: 0
 record:
   description: Record of the last run that changed the cluster. Null if there was none.
   returned: success

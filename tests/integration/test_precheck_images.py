@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import pytest
 
 from integration.meshes import MERGE
-from integration.support import NEW_VERSION, REVISION, VERSION, Desk
+from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
 from integration.test_precheck import found
 from integration.test_precheck_planes import OF_SYSTEM, remembered
 from lab import Cluster
@@ -51,3 +51,13 @@ def test_r36_an_image_in_the_settings_pins_the_old_version(desk: Desk, calm: Clu
 def test_proxies_that_stayed_behind_are_found_afterwards(desk: Desk, calm: Cluster) -> None:
     assert found(desk, calm, stage="after")["MU122"] == {f"revision {REVISION}"}
     assert "MU122" not in found(desk, calm, stage="after", version=VERSION, revision=REVISION)
+
+
+def test_a_namespace_that_stayed_behind_is_an_error_only_within_the_limits(desk: Desk, calm: Cluster) -> None:
+    assert found(desk, calm, stage="after")["MU137"] == {f"revision {NEW_REVISION}"}
+    assert "MU137" not in found(desk, calm, stage="after", version=VERSION, revision=REVISION)
+    everywhere = found(desk, calm, stage="after")["MU135"]
+    assert "namespace shop" in everywhere
+    limited = found(desk, calm, stage="after", limits={"exclude": ["shop"]})
+    assert limited["MU136"] == {"namespace shop"}
+    assert limited.get("MU135", set()) == everywhere - {"namespace shop"}

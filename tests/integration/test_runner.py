@@ -198,8 +198,11 @@ def test_the_next_job_comes_to_the_end_and_restarts_nothing_twice(awx: Awx) -> N
     assert job.outcome == ("successful", "0"), job.output[-5000:]
     assert_live(job)
     assert [one["state"] for one in job.stats["istio_fleet_plan"]["clusters"]] == ["interrupted"]
-    assert job.stats["istio_fleet_run"] == {cluster.name: {"state": "done", "phase": "", "message": ""}}
-    assert job.report()["run"]["verdict"] == "success"
+    # finalize is still to come for the pods that follow the default, so the status below is "half done"
+    row = job.stats["istio_fleet_run"][cluster.name]
+    assert (row["state"], row["phase"]) == ("incomplete", "")
+    assert row["message"].endswith(f" of the proxies do not run {NEW_VERSION}.")
+    assert job.report()["run"]["verdict"] == "incomplete"
     assert read(cluster, LEASE) is None
     # nothing was left to write, and yet the record says that the upgrade has come to its end
     assert (record(cluster)["state"], record(cluster)["job"]) == ("done", "44")

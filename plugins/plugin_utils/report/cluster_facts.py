@@ -74,6 +74,10 @@ class ClusterFacts:
     failing: bool = False
     #: Whether the run stopped here early without a failure, as it does when the failure budget is spent.
     halted: bool = False
+    #: Whether the last reading of the cluster failed.
+    unread: bool = False
+    #: Proxies that do not run the target version, as the last task that compared them returned it.
+    left_proxies: int = 0
     #: Whether one reading proved that there is nothing to do.
     up_to_date: bool = False
     #: List -> number of entries above its limit.
@@ -96,6 +100,8 @@ class ClusterFacts:
                 self._record_result(event, result, codes)
         if event.outcome != "skipped" and (event.module or event.failed):
             self._record_stage(event)
+        if event.module in READING_MODULES and event.outcome != "skipped":
+            self.unread = event.failed and "findings" not in event.result
         # If workloads failed and the restart continued, a later task fails for them, and it has no evidence.
         if event.failed or event.failed_by_workloads:
             self.failures.append(failure_row(event))
@@ -116,6 +122,8 @@ class ClusterFacts:
             self._extend("actions", [{"stage": event.stage, "text": text} for text in as_texts(result.get("actions"))])
         if event.module in READING_MODULES:
             self._record_reading(event, result)
+        if "left_proxies" in result:
+            self.left_proxies = as_number(result["left_proxies"])
         if event.module == RECORD_MODULE and result.get("state") != "unlocked":
             self.halted = result.get("state") == "stopped"
         if event.module == "istio_precheck" and "findings" in result:

@@ -17,10 +17,11 @@ from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run 
     ABORTED,
     FAILED_STATES,
     FINISHED,
-    INCOMPLETE_STATES,
+    INCOMPLETE,
     INTERRUPTED,
     RUNNING,
     STATES,
+    UNFINISHED_STATES,
     ReportedRun,
 )
 
@@ -30,7 +31,10 @@ SCHEMA = "https://github.com/meshops/istio/blob/main/docs/report.schema.json"
 COUNTED = {
     "done": "done",
     "unchanged": "with nothing to do",
+    "incomplete": "incomplete",
+    "read": "read",
     "passed": "ready",
+    "verified": "verified",
     "dry_run": "in check mode",
     "failed": "failed",
     "unreachable": "unreachable",
@@ -176,8 +180,12 @@ def _detail(run: ReportedRun, facts: ClusterFacts, state: str) -> str:
         return str(facts.failures[-1]["message"]) if facts.failures else STATES[state]
     if state == "stopped" and facts.remaining:
         return f"The maintenance window ended at {facts.window_end}; {facts.remaining} workloads remain."
+    if state == INCOMPLETE:
+        count = facts.left_proxies
+        proxies = "1 proxy does" if count == 1 else f"{count} proxies do"
+        return f"Finished, but {proxies} not run the target version."
     last_stage = next(reversed(facts.stages), "")
-    if state in INCOMPLETE_STATES:
+    if state in UNFINISHED_STATES:
         return incomplete_detail(state, last_stage, started=bool(facts.stages))
     if state == "running" and last_stage:
         return f"In progress: the last stage was {last_stage}."

@@ -18,7 +18,7 @@ from markupsafe import Markup
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import has_wanted_tag
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.markdown import format_duration
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import FAILED_STATES, STATES
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import FAILED_STATES, INCOMPLETE, STATES
 
 #: Templates, style sheet and script of the page. They are read from the installed collection.
 ASSETS = Path(__file__).with_name("assets")
@@ -49,11 +49,21 @@ STATE_STYLES = {
     "running": StateStyle("calm", "▸", "in progress"),
     "waiting": StateStyle("idle", "·", "waiting"),
     "dry_run": StateStyle("calm", "◇", "check mode"),
+    "incomplete": StateStyle("warn", "◑", "incomplete"),
+    "read": StateStyle("calm", "·", "read"),
     "passed": StateStyle("good", "✓", "ready"),
+    "verified": StateStyle("good", "✓", "verified"),
     "unchanged": StateStyle("good", "=", "nothing to do"),
     "done": StateStyle("good", "✓", "done"),
 }
-VERDICT_TONES = {"success": "good", "failed": "bad", "stopped": "warn", "interrupted": "warn", "aborted": "bad"}
+VERDICT_TONES = {
+    "success": "good",
+    "failed": "bad",
+    "stopped": "warn",
+    "incomplete": "warn",
+    "interrupted": "warn",
+    "aborted": "bad",
+}
 SEVERITY_TONES = {"error": "bad", "warning": "warn", "info": "calm", "waived": "idle"}
 OUTCOME_TONES = {"ok": "good", "stopped": "warn", "failed": "bad", "rolled_back": "bad", "dry_run": "calm"}
 #: Severities of the summary of a precheck, worst first.
@@ -99,7 +109,7 @@ def render_html(report: Json) -> str:
     """Return the page."""
     run, clusters = report["run"], report["clusters"]
     ids = {cluster["host"]: f"c{number}" for number, cluster in enumerate(clusters, 1)}
-    attention = [cluster for cluster in clusters if cluster["state"] in (*FAILED_STATES, "stopped")]
+    attention = [cluster for cluster in clusters if cluster["state"] in (*FAILED_STATES, "stopped", INCOMPLETE)]
     failed = [cluster for cluster in attention if cluster["state"] in FAILED_STATES]
     versions = sorted({*report["proxies"]["before"], *report["proxies"]["after"]})
     sides = ("Before",) if run["check_mode"] else ("Before", "After")

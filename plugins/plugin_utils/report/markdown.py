@@ -12,7 +12,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import printable
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.bounded_values import as_text
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.document import COUNTED
-from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import FAILED_STATES, INCOMPLETE_STATES
+from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import (
+    FAILED_STATES,
+    INCOMPLETE,
+    UNFINISHED_STATES,
+)
 
 #: Maximum number of clusters that are named, and of characters of each message.
 MAX_CLUSTERS, MAX_MESSAGE = 20, 240
@@ -62,7 +66,7 @@ def _proxies(proxies: Json) -> list[str]:
 
 
 def _attention(report: Json) -> list[str]:
-    states = (*FAILED_STATES, *INCOMPLETE_STATES)
+    states = (*FAILED_STATES, *UNFINISHED_STATES, INCOMPLETE)
     clusters = [cluster for cluster in report["clusters"] if cluster["state"] in states]
     lines = [
         f"- **{escape(cluster['host'])}** ({COUNTED[cluster['state']]}): {_message(cluster['detail'])}"

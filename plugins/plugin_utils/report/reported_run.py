@@ -29,12 +29,16 @@ STATES = {
     "running": "in progress",
     "waiting": "not started yet",
     "dry_run": "check mode: nothing was changed",
+    "incomplete": "finished, but some proxies do not run the target version",
+    "read": "only read",
     "passed": "checked, and nothing blocks the upgrade",
+    "verified": "verified, and all proxies run the target version",
     "unchanged": "there was nothing to do",
     "done": "changed and finished",
 }
 FAILED_STATES = ("failed", "unreachable", "refused", "locked")
-INCOMPLETE_STATES = ("stopped", "untouched")
+UNFINISHED_STATES = ("stopped", "untouched")
+INCOMPLETE = "incomplete"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -115,7 +119,9 @@ class ReportedRun:
         for host, facts in self.clusters.items():
             count = failures.get(host, 0)
             run_failures = sum(problem["host"] == host for problem in self.problems)
-            facts.failing = bool(count) and bool(facts.failures) and (facts.failing or count > run_failures)
+            failing = bool(count) and bool(facts.failures) and (facts.failing or count > run_failures)
+            # A playbook that reads all clusters rescues a failed reading, which leaves the cluster unread.
+            facts.failing = failing or facts.unread
 
     def is_finished(self, facts: ClusterFacts) -> bool:
         """Return whether a cluster reached the end of each play that it belongs to."""
@@ -123,7 +129,7 @@ class ReportedRun:
 
     def state_of(self, facts: ClusterFacts) -> str:
         """Return the state of a cluster: the first one whose condition holds."""
-        return next((state for state, holds in CONDITIONS if holds(self, facts)), "passed")
+        return next((state for state, holds in CONDITIONS if holds(self, facts)), "read")
 
     def verdict(self) -> str:
         """Return the result of the run in one word."""
@@ -132,7 +138,9 @@ class ReportedRun:
         states = {self.state_of(facts) for facts in self.clusters.values()}
         if states & set(FAILED_STATES):
             return "failed"
-        return "stopped" if states & set(INCOMPLETE_STATES) or self.problems else "success"
+        if states & set(UNFINISHED_STATES) or self.problems:
+            return "stopped"
+        return INCOMPLETE if INCOMPLETE in states else "success"
 
 
 def _is_unreachable(run: ReportedRun, facts: ClusterFacts) -> bool:
@@ -184,7 +192,10 @@ CONDITIONS: tuple[tuple[str, Callable[[ReportedRun, ClusterFacts], bool]], ...] 
     ("stopped", _is_stopped),
     ("untouched", _is_untouched),
     ("dry_run", lambda run, facts: run.check_mode),
-    ("done", lambda run, facts: bool(facts.changed_at)),
     ("stopped", lambda run, facts: bool(facts.remaining)),
+    (INCOMPLETE, lambda run, facts: bool(facts.left_proxies)),
+    ("done", lambda run, facts: bool(facts.changed_at)),
     ("unchanged", lambda run, facts: bool(facts.modules & set(CHANGING_MODULES))),
+    ("verified", lambda run, facts: "after" in facts.summary),
+    ("passed", lambda run, facts: "before" in facts.summary),
 )

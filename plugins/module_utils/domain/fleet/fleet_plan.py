@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Iterable, Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.precheck_summary import (
@@ -17,6 +18,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.prechec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.status import (
     DONE,
     REFUSED,
+    UNREACHABLE,
     cluster_line,
     cluster_state,
     count_states,
@@ -66,17 +68,20 @@ def plan_fleet(
 def _row(name: str, reading: Mapping[str, t.Any], precheck: Mapping[str, t.Any], version: str, tag: str) -> Json:
     row = {"cluster": name, "up_to_date": bool(reading.get("up_to_date")), **cluster_state(reading, version, tag)}
     if row["up_to_date"]:
-        return {**row, "state": DONE, "reason": "nothing to do"}
+        # A limited run is up to date as soon as its own part is done.
+        left = "" if row["state"] == DONE else f"{row['reason']}; nothing is left for this run"
+        return {**row, "reason": left or "nothing to do"}
     if precheck.get("failed"):
-        return {**row, "state": REFUSED, "reason": str(precheck.get("msg"))}
+        unread = (precheck.get("failure") or {}).get("kind") == ClusterError.__name__
+        return {**row, "state": UNREACHABLE if unread else REFUSED, "reason": str(precheck.get("msg"))}
     return row
 
 
 def _lines(ring: str, clusters: Iterable[Json]) -> list[str]:
-    """Return a line for each cluster with something to do, and one for all others."""
+    """Return a line for each cluster that is not done, and one for all others."""
     rows = list(clusters)
-    up_to_date = [row["cluster"] for row in rows if row["up_to_date"]]
-    lines = [cluster_line(row) for row in rows if not row["up_to_date"]]
+    up_to_date = [row["cluster"] for row in rows if row["up_to_date"] and row["state"] == DONE]
+    lines = [cluster_line(row) for row in rows if row["cluster"] not in up_to_date]
     lines += [f"{DONE}: {join_limited(up_to_date)}: nothing to do"] if up_to_date else []
     return [f"{ring}: {line}" for line in lines] if ring else lines
 

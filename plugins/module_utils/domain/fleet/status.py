@@ -13,7 +13,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_record import FAILED, RUNNING, STOPPED
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import has_wanted_tag
+from ansible_collections.meshops.istio.plugins.module_utils.domain.standing.leftovers import (
+    count_left_proxies,
+    count_proxies,
+    is_target,
+    left_namespaces,
+    other_revisions,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 
 UNREACHABLE, LOCKED, REFUSED, INTERRUPTED, RUN_FAILED = "unreachable", "locked", "refused", "interrupted", "failed"
@@ -29,6 +35,7 @@ class ClusterState(t.TypedDict):
     reason: str
     versions: list[str]
     proxies: dict[str, int]
+    unreadable: list[str]
     undo: str
 
 
@@ -47,6 +54,7 @@ def cluster_state(reading: Mapping[str, t.Any], version: str = "", tag: str = ""
             "reason": message,
             "versions": [],
             "proxies": {},
+            "unreadable": [],
             "undo": "",
         }
     state, reason = _state(reading, version, tag)
@@ -58,6 +66,7 @@ def cluster_state(reading: Mapping[str, t.Any], version: str = "", tag: str = ""
         "reason": reason,
         "versions": sorted({plane["version"] for plane in reading["control_planes"]}),
         "proxies": dict(sorted(proxies.items())),
+        "unreadable": list(dict.fromkeys(row["object"] for row in reading.get("unreadable", ()))),
         "undo": _undo_summary(reading.get("undo") or {}),
     }
 
@@ -81,27 +90,39 @@ def _state(reading: Mapping[str, t.Any], version: str, tag: str) -> tuple[str, s
 
 
 def _progress(reading: Mapping[str, t.Any], version: str, tag: str) -> tuple[str, str]:
-    proxies = [(proxy, count) for counts in reading.get("proxies", {}).values() for proxy, count in counts.items()]
-    total = sum(count for dummy, count in proxies)
+    counts, planes = reading.get("proxies", {}), reading["control_planes"]
+    images = {image for row in counts.values() for image in row}
+    installed = {plane["version"] for plane in planes}
+    if not installed and not (version and images):
+        return NOT_BEGUN, f"{version or 'Istio'} is not installed"
     # A reading that stopped early has no rows, because nothing is stale.
-    stale = sum(row["stale_proxies"] for row in reading.get("namespaces", ()))
-    installed = {plane["version"] for plane in reading["control_planes"]}
+    rows = reading.get("namespaces", ())
+    stale = sum(row["stale_proxies"] for row in rows)
     if not version:
-        mixed = len({parse_version(proxy) or proxy for proxy, dummy in proxies}) > 1
+        mixed = len({parse_version(image) or image for image in images}) > 1
         return (HALF_DONE, "proxies of several versions run") if mixed else _stale_state(stale)
-    upgraded = sum(count for proxy, count in proxies if _is_target(proxy, version, tag))
+    total, left = count_proxies(counts), count_left_proxies(counts, version, tag)
     # A control plane outside this cluster, or with a digest only, shows its version by its proxies.
-    shown = upgraded and any(parse_version(plane) is None for plane in installed)
-    if not shown and not any(_is_target(plane, version, tag) for plane in installed):
+    shown = left < total and any(parse_version(plane) is None for plane in installed)
+    if not shown and not any(is_target(plane, version, tag) for plane in installed):
         return NOT_BEGUN, f"{version} is not installed{_without_version(installed)}"
-    if upgraded < total:
-        missing = _without_version(proxy for proxy, dummy in proxies)
-        return (HALF_DONE if upgraded else NOT_BEGUN), f"{upgraded} of {total} proxies run {version}{missing}"
-    return _stale_state(stale)
+    if left:
+        reached = f"{total - left} of {total} proxies run {version}{_without_version(images)}"
+        return (HALF_DONE if left < total else NOT_BEGUN), reached
+    behind = left_namespaces(rows, planes, version, tag)
+    if behind and not stale:
+        return HALF_DONE, f"the labels of {join_limited(behind)} select a revision of another version"
+    state, reason = _stale_state(stale)
+    return state, reason or _left_to_finalize(reading, version, tag)
 
 
-def _is_target(image_tag: str, version: str, tag: str) -> bool:
-    return has_wanted_tag(image_tag, version) or (bool(tag) and has_wanted_tag(image_tag, tag))
+def _left_to_finalize(reading: Mapping[str, t.Any], version: str, tag: str) -> str:
+    """Return what finalize would still do on a cluster whose proxies all run the target, or an empty text."""
+    others = other_revisions(reading["control_planes"], version, tag)
+    default = (reading.get("default") or {}).get("revision")
+    parts = [f"the default leads to {default}"] if default in others else []
+    parts += [f"{join_limited(others)} is still installed"] if others else []
+    return f"not finalized: {', '.join(parts)}" if parts else ""
 
 
 def _without_version(tags: Iterable[str]) -> str:
@@ -131,6 +152,7 @@ def cluster_line(row: Mapping[str, t.Any]) -> str:
         f"{row['state']}: {row['cluster']}"
         + (f" ({versions})" if was_read else "")
         + (f": {row['reason']}" if row["reason"] else "")
+        + (f"; parts of {join_limited(row['unreadable'])} cannot be read" if row.get("unreadable") else "")
         + (f"; {row['undo']}" if row.get("undo") else "")
     )
 

@@ -19,7 +19,8 @@ TARGET_VARIABLES = (
     Variable(
         name="istio_strategy", type=("canary", "in_place", "downgrade", "rollback"), default="canary",
         internal_choices=("rollback",), playbooks=CHECKED, affects_result=True, in_survey=True,
-        options=("istio_precheck.strategy", "istio_revision.strategy"), roles=same_help("control_plane", "precheck"),
+        options=("istio_precheck.strategy", "istio_revision.strategy"),
+        roles=same_help("control_plane", "precheck", "verify"),
         help="Playbook of the upgrade: `canary` installs beside the running revision, `in_place` replaces it, "
         "`downgrade` does either.",
     ),

@@ -43,6 +43,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.waiv
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain.standing.leftovers import count_left
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     MINOR_STEPS,
     Version,
@@ -102,6 +103,7 @@ class PrecheckValues(t.TypedDict):
     source_version: str | None
     proxies: dict[str, dict[str, int]]
     target_proxies: int
+    left_proxies: int | None
     identities: dict[str, dict[str, str]]
     unrestartable: list[UnrestartableRow]
 
@@ -175,7 +177,7 @@ def run(task: TaskContext) -> TaskResult:
     snapshot = _with_missing_permissions(task, snapshot, options)
     # The date in UTC is the same for all controllers, in whatever time zone they are.
     today = datetime.datetime.now(datetime.UTC).date()
-    upgrade = _upgrade(snapshot, options, today)
+    upgrade = _upgrade(task, snapshot, options, today)
     findings = merge_findings(run_checks(snapshot, upgrade), analysis.findings(), snapshot)
     findings = apply_waivers(findings, options.waivers, today, options.stage)
     for line in report_lines(findings, options.show):
@@ -193,7 +195,7 @@ def _with_missing_permissions(task: TaskContext, snapshot: Snapshot, options: Pr
     return dataclasses.replace(snapshot, precheck_inputs=dataclasses.replace(snapshot.precheck_inputs, denied=missing))
 
 
-def _upgrade(snapshot: Snapshot, options: PrecheckOptions, today: datetime.date) -> Upgrade:
+def _upgrade(task: TaskContext, snapshot: Snapshot, options: PrecheckOptions, today: datetime.date) -> Upgrade:
     source = options.source_revision
     if options.stage == BEFORE and options.version:
         source = source_revision(snapshot, options.strategy, options.revision, options.version, source)
@@ -207,6 +209,7 @@ def _upgrade(snapshot: Snapshot, options: PrecheckOptions, today: datetime.date)
         today=today,
         tag=options.tag,
         values=options.values,
+        limits=task.limits,
     )
 
 
@@ -219,9 +222,19 @@ def _values(snapshot: Snapshot, upgrade: Upgrade, findings: list[Finding]) -> Pr
         "source_version": source.version if source else None,
         "proxies": snapshot.count_proxies(),
         "target_proxies": count_target_proxies(snapshot, upgrade),
+        "left_proxies": _left_proxies(snapshot, upgrade),
         "identities": {name: mesh_names(revision) for name, revision in sorted(snapshot.mesh.revisions.items())},
         "unrestartable": [pods.as_dict() for pods in snapshot.unrestartable()],
     }
+
+
+def _left_proxies(snapshot: Snapshot, upgrade: Upgrade) -> int | None:
+    """Return how many proxies do not run the target after an upgrade, or None if there is no target to compare with."""
+    if upgrade.stage == BEFORE or upgrade.version is None:
+        return None
+    target = snapshot.mesh.revisions.get(upgrade.revision)
+    tag = upgrade.tag or (target.config.tag if target and target.config else "")
+    return count_left(snapshot, str(upgrade.version), tag)
 
 
 CORE = ModuleCore("istio_precheck", SPEC, run, check, writes=False)

@@ -17,6 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_recor
     Record,
     public_record,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.standing.leftovers import count_left
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
     ModuleCore,
@@ -33,17 +34,31 @@ class RunRecordResult(t.TypedDict):
 
     state: str
     closed: bool
+    left_proxies: int | None
     record: Record | None
 
 
-def _completion_fingerprint(task: TaskContext) -> str:
-    """Return the fingerprint of the finished cluster, or an empty text if the next run must check everything."""
-    if task.run is None or not task.run.request_digest or not task.run.revision:
-        return ""
-    try:
-        return completion_fingerprint(task.snapshot(), task.run.revision)
-    except MeshError:
-        return ""
+class _FinishedCluster:
+    """The cluster at the end of a completed run; nothing is known if it cannot be read."""
+
+    def __init__(self, task: TaskContext) -> None:
+        self._task = task
+        self.left_proxies: int | None = None
+
+    def fingerprint(self) -> str:
+        """Read the cluster and return its fingerprint; an empty text makes the next run check everything."""
+        run = self._task.run
+        if run is None or not run.revision:
+            return ""
+        try:
+            snapshot = self._task.snapshot(pods=bool(run.version), pods_suffice=lambda dummy: True)
+        except MeshError:
+            return ""
+        if run.version:
+            target = snapshot.mesh.revisions.get(run.revision)
+            tag = target.config.tag if target and target.config else ""
+            self.left_proxies = count_left(snapshot, run.version, tag)
+        return completion_fingerprint(snapshot, run.revision) if run.request_digest else ""
 
 
 def run(task: TaskContext) -> TaskResult:
@@ -56,16 +71,22 @@ def run(task: TaskContext) -> TaskResult:
         # A task outside of any run ignores a lock that it may not read. This task must read it.
         lock = Lock(task.client, task.istio_namespace, task.run or RunOptions(), task.controller, task.keeper)
         lock.require_free()
-        return _result(UNLOCKED, False, lock)
+        return _result(UNLOCKED, False, None, lock)
     lock = Lock(task.client, task.istio_namespace, task.run, task.controller, task.keeper)
     if state == DONE and not task.check_mode:
         lock.take_over_record()
-    closed = not task.check_mode and lock.end_run(state, lambda: _completion_fingerprint(task) if state == DONE else "")
-    return _result(state, closed, lock)
+    finished = _FinishedCluster(task)
+    closed = not task.check_mode and lock.end_run(state, finished.fingerprint if state == DONE else lambda: "")
+    return _result(state, closed, finished.left_proxies, lock)
 
 
-def _result(state: str, closed: bool, lock: Lock) -> TaskResult:
-    values: RunRecordResult = {"state": state, "closed": closed, "record": public_record(lock.record())}
+def _result(state: str, closed: bool, left_proxies: int | None, lock: Lock) -> TaskResult:
+    values: RunRecordResult = {
+        "state": state,
+        "closed": closed,
+        "left_proxies": left_proxies,
+        "record": public_record(lock.record()),
+    }
     return TaskResult(values={**values})
 
 

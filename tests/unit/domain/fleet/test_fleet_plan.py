@@ -75,7 +75,11 @@ def test_programs_get_all_findings_with_all_clusters() -> None:
 
 def test_rows_have_the_ring_and_the_state_of_each_cluster() -> None:
     readings = {
-        "done": {"up_to_date": True, "control_planes": [], "cluster": {"id": "1"}},
+        "done": {
+            "up_to_date": True,
+            "control_planes": [{"revision": "1-31-0", "version": "1.31.0"}],
+            "cluster": {"id": "1"},
+        },
         "refused": {"control_planes": [], "cluster": {"id": "1"}},
     }
     fleet_plan = plan_fleet(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, parse_ref
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import NamespaceLimits
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 
 #: The results of a check: each object with a problem, and the message about it.
@@ -43,6 +44,8 @@ class Upgrade:
     #: Image tag and values that the user gives to the installation.
     tag: str = ""
     values: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    #: The namespaces that the run may touch.
+    limits: NamespaceLimits = dataclasses.field(default_factory=NamespaceLimits)
 
 
 class Waived(t.TypedDict):

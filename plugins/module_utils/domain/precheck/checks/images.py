@@ -26,6 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     CheckResults,
     Upgrade,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.leftovers import excluded_namespaces
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import image_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
@@ -63,8 +64,15 @@ def _find_other_versions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     wanted = WantedImages(upgrade.version, upgrade.tag)
     connected = {(proxy.namespace, proxy.name): proxy.version for proxy in snapshot.precheck_inputs.proxies or ()}
     owners: dict[tuple[str, str], collections.Counter[ObjectRef]] = collections.defaultdict(collections.Counter)
+    excluded = excluded_namespaces(snapshot, upgrade)
     for pod, status in snapshot.proxy_statuses:
-        if not pod.proxy_image or status.stale or status.condition in REPORTED or not snapshot.in_this_mesh(pod):
+        if (
+            not pod.proxy_image
+            or pod.namespace in excluded
+            or status.stale
+            or status.condition in REPORTED
+            or not snapshot.in_this_mesh(pod)
+        ):
             continue
         version = _known_version(pod.proxy_image, connected.get((pod.namespace, pod.name), ""))
         if version and not wanted.include(str(version)):
