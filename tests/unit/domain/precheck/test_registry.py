@@ -36,8 +36,9 @@ from unit.support.checking import CRD, DEFAULT, HEALTHY, HUNGRY, IN_PLACE, UPGRA
 
 @pytest.mark.parametrize("stage", [BEFORE, AFTER])
 def test_a_healthy_cluster_has_no_findings(stage: str) -> None:
-    version = UPGRADE.version if stage == BEFORE else Version(1, 30, 3)
-    upgrade = dataclasses.replace(UPGRADE, stage=stage, version=version)
+    upgrade = UPGRADE
+    if stage == AFTER:
+        upgrade = dataclasses.replace(UPGRADE, stage=stage, version=Version(1, 30, 3), revision=b.OLD)
     assert fired(HEALTHY, upgrade, crd_versions={CRD: "1.30.3"}) == {}
 
 
