@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Status, verify and the report of a run agree with each other and with the cluster, also if an upgrade is half done."""
+"""Status, verify and the report of a run agree with each other and with the cluster, at each step of an upgrade."""
 
 from __future__ import annotations
 
