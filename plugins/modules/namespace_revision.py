@@ -47,6 +47,12 @@ options:
         belongs to. Without it the newest change of each namespace is undone, whichever run made it.
       - The record of a cluster names its last run, see RV(meshops.istio.istio_info#module:record).
     type: str
+  skip_missing:
+    description:
+      - Whether a namespace that does not exist is left out with a warning and returned in RV(missing). With V(false)
+        it fails the task with O(state=present) before any namespace is moved.
+    type: bool
+    default: false
   enroll:
     description:
       - Whether to move namespaces too that are not in the mesh or have opted out of it. New pods in them are then
@@ -70,8 +76,10 @@ notes:
   - The last five changes are recorded. After two moves by two runs, O(state=restored) undoes the second move, and
     another task with it the first one. A change is deleted from the record once M(meshops.istio.istio_revision) has
     removed the revision that it would be restored to.
-  - With O(state=present) either all namespaces are moved or none. If a policy refuses one of them, or another client
-    changes its labels at the same moment, the moved ones are restored and the task fails. RV(failure) lists both.
+  - Before the first move, each patch is sent as a server-side dry run, also in check mode. A namespace that an
+    admission policy refuses, or whose labels a policy puts back, is not moved, and neither is one whose labels another
+    client changes at the same moment. The others are moved, and the task fails with RV(not_moved).
+  - A namespace that is being deleted is left out with a warning and returned in RV(missing).
   - A move is refused if configuration of these namespaces, or of the root namespace, would stop applying. That is
     configuration whose label C(istio.io/rev) names their previous revision. O(state=restored) only warns of it.
   - With O(state=restored) a namespace that does not exist any more is returned in RV(missing) and does not fail the
@@ -186,9 +194,24 @@ not_restored:
       description: Whether it should have been restored but could not be. False if it was changed since.
       type: bool
       sample: false
+not_moved:
+  description: With O(state=present), the namespaces that could not be moved. If there are any, the task fails.
+  returned: when the cluster was read
+  type: list
+  elements: dict
+  contains:
+    namespace:
+      description: Name of the namespace.
+      type: str
+      sample: shop
+    message:
+      description: Why it was not moved.
+      type: str
+      sample: "Namespace shop: the API server answered that it has istio-injection=enabled, istio.io/rev=1-31-0 instead
+        of istio.io/rev=1-31-0, so an admission policy sets its labels; change the policy, or exclude the namespace"
 missing:
-  description: With O(state=restored), the namespaces that do not exist any more.
-  returned: success and O(state=restored)
+  description: The namespaces that were left out because they do not exist any more or are being deleted.
+  returned: success
   type: list
   elements: str
   sample: []
@@ -253,25 +276,6 @@ failure:
       returned: when the API server answered with an error
       type: str
       sample: Forbidden
-    refused:
-      description: Namespaces that could not be moved, each with the reason.
-      returned: when a part of the namespaces was refused
-      type: dict
-      sample:
-        shop: an admission policy gave it istio.io/rev=1-30-3 instead of istio.io/rev=1-31-0
-    restored:
-      description: Namespaces that were moved and then restored.
-      returned: when a part of the namespaces was refused
-      type: list
-      elements: str
-      sample:
-        - catalog
-    moved:
-      description: Namespaces that were moved and could not be restored.
-      returned: when a part of the namespaces was refused
-      type: list
-      elements: str
-      sample: []
 """
 
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.namespace_revision import CORE

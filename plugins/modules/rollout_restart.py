@@ -218,11 +218,21 @@ options:
         twice more on each run.
     type: str
     choices: [rollback, hold, stop]
+  skip_missing:
+    description:
+      - Whether a namespace that does not exist is left out with a warning. With V(false) it fails the task. A namespace
+        that is being deleted is always left out with a warning.
+    type: bool
+    default: false
   restore_labels:
     description:
       - With O(on_failure=rollback), also restore the labels that the O(namespaces) had before the run of this task
         moved them by M(meshops.istio.namespace_revision). Without O(run) this undoes the newest move of
         O(planned.namespaces), or of all namespaces if it is empty.
+      - A namespace that must not be restarted, such as one into which the expected revision is not proven to inject,
+        then fails alone, with any O(on_failure). Its labels are restored before anything is restarted, the others are
+        restarted, and the task fails at its end with RV(failure.caused_by) V(namespaces). If nothing can be restarted,
+        all labels are restored.
       - Set it if the namespaces were moved for this restart. Otherwise pods that are created during the rollback
         get their proxy from the new revision again.
     type: bool
@@ -380,6 +390,9 @@ notes:
   - The module changes no label of a namespace, unless O(restore_labels) is set and a batch failed, and no label of pods
     without O(percent).
   - Another client that writes the pod template, such as a GitOps controller, removes the label of O(percent) again.
+  - If another client sets back the labels of a namespace, or the tag, that the run has moved, nothing more is restarted
+    in the namespaces that follow, because a restart would only follow the old label. The labels are read again before
+    each batch after the first and at the end. RV(failure.failed_namespaces) names these namespaces and the writer.
   - The module deletes a pod in one case only. When a StatefulSet is rolled back, its new pods that are not ready are
     deleted, because Kubernetes does not replace them.
 extends_documentation_fragment:
@@ -786,10 +799,23 @@ failure:
     caused_by:
       description: The cause of the failure. V(revision) is a failed batch. V(workloads) are workloads that failed
         independently of the revision, while all others succeeded or with O(on_workload_failure=stop). V(cluster) is a
-        cluster that could not be read or written any more, and V(time) the deadline.
+        cluster that could not be read or written any more, and V(time) the deadline. V(namespaces) are namespaces that
+        failed alone, while all others succeeded.
       returned: when restarts had begun
       type: str
       sample: workloads
+    namespace:
+      description: The namespace whose new pods would be rejected, or would lose their proxy.
+      returned: when that is the reason of a refusal
+      type: str
+      sample: shop
+    failed_namespaces:
+      description: Namespaces that failed alone, each with the reason, such as labels that another client has set back.
+      returned: when there are such namespaces
+      type: dict
+      sample:
+        shop: "namespace shop: run r3f9a1c22d moved it to istio.io/rev=1-31-0, and argocd-controller has set it back:
+          now it has istio-injection=enabled"
     failed_workloads:
       description: Workloads that failed independently of the revision, with their evidence in RV(failure.evidence).
       returned: when restarts had begun

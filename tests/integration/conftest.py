@@ -43,6 +43,7 @@ TOGETHER = {
     "test_pods_refused.py": "test_early_failures.py",
     "test_unrestartable.py": "test_early_failures.py",
     "test_stopped_by_precheck.py": "test_safety.py",
+    "test_moved_labels.py": "test_safety.py",
     "test_safety_installs.py": "test_safety.py",
     "test_safety_removal.py": "test_safety.py",
 }

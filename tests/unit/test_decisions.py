@@ -46,6 +46,10 @@ ALLOWED = {
         "domain/workloads/pod_status.py",
         "pod_unready",
     ): "the scheduler has the resource in its text only (noderesources/fit.go)",
+    (
+        "operations/changes/namespace_patches.py",
+        "send",
+    ): "the reason of this refusal is in its text only",
     ("domain/mesh/parsing.py", "read_mesh"): "a place is a tuple there",
     (
         "operations/read/injection_rejections.py",

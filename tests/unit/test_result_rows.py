@@ -44,7 +44,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.i
     WorkloadRow,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.evidence import EvidenceRow
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.restart_errors import FailureDetails
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.restart_errors import (
+    FailureDetails,
+    NamespaceFailureDetails,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.result import (
     RestartValues,
     StillUnavailableRow,
@@ -107,6 +110,7 @@ def test_istio_revision_documents_exactly_the_keys_of_its_states() -> None:
 
 
 def test_rollout_restart_documents_exactly_the_keys_of_its_failures() -> None:
-    of_every_module, of_failed_workloads = {"kind", "status", "reason"}, {"stopped_early"}
-    keys = {*t.get_type_hints(FailureDetails), *of_every_module, *of_failed_workloads}
+    of_every_module, of_refusals = {"kind", "status", "reason"}, {"namespace"}
+    of_namespaces = {*t.get_type_hints(NamespaceFailureDetails)}
+    keys = {*t.get_type_hints(FailureDetails), *of_every_module, *of_refusals, *of_namespaces}
     assert documented("rollout_restart", "failure") == keys

@@ -20,7 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
     status_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.json_answers import parse_json_answer
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import FIELD_MANAGER, Json
 
 with contextlib.suppress(
     ImportError
@@ -36,7 +36,6 @@ METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v
 PAGE_SIZE = 125
 #: How long a node may take to return a log.
 LOG_SECONDS = 5.0
-FIELD_MANAGER = "meshops.istio"
 
 
 class Client(Transport):

@@ -9,6 +9,8 @@ import typing as t
 from collections.abc import Mapping
 
 Json = dict[str, t.Any]
+#: The field manager of the patches of this collection.
+FIELD_MANAGER = "meshops.istio"
 
 
 class ObjectRef(t.NamedTuple):

@@ -27,7 +27,7 @@ LIMITS = (
 )  # fmt: skip
 ABOUT = {
     "namespaces", "scope", "kinds", "names", "label_selector", "field_selector", "revision", "percent",
-    "source_revision", "deadline", "restore_labels", "planned", "run_id", "allow",
+    "source_revision", "deadline", "restore_labels", "skip_missing", "planned", "run_id", "allow",
 }  # fmt: skip
 #: Where an option is left out or fixed, by the kind of the task.
 WAY_BACK = {
@@ -42,6 +42,7 @@ NO_WAY_BACK = dict.fromkeys(("on_failure", "on_workload_failure"), "its own resc
 PICKED = {
     "data_plane": {
         "data_plane_wave",
+        "__data_plane_wave_moved",
         "__data_plane_following",
         "__data_plane_tag",
         "__data_plane_tag_namespaces",

@@ -6,13 +6,11 @@
 
 from __future__ import annotations
 
-import re
-import typing as t
 from pathlib import Path
 
 import pytest
 
-from unit.playbooks.playing import ROOT, load, start
+from unit.playbooks.playing import ROOT, start
 from unit.support import builders as b
 from unit.support.fake_api import FakeApi
 
@@ -38,26 +36,3 @@ def test_a_playbook_reaches_its_last_task(tmp_path: Path, name: str, flags: tupl
     assert f"TASK [{last_task}] " in output
     assert " unreachable=0 " in output, output
     assert " failed=0 " in output, output
-
-
-def conditions(node: t.Any) -> t.Iterator[tuple[str, str]]:
-    """Yield each variable of a task with each of its conditions that has several parts."""
-    for task in node if isinstance(node, list) else []:
-        when = task.get("when", [])
-        for condition in [when] if isinstance(when, str) else when:
-            if re.search(r"\b(and|or)\b", str(condition)):
-                yield from ((name, condition) for name in task.get("vars", {}))
-        for key in ("block", "rescue", "always", "tasks"):
-            yield from conditions(task.get(key))
-
-
-def test_no_condition_guards_a_variable_of_its_task() -> None:
-    """ansible-core before 2.19 renders all variables of a condition; conditions of a list are evaluated one by one."""
-    paths = [path for folder in ("playbooks", "roles") for path in (ROOT / folder).rglob("*.yml")]
-    guarded = [
-        (path.name, name)
-        for path in paths
-        for name, condition in conditions(load(path))
-        if re.search(rf"\b(and|or)\b.*\b{name}\b", condition)
-    ]
-    assert guarded == [("ring.yml", "__istio_soak")], "the soak can always be read"

@@ -45,6 +45,7 @@ def failed_when(register: str) -> str:
         ({"failed": True, "failure": {"caused_by": "workloads"}}, "", False),
         ({"failed": True, "failure": {"caused_by": "workloads"}}, "rollback", False),
         ({"failed": True, "failure": {"caused_by": "workloads"}}, "stop", True),
+        ({"failed": True, "failure": {"caused_by": "namespaces"}}, "stop", False),
     ],
 )
 def test_workloads_that_fail_by_themselves_end_a_run_only_where_they_are_to_stop_it(

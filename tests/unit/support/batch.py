@@ -20,6 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.r
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.pods_and_owners import fetch_pods
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.engine import restart_batch
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.label_guard import LabelGuard
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.progress import Progress
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_undo import undo_restart
@@ -50,7 +51,8 @@ class Batch:
         self.workloads = workloads
         self.tracker = WorkloadTracker(task.client, {w.ref for w in workloads}, fetch_pods(task.client)[1])
         progress = Progress(task.progress, plan.replaced_pods)
-        self.context = RestartContext(task, options, plan, self.tracker, progress)
+        guard = LabelGuard(task, plan.snapshot, frozenset(options.selection.namespaces))
+        self.context = RestartContext(task, options, plan, self.tracker, progress, guard)
         self.state = self.context.state
 
     def restart(self) -> None:

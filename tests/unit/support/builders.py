@@ -41,6 +41,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.prec
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import COLLECTIONS, read_workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.precheck_inputs import EXTENSIONS
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.snapshot import read_namespace
 from unit.support.capacity import autoscaler, endpoint_slice, endpoint_slices, quota
 from unit.support.planes import (
     CLUSTER_ID,
@@ -159,8 +160,7 @@ def mesh_of(objects: Iterable[Json]) -> Mesh:
 
 def namespace_of(obj: Json) -> Namespace:
     """A namespace as the core keeps it."""
-    found = obj["metadata"]
-    return Namespace(found["name"], found.get("labels", {}), found.get("annotations", {}), found["resourceVersion"])
+    return read_namespace(obj)
 
 
 def connected(pods: Iterable[Json]) -> tuple[Connected, ...]:

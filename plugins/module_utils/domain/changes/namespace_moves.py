@@ -32,7 +32,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.default_injection import default_injection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace, selected_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import expand_namespaces
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import (
+    expand_namespaces,
+    is_pattern,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,12 +59,6 @@ class NamespaceMove:
                 "annotations": journal.annotations,
             }
         }
-
-    def back(self, namespace: Namespace, run: str) -> NamespaceMove:
-        """Return the move that restores a namespace which the same run has just moved."""
-        journal = namespace.journal
-        undone = journal.with_change(run, self.after, self.before)
-        return NamespaceMove(self.namespace, self.after, self.before, namespace.resource_version, journal, undone)
 
     def __str__(self) -> str:
         return f"move namespace {self.namespace}: {describe_state(self.before)} -> {describe_state(self.after)}"
@@ -119,13 +116,32 @@ def is_outside(snapshot: Snapshot, namespace: Namespace) -> bool:
     return namespace.revision_label is None and default_injection(snapshot, namespace.name) is None
 
 
+def existing_namespaces(
+    snapshot: Snapshot, names: Sequence[str], *, skip_missing: bool
+) -> tuple[list[str], dict[str, str]]:
+    """Return the names and patterns that can be looked for, and the others with the reason why they are left out.
+
+    A namespace that is being deleted gets no new pods. Unless ``skip_missing``, names without a namespace remain, so
+    that they are refused.
+    """
+    left_out: dict[str, str] = {}
+    for name in names:
+        namespace = snapshot.namespaces.get(name)
+        if namespace is None and skip_missing and not is_pattern(name):
+            left_out[name] = "it does not exist any more"
+        elif namespace is not None and namespace.terminating:
+            left_out[name] = "it is being deleted"
+    return [name for name in names if name not in left_out], left_out
+
+
 def matching_namespaces(snapshot: Snapshot, patterns: Sequence[str], cluster: str) -> list[str]:
     """Return the namespaces that names and patterns match; system namespaces never match.
 
     Raises:
         ParameterError: a namespace does not exist, or a pattern matches none.
     """
-    return expand_namespaces("namespaces", patterns, set(snapshot.namespaces) - IGNORED_NAMESPACES, cluster)
+    staying = {name for name, namespace in snapshot.namespaces.items() if not namespace.terminating}
+    return expand_namespaces("namespaces", patterns, staying - IGNORED_NAMESPACES, cluster)
 
 
 def require_injector(mesh: Mesh, target: str) -> None:

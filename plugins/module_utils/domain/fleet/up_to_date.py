@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_recor
     Record,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.default_injection import default_injection
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.put_back import MovedBy, put_back
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 
@@ -75,7 +76,11 @@ def is_unchanged(snapshot: Snapshot, record: Record | None, request_digest: str)
         return False
     injectors = [injector for injector in snapshot.mesh.injectors if injector.revision == revision]
     trusted = all(injector.has_ca_bundle for injector in injectors)
-    return trusted and completion_fingerprint(snapshot, revision) == record.get(FINGERPRINT)
+    return (
+        trusted
+        and completion_fingerprint(snapshot, revision) == record.get(FINGERPRINT)
+        and not put_back(snapshot, MovedBy(revision=revision))
+    )
 
 
 def is_up_to_date(snapshot: Snapshot, record: Record | None, request_digest: str) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Unreadable
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.label_writers import LabelWriters
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import (
     NO_RESOURCES,
     ResourceRequests,
@@ -68,6 +69,8 @@ class Injector:
     manager: Manager = UNKNOWN_MANAGER
     unreadable: tuple[Unreadable, ...] = ()
     home: str = ""
+    #: The last writer of the label that names its revision.
+    writers: LabelWriters = dataclasses.field(default_factory=LabelWriters)
 
     @property
     def selected_name(self) -> str:

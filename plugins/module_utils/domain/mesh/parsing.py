@@ -14,6 +14,7 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
+    FIELD_MANAGER,
     Json,
     annotations_of,
     cluster_object,
@@ -22,6 +23,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
     place_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, read_json
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.label_writers import read_label_writers
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import pod_requests
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import read_placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
@@ -74,7 +76,8 @@ def read_injector(obj: Json) -> Injector | None:
     )
     journal.report_unreadable(read)
     names = (name_of(obj), labels.get(REVISION_LABEL) or DEFAULT, labels.get(TAG_LABEL) or "")
-    return Injector(*names, hooks, journal, manager_of(obj), read.unreadable, home_of(obj))
+    writers = read_label_writers(obj, (REVISION_LABEL,), FIELD_MANAGER)
+    return Injector(*names, hooks, journal, manager_of(obj), read.unreadable, home_of(obj), writers)
 
 
 def home_of(obj: Mapping[str, t.Any]) -> str:

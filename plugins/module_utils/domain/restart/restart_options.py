@@ -110,6 +110,8 @@ class RestartOptions:
     budget_timeout: int
     on_failure: str
     on_workload_failure: str
+    #: Whether namespaces that were deleted meanwhile are left out instead of refused.
+    skip_missing: bool
     restore_labels: bool
     gates: GateOptions
     log_lines: int
@@ -142,6 +144,7 @@ class RestartOptions:
             budget_timeout=params["budget_timeout"],
             on_failure=params["on_failure"],
             on_workload_failure=params["on_workload_failure"] or params["on_failure"],
+            skip_missing=params["skip_missing"],
             restore_labels=params["restore_labels"],
             gates=GateOptions.from_params(params["gates"]),
             log_lines=params["log_lines"],

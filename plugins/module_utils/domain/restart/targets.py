@@ -84,7 +84,7 @@ def refuse_harm(snapshot: Snapshot, selection: Selection, forced: Container[Work
         forced: workloads that are restarted although they are not stale; their pods may come back without a proxy.
 
     Raises:
-        SafetyError: new pods of a namespace would be rejected, or would lose their proxy.
+        SafetyError: new pods of a namespace, which the details name, would be rejected, or would lose their proxy.
     """
     for pod, proxy_status in snapshot.proxy_statuses:
         workload = snapshot.workload_of(pod)
@@ -93,7 +93,8 @@ def refuse_harm(snapshot: Snapshot, selection: Selection, forced: Container[Work
         if proxy_status.injection.rejected:
             raise SafetyError(
                 f"Nothing was restarted: new pods of namespace {pod.namespace} would be rejected "
-                f"({proxy_status.injection.rejected})."
+                f"({proxy_status.injection.rejected}).",
+                {"namespace": pod.namespace},
             )
         why = proxy_status.injection.code
         if proxy_status.condition != ProxyCondition.WOULD_LOSE_PROXY or why is InjectionReason.OPTED_OUT:
@@ -101,7 +102,8 @@ def refuse_harm(snapshot: Snapshot, selection: Selection, forced: Container[Work
         if why in MISNAMED or workload in forced:
             raise SafetyError(
                 f"Nothing was restarted: pod {pod.namespace}/{pod.name} would come back without a proxy, because "
-                f"{proxy_status.injection.reason}. Next step: {loss_remedy(why, pod.namespace)}."
+                f"{proxy_status.injection.reason}. Next step: {loss_remedy(why, pod.namespace)}.",
+                {"namespace": pod.namespace},
             )
 
 

@@ -13,6 +13,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Reader, Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.refusals import Refusal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.label_writers import LabelWriters
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
     INJECTION_LABEL,
@@ -40,6 +41,10 @@ class Namespace:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     resource_version: str = ""
+    #: The last writers of its injection labels.
+    writers: LabelWriters = dataclasses.field(default_factory=LabelWriters)
+    #: Whether it is being deleted.
+    terminating: bool = False
 
     @property
     def unreadable(self) -> tuple[Unreadable, ...]:

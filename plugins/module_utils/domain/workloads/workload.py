@@ -14,6 +14,7 @@ import typing as t
 from collections.abc import Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
+    FIELD_MANAGER,
     ObjectRef,
     annotations_of,
     labels_of,
@@ -31,6 +32,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod
     RESTARTED_AT,
     Owner,
     Pod,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.label_writers import (
+    TEMPLATE_LABELS,
+    LabelWriters,
+    read_label_writers,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT_LABEL, REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import Journal, read_label_journal
@@ -101,6 +107,8 @@ class Workload:
     unreadable: tuple[Unreadable, ...] = ()
     #: The template of its pods as JSON, to ask the API server for such a pod; empty if it is in another object.
     template: str = dataclasses.field(default="", repr=False)
+    #: The last writer of the revision label of its pods, if a run has changed that label.
+    writers: LabelWriters = dataclasses.field(default_factory=LabelWriters)
 
     @functools.cached_property
     def ref(self) -> ObjectRef:
@@ -175,6 +183,7 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
         stalled=any(
             condition.get("reason") == DEADLINE for condition in (obj.get("status") or {}).get("conditions") or ()
         ),
+        writers=_writers(obj, journal),
         unreadable=read.unreadable,
         template=_template_text(name_of(raw), as_map(raw.get("spec"))),
     )
@@ -201,6 +210,13 @@ def _template_text(name: str, spec: Mapping[str, t.Any]) -> str:
     except (RecursionError, ValueError):
         # Only the open schema of a Rollout allows a template that cannot be written; it is not asked for.
         return ""
+
+
+def _writers(obj: Mapping[str, t.Any], journal: Journal) -> LabelWriters:
+    """Return the writers of the revision label of the pods; they matter only where a run has changed it."""
+    if not journal.changes:
+        return LabelWriters()
+    return read_label_writers(obj, (REVISION_LABEL,), FIELD_MANAGER, TEMPLATE_LABELS)
 
 
 def _phase(obj: Mapping[str, t.Any]) -> str:

@@ -13,10 +13,15 @@ import concurrent.futures
 import dataclasses
 from collections.abc import Iterator
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.api import FIELD_MANAGER
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import RESOURCES, object_path
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, labels_of, name_of, ref_of
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
+    FIELD_MANAGER,
+    Json,
+    labels_of,
+    name_of,
+    ref_of,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.cluster_settings import (
     ClusterSetting,

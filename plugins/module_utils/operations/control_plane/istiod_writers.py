@@ -7,13 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.api import FIELD_MANAGER, Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ForbiddenError,
     NotFoundError,
     SafetyError,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef, labels_of, name_of
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
+    FIELD_MANAGER,
+    Json,
+    ObjectRef,
+    labels_of,
+    name_of,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.field_managers import name_writer
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.istio_operators import (
     ISTIO_OPERATORS,

@@ -8,12 +8,13 @@ from __future__ import annotations
 import collections
 import dataclasses
 import typing as t
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, ProofError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, ProofError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import (
     NamespaceMove,
+    existing_namespaces,
     label_state,
     matching_namespaces,
     plan_moves,
@@ -25,12 +26,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.regi
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import NotRestored
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import selected_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import is_pattern
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.namespace_patches import (
     MoveResults,
     apply_moves,
-    restore_moved,
+    ask_moves,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.run_ids import find_run_to_undo
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
@@ -52,6 +52,7 @@ SPEC = ArgumentSpec(
         "state": {"type": "str", "choices": ["present", "restored"], "default": "present"},
         "enroll": {"type": "bool", "default": False},
         "run_id": {"type": "str"},
+        "skip_missing": {"type": "bool", "default": False},
         "allow": {"type": "list", "elements": "str", "default": []},
         **PLANNED_SPEC,
     },
@@ -70,6 +71,8 @@ class NamespaceMoveOptions:
     restored: bool
     enroll: bool
     run_id: str | None
+    #: Whether namespaces that were deleted meanwhile do not fail the task.
+    skip_missing: bool
     #: Codes of findings that do not refuse a move.
     allow: frozenset[str]
 
@@ -90,6 +93,7 @@ class NamespaceMoveOptions:
             restored=params["state"] == "restored",
             enroll=params["enroll"],
             run_id=params["run_id"],
+            skip_missing=params["skip_missing"],
             allow=frozenset(params["allow"]),
         )
 
@@ -102,11 +106,19 @@ class NotRestoredRow(t.TypedDict):
     failed: bool
 
 
-class NamespaceMoveValues(t.TypedDict, total=False):
-    """The return values; ``missing`` only with restored."""
+class NotMovedRow(t.TypedDict):
+    """A namespace that was not moved, and the reason."""
+
+    namespace: str
+    message: str
+
+
+class NamespaceMoveValues(t.TypedDict):
+    """The return values."""
 
     moved: list[str]
     revision: str | None
+    not_moved: list[NotMovedRow]
     not_restored: list[NotRestoredRow]
     missing: list[str]
 
@@ -127,28 +139,44 @@ def run(task: TaskContext) -> TaskResult:
 
 
 def _move(task: TaskContext, options: NamespaceMoveOptions) -> TaskResult:
-    """Move all of the namespaces to a revision, or none of them."""
+    """Move the namespaces to a revision; one that is refused does not prevent the others from being moved.
+
+    The API server is asked by dry runs before the first write, also in check mode.
+    """
     snapshot = planned_snapshot(task, pods=False)
-    moves = plan_moves(
-        snapshot, options.namespaces, options.revision, enroll=options.enroll, cluster=task.client.connection.label
-    )
+    present, left_out = existing_namespaces(snapshot, options.namespaces, skip_missing=options.skip_missing)
+    moves = plan_moves(snapshot, present, options.revision, enroll=options.enroll, cluster=task.client.connection.label)
     revision = snapshot.mesh.resolve(options.revision)
     if moves and revision and not is_only_planned(task, revision):
         readiness.require_ready(task.client, snapshot.mesh, snapshot.namespaces, revision)
     warnings = _require_configuration_kept(task, options, snapshot, moves, revision)
+    refused = ask_moves(task.client, moves)
+    moves = [move for move in moves if move.namespace not in refused]
     if moves and not task.check_mode:
-        results = _execute(task, moves)
-        if results.refused:
-            _restore_moved(task, moves, results)
-    return _result(moves, revision, {}, warnings)
+        refused |= _execute(task, moves).refused
+    moves = [move for move in moves if move.namespace not in refused]
+    warnings += [f"Namespace {name} is left out: {reason}." for name, reason in left_out.items()]
+    result = _result(moves, revision, {}, warnings, refused=refused, missing=left_out)
+    if refused:
+        result.failed = _refusal(task, moves, refused)
+    return result
+
+
+def _refusal(task: TaskContext, moves: list[NamespaceMove], refused: Mapping[str, str]) -> str:
+    """Return the message of a task that could not move all of its namespaces."""
+    reasons = "; ".join(f"{name}: {reason.rstrip('.')}" for name, reason in sorted(refused.items()))
+    others = f"The others were moved: {', '.join(move.namespace for move in moves)}" if moves else "Nothing was moved"
+    return (
+        f"Namespaces on cluster {task.client.connection.label} were not moved: {reasons}. {others}. Fix the cause or "
+        "exclude these namespaces, and run again."
+    )
 
 
 def _restore(task: TaskContext, options: NamespaceMoveOptions) -> TaskResult:
     """Restore the labels that the namespaces had before a run."""
     snapshot = planned_snapshot(task, pods=False)
     # A namespace that was deleted since it was listed does not prevent the others from being restored.
-    missing = [name for name in options.namespaces if not is_pattern(name) and name not in snapshot.namespaces]
-    patterns = [name for name in options.namespaces if name not in missing]
+    patterns, missing = existing_namespaces(snapshot, options.namespaces, skip_missing=True)
     names = matching_namespaces(snapshot, patterns, task.client.connection.label)
     moves, kept = plan_undos(snapshot, names, *find_run_to_undo(task, options.run_id))
     kept |= _not_ready(task, snapshot, moves)
@@ -158,10 +186,8 @@ def _restore(task: TaskContext, options: NamespaceMoveOptions) -> TaskResult:
         refused = _execute(task, moves).refused
         kept |= {name: NotRestored(reason, failed=True) for name, reason in refused.items()}
         moves = [move for move in moves if move.namespace not in refused]
-    warnings += [f"Namespace {name} does not exist." for name in missing]
-    result = _result(moves, None, kept, warnings)
-    result.values["missing"] = missing
-    return result
+    warnings += [f"Namespace {name} is left out: {reason}." for name, reason in missing.items()]
+    return _result(moves, None, kept, warnings, missing=missing)
 
 
 def _not_ready(task: TaskContext, snapshot: Snapshot, moves: list[NamespaceMove]) -> dict[str, NotRestored]:
@@ -183,30 +209,23 @@ def _execute(task: TaskContext, moves: list[NamespaceMove]) -> MoveResults:
     return apply_moves(task, moves)
 
 
-def _restore_moved(task: TaskContext, moves: list[NamespaceMove], results: MoveResults) -> None:
-    """Restore the namespaces of a wave that were moved although others were refused, and fail.
-
-    Raises:
-        SafetyError: always, with the namespaces of each kind.
-    """
-    restored = restore_moved(task, moves, results)
-    moved = sorted(set(results.namespaces) - set(restored.namespaces))
-    reasons = "; ".join(f"{name}: {reason}" for name, reason in sorted(results.refused.items()))
-    rest = "; ".join(f"{name}: {restored.refused[name]}" for name in moved)
-    others = f"These were moved and could not be restored: {rest}" if moved else "No other namespace is moved"
-    raise SafetyError(
-        f"Namespaces on cluster {task.client.connection.label} were not moved: {reasons}. {others}. Fix the cause or "
-        "exclude these namespaces, and run again.",
-        {"refused": results.refused, "restored": sorted(restored.namespaces), "moved": moved},
-    )
-
-
 def _result(
-    moves: list[NamespaceMove], revision: str | None, kept: Mapping[str, NotRestored], warnings: Sequence[str]
+    moves: list[NamespaceMove],
+    revision: str | None,
+    kept: Mapping[str, NotRestored],
+    warnings: Sequence[str],
+    *,
+    missing: Iterable[str],
+    refused: Mapping[str, str] | None = None,
 ) -> TaskResult:
     values: NamespaceMoveValues = {
         "moved": [move.namespace for move in moves],
         "revision": revision,
+        "not_moved": [
+            {"namespace": name, "message": f"Namespace {name}: {reason}"}
+            for name, reason in sorted((refused or {}).items())
+        ],
+        "missing": [*missing],
         "not_restored": [
             {"namespace": name, "message": f"Namespace {name}: {undo.reason}", "failed": undo.failed}
             for name, undo in sorted(kept.items())

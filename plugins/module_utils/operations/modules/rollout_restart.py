@@ -12,7 +12,8 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, RolloutError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import existing_namespaces
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.planned_state import apply_planned_steps
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.admission import POD_REFUSED
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import (
@@ -27,10 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.resta
     STOP,
     RestartOptions,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import (
-    describe_plan,
-    plan_restart,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import describe_plan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.targets import resolve_selection
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import COLLECTIONS
@@ -42,13 +40,15 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.g
     GATES_SPEC,
     check_gates,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.label_guard import LabelGuard
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.preparation import prepare_restart
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.restart_errors import (
+    failed_namespaces_error,
+    with_failed_namespaces,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.result import (
     empty_result,
     restart_result,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.safety import (
-    require_configuration_kept,
-    require_ready_targets,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import RestartState
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import PLANNED_SPEC
@@ -81,6 +81,7 @@ SPEC = ArgumentSpec(
         "budget_timeout": {"type": "int", "default": 120},
         "on_failure": {"type": "str", "choices": [ROLLBACK, HOLD], "default": ROLLBACK},
         "on_workload_failure": {"type": "str", "choices": [ROLLBACK, HOLD, STOP]},
+        "skip_missing": {"type": "bool", "default": False},
         "restore_labels": {"type": "bool", "default": False},
         "allow": {"type": "list", "elements": "str", "default": []},
         "gates": GATES_SPEC,
@@ -120,36 +121,46 @@ def run(task: TaskContext) -> TaskResult:
     if not options.selection.namespaces:
         return empty_result(options)
     snapshot = task.snapshot(pods=True, ask=False)
-    options = resolve_options(task, snapshot, options)
+    options, left_out = resolve_options(task, snapshot, options)
     snapshot = with_answers(task.client, snapshot, options.selection.namespaces, everything=True, settle=True)
     snapshot = with_owner_chains(task.client, apply_planned_steps(snapshot, task.planned))
-    plan = plan_restart(snapshot, options, now)
-    refused = require_ready_targets(task, plan)
-    if refused and POD_REFUSED.code not in options.allow:
-        plan = plan_restart(snapshot, options, now, refused)
-    warnings = require_configuration_kept(task, plan, options)
+    guard = LabelGuard(
+        task, snapshot, frozenset(options.selection.namespaces), accepts_refusals=POD_REFUSED.code in options.allow
+    )
+    prepared = prepare_restart(guard, options, now)
+    plan, options, warnings = prepared.plan, prepared.options, prepared.warnings
     if task.check_mode:
         for line in describe_plan(plan, options.pause):
             task.progress(line)
         state = RestartState(batches_started=plan.startable)
     else:
-        state = execute(task, plan, options, began)
-    return restart_result(plan, state, options, warnings, began)
+        try:
+            state = execute(task, plan, options, guard, began)
+        except RolloutError as exc:
+            raise with_failed_namespaces(exc, guard.failed) from exc
+    if guard.failed:
+        raise failed_namespaces_error(guard.failed, plan, state)
+    return restart_result(plan, state, options, [*left_out, *warnings], began)
 
 
-def resolve_options(task: TaskContext, snapshot: Snapshot, options: RestartOptions) -> RestartOptions:
+def resolve_options(task: TaskContext, snapshot: Snapshot, options: RestartOptions) -> tuple[RestartOptions, list[str]]:
     """Return the options with the names of namespaces for patterns, and with the id of the run that is undone.
+
+    With ``skip_missing``, the namespaces that are gone are left out; there is a warning about each.
 
     Raises:
         ParameterError: namespaces or workloads do not exist.
         MeshError: the record of the last run cannot be read.
     """
-    selection = resolve_selection(snapshot, options.selection, task.client.connection.label)
+    given, cluster = options.selection, task.client.connection.label
+    present, left_out = existing_namespaces(snapshot, given.namespaces, skip_missing=options.skip_missing)
+    selection = resolve_selection(snapshot, dataclasses.replace(given, namespaces=tuple(present)), cluster)
     canary = options.canary
     if canary and canary.run:
         run_id, led_to = find_run_to_undo(task, canary.run)
         canary = dataclasses.replace(canary, run=run_id, led_to=led_to)
-    return dataclasses.replace(options, selection=selection, canary=canary)
+    warnings = [f"Namespace {name} is left out: {reason}." for name, reason in left_out.items()]
+    return dataclasses.replace(options, selection=selection, canary=canary), warnings
 
 
 CORE = ModuleCore("rollout_restart", SPEC, run, check)

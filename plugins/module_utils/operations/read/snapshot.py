@@ -14,6 +14,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api import Cl
 from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import CRDS, NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
+    FIELD_MANAGER,
     Json,
     annotations_of,
     labels_of,
@@ -21,8 +22,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import Unreadable
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.label_writers import read_label_writers
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import manager_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import OPERATOR_VERSION_LABEL
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
+    OPERATOR_VERSION_LABEL,
+    SELECTING_LABELS,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.parsing import installer_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import Namespace
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -163,5 +168,13 @@ def _snapshot_from(first: FirstLists, istio_namespace: str, cluster_id: str, kub
 
 
 def read_namespace(obj: Json) -> Namespace:
-    """Return name, labels, annotations and version of a raw namespace."""
-    return Namespace(name_of(obj), labels_of(obj), annotations_of(obj), obj["metadata"].get("resourceVersion", ""))
+    """Return what of a raw namespace decides about injection, and who wrote that."""
+    metadata = obj["metadata"]
+    return Namespace(
+        name_of(obj),
+        labels_of(obj),
+        annotations_of(obj),
+        metadata.get("resourceVersion", ""),
+        read_label_writers(obj, SELECTING_LABELS, FIELD_MANAGER),
+        bool(metadata.get("deletionTimestamp")),
+    )

@@ -17,6 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.estim
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import RestartPlan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.label_guard import LabelGuard
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.progress import Progress
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import RestartState
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.workload_tracker import WorkloadTracker
@@ -32,6 +33,7 @@ class RestartContext:
     plan: RestartPlan
     tracker: WorkloadTracker
     progress: Progress
+    guard: LabelGuard
     state: RestartState = dataclasses.field(default_factory=RestartState)
 
     @property

@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.budget_wait import wait_for_budgets
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.gates import pass_gates
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.label_guard import LabelGuard
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.namespace_label_undo import (
     restore_labels,
 )
@@ -47,10 +48,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.w
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 
-def execute(task: TaskContext, plan: RestartPlan, options: RestartOptions, began: float) -> RestartState:
+def execute(
+    task: TaskContext, plan: RestartPlan, options: RestartOptions, guard: LabelGuard, began: float
+) -> RestartState:
     """Restart the batches of a plan, and return the final state.
 
     Args:
+        guard: the namespaces of the restart, to which those are added whose labels another client sets back meanwhile.
         began: when the task began, by ``time.monotonic``.
 
     Raises:
@@ -62,7 +66,7 @@ def execute(task: TaskContext, plan: RestartPlan, options: RestartOptions, began
     refs = {workload.ref for workload in plan.stale_pods}
     with WorkloadTracker(task.client, refs, plan.snapshot.pods_version) as tracker:
         progress = Progress(task.progress, plan.replaced_pods, task.watched)
-        context = RestartContext(task, options, plan, tracker, progress)
+        context = RestartContext(task, options, plan, tracker, progress, guard)
         leave_out_refused(context)
         for number, batch in enumerate(plan.batches, 1):
             pause = options.pause if number > 1 else 0
@@ -72,9 +76,14 @@ def execute(task: TaskContext, plan: RestartPlan, options: RestartOptions, began
             pause_before(context, number, pause)
             context.state.batches_started = number
             try:
+                batch = still_moved(context, batch) if number > 1 else batch
                 restart_batch(context, f"batch {number} of {len(plan.batches)}", batch)
             except MeshError as exc:
                 raise end_restart(context, exc) from exc
+        try:
+            guard.check_again()
+        except MeshError as exc:
+            raise end_restart(context, exc) from exc
     if context.state.problems:
         raise failed_workloads_error(context)
     return context.state
@@ -109,13 +118,49 @@ def restart_batch(context: RestartContext, label: str, batch: Sequence[Workload]
     started = [w for w in batch if w in allowed or w.ref in resumed]
     observe_batch(context, started)
     refused = patch_batch(context, label, allowed)
-    failed = workloads_of(wait_for_rollouts(context, label, state.present(started, without=refused)))
+    finish_batch(context, label, state.present(started, without=refused))
+
+
+def finish_batch(context: RestartContext, label: str, started: list[Workload]) -> None:
+    """Complete a batch; namespaces that were set back meanwhile are left out, and do not fail the others.
+
+    Raises:
+        RolloutError: the batch has failed.
+        MeshError: the cluster cannot be read.
+    """
+    while True:
+        try:
+            complete_batch(context, label, started)
+        except RolloutError:
+            left = still_moved(context, started)
+            if len(left) == len(started):
+                raise
+            started = [workload for workload in left if workload not in context.state.failed_workloads]
+        else:
+            return
+
+
+def complete_batch(context: RestartContext, label: str, started: list[Workload]) -> None:
+    """Wait for the rollouts of a batch, pass its gates, and undo the workloads that failed alone."""
+    state = context.state
+    failed = workloads_of(wait_for_rollouts(context, label, started))
     start_undo_of_failed(context, failed)
-    complete = state.present(started, without=[*refused, *failed])
+    complete = state.present(started, without=failed)
     unsteady = workloads_of(pass_gates(context, label, complete))
     start_undo_of_failed(context, unsteady)
     finish_undo_of_failed(context, [*failed, *unsteady])
     record_completed(context, state.present(complete, without=unsteady))
+
+
+def still_moved(context: RestartContext, workloads: Sequence[Workload]) -> list[Workload]:
+    """Return those of some workloads whose namespace leads where it led at the start; the labels are read again.
+
+    Raises:
+        MeshError: the labels cannot be read.
+    """
+    for name in sorted(context.guard.check_again()):
+        context.task.progress(f"leaving out namespace {name}: {context.guard.failed[name]}")
+    return [workload for workload in workloads if workload.namespace not in context.guard.failed]
 
 
 def end_restart(context: RestartContext, exc: MeshError) -> RolloutError:
@@ -125,7 +170,7 @@ def end_restart(context: RestartContext, exc: MeshError) -> RolloutError:
     if is_access_error(exc) or context.options.on_failure == HOLD:
         return error_without_undo(exc, details)
     context.task.progress(f"rolling back: {exc.message}")
-    problems = restore_labels(context) if context.options.restore_labels else []
+    problems = [*restore_labels(context.task, context.options).values()] if context.options.restore_labels else []
     problems += undo_restart(context)
     return error_after_undo(context, exc, details, problems)
 

@@ -5,17 +5,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import plan_undos
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import match_namespaces
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.namespace_patches import apply_moves
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.run_ids import current_run_id
-from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 
-def restore_labels(context: RestartContext) -> list[str]:
-    """Undo the moves that this run made of the restarted namespaces; return which ones keep their labels, and why."""
-    task, options = context.task, context.options
+def restore_labels(task: TaskContext, options: RestartOptions, only: Collection[str] | None = None) -> dict[str, str]:
+    """Undo the moves that this run made of the restarted namespaces; return which ones keep their labels, and why.
+
+    If the cluster cannot be read or written, there is one reason, with an empty name.
+
+    Args:
+        only: these namespaces, None for all.
+    """
     try:
         snapshot = task.snapshot()
         run = current_run_id(task)
@@ -23,11 +31,11 @@ def restore_labels(context: RestartContext) -> list[str]:
         listed = options.planned_namespaces if run is None else ()
         patterns = listed or options.namespace_patterns
         names = [name for pattern in patterns for name in match_namespaces(pattern, snapshot.namespaces)]
-        steps, kept = plan_undos(snapshot, names, run)
+        steps, kept = plan_undos(snapshot, [name for name in names if only is None or name in only], run)
         for step in steps:
             task.progress(str(step))
         refused = apply_moves(task, steps).refused
     except MeshError as exc:
-        return [exc.message]
+        return {"": exc.message}
     reasons = {**{name: undo.reason for name, undo in kept.items()}, **refused}
-    return [f"namespace {name} keeps its labels: {reason}" for name, reason in sorted(reasons.items())]
+    return {name: f"namespace {name} keeps its labels: {reason}" for name, reason in sorted(reasons.items())}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.api import FIELD_MANAGER
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import FIELD_MANAGER
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_map
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.field_managers import name_writer
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.baseline import read_down

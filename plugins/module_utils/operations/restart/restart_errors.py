@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import itertools
 import typing as t
+from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
     ApiError,
@@ -17,14 +18,16 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 )
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import ROLLBACK
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import RestartPlan
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import RestartState
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.tolerated_failures import (
     WORKLOADS,
     failed_workloads_summary,
 )
 
 #: Values of ``failure.caused_by`` beside WORKLOADS; a cluster that cannot be read or written proves nothing else.
-REVISION, CLUSTER, TIME = "revision", "cluster", "time"
+REVISION, CLUSTER, TIME, NAMESPACES = "revision", "cluster", "time", "namespaces"
 
 
 class FailureDetails(t.TypedDict):
@@ -39,6 +42,17 @@ class FailureDetails(t.TypedDict):
     changed_meanwhile: list[str]
     rolled_back: bool
     rollback_problems: list[str]
+
+
+class NamespaceFailureDetails(t.TypedDict):
+    """The facts about a restart that succeeded, except for namespaces that failed alone, each with the reason."""
+
+    caused_by: str
+    failed_namespaces: dict[str, str]
+    completed_before: list[str]
+    rolled_back: bool
+    rollback_problems: list[str]
+    stopped_early: bool
 
 
 def failure_details(context: RestartContext, *, caused_by: str, rolled_back: bool = False) -> FailureDetails:
@@ -120,3 +134,34 @@ def error_after_undo(context: RestartContext, exc: MeshError, details: Json, pro
         outcome = "The restarted workloads have their previous template again."
     undone = {"rolled_back": not problems, "rollback_problems": problems}
     return RolloutError(f"{exc.message} {outcome}", {**details, **undone})
+
+
+def with_failed_namespaces(exc: RolloutError, failed: Mapping[str, str]) -> RolloutError:
+    """Return a failure of a restart with the namespaces that failed alone."""
+    if not failed:
+        return exc
+    return RolloutError(
+        f"{exc.message.rstrip('.')}. {_namespaces_summary(failed)}", {**exc.details, "failed_namespaces": dict(failed)}
+    )
+
+
+def failed_namespaces_error(failed: Mapping[str, str], plan: RestartPlan, state: RestartState) -> RolloutError:
+    """Return the failure of a restart that succeeded, except for namespaces that failed alone."""
+    details: NamespaceFailureDetails = {
+        "caused_by": NAMESPACES,
+        "failed_namespaces": dict(failed),
+        "completed_before": [str(workload) for workload in state.completed],
+        "rolled_back": False,
+        "rollback_problems": [],
+        "stopped_early": state.batches_started < len(plan.batches),
+    }
+    return RolloutError(_namespaces_summary(failed, "All others were restarted. "), {**details})
+
+
+def _namespaces_summary(failed: Mapping[str, str], others: str = "") -> str:
+    reasons = "; ".join(failed[name] for name in sorted(failed))
+    number = f"{len(failed)} namespace{'s'[: len(failed) != 1]}"
+    return (
+        f"{number} failed: {reasons}. {others}Fix the cause at its source, such as in Git or in the policy, because a "
+        "restart would only follow the labels; then run again."
+    )

@@ -38,7 +38,7 @@ def require_ready_targets(task: TaskContext, plan: RestartPlan) -> dict[Workload
     beside Istio may change or refuse pods. The workloads whose new pods are refused for good are returned.
 
     Raises:
-        ProofError: a revision is not ready, or does not inject its proxy into a namespace.
+        ProofError: a revision is not ready, or does not inject its proxy into a namespace, which the details name.
         MeshError: the cluster cannot be read, or this user may not create pods.
     """
     snapshot = plan.snapshot
@@ -67,7 +67,10 @@ def _prove_namespace(task: TaskContext, snapshot: Snapshot, workloads: Sequence[
         if answer is None:
             continue
         if answer.refusal and answer.refusal.by is RefusedBy.PERMISSION:
-            raise ProofError(f"Nothing was restarted in namespace {workload.namespace}: {answer.refusal.text}.")
+            raise ProofError(
+                f"Nothing was restarted in namespace {workload.namespace}: {answer.refusal.text}.",
+                {"namespace": workload.namespace},
+            )
         if answer.refusal and answer.refusal.lasting:
             refused[workload] = answer.refusal
         elif not answer.refusal:
@@ -81,7 +84,8 @@ def _prove_namespace(task: TaskContext, snapshot: Snapshot, workloads: Sequence[
 def _not_injected(namespace: str, actual: str | None, expected: str | None) -> ProofError:
     return ProofError(
         f"Nothing was restarted in namespace {namespace}: a dry-run pod is injected by {actual or 'no revision'}, "
-        f"but {expected or 'no revision'} is expected from its labels."
+        f"but {expected or 'no revision'} is expected from its labels.",
+        {"namespace": namespace},
     )
 
 

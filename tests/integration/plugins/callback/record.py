@@ -11,8 +11,6 @@ from typing import Any
 
 from ansible.plugins.callback import CallbackBase
 
-from ansible_collections.meshops.istio.plugins.plugin_utils.compat import result_parts
-
 DOCUMENTATION = """
 name: record
 type: aggregate
@@ -35,8 +33,10 @@ class CallbackModule(CallbackBase):
             handle.write(json.dumps(line, default=str) + "\n")
 
     def _result(self, status: str, result: Any) -> None:
-        host, task, values = result_parts(result)
-        self._write(status=status, host=host, task=task.name, action=task.action, result=values)
+        task = result.task
+        self._write(
+            status=status, host=result.host.get_name(), task=task.name, action=task.action, result=result.result
+        )
 
     def v2_runner_on_ok(self, result: Any) -> None:
         self._result("ok", result)

@@ -153,7 +153,8 @@ def test_a_patch_whose_answer_was_lost_is_not_a_change_by_another_client(
     ours = changed(api, **{REV: b.NEW})
     journal = [{"run": "r1", "before": {REV: b.OLD}, "after": {REV: b.NEW}}]
     ours.body["metadata"]["annotations"] = {JOURNAL: json.dumps(journal)}
-    api.script("PATCH", SHOP, failure(409))
+    asked = changed(api, **{REV: b.NEW})
+    api.script("PATCH", SHOP, asked, failure(409))
     api.script("GET", SHOP, ours)
     assert move(api, "shop")["moved"] == ["shop"]
     assert len([seen for seen in api.writes() if seen.path == SHOP]) == 1
@@ -168,24 +169,46 @@ def test_a_patch_whose_answer_was_lost_is_not_a_change_by_another_client(
         pytest.param(
             [failure(422, "labels are owned by Git")], "labels are owned by Git", id="refused by another policy"
         ),
-        pytest.param(["mutated"], "an admission policy gave it istio.io/rev=1-30-3", id="put back by a policy"),
+        pytest.param(["mutated"], "the API server answered that it has istio.io/rev=1-30-3", id="put back by a policy"),
     ],
 )
-def test_a_wave_is_restored_if_a_part_of_it_is_refused(api: FakeApi, answers: list[t.Any], why: str) -> None:
-    api.script(
-        "PATCH",
-        SHOP,
-        *(changed(api, **{REV: b.OLD}) if one == "mutated" else one for one in answers if one != "labels"),
-    )
+@pytest.mark.parametrize("asked", [True, False], ids=["by the dry run", "by the patch"])
+def test_one_refused_namespace_does_not_hold_the_others(
+    api: FakeApi, answers: list[t.Any], why: str, asked: bool
+) -> None:
+    """The dry run of all patches comes first; what it does not show, the answer of the patch does."""
+    refusals = [changed(api, **{REV: b.OLD}) if one == "mutated" else one for one in answers if one != "labels"]
+    api.script("PATCH", SHOP, *([] if asked else [changed(api, **{REV: b.NEW})]), *refusals)
     if "labels" in answers:
         api.script("GET", SHOP, changed(api, **{REV: "prod"}))
-    before = labels(api, "orders"), api.get("Namespace", "orders")["metadata"].get("annotations")
     result = move(api, "shop", "orders")
-    assert f"shop: {why}" in result["msg"] or why in result["failure"]["refused"]["shop"]
-    assert "No other namespace is moved" in result["msg"]
-    assert (result["failure"]["restored"], result["failure"]["moved"]) == (["orders"], [])
-    after = labels(api, "orders"), api.get("Namespace", "orders")["metadata"].get("annotations")
-    assert after == before or after == (before[0], {})
+    assert (result["failed"], result["moved"], labels(api, "orders")) == (True, ["orders"], {REV: b.NEW})
+    assert why in result["not_moved"][0]["message"]
+    assert f"shop: {why}" in result["msg"] or why in result["msg"]
+    assert "The others were moved: orders" in result["msg"]
+    assert labels(api, "shop") == {REV: b.OLD}
+
+
+def test_no_namespace_is_written_before_all_are_asked(api: FakeApi) -> None:
+    move(api, "shop", "orders")
+    patches = [seen.query.get("dryRun") for seen in api.seen if seen.method == "PATCH" and "/namespaces/" in seen.path]
+    assert patches[:2] == ["All", "All"]
+
+
+def test_a_webhook_that_cannot_be_asked_does_not_refuse_a_move(api: FakeApi) -> None:
+    api.script("PATCH", SHOP, failure(400, 'admission webhook "own.example" does not support dry run'))
+    assert move(api, "shop")["moved"] == ["shop"]
+
+
+@pytest.mark.parametrize("gone", [True, False], ids=["gone", "terminating"])
+def test_a_namespace_that_goes_is_left_out_and_named(api: FakeApi, gone: bool) -> None:
+    if gone:
+        api.objects.remove(api.get("Namespace", "shop"))
+    else:
+        api.get("Namespace", "shop")["metadata"]["deletionTimestamp"] = "2026-01-01T00:00:00Z"
+    result = move(api, "shop", "orders", skip_missing=True)
+    assert (result.get("failed"), result["moved"], result["missing"]) == (None, ["orders"], ["shop"])
+    assert "Namespace shop is left out: it " in result["warnings"][0]
 
 
 def test_s16_namespaces_are_restored_independently(api: FakeApi) -> None:

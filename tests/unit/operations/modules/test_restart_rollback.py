@@ -133,11 +133,13 @@ def test_s5_a_batch_has_a_timeout(api: FakeApi) -> None:
 
 
 def test_domain_3_a_rollout_that_completes_with_the_wrong_proxy_fails(api: FakeApi) -> None:
-    """A rollout completes under a dangling label too."""
+    """A rollout completes without a proxy too."""
 
     def on_patch(obj: b.Json) -> None:
-        api.get("Namespace", "shop")["metadata"]["labels"] = {}
+        namespace = api.get("Namespace", "shop")["metadata"]
+        labels, namespace["labels"] = namespace["labels"], {}
         api.roll_out(obj)
+        namespace["labels"] = labels
 
     api.on_patch = on_patch
     result = restart(api, on_failure="hold", batch_size=1)
