@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from field.policies import dry_run_is_refused, mutating, rewrite_proxy_image, validating
-from integration.objects import injected, pods
+from integration.objects import injected, pods, until
 from integration.safety import no_write
 from integration.support import NEW_REVISION, NEW_VERSION, Desk
 from integration.workloads import APP
@@ -50,6 +51,19 @@ def mirrored(calm: Cluster) -> Iterator[Cluster]:
         yield calm
 
 
+@contextlib.contextmanager
+def refusing(cluster: Cluster, name: str, expression: str) -> Iterator[None]:
+    """A policy on the pods of namespace shop, until it is no longer in force."""
+
+    def refused() -> bool:
+        return dry_run_is_refused(cluster, "POST", PODS, BARE)
+
+    where = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": SHOP}}}
+    with validating(cluster, name, expression, where=where, in_force=refused):
+        yield
+    until(lambda: not refused(), f"policy {name} is still in force")
+
+
 def test_a_mirror_is_named_once_and_asked_for_once_per_template(desk: Desk, calm: Cluster, mirrored: Cluster) -> None:
     result = precheck(desk, mirrored)
     assert found(result, "MU100", "MU101") == {"MU100": set(), "MU101": {f"namespace {SHOP}"}}
@@ -59,14 +73,7 @@ def test_a_mirror_is_named_once_and_asked_for_once_per_template(desk: Desk, calm
 
 
 def test_a_policy_that_refuses_a_workload_is_found_before_a_restart(desk: Desk, calm: Cluster) -> None:
-    where = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": SHOP}}}
-    with validating(
-        calm,
-        "limits",
-        "object.spec.containers.all(c, has(c.resources) && has(c.resources.limits))",
-        where=where,
-        in_force=lambda: dry_run_is_refused(calm, "POST", PODS, BARE),
-    ):
+    with refusing(calm, "limits", "object.spec.containers.all(c, has(c.resources) && has(c.resources.limits))"):
         assert found(precheck(desk, calm), "MU100")["MU100"]
         before = set(pods(calm, [SHOP]))
         result = desk.tool(calm, "rollout_restart", namespaces=[SHOP], scope="all")
@@ -88,11 +95,8 @@ def test_who_may_not_create_pods_learns_that_images_were_not_judged(desk: Desk, 
         calm.request("PATCH", path, patch, content_type="application/strategic-merge-patch+json")
 
     run_image(image.replace("lab.invalid", "mirror.test"))
-    where = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": SHOP}}}
     try:
-        with validating(
-            calm, "nothing", "false", where=where, in_force=lambda: dry_run_is_refused(calm, "POST", PODS, BARE)
-        ):
+        with refusing(calm, "nothing", "false"):
             assert found(precheck(desk, calm), "MU102") == {"MU102": {f"namespace {SHOP}"}}
     finally:
         run_image(image)
