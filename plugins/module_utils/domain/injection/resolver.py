@@ -244,11 +244,8 @@ def _selection(injector: Injector, namespace: Labels, pod: Labels) -> str:
         return f"the namespace has label {REVISION_LABEL}={namespace[REVISION_LABEL]}, which {owner} owns"
     if REVISION_LABEL in pod:
         return f"the pod has label {REVISION_LABEL}={pod[REVISION_LABEL]}, which {owner} owns"
-    return (
-        f"{owner} selects it by {INJECT_LABEL}"
-        if pod.get(INJECT_LABEL) == "true"
-        else f"{owner} injects namespaces by default"
-    )
+    selected = pod.get(INJECT_LABEL) == "true"
+    return f"{owner} selects it by {INJECT_LABEL}" if selected else f"{owner} injects namespaces by default"
 
 
 def _no_selection(mesh: Mesh, namespace: Labels, pod: Labels) -> Reason:
@@ -270,11 +267,8 @@ def _no_selection(mesh: Mesh, namespace: Labels, pod: Labels) -> Reason:
         (InjectionReason.DANGLING_POD_LABEL, "pod", pod),
     ):
         if REVISION_LABEL in labels and not _is_owned(mesh, labels[REVISION_LABEL]):
-            return (
-                code,
-                f"the {where} has label {REVISION_LABEL}={labels[REVISION_LABEL]}, which no injector "
-                "owns (dangling label)",
-            )
+            name = labels[REVISION_LABEL]
+            return code, f"the {where} has label {REVISION_LABEL}={name}, which no injector owns (dangling label)"
     return InjectionReason.NOT_SELECTED, "no injector selects it"
 
 

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import dataclasses
 import typing as t
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import name_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_maps, shown
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import NO_ROOM, Unrestartable
 
 SYNC_FAILED = "SyncFailed"
 
@@ -77,3 +78,23 @@ def _impossible(spec: Mapping[str, t.Any], status: Mapping[str, t.Any]) -> Impos
                 "let its selector select only pods of workloads that can be scaled, or set minAvailable to a number",
             )
     return None
+
+
+def forbidden_by_budget(budgets: Sequence[Budget], takes_down: int) -> Unrestartable | None:
+    """Return the budget that forbids a rollout even while all pods of its workload are healthy, or None."""
+    if not takes_down:
+        return None
+    for budget in budgets:
+        if budget.never:
+            name = f"{budget.namespace}/{budget.name}"
+            reason = f"budget {name} never allows a pod to be down, because {budget.never.reason}"
+            return Unrestartable(NO_ROOM, reason, budget.never.remedy)
+    strict = next((b for b in budgets if b.most is not None and takes_down > b.most), None)
+    if strict is None:
+        return None
+    return Unrestartable(
+        NO_ROOM,
+        f"budget {strict.namespace}/{strict.name} allows at most {strict.most} pods to be down even while "
+        f"all are healthy, but a rollout takes down {takes_down}",
+        "raise the replicas, relax the budget, or restart it manually when it may be down",
+    )

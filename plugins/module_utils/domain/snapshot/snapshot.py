@@ -30,7 +30,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.sta
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import Manager
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
-from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.budgets import Budget
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.budgets import Budget, forbidden_by_budget
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import (
     Namespace,
     Owners,
@@ -45,7 +45,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.ques
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
-    NO_ROOM,
     PINNED_IMAGE,
     SCALED_TO_ZERO,
     Unrestartable,
@@ -253,27 +252,7 @@ class Snapshot:
 
     def unrestartable_reason(self, workload: Workload) -> Unrestartable | None:
         """Return why a restart would not or may never replace the pods of a workload, or None (safety rule S6)."""
-        return unrestartable(workload) or self._never_allowed(workload)
-
-    def _never_allowed(self, workload: Workload) -> Unrestartable | None:
-        """Return the budget that forbids the restart of a workload even while all its pods are healthy, or None."""
-        if not workload.takes_down:
-            return None
-        budgets = self.budgets_of(workload)
-        for budget in budgets:
-            if budget.never:
-                name = f"{budget.namespace}/{budget.name}"
-                reason = f"budget {name} never allows a pod to be down, because {budget.never.reason}"
-                return Unrestartable(NO_ROOM, reason, budget.never.remedy)
-        strict = next((b for b in budgets if b.most is not None and workload.takes_down > b.most), None)
-        if strict is None:
-            return None
-        return Unrestartable(
-            NO_ROOM,
-            f"budget {strict.namespace}/{strict.name} allows at most {strict.most} pods to be down even while "
-            f"all are healthy, but a rollout takes down {workload.takes_down}",
-            "raise the replicas, relax the budget, or restart it manually when it may be down",
-        )
+        return unrestartable(workload) or forbidden_by_budget(self.budgets_of(workload), workload.takes_down)
 
     def budgets_of(self, workload: Workload) -> list[Budget]:
         """Return the budgets that select a workload's pods."""
