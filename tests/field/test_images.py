@@ -75,7 +75,7 @@ def upgrade_twice(desk: Desk, cluster: Cluster) -> None:
 
 
 def findings(desk: Desk, cluster: Cluster) -> list[Json]:
-    """What the precheck finds."""
+    """The findings of the precheck."""
     options: Json = {"version": NEW_VERSION, "revision": NEW_REVISION, "fail_on": "never"}
     return list(desk.tool(cluster, "istio_precheck", **options)["findings"])
 

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Policies, quotas and limits that refuse pods: R01, R02, R03, R03b, R29.
 
-What refuses only the pod of the proof stops nothing; what refuses a workload is known before anything is written.
+A policy that refuses only the pod of the proof stops nothing; one that refuses a workload is known before anything is
+written.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ def upgrade_twice(desk: Desk, cluster: Cluster, place: str = SHOP) -> None:
 
 
 def findings(desk: Desk, cluster: Cluster) -> dict[str, str]:
-    """Code to object of what the precheck finds."""
+    """Code to object of the findings of the precheck."""
     options: Json = {"version": NEW_VERSION, "revision": NEW_REVISION, "fail_on": "never"}
     return {row["code"]: row["object"] for row in desk.tool(cluster, "istio_precheck", **options)["findings"]}
 

@@ -52,10 +52,6 @@ ALLOWED = {
     ): "the reason of this refusal is in its text only",
     ("domain/mesh/parsing.py", "read_mesh"): "a place is a tuple there",
     (
-        "operations/read/injection_rejections.py",
-        "_rejection",
-    ): "the API server has the name of the webhook that refuses in its text only",
-    (
         "domain/workloads/rollout_status.py",
         "rollout_failure",
     ): "the reason of a condition is a word of the API of Kubernetes",
