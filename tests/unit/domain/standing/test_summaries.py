@@ -203,11 +203,11 @@ def test_status_and_plan(state: State) -> None:
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES)
 def test_the_report_after_status_never_promises_more_than_a_reading(state: State) -> None:
     reading = status_of(state)
-    found = reported("istio_info", reading, rescued=True)
+    summary = reported("istio_info", reading, rescued=True)
     if not reading.get("failed"):
-        assert found == ("read", "success")
+        assert summary == ("read", "success")
     else:
-        assert found in {("unreachable", "failed"), ("failed", "failed")}
+        assert summary in {("unreachable", "failed"), ("failed", "failed")}
 
 
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES)
@@ -221,7 +221,7 @@ def test_verify_and_its_report(state: State) -> None:
 
 @pytest.mark.parametrize("state", STATES.values(), ids=STATES)
 def test_done_is_never_said_of_what_was_to_move(state: State) -> None:
-    """What the objects show is compared directly, without any code of a reader."""
+    """The objects are compared directly, without any code of a reader."""
     pods = b.of_kind(state.objects or (), "Pod")
     old = [pod for pod in pods if pod["metadata"]["namespace"] != "teamb" and b.OLD_VERSION in json.dumps(pod["spec"])]
     labels = [obj["metadata"].get("labels", {}) for obj in b.of_kind(state.objects or (), "Namespace")]
