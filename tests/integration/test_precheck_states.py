@@ -92,7 +92,7 @@ def copied_injector(cluster: Cluster) -> Iterator[None]:
 
 @contextmanager
 def conditions(cluster: Cluster) -> Iterator[None]:
-    """The injector has matchConditions, and a Deployment without a proxy runs beside."""
+    """The injector has matchConditions, and a pod without a controller, about whose template nothing can be asked."""
     path = f"{ADMISSION}/mutatingwebhookconfigurations/istio-sidecar-injector-{REVISION}"
     own = {"name": "own", "expression": "!has(object.metadata.labels) || !('app' in object.metadata.labels)"}
 
@@ -104,10 +104,23 @@ def conditions(cluster: Cluster) -> Iterator[None]:
     write([own])
     try:
         until(lambda: not injected(cluster, "shop", app="web").image, "the conditions have no effect")
-        with deployed(cluster):
-            yield
+        spec = {"containers": [{"name": "web", "image": "lab.invalid/web:1"}]}
+        cluster.apply(
+            [
+                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SCRATCH, "labels": {REV: REVISION}}},
+                {
+                    "apiVersion": "v1",
+                    "kind": "Pod",
+                    "metadata": {"name": "alone", "namespace": SCRATCH, "labels": {"app": "web"}},
+                    "spec": spec,
+                },
+            ]
+        )
+        yield
     finally:
         write(None)
+        cluster.delete(SPACE)
+        until(lambda: SCRATCH not in spaces(cluster), "the namespace does not go")
         until(lambda: injected(cluster, "shop", app="web").image, "the conditions remain")
 
 
