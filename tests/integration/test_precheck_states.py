@@ -91,40 +91,6 @@ def copied_injector(cluster: Cluster) -> Iterator[None]:
 
 
 @contextmanager
-def conditions(cluster: Cluster) -> Iterator[None]:
-    """The injector has matchConditions, and a pod without a controller, about whose template nothing can be asked."""
-    path = f"{ADMISSION}/mutatingwebhookconfigurations/istio-sidecar-injector-{REVISION}"
-    own = {"name": "own", "expression": "!has(object.metadata.labels) || !('app' in object.metadata.labels)"}
-
-    def write(conditions: list[Json] | None) -> None:
-        hooks = cluster.request("GET", path)["webhooks"]
-        changed = [{**hook, "matchConditions": conditions} for hook in hooks]
-        cluster.request("PATCH", path, {"webhooks": changed}, content_type=MERGE)
-
-    write([own])
-    try:
-        until(lambda: not injected(cluster, "shop", app="web").image, "the conditions have no effect")
-        spec = {"containers": [{"name": "web", "image": "lab.invalid/web:1"}]}
-        cluster.apply(
-            [
-                {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SCRATCH, "labels": {REV: REVISION}}},
-                {
-                    "apiVersion": "v1",
-                    "kind": "Pod",
-                    "metadata": {"name": "alone", "namespace": SCRATCH, "labels": {"app": "web"}},
-                    "spec": spec,
-                },
-            ]
-        )
-        yield
-    finally:
-        write(None)
-        cluster.delete(SPACE)
-        until(lambda: SCRATCH not in spaces(cluster), "the namespace does not go")
-        until(lambda: injected(cluster, "shop", app="web").image, "the conditions remain")
-
-
-@contextmanager
 def foreign_injector(cluster: Cluster) -> Iterator[None]:
     """The injector of a mesh in another namespace, which no namespace selects."""
     path = f"{ADMISSION}/mutatingwebhookconfigurations"
@@ -255,7 +221,6 @@ def old_proxy(cluster: Cluster) -> Iterator[None]:
         ),
         pytest.param("MU008", f"Deployment istiod-{REVISION}", nothing, IN_PLACE, id="MU008: one istiod, in place"),
         pytest.param("MU016", "namespace shop", copied_injector, CANARY, id="MU016: a copy of the injector"),
-        pytest.param("MU110", f"namespace {SCRATCH}", conditions, CANARY, id="MU110: conditions of a webhook"),
         pytest.param("MU018", f"injector-{REVISION}", broken_injector, CANARY, id="MU018: an injector that is cut off"),
         pytest.param("MU020", f"Deployment {SCRATCH}/web", old_proxy, CANARY, id="MU020: an older image"),
         pytest.param("MU022", f"Deployment {SCRATCH}/web", unlabelled, CANARY, id="MU022: the label is gone"),

@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import collections
-
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     InjectionReason,
@@ -21,7 +19,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import default_problem
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,
-    INFO,
     WARNING,
     Check,
     CheckResults,
@@ -126,19 +123,6 @@ def _find_unreadable_config_maps(snapshot: Snapshot, upgrade: Upgrade) -> CheckR
             )
 
 
-def _find_undecided_injection(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
-    reasons: dict[str, list[str]] = collections.defaultdict(list)
-    for pod, status in snapshot.proxy_statuses:
-        if status.injection.must_ask:
-            reasons[pod.namespace].append(status.injection.reason)
-    for namespace, found in sorted(reasons.items()):
-        pods = "1 pod" if len(found) == 1 else f"{len(found)} pods"
-        yield (
-            cluster_object("namespace", namespace),
-            f"Which proxy {pods} would get now is not known for certain: {found[0]}.",
-        )
-
-
 CHECKS = (
     Check("MU010", ERROR, "dangling injection label",
           "Pods of this namespace start without a sidecar, and without an error.",
@@ -171,7 +155,4 @@ CHECKS = (
           "istiod reads it too, and the correct proxy image cannot be determined.",
           "install the revision again, or restore the ConfigMap as its installer wrote it",
           _find_unreadable_config_maps, ERROR),
-    Check("MU110", INFO, "injection that depends on matchConditions",
-          "Only the API server evaluates matchConditions of webhooks, so a pod without a proxy may be intended or not.",
-          "compare with a new pod: kubectl create --dry-run=server", _find_undecided_injection, INFO),
 )  # fmt: skip

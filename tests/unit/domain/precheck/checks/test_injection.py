@@ -22,17 +22,6 @@ def renamed(injector: b.Json, name: str, revision: str) -> b.Json:
     return injector
 
 
-def with_conditions(objects: list[b.Json]) -> list[b.Json]:
-    """The same objects with matchConditions in all webhooks."""
-    condition = [{"name": "own", "expression": "true"}]
-    return [
-        {**obj, "webhooks": [{**hook, "matchConditions": condition} for hook in obj["webhooks"]]}
-        if obj["kind"] == "MutatingWebhookConfiguration"
-        else obj
-        for obj in objects
-    ]
-
-
 def wiki(pods: int = 1) -> list[b.Json]:
     """A Deployment whose pods ask for a revision that no injector owns."""
     labels = {"istio.io/rev": "1-28-4", "sidecar.istio.io/inject": "true"}
@@ -54,7 +43,6 @@ FIRES = [
         {},
         id="MU133: it has no pods now",
     ),
-    pytest.param("MU110", "namespace shop", with_conditions(HEALTHY), {}, id="MU110: conditions decide"),
     pytest.param(
         "MU010", "namespace lost", [*HEALTHY, *b.namespaces(lost="gone")], {}, id="MU010 domain 3: dangling label"
     ),
