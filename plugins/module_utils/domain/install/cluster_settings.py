@@ -114,8 +114,15 @@ def find_edits(live: Json, after: Json, own: str) -> Iterator[ClusterSetting]:
         return
     for path, old, new in differences(_settings(live), _settings(after)):
         writer = writer_of(path, written)
-        if writer and old is not None and not NOTES.search(path):
+        if writer and old is not None and not NOTES.search(path) and not _only_version(path, old, new):
             yield ClusterSetting(path, old, new, writer)
+
+
+def _only_version(path: str, old: object, new: object) -> bool:
+    """Return whether only the tag of an image changes, as in any upgrade; another client may have put it back."""
+    if not path.endswith(".image") or not isinstance(old, str) or not isinstance(new, str):
+        return False
+    return old.rpartition(":")[0] == new.rpartition(":")[0]
 
 
 def _settings(obj: Json) -> Json:

@@ -7,9 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import FIELD_MANAGER
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import FIELD_MANAGER, Json
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_map
-from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.field_managers import name_writer
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.field_managers import (
+    managers_of,
+    name_writer,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.baseline import read_down
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
@@ -51,6 +54,13 @@ def note_foreign_change(context: RestartContext, workload: Workload) -> bool:
         return False
     if as_map(obj.get("spec")).get("template") == as_map(patched.get("spec")).get("template"):
         return False
-    state.foreign_changes[workload.ref] = manager = name_writer(obj, TEMPLATE, (FIELD_MANAGER,))
+    state.foreign_changes[workload.ref] = manager = _writer_after(patched, obj)
     context.task.progress(f"{workload} was changed by {manager} meanwhile; waiting for that rollout")
     return True
+
+
+def _writer_after(patched: Json, obj: Json) -> str:
+    """Name the client that changed a template after our patch; a client that only took it back has left no entry."""
+    own = (manager for manager in managers_of(patched, TEMPLATE) if manager.name == FIELD_MANAGER)
+    patch = next(own, None)
+    return name_writer(obj, TEMPLATE, (FIELD_MANAGER,), patch.time if patch else None)

@@ -100,6 +100,17 @@ def test_edits_of_other_clients_that_get_lost(live: b.Json, fields: b.Json, afte
     assert [(edit.name, edit.old, edit.new, edit.writer) for edit in edits] == [(*row, EDITOR) for row in lost]
 
 
+@pytest.mark.parametrize(("after", "names"), [("hub/pilot:1.31.0", []), ("other/pilot:1.31.0", ["image"])])
+def test_the_tag_of_an_image_is_what_an_upgrade_changes(after: str, names: list[str]) -> None:
+    """Another client may have put the previous istiod back; an image of another hub is a setting."""
+    live, installed = deployment(), deployment()
+    live["spec"]["template"]["spec"]["containers"][0]["image"] = "hub/pilot:1.30.3"
+    installed["spec"]["template"]["spec"]["containers"][0]["image"] = after
+    fields = field(*POD, "f:containers", 'k:{"name":"discovery"}', "f:image")
+    edits = find_edits(written(live, EDITOR, fields), installed, OWN)
+    assert [edit.name.rpartition(".")[2] for edit in edits] == names
+
+
 @pytest.mark.parametrize(
     ("manager", "entry"),
     [
