@@ -166,11 +166,11 @@ class Fleet:
         return {host: self._facts(host).get(fact, {}) for host in self.variables["ansible_play_hosts_all"]}
 
     def readings(self) -> dict[str, Mapping[str, t.Any]]:
-        """Return the result of istio_info on each host of the play."""
+        """Return the result of meshops.istio.istio_info on each host of the play."""
         return self._left_on_hosts(READING)
 
     def prechecks(self) -> dict[str, Mapping[str, t.Any]]:
-        """Return the result of istio_precheck on each host of the play."""
+        """Return the result of meshops.istio.istio_precheck on each host of the play."""
         return self._left_on_hosts(PRECHECK)
 
     def up_to_date(self) -> list[str]:
