@@ -33,10 +33,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 #: Kinds of objects that runs move, beside workloads.
 NAMESPACE, TAG = "namespace", "tag"
 #: A restart would only follow the old label.
-REMEDY = (
-    "change the labels at their source, such as in Git or in the policy, or let the run wait for that with "
-    "istio_namespace_labels=wait; then run again"
-)
+REMEDY = "change the labels at their source, such as in Git or in the policy, or exclude the namespace; then run again"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,7 +92,7 @@ def writer_of(namespace: Namespace, change: Change, now: State) -> str:
     after = change.after or {}
     writer = namespace.writers.of_change([key for key in now if now[key] != after.get(key)])
     owner = marked_owner(namespace.labels, namespace.annotations)
-    return f"{writer} ({owner.name} owns it)" if owner else writer
+    return f"{writer} ({owner} owns it)" if owner else writer
 
 
 def put_back_tags(mesh: Mesh, moved: MovedBy) -> Iterator[PutBack]:
