@@ -101,7 +101,7 @@ def test_the_client_that_sets_a_label_back_is_named(two: Cluster, desk: Desk) ->
     restart: Json = {"namespaces": [GOOD, BAD], "restore_labels": True, "run": RUN}
     failure = desk.tool(two, "rollout_restart", controller=os.getpid(), **restart)["failure"]
     assert failure["caused_by"] == "namespaces"
-    assert f"and {GIT} has set it back" in failure["failed_namespaces"][BAD]
+    assert f"and {GIT} (Argo CD) has set it back" in failure["failed_namespaces"][BAD]
     assert "and another client has set it back" in failure["failed_namespaces"][GOOD]
     after = desk.tool(two, "istio_precheck", stage="after", revision=REVISION, fail_on="error")
     found = {row["object"]: row for row in after["findings"] if row["code"] == "MU116"}
