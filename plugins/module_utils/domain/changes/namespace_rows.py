@@ -65,8 +65,8 @@ def describe_namespaces(snapshot: Snapshot) -> list[NamespaceRow]:
     counted = {name for counts in (proxies, stale) for name, count in counts.items() if count}
     rows: list[NamespaceRow] = []
     for name, namespace in sorted(snapshot.namespaces.items()):
-        label = namespace.revision_label
-        if label is None and name not in {*counted, *changed, *followed}:
+        label, other_mesh = namespace.revision_label, snapshot.other_mesh_of(name)
+        if (label is None or other_mesh) and name not in {*counted, *changed, *followed}:
             continue
         by_default = None if name in own_label else default_injection(snapshot, name)
         rows.append(
@@ -74,7 +74,7 @@ def describe_namespaces(snapshot: Snapshot) -> list[NamespaceRow]:
                 "name": name,
                 "revision_label": label,
                 "selected_by": DEFAULT if by_default else _selected_by(snapshot.mesh, label),
-                "revision": snapshot.mesh.resolve(label) if label else by_default,
+                "revision": None if other_mesh else snapshot.mesh.resolve(label) if label else by_default,
                 "injected_by_default": by_default is not None,
                 "followed_tags": followed.get(name, []),
                 "selected_per_workload": _selected_per_workload(namespace.labels),

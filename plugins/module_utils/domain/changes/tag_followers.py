@@ -22,7 +22,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 
 def namespaces_selecting_tag(snapshot: Snapshot, tag: str) -> list[str]:
     """Return the namespaces whose labels select a tag."""
-    return sorted(n.name for n in snapshot.namespaces.values() if n.revision_label == tag)
+    selecting = (name for name, namespace in snapshot.namespaces.items() if namespace.revision_label == tag)
+    return sorted(name for name in selecting if not snapshot.other_mesh_of(name))
 
 
 def workloads_following_tag(snapshot: Snapshot, tag: str) -> list[ObjectRef]:

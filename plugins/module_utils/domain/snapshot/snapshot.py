@@ -144,6 +144,8 @@ class Snapshot:
 
     def other_mesh_of(self, namespace: str) -> str:
         """Return the namespace of the other mesh that a namespace belongs to, empty if it belongs to none."""
+        if not self.mesh.foreign_injectors:
+            return ""
         if namespace in self.mesh.other_mesh_namespaces:
             return namespace
         return self.injection_of(namespace).other_mesh if namespace in self.namespaces else ""

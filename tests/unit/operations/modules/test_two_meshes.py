@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_rows import describe_namespaces
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import namespaces_selecting_tag
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import read_pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import COMPONENT_LABEL as COMPONENT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
@@ -142,6 +144,15 @@ def test_configuration_of_a_namesake_is_not_a_blocker(namespace: str, named: boo
         assert (f"the mesh of namespace {TWO}" in blocker.message) is named
         assert (f"meant for the mesh of namespace {TWO}, leave it as it is" in blocker.remedy) is named
         assert "remove its label istio.io/rev" in blocker.remedy
+
+
+def test_a_namespace_that_the_other_default_injects_is_not_one_of_this_mesh() -> None:
+    """R11b: both meshes own istio-injection=enabled, and the webhook of the other one is called last."""
+    other = b.in_mesh(TWO, [*b.plane("default", parked=True), *b.revision_tag("default", "default")])
+    team = [b.namespace("team", {INJECTION: "enabled"}), b.pod("web", "team", revision="default", home=TWO)]
+    snapshot = b.snapshot_of([*HEALTHY, *other, *team])
+    assert [row["name"] for row in describe_namespaces(snapshot)] == ["shop"]
+    assert namespaces_selecting_tag(snapshot, "default") == []
 
 
 def test_a_tag_of_both_meshes_is_removed_and_not_moved() -> None:
