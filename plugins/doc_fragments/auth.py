@@ -13,7 +13,8 @@ class ModuleDocFragment:
 options:
   kubeconfig:
     description:
-      - File that holds the connection to the cluster. It requires O(context).
+      - File that holds the connection to the cluster. It requires O(context). The content of a kubeconfig, or several
+        files with colons between them, are refused.
       - Give either this option or O(host). Without one of them the task fails. It never falls back to the current
         context or to the cluster that it runs in.
       - Login, certificates and proxy must be in the file, because C(istioctl) reads it too. Of the options below,
@@ -83,6 +84,23 @@ options:
         such as C(%2F) for a slash.
       - Falls back to E(K8S_AUTH_PROXY).
     type: str
+  no_proxy:
+    description:
+      - Hosts, domains, addresses and networks with commas between them that do not use O(proxy), such as
+        V(.example.com,10.0.0.0/8).
+      - A proxy of the environment has the environment variable E(NO_PROXY) for this, which C(istioctl) reads too.
+      - Falls back to E(K8S_AUTH_NO_PROXY).
+    type: str
+  proxy_headers:
+    description:
+      - Login to O(proxy). Other headers, which M(kubernetes.core.k8s) has, are refused.
+    type: dict
+    suboptions:
+      proxy_basic_auth:
+        description:
+          - User and password with a colon between them, instead of a login in the URL of O(proxy).
+          - Falls back to E(K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH).
+        type: str
   impersonate_user:
     description:
       - User to impersonate. The login itself needs the permission to impersonate.

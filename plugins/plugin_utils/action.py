@@ -20,6 +20,7 @@ from collections.abc import Iterator, Mapping, Set
 
 from ansible.errors import AnsibleActionFail
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible.module_utils.errors import UnsupportedError
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
@@ -100,6 +101,10 @@ class ModuleAction(ActionBase):
         if checked.error_messages:
             # The messages repeat invalid values.
             message = without_secrets("; ".join(checked.error_messages), secrets)
+            if isinstance(checked.errors[0], UnsupportedError):
+                # This is the sentence of ansible-core for modules.
+                module = f"meshops.istio.{self.CORE.name}"
+                raise AnsibleActionFail(f"Unsupported parameters for ({module}) module: {message}")
             raise AnsibleActionFail(f"{self.CORE.name}: {message}")
         return params, secrets
 

@@ -16,8 +16,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.kubeconfig import ClusterLogin, read_context
 from ansible_collections.meshops.istio.plugins.module_utils.client.private_files import private_file
+from ansible_collections.meshops.istio.plugins.module_utils.client.proxy import is_exempt, with_login
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import as_login, as_token, login_of
+from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import (
+    as_login,
+    as_token,
+    is_document,
+    login_of,
+)
 
 KUBERNETES_IMPORT_ERROR: str | None = None
 try:
@@ -37,7 +43,10 @@ _PARSERS: Mapping[str, Callable[[object], str]] = {
     "impersonate_user": as_token,
 }
 #: Parameters that a kubeconfig replaces.
-REPLACED_BY_KUBECONFIG = ("api_key", "username", "password", "client_cert", "client_key", "ca_cert", "proxy")
+REPLACED_BY_KUBECONFIG = (
+    *("api_key", "username", "password", "client_cert", "client_key", "ca_cert"),
+    *("proxy", "no_proxy"),
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,6 +64,7 @@ class Connection:
     ca_cert: str | None = None
     validate_certs: bool = True
     proxy: str | None = dataclasses.field(default=None, repr=False)
+    no_proxy: str | None = None
     impersonate_user: str | None = None
     impersonate_groups: tuple[str, ...] = ()
 
@@ -72,10 +82,13 @@ def connection(params: Mapping[str, t.Any]) -> Connection:
     """
     fields = {name: params.get(name) or None for name in (field.name for field in dataclasses.fields(Connection))}
     fields.update({name: _parse(name, read, fields[name]) or None for name, read in _PARSERS.items()})
+    fields["proxy"] = _proxy_with_login(fields["proxy"], params.get("proxy_headers") or {})
     fields["validate_certs"] = params.get("validate_certs") is not False
     groups = params.get("impersonate_groups") or ()
     fields["impersonate_groups"] = tuple(_parse("impersonate_groups", as_token, group) for group in groups)
     conn = Connection(**t.cast("t.Any", fields))
+    if conn.kubeconfig:
+        _require_one_file(conn.kubeconfig)
     if conn.kubeconfig and conn.host:
         raise ParameterError(
             "Parameters kubeconfig and host both name a cluster; give kubeconfig with context, or host "
@@ -101,11 +114,39 @@ def connection(params: Mapping[str, t.Any]) -> Connection:
             f"Parameter {(overrides or ['validate_certs'])[0]} cannot be combined with kubeconfig: istioctl reads "
             "only the file, so login, certificates and proxy must be in it."
         )
-    if conn.kubeconfig and not os.path.isfile(conn.kubeconfig):
-        raise ParameterError(f"Parameter kubeconfig: there is no file {conn.kubeconfig}.")
     if conn.host and login_of(conn.host):
         raise ParameterError("Parameter host holds a login, which would be shown; give it as username and password.")
     return conn
+
+
+def _require_one_file(kubeconfig: str) -> None:
+    """Refuse what kubernetes.core takes too: the content of a kubeconfig, and several files."""
+    if is_document(kubeconfig):
+        raise ParameterError(
+            "Parameter kubeconfig holds the content of a kubeconfig; write it to a file and give its path, because "
+            "istioctl reads the file too."
+        )
+    if os.path.isfile(kubeconfig):
+        return
+    if os.pathsep in kubeconfig:
+        raise ParameterError(
+            f"Parameter kubeconfig names several files, {kubeconfig}; give the file that has the context, or join "
+            "them with: kubectl config view --raw --flatten."
+        )
+    raise ParameterError(f"Parameter kubeconfig: there is no file {kubeconfig}.")
+
+
+def _proxy_with_login(proxy: str | None, headers: Mapping[str, t.Any]) -> str | None:
+    login = _parse("proxy_headers", as_login, headers.get("proxy_basic_auth"))
+    if not login:
+        return proxy
+    if not proxy:
+        raise ParameterError("Parameter proxy_headers needs a proxy; give its URL as parameter proxy.")
+    if login_of(proxy):
+        raise ParameterError(
+            "Parameters proxy and proxy_headers both hold a login to the proxy; remove the one in the URL."
+        )
+    return with_login(proxy, login)
 
 
 def _parse(name: str, read: Callable[[object], str], value: object) -> str:
@@ -135,6 +176,7 @@ def resolve_login(conn: Connection) -> ClusterLogin:
         server=str(conn.host).rstrip("/"),
         insecure=not conn.validate_certs,
         proxy=conn.proxy,
+        no_proxy=conn.no_proxy,
         ca=_absolute(conn.ca_cert),
         cert=_absolute(conn.client_cert),
         key=_absolute(conn.client_key),
@@ -162,9 +204,10 @@ def kubeconfig_file(conn: Connection) -> Iterator[tuple[str, str]]:
         "client-key": _absolute(conn.client_key),
     }
     ca_cert = _absolute(conn.ca_cert)
-    cluster: dict[str, t.Any] = {"server": conn.host, "certificate-authority": ca_cert, "proxy-url": conn.proxy}
+    proxy = None if is_exempt(conn.host or "", conn.no_proxy or "") else conn.proxy
+    cluster: dict[str, t.Any] = {"server": conn.host, "certificate-authority": ca_cert, "proxy-url": proxy}
     if not conn.validate_certs:
-        cluster = {"server": conn.host, "proxy-url": conn.proxy, "insecure-skip-tls-verify": True}
+        cluster = {"server": conn.host, "proxy-url": proxy, "insecure-skip-tls-verify": True}
     document = {
         "apiVersion": "v1",
         "kind": "Config",

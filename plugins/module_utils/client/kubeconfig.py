@@ -32,6 +32,8 @@ class ClusterLogin:
     server_name: str | None = None
     insecure: bool = False
     proxy: str | None = dataclasses.field(default=None, repr=False)
+    #: Hosts that do not use a proxy; without it, the environment names them.
+    no_proxy: str | None = None
     #: Certificates and key for TLS: the content, or the path of a file.
     ca: bytes | str | None = dataclasses.field(default=None, repr=False)
     cert: bytes | str | None = dataclasses.field(default=None, repr=False)

@@ -16,27 +16,18 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.auth import C
 from ansible_collections.meshops.istio.plugins.module_utils.client.credentials import Credential, log_in
 from ansible_collections.meshops.istio.plugins.module_utils.client.kubeconfig import ClusterLogin
 from ansible_collections.meshops.istio.plugins.module_utils.client.private_files import private_file
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError, ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import basic, login_of, secrets_in
+from ansible_collections.meshops.istio.plugins.module_utils.client.proxy import open_pool, proxy_of
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ClusterError
+from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import login_of, secrets_in
 
 try:
-    from kubernetes.client.configuration import Configuration
-    from kubernetes.client.rest import RESTClientObject
-    from urllib3.exceptions import LocationParseError
     from urllib3.util import parse_url
     from urllib3.util.ssl_ import create_urllib3_context
 except ImportError:
-    pass  # client/auth.py reports that the kubernetes library, which brings both, is missing
+    pass  # client/auth.py reports that the kubernetes library, which brings it, is missing
 
-SOCKS = ("socks4", "socks4a", "socks5", "socks5h")
-PROXY_FORM = (
-    "its URL needs http, https or socks5 and a host, and special characters of a password are written with percent "
-    "signs, such as %2F for a slash."
-)
 #: Size of the connection pool of one API server.
 POOL_SIZE = 16
-#: Options of a pool of urllib3 that hold a key, or name files that it would read again for each connection.
-_TLS_OPTIONS = ("ca_certs", "ca_cert_data", "cert_file", "key_file")
 
 
 class Session:
@@ -137,38 +128,15 @@ class Session:
             self._credential = kept
 
     def _open(self) -> t.Any:
-        configuration = Configuration()
-        configuration.host = self.server
-        configuration.verify_ssl = not self._login.insecure
-        configuration.tls_server_name = self._login.server_name
-        configuration.connection_pool_maxsize = POOL_SIZE
         origin = "" if self._login.proxy else ", which the environment names,"
         title = f"The proxy of cluster {self._conn.label}{origin}"
-        if self._login.proxy:
-            configuration.proxy = self._login.proxy
-        login = login_of(configuration.proxy or "")
-        socks = (configuration.proxy or "").startswith("socks")
-        if login and not socks:
-            configuration.proxy_headers = {"proxy-authorization": basic(*login)}
-        try:
-            pool = RESTClientObject(configuration).pool_manager
-        except (ValueError, LocationParseError):
-            # The text of the error may hold a password.
-            raise ParameterError(f"{title} cannot be used: {PROXY_FORM}") from None
-        except ImportError as exc:
-            raise ParameterError(
-                f"{title} uses SOCKS, but the Python library PySocks is missing where this task runs; install it there."
-            ) from exc
-        if pool.proxy or socks:
-            _require_usable_proxy(configuration.proxy, title)
-        if login and socks and pool.connection_pool_kw.get("_socks_options"):
-            pool.connection_pool_kw["_socks_options"].update(username=login[0], password=login[1])
+        options: dict[str, t.Any] = {"maxsize": POOL_SIZE}
         if self.server.startswith("https:"):
-            options = pool.connection_pool_kw
-            options.update(
-                dict.fromkeys(_TLS_OPTIONS), ssl_context=_ssl_context(self._login, self._credential, self._conn.label)
-            )
-        return pool
+            context = _ssl_context(self._login, self._credential, self._conn.label)
+            options.update(cert_reqs=context.verify_mode, ssl_context=context)
+            if self._login.server_name:
+                options["server_hostname"] = self._login.server_name
+        return open_pool(proxy_of(self.server, self._login.proxy, self._login.no_proxy), title, **options)
 
     def websocket_options(self) -> dict[str, t.Any]:
         """Return the options by which websocket-client uses the same certificates and proxy as the pool.
@@ -194,22 +162,6 @@ class Session:
 def _is_local(server: str) -> bool:
     """Return whether requests stay on this machine, such as those to kubectl proxy."""
     return bool(re.fullmatch(r"localhost|127(\.\d+){3}|::1", urlsplit(server).hostname or ""))
-
-
-def _require_usable_proxy(url: str, title: str) -> None:
-    """Refuse an unusable proxy URL; the error does not repeat it, because it may hold a password.
-
-    Raises:
-        ParameterError: the URL is not usable.
-    """
-    try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0 and "@" not in parts.path + parts.query + parts.fragment
-        parse_url(url)
-    except (ValueError, LocationParseError):
-        usable = False
-    if not usable or parts.scheme not in ("http", "https", *SOCKS):
-        raise ParameterError(f"{title} cannot be used: {PROXY_FORM}")
 
 
 def _ssl_context(login: ClusterLogin, credential: Credential, label: str) -> ssl.SSLContext:

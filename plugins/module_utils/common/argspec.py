@@ -31,6 +31,12 @@ AUTH_SPEC: Spec = {
     "ca_cert": _option("path", "K8S_AUTH_SSL_CA_CERT", aliases=["ssl_ca_cert"]),
     "validate_certs": _option("bool", "K8S_AUTH_VERIFY_SSL", aliases=["verify_ssl"], default=True),
     "proxy": _option("str", "K8S_AUTH_PROXY"),
+    "no_proxy": _option("str", "K8S_AUTH_NO_PROXY"),
+    "proxy_headers": {
+        "type": "dict",
+        "apply_defaults": True,
+        "options": {"proxy_basic_auth": _option("str", "K8S_AUTH_PROXY_HEADERS_PROXY_BASIC_AUTH", no_log=True)},
+    },
     "impersonate_user": _option("str", "K8S_AUTH_IMPERSONATE_USER"),
     "impersonate_groups": _option("list", "K8S_AUTH_IMPERSONATE_GROUPS", elements="str"),
     "expected_cluster_id": {"type": "str"},

@@ -32,6 +32,11 @@ def names_a_secret(name: str) -> bool:
     return bool(_SECRET_NAME.search(name))
 
 
+def is_document(kubeconfig: str) -> bool:
+    """Return whether a parameter holds the content of a kubeconfig in place of its path."""
+    return kubeconfig.lstrip().startswith(("{", "[")) or "\n" in kubeconfig.strip()
+
+
 def secrets_in(value: t.Any, name: str = "") -> set[str]:
     """Return all texts inside a parameter that must not be shown, in each of their forms."""
     secrets: set[str] = set()
@@ -47,6 +52,8 @@ def secrets_in(value: t.Any, name: str = "") -> set[str]:
     elif isinstance(value, str):
         for url in _URL.findall(value):
             secrets |= set(_in_url(url))
+        if name == "kubeconfig" and is_document(value):
+            secrets.add(value)
         if names_a_secret(name) and len(value) >= MIN_LENGTH and value.lower() not in ("true", "false"):
             # Include the form without the line break at the end of a YAML block.
             secrets |= {form for form in (value, value.strip()) if len(form) >= MIN_LENGTH}

@@ -25,6 +25,14 @@ CLUSTER_VARIABLES = (
         help="Bearer token, with `istio_host`.",
     ),
     Variable(
+        name="istio_client_cert", type="text", default="", playbooks=ALL, affects_result=False, in_fact=False,
+        help="File with a client certificate, with `istio_host` and `istio_client_key`.",
+    ),
+    Variable(
+        name="istio_client_key", type="text", default="", playbooks=ALL, affects_result=False, in_fact=False,
+        help="File with the private key of the client certificate.",
+    ),
+    Variable(
         name="istio_ca_cert", type="text", default="", playbooks=ALL, affects_result=False, in_fact=False,
         help="File with the CA certificates that verify the API server, with `istio_host`.",
     ),
@@ -35,6 +43,18 @@ CLUSTER_VARIABLES = (
     Variable(
         name="istio_proxy", type="text", default="", playbooks=ALL, affects_result=False, in_fact=False,
         help="URL of a proxy between the task and the API server.",
+    ),
+    Variable(
+        name="istio_no_proxy", type="text", default="", playbooks=ALL, affects_result=False, in_fact=False,
+        help="Hosts, domains and networks with commas between them that do not use `istio_proxy`.",
+    ),
+    Variable(
+        name="istio_impersonate_user", type="text", default="", playbooks=ALL, affects_result=False, in_fact=False,
+        help="User to impersonate, also with a kubeconfig file. The login needs the permission to impersonate.",
+    ),
+    Variable(
+        name="istio_impersonate_groups", type="list", default=[], playbooks=ALL, affects_result=False, in_fact=False,
+        help="Groups to impersonate, with `istio_impersonate_user`.",
     ),
     Variable(
         name="istio_expected_cluster_id", type="text", default="", playbooks=ALL, affects_result=False, in_fact=False,

@@ -34,7 +34,12 @@ CLUSTER = {
     "api_key": ("istio_api_key",),
     "ca_cert": ("istio_ca_cert",),
     "validate_certs": ("istio_validate_certs",),
+    "client_cert": ("istio_client_cert",),
+    "client_key": ("istio_client_key",),
     "proxy": ("istio_proxy",),
+    "no_proxy": ("istio_no_proxy",),
+    "impersonate_user": ("istio_impersonate_user",),
+    "impersonate_groups": ("istio_impersonate_groups",),
     "expected_cluster_id": ("istio_expected_cluster_id",),
     "istio_namespace": ("istio_namespace",),
 }
@@ -83,14 +88,14 @@ def cluster_options(variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
 
 def _set_options(options: Mapping[str, tuple[str, ...]], variables: Mapping[str, t.Any]) -> dict[str, t.Any]:
     candidates = {option: [_read(name, variables) for name in names] for option, names in options.items()}
-    values = {option: [value for value in of if value not in (None, "")] for option, of in candidates.items()}
+    values = {option: [value for value in of if value not in (None, "", [])] for option, of in candidates.items()}
     return {option: of[0] for option, of in values.items() if of}
 
 
 def _read(name: str, variables: Mapping[str, t.Any]) -> t.Any:
-    """Return a text as a text, whatever YAML made of it; the modules convert other types."""
-    is_text = name.startswith(PREFIX) and kind_of(name) == "text"
-    return read_variable(name, variables) if is_text else variables.get(name)
+    """Return texts and lists as such, whatever YAML made of them; the modules convert other types."""
+    is_typed = name.startswith(PREFIX) and kind_of(name) in ("text", "list")
+    return read_variable(name, variables) if is_typed else variables.get(name)
 
 
 def request_digest(variables: Mapping[str, t.Any]) -> str:
