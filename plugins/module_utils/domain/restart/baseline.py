@@ -24,17 +24,19 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rol
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Down:
-    """A pod that was not ready before its workload was restarted."""
+    """A pod that was not ready before its workload was restarted; ``broken`` is whether it did not even start."""
 
     pod: str
     node: str
     trouble: Trouble
+    broken: bool = False
 
 
 def read_down(state: PodState) -> Down | None:
     """Return why a pod is not ready before the restart, or None if it is; a terminating pod is down too."""
     trouble = state.broken or state.unready or (Trouble("Terminating") if state.pod.deleting else None)
-    return Down(state.pod.name, state.pod.node, trouble) if trouble and state.pod.live else None
+    broken = state.broken is not None
+    return Down(state.pod.name, state.pod.node, trouble, broken) if trouble and state.pod.live else None
 
 
 def down_as_before(kind: str, state: PodState, before: Sequence[Down]) -> bool:

@@ -16,16 +16,17 @@ from ansible_collections.meshops.istio.plugins.module_utils.client.api import Cl
 from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, ConflictError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.baseline import Down
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import PodState
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 
 
-def keeps_broken_pods(workload: Workload, state: PodState) -> bool:
-    """Return whether a controller keeps a pod in this state; a StatefulSet waits for a pod that only is not ready."""
-    if workload.kind == "Deployment":
-        return not state.pod.ready
-    return workload.kind == "StatefulSet" and state.broken is not None
+def keeps_broken_pods(workload: Workload, state: PodState, before: Down) -> bool:
+    """Return whether a controller keeps a pod that was down before; a StatefulSet waits for one that may get ready."""
+    if state.pod.ready:
+        return False
+    return workload.kind == "Deployment" or (workload.kind == "StatefulSet" and before.broken)
 
 
 def delete_pod(client: Client, path: str, pod: Pod, doing: str) -> None:

@@ -127,11 +127,11 @@ class RolloutChecks:
 
     def replace_broken_before(self, workload: Workload) -> None:
         """Replace the old pods that were down before, and that their controller would keep, once that lasts."""
-        before = {down.pod for down in self.context.state.down_before.get(workload.ref, ())}
+        before = {down.pod: down for down in self.context.state.down_before.get(workload.ref, ())}
         for pod in self.context.tracker.pods_of(workload.ref) if before else ():
             state, condition = pod.state, f"{POD}kept {pod.state.pod.uid}"
-            kept = not pod.new and state.stays and state.pod.name in before and keeps_broken_pods(workload, state)
-            if not kept:
+            down = None if pod.new or not state.stays else before.get(state.pod.name)
+            if down is None or not keeps_broken_pods(workload, state, down):
                 self.conditions.end(workload.ref, condition)
             elif self.conditions.lasts(workload.ref, condition, LASTS_SECONDS):
                 replace_broken_pod(self.context, workload, state.pod)
