@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""F13: a cluster whose control plane runs in another cluster is prechecked and moved, and told no harmful remedy."""
+"""F13: a cluster whose control plane runs in another cluster is prechecked and moved, without a harmful remedy."""
 
 from __future__ import annotations
 

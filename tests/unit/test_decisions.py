@@ -63,6 +63,15 @@ ALLOWED = {
         "domain/removal/planned_removal.py",
         "blockers_after_plan",
     ): "names of objects that the plan of earlier steps gives",
+    ("domain/install/component_settings.py", "_comparable"): "the prefix of an annotation is not a sentence",
+    ("domain/install/image_tags.py", "carried_tag"): "the tag of an image is not a sentence",
+    ("domain/mesh/parsing.py", "is_gone"): "a place is a tuple there",
+    ("domain/precheck/istioctl_findings.py", "_is_about_other_mesh"): "istioctl has the object in its text only",
+    ("domain/versions/istio_version.py", "parse_version"): "a version is not a sentence",
+    (
+        "operations/control_plane/manifest_diff.py",
+        "_dry_run",
+    ): "the API server names an immutable field in its text only",
     (
         "operations/restart/rollout_checks.py",
         "failure_of",

@@ -66,6 +66,11 @@ ALLOWED = {
     ("module_utils/client/helm.py", "applies_server_side"): "the major version of Helm",
     ("module_utils/client/helm.py", "charts"): "a chart must have exactly the version that is installed",
     ("module_utils/client/istioctl.py", "find_istioctl"): "istioctl must have exactly the version that is installed",
+    (
+        "module_utils/operations/control_plane/cluster_settings.py",
+        "_compare",
+    ): "texts are compared only if exactly the same version has written both",
+    ("module_utils/operations/read/owner_chains.py", "_resource"): "the version of an API of Kubernetes",
     ("module_utils/domain/injection/pod.py", "_proxy"): "a placeholder and the last part of a name, not a version",
     (
         "module_utils/operations/control_plane/in_place_swap.py",
@@ -110,7 +115,7 @@ def compares(node: ast.AST) -> bool:
     match node:
         case ast.Compare(left=left, comparators=others):
             sides = [left, *others]
-            # Whether there is a version at all is no comparison with another one.
+            # A check whether there is a version at all does not compare it with another one.
             empty = any(isinstance(side, ast.Constant) and side.value in (None, "") for side in sides)
             return not empty and any(map(holds, sides))
         case ast.Call(func=ast.Attribute(value=value, attr="get"), args=[key, *_]):

@@ -18,6 +18,7 @@ VARIABLES = {
     "finalize_revision": "1-31-0",
     "finalize_version": "1.31.0",
     "finalize_installer": "istioctl",
+    "finalize_tag": "1.31.0-distroless",
     "finalize_planned_namespaces": ["shop"],
     "finalize_planned_workloads": ["Deployment tools/wiki"],
     "finalize_planned_tags": ["prod"],
@@ -49,6 +50,7 @@ def planned_steps(folder: Path, *flags: str) -> dict[str, t.Any]:
             {
                 "revision": "1-31-0",
                 "version": "1.31.0",
+                "tag": "1.31.0-distroless",
                 "namespaces": ["shop"],
                 "workloads": ["Deployment tools/wiki"],
                 "tags": ["prod", "default"],

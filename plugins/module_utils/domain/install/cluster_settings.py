@@ -45,7 +45,7 @@ INSTALLER_LABELS = (REVISION_LABEL, OPERATOR_VERSION_LABEL, CHART_VERSION_LABEL,
 #: Keys of ConfigMaps that `config_texts` compares -> the Helm value that holds the same.
 TEXTS = {"mesh": "meshConfig", "meshNetworks": "global.meshNetworks", "config": "sidecarInjectorWebhook", "values": ""}
 NO_SETTINGS = frozenset({"apiVersion", "kind", "metadata", "status"})
-#: Metadata is no setting, except annotations that other controllers act on.
+#: Metadata does not count as settings, except annotations that other controllers act on.
 ANNOTATED = {
     "Deployment": ("metadata.annotations.", "spec.template.metadata."),
     "Service": ("metadata.annotations.",),

@@ -68,7 +68,7 @@ def find_component_settings(live: Json, after: Json, values: Mapping[str, t.Any]
     Args:
         live: the object as it is.
         after: the object that takes its place, with the same names.
-        values: the merged Helm values of the running revision; without them nothing can be told apart.
+        values: the merged Helm values of the running revision; without them the settings cannot be distinguished.
     """
     if not values:
         return

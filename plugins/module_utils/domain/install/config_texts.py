@@ -4,9 +4,8 @@
 """Find settings that only the texts in the ConfigMaps of a revision hold.
 
 The ConfigMap of the mesh and that of the injector are texts, so the API server records who wrote the whole text, not
-each setting. A setting that has its value from the stored Helm values is none of them: it is carried over, or a default
-that differs between two versions.
-Sources: istio/istio manifests/charts/istio-control/istio-discovery, configmap.yaml and istiod-injector-configmap.yaml.
+each setting. A setting that has its value from the stored Helm values does not count: it is carried over, or it is a
+default that differs between two versions.
 """
 
 from __future__ import annotations

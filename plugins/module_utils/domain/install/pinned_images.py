@@ -77,7 +77,7 @@ def pinned_images(origin: Revision | None, given: Mapping[str, t.Any], wanted: W
 
 
 def given_image_paths(given: Mapping[str, t.Any]) -> list[str]:
-    """Return the images and tags that the user gives: an upgrade is to change these settings, so no one is kept."""
+    """Return the images and tags that the user gives: an upgrade changes these settings on purpose."""
     paths = (*MESH_IMAGES, *MESH_TAGS, *NODE_IMAGES, *NODE_TAGS)
     return [".".join(path) for path, dummy in _texts(given, paths)]
 
@@ -124,7 +124,7 @@ def describe_pins(pins: list[PinnedImage], version: Version) -> str:
     return f"These values pin images of another version than {version}: {join_limited(pins)}."
 
 
-#: What to do about pinned images.
+#: The remedy for pinned images.
 UNPIN = (
     "give each of them in istio_values (parameter values): an image of the target version, or only its name, such as "
     "pilot or proxyv2, so that hub and tag apply"

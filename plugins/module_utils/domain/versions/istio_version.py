@@ -113,7 +113,7 @@ class Version:
         return self == wanted or not (self.build and wanted.build)
 
     def newer_than(self, other: Version) -> bool:
-        """Return whether it comes after another version and is no image of it."""
+        """Return whether it comes after another version without being one of its images."""
         return self > other and not self.matches(other)
 
 

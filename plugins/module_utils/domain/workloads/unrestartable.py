@@ -88,4 +88,5 @@ def unrestartable_owner(owner: Owner | None) -> Unrestartable:
     if owner.kind == ROLLOUT and owner.group in ("", ROLLOUT_GROUP):
         return _argo_rollout(owner.name)
     rule = rule_of(owner.kind, owner.api_version)
-    return Unrestartable(rule.code, rule.reason.format(owner.name), rule.remedy.format(owner.name))
+    # Not str.format: the kind of an unknown owner is in the text, and any text may be in it.
+    return Unrestartable(rule.code, *(text.replace("{}", owner.name) for text in (rule.reason, rule.remedy)))

@@ -255,7 +255,7 @@ def restart_in_progress(workload: Workload, stale: Iterable[Pod]) -> bool:
 
 
 def top_owner(pod: Pod, parents: Mapping[ObjectRef, Owner]) -> Owner | None:
-    """Return the topmost owner of a pod; ``parents`` maps its owners to theirs, which may be a circle."""
+    """Return the topmost owner of a pod; ``parents`` maps owners to their own owners, possibly in a circle."""
     owner, above = None, pod.owner
     for dummy in range(MOST_LEVELS):
         if above is None:

@@ -83,7 +83,7 @@ def _objects_of_source(
         except NotFoundError:
             return None
 
-    mine = [
+    own_objects = [
         obj
         for obj in installation.rendered
         if obj["kind"] != CRD and (target == DEFAULT or suffix(target) in name_of(obj))
@@ -91,7 +91,7 @@ def _objects_of_source(
         if not name_of(obj).startswith("values")
     ]
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
-        return [found for found in pool.map(pair, mine) if found]
+        return [both for both in pool.map(pair, own_objects) if both]
 
 
 def _compare(live: Json, after: Json, options: InstallOptions, origin: Revision | None) -> Iterator[ClusterSetting]:

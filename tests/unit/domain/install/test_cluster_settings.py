@@ -216,7 +216,7 @@ REQUESTED = {"requests": {"cpu": "500m", "memory": "2Gi"}}
             {"kind": "Service", "spec": {"type": "ClusterIP"}}, {"kind": "Service", "spec": {}}, {"a": 1}, [],
             id="what the API server fills in",
         ),
-        pytest.param(deployment(**SELECTED), deployment(), {}, [], id="nothing can be told apart without values"),
+        pytest.param(deployment(**SELECTED), deployment(), {}, [], id="nothing is distinguished without values"),
     ],
 )  # fmt: skip
 def test_settings_of_components(live: b.Json, after: b.Json, values: b.Json, lost: list[str]) -> None:

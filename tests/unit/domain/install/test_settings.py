@@ -166,6 +166,7 @@ def test_settings_diff(old: b.Json, new: b.Json, given_: b.Json, user: b.Json, d
     assert found.as_dict() == {
         "user": {path: list(pair) for path, pair in user.items()},
         "defaults": {path: list(pair) for path, pair in defaults.items()},
+        "cluster_only": {},
     }
 
 

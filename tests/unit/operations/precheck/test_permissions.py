@@ -71,7 +71,7 @@ def test_the_precheck_reviews_the_permissions_of_the_run_that_follows(options: b
         api.may = lambda attributes: attributes["verb"] not in ("*", "watch")
         result: dict[str, t.Any] = task(api, CORE, **TARGET, fail_on="never", **options)
     found = {row["code"]: row for row in result["findings"]}
-    assert set(found) == ({code} if code else set())
+    assert ("MU009" in found) == bool(code)
     if code:
         assert found[code]["message"] == (
             "This user may not watch deployments.apps, watch statefulsets.apps, watch daemonsets.apps, watch pods."
