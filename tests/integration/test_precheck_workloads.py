@@ -23,6 +23,9 @@ Json = dict[str, Any]
 pytestmark = pytest.mark.lab
 INJECTOR = f"/api/v1/namespaces/istio-system/configmaps/istio-sidecar-injector-{REVISION}"
 LEFT = "it serves all revisions, and this run does not upgrade it"
+NEVER_ALLOWS = "never allows a pod to be down, because its maxUnavailable is 0"
+LOOSEN = "raise its maxUnavailable, or delete it for the restart"
+TAKES_DOWN = ", but a rollout takes down 1"
 
 
 def rows(desk: Desk, cluster: Cluster, *namespaces: str, **options: Any) -> dict[str, dict[str, str]]:
@@ -73,14 +76,12 @@ def test_what_needs_attention_is_found_once_and_what_is_in_order_is_not(desk: De
                 "its update strategy is OnDelete; restart it, then delete its pods one by one at a convenient time."
             ),
             f"Deployment {PLACE}/paused": "the Deployment is paused; resume it: kubectl rollout resume.",
-            **{
-                f"Deployment {PLACE}/{name}": (
-                    f"budget {PLACE}/of-{name} allows at most 0 pods to be down even while all are healthy, but a "
-                    "rollout takes down 1; raise the replicas, relax the budget, or restart it manually when it may "
-                    "be down."
-                )
-                for name in ("locked", "tight")
-            },
+            f"Deployment {PLACE}/locked": f"budget {PLACE}/of-locked {NEVER_ALLOWS}; {LOOSEN}.",
+            f"Deployment {PLACE}/tight": (
+                f"budget {PLACE}/of-tight allows at most 0 pods to be down even while all are healthy, but a "
+                "rollout takes down 1; raise the replicas, relax the budget, or restart it manually when it may be "
+                "down."
+            ),
             f"Job {PLACE}/once": (
                 "a Job never replaces a running pod; wait until it ends, or delete and create the Job."
             ),
@@ -112,10 +113,11 @@ def test_what_needs_attention_is_found_once_and_what_is_in_order_is_not(desk: De
             )
         },
         "MU023": {
-            f"Deployment {PLACE}/{name}": (
-                f"PodDisruptionBudget of-{name} allows 0 pods to be down, but a rollout takes down 1."
-            )
-            for name in ("locked", "tight")
+            f"Deployment {PLACE}/locked": f"PodDisruptionBudget of-locked {NEVER_ALLOWS}; {LOOSEN}.",
+            f"Deployment {PLACE}/tight": (
+                f"PodDisruptionBudget of-tight allows 0 pods to be down{TAKES_DOWN}; increase the replicas, or allow "
+                "surge, or wait until all its pods are ready."
+            ),
         },
         "MU026": {f"Deployment {PLACE}/single": "Its rollout takes down its only pod before a new one is ready."},
         "MU027": {

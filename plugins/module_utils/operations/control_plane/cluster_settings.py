@@ -58,7 +58,8 @@ def find_cluster_settings(
     """Return the settings that would get lost, except those that the user gives a value; writes nothing."""
     installed, origin = mesh.revisions.get(options.revision), mesh.revisions.get(source or "")
     lost: dict[str, ClusterSetting] = {}
-    pairs = [(change.live, change.after) for change in installation.changes if change.live and change.kind != CRD]
+    changes = (change for change in installation.changes if change.live and is_compared(change.after))
+    pairs = [(change.live, change.after) for change in changes]
     if installed is None and origin is not None:
         pairs += _objects_of_source(task, installation, options.revision, origin.name)
     for live, after in pairs:
@@ -67,6 +68,11 @@ def find_cluster_settings(
     for setting in _of_shared_components(installation):
         lost.setdefault(setting.name, setting)
     return without_given(lost.values(), options.values, options.components)
+
+
+def is_compared(obj: Json) -> bool:
+    """Return whether the settings of an object are compared; the stored values are carried over instead."""
+    return obj["kind"] != CRD and not name_of(obj).startswith("values")
 
 
 def _objects_of_source(
@@ -86,9 +92,7 @@ def _objects_of_source(
     own_objects = [
         obj
         for obj in installation.rendered
-        if obj["kind"] != CRD and (target == DEFAULT or suffix(target) in name_of(obj))
-        # The stored values are carried over.
-        if not name_of(obj).startswith("values")
+        if is_compared(obj) and (target == DEFAULT or suffix(target) in name_of(obj))
     ]
     with concurrent.futures.ThreadPoolExecutor(max_workers=8) as pool:
         return [both for both in pool.map(pair, own_objects) if both]
