@@ -122,7 +122,8 @@ class ClusterFacts:
             self._extend("actions", [{"stage": event.stage, "text": text} for text in as_texts(result.get("actions"))])
         if event.module in READING_MODULES:
             self._record_reading(event, result)
-        if "left_proxies" in result:
+        # The end of a run without changes has no reading of its own.
+        if result.get("left_proxies") is not None:
             self.left_proxies = as_number(result["left_proxies"])
         if event.module == RECORD_MODULE and result.get("state") != "unlocked":
             self.halted = result.get("state") == "stopped"

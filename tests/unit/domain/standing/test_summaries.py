@@ -252,9 +252,13 @@ def test_the_stage_of_a_control_plane_alone_is_not_the_end_of_the_upgrade() -> N
     assert report["run"]["headline"] == "1 cluster: stopped partway."
 
 
-@pytest.mark.parametrize(("left", "state"), [(0, "done"), (3, "incomplete"), (None, "done")])
-def test_the_end_of_a_run_is_compared_with_the_cluster(left: int | None, state: str) -> None:
+@pytest.mark.parametrize(
+    ("verified", "left", "state"),
+    [(0, 0, "done"), (0, 3, "incomplete"), (0, None, "done"), (3, 0, "done"), (3, None, "incomplete")],
+)
+def test_the_end_of_a_run_is_compared_with_the_cluster(verified: int, left: int | None, state: str) -> None:
     simulated = SimulatedRun(HOST).canary(HOST)
+    simulated.task(HOST, "istio_precheck", r.precheck(stage="after", left_proxies=verified))
     simulated.task(HOST, "istio_run_record", r.base_result(state="done", closed=True, left_proxies=left))
     report = simulated.end()
     assert report["counts"] == {state: 1}
