@@ -299,8 +299,8 @@ namespaces:
       description:
         - How many of its proxies were judged in each way.
         - V(resolved) is by the rules of Istio's own webhooks, V(asked) by the answer of the API server to a dry run.
-        - V(not judged\: refused) is only by revision and version, because the API server refused the dry run.
-        - V(not judged\: not asked) means that no dry run was sent.
+        - 'V(not judged: refused) is only by revision and version, because the API server refused the dry run.'
+        - 'V(not judged: not asked) means that no dry run was sent.'
       type: dict
       sample: {"asked": 2, "resolved": 40}
 unrestartable:
