@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import shown
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import Labels, matches
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.webhook_rules import match_pod_creation
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTOR_SUFFIX
 
 #: Label of a namespace with the level of Pod Security that its pods must have, and the level that allows every pod.
@@ -71,7 +72,7 @@ def webhook_actors(configuration: Json, *, mutates: bool) -> list[Actor]:
     return [
         Actor(f"webhook {shown(str(hook.get('name')))}", mutates, (_selectors(hook),))
         for hook in hooks
-        if not str(hook.get("name", "")).endswith(INJECTOR_SUFFIX) and _matches_new_pods(hook.get("rules"))
+        if not str(hook.get("name", "")).endswith(INJECTOR_SUFFIX) and match_pod_creation(hook.get("rules"))
     ]
 
 
@@ -87,7 +88,7 @@ def policy_actors(policies: Iterable[Json], bindings: Iterable[Json], *, mutates
             continue
         constraints, narrowed = policy.get("matchConstraints") or {}, spec.get("matchResources") or {}
         # A binding without rules of its own selects by those of its policy.
-        if all(_matches_new_pods(part.get("resourceRules")) for part in (constraints, narrowed) if _has_rules(part)):
+        if all(match_pod_creation(part.get("resourceRules")) for part in (constraints, narrowed) if _has_rules(part)):
             selectors = tuple(_selectors(part) for part in (constraints, narrowed))
             actors.append(Actor(f"{kind} {shown(str(spec.get('policyName')))}", mutates, selectors))
     return actors
@@ -99,15 +100,3 @@ def _has_rules(part: Mapping[str, t.Any]) -> bool:
 
 def _selectors(part: Mapping[str, t.Any]) -> tuple[Json, Json]:
     return part.get("namespaceSelector") or {}, part.get("objectSelector") or {}
-
-
-def _matches_new_pods(rules: Iterable[Mapping[str, t.Any]] | None) -> bool:
-    """Whether rules match the creation of pods: group, version, operation and resource; pods are namespaced."""
-    return any(
-        {"", "*"} & set(rule.get("apiGroups") or ())
-        and {"v1", "*"} & set(rule.get("apiVersions") or ())
-        and {"CREATE", "*"} & set(rule.get("operations") or ())
-        and {"pods", "*", "*/*"} & set(rule.get("resources") or ())
-        and rule.get("scope", "*") in ("Namespaced", "*")
-        for rule in rules or ()
-    )

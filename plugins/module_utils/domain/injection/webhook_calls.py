@@ -10,17 +10,12 @@ Sources: kubernetes/apiserver pkg/admission/plugin/webhook/predicates/rules/rule
 from __future__ import annotations
 
 import dataclasses
-import typing as t
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import Labels, matches
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.webhook_rules import match_pod_creation
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Injector, Mesh
-
-#: The forms of a rule's resource that include pods themselves, not only their subresources.
-POD_RESOURCES = frozenset({"pods", "*", "pods/*", "*/*"})
-#: The forms of a rule's scope that include objects in a namespace; the API server fills in ``*``.
-POD_SCOPES = frozenset({None, "*", "Namespaced"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,25 +60,8 @@ def webhook_calls(mesh: Mesh, namespace_labels: Labels, pod_labels: Labels) -> l
         for hook in injector.webhooks
         if matches(hook.get("namespaceSelector"), namespace_labels)
         and matches(hook.get("objectSelector"), pod_labels)
-        and _applies_to_pods(hook)
+        and match_pod_creation(hook.get("rules"))
     ]
-
-
-def _applies_to_pods(hook: Mapping[str, t.Any]) -> bool:
-    """Whether a rule of a webhook matches the creation of a pod."""
-    return any(
-        _includes(rule, "operations", "CREATE")
-        and _includes(rule, "apiGroups", "")
-        and _includes(rule, "apiVersions", "v1")
-        and POD_RESOURCES & set(rule.get("resources") or ())
-        and rule.get("scope") in POD_SCOPES
-        for rule in hook.get("rules") or ()
-    )
-
-
-def _includes(rule: Mapping[str, t.Any], field: str, value: str) -> bool:
-    items: Collection[str] = rule.get(field) or ()
-    return value in items or "*" in items
 
 
 def remaining_injection(injecting: Sequence[WebhookCall]) -> WebhookCall:

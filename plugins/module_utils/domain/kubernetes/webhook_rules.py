@@ -1,0 +1,34 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Evaluates the rules of webhooks and admission policies for the creation of a pod.
+
+Source: kubernetes/apiserver pkg/admission/plugin/webhook/predicates/rules/rules.go.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Collection, Iterable, Mapping
+
+#: The forms of a rule's resource that include pods themselves, not only their subresources.
+POD_RESOURCES = frozenset({"pods", "*", "pods/*", "*/*"})
+#: The forms of a rule's scope that include objects in a namespace; the API server fills in ``*``.
+POD_SCOPES = frozenset({None, "*", "Namespaced"})
+
+
+def match_pod_creation(rules: Iterable[Mapping[str, t.Any]] | None) -> bool:
+    """Whether any rule matches the creation of a pod."""
+    return any(
+        _includes(rule, "operations", "CREATE")
+        and _includes(rule, "apiGroups", "")
+        and _includes(rule, "apiVersions", "v1")
+        and POD_RESOURCES & set(rule.get("resources") or ())
+        and rule.get("scope") in POD_SCOPES
+        for rule in rules or ()
+    )
+
+
+def _includes(rule: Mapping[str, t.Any], field: str, value: str) -> bool:
+    items: Collection[str] = rule.get(field) or ()
+    return value in items or "*" in items
