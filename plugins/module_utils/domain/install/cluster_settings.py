@@ -23,10 +23,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.secrets impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.field_differences import (
     differences,
     fields_of_others,
-    managers_of,
     writer_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import flatten
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.field_managers import managers_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     CHART_VERSION_LABEL,
     DEFAULT,
@@ -88,7 +88,8 @@ def _shown(value: t.Any, limit: int = 80) -> str:
 
 def installers_of(obj: Mapping[str, t.Any]) -> set[str]:
     """Return the clients that installed an object, and the controllers that write into it."""
-    writers = set().union(*(managers_of(obj, "metadata", "labels", label) for label in INSTALLER_LABELS))
+    paths = [("metadata", "labels", label) for label in INSTALLER_LABELS]
+    writers = {manager.name for path in paths for manager in managers_of(obj, path)}
     return writers | INSTALLERS | CONTROLLERS
 
 

@@ -20,6 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted imp
     read_json,
     read_json_map,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.field_managers import ANOTHER_CLIENT
 
 ABSENT: t.Final = None
 #: A path, and the value before and after; None stands for an absent field.
@@ -68,20 +69,8 @@ def fields_of_others(obj: Mapping[str, t.Any], known: Container[str]) -> dict[st
     for entry in as_maps(as_map(obj.get("metadata")).get("managedFields")):
         manager = as_text(entry.get("manager"))
         if manager not in known and not entry.get("subresource"):
-            fields.update(dict.fromkeys(_paths(as_map(entry.get("fieldsV1")), obj, ""), manager or "another client"))
+            fields.update(dict.fromkeys(_paths(as_map(entry.get("fieldsV1")), obj, ""), manager or ANOTHER_CLIENT))
     return fields
-
-
-def managers_of(obj: Mapping[str, t.Any], *path: str) -> set[str]:
-    """Return the clients that wrote a field; ``path`` has its keys."""
-    managers = set()
-    for entry in as_maps(as_map(obj.get("metadata")).get("managedFields")):
-        fields: t.Any = entry.get("fieldsV1")
-        for key in path:
-            fields = as_map(fields).get(f"f:{key}")
-        if fields is not None:
-            managers.add(as_text(entry.get("manager")))
-    return managers
 
 
 def writer_of(path: str, fields: Mapping[str, str]) -> str:
