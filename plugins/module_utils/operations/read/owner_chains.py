@@ -26,7 +26,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.read.pods
 LEVELS = 4
 #: Results name owners; more of them than a reader reads cost no request.
 MOST_READS = 20
-METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=1,application/json"
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json"
 
 
 def is_stale(dummy: Pod, status: ProxyStatus) -> bool:
