@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ForbiddenError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.owner_chains import (
     METADATA,
@@ -54,7 +53,7 @@ def owned(name: str, kind: str, owner: str, api_version: str) -> b.Json:
 
 def chained(api: Api, *pods: b.Json, **options: t.Any) -> set[tuple[str, str]]:
     """The topmost owners of some pods."""
-    snapshot = with_owner_chains(t.cast("Client", api), b.snapshot_of([*HEALTHY, *pods]), **options)
+    snapshot = with_owner_chains(t.cast(t.Any, api), b.snapshot_of([*HEALTHY, *pods]), **options)
     return {(owner.kind, owner.name) for pod in snapshot.pods if pod.owner and (owner := snapshot.owner_of(pod))}
 
 
