@@ -79,6 +79,7 @@ class ModuleAction(ActionBase):
                 watched=WATCHED,
                 controller=controller,
                 keeper=keeper,
+                inventory_name=host,
             )
         result.update(t.cast("dict[str, t.Any]", without_secrets(outcome, secrets)))
         if not self._task.no_log:

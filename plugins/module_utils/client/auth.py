@@ -67,11 +67,20 @@ class Connection:
     no_proxy: str | None = None
     impersonate_user: str | None = None
     impersonate_groups: tuple[str, ...] = ()
+    #: Name of the cluster in the inventory, if the task knows it; parameters do not have it.
+    inventory_name: str | None = None
+
+    @property
+    def address(self) -> str:
+        """The context, else the host."""
+        return self.context or self.host or "?"
 
     @property
     def label(self) -> str:
-        """A short name for messages: the context, else the host."""
-        return self.context or self.host or "?"
+        """A short name for messages: the one of the inventory, with the context or the host if that differs."""
+        if self.inventory_name in (None, self.address):
+            return self.address
+        return f"{self.inventory_name} ({'context ' if self.context else ''}{self.address})"
 
 
 def connection(params: Mapping[str, t.Any]) -> Connection:

@@ -129,7 +129,19 @@ def test_s13_nothing_secret_in_repr() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "expected"), [({"kubeconfig": "k", "context": "prod"}, "prod"), ({"host": HOST}, HOST), ({}, "?")]
+    ("given", "expected"),
+    [
+        pytest.param({"kubeconfig": "k", "context": "prod"}, "prod", id="a context"),
+        pytest.param({"host": HOST}, HOST, id="a URL"),
+        pytest.param({}, "?", id="nothing"),
+        pytest.param(
+            {"kubeconfig": "k", "context": "admin@paris", "inventory_name": "paris-1"},
+            "paris-1 (context admin@paris)",
+            id="a context, and another name in the inventory",
+        ),
+        pytest.param({"kubeconfig": "k", "context": "prod", "inventory_name": "prod"}, "prod", id="the same name"),
+        pytest.param({"host": HOST, "inventory_name": "paris-1"}, f"paris-1 ({HOST})", id="a URL, and a name"),
+    ],
 )
 def test_label(given: b.Json, expected: str) -> None:
     assert Connection(**given).label == expected

@@ -200,12 +200,14 @@ def execute(
     watched: bool = True,
     controller: int | None = None,
     keeper: KeeperInterface | None = None,
+    inventory_name: str = "",
 ) -> Json:
     """Run a core and return the result of its task, failed or not.
 
     Args:
         controller: pid of ansible-playbook, if the task runs inside it.
         keeper: renews the lock of the run between its tasks.
+        inventory_name: the name of the cluster in the inventory, if it is known.
 
     Expected failures become ``failed``, ``msg`` and ``failure``; any other exception is a bug and is raised.
     """
@@ -218,7 +220,7 @@ def execute(
         for library, error in (("kubernetes", KUBERNETES_IMPORT_ERROR), ("PyYAML", YAML_IMPORT_ERROR)):
             if error:
                 raise ParameterError(f"The Python library {library} is missing where this task runs; install it there.")
-        client = Client(connection(params))
+        client = Client(dataclasses.replace(connection(params), inventory_name=inventory_name or None))
         core.check(params)
         task = TaskContext.create(client, params, check_mode)
         task.progress, task.watched = report, watched
@@ -278,7 +280,7 @@ def _statistics(task: TaskContext | None) -> Json:
         return {}
     client = task.client
     return {
-        "cluster": {"id": task.cluster_id, "name": client.connection.label, "server": client.server},
+        "cluster": {"id": task.cluster_id, "name": client.connection.address, "server": client.server},
         "requests": dataclasses.asdict(client.request_counts),
     }
 
