@@ -17,6 +17,7 @@ from markupsafe import Markup
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import has_wanted_tag
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.markdown import format_duration
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import FAILED_STATES, INCOMPLETE, STATES
 
@@ -192,9 +193,10 @@ def _row(cluster: Json, row_id: str) -> Json:
     """Return the row of a cluster in the table, with the values for search and sorting."""
     reading = cluster["after"] or cluster["before"] or {}
     versions: Mapping[str, int] = reading.get("versions") or {}
-    total, target_version = sum(versions.values()), (cluster["target"] or {}).get("version")
-    wanted = str(target_version or "")
-    up_to_date = sum(number for version, number in versions.items() if wanted and has_wanted_tag(version, wanted))
+    total, wanted = sum(versions.values()), _wanted_tags(cluster)
+    up_to_date = sum(
+        number for version, number in versions.items() if any(has_wanted_tag(version, tag) for tag in wanted)
+    )
     summary = cluster["summary"].get("after") or cluster["summary"].get("before") or {}
     counts = {severity: summary.get(severity, 0) for severity in SEVERITIES}
     return {
@@ -205,7 +207,7 @@ def _row(cluster: Json, row_id: str) -> Json:
         "ring": "none" if cluster["ring"] is None else str(cluster["ring"]),
         "ring_order": 1_000_000 if cluster["ring"] is None else cluster["ring"],
         "planes": " → ".join(_plane_names(cluster)),
-        "proxies": f"{up_to_date} of {total}" if target_version and total else str(total or ""),
+        "proxies": f"{up_to_date} of {total}" if wanted and total else str(total or ""),
         "proxies_order": round(up_to_date / total, 4) if total else -1,
         "reading_note": "before the last change" if cluster["after"] and not cluster["after"]["current"] else "",
         "findings": ", ".join(f"{count} {severity}" for severity, count in counts.items() if count),
@@ -214,6 +216,18 @@ def _row(cluster: Json, row_id: str) -> Json:
         "seconds": cluster["seconds"],
         "search_text": _search_text(cluster, versions),
     }
+
+
+def _wanted_tags(cluster: Json) -> list[str]:
+    """Return the version of the target, and its image tag if that names no version, such as asm-1-23.
+
+    The image tag is the one of its control plane, if that was read after the last change.
+    """
+    target, reading = cluster["target"], cluster["after"] or {}
+    if not target or not target["version"]:
+        return []
+    tag = str((reading.get("revisions") or {}).get(target["revision"]) or "") if reading.get("current") else ""
+    return [target["version"], *([tag] if tag and parse_version(tag) is None else [])]
 
 
 def _search_text(cluster: Json, versions: Mapping[str, int]) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_map, as_maps, as_text
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import (
     has_wanted_tag,
@@ -35,6 +36,11 @@ MESH_TAGS: tuple[Path, ...] = (("tag",), ("pilot", "tag"), ("global", "tag"))
 #: The same for the agents of nodes. A user may keep them one minor version behind on purpose (MU052 checks that).
 NODE_IMAGES: tuple[Path, ...] = (("cni", "image"), ("ztunnel", "image"))
 NODE_TAGS: tuple[Path, ...] = (("cni", "tag"), ("ztunnel", "tag"))
+#: Components of an IstioOperator whose own tag has priority over the one of the installation (istio/istio
+#: operator/pkg/apis/types.go), and those that are lists of gateways. A component that is an agent of nodes is not here.
+MESH_COMPONENTS = ("base", "pilot", "istiodRemote")
+GATEWAY_COMPONENTS = ("ingressGateways", "egressGateways")
+COMPONENTS = "components"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -74,6 +80,29 @@ def pinned_images(origin: Revision | None, given: Mapping[str, t.Any], wanted: W
     carried = origin.user_values if origin else {}
     name = origin.name if origin else ""
     return [*_given(given, wanted), *(pin for pin in _carried(carried, name, wanted) if not _has(given, pin.path))]
+
+
+def pinned_components(components: Mapping[str, t.Any], wanted: WantedImages) -> list[PinnedImage]:
+    """Return the tags of components, and the images in their patches of objects, that pin another version."""
+    specs = {name: as_map(components.get(name)) for name in MESH_COMPONENTS}
+    for name in GATEWAY_COMPONENTS:
+        gateways = as_maps(components.get(name))
+        specs.update({f"{name}[{gateway.get('name') or number}]": gateway for number, gateway in enumerate(gateways)})
+    return [
+        PinnedImage(".".join((COMPONENTS, name, *path)), image)
+        for name, spec in specs.items()
+        for path, image in (*_texts(spec, (("tag",),)), *_patched_images(spec))
+        if not wanted.include(parse_image(image).tag if is_full_image(image) else image)
+    ]
+
+
+def _patched_images(spec: Mapping[str, t.Any]) -> Iterator[tuple[Path, str]]:
+    """Yield the images that patches of rendered objects set; one without a tag names no version."""
+    for overlay in as_maps(as_map(spec.get("k8s")).get("overlays")):
+        for patch in as_maps(overlay.get("patches")):
+            path, image = as_text(patch.get("path")), as_text(patch.get("value"))
+            if path.endswith(".image") and is_full_image(image) and parse_image(image).tag:
+                yield (f"k8s.overlays.{path}",), image
 
 
 def given_image_paths(given: Mapping[str, t.Any]) -> list[str]:
@@ -131,12 +160,22 @@ UNPIN = (
 )
 
 
-def require_no_pinned_images(origin: Revision | None, given: Mapping[str, t.Any], wanted: WantedImages) -> None:
-    """Refuse an installation whose values would keep the images of another version.
+#: The remedy for tags and images of components.
+UNPIN_COMPONENTS = (
+    "give each tag or image in istio_components (parameter components) of the target version, or remove it there"
+)
+
+
+def require_no_pinned_images(
+    origin: Revision | None, given: Mapping[str, t.Any], wanted: WantedImages, components: Mapping[str, t.Any]
+) -> None:
+    """Refuse an installation whose values or components would keep the images of another version.
 
     Raises:
         SafetyError: with these values.
     """
-    pins = pinned_images(origin, given, wanted)
-    if pins:
-        raise SafetyError(f"{describe_pins(pins, wanted.version)} Nothing was installed; {UNPIN}.")
+    pins, of_components = pinned_images(origin, given, wanted), pinned_components(components, wanted)
+    remedies = [*([UNPIN] if pins else []), *([UNPIN_COMPONENTS] if of_components else [])]
+    if remedies:
+        described = describe_pins([*pins, *of_components], wanted.version)
+        raise SafetyError(f"{described} Nothing was installed; {'; '.join(remedies)}.")

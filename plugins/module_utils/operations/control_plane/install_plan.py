@@ -106,7 +106,7 @@ def build_request(task: TaskContext, options: InstallOptions, snapshot: Snapshot
         if options.profile != MINIMAL:
             # The profile that the user names has its own.
             carried.pop("profile", None)
-    require_no_pinned_images(origin, options.values, WantedImages(options.version, tag))
+    require_no_pinned_images(origin, options.values, WantedImages(options.version, tag), options.components)
     values = merge(carried, options.values)
     task.hidden.update(secrets_in(values))
     return InstallRequest(

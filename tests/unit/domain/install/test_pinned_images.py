@@ -16,6 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.pinne
     NODE_TAGS,
     WantedImages,
     given_image_paths,
+    pinned_components,
     pinned_images,
     require_no_pinned_images,
 )
@@ -99,6 +100,49 @@ def test_absurd_values_pin_nothing(values: b.Json) -> None:
     assert pins(values) == []
 
 
+def overlay(image: str, path: str = "spec.template.spec.containers.[name:discovery].image") -> b.Json:
+    """A component that patches one field of a rendered object."""
+    patches = [{"path": path, "value": image}]
+    return {"k8s": {"overlays": [{"kind": "Deployment", "name": "istiod", "patches": patches}]}}
+
+
+@pytest.mark.parametrize(
+    ("components", "paths"),
+    [
+        pytest.param({"pilot": {"tag": "1.30.3"}}, ["components.pilot.tag"], id="the tag of istiod"),
+        pytest.param({"pilot": {"tag": 1.3}}, ["components.pilot.tag"], id="a number of YAML"),
+        pytest.param({"base": {"tag": "1.30.3"}}, ["components.base.tag"], id="the tag of base"),
+        pytest.param({"pilot": {"tag": "1.31.0-distroless"}}, [], id="a variant of the target"),
+        pytest.param({"pilot": {"hub": "mirror.test/istio"}}, [], id="a hub names no version"),
+        pytest.param({"pilot": {"tag": "1.30.3", "hub": "mirror.test/istio"}}, ["components.pilot.tag"], id="both"),
+        pytest.param({"cni": {"tag": "1.30.3"}}, [], id="the user keeps the agent on purpose"),
+        pytest.param(
+            {"ingressGateways": [{"name": "edge", "tag": "1.30.3"}, {"name": "new", "tag": "1.31.0"}]},
+            ["components.ingressGateways[edge].tag"],
+            id="the tag of a gateway",
+        ),
+        pytest.param(
+            {"pilot": overlay(f"{b.HUB}/pilot:1.30.3")},
+            ["components.pilot.k8s.overlays.spec.template.spec.containers.[name:discovery].image"],
+            id="a patched image",
+        ),
+        pytest.param({"pilot": overlay(f"{b.HUB}/pilot:1.31.0")}, [], id="a patched image of the target"),
+        pytest.param({"pilot": overlay(f"{b.HUB}/pilot@{DIGEST}")}, [], id="a digest is the user's decision"),
+        pytest.param({"pilot": overlay("1.30.3", "metadata.labels.version")}, [], id="another field"),
+        pytest.param({"pilot": "text", "ingressGateways": {"name": "x"}, "base": {"k8s": 7}}, [], id="absurd"),
+    ],
+)
+def test_every_tag_of_a_component(components: b.Json, paths: list[str]) -> None:
+    assert [pin.path for pin in pinned_components(components, WANTED)] == paths
+
+
+def test_a_tag_of_a_component_is_refused_with_its_own_remedy() -> None:
+    with pytest.raises(
+        SafetyError, match="components.pilot.tag=1.30.3. Nothing was installed; give each tag or image in"
+    ):
+        require_no_pinned_images(None, {}, WANTED, {"pilot": {"tag": "1.30.3"}})
+
+
 def test_images_that_the_user_gives_are_no_setting_that_has_to_be_kept() -> None:
     given = {"pilot": {"image": "pilot", "env": {"A": "b"}}, "global": {"tag": "1.31.0", "hub": b.HUB}}
     assert sorted(given_image_paths(given)) == ["global.tag", "pilot.image"]
@@ -107,7 +151,7 @@ def test_images_that_the_user_gives_are_no_setting_that_has_to_be_kept() -> None
 def test_the_refusal_names_each_value_and_the_remedy() -> None:
     origin = Revision(b.OLD, b.SYSTEM, user_values={"pilot": {"image": "hub/pilot:1.30.3"}})
     with pytest.raises(SafetyError) as refusal:
-        require_no_pinned_images(origin, {"global": {"tag": "1.30.3"}}, WANTED)
+        require_no_pinned_images(origin, {"global": {"tag": "1.30.3"}}, WANTED, {})
     assert refusal.value.message == (
         "These values pin images of another version than 1.31.0: global.tag=1.30.3, pilot.image=hub/pilot:1.30.3 "
         "(carried over from revision 1-30-3). Nothing was installed; give each of them in istio_values (parameter "

@@ -147,6 +147,26 @@ def test_verdict_first_then_what_needs_attention() -> None:
     assert sorted(order, key=text.index) == order
 
 
+@pytest.mark.parametrize(
+    ("version", "plane", "proxies", "shown"),
+    [
+        pytest.param("1.31.0", "1.31.0", {"1.31.0": 26, "1.30.3": 2}, "26 of 28", id="a release"),
+        pytest.param("1.31.0", "1.31.0", {"1.31.0-distroless": 26}, "26 of 26", id="a variant"),
+        pytest.param("1.23.0", "asm-1-23", {"asm-1-23": 26, "asm-1-22": 2}, "26 of 28", id="a tag without a version"),
+        pytest.param("1.23.0", "asm-1-23", {"asm-1-23-distroless": 5}, "5 of 5", id="a variant of such a tag"),
+        pytest.param("1.23.0", "asm-1-23", {"latest": 26, "": 2}, "0 of 28", id="other tags"),
+        pytest.param("1.31.0", "1.30.3", {"1.30.3": 26}, "0 of 26", id="a control plane of another version"),
+        pytest.param("1.31.0", "", {"1.30.3": 26, "": 1}, "0 of 27", id="an unknown control plane"),
+    ],
+)
+def test_the_proxies_that_are_up_to_date(version: str, plane: str, proxies: dict[str, int], shown: str) -> None:
+    simulated = SimulatedRun("paris-1").task("paris-1", "istio_revision", r.install(version=version))
+    planes = [{"revision": "1-31-0", "version": plane}]
+    simulated.task("paris-1", "istio_info", r.base_result(control_planes=planes, proxies={"1-31-0": proxies}))
+    page = Page(render_html(simulated.at_end("paris-1").end()))
+    assert [text for text in page.texts if text.strip() == shown], page.text
+
+
 @pytest.mark.parametrize("count", [1, 2, 200])
 def test_any_number_of_clusters(count: int) -> None:
     hosts = [f"cluster-{number}" for number in range(count)]
