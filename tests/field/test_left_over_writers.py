@@ -20,6 +20,7 @@ from integration.workloads import ANYTHING, namespace
 from lab import ApiError, Cluster
 
 Json = dict[str, Any]
+VERTICAL = "autoscaling.k8s.io"
 GROUP, SYSTEM = "install.istio.io", "istio-system"
 OPERATORS = f"/apis/{GROUP}/v1alpha1/namespaces/{SYSTEM}/istiooperators"
 CRD = f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/istiooperators.{GROUP}"
@@ -147,6 +148,56 @@ def test_a_helm_release_in_progress_is_named_before(desk: Desk, based: Cluster) 
     result = desk.tool(based, "istio_precheck", version=NEW_VERSION, revision="1-31-0", fail_on="never")
     based.delete(f"/api/v1/namespaces/{SYSTEM}/secrets/{metadata['name']}")
     assert "MU134" in {row["code"] for row in result["findings"]}
+
+
+@contextlib.contextmanager
+def served_vertical_autoscalers(cluster: Cluster) -> Iterator[None]:
+    """The kind VerticalPodAutoscaler, as its project defines it, with an open schema."""
+    names = {"kind": "VerticalPodAutoscaler", "plural": "verticalpodautoscalers", "singular": "verticalpodautoscaler"}
+    version = {"name": "v1", "served": True, "storage": True, "schema": {"openAPIV3Schema": ANYTHING}}
+    spec = {"group": VERTICAL, "names": names, "scope": "Namespaced", "versions": [version]}
+    approved = {"api-approved.kubernetes.io": "https://github.com/kubernetes/kubernetes/pull/63797"}
+    metadata = {"name": f"verticalpodautoscalers.{VERTICAL}", "annotations": approved}
+    crd = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": metadata}
+    cluster.apply([{**crd, "spec": spec}])
+
+    def served() -> bool:
+        with contextlib.suppress(ApiError):
+            cluster.request("GET", f"/apis/{VERTICAL}/v1/verticalpodautoscalers")
+            return True
+        return False
+
+    until(served, "VerticalPodAutoscalers are not served")
+    try:
+        yield
+    finally:
+        cluster.delete(f"/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{metadata['name']}")
+
+
+def test_autoscalers_that_disturb_an_upgrade_are_named_before(desk: Desk, unrevisioned: Cluster) -> None:
+    def found(**options: Any) -> dict[str, list[str]]:
+        result = desk.tool(unrevisioned, "istio_precheck", version=NEW_VERSION, fail_on="never", **options)
+        codes = {"MU090", "MU138", "MU139"}
+        rows = [row for row in result["findings"] if row["code"] in codes]
+        return {code: [row["object"] for row in rows if row["code"] == code] for code in {row["code"] for row in rows}}
+
+    in_place = {"strategy": "in_place", "revision": "default"}
+    assert found(**in_place) == {}
+    with served_vertical_autoscalers(unrevisioned):
+        target = {"apiVersion": "apps/v1", "kind": "Deployment", "name": "web"}
+        metadata = {"name": "web", "namespace": "shop"}
+        body = {"apiVersion": f"{VERTICAL}/v1", "kind": "VerticalPodAutoscaler", "metadata": metadata}
+        path = f"/apis/{VERTICAL}/v1/namespaces/shop/verticalpodautoscalers"
+        policy = {"updateMode": "Recreate"}
+        unrevisioned.request("POST", path, {**body, "spec": {"targetRef": target, "updatePolicy": policy}})
+        istiod = {"scaleTargetRef": {**target, "name": "istiod"}, "minReplicas": 1, "maxReplicas": 5}
+        scaler = {"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "spec": istiod}
+        unrevisioned.apply([{**scaler, "metadata": {"name": "own-istiod", "namespace": SYSTEM}}])
+        autoscaler, vertical = f"HorizontalPodAutoscaler {SYSTEM}/own-istiod", "VerticalPodAutoscaler shop/web"
+        assert found(**in_place) == {"MU138": [vertical], "MU139": [autoscaler]}
+        assert found(**in_place, limits={"exclude": ["shop"]}) == {"MU139": [autoscaler]}
+        assert found(strategy="canary", revision="1-31-0") == {"MU138": [vertical]}
+        unrevisioned.delete(f"/apis/autoscaling/v2/namespaces/{SYSTEM}/horizontalpodautoscalers/own-istiod")
 
 
 def test_a_tool_that_takes_a_restart_back_is_named(desk: Desk, based: Cluster) -> None:

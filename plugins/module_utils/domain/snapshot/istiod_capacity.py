@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import labels_of, name_of, place_of
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner, controller_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import (
     ResourceRequests,
     read_quantity,
@@ -46,6 +47,8 @@ class Autoscaler:
     current: int
     wants_more: bool
     stuck: str
+    #: Its controller, such as a ScaledObject of KEDA.
+    owner: Owner | None = None
 
 
 def read_autoscaler(obj: Mapping[str, t.Any]) -> Autoscaler:
@@ -62,6 +65,7 @@ def read_autoscaler(obj: Mapping[str, t.Any]) -> Autoscaler:
         highest=int(spec.get("maxReplicas") or 0),
         current=int(status.get("currentReplicas") or 0),
         wants_more=limited.get("status") == "True" and limited.get("reason") == "TooManyReplicas",
+        owner=controller_of(obj),
         stuck=next((str(failed.get("reason") or "unknown") for failed in stuck if failed.get("status") == "False"), ""),
     )
 

@@ -26,6 +26,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.isti
     Endpoints,
     Quota,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.vertical_autoscalers import (
+    VerticalAutoscaler,
+)
 
 #: Annotation of a remote Secret that names the cluster, and what its own name starts with.
 REMOTE_CLUSTER, REMOTE_PREFIX = "networking.istio.io/cluster", "istio-remote-secret-"
@@ -86,6 +89,7 @@ class PrecheckInputs:
     configuration: tuple[Labelled, ...] = ()
     operators: tuple[IstioOperator, ...] = ()
     pending_releases: tuple[PendingRelease, ...] = ()
+    vertical_autoscalers: tuple[VerticalAutoscaler, ...] = ()
     rejections: Mapping[str, str] = dataclasses.field(default_factory=dict)
     denied: tuple[Permission, ...] = ()
     #: None if no istiod was queried.

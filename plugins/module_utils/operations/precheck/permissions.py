@@ -140,6 +140,7 @@ READ_FOR_CHECKS = (
     ),
     *_permissions("", ("resourcequotas",), "list", "check the cluster around the mesh", local=True),
     *_permissions("install.istio.io", ("istiooperators",), "list", "find operators that keep a control plane"),
+    *_permissions("autoscaling.k8s.io", ("verticalpodautoscalers",), "list", "find autoscalers that evict pods"),
     # Since Kubernetes 1.35, websockets need verb create too.
     *_permissions("", ("pods/portforward",), "get create", "query istiod about its proxies", local=True),
 )

@@ -32,12 +32,17 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.prec
     read_pending_release,
     read_remote_cluster,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.vertical_autoscalers import (
+    VerticalAutoscaler,
+    read_vertical_autoscaler,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.scoped_configuration import (
     Configuration,
     fetch_configuration,
 )
 
 PENDING_RELEASES = "owner=helm,status in (pending-install,pending-upgrade,pending-rollback,uninstalling)"
+VERTICAL_API = "/apis/autoscaling.k8s.io/v1"
 REMOTE_SECRETS = "istio/multiCluster=true"
 EXTENSIONS = {
     "EnvoyFilter": "/apis/networking.istio.io/v1alpha3/envoyfilters",
@@ -62,6 +67,22 @@ def _istio_operators(client: Client, dummy: str) -> list[IstioOperator]:
     """Return all IstioOperators; most clusters have no such kind."""
     try:
         return client.collect(ISTIO_OPERATORS, read_istio_operator, doing="Reading IstioOperators")[0]
+    except NotFoundError:
+        return []
+
+
+def _vertical_autoscalers(client: Client, dummy: str) -> list[VerticalAutoscaler]:
+    """Return all VerticalPodAutoscalers; most clusters have no such kind.
+
+    Every user may ask for the API. A list of what is not served would be forbidden to most users.
+    """
+    try:
+        client.get(VERTICAL_API, doing="Reading whether VerticalPodAutoscalers are served")
+    except NotFoundError:
+        return []
+    path, doing = f"{VERTICAL_API}/verticalpodautoscalers", "Reading VerticalPodAutoscalers"
+    try:
+        return client.collect(path, read_vertical_autoscaler, doing=doing)[0]
     except NotFoundError:
         return []
 
@@ -105,6 +126,7 @@ READERS: Mapping[str, Callable[[Client, str], list[t.Any] | Configuration]] = {
     "remote_clusters": remote_clusters,
     "operators": _istio_operators,
     "pending_releases": _pending_releases,
+    "vertical_autoscalers": _vertical_autoscalers,
     "configuration": lambda client, dummy: fetch_configuration(client),
 }
 InputLists = Mapping[str, concurrent.futures.Future[list[t.Any] | Configuration]]

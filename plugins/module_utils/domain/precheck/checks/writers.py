@@ -69,10 +69,48 @@ def _find_pending_releases(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults
             )
 
 
+def _find_other_autoscalers(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    """Find autoscalers of istiod that its charts did not install; those have the name of the Deployment."""
+    target, source = snapshot.mesh.revisions.get(upgrade.revision), snapshot.mesh.revisions.get(upgrade.source or "")
+    for autoscaler in snapshot.precheck_inputs.autoscalers:
+        if autoscaler.name == autoscaler.deployment:
+            continue
+        ref = ObjectRef(snapshot.mesh.namespace, "HorizontalPodAutoscaler", autoscaler.name)
+        owner = f"It belongs to {autoscaler.owner.kind} {autoscaler.owner.name}. " if autoscaler.owner else ""
+        if target and target.deployment and autoscaler.deployment == target.deployment:
+            yield (
+                ref,
+                f"{owner}It sets the replicas of Deployment {target.deployment}, now {target.replicas}, and so does "
+                "the installation. Until it scales again, istiod may run with fewer.",
+            )
+        elif source and source.deployment and autoscaler.deployment == source.deployment and source.replicas > 1:
+            yield (
+                ref,
+                f"{owner}It scales only Deployment {source.deployment}, now to {source.replicas} replicas. Nothing "
+                f"scales the control plane of revision {upgrade.revision} like that.",
+            )
+
+
+def _find_evicting_autoscalers(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    target = snapshot.mesh.revisions.get(upgrade.revision)
+    istiod = ObjectRef(target.namespace, "Deployment", target.deployment) if target and target.deployment else None
+    owners = (snapshot.workload_of(pod) for pod, dummy in snapshot.proxy_statuses if pod.is_meshed)
+    with_proxy = {workload.ref for workload in owners if workload}
+    for autoscaler in snapshot.precheck_inputs.vertical_autoscalers:
+        ref = autoscaler.target
+        is_istiod = ref == istiod
+        if not autoscaler.evicts or not (is_istiod or (ref in with_proxy and upgrade.limits.allows(ref.namespace))):
+            continue
+        replicas = target.replicas if is_istiod and target else snapshot.workloads[ref].replicas
+        # The updater evicts nothing of a workload with fewer replicas.
+        if replicas >= autoscaler.fewest:
+            yield autoscaler.ref, f"In mode {autoscaler.mode} it may evict pods of {ref} at any time."
+
+
 CHECKS = (
     Check("MU130", ERROR, "control plane kept by an operator",
-          "The operator restores its own version. After the injector configuration has changed, that rejects every new "
-          "pod is rejected.",
+          "The operator restores its own version. After the injector configuration has changed, that istiod rejects "
+          "every new pod.",
           "remove or upgrade the operator first; or let it install the revision, with istio_installer=external",
           _find_kept_control_planes, WARNING, ("operators",)),
     Check("MU131", WARNING, "IstioOperator without an operator",
@@ -83,4 +121,13 @@ CHECKS = (
           "Helm refuses a second upgrade. The run waits for the first one, then stops, unless its own helm was killed.",
           "wait until the other helm has ended, or end the pending state with helm rollback", _find_pending_releases,
           None),
+    Check("MU138", WARNING, "autoscaler that evicts pods",
+          "Its evictions are not part of a batch. A pod that it evicts gets the proxy of the target before its turn, "
+          "and is down in addition to those that a batch takes down.",
+          "set its updateMode to Initial or Off until the upgrade has ended", _find_evicting_autoscalers, None,
+          ("vertical_autoscalers",)),
+    Check("MU139", WARNING, "istiod scaled by another autoscaler",
+          "All proxies reconnect during an upgrade, so that istiod needs its replicas.",
+          "let Istio's own autoscaler do it (pilot.autoscaleEnabled, autoscaleMin and autoscaleMax), or set "
+          "pilot.replicaCount to the number that is needed", _find_other_autoscalers, None, ("autoscalers",)),
 )  # fmt: skip

@@ -11,10 +11,15 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.istio_operators import read_istio_operator
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.precheck_inputs import (
     PendingRelease,
     read_pending_release,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.vertical_autoscalers import (
+    read_vertical_autoscaler,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import NamespaceLimits
 from unit.support import builders as b
 from unit.support.checking import HEALTHY, IN_PLACE, UPGRADE, fired, of
 
@@ -48,6 +53,32 @@ def by_helm() -> list[b.Json]:
     return [istiod, *HEALTHY[1:]]
 
 
+def vertical(
+    mode: str = "",
+    name: str = "web",
+    in_namespace: str = "shop",
+    kind: str = "Deployment",
+    off: t.Any = None,
+    **policy: int,
+) -> b.Json:
+    """A VerticalPodAutoscaler; ``off`` has the modes of its container policies."""
+    target = {"apiVersion": "apps/v1", "kind": kind, "name": name}
+    containers = [{"containerName": name, "mode": mode} for name, mode in (off or {}).items()]
+    spec = {"targetRef": target, "updatePolicy": {**policy, **({"updateMode": mode} if mode else {})}}
+    if containers:
+        spec["resourcePolicy"] = {"containerPolicies": containers}
+    return {"kind": "VerticalPodAutoscaler", "metadata": b.meta(name, in_namespace), "spec": spec}
+
+
+def scaled_by_keda(deployment: str = f"istiod-{b.OLD}") -> b.Json:
+    """The autoscaler that KEDA makes for a ScaledObject."""
+    found = b.autoscaler()
+    owner = {"apiVersion": "keda.sh/v1alpha1", "kind": "ScaledObject", "name": "istiod", "controller": True}
+    found["metadata"].update(name="keda-hpa-istiod", ownerReferences=[owner])
+    found["spec"]["scaleTargetRef"]["name"] = deployment
+    return found
+
+
 FIRES = [
     pytest.param(
         "MU130",
@@ -77,7 +108,78 @@ FIRES = [
         {"pending_releases": (PendingRelease("istiod-1-30-3", "4", "pending-upgrade"),)},
         id="MU134: another helm works on the release",
     ),
+    pytest.param(
+        "MU138",
+        "VerticalPodAutoscaler shop/web",
+        [*b.plane(b.OLD), *b.namespaces(shop=b.OLD), *b.deployed(pods=2)],
+        {"vertical_autoscalers": (read_vertical_autoscaler(vertical()),)},
+        id="MU138: an autoscaler that evicts pods",
+    ),
+    pytest.param(
+        "MU139",
+        "HorizontalPodAutoscaler istio-system/keda-hpa-istiod",
+        [*HEALTHY, scaled_by_keda()],
+        {"upgrade": IN_PLACE},
+        id="MU139: another autoscaler of istiod",
+    ),
 ]
+
+
+@pytest.mark.parametrize(
+    ("obj", "pods", "found"),
+    [
+        pytest.param(vertical(), 2, True, id="without a mode it evicts"),
+        pytest.param(vertical(mode="Recreate"), 2, True, id="Recreate"),
+        pytest.param(vertical(mode="InPlaceOrRecreate"), 2, True, id="InPlaceOrRecreate"),
+        pytest.param(vertical(mode="Initial"), 2, False, id="Initial changes new pods only"),
+        pytest.param(vertical(mode="Off"), 2, False, id="Off changes nothing"),
+        pytest.param(vertical(), 1, False, id="the only pod is not evicted"),
+        pytest.param(vertical(minReplicas=1), 1, True, id="the only pod is evicted if it says so"),
+        pytest.param(vertical(minReplicas=3), 2, False, id="it needs more replicas"),
+        pytest.param(vertical(off={"*": "Off"}), 2, False, id="off for all containers"),
+        pytest.param(vertical(off={"*": "Off", "app": "Auto"}), 2, True, id="off for the other containers"),
+        pytest.param(vertical(off={"istio-proxy": "Off"}), 2, True, id="off for the proxy"),
+        pytest.param(vertical(name="batch"), 2, False, id="a workload that is not there"),
+        pytest.param(vertical(kind="StatefulSet"), 2, False, id="another kind"),
+        pytest.param({**vertical(), "spec": 7}, 2, False, id="its spec is not readable"),
+    ],
+)
+def test_a_vertical_autoscaler_is_named_only_where_it_evicts_pods_of_the_upgrade(
+    obj: b.Json, pods: int, found: bool
+) -> None:
+    objects = [*b.plane(b.OLD), *b.namespaces(shop=b.OLD), *b.deployed(pods=pods)]
+    autoscalers = (read_vertical_autoscaler(obj),)
+    assert ("MU138" in fired(objects, vertical_autoscalers=autoscalers)) is found
+    outside = dataclasses.replace(UPGRADE, limits=NamespaceLimits(exclude=("shop",)))
+    assert "MU138" not in fired(objects, outside, vertical_autoscalers=autoscalers)
+    no_proxy = [*b.plane(b.OLD), *b.namespaces(shop=None), *b.deployed(pods=pods, revision=None)]
+    assert "MU138" not in fired(no_proxy, vertical_autoscalers=autoscalers)
+
+
+def test_a_vertical_autoscaler_of_istiod_counts_where_istiod_is_replaced() -> None:
+    vertical_autoscalers = (read_vertical_autoscaler(vertical(name=f"istiod-{b.OLD}", in_namespace=b.SYSTEM)),)
+    objects = [b.istiod(replicas=2), *HEALTHY[1:]]
+    assert "MU138" in fired(objects, IN_PLACE, vertical_autoscalers=vertical_autoscalers)
+    assert "MU138" not in fired(objects, UPGRADE, vertical_autoscalers=vertical_autoscalers)
+
+
+@pytest.mark.parametrize(
+    ("upgrade", "replicas", "autoscaler", "message"),
+    [
+        pytest.param(
+            IN_PLACE, 3, scaled_by_keda(), "It belongs to ScaledObject istiod. It sets the replicas", id="in place"
+        ),
+        pytest.param(UPGRADE, 3, scaled_by_keda(), "now to 3 replicas. Nothing scales the control plane", id="canary"),
+        pytest.param(UPGRADE, 1, scaled_by_keda(), "", id="canary from one replica"),
+        pytest.param(IN_PLACE, 3, b.autoscaler(), "", id="the autoscaler of the charts"),
+        pytest.param(IN_PLACE, 3, scaled_by_keda("other"), "", id="another Deployment"),
+    ],
+)
+def test_another_autoscaler_of_istiod_is_named_only_where_its_replicas_get_lost(
+    upgrade: Upgrade, replicas: int, autoscaler: b.Json, message: str
+) -> None:
+    found = of("MU139", [b.istiod(replicas=replicas), *HEALTHY[1:], autoscaler], upgrade)
+    assert [message in one.message for one in found] == [True] * bool(message)
 
 
 @pytest.mark.parametrize(
