@@ -135,6 +135,16 @@ options:
           - Why the finding is accepted, and by whom.
         type: str
         required: true
+  broken_workloads:
+    description:
+      - Whether the run restarts or leaves workloads that were broken before, as option C(broken_workloads) of
+        M(meshops.istio.rollout_restart).
+      - With V(leave), old proxies of workloads of which no pod is ready are V(MU021), a warning after an upgrade.
+        With V(last), they are V(MU020), an error.
+      - RV(left_proxies) counts them with both, so that the report never calls the upgrade done.
+    type: str
+    choices: [last, leave]
+    default: last
 attributes:
   check_mode:
     support: full
@@ -317,6 +327,14 @@ left_proxies:
   returned: when the cluster was read
   type: int
   sample: 19
+left_namespaces:
+  description:
+    - Namespaces whose labels select a revision of another version after an upgrade, with or without pods.
+    - It includes namespaces that the limits of the run left out. Empty with O(stage=before), and without O(version).
+  returned: when the cluster was read
+  type: list
+  elements: str
+  sample: []
 identities:
   description: The names that each revision has for its mesh, cluster and network, to compare the clusters of one mesh.
     Empty for a revision whose values are unknown, such as one before Istio 1.26.
@@ -355,7 +373,7 @@ unrestartable:
       description:
         - Why a rollout does not update the pods. One of V(bare_pod), V(job), V(cron_job), V(replica_set),
           V(argo_rollout), V(pod_owner), V(ends_by_itself), V(custom_owner), V(paused),
-          V(on_delete), V(partition) and V(pinned_image).
+          V(on_delete), V(partition), V(pinned_image), and V(broken_before) with O(broken_workloads=leave).
       type: str
       sample: job
     reason:

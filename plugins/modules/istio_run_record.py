@@ -88,6 +88,14 @@ left_proxies:
   returned: success
   type: int
   sample: 0
+left_namespaces:
+  description:
+    - Namespaces whose labels select a revision of another version than O(run.version).
+    - Empty unless the run completed, changed the cluster and has a version.
+  returned: success
+  type: list
+  elements: str
+  sample: []
 record:
   description: Record of the last run that changed the cluster. Null if there was none.
   returned: success

@@ -218,6 +218,17 @@ options:
         twice more on each run.
     type: str
     choices: [rollback, hold, stop]
+  broken_workloads:
+    description:
+      - Action for workloads that were broken before. Such a workload has pods, and none of them is ready.
+      - V(last) restarts them after the others, in separate batches. Pods that are down as before then do not fail the
+        task. RV(still_unavailable) names them.
+      - V(leave) does not restart them. RV(unrestartable) names them with code V(broken_before), and a warning too. If a
+        pod of them is created again, it gets the proxy that injection adds by then.
+      - A restart that an earlier task began goes on with both.
+    type: str
+    choices: [last, leave]
+    default: last
   skip_missing:
     description:
       - Whether a namespace that does not exist is left out with a warning. With V(false) it fails the task. A namespace
@@ -724,7 +735,8 @@ unrestartable:
         - Why a rollout does not update the pods. One of V(bare_pod), V(job), V(cron_job), V(replica_set),
           V(argo_rollout), V(pod_owner), V(ends_by_itself), V(custom_owner), V(paused),
           V(on_delete), V(partition), V(pinned_image), V(scaled_to_zero),
-          V(no_room) (a budget that never allows so many pods down), and with O(percent), V(selector), V(unreadable),
+          V(no_room) (a budget that never allows so many pods down), V(broken_before) with
+          O(broken_workloads=leave), and with O(percent), V(selector), V(unreadable),
           V(changed_since) and V(previous_revision_gone).
       type: str
       sample: job

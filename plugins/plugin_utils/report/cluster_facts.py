@@ -9,7 +9,8 @@ import dataclasses
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import BROKEN_BEFORE
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.bounded_values import (
     MAX_ROWS,
     as_list,
@@ -78,6 +79,10 @@ class ClusterFacts:
     unread: bool = False
     #: Proxies that do not run the target version, as the last task that compared them returned it.
     left_proxies: int = 0
+    #: Namespaces that select another version, as the same task returned them, and workloads that were left because they
+    #: were broken before.
+    left_namespaces: list[str] = dataclasses.field(default_factory=list)
+    left_broken: list[str] = dataclasses.field(default_factory=list)
     #: Whether one reading proved that there is nothing to do.
     up_to_date: bool = False
     #: List -> number of entries above its limit.
@@ -125,6 +130,7 @@ class ClusterFacts:
         # The end of a run without changes has no reading of its own.
         if result.get("left_proxies") is not None:
             self.left_proxies = as_number(result["left_proxies"])
+            self.left_namespaces = as_texts(result.get("left_namespaces"))[:MAX_ROWS]
         if event.module == RECORD_MODULE and result.get("state") != "unlocked":
             self.halted = result.get("state") == "stopped"
         if event.module == "istio_precheck" and "findings" in result:
@@ -200,8 +206,20 @@ class ClusterFacts:
             self.moved = []
             self.remaining = 0 if event.failed else len(as_list(result.get("remaining")))
             self.window_end = as_text(result.get("not_after"))
+            self._record_left_broken(result)
             if wave:
                 self._extend("waves", [wave])
+
+    def _record_left_broken(self, result: Mapping[str, t.Any]) -> None:
+        for row in as_rows(result.get("unrestartable"), UNRESTARTABLE):
+            name = str(ObjectRef(row["namespace"], row["kind"], row["name"]))
+            if row["code"] == BROKEN_BEFORE.code and name not in self.left_broken:
+                self._extend("left_broken", [name])
+
+    @property
+    def incomplete(self) -> bool:
+        """Whether proxies, namespaces or broken workloads are not on the target version."""
+        return bool(self.left_proxies or self.left_namespaces or self.left_broken)
 
 
 def _precheck_stage(result: Mapping[str, t.Any]) -> str:

@@ -11,6 +11,7 @@ import typing as t
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
+from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.cluster_facts import ClusterFacts, Stage
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.cluster_reading import Reading
 from ansible_collections.meshops.istio.plugins.plugin_utils.report.reported_run import (
@@ -83,6 +84,11 @@ def headline(run: ReportedRun, counts: dict[str, int]) -> str:
     total = sum(counts.values())
     states = ", ".join(f"{counts[state]} {COUNTED[state]}" for state in COUNTED if counts.get(state))
     text = f"{total} clusters: {states}." if total != 1 else f"1 cluster: {states.removeprefix('1 ')}."
+    text += left_broken_sentence(
+        f"{name} on {facts.host}" if total != 1 else name
+        for facts in run.clusters.values()
+        for name in facts.left_broken
+    )
     if run.state == RUNNING:
         return f"In progress when this was written: the run is either still going or was killed. {text}"
     if run.state == INTERRUPTED:
@@ -90,6 +96,12 @@ def headline(run: ReportedRun, counts: dict[str, int]) -> str:
     if run.state == ABORTED:
         return f"Aborted by an error of Ansible during {run.last_task or 'its start'}. {text}"
     return text
+
+
+def left_broken_sentence(names: Iterable[str]) -> str:
+    """Return a sentence about workloads that were broken before and were left, after a space; empty without any."""
+    listed = list(names)
+    return f" Not restarted, because they were broken before: {join_limited(listed)}." if listed else ""
 
 
 def timestamp(seconds: float) -> str | None:
@@ -181,15 +193,24 @@ def _detail(run: ReportedRun, facts: ClusterFacts, state: str) -> str:
     if state == "stopped" and facts.remaining:
         return f"The maintenance window ended at {facts.window_end}; {facts.remaining} workloads remain."
     if state == INCOMPLETE:
-        count = facts.left_proxies
-        proxies = "1 proxy does" if count == 1 else f"{count} proxies do"
-        return f"Finished, but {proxies} not run the target version."
+        return _incomplete(facts)
     last_stage = next(reversed(facts.stages), "")
     if state in UNFINISHED_STATES:
         return incomplete_detail(state, last_stage, started=bool(facts.stages))
     if state == "running" and last_stage:
         return f"In progress: the last stage was {last_stage}."
     return f"{STATES[state][0].upper()}{STATES[state][1:]}."
+
+
+def _incomplete(facts: ClusterFacts) -> str:
+    """Return what is not on the target version as a sentence."""
+    count, parts = facts.left_proxies, []
+    if count:
+        parts.append(f"{'1 proxy does' if count == 1 else f'{count} proxies do'} not run the target version")
+    if facts.left_namespaces:
+        parts.append(f"the labels of {join_limited(facts.left_namespaces)} select another version")
+    text = f"Finished, but {', and '.join(parts)}." if parts else "Finished, but some workloads were left."
+    return text + left_broken_sentence(facts.left_broken)
 
 
 def incomplete_detail(state: str, last_stage: str, *, started: bool) -> str:

@@ -23,7 +23,7 @@ PICKS = {RESTART: "namespaces", "meshops.istio.namespace_revision": "namespaces"
 #: All options of a restart that limit it; other ones say what it is about.
 LIMITS = (
     "batch_size", "max_pods", "max_unavailable", "order", "pause", "not_after", "batch_timeout", "budget_timeout",
-    "on_failure", "on_workload_failure", "gates", "log_lines",
+    "on_failure", "on_workload_failure", "broken_workloads", "gates", "log_lines",
 )  # fmt: skip
 ABOUT = {
     "namespaces", "scope", "kinds", "names", "label_selector", "field_selector", "revision", "percent",
@@ -35,8 +35,9 @@ WAY_BACK = {
     "gates": "they judge the new revision",
     "on_failure": "there is nothing to go back to from the way back",
     "on_workload_failure": "it follows on_failure",
+    "broken_workloads": "what the new revision broke goes back too",
 }
-CHECKS_ONLY = dict.fromkeys(("gates", "on_failure", "on_workload_failure"), "nothing is restarted")
+CHECKS_ONLY = dict.fromkeys(("gates", "on_failure", "on_workload_failure", "broken_workloads"), "nothing is restarted")
 NO_WAY_BACK = dict.fromkeys(("on_failure", "on_workload_failure"), "its own rescue, or the next run, goes on from here")
 #: Where a task may take the names of namespaces and tags from: the plans of domain/run_plan select all of them.
 PICKED = {
@@ -97,6 +98,8 @@ def exempt(role: str, options: Json, rescue: bool) -> set[str]:
         return {*CHECKS_ONLY}
     if rescue:
         return {*WAY_BACK}
+    if role == "rollback":
+        return {*NO_WAY_BACK, "broken_workloads"}
     return {*NO_WAY_BACK} if options.get("on_failure") == "hold" or role != "data_plane" else set()
 
 
@@ -186,6 +189,7 @@ def given_by_playbooks(role: str) -> Json:
 def test_the_playbooks_hand_every_limit_to_every_role(role: str) -> None:
     handed = given_by_playbooks(role)
     limits = {*LIMITS, "namespaces", "waves", "exclude", "hold"} - ({*NO_WAY_BACK} if role != "data_plane" else set())
+    limits -= {"broken_workloads"} if role == "rollback" else set()
     assert {f"{role}_{limit}" for limit in limits} <= handed.keys()
     defaults = yaml.safe_load((ROOT / "roles" / role / "defaults" / "main.yml").read_text(encoding="utf-8"))
     assert {f"{role}_{limit}" for limit in limits} <= defaults.keys()

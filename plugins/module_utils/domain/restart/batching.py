@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from ansible_collections.meshops.istio.plugins.module_utils.common.amount import Amount, read_amount
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.broken_workloads import broken_workloads
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTART_ORDER, Workload
 
@@ -88,13 +89,15 @@ def plan_batches(workloads: Iterable[Workload], limits: BatchLimits, snapshot: S
     """Return the batches of a restart in their order: gateways come last and in separate batches.
 
     Workloads that share a disruption budget are in one batch only as far as the budget allows it for all together.
-    A workload that alone exceeds a limit is in a batch without others that count for that limit.
+    A workload that alone exceeds a limit is in a batch without others that count for that limit. Workloads that are
+    broken come after the others, in separate batches, so that no other workload waits for them.
 
     Raises:
         SafetyError: the restart order of a workload is not a number.
     """
     rank = {workload: _rank(workload, limits.order) for workload in workloads}
-    ordered = sorted(rank, key=lambda workload: (workload.gateway, rank[workload], *workload.ref))
+    broken = broken_workloads(snapshot)
+    ordered = sorted(rank, key=lambda w: (w.gateway, w.ref in broken, rank[w], *w.ref))
     size = limits.batch_size.of(len(ordered))
     unavailable_limits = _unavailable_limits(limits, snapshot)
     batches: list[_Batch] = []
@@ -107,6 +110,7 @@ def plan_batches(workloads: Iterable[Workload], limits: BatchLimits, snapshot: S
             last is None
             or len(last.workloads) == size
             or last.workloads[0].gateway != workload.gateway
+            or (last.workloads[0].ref in broken) != (workload.ref in broken)
             # With an order by annotation, one rank is complete before the next rank begins.
             or (limits.order == "annotation" and rank[last.workloads[0]] != rank[workload])
             or (limits.max_pods is not None and last.pods + workload.replicas > limits.max_pods)

@@ -112,6 +112,8 @@ class RestartOptions:
     on_workload_failure: str
     #: Whether namespaces that were deleted meanwhile are left out instead of refused.
     skip_missing: bool
+    #: Whether workloads that were broken before are restarted after the others, or left as they are.
+    broken_workloads: str
     restore_labels: bool
     gates: GateOptions
     log_lines: int
@@ -145,6 +147,7 @@ class RestartOptions:
             on_failure=params["on_failure"],
             on_workload_failure=params["on_workload_failure"] or params["on_failure"],
             skip_missing=params["skip_missing"],
+            broken_workloads=params["broken_workloads"],
             restore_labels=params["restore_labels"],
             gates=GateOptions.from_params(params["gates"]),
             log_lines=params["log_lines"],

@@ -45,6 +45,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.ques
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version, parse_version
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import (
+    BROKEN_BEFORE,
     PINNED_IMAGE,
     SCALED_TO_ZERO,
     Unrestartable,
@@ -75,6 +76,8 @@ class Snapshot:
     admission: Admission = dataclasses.field(default_factory=Admission)
     #: The answers of the API server to dry runs of pods.
     answers: Mapping[QuestionKey, Answer] = dataclasses.field(default_factory=dict)
+    #: Workloads that are broken and are not restarted for that reason.
+    left_broken: frozenset[ObjectRef] = frozenset()
     #: Objects that could not be read at all.
     lost: tuple[Unreadable, ...] = ()
     proxy_status_cache: ProxyStatusCache = dataclasses.field(
@@ -254,7 +257,8 @@ class Snapshot:
 
     def unrestartable_reason(self, workload: Workload) -> Unrestartable | None:
         """Return why a restart would not or may never replace the pods of a workload, or None (safety rule S6)."""
-        return unrestartable(workload) or forbidden_by_budget(self.budgets_of(workload), workload.takes_down)
+        left = BROKEN_BEFORE if workload.ref in self.left_broken else None
+        return unrestartable(workload) or left or forbidden_by_budget(self.budgets_of(workload), workload.takes_down)
 
     def budgets_of(self, workload: Workload) -> list[Budget]:
         """Return the budgets that select a workload's pods."""

@@ -55,6 +55,13 @@ def count_left_proxies(proxies: ProxyCounts, version: str, tag: str = "") -> int
     return count_proxies(proxies) - reached
 
 
+def select_left_namespaces(snapshot: Snapshot, version: str, tag: str = "") -> list[str]:
+    """Return the namespaces whose labels select a revision of another version, also those that the limits left out."""
+    planes = [{"revision": name, "version": plane.version} for name, plane in snapshot.mesh.revisions.items()]
+    others = other_revisions(planes, version, tag)
+    return sorted({name for revision in others for name in snapshot.namespaces_selecting(revision)})
+
+
 def left_namespaces(
     rows: Iterable[Mapping[str, t.Any]], planes: Iterable[Mapping[str, t.Any]], version: str, tag: str = ""
 ) -> list[str]:

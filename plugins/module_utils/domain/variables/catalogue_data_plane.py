@@ -14,11 +14,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.var
 
 RESTARTING = same_help("data_plane", "finalize", "rollback")
 NAMESPACES_GUIDE, FAILURES_GUIDE = "canary.md#which-namespaces", "canary.md#what-fails"
+#: The playbooks that read the limits of a run; the plan and the checks compare the cluster with them.
+LIMITED = (*WRITERS, "precheck", "verify")
 PATTERNS = "names or patterns, such as `pay-*`"
 
 NAMESPACE_VARIABLES = (
     Variable(
-        name="istio_waves", type="lists", default=[], unset="all, in waves of `istio_wave_size`", playbooks=WRITERS,
+        name="istio_waves", type="lists", default=[], unset="all, in waves of `istio_wave_size`", playbooks=LIMITED,
         affects_result=True, guide=NAMESPACES_GUIDE,
         roles={
             "data_plane": f"Waves of namespaces: a list of lists of {PATTERNS}. Only these namespaces are moved, in "
@@ -36,7 +38,7 @@ NAMESPACE_VARIABLES = (
         roles=same_help("data_plane"), help="Number of namespaces in a wave if `istio_waves` is empty.",
     ),
     Variable(
-        name="istio_namespaces", type="list", default=[], unset="all", playbooks=WRITERS, affects_result=True,
+        name="istio_namespaces", type="list", default=[], unset="all", playbooks=LIMITED, affects_result=True,
         in_survey=True, guide=NAMESPACES_GUIDE,
         roles={
             "data_plane": f"Only these namespaces are moved, and only tags that no other namespace follows: {PATTERNS}."
@@ -49,7 +51,7 @@ NAMESPACE_VARIABLES = (
         help=f"Only these namespaces are moved, with tags that no other namespace follows: {PATTERNS}.",
     ),
     Variable(
-        name="istio_exclude_namespaces", type="list", default=[], playbooks=WRITERS, affects_result=True,
+        name="istio_exclude_namespaces", type="list", default=[], playbooks=LIMITED, affects_result=True,
         role_variable="exclude", guide=NAMESPACES_GUIDE,
         roles={
             "data_plane": f"Namespaces that are not moved: {PATTERNS}. A tag that one of them follows is not moved "
@@ -150,6 +152,19 @@ RESTART_VARIABLES = (
         },
         help="Reaction to a workload that fails for its own reasons. The others and the later waves continue, and "
         "the run fails at its end. With `stop`, the wave fails.", guide=FAILURES_GUIDE,
+    ),
+    Variable(
+        name="istio_broken_workloads", type=("last", "leave"), default="last", affects_result=True,
+        playbooks=(*UPGRADES, "precheck", "verify"), guide=FAILURES_GUIDE,
+        options=("rollout_restart.broken_workloads", "istio_precheck.broken_workloads"),
+        roles={
+            "data_plane": "", "finalize": "",
+            "precheck": "Whether the run restarts workloads of which no pod is ready. With `leave`, it leaves them.",
+            "verify": "Whether the run restarted workloads of which no pod is ready. With `leave`, they are no error.",
+        },
+        help="Workloads that were broken before, which are those of which no pod is ready. With `last`, they are "
+        "restarted after the others of their wave. With `leave`, they are not restarted, and the cluster is "
+        "incomplete.",
     ),
     Variable(
         name="istio_gates", type="dict", default={}, playbooks=WRITERS, affects_result=False,

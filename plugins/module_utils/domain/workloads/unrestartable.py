@@ -38,6 +38,13 @@ SCALED_TO_ZERO = Unrestartable(
     "scaled_to_zero", "it has no pods to restart", "nothing: its pods get the new proxy when it is scaled up"
 )
 
+#: Option broken_workloads decides it, so that only a snapshot shows it.
+BROKEN_BEFORE = Unrestartable(
+    "broken_before",
+    "none of its pods is ready, and workloads that were broken before are left as they are",
+    "repair it, or let it be restarted after the others with istio_broken_workloads=last, then run again",
+)
+
 
 def unrestartable(workload: Workload) -> Unrestartable | None:
     """Return why a change of the template would not replace the pods of a workload, or None."""

@@ -41,9 +41,17 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.waiv
     apply_waivers,
     parse_waivers,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.broken_workloads import (
+    LAST,
+    LEAVE,
+    leave_broken,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.standing.leftovers import count_left
+from ansible_collections.meshops.istio.plugins.module_utils.domain.standing.leftovers import (
+    count_left,
+    select_left_namespaces,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     MINOR_STEPS,
     Version,
@@ -88,13 +96,21 @@ SPEC = ArgumentSpec(
         "allow": {"type": "list", "elements": "str", "default": []},
         "istioctl": {"type": "str"},
         "waivers": {"type": "list", "elements": "dict", "default": []},
+        "broken_workloads": {"type": "str", "choices": [LAST, LEAVE], "default": LAST},
         **LIMITS_SPEC,
     },
     required_if=(("stage", "before", ("version", "revision")),),
 )
 
 
-class PrecheckValues(t.TypedDict):
+class Left(t.TypedDict):
+    """The proxies and namespaces that are not on the target version after an upgrade."""
+
+    left_proxies: int | None
+    left_namespaces: list[str]
+
+
+class PrecheckValues(Left):
     """The return values of the module."""
 
     findings: list[FindingRow]
@@ -103,7 +119,6 @@ class PrecheckValues(t.TypedDict):
     source_version: str | None
     proxies: dict[str, dict[str, int]]
     target_proxies: int
-    left_proxies: int | None
     identities: dict[str, dict[str, str]]
     unrestartable: list[UnrestartableRow]
 
@@ -129,6 +144,7 @@ class PrecheckOptions:
     allow: tuple[str, ...]
     istioctl: str
     waivers: tuple[Waiver, ...]
+    broken_workloads: str
 
     @classmethod
     def from_params(cls, params: Mapping[str, t.Any]) -> PrecheckOptions:
@@ -157,6 +173,7 @@ class PrecheckOptions:
             allow=tuple(params["allow"]),
             istioctl=params["istioctl"] or "",
             waivers=tuple(waivers),
+            broken_workloads=params["broken_workloads"],
         )
 
 
@@ -174,6 +191,7 @@ def run(task: TaskContext) -> TaskResult:
     require_known_limits(task, snapshot)
     snapshot = with_rejections(task.client, with_proxies(task.client, snapshot))
     snapshot = with_owner_chains(task.client, snapshot, has_proxy if options.stage == BEFORE else is_stale)
+    snapshot = leave_broken(snapshot, options.broken_workloads)
     snapshot = _with_missing_permissions(task, snapshot, options)
     # The date in UTC is the same for all controllers, in whatever time zone they are.
     today = datetime.datetime.now(datetime.UTC).date()
@@ -222,19 +240,23 @@ def _values(snapshot: Snapshot, upgrade: Upgrade, findings: list[Finding]) -> Pr
         "source_version": source.version if source else None,
         "proxies": snapshot.count_proxies(),
         "target_proxies": count_target_proxies(snapshot, upgrade),
-        "left_proxies": _left_proxies(snapshot, upgrade),
+        **_left(snapshot, upgrade),
         "identities": {name: mesh_names(revision) for name, revision in sorted(snapshot.mesh.revisions.items())},
         "unrestartable": [pods.as_dict() for pods in snapshot.unrestartable()],
     }
 
 
-def _left_proxies(snapshot: Snapshot, upgrade: Upgrade) -> int | None:
-    """Return how many proxies do not run the target after an upgrade, or None if there is no target to compare with."""
+def _left(snapshot: Snapshot, upgrade: Upgrade) -> Left:
+    """Return the proxies and namespaces that are not on the target after an upgrade, if there is a target."""
     if upgrade.stage == BEFORE or upgrade.version is None:
-        return None
+        return {"left_proxies": None, "left_namespaces": []}
     target = snapshot.mesh.revisions.get(upgrade.revision)
     tag = upgrade.tag or (target.config.tag if target and target.config else "")
-    return count_left(snapshot, str(upgrade.version), tag)
+    version = str(upgrade.version)
+    return {
+        "left_proxies": count_left(snapshot, version, tag),
+        "left_namespaces": select_left_namespaces(snapshot, version, tag),
+    }
 
 
 CORE = ModuleCore("istio_precheck", SPEC, run, check, writes=False)

@@ -17,7 +17,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_recor
     Record,
     public_record,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.standing.leftovers import count_left
+from ansible_collections.meshops.istio.plugins.module_utils.domain.standing.leftovers import (
+    count_left,
+    select_left_namespaces,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
     ModuleCore,
@@ -35,6 +38,7 @@ class RunRecordResult(t.TypedDict):
     state: str
     closed: bool
     left_proxies: int | None
+    left_namespaces: list[str]
     record: Record | None
 
 
@@ -44,6 +48,7 @@ class _FinishedCluster:
     def __init__(self, task: TaskContext) -> None:
         self._task = task
         self.left_proxies: int | None = None
+        self.left_namespaces: list[str] = []
 
     def fingerprint(self) -> str:
         """Read the cluster and return its fingerprint; an empty text makes the next run check everything."""
@@ -58,6 +63,7 @@ class _FinishedCluster:
             target = snapshot.mesh.revisions.get(run.revision)
             tag = target.config.tag if target and target.config else ""
             self.left_proxies = count_left(snapshot, run.version, tag)
+            self.left_namespaces = select_left_namespaces(snapshot, run.version, tag)
         return completion_fingerprint(snapshot, run.revision) if run.request_digest else ""
 
 
@@ -77,14 +83,15 @@ def run(task: TaskContext) -> TaskResult:
         lock.take_over_record()
     finished = _FinishedCluster(task)
     closed = not task.check_mode and lock.end_run(state, finished.fingerprint if state == DONE else lambda: "")
-    return _result(state, closed, finished.left_proxies, lock)
+    return _result(state, closed, finished, lock)
 
 
-def _result(state: str, closed: bool, left_proxies: int | None, lock: Lock) -> TaskResult:
+def _result(state: str, closed: bool, finished: _FinishedCluster | None, lock: Lock) -> TaskResult:
     values: RunRecordResult = {
         "state": state,
         "closed": closed,
-        "left_proxies": left_proxies,
+        "left_proxies": finished.left_proxies if finished else None,
+        "left_namespaces": finished.left_namespaces if finished else [],
         "record": public_record(lock.record()),
     }
     return TaskResult(values={**values})

@@ -30,6 +30,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.resta
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import describe_plan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.targets import resolve_selection
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.broken_workloads import (
+    LAST,
+    LEAVE,
+    leave_broken,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import COLLECTIONS
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.run_ids import find_run_to_undo
@@ -81,6 +86,7 @@ SPEC = ArgumentSpec(
         "budget_timeout": {"type": "int", "default": 120},
         "on_failure": {"type": "str", "choices": [ROLLBACK, HOLD], "default": ROLLBACK},
         "on_workload_failure": {"type": "str", "choices": [ROLLBACK, HOLD, STOP]},
+        "broken_workloads": {"type": "str", "choices": [LAST, LEAVE], "default": LAST},
         "skip_missing": {"type": "bool", "default": False},
         "restore_labels": {"type": "bool", "default": False},
         "allow": {"type": "list", "elements": "str", "default": []},
@@ -124,6 +130,7 @@ def run(task: TaskContext) -> TaskResult:
     options, left_out = resolve_options(task, snapshot, options)
     snapshot = with_answers(task.client, snapshot, options.selection.namespaces, everything=True, settle=True)
     snapshot = with_owner_chains(task.client, apply_planned_steps(snapshot, task.planned))
+    snapshot = leave_broken(snapshot, options.broken_workloads)
     guard = LabelGuard(
         task, snapshot, frozenset(options.selection.namespaces), accepts_refusals=POD_REFUSED.code in options.allow
     )

@@ -16,6 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.perce
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import RestartPlan
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import BROKEN_BEFORE
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.state import RestartState
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskResult
@@ -117,6 +118,11 @@ def _warnings(plan: RestartPlan, values: RestartValues) -> list[str]:
     warnings = [
         f"{row['workload']} was restarted, but these of its pods are not ready, as before: {'; '.join(row['pods'])}."
         for row in values["still_unavailable"]
+    ]
+    warnings += [
+        f"{row['kind']} {row['namespace']}/{row['name']} was not restarted: {row['reason']}."
+        for row in values["unrestartable"]
+        if row["code"] == BROKEN_BEFORE.code
     ]
     if values["remaining"]:
         warnings.append(

@@ -19,6 +19,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.resta
     describe_plan,
     plan_restart,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.broken_workloads import (
+    LEAVE,
+    broken_workloads,
+    leave_broken,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import RESTARTED_AT
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE
 from unit.support import builders as b
@@ -48,6 +53,49 @@ def test_stale_workloads_are_planned_in_batches() -> None:
     assert {workload.name: pods for workload, pods in plan.stale_pods.items()} == {"cart": 1, "web": 2}
     assert (plan.startable, plan.replaced_pods) == (2, 3)
     assert [row["workloads"] for row in plan.batch_rows] == [["Deployment shop/cart"], ["Deployment shop/web"]]
+
+
+def unready(objects: list[b.Json], *numbers: int) -> list[b.Json]:
+    """The same objects, of whose pods some are not ready; without numbers none is."""
+    pods = b.of_kind(objects, "Pod")
+    for at in numbers or range(len(pods)):
+        pods[at]["status"]["conditions"] = [{"type": "Ready", "status": "False"}]
+    return objects
+
+
+@pytest.mark.parametrize(
+    ("choice", "batches", "left"),
+    [
+        pytest.param("last", [["part", "web"], ["bad"]], [], id="last"),
+        pytest.param("leave", [["part", "web"]], [("bad", "broken_before")], id="leave"),
+    ],
+)
+def test_what_was_broken_before_is_restarted_last_or_left(
+    choice: str, batches: list[list[str]], left: list[tuple[str, str]]
+) -> None:
+    broken = [*unready(b.deployed("bad", pods=2)), *unready(b.deployed("part", pods=2), 0)]
+    options = RestartOptions.from_params(
+        params(CORE, host="https://a.invalid", namespaces=["shop"], broken_workloads=choice), NOW
+    )
+    snapshot = leave_broken(b.snapshot_of([*PLANES, *broken, *b.deployed()]), options.broken_workloads)
+    plan = plan_restart(snapshot, options, NOW)
+    assert names(plan) == batches
+    assert [(pods.name, pods.cause.code) for pods in plan.unrestartable] == left
+    gateways = [b.deployed("gate", annotations={"inject.istio.io/templates": "gateway"}), unready(b.deployed("bad"))]
+    with_gateway = b.snapshot_of([*PLANES, *gateways[0], *gateways[1]])
+    assert names(plan_restart(with_gateway, options, NOW)) == [["bad"], ["gate"]], "gateways stay the last"
+
+
+def test_a_restart_that_was_begun_is_not_left() -> None:
+    objects = unready(b.deployed())
+    objects[0]["spec"]["template"]["metadata"]["annotations"] = {RESTARTED_AT: "before"}
+    snapshot = b.snapshot_of([*PLANES, *objects])
+    assert broken_workloads(snapshot)
+    assert leave_broken(snapshot, LEAVE).left_broken == frozenset()
+
+
+def test_a_workload_without_pods_is_not_broken() -> None:
+    assert broken_workloads(b.snapshot_of([*PLANES, b.workload(name="asleep", replicas=0)])) == frozenset()
 
 
 def test_scope_all_plans_every_workload() -> None:

@@ -251,7 +251,8 @@ CHECKS = (
     Check("MU030", ERROR, "proxies newer than their control plane", "Istio does not support this version skew.",
           "move them to a newer revision", _find_newer_proxies, ERROR),
     Check("MU025", WARNING, "pods not ready before the upgrade",
-          "They are restarted too and reported afterwards, but whether their new proxy works cannot be proven.",
+          "They are restarted too and reported afterwards, but whether their new proxy works cannot be proven. A "
+          "workload without any ready pod is restarted last, or not at all with istio_broken_workloads=leave.",
           "make the pods ready first, or exclude their namespace", _find_unready_pods),
     Check("MU026", INFO, "restart causes downtime", "The update strategy does not allow a second pod.",
           "run two replicas, or allow surge (a Deployment with RollingUpdate)", _find_downtime),
