@@ -12,7 +12,7 @@ import pytest
 from field.meshes import SHOP, proxies, web
 from field.playbooks import canary, changed, play
 from integration.objects import until
-from integration.support import NEW_VERSION, Desk
+from integration.support import NEW_VERSION, VERSION, Desk
 from lab import Cluster
 
 Json = dict[str, Any]
@@ -48,6 +48,24 @@ def test_a_workload_that_was_broken_before_fails_no_other(desk: Desk, based: Clu
     assert changed(again, based) == 0
 
 
+def test_what_was_broken_before_is_left_if_that_is_asked_for(desk: Desk, based: Cluster) -> None:
+    based.apply([web("bad", replicas=1, notes={FAULT: "crash-loop"})])
+    until(lambda: crashing(based, "bad"), "bad does not crash")
+    leave = {"istio_broken_workloads": "leave"}
+    run = canary(desk, based, **leave).require_success()
+    assert (versions(based, "web"), versions(based, "bad")) == ({NEW_VERSION}, {VERSION})
+    last = "1 cluster: incomplete. Not restarted, because they were broken before: Deployment shop/bad."
+    assert run.report()["run"]["headline"] == last
+    again = canary(desk, based, **leave).require_success()
+    assert (changed(again, based), again.report()["run"]["headline"]) == (0, last)
+    verified = play(desk, based, "verify", **leave).require_success()
+    assert verified.report()["run"]["verdict"] == "incomplete"
+    assert play(desk, based, "verify").returncode == 2
+    assert "half done" in play(desk, based, "status").output
+    canary(desk, based).require_success()
+    assert versions(based, "bad") == {NEW_VERSION}
+
+
 def test_a_slow_stateful_set_gets_its_time(desk: Desk, based: Cluster) -> None:
     based.apply([web("kv", kind="StatefulSet", replicas=12, notes={DELAY: "4s"})])
     based.wait_ready()
@@ -64,21 +82,31 @@ def pdb(spec: Json) -> Json:
 
 
 DB = {"matchLabels": {"app": "db"}}
+#: A pod that nothing can scale: the controller of budgets then cannot count the pods of the budget.
+BARE: Json = {
+    "apiVersion": "v1",
+    "kind": "Pod",
+    "metadata": {"name": "db-bare", "namespace": SHOP, "labels": {"app": "db"}},
+    "spec": {"containers": [{"name": "app", "image": "lab.invalid/app:1"}]},
+}
 
 
 @pytest.mark.parametrize(
-    ("spec", "reason", "restarted"),
+    ("spec", "reason", "restarted", "more"),
     [
-        pytest.param({"selector": DB, "maxUnavailable": "0%"}, "its maxUnavailable is 0%", False, id="a: 0 %"),
-        pytest.param({"selector": DB}, "neither minAvailable nor maxUnavailable", False, id="b: no field"),
-        pytest.param({"maxUnavailable": 0}, "", True, id="d: without a selector it selects nothing"),
-        pytest.param({"selector": {}, "maxUnavailable": 0}, "its maxUnavailable is 0", False, id="e: it selects all"),
+        pytest.param({"selector": DB, "maxUnavailable": "0%"}, "its maxUnavailable is 0%", False, [], id="a: 0 %"),
+        pytest.param({"selector": DB}, "neither minAvailable nor maxUnavailable", False, [], id="b: no field"),
+        pytest.param({"selector": DB, "maxUnavailable": 1}, "SyncFailed", False, [BARE], id="c: a pod without a scale"),
+        pytest.param({"maxUnavailable": 0}, "", True, [], id="d: without a selector it selects nothing"),
+        pytest.param(
+            {"selector": {}, "maxUnavailable": 0}, "its maxUnavailable is 0", False, [], id="e: it selects all"
+        ),
     ],
 )
 def test_a_budget_that_never_allows_a_disruption(
-    desk: Desk, based: Cluster, spec: Json, reason: str, *, restarted: bool
+    desk: Desk, based: Cluster, spec: Json, reason: str, *, restarted: bool, more: list[Json]
 ) -> None:
-    based.apply([web("db", kind="StatefulSet", replicas=2), pdb(spec)])
+    based.apply([web("db", kind="StatefulSet", replicas=2), *more, pdb(spec)])
     based.wait_ready()
     before = play(desk, based, "precheck")
     assert ("MU023" in before.output) is not restarted, before.output[-3000:]

@@ -47,11 +47,12 @@ def writing(task: TaskContext) -> TaskResult:
     return TaskResult(["labelled"])
 
 
-def task(api: FakeApi, core: ModuleCore | None = None, *, controller: int | None = None, **options: object) -> b.Json:
+def task(api: FakeApi, core: ModuleCore | None = None, *, controller: int | None = None, **options: t.Any) -> b.Json:
     """A task of a run."""
+    inventory_name = options.pop("inventory_name", "")
     tool = core or ModuleCore("writer", ArgumentSpec({}), writing)
     given = params(tool, host=api.url, **options)
-    return execute(tool, given, check_mode=False, diff=False, controller=controller)
+    return execute(tool, given, check_mode=False, diff=False, controller=controller, inventory_name=inventory_name)
 
 
 def names(api: FakeApi) -> list[str]:

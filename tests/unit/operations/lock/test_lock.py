@@ -114,6 +114,19 @@ def test_what_somebody_else_locked_is_refused_before_the_first_write(api: FakeAp
     assert api.writes(lock=True) == []
 
 
+@pytest.mark.parametrize(
+    ("inventory_name", "shown"),
+    [pytest.param("", "{url}", id="unknown"), pytest.param("paris-1", "paris-1 ({url})", id="as the inventory does")],
+)
+def test_the_message_about_a_lock_names_the_cluster_as_the_inventory_does(
+    api: FakeApi, inventory_name: str, shown: str
+) -> None:
+    api.objects.append(lease())
+    result = task(api, inventory_name=inventory_name, run=CANARY)
+    assert result["msg"].startswith(f"Cluster {shown.format(url=api.url)} is being worked on by bert@elsewhere since")
+    assert result["cluster"]["name"] == api.url
+
+
 def test_a_reader_does_not_mind_a_lock(api: FakeApi) -> None:
     api.objects.append(lease())
     reader = ModuleCore(

@@ -47,6 +47,37 @@ def test_a_snapshot_holds_everything() -> None:
     )
 
 
+VERTICAL = "/apis/autoscaling.k8s.io/v1"
+
+
+def autoscalers() -> list[Answer]:
+    """The answer to a list of VerticalPodAutoscalers."""
+    spec = {"targetRef": {"kind": "Deployment", "name": "web"}}
+    return [Answer({"metadata": {}, "items": [{"metadata": b.meta("web", "shop"), "spec": spec}]})]
+
+
+@pytest.mark.parametrize(
+    ("api_answers", "list_answers", "read", "unread"),
+    [
+        pytest.param([], [], [], False, id="the kind is not served, and nobody asks for a list"),
+        pytest.param([Answer({})], autoscalers(), ["web"], False, id="it is served"),
+        pytest.param([Answer({})], [failure(403, "no", "Forbidden")] * 9, [], True, id="it may not be listed"),
+        pytest.param([Answer({})], [failure(404, "no", "NotFound")], [], False, id="its definition is gone meanwhile"),
+    ],
+)
+def test_vertical_autoscalers_are_listed_only_where_they_are_served(
+    api_answers: list[Answer], list_answers: list[Answer], read: list[str], unread: bool
+) -> None:
+    with FakeApi(*CLUSTER) as api:
+        api.script("GET", VERTICAL, *api_answers)
+        api.script("GET", f"{VERTICAL}/verticalpodautoscalers", *list_answers)
+        inputs = fetch_snapshot(api.client(), b.SYSTEM, pods=True, precheck_inputs=True).precheck_inputs
+        listed = [seen.path for seen in api.seen if seen.path.startswith(f"{VERTICAL}/")]
+    assert [autoscaler.ref.name for autoscaler in inputs.vertical_autoscalers] == read
+    assert ("vertical_autoscalers" in inputs.unread) is unread
+    assert bool(listed) is bool(list_answers)
+
+
 def test_without_pods_only_what_is_needed_is_read() -> None:
     with FakeApi(*CLUSTER) as api:
         found = fetch_snapshot(api.client(), b.SYSTEM, pods=False)
