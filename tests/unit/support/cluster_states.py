@@ -112,6 +112,11 @@ STATES = {
         [*PLANES, *b.namespaces(shop=b.NEW, blog=b.OLD), *b.deployed(revision=b.NEW), *b.deployed("b", "blog")],
         "half done", "1 of 2 proxies run 1.31.0", report="incomplete", options={"limits": {"namespaces": ["shop"]}},
     ),
+    "a namespace that had moved is left by the limits": of(
+        [*MOVED, *b.plane(b.OLD), *b.namespaces(blog=b.NEW)[-1:], *b.deployed("b", "blog")],
+        "half done", "1 of 2 proxies run 1.31.0", "MU024",
+        report="incomplete", options={"limits": {"exclude": ["blog"]}},
+    ),
     "what was broken before is left": of(
         [*MOVED, *b.plane(b.OLD), *BROKEN], "half done", "1 of 2 proxies run 1.31.0", "MU021",
         report="incomplete", options={"broken_workloads": "leave"},

@@ -59,7 +59,7 @@ def autoscalers() -> list[Answer]:
 @pytest.mark.parametrize(
     ("api_answers", "list_answers", "read", "unread"),
     [
-        pytest.param([], [], [], False, id="the kind is not served, and nobody asks for a list"),
+        pytest.param([], [], [], False, id="the kind is not served, so it is not listed"),
         pytest.param([Answer({})], autoscalers(), ["web"], False, id="it is served"),
         pytest.param([Answer({})], [failure(403, "no", "Forbidden")] * 9, [], True, id="it may not be listed"),
         pytest.param([Answer({})], [failure(404, "no", "NotFound")], [], False, id="its definition is gone meanwhile"),

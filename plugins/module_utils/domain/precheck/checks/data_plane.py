@@ -46,25 +46,30 @@ def _count_pods(count: int, verb: str) -> str:
     return f"1 pod {verb}s" if count == 1 else f"{count} pods {verb}"
 
 
-def _concerns(upgrade: Upgrade, status: ProxyStatus) -> bool:
+def _concerns(upgrade: Upgrade, pod: Pod, status: ProxyStatus) -> bool:
     """Return whether a stale proxy is part of an upgrade; before it, all of them are."""
-    return upgrade.stage == BEFORE or status.injection.revision == upgrade.revision
+    is_targeted = status.injection.revision == upgrade.revision and upgrade.limits.allows(pod.namespace)
+    return upgrade.stage == BEFORE or is_targeted
 
 
 def _find_stale_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     yield from _find_stale_where(
-        snapshot, upgrade, lambda status: status.condition != ProxyCondition.MISSING and _concerns(upgrade, status)
+        snapshot,
+        upgrade,
+        lambda pod, status: status.condition != ProxyCondition.MISSING and _concerns(upgrade, pod, status),
     )
 
 
-def _find_stale_proxies_of_other_revisions(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+def _find_stale_proxies_outside(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     if upgrade.stage == AFTER:
-        yield from _find_stale_where(snapshot, upgrade, lambda status: status.injection.revision != upgrade.revision)
+        yield from _find_stale_where(snapshot, upgrade, lambda pod, status: not _concerns(upgrade, pod, status))
 
 
 def _find_missing_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     yield from _find_stale_where(
-        snapshot, upgrade, lambda status: status.condition == ProxyCondition.MISSING and _concerns(upgrade, status)
+        snapshot,
+        upgrade,
+        lambda pod, status: status.condition == ProxyCondition.MISSING and _concerns(upgrade, pod, status),
     )
     if upgrade.stage == BEFORE:
         without_workload = (
@@ -75,13 +80,15 @@ def _find_missing_proxies(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         yield from _group_by_owner(snapshot, without_workload, _describe_change)
 
 
-def _find_stale_where(snapshot: Snapshot, upgrade: Upgrade, matches: Callable[[ProxyStatus], bool]) -> CheckResults:
+def _find_stale_where(
+    snapshot: Snapshot, upgrade: Upgrade, matches: Callable[[Pod, ProxyStatus], bool]
+) -> CheckResults:
     for ref, pods in snapshot.stale_workloads().items():
         # A run cannot have restarted these workloads. MU021 has their remedy.
         if upgrade.stage == AFTER and snapshot.unrestartable_reason(snapshot.workloads[ref]):
             continue
         statuses = ((pod, snapshot.proxy_status_of(pod)) for pod in pods)
-        yield from _group_by_owner(snapshot, (pair for pair in statuses if matches(pair[1])), _describe_change)
+        yield from _group_by_owner(snapshot, (pair for pair in statuses if matches(*pair)), _describe_change)
 
 
 def _group_by_owner(
@@ -240,8 +247,9 @@ CHECKS = (
     Check("MU023", WARNING, "PodDisruptionBudget allows too few disruptions",
           "Rollouts ignore budgets, so rollout_restart waits until the budget allows the disruption.",
           "follow the remedy in each message", _find_tight_budgets),
-    Check("MU024", WARNING, "stale proxies of another revision", "They are not part of this upgrade.",
-          "restart them with rollout_restart", _find_stale_proxies_of_other_revisions, WARNING),
+    Check("MU024", WARNING, "stale proxies outside of the upgrade",
+          "They select another revision, or the limits of the run left out their namespace.",
+          "restart them with rollout_restart", _find_stale_proxies_outside, WARNING),
     Check("MU027", WARNING, "missing proxies", "These pods are outside the mesh until they are restarted (IST0103).",
           "restart them with rollout_restart, or opt them out with label sidecar.istio.io/inject=false",
           _find_missing_proxies, ERROR),
