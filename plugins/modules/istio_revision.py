@@ -199,6 +199,8 @@ options:
       - With V(live_proxy) or V(connected_proxy), proxies get no configuration any more, and no new certificate when
         their present one expires. V(connected_proxy) stands for proxies that only C(istiod) knows, such as machines and
         pods of other clusters.
+      - With V(bound_workload), the pods of a workload that names C(istiod) of the revision by its address, such as
+        C(ztunnel), reach no C(istiod) any more.
       - With V(terminating_proxy), terminating pods get no new endpoints until they are gone. The task waits for pods
         that are gone within O(timeout).
       - With V(configuration), Istio configuration and Gateway API routes with the revision in the label
@@ -467,8 +469,8 @@ failure:
         code:
           description:
             - One of V(tag), V(namespace), V(default_validator), V(default_service), V(live_proxy),
-              V(terminating_proxy), V(connected_proxy), V(selects_revision), V(configuration), V(shared_component)
-              and V(not_checked).
+              V(terminating_proxy), V(connected_proxy), V(bound_workload), V(selects_revision), V(configuration),
+              V(shared_component) and V(not_checked).
           type: str
           sample: namespace
         object:

@@ -71,7 +71,18 @@ from unit.support.planes import (
     values_map,
     version_of,
 )
-from unit.support.pods import budget, configuration, deployed, envoy_filter, node, owned, pod, replica_set, workload
+from unit.support.pods import (
+    budget,
+    configuration,
+    deployed,
+    envoy_filter,
+    naming_istiod,
+    node,
+    owned,
+    pod,
+    replica_set,
+    workload,
+)
 
 #: Kind -> its API group.
 READ_BY_ISTIOD = {
@@ -114,6 +125,7 @@ __all__ = [
     "namespace",
     "namespace_of",
     "namespaces",
+    "naming_istiod",
     "need",
     "node",
     "of_kind",

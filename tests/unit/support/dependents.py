@@ -54,6 +54,13 @@ def gateway() -> list[b.Json]:
     return found
 
 
+def by_annotation() -> b.Json:
+    """The ztunnel of a chart that names another address."""
+    found = b.naming_istiod("DaemonSet", "ztunnel", b.SYSTEM, b.OLD, annotation=b.OLD)
+    found["spec"]["template"]["spec"]["containers"][0]["env"] = [{"name": "XDS_ADDRESS", "value": "xds.example:15012"}]
+    return found
+
+
 @dataclasses.dataclass(frozen=True)
 class Kind:
     """One dependent of the old revision, in a cluster in which the rest has moved."""
@@ -91,6 +98,15 @@ KINDS = {
         "Pod shop/strayed",
         (b.pod("strayed", revision=b.NEW, owner=None),),
         lambda api: syncz(api, proxy("strayed.shop")),
+    ),
+    "G1: ztunnel": Kind(
+        "bound_workload",
+        "DaemonSet istio-system/ztunnel",
+        (b.naming_istiod("DaemonSet", "ztunnel", b.SYSTEM, b.OLD, annotation=b.OLD),),
+    ),
+    "G1: ztunnel with an annotation only": Kind("bound_workload", "DaemonSet istio-system/ztunnel", (by_annotation(),)),
+    "G1: a Deployment that names the address of istiod": Kind(
+        "bound_workload", "Deployment shop/agent", (b.naming_istiod("Deployment", "agent", "shop", b.OLD),)
     ),
     "labels of pods": Kind(
         "selects_revision",

@@ -11,7 +11,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
-from unit.support.planes import OLD, SYSTEM, Json, meta, proxy, version_of
+from unit.support.planes import HUB, OLD, OLD_VERSION, SYSTEM, Json, meta, proxy, version_of
 
 
 def pod(
@@ -133,6 +133,15 @@ def deployed(
             for at in range(pods)
         ),
     ]
+
+
+def naming_istiod(kind: str, name: str, in_namespace: str, revision: str, annotation: str | None = None) -> Json:
+    """A workload outside of the mesh whose pods name an istiod by address, as those of ztunnel's chart do."""
+    address = {"name": "XDS_ADDRESS", "value": f"https://istiod-{revision}.{SYSTEM}.svc:15012"}
+    containers = [{"name": "istio-proxy", "image": f"{HUB}/ztunnel:{OLD_VERSION}", "env": [address]}]
+    annotations = {"sidecar.istio.io/inject": "false", **({REV: annotation} if annotation else {})}
+    labels = {"sidecar.istio.io/inject": "false"}
+    return workload(kind, name, in_namespace, labels=labels, annotations=annotations, containers=containers)
 
 
 def budget(name: str, selector: Json, allowed: int, in_namespace: str = "shop") -> Json:

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import Blocker
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.bound_workloads import (
+    bound_workload_blockers,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.configuration_blockers import (
     configuration_blockers,
 )
@@ -32,7 +35,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 
 def find_blockers(snapshot: Snapshot, revision: str, inputs: RemovalInputs) -> list[Blocker]:
     """Return everything that depends on a revision, each with the way to resolve it."""
-    return [
+    blockers = [
         *name_blockers(snapshot, revision),
         *pod_blockers(snapshot, revision, inputs.shared),
         *terminating_proxy_blockers(snapshot, revision, inputs),
@@ -43,6 +46,7 @@ def find_blockers(snapshot: Snapshot, revision: str, inputs: RemovalInputs) -> l
         *shared_component_blockers(inputs.owned, revision),
         *unchecked_blockers(revision, inputs),
     ]
+    return [*blockers, *bound_workload_blockers(snapshot, revision, {blocker.object for blocker in blockers})]
 
 
 def shared_component_blockers(owned: Iterable[OwnedObject], revision: str) -> list[Blocker]:

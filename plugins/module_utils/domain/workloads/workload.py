@@ -44,6 +44,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.arg
     checked_rollout,
     restarted,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.istiod_addresses import istiod_services
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rollout_limits import (
     ROLLOUT,
     surge,
@@ -109,6 +110,8 @@ class Workload:
     template: str = dataclasses.field(default="", repr=False)
     #: The last writer of the revision label of its pods, if a run has changed that label.
     writers: LabelWriters = dataclasses.field(default_factory=LabelWriters)
+    #: Namespace and name of each Service of istiod that its pods name by address.
+    istiod_services: tuple[tuple[str, str], ...] = ()
 
     @functools.cached_property
     def ref(self) -> ObjectRef:
@@ -180,12 +183,11 @@ def read_workload(kind: str, obj: Mapping[str, t.Any]) -> Workload:
         restart_order=order,
         journal=journal,
         phase=_phase(obj),
-        stalled=any(
-            condition.get("reason") == DEADLINE for condition in (obj.get("status") or {}).get("conditions") or ()
-        ),
+        stalled=_stalled(obj),
         writers=_writers(obj, journal),
         unreadable=read.unreadable,
         template=_template_text(name_of(raw), as_map(raw.get("spec"))),
+        istiod_services=istiod_services(template),
     )
 
 
@@ -217,6 +219,11 @@ def _writers(obj: Mapping[str, t.Any], journal: Journal) -> LabelWriters:
     if not journal.changes:
         return LabelWriters()
     return read_label_writers(obj, (REVISION_LABEL,), FIELD_MANAGER, TEMPLATE_LABELS)
+
+
+def _stalled(obj: Mapping[str, t.Any]) -> bool:
+    conditions = (obj.get("status") or {}).get("conditions") or ()
+    return any(condition.get("reason") == DEADLINE for condition in conditions)
 
 
 def _phase(obj: Mapping[str, t.Any]) -> str:
