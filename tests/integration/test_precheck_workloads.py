@@ -107,7 +107,7 @@ def test_what_needs_attention_is_found_once_and_what_is_in_order_is_not(desk: De
                 "the pod opts out by sidecar.istio.io/inject=false."
             )
         },
-        "MU052": {
+        "MU141": {
             f"DaemonSet {PLACE}/ztunnel": (
                 "It runs ztunnel 1.29.4-distroless, 2 minor versions behind control plane 1.31.0."
             )

@@ -22,6 +22,8 @@ from pathlib import Path
 from .go_command import about, clock, cores, run
 from .sources import (
     CHARTS,
+    GATEWAY_API,
+    GATEWAY_API_FILE,
     HELM,
     HELM_VERSION,
     HUB,
@@ -225,8 +227,9 @@ def copy_crds(target: Path, environ: Mapping[str, str]) -> None:
 
 
 def copy_charts(target: Path, step: Step, environ: Mapping[str, str]) -> None:
-    """Copy Istio's charts from its module, with the version set as in a release."""
+    """Copy Istio's charts from its module, with the version set as in a release, and the CRDs of the Gateway API."""
     module = module_folder("istio.io/istio", step.source, environ)
+    shutil.copyfile(module / GATEWAY_API, target / GATEWAY_API_FILE)
     for name, folder in CHARTS.items():
         for path in (module / "manifests" / "charts" / folder).rglob("*.*"):
             if path.is_file():

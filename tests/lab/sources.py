@@ -47,7 +47,15 @@ HELM = Source("helm", "", 30, 15, 130)
 PROXIES = Source("proxies", "", 10, 3, 60)
 KUBECTL = Source("kubectl", "", 90, 10, 700)
 #: Charts of a release, by the folders of Istio's sources.
-CHARTS = {"base": "base", "istiod": "istio-control/istio-discovery"}
+CHARTS = {
+    "base": "base",
+    "istiod": "istio-control/istio-discovery",
+    "cni": "istio-cni",
+    "ztunnel": "ztunnel",
+    "gateway": "gateway",
+}
+#: CRDs of the Gateway API that a release of Istio is tested with, in its sources and beside the charts.
+GATEWAY_API, GATEWAY_API_FILE = "tests/integration/pilot/testdata/gateway-api-crd.yaml", "gateway-api-crd.yaml"
 #: Changes of release-builder in the charts of a release, by file.
 STAMPS = {
     "Chart.yaml": (("version: 1.0.0", "version: {version}"), ("appVersion: 1.0.0", "appVersion: {version}")),
@@ -135,4 +143,8 @@ def proxies_home(cache: Path) -> Path:
 
 def charts_home(cache: Path) -> Path:
     """Return the folder of all versions, as for istioctl."""
-    return cache / "bin" / f"charts-{key_of([source.path for source in ISTIO.values()], [HUB, repr(STAMPS)])}"
+    return (
+        cache
+        / "bin"
+        / f"charts-{key_of([source.path for source in ISTIO.values()], [HUB, repr(STAMPS), repr(CHARTS), GATEWAY_API])}"
+    )

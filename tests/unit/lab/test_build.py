@@ -15,6 +15,7 @@ import pytest
 
 from lab import build, go_command, sources
 from lab.toolchain import BuildError
+from unit.support.istio_module import write_istio_module
 
 
 @pytest.fixture
@@ -70,16 +71,11 @@ done
 @pytest.fixture
 def go_build(tmp_path: Path, go_sources: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Return the script that a fake toolchain runs as `go build`; it "builds" immediately."""
-    crds = go_sources / "kubernetes" / "module" / "kustomize" / "crd" / "bases"
-    crds.mkdir(parents=True)
-    (crds / "portforwards.yaml").write_text("kind: CustomResourceDefinition\n")
+    crd = go_sources / "kubernetes" / "module" / "kustomize" / "crd" / "bases" / "portforwards.yaml"
+    crd.parent.mkdir(parents=True)
+    crd.write_text("kind: CustomResourceDefinition\n")
     for line in ("1.30", "1.31"):
-        for chart in ("base", "istio-control/istio-discovery"):
-            folder = go_sources / f"istio-{line}" / "module" / "manifests" / "charts" / chart / "templates"
-            folder.mkdir(parents=True)
-            (folder.parent / "Chart.yaml").write_text("version: 1.0.0\nappVersion: 1.0.0\n")
-            (folder.parent / "values.yaml").write_text("hub: registry.istio.io/testing\ntag: latest\n")
-            (folder / "service.yaml").write_text("kind: Service # version: 1.0.0\n")
+        write_istio_module(go_sources / f"istio-{line}" / "module")
     go = fake_go(tmp_path / "path", WORKING_GO)
     monkeypatch.setenv("PATH", f"{go.parent}:/usr/bin:/bin")
     script = go.with_name("go-build")
@@ -192,7 +188,8 @@ def test_charts_are_stamped_as_those_of_a_release(cache: Path, go_build: Path) -
     assert binaries.helm.read_text() == "helm\n"
     for version in ("1.30.3", "1.31.0"):
         folder = Path(binaries.charts_template.format(version=version))
-        for chart in ("base", "istiod"):
+        assert (folder / sources.GATEWAY_API_FILE).exists()
+        for chart in ("base", "ztunnel"):
             assert (folder / chart / "Chart.yaml").read_text() == f"version: {version}\nappVersion: {version}\n"
             assert (folder / chart / "values.yaml").read_text() == f"hub: {sources.HUB}\ntag: {version}\n"
             assert (folder / chart / "templates" / "service.yaml").read_text() == "kind: Service # version: 1.0.0\n"

@@ -17,6 +17,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT_VALIDATOR, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks import (
     admission,
+    ambient,
     cluster,
     configuration,
     control_plane,
@@ -110,6 +111,7 @@ CHECKS = (
     *moved_labels.CHECKS,
     *data_plane.CHECKS,
     *gateways.CHECKS,
+    *ambient.CHECKS,
     *configuration.CHECKS,
     *multicluster.CHECKS,
     *cluster.CHECKS,

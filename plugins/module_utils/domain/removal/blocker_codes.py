@@ -25,7 +25,8 @@ CODES = {
         "it gets no new configuration, and no new certificate when its own expires (by default after a day)"
     ),
     "bound_workload": (
-        "its pods reach no istiod any more: they get no new configuration, and no new certificate when the old one expires"
+        "its pods reach no istiod any more: they get no new configuration, and no new certificate when the old one "
+        "expires"
     ),
     "selects_revision": "its next pod starts without a proxy, without any error",
     "configuration": "no istiod reads it any more, without any error: requests that it denied are allowed",

@@ -35,6 +35,10 @@ MINIMUM_KUBERNETES = {20: 25, 21: 26, 24: 28, 25: 29, 28: 30, 30: 32}
 #: First kubelet version for which istiod uses native sidecars by default (istio/istio pkg/kube/inject/webhook.go).
 _NATIVE_KUBELET = (1, 33)
 
+#: Minor version of major 1 -> first patch in which istiod serves a gateway until its new pods are ready (istio/istio
+#: issue 59959). Older minor versions have no such patch, newer ones have been fixed from the start.
+GATEWAYS_FIXED = {29: 5, 30: 2}
+
 #: Strategy -> lowest and highest supported difference between the minor versions of target and source.
 MINOR_STEPS = {"canary": (-1, 2), "in_place": (-1, 1), "downgrade": (-1, 0)}
 
@@ -182,3 +186,21 @@ def unsupported_reason(strategy: str, source: Version, target: Version) -> str |
     if difference < lowest:
         return f"Istio {source} to {target} downgrades by {-difference} minor versions; at most {-lowest} is supported."
     return None
+
+
+def drops_moved_gateways(version: Version) -> bool:
+    """Return whether istiod of a version drops the routes of a managed gateway that selects another revision."""
+    if version.major != 1 or version.minor > max(GATEWAYS_FIXED):
+        return version.major < 1
+    return version.patch < GATEWAYS_FIXED.get(version.minor, version.patch + 1)
+
+
+def node_agent_skew(version: Version, control_plane: Version) -> str | None:
+    """Return how the version of a CNI plugin or ztunnel does not fit a control plane, or None if it does.
+
+    They support a control plane of their own minor version or of the next one (istio.io, "Upgrade with Helm", ambient).
+    """
+    behind = (control_plane.major - version.major) * 1000 + control_plane.minor - version.minor
+    if behind in (0, 1):
+        return None
+    return f"{behind} minor versions behind" if behind > 0 else "newer than"

@@ -67,7 +67,8 @@ COLLECTIONS = {
 #: Levels of owners above a pod; a longer chain is a circle.
 MOST_LEVELS = 8
 #: Label of the pods -> name of the DaemonSets of the CNI plugin and of ambient mode.
-NODE_PARTS = {"istio-cni-node": "the CNI plugin", "ztunnel": "ztunnel"}
+ZTUNNEL = "ztunnel"
+NODE_PARTS = {"istio-cni-node": "the CNI plugin", ZTUNNEL: "ztunnel"}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

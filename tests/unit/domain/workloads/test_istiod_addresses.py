@@ -28,7 +28,9 @@ CASES = [
 ]
 PLACES: dict[str, t.Callable[[str], dict[str, t.Any]]] = {
     "variable": lambda text: {"spec": {"containers": [{"env": [{"name": "CA_ADDRESS", "value": text}]}]}},
-    "variable of an init container": lambda text: {"spec": {"initContainers": [{"env": [{"name": "A", "value": text}]}]}},
+    "variable of an init container": lambda text: {
+        "spec": {"initContainers": [{"env": [{"name": "A", "value": text}]}]}
+    },
     "argument": lambda text: {"spec": {"containers": [{"args": ["--xds", text]}]}},
     "command": lambda text: {"spec": {"containers": [{"command": [text]}]}},
     "annotation": lambda text: {"metadata": {"annotations": {"proxy.istio.io/config": text}}},

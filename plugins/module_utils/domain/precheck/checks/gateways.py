@@ -10,21 +10,16 @@ from collections.abc import Iterator
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import MANAGED_GATEWAY
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import PodShape, resolve
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.ambient import installed_by
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,
     INFO,
-    WARNING,
     Check,
     CheckResults,
     Upgrade,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import SHARED_COMPONENTS
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import (
-    image_tag,
-    image_version,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import image_tag
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
     NODE_PARTS,
     Workload,
@@ -43,15 +38,10 @@ def _node_agents(snapshot: Snapshot) -> Iterator[tuple[Workload, str]]:
             yield workload, NODE_PARTS[part]
 
 
-def _installed_by(upgrade: Upgrade, workload: Workload) -> bool:
-    """Return whether the installation of the run also renders a workload: each revision keeps the ones it owns."""
-    return workload.component in SHARED_COMPONENTS and workload.revision == upgrade.revision
-
-
 def _find_ambient_components(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for workload, component in _node_agents(snapshot):
         component_version = f"{component} {image_tag(workload.image)}".rstrip()
-        if _installed_by(upgrade, workload):
+        if installed_by(upgrade, workload):
             effect = f"the installation of revision {upgrade.revision} replaces it too"
         else:
             effect = "it serves all revisions, and this run does not upgrade it"
@@ -64,26 +54,11 @@ def _find_ambient_components(snapshot: Snapshot, upgrade: Upgrade) -> CheckResul
         )
 
 
-def _find_version_skew(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
-    for workload, component in _node_agents(snapshot):
-        version, target = image_version(workload.image), upgrade.version
-        if version is None or target is None or _installed_by(upgrade, workload):
-            continue
-        minors_behind = _absolute_minor(target) - _absolute_minor(version)
-        if minors_behind not in (0, 1):
-            skew = f"{minors_behind} minor versions behind" if minors_behind > 0 else "newer than"
-            yield workload.ref, f"It runs {component} {version}, {skew} control plane {target}."
-
-
-def _absolute_minor(version: Version) -> int:
-    return version.major * 1000 + version.minor
-
-
 def _find_installed_gateways(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     for workload in snapshot.workloads.values():
         if not workload.component.endswith("Gateways"):
             continue
-        if _installed_by(upgrade, workload):
+        if installed_by(upgrade, workload):
             yield (
                 workload.ref,
                 f"The installation of revision {upgrade.revision} replaces its pods together with those of istiod.",
@@ -122,7 +97,4 @@ CHECKS = (
           "New pods cannot start, because an image of that name does not exist (IST0146, IST0147).",
           "label the namespace, or label the pod template with a revision or sidecar.istio.io/inject=true",
           _find_unresolved_images, ERROR),
-    Check("MU052", WARNING, "CNI plugin or ztunnel of another version",
-          "They support a control plane of their own minor version or of the next one.",
-          "bring them within one minor version first: the CNI plugin, then ztunnel", _find_version_skew, WARNING),
 )  # fmt: skip

@@ -21,7 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.isti
     kubelet_uses_native_sidecars,
     parse_version,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import node_part
+from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import ZTUNNEL, node_part
 
 #: Value of label gateway.istio.io/managed on gateways of the Gateway API (istio/istio pkg/config/constants).
 GATEWAY = "istio.io-gateway-controller"
@@ -48,15 +48,20 @@ def _anywhere(snapshot: Snapshot, source: Revision) -> bool:
     return True
 
 
+def _has_node_part(snapshot: Snapshot, part: str) -> bool:
+    """Return whether the mesh has a kind of node agent; one of another mesh does not count."""
+    return any(
+        node_part(workload) == part and not snapshot.is_of_other_mesh(workload.ref)
+        for workload in snapshot.workloads.values()
+    )
+
+
 def _cni(snapshot: Snapshot, source: Revision) -> bool:
-    return any(node_part(workload) == "istio-cni-node" for workload in snapshot.workloads.values())
+    return _has_node_part(snapshot, "istio-cni-node")
 
 
 def _ambient(snapshot: Snapshot, source: Revision) -> bool:
-    return any(
-        node_part(workload) == "ztunnel" and not snapshot.is_of_other_mesh(workload.ref)
-        for workload in snapshot.workloads.values()
-    )
+    return _has_node_part(snapshot, ZTUNNEL)
 
 
 def _large_ambient(snapshot: Snapshot, source: Revision) -> bool:
@@ -64,7 +69,7 @@ def _large_ambient(snapshot: Snapshot, source: Revision) -> bool:
 
 
 def _gateway_api(snapshot: Snapshot, source: Revision) -> bool:
-    return any(pod.labels.get(MANAGED_GATEWAY) == GATEWAY for pod in snapshot.pods)
+    return any(pod.labels.get(MANAGED_GATEWAY) == GATEWAY and snapshot.in_this_mesh(pod) for pod in snapshot.pods)
 
 
 def _native_nodes(snapshot: Snapshot, source: Revision) -> bool:

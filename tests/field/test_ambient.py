@@ -1,0 +1,143 @@
+# Copyright (c) 2026, meshops.istio contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+"""Ambient meshes and managed gateways: what is bound to a revision without injection keeps its istiod (G1 to G4b).
+
+No registry has a binary of ztunnel, so its pods are objects here, as the kubelet would report them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from field.meshes import MERGE, SHOP, base, web
+from field.playbooks import canary, changed, play
+from integration.objects import REV, until
+from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
+from integration.workloads import namespace
+from lab import ApiError, Cluster
+
+SYSTEM = "/api/v1/namespaces/istio-system"
+ZTUNNEL = "/apis/apps/v1/namespaces/istio-system/daemonsets/ztunnel"
+ADDRESS = f"istiod-{REVISION}.istio-system.svc:15012"
+
+
+def chart(desk: Desk, version: str, name: str) -> str:
+    """Return the folder of a chart of Istio, or of the CRDs of the Gateway API."""
+    return str(Path(desk.lab.charts_template.format(version=version)) / name)
+
+
+def upgrade_ztunnel(desk: Desk, cluster: Cluster, version: str, revision: str) -> None:
+    """Install the CNI plugin and ztunnel, or upgrade them, as Istio's documentation does with Helm."""
+    for name in ("cni", "ztunnel"):
+        sets = ["--set", "profile=ambient", "--set", f"revision={revision}"]
+        cluster.helm("upgrade", "--install", name, chart(desk, version, name), *sets)
+    cluster.wait_ready()
+
+
+def address(cluster: Cluster) -> str:
+    """Return the address of istiod that ztunnel has."""
+    template = cluster.request("GET", ZTUNNEL)["spec"]["template"]
+    env = {entry["name"]: entry.get("value") for entry in template["spec"]["containers"][0]["env"]}
+    return str(env["XDS_ADDRESS"])
+
+
+def has_service(cluster: Cluster, revision: str) -> bool:
+    """Return whether the Service of a revision exists."""
+    try:
+        cluster.request("GET", f"{SYSTEM}/services/istiod-{revision}")
+    except ApiError:
+        return False
+    return True
+
+
+@pytest.fixture
+def ambient(desk: Desk, empty: Cluster) -> Cluster:
+    """An ambient mesh of Helm releases, with revision 1-30-3, and a namespace with sidecars."""
+    empty.helm_install(VERSION, REVISION, sets=["profile=ambient"])
+    upgrade_ztunnel(desk, empty, VERSION, REVISION)
+    empty.apply([namespace(SHOP, **{REV: REVISION}), web()])
+    empty.wait_ready()
+    return empty
+
+
+def test_g1_the_istiod_of_ztunnel_is_not_removed(desk: Desk, ambient: Cluster) -> None:
+    options: dict[str, Any] = {"istio_installer": "helm", "istio_charts": desk.lab.charts_template}
+    options["istio_finalize"] = True
+    for dummy in range(2):
+        run = canary(desk, ambient, **options)
+        assert run.returncode != 0
+        assert f"DaemonSet istio-system/ztunnel is bound to istiod of revision {REVISION}" in run.failure(ambient)
+        assert has_service(ambient, REVISION)
+        assert address(ambient) == ADDRESS
+    upgrade_ztunnel(desk, ambient, NEW_VERSION, NEW_REVISION)
+    canary(desk, ambient, **options).require_success()
+    assert not has_service(ambient, REVISION)
+    assert changed(canary(desk, ambient, **options).require_success(), ambient) == 0
+
+
+def test_mu142_a_ztunnel_whose_istiod_is_gone(desk: Desk, ambient: Cluster) -> None:
+    env = [{"name": "XDS_ADDRESS", "value": "istiod-1-29-0.istio-system.svc:15012"}]
+    container = ambient.request("GET", ZTUNNEL)["spec"]["template"]["spec"]["containers"][0]
+    others = [entry for entry in container["env"] if entry["name"] != "XDS_ADDRESS"]
+    patch = {"spec": {"template": {"spec": {"containers": [{**container, "env": [*others, *env]}]}}}}
+    ambient.request("PATCH", ZTUNNEL, patch, content_type=MERGE)
+    run = play(desk, ambient, "precheck")
+    assert run.returncode != 0
+    assert "MU142" in run.output
+    assert "istio-system/istiod-1-29-0, which does not exist" in run.output
+
+
+def test_mu141_an_ambient_mesh_goes_by_one_minor_version(desk: Desk, ambient: Cluster) -> None:
+    container = ambient.request("GET", ZTUNNEL)["spec"]["template"]["spec"]["containers"][0]
+    container["image"] = container["image"].replace(VERSION, "1.29.7")
+    ambient.request("PATCH", ZTUNNEL, {"spec": {"template": {"spec": {"containers": [container]}}}}, content_type=MERGE)
+    run = canary(desk, ambient)
+    assert run.returncode != 0
+    assert "MU141" in run.output
+    assert not has_service(ambient, NEW_REVISION)
+    cni = "/apis/apps/v1/namespaces/istio-system/daemonsets/istio-cni-node"
+    agent = ambient.request("GET", cni)["spec"]["template"]["spec"]["containers"][0]
+    agent["image"] = agent["image"].replace(VERSION, "1.29.7")
+    ambient.request("PATCH", cni, {"spec": {"template": {"spec": {"containers": [agent]}}}}, content_type=MERGE)
+    ambient.delete(ZTUNNEL)
+    assert "MU052" in play(desk, ambient, "precheck").output
+
+
+def test_g4b_a_source_that_drops_the_routes_of_a_moved_gateway(desk: Desk, empty: Cluster) -> None:
+    base(empty)
+    text = Path(chart(desk, VERSION, "gateway-api-crd.yaml")).read_text(encoding="utf-8")
+    empty.apply([crd for crd in yaml.safe_load_all(text) if crd])
+    listener = {"name": "http", "port": 80, "protocol": "HTTP"}
+    spec = {"gatewayClassName": "istio", "listeners": [listener]}
+    kind = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway"}
+
+    def applied() -> bool:
+        """The API server serves new kinds after a moment."""
+        try:
+            empty.apply([{**kind, "metadata": {"name": "edge", "namespace": SHOP}, "spec": spec}])
+        except ApiError:
+            return False
+        return True
+
+    until(applied, "the API server does not serve Gateways")
+    pods = f"/api/v1/namespaces/{SHOP}/pods"
+    by_gateway = {"labelSelector": "gateway.networking.k8s.io/gateway-name=edge"}
+    until(lambda: empty.items(pods, by_gateway), "istiod creates no gateway")
+    empty.wait_ready()
+    assert "MU140" not in play(desk, empty, "precheck").output
+    istiod = f"/apis/apps/v1/namespaces/istio-system/deployments/istiod-{REVISION}"
+    container = empty.request("GET", istiod)["spec"]["template"]["spec"]["containers"][0]
+    container["image"] = container["image"].replace(VERSION, "1.30.1")
+    # The Deployment stays at this version without a rollout, so that the istiod that serves goes on.
+    stopped = {"paused": True, "template": {"spec": {"containers": [container]}}}
+    empty.request("PATCH", istiod, {"spec": stopped}, content_type=MERGE)
+    run = canary(desk, empty)
+    assert run.returncode != 0
+    assert "MU140" in run.output
+    assert "Deployment shop/edge-istio" in run.output
