@@ -81,6 +81,28 @@ def test_g1_the_istiod_of_ztunnel_is_not_removed(desk: Desk, ambient: Cluster) -
     assert changed(canary(desk, ambient, **options).require_success(), ambient) == 0
 
 
+def test_g3_an_ambient_mesh_of_istioctl_is_handed_over(desk: Desk, empty: Cluster) -> None:
+    empty.install_istio(VERSION, REVISION, profile="ambient")
+    empty.apply([namespace(SHOP, **{REV: REVISION}), web()])
+    empty.wait_ready()
+    canary(desk, empty).require_success()
+    istiod = f"/apis/apps/v1/namespaces/istio-system/deployments/istiod-{NEW_REVISION}"
+    container = empty.request("GET", istiod)["spec"]["template"]["spec"]["containers"][0]
+    assert {"name": "PILOT_ENABLE_AMBIENT", "value": "true"} in container["env"]
+    assert address(empty) == ADDRESS
+    refused = canary(desk, empty, istio_finalize=True)
+    assert refused.returncode != 0
+    assert "istio_adopt_shared_components" in refused.failure(empty)
+    options = {"istio_finalize": True, "istio_adopt_shared_components": True}
+    planned = canary(desk, empty, "--check", **options).require_success()
+    canary(desk, empty, **options).require_success()
+    assert "take over" in planned.output
+    assert "DaemonSet istio-system/ztunnel from 1-30-3" in planned.output
+    assert address(empty) == f"istiod-{NEW_REVISION}.istio-system.svc:15012"
+    assert not has_service(empty, REVISION)
+    assert changed(canary(desk, empty, **options).require_success(), empty) == 0
+
+
 def test_mu142_a_ztunnel_whose_istiod_is_gone(desk: Desk, ambient: Cluster) -> None:
     env = [{"name": "XDS_ADDRESS", "value": "istiod-1-29-0.istio-system.svc:15012"}]
     container = ambient.request("GET", ZTUNNEL)["spec"]["template"]["spec"]["containers"][0]

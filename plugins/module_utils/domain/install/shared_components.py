@@ -73,9 +73,21 @@ def merge_components(base: Mapping[str, t.Any], over: Mapping[str, t.Any]) -> Js
 
 
 def find_takeovers(rendered: Iterable[Json], changes: Iterable[ObjectChange]) -> list[ObjectChange]:
-    """Return the changes by which an installation would take shared components from another revision."""
-    shared = {ref_of(obj) for obj in rendered if labels_of(obj).get(COMPONENT_LABEL) in SHARED_COMPONENTS}
-    return [change for change in changes if change.ref in shared and change.fields.get(OWNER, (None, None))[0]]
+    """Return the changes by which an installation would take shared components from another revision.
+
+    Objects are rendered without the label of their component where the chart has none, as that of ztunnel: istioctl
+    sets it when it applies them (istio/istio operator/pkg/install/install.go), so the live object has it.
+    """
+    shared = {ref_of(obj) for obj in rendered if _is_shared(obj)}
+    return [
+        change
+        for change in changes
+        if (change.ref in shared or _is_shared(change.live)) and change.fields.get(OWNER, (None, None))[0]
+    ]
+
+
+def _is_shared(obj: Json) -> bool:
+    return labels_of(obj).get(COMPONENT_LABEL) in SHARED_COMPONENTS
 
 
 def describe_takeover(takeovers: Iterable[ObjectChange]) -> str:

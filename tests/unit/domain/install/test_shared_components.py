@@ -64,6 +64,15 @@ def test_which_changes_are_takeovers(component: str, change: ObjectChange, expec
     assert (find_takeovers(rendered, [change]) == [change]) is expected
 
 
+def test_g3_the_label_of_the_component_may_be_on_the_live_object_only() -> None:
+    """The chart of ztunnel has no label of a component."""
+    rendered = b.workload("DaemonSet", "ztunnel", b.SYSTEM)
+    live = shared("DaemonSet", "ztunnel", "Ztunnel")
+    change = ObjectChange("DaemonSet", b.SYSTEM, "ztunnel", "update", MOVED, live)
+    assert find_takeovers([rendered], [change]) == [change]
+    assert describe_takeover([change]) == "take over DaemonSet istio-system/ztunnel from 1-30-3"
+
+
 def moving(kind: str = "Deployment", **fields: tuple[object, object]) -> ObjectChange:
     """A takeover with more changes."""
     return ObjectChange(
