@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import parse_ref
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import Blocker
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.bound_workloads import (
@@ -46,7 +47,8 @@ def find_blockers(snapshot: Snapshot, revision: str, inputs: RemovalInputs) -> l
         *shared_component_blockers(inputs.owned, revision),
         *unchecked_blockers(revision, inputs),
     ]
-    return [*blockers, *bound_workload_blockers(snapshot, revision, {blocker.object for blocker in blockers})]
+    blocking = {parse_ref(blocker.object) for blocker in blockers}
+    return [*blockers, *bound_workload_blockers(snapshot, revision, blocking)]
 
 
 def shared_component_blockers(owned: Iterable[OwnedObject], revision: str) -> list[Blocker]:

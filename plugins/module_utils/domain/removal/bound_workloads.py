@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Container
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import Blocker
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -39,7 +40,7 @@ def bound_revisions(mesh: Mesh, workload: Workload) -> set[str]:
     return {revision for revision in bound if revision}
 
 
-def bound_workload_blockers(snapshot: Snapshot, revision: str, blocking: Container[str]) -> list[Blocker]:
+def bound_workload_blockers(snapshot: Snapshot, revision: str, blocking: Container[ObjectRef]) -> list[Blocker]:
     """Return the workloads that name istiod of a revision by address; those in ``blocking`` are blockers already."""
     return [
         Blocker(
@@ -50,7 +51,7 @@ def bound_workload_blockers(snapshot: Snapshot, revision: str, blocking: Contain
         )
         for workload in snapshot.workloads.values()
         if workload.labels.get("app") != "istiod"
-        and str(workload) not in blocking
+        and workload.ref not in blocking
         and revision in bound_revisions(snapshot.mesh, workload)
     ]
 
