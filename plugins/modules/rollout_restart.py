@@ -846,7 +846,8 @@ failure:
       type: bool
       sample: false
     evidence:
-      description: The problems, one entry for each workload or pod. Logs and events that cannot be read are left out.
+      description: The problems, one entry for each workload or pod. Logs and events that cannot
+        be read have one line that says why.
       returned: when a batch failed
       type: list
       elements: dict

@@ -57,6 +57,10 @@ def check_ref(code: str) -> ObjectRef:
     return cluster_object("check", code)
 
 
+#: Inputs that are read from Secrets, which most users may not read, because no role can allow their metadata alone.
+READ_FROM_SECRETS = frozenset({"pending_releases", "remote_clusters"})
+
+
 def _find_checks_not_run(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     unread = {**snapshot.precheck_inputs.unread, **snapshot.admission.unread}
     for check in CHECKS:
@@ -191,7 +195,9 @@ def _webhooks_of_removed_source(mesh: Mesh, source: str | None) -> list[ObjectRe
 def _severity(snapshot: Snapshot, upgrade: Upgrade, check: Check, ref: ObjectRef, severity: str) -> str:
     """Return the severity at one object: lower if the run fixes it, or if the check that did not run is only a note."""
     if check is NOT_RUN:
-        return INFO if CHECKS_BY_CODE[ref.name].severity_at(upgrade.stage) == INFO else severity
+        not_run = CHECKS_BY_CODE[ref.name]
+        is_note = not_run.severity_at(upgrade.stage) == INFO or set(not_run.needs) <= READ_FROM_SECRETS
+        return INFO if is_note else severity
     return WARNING if _is_fixed_by_run(snapshot, upgrade, check, ref) else severity
 
 

@@ -72,12 +72,16 @@ class PendingRelease:
     status: str
 
 
+#: Fields that can be used even if only a part of them was read.
+USABLE_IN_PART = frozenset({"configuration", "rejections"})
+
+
 @dataclasses.dataclass(frozen=True)
 class PrecheckInputs:
     """The objects around the mesh; ``unread`` maps a field to the reason why it could not be read.
 
     Endpoints, autoscalers, quotas and releases are those of Istio's namespace. ``rejections`` maps a revision to the
-    words with which its istiod rejects a dry-run pod.
+    words with which its istiod rejects a dry-run pod, and ``proof_doubts`` to why no dry run can prove it.
     """
 
     nodes: tuple[Node, ...] = ()
@@ -91,14 +95,15 @@ class PrecheckInputs:
     pending_releases: tuple[PendingRelease, ...] = ()
     vertical_autoscalers: tuple[VerticalAutoscaler, ...] = ()
     rejections: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    proof_doubts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     denied: tuple[Permission, ...] = ()
     #: None if no istiod was queried.
     proxies: tuple[Connected, ...] | None = None
     unread: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def lacks(self, field: str) -> bool:
-        """Whether a check cannot use a field; configuration can be used even if only some of its kinds were read."""
-        return field in self.unread and not (field == "configuration" and self.configuration)
+        """Whether a check cannot use a field; of some fields, a part can be used."""
+        return field in self.unread and not (field in USABLE_IN_PART and getattr(self, field))
 
 
 def read_remote_cluster(obj: Mapping[str, t.Any]) -> str:

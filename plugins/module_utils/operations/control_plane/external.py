@@ -22,6 +22,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.proven import warn_unproven
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 
 EXTERNAL = "external"
@@ -56,7 +57,9 @@ def await_revision(task: TaskContext, options: InstallOptions, snapshot: Snapsho
     mesh, revision, version = snapshot.mesh, options.revision, str(options.version)
     tag = options.tag or version
     try:
-        reason = readiness.prove(task.client, mesh, snapshot.namespaces, revision, tag).problem
+        proof = readiness.prove(task.client, mesh, snapshot.namespaces, revision, tag)
+        reason = proof.problem
+        warn_unproven(task, revision, proof.doubt)
     except (ForbiddenError, UnauthorizedError):
         raise
     except (ApiError, ClusterError) as exc:
@@ -72,6 +75,7 @@ def await_revision(task: TaskContext, options: InstallOptions, snapshot: Snapsho
                 tag,
                 timeout=options.timeout,
                 progress=task.progress,
+                warn=task.warnings.append,
             )
             reason = ""
         except ProofError as exc:

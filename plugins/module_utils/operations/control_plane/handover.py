@@ -32,8 +32,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.rol
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import ROLLED
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import Installation
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import is_only_planned
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.proven import (
+    require_proven,
+    warn_unproven,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 
@@ -64,8 +66,8 @@ def plan_takeover(
     """
     takeovers = find_takeovers(installation.rendered, installation.changes)
     require_safe_takeover(takeovers, options.allow_setting_changes, intended=options.adopt_shared_components)
-    if takeovers and not is_only_planned(task, options.revision):
-        readiness.require_ready(task.client, snapshot.mesh, snapshot.namespaces, options.revision)
+    if takeovers:
+        warn_unproven(task, options.revision, require_proven(task, snapshot, options.revision))
     return takeovers
 
 
@@ -115,7 +117,7 @@ def _failures(task: TaskContext, change: ObjectChange, obj: Json) -> list[str]:
     selector = obj["spec"]["selector"]
     try:
         pods = [pod for pod in task.client.list(path, doing="Reading pods") if matches(selector, labels_of(pod))]
-    except MeshError:
-        pods = []
+    except MeshError as exc:
+        return [*([str(trouble)] if trouble else []), f"its pods could not be read: {exc.message}"]
     pod_failures = [f"pod {name_of(pod)}, {text}" for pod in pods if (text := pod_failure(pod))]
     return [*([str(trouble)] if trouble else []), *pod_failures]

@@ -209,6 +209,7 @@ def _prove(task: TaskContext, options: InstallOptions, plan: InstallPlan, snapsh
         plan.request.image_tag,
         timeout=options.timeout,
         progress=task.progress,
+        warn=task.warnings.append,
     )
 
 

@@ -39,11 +39,12 @@ IMAGE = ("spec", "template", "spec", "containers", {"name": "discovery"}, "image
 def in_cluster_operator(client: Client, istio_namespace: str) -> str:
     """Return the in-cluster operator that puts the control plane of a namespace back, or an empty text.
 
-    Without the right to read its resources it counts as absent.
+    Raises:
+        ForbiddenError: this user may not read its resources.
     """
     try:
         objects = client.list(ISTIO_OPERATORS, doing="Reading IstioOperators")
-    except (ForbiddenError, NotFoundError):
+    except NotFoundError:
         return ""
     described = of_control_plane(map(read_istio_operator, objects), istio_namespace)
     kept = next((operator for operator in described if not operator.ignored), None)
@@ -59,12 +60,17 @@ def _running_operators(client: Client) -> Iterator[ObjectRef]:
 
 
 def require_no_in_cluster_operator(task: TaskContext, revision: str) -> None:
-    """Refuse to write a control plane that an in-cluster operator puts back.
+    """Refuse to write a control plane that an in-cluster operator puts back; warn if that cannot be read.
 
     Raises:
         SafetyError: it names the operator and its resource.
     """
-    if operator := in_cluster_operator(task.client, task.istio_namespace):
+    try:
+        operator = in_cluster_operator(task.client, task.istio_namespace)
+    except ForbiddenError as exc:
+        task.warnings.append(f"Whether an in-cluster operator keeps revision {revision} is not known: {exc.message}")
+        return
+    if operator:
         raise SafetyError(
             f"{CODE}: revision {revision} on cluster {task.client.connection.label} is kept by {operator}, which "
             "restores its own version: remove or upgrade the operator first. To install the revision anyway, name the "
@@ -84,8 +90,11 @@ def name_istiod_writer(task: TaskContext, deployment: Json, own: str) -> str:
     manager = manager_of(deployment)
     if manager.is_operator:
         return str(manager)
-    operator = in_cluster_operator(task.client, task.istio_namespace)
-    return operator or name_writer(deployment, IMAGE, (own, FIELD_MANAGER))
+    writer = name_writer(deployment, IMAGE, (own, FIELD_MANAGER))
+    try:
+        return in_cluster_operator(task.client, task.istio_namespace) or writer
+    except ForbiddenError as exc:
+        return f"{writer} (whether an in-cluster operator is there is not known: {exc.text})"
 
 
 def discovery_image(deployment: Json) -> str:

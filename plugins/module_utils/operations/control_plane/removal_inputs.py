@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import time
 from collections.abc import Sequence
@@ -78,10 +77,17 @@ def _with_connected_proxies(client: Client, snapshot: Snapshot, revision: str, i
 
 
 def _hints(client: Client, namespace: str) -> list[str]:
-    """Return machines and clusters that are registered here, as far as this user may read them."""
+    """Return machines and clusters that are registered here, and what of them this user may not read."""
     hints: list[str] = []
-    with contextlib.suppress(ForbiddenError, NotFoundError):
-        hints += machines(client)
-    with contextlib.suppress(ForbiddenError, NotFoundError):
-        hints += [f"cluster {name}" for name in remote_clusters(client, namespace)]
+    for kind, read in (("machines", machines), ("clusters", lambda client: _remote_clusters(client, namespace))):
+        try:
+            hints += read(client)
+        except NotFoundError:
+            continue
+        except ForbiddenError as exc:
+            hints.append(f"{kind} that could not be read, because {exc.text}")
     return hints
+
+
+def _remote_clusters(client: Client, namespace: str) -> list[str]:
+    return [f"cluster {name}" for name in remote_clusters(client, namespace)]

@@ -64,6 +64,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.
     NEEDED_BY_INSTALLER,
     missing_permissions,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.proof_doubt import with_proof_doubt
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import with_proxies
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.injection_rejections import with_rejections
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.owner_chains import (
@@ -193,6 +194,9 @@ def run(task: TaskContext) -> TaskResult:
     snapshot = with_owner_chains(task.client, snapshot, has_proxy if options.stage == BEFORE else is_stale)
     snapshot = leave_broken(snapshot, options.broken_workloads)
     snapshot = _with_missing_permissions(task, snapshot, options)
+    if options.stage == BEFORE:
+        source = _source(snapshot, options)
+        snapshot = with_proof_doubt(task.client, snapshot, options.revision, options.version_text, source)
     # The date in UTC is the same for all controllers, in whatever time zone they are.
     today = datetime.datetime.now(datetime.UTC).date()
     upgrade = _upgrade(task, snapshot, options, today)
@@ -213,15 +217,19 @@ def _with_missing_permissions(task: TaskContext, snapshot: Snapshot, options: Pr
     return dataclasses.replace(snapshot, precheck_inputs=dataclasses.replace(snapshot.precheck_inputs, denied=missing))
 
 
-def _upgrade(task: TaskContext, snapshot: Snapshot, options: PrecheckOptions, today: datetime.date) -> Upgrade:
+def _source(snapshot: Snapshot, options: PrecheckOptions) -> str | None:
     source = options.source_revision
     if options.stage == BEFORE and options.version:
-        source = source_revision(snapshot, options.strategy, options.revision, options.version, source)
+        return source_revision(snapshot, options.strategy, options.revision, options.version, source)
+    return source
+
+
+def _upgrade(task: TaskContext, snapshot: Snapshot, options: PrecheckOptions, today: datetime.date) -> Upgrade:
     return Upgrade(
         strategy=options.strategy,
         version=options.version,
         revision=options.revision,
-        source=source,
+        source=_source(snapshot, options),
         stage=options.stage,
         installer=options.installer,
         today=today,

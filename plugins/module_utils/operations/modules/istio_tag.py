@@ -33,11 +33,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal i
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.run_ids import find_run_to_undo
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.tags import change_tag
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import (
     PLANNED_SPEC,
-    is_only_planned,
     planned_snapshot,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.proven import (
+    require_proven,
+    warn_unproven,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
     ModuleCore,
@@ -146,8 +148,8 @@ def run(task: TaskContext) -> TaskResult:
     injector = mesh.injector_of_tag(name)
     if injector is not None:
         require_writable(injector.manager, f"Tag {name} on cluster {task.client.connection.label}", "move it there")
-    if revision and not is_only_planned(task, revision):
-        readiness.require_ready(task.client, mesh, snapshot.namespaces, revision)
+    if revision:
+        warn_unproven(task, revision, require_proven(task, snapshot, revision))
     affected = {*values["namespaces"], *(ref.namespace for ref in workloads)}
     warnings = _require_configuration_kept(task, options, mesh, revision, affected)
     values["workloads"] = [{"namespace": ref.namespace, "kind": ref.kind, "name": ref.name} for ref in workloads]

@@ -29,15 +29,17 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snap
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.namespace_patches import (
     MoveResults,
-    apply_moves,
     ask_moves,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.proven_moves import move_proven
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.run_ids import find_run_to_undo
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import (
     PLANNED_SPEC,
-    is_only_planned,
     planned_snapshot,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.proven import (
+    require_proven,
+    warn_unproven,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
     ModuleCore,
@@ -147,13 +149,14 @@ def _move(task: TaskContext, options: NamespaceMoveOptions) -> TaskResult:
     present, left_out = existing_namespaces(snapshot, options.namespaces, skip_missing=options.skip_missing)
     moves = plan_moves(snapshot, present, options.revision, enroll=options.enroll, cluster=task.client.connection.label)
     revision = snapshot.mesh.resolve(options.revision)
-    if moves and revision and not is_only_planned(task, revision):
-        readiness.require_ready(task.client, snapshot.mesh, snapshot.namespaces, revision)
+    doubt = require_proven(task, snapshot, revision) if moves and revision else ""
     warnings = _require_configuration_kept(task, options, snapshot, moves, revision)
     refused = ask_moves(task.client, moves)
     moves = [move for move in moves if move.namespace not in refused]
-    if moves and not task.check_mode:
-        refused |= _execute(task, moves).refused
+    if task.check_mode:
+        warn_unproven(task, str(revision), doubt)
+    elif moves:
+        refused |= _execute(task, moves, str(revision), doubt).refused
     moves = [move for move in moves if move.namespace not in refused]
     warnings += [f"Namespace {name} is left out: {reason}." for name, reason in left_out.items()]
     result = _result(moves, revision, {}, warnings, refused=refused, missing=left_out)
@@ -196,17 +199,17 @@ def _not_ready(task: TaskContext, snapshot: Snapshot, moves: list[NamespaceMove]
     problems: dict[str, str] = {}
     for revision in sorted(set(filter(None, revisions.values()))):
         try:
-            readiness.require_ready(task.client, snapshot.mesh, snapshot.namespaces, revision)
+            warn_unproven(task, revision, require_proven(task, snapshot, revision))
         except ProofError as exc:
             problems[revision] = exc.message
     return {name: NotRestored(problems[to], failed=True) for name, to in revisions.items() if to in problems}
 
 
-def _execute(task: TaskContext, moves: list[NamespaceMove]) -> MoveResults:
-    """Report and send the moves."""
+def _execute(task: TaskContext, moves: list[NamespaceMove], revision: str = "", doubt: str = "") -> MoveResults:
+    """Report and send the moves, with a doubt about the revision one after another until one proves it."""
     for move in moves:
         task.progress(str(move))
-    return apply_moves(task, moves)
+    return move_proven(task, moves, revision, doubt)
 
 
 def _result(

@@ -129,8 +129,8 @@ def run(task: TaskContext) -> TaskResult:
     snapshot = task.snapshot(pods=True, ask=False)
     options, left_out = resolve_options(task, snapshot, options)
     snapshot = with_answers(task.client, snapshot, options.selection.namespaces, everything=True, settle=True)
-    snapshot = with_owner_chains(task.client, apply_planned_steps(snapshot, task.planned))
-    snapshot = leave_broken(snapshot, options.broken_workloads)
+    snapshot = apply_planned_steps(task.warn_unread_policies(snapshot), task.planned)
+    snapshot = leave_broken(with_owner_chains(task.client, snapshot), options.broken_workloads)
     guard = LabelGuard(
         task, snapshot, frozenset(options.selection.namespaces), accepts_refusals=POD_REFUSED.code in options.allow
     )

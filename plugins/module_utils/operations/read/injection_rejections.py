@@ -10,18 +10,18 @@ request: an istiod may not know what newer templates use (istio/istio #38145).
 from __future__ import annotations
 
 import dataclasses
-import itertools
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
+    ApiError,
+    ClusterError,
+    UnauthorizedError,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import shown
-from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.dry_run_pods import stand_in
-from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.refusals import Refusal, RefusedBy
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Revision
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Revision
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import parse_version
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.admission import dry_run
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.readiness import PLACES, probe_namespaces
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.injection_proof import ask_for_pod_of
 
 
 def has_mixed_versions(revision: Revision) -> bool:
@@ -33,27 +33,28 @@ def has_mixed_versions(revision: Revision) -> bool:
 
 
 def with_rejections(client: Client, snapshot: Snapshot) -> Snapshot:
-    """Return a snapshot with the words of the istiods that reject new pods; asks only those with mixed versions."""
-    mixed = [revision.name for revision in snapshot.mesh.revisions.values() if has_mixed_versions(revision)]
-    if not mixed:
-        return snapshot
-    answers = {name: _rejection(client, snapshot, name) for name in mixed}
-    rejections = {name: words for name, words in answers.items() if words}
-    inputs = dataclasses.replace(snapshot.precheck_inputs, rejections=rejections)
-    return dataclasses.replace(snapshot, precheck_inputs=inputs)
+    """Return a snapshot with the words of the istiods that reject new pods; asks only those with mixed versions.
 
+    Where nothing could be asked, the reason is in ``unread``.
 
-def _rejection(client: Client, snapshot: Snapshot, revision: str) -> str:
-    """Return the words with which the injector of a revision rejects a pod, or an empty text."""
-    body = stand_in({REVISION_LABEL: revision}, image=snapshot.mesh.revisions[revision].image)
-    places = probe_namespaces(snapshot.mesh, snapshot.namespaces, revision)
-    for namespace in itertools.islice(places, PLACES):
+    Raises:
+        UnauthorizedError: the API server does not accept the login.
+    """
+    rejections: dict[str, str] = {}
+    unasked: list[str] = []
+    for revision in filter(has_mixed_versions, snapshot.mesh.revisions.values()):
         try:
-            made = dry_run(client, namespace, body)
-        except ApiError:
-            return ""
-        if not isinstance(made, Refusal):
-            return ""
-        if made.by is RefusedBy.INJECTOR:
-            return shown(made.text, 400).rstrip(".")
-    return ""
+            answers = ask_for_pod_of(client, snapshot.mesh, snapshot.namespaces, revision.name)
+        except UnauthorizedError:
+            raise
+        except (ApiError, ClusterError) as exc:
+            unasked.append(f"revision {revision.name}: {exc.message}")
+            continue
+        if answers.rejection:
+            rejections[revision.name] = shown(answers.rejection, 400).rstrip(".")
+        elif doubt := answers.doubt(revision.name):
+            unasked.append(f"revision {revision.name}: {doubt}")
+    inputs = snapshot.precheck_inputs
+    unread = {**inputs.unread, **({"rejections": "; ".join(unasked)} if unasked else {})}
+    inputs = dataclasses.replace(inputs, rejections=rejections, unread=unread)
+    return dataclasses.replace(snapshot, precheck_inputs=inputs)

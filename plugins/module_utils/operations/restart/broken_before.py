@@ -42,6 +42,8 @@ def replace_broken_pod(context: RestartContext, workload: Workload, pod: Pod) ->
         return
     context.state.replaced_pods.add(pod.uid)
     context.task.progress(f"{workload}: pod {pod.name} is broken as before, and is replaced")
-    with contextlib.suppress(ApiError):
+    try:
         path, doing = f"{NAMESPACES}/{pod.namespace}/pods", f"Deleting the broken pod {pod.name} of {workload}"
         delete_pod(context.client, path, pod, doing)
+    except ApiError as exc:
+        context.task.progress(f"{workload}: pod {pod.name} stays as it is: {exc.message}")

@@ -28,6 +28,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod
 SHOWN = 5
 EVENTS = 3
 LOG_CHARACTERS = 2000
+#: Begins the line that stands for a log or for events that could not be read.
+UNREAD = "not read"
 
 
 def rollout_error(client: Client, sentence: str, problems: Sequence[Problem], log_lines: int) -> RolloutError:
@@ -86,17 +88,18 @@ def _log(client: Client, namespace: str, problem: Problem, lines: int) -> list[s
     """Return the last lines of a broken container; for a crash loop, those of the execution that ended."""
     if not (lines and problem.pod and problem.trouble.container):
         return []
-    path = f"{NAMESPACES}/{namespace}/pods/{problem.pod}/log"
+    path, unread = f"{NAMESPACES}/{namespace}/pods/{problem.pod}/log", ""
     query: dict[str, t.Any] = {"container": problem.trouble.container, "tailLines": lines}
     for more in ({"previous": "true"}, {}):
         try:
             text = client.text(path, doing=f"Reading the log of pod {problem.pod}", **query, **more)
-        except ClusterError:
-            break
-        except ApiError:
+        except ClusterError as exc:
+            return [f"{UNREAD}: {exc.message}"]
+        except ApiError as exc:
+            unread = f"{UNREAD}: {exc.message}"
             continue
         return text[-LOG_CHARACTERS:].splitlines()
-    return []
+    return [unread]
 
 
 def _events(client: Client, namespace: str, name: str) -> list[str]:
@@ -104,8 +107,8 @@ def _events(client: Client, namespace: str, name: str) -> list[str]:
     selector = f"type=Warning,involvedObject.name={name}"
     try:
         events = client.list(path, doing=f"Reading events of {name}", fieldSelector=selector)
-    except MeshError:
-        return []
+    except MeshError as exc:
+        return [f"{UNREAD}: {exc.message}"]
     newest = sorted(events, key=_time, reverse=True)[:EVENTS]
     return [f"{event.get('reason')}: {event.get('message')}" for event in newest]
 

@@ -30,6 +30,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.n
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.restart_errors import is_access_error
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.safety import (
+    Asked,
     require_configuration_kept,
     require_ready_targets,
 )
@@ -73,13 +74,13 @@ def _plan(guard: LabelGuard, options: RestartOptions, now: datetime.datetime, pu
     Args:
         put_back: the namespaces whose labels another client has set back, to which it may add some.
     """
-    task, snapshot = guard.task, guard.snapshot
+    task, snapshot, asked = guard.task, guard.snapshot, Asked()
     while True:
         left = tuple(name for name in options.selection.namespaces if name not in guard.failed)
         rest = dataclasses.replace(options, selection=dataclasses.replace(options.selection, namespaces=left))
         try:
             plan = plan_restart(snapshot, rest, now)
-            refused = require_ready_targets(task, plan)
+            refused = require_ready_targets(task, plan, asked)
         except (ProofError, SafetyError) as exc:
             if not task.check_mode:
                 put_back |= guard.check_again()

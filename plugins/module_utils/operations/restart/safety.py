@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import collections
 import concurrent.futures
-from collections.abc import Iterable, Sequence
+import dataclasses
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ProofError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.refusals import Refusal, RefusedBy
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.answers import Answer
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import RestartPlan
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.question_keys import QuestionKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.questions import (
     may_differ,
     unexplained_answer,
@@ -22,16 +25,26 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.ques
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read import readiness
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.admission import ask_until_settled
-from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.planned_option import is_only_planned
+from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.proven import (
+    require_proven,
+    warn_unproven,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 #: How many namespaces are checked in parallel.
 PROOFS_AT_ONCE = 8
 
 
-def require_ready_targets(task: TaskContext, plan: RestartPlan) -> dict[Workload, Refusal]:
+@dataclasses.dataclass(frozen=True)
+class Asked:
+    """The answers about templates and the doubts about revisions of one restart, which remain if its plan changes."""
+
+    answers: dict[QuestionKey, Answer] = dataclasses.field(default_factory=dict)
+    doubts: dict[str, str] = dataclasses.field(default_factory=dict)
+
+
+def require_ready_targets(task: TaskContext, plan: RestartPlan, asked: Asked) -> dict[Workload, Refusal]:
     """Prove that the revisions that the restarted workloads lead to are ready and inject (safety rule S3).
 
     Each namespace is asked with the template of one of its workloads, and with all of its templates where something
@@ -42,9 +55,10 @@ def require_ready_targets(task: TaskContext, plan: RestartPlan) -> dict[Workload
         MeshError: the cluster cannot be read, or this user may not create pods.
     """
     snapshot = plan.snapshot
-    for revision in sorted(_target_revisions(plan)):
-        if not is_only_planned(task, revision):
-            readiness.require_ready(task.client, snapshot.mesh, snapshot.namespaces, revision)
+    targets = sorted(_target_revisions(plan))
+    for revision in targets:
+        if revision not in asked.doubts:
+            asked.doubts[revision] = require_proven(task, snapshot, revision)
     unexplained = unexplained_answer(snapshot, plan.selection.namespaces)
     if unexplained and not task.check_mode:
         raise _not_injected(unexplained[0].namespace, unexplained[1].revision, unexplained[1].prediction.revision)
@@ -52,20 +66,37 @@ def require_ready_targets(task: TaskContext, plan: RestartPlan) -> dict[Workload
     for workload in sorted(plan.stale_pods, key=lambda workload: workload.ref):
         by_namespace[workload.namespace].append(workload)
     with concurrent.futures.ThreadPoolExecutor(max_workers=PROOFS_AT_ONCE) as pool:
-        refused = pool.map(lambda workloads: _prove_namespace(task, snapshot, workloads), by_namespace.values())
-        return {workload: refusal for refusals in refused for workload, refusal in refusals.items()}
+        jobs = pool.map(lambda workloads: _prove_namespace(task, snapshot, workloads, asked), by_namespace.values())
+        proofs = list(jobs)
+    proven = {revision for proof in proofs for revision in proof.proven}
+    for revision in targets:
+        if revision not in proven:
+            warn_unproven(task, revision, asked.doubts[revision])
+    return {workload: refusal for proof in proofs for workload, refusal in proof.refused.items()}
 
 
-def _prove_namespace(task: TaskContext, snapshot: Snapshot, workloads: Sequence[Workload]) -> dict[Workload, Refusal]:
-    """Prove that the workloads of one namespace get their proxies, and return those whose pods are refused."""
+@dataclasses.dataclass(frozen=True)
+class NamespaceProof:
+    """The workloads of a namespace whose new pods are refused, and the revisions that injected the pods of others."""
+
+    refused: Mapping[Workload, Refusal]
+    proven: Collection[str]
+
+
+def _prove_namespace(
+    task: TaskContext, snapshot: Snapshot, workloads: Sequence[Workload], asked: Asked
+) -> NamespaceProof:
+    """Prove that the workloads of one namespace get their proxies."""
     refused: dict[Workload, Refusal] = {}
-    proven = False
+    proven: set[str] = set()
     for workload in workloads:
-        question, answer = workload_question(snapshot, workload), snapshot.answer_for(workload)
+        question = workload_question(snapshot, workload)
+        answer = snapshot.answer_for(workload) or asked.answers.get(question.key)
         if answer is None and not task.check_mode and (not proven or may_differ(snapshot, workload)):
             answer = ask_until_settled(task.client, question)
         if answer is None:
             continue
+        asked.answers[question.key] = answer
         if answer.refusal and answer.refusal.by is RefusedBy.PERMISSION:
             raise ProofError(
                 f"Nothing was restarted in namespace {workload.namespace}: {answer.refusal.text}.",
@@ -74,11 +105,11 @@ def _prove_namespace(task: TaskContext, snapshot: Snapshot, workloads: Sequence[
         if answer.refusal and answer.refusal.lasting:
             refused[workload] = answer.refusal
         elif not answer.refusal:
-            proven = True
+            proven.add(answer.revision or "")
             expected = question.prediction.revision
             if answer.revision != expected and not question.prediction.must_ask:
                 raise _not_injected(workload.namespace, answer.revision, expected)
-    return refused
+    return NamespaceProof(refused, proven)
 
 
 def _not_injected(namespace: str, actual: str | None, expected: str | None) -> ProofError:

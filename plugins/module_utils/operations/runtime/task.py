@@ -115,7 +115,7 @@ class TaskContext:
                 self.require_free()
             meanwhile()
 
-        return fetch_snapshot(
+        snapshot = fetch_snapshot(
             self.client,
             self.istio_namespace,
             pods=pods,
@@ -124,6 +124,14 @@ class TaskContext:
             on_identified=on_identified,
             pods_suffice=pods_suffice,
         )
+        # In the precheck, the checks that need the policies report it.
+        return snapshot if precheck_inputs else self.warn_unread_policies(snapshot)
+
+    def warn_unread_policies(self, snapshot: Snapshot) -> Snapshot:
+        """Return a snapshot, after a warning if this user may not read which policies act on new pods."""
+        warnings = [f"Policies on new pods are left out: {reason}" for reason in snapshot.admission.unread.values()]
+        self.warnings += [warning for warning in warnings if warning not in self.warnings]
+        return snapshot
 
     def _require_expected(self, cluster_id: str) -> None:
         self.cluster_id = cluster_id

@@ -16,10 +16,12 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.errors import
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.readiness import not_ready_reason
-from ansible_collections.meshops.istio.plugins.module_utils.operations.read.readiness import (
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.injection_proof import (
     PLACES,
     Proof,
     probe_namespaces,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.readiness import (
     prove,
     require_ready,
     wait_until_ready,
@@ -130,7 +132,7 @@ def test_domain_4_moving_the_default_back_to_the_non_revisioned_install_is_possi
 )
 def test_probe_namespaces(api: FakeApi, spaces: dict[str, dict[str, str]], expected: list[str]) -> None:
     found = {name: b.namespace_of(b.namespace(name, labels)) for name, labels in spaces.items()}
-    assert list(probe_namespaces(b.mesh_of(api.objects), found, b.NEW)) == expected
+    assert probe_namespaces(b.mesh_of(api.objects), found, b.NEW) == expected
 
 
 PODS = 'pods "meshops-istio-proof-" is forbidden: '
@@ -214,7 +216,7 @@ def test_the_version_of_an_image_proves_a_revision_not_its_name(api: FakeApi, im
 def waiting(api: FakeApi, lines: list[str], seconds: int = 3) -> t.Any:
     """Wait on a clock that goes one second per look."""
     ticks = iter(range(1000))
-    more: b.Json = {"timeout": seconds, "progress": lines.append, "clock": lambda: next(ticks)}
+    more: b.Json = {"timeout": seconds, "progress": lines.append, "clock": lambda: next(ticks), "warn": lines.append}
     namespaces = b.snapshot_of(api.objects).namespaces
     return wait_until_ready(api.client(), b.SYSTEM, namespaces, b.NEW, "1.31.0", **more)
 
@@ -225,6 +227,17 @@ def test_waiting_ends_when_it_is_proven(api: FakeApi) -> None:
     assert waiting(api, lines).revisions[b.NEW].rolled_out
     assert len(lines) == 1
     assert "waiting for revision 1-31-0: a dry-run pod for it is rejected" in lines[0]
+
+
+def test_waiting_ends_with_a_warning_where_no_dry_run_proves_it() -> None:
+    spaces = [b.namespace(name, {REV: b.OLD}) for name in (b.SYSTEM, "default", "kube-system")]
+    lines: list[str] = []
+    with FakeApi(*b.plane(b.OLD), *b.plane(b.NEW), *spaces) as api:
+        waiting(api, lines)
+    assert lines == [
+        "Revision 1-31-0 is ready, but no dry run proves that it injects: the labels of every namespace lead pods to "
+        "another revision than 1-31-0. Before a restart, each namespace is asked with a pod template of its own."
+    ]
 
 
 def test_waiting_survives_an_api_server_that_is_away(api: FakeApi) -> None:

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.pod_status import Problem, Trouble
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.evidence import (
     LOG_CHARACTERS,
+    UNREAD,
     collect_evidence,
     rollout_error,
 )
@@ -65,13 +66,13 @@ def test_logs_can_be_left_out(api: FakeApi) -> None:
     assert LOG not in {seen.path for seen in api.seen}
 
 
-def test_what_may_not_be_read_is_left_out(api: FakeApi) -> None:
+def test_what_may_not_be_read_says_so(api: FakeApi) -> None:
+    """No log and no events are another answer than none that may be read."""
     api.script("GET", LOG, failure(403), failure(403))
     api.script("GET", EVENTS, failure(403))
-    assert (
-        collect_evidence(api.client(), [CRASH], 10)[0]["log"],
-        collect_evidence(api.client(), [CRASH], 0)[0]["events"],
-    ) == ([], [])
+    row = collect_evidence(api.client(), [CRASH], 10)[0]
+    assert [text.partition(":")[0] for text in (*row["log"], *row["events"])] == [UNREAD, UNREAD]
+    assert "HTTP 403" in row["log"][0]
 
 
 def test_the_newest_warnings_are_kept(api: FakeApi) -> None:
@@ -102,5 +103,5 @@ def test_a_sentence_has_one_end(api: FakeApi) -> None:
 def test_a_node_that_gives_no_log_is_not_waited_for(api: FakeApi, answer: Answer, asked: int) -> None:
     """The way back begins after the evidence."""
     api.script("GET", LOG, *[answer] * 9)
-    assert collect_evidence(api.client(), [CRASH], 10)[0]["log"] == []
+    assert collect_evidence(api.client(), [CRASH], 10)[0]["log"][0].startswith(UNREAD)
     assert [seen.path for seen in api.seen].count(LOG) == asked

@@ -49,6 +49,11 @@ def _find_unjudged_namespaces(snapshot: Snapshot, upgrade: Upgrade) -> CheckResu
             yield cluster_object("namespace", namespace), f"{proxies} could only be judged by revision and version."
 
 
+def _find_unprovable_target(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    for revision, doubt in snapshot.precheck_inputs.proof_doubts.items():
+        yield cluster_object("revision", revision), f"It cannot be proven by a dry run here: {doubt}."
+
+
 POD_REFUSED = Check(
     "MU100", ERROR, "new pods of a workload refused",
     "A restart would fail: its old pods stay, but no new one is created, also not after an eviction.",
@@ -64,4 +69,8 @@ CHECKS = (
           "Something beside Istio changes their images, and the API server refused to show a new pod.",
           "allow the user to create pods, or follow the remedy of the refusal (MU100)",
           _find_unjudged_namespaces, INFO),
+    Check("MU103", WARNING, "no dry run can prove the target revision",
+          "Namespaces are moved one after another until a pod template of one of them shows that it injects.",
+          "admit the pod of the proof in one namespace without Istio's labels; without that, the run continues too",
+          _find_unprovable_target, None, ("policies", "proof_doubts")),
 )  # fmt: skip

@@ -138,7 +138,7 @@ CHECKS = (
     Check("MU132", ERROR, "istiod rejects new pods",
           "A client put the previous istiod back after an upgrade in place had changed the injector configuration.",
           "stop that client, then install the version of the injector configuration again, in place",
-          _find_rejecting_istiods, ERROR),
+          _find_rejecting_istiods, ERROR, ("rejections",)),
     Check("MU008", WARNING, "istiod not highly available",
           "The injection webhook must stay available while istiod is replaced in place; otherwise pod creation fails.",
           "run two replicas with a PodDisruptionBudget of minAvailable 1", _find_unavailable_istiod),

@@ -120,7 +120,7 @@ CHECKS = (
     Check("MU134", WARNING, "Helm release in progress",
           "Helm refuses a second upgrade. The run waits for the first one, then stops, unless its own helm was killed.",
           "wait until the other helm has ended, or end the pending state with helm rollback", _find_pending_releases,
-          None),
+          None, ("pending_releases",)),
     Check("MU138", WARNING, "autoscaler that evicts pods",
           "Its evictions are not part of a batch. A pod that it evicts gets the proxy of the target before its turn, "
           "and is down in addition to those that a batch takes down.",

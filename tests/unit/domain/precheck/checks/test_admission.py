@@ -50,6 +50,7 @@ FIRES = [
         id="MU101 R04: a mirror rewrites images",
     ),
     pytest.param("MU102", "namespace shop", MIRRORED, {}, id="MU102: nothing was asked"),
+    pytest.param("MU103", f"revision {b.NEW}", HEALTHY, {"proof_doubts": {b.NEW: "refused"}}, id="MU103 S3: a doubt"),
 ]
 
 
