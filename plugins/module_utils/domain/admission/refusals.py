@@ -17,7 +17,9 @@ import re
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTOR_SUFFIX
 
-#: The name of a webhook that denied a request, that could not be called, or that refuses every dry run.
+#: A webhook that declares side effects: it is never called in a dry run, and admits or denies only real pods.
+_NO_DRY_RUN = re.compile(r'admission webhook "([^"]+)" does not support dry run')
+#: The name of a webhook that denied a request, or that could not be called.
 _WEBHOOK = re.compile(r'(?:admission webhook|failed calling webhook) "([^"]+)"')
 _POLICY = re.compile(r"(ValidatingAdmissionPolicy|MutatingAdmissionPolicy) '([^']+)'")
 _POD_SECURITY = re.compile(r'violates PodSecurity "([^"]+)"')
@@ -35,6 +37,8 @@ class RefusedBy(enum.Enum):
 
     INJECTOR = "Istio's injection webhook"
     WEBHOOK = "another webhook"
+    #: This shows nothing about the pod.
+    NO_DRY_RUN = "a webhook that allows no dry runs"
     POLICY = "an admission policy"
     POD_SECURITY = "Pod Security"
     #: The quota has no room now; a pod that replaces another one may be admitted.
@@ -72,7 +76,7 @@ class Refusal:
     @property
     def lasting(self) -> bool:
         """Whether every pod of this form would be refused, as far as the answer shows."""
-        return self.by not in (RefusedBy.FULL_QUOTA, RefusedBy.PERMISSION)
+        return self.by not in (RefusedBy.FULL_QUOTA, RefusedBy.NO_DRY_RUN, RefusedBy.PERMISSION)
 
 
 def read_refusal(status: int, text: str) -> Refusal:
@@ -83,6 +87,8 @@ def read_refusal(status: int, text: str) -> Refusal:
         text: its message.
     """
     injected = bool(_INJECTED.search(text))
+    if match := _NO_DRY_RUN.search(text):
+        return Refusal(RefusedBy.NO_DRY_RUN, text, match[1], injected)
     if match := _WEBHOOK.search(text):
         by = RefusedBy.INJECTOR if match[1].endswith(INJECTOR_SUFFIX) else RefusedBy.WEBHOOK
         return Refusal(by, text, match[1], injected)

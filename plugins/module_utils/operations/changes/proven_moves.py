@@ -114,9 +114,9 @@ def _proof_in(task: TaskContext, snapshot: Snapshot, namespace: Namespace, revis
 def _own_questions(snapshot: Snapshot, namespace: str, revision: str) -> Iterator[Question]:
     """Yield questions about workloads of a namespace that its label leads to the revision."""
     workloads = (workload for ref, workload in sorted(snapshot.workloads.items()) if ref.namespace == namespace)
-    questions = {question.key: question for question in (workload_question(snapshot, one) for one in workloads)}
-    led = (question for question in questions.values() if question.prediction.revision == revision)
-    return itertools.islice(led, TEMPLATES)
+    questions = (workload_question(snapshot, workload) for workload in workloads)
+    by_key = {question.key: question for question in questions if question.prediction.revision == revision}
+    return itertools.islice(by_key.values(), TEMPLATES)
 
 
 def proof_of(answer: Answer, revision: str) -> Proof:

@@ -38,6 +38,13 @@ CASES = {
         )
         for status in (400, 403, 422, 500)
     },
+    "webhook with side effects": (
+        400,
+        'admission webhook "records.example.com" does not support dry run',
+        RefusedBy.NO_DRY_RUN,
+        "records.example.com",
+        False,
+    ),
     "webhook away": (
         500,
         'Internal error occurred: failed calling webhook "mutate.kyverno.svc-fail": failed to call webhook: EOF',

@@ -24,6 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.targe
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.rollout_restart import CORE, check
 from unit.support import builders as b
+from unit.support.api_answers import failure
 from unit.support.fake_api import FakeApi
 from unit.support.restarts import GATEWAY, MOVED, PLANES, restart, restarted
 from unit.support.running import params
@@ -61,6 +62,18 @@ def api(quick: None) -> Iterator[FakeApi]:
 def test_options_that_can_never_be_right(option: str, value: object, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         check(params(CORE, namespaces=["shop"], **{option: value}))
+
+
+def test_a_webhook_that_allows_no_dry_runs_refuses_no_workload(api: FakeApi) -> None:
+    """It admits or denies only real pods, so nothing is known before the restart, and the result says so."""
+    refused = failure(400, 'admission webhook "records.example.com" does not support dry run')
+    for place in (b.SYSTEM, "default", "shop", "other"):
+        api.script("POST", f"/api/v1/namespaces/{place}/pods", *[refused] * 99)
+    result = restart(api)
+    assert "failed" not in result
+    assert set(restarted(api)) == {"web", "cart", "a-gateway"}
+    (warning,) = result["warnings"]
+    assert "by a webhook that allows no dry runs records.example.com" in warning
 
 
 def names(objects: list[b.Json], scope: str = "stale") -> dict[str, int]:
