@@ -49,6 +49,7 @@ PARTS = {
     ("refusals.py", "_POD_SECURITY.search"),
     ("refusals.py", "_POLICY.search"),
     ("refusals.py", "_QUOTA.search"),
+    ("refusals.py", "_NO_DRY_RUN.search"),
     ("refusals.py", "_WEBHOOK.search"),
 }
 

@@ -126,17 +126,26 @@ def evaluate_proxy(
         return ProxyStatus(
             ProxyCondition.WOULD_LOSE_PROXY if lost else ProxyCondition.NOT_IN_MESH, injection, basis=basis
         )
-    condition, basis = _condition(mesh, pod, injection.revision, image, basis)
+    own = prediction.image if prediction.revision == injection.revision else ""
+    condition, basis = _condition(mesh, pod, injection.revision, (image, own), basis)
     return ProxyStatus(condition, injection, image, basis)
 
 
-def _condition(mesh: Mesh, pod: Pod, revision: str, image: str, basis: Basis) -> tuple[ProxyCondition, Basis]:
-    """Return the condition of a pod that would be injected with an image, empty if unknown, and its basis."""
+def _condition(
+    mesh: Mesh, pod: Pod, revision: str, images: tuple[str, str], basis: Basis
+) -> tuple[ProxyCondition, Basis]:
+    """Return the condition of a pod that would be injected by a revision, and its basis.
+
+    Args:
+        images: the image that it would get, and the one that Istio itself injects; empty if unknown. A proxy with
+            Istio's own image is current also if a policy would rewrite this image now, whoever asks.
+    """
+    image, own = images
     if not pod.is_meshed:
         return ProxyCondition.MISSING, basis
     if pod.revision != revision or pod.home in mesh.other_mesh_namespaces:
         return ProxyCondition.STALE_REVISION, basis
-    if pod.proxyless or not image or same_image(pod.proxy_image, image):
+    if pod.proxyless or not image or same_image(pod.proxy_image, image) or (own and same_image(pod.proxy_image, own)):
         return ProxyCondition.CURRENT, basis
     if PROXY_IMAGE in pod.annotations:
         return ProxyCondition.PINNED, basis

@@ -70,7 +70,7 @@ class TaskContext:
     require_free: Callable[[], object] = lambda: None
     #: Renews the lock of the run between its tasks.
     keeper: KeeperInterface = dataclasses.field(default_factory=NoKeeper)
-    #: Warnings about the lock.
+    #: Warnings, such as those about the lock.
     warnings: list[str] = dataclasses.field(default_factory=list)
     _lock: Lock | None = dataclasses.field(default=None, repr=False)
 
@@ -101,8 +101,7 @@ class TaskContext:
     ) -> Snapshot:
         """Read the cluster; the first reading proves that it is the expected one (safety rule S1).
 
-        Then ``meanwhile`` is called while the rest is still being read. For ``ask`` and ``pods_suffice`` see
-        `fetch_snapshot`.
+        Then ``meanwhile`` is called while the rest is being read. For the other options see `fetch_snapshot`.
 
         Raises:
             ClusterError: ``expected_cluster_id`` names another cluster.
@@ -124,13 +123,12 @@ class TaskContext:
             on_identified=on_identified,
             pods_suffice=pods_suffice,
         )
-        # In the precheck, the checks that need the policies report it.
         return snapshot if precheck_inputs else self.warn_unread_policies(snapshot)
 
     def warn_unread_policies(self, snapshot: Snapshot) -> Snapshot:
         """Return a snapshot, after a warning if this user may not read which policies act on new pods."""
-        warnings = [f"Policies on new pods are left out: {reason}" for reason in snapshot.admission.unread.values()]
-        self.warnings += [warning for warning in warnings if warning not in self.warnings]
+        unread = {f"Policies on new pods are left out: {reason}" for reason in snapshot.admission.unread.values()}
+        self.warnings += unread - set(self.warnings)
         return snapshot
 
     def _require_expected(self, cluster_id: str) -> None:

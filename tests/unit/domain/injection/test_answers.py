@@ -57,6 +57,8 @@ def test_what_equals_the_answer_is_current_whatever_it_is_called(image: str) -> 
         pytest.param(DIGEST, REFUSED, IMAGE, Basis.REFUSED, id="refused, and no version"),
         pytest.param(DIGEST, gives(OTHER), IMAGE, Basis.ASKED, id="another digest now"),
         pytest.param(b.proxy("1.30.2"), gives(MIRROR), IMAGE, Basis.ASKED, id="from before the mirror"),
+        pytest.param(PLAIN, gives(MIRROR), CURRENT, Basis.ASKED, id="from before the mirror, of the same version"),
+        pytest.param(BOTH, gives(f"{PLAIN}@sha256:{'b' * 64}"), CURRENT, Basis.ASKED, id="the same tag, built again"),
         pytest.param(b.proxy("1.30.2"), gives(b.proxy("1.30.2")), CURRENT, Basis.ASKED, id="a policy that pins it"),
         pytest.param(f"{PLAIN}-distroless", None, CURRENT, Basis.RESOLVED, id="the type of an image does not count"),
     ],
