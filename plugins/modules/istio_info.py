@@ -445,6 +445,19 @@ up_to_date:
   returned: with O(record=true) and O(proxies=true)
   type: bool
   sample: true
+left_proxies:
+  description:
+    - Number of pods of the mesh whose proxy does not run the version of the last run, or is stale.
+    - A run that its limits narrow has nothing to do, although proxies are left.
+  returned: when RV(up_to_date)
+  type: int
+  sample: 0
+left_namespaces:
+  description: Namespaces whose labels select a revision of another version than the one of the last run.
+  returned: when RV(up_to_date)
+  type: list
+  elements: str
+  sample: []
 cluster:
   description: The cluster that the task worked on.
   returned: when the connection options are usable

@@ -20,6 +20,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.isti
 ProxyCounts = Mapping[str, Mapping[str, int]]
 
 
+class Left(t.TypedDict):
+    """The proxies and namespaces that are not on the target version; None if there is no target to compare with."""
+
+    left_proxies: int | None
+    left_namespaces: list[str]
+
+
 def is_target(image_tag: str, version: str, tag: str = "") -> bool:
     """Return whether an image tag is one of the target version, or the image tag of the target."""
     return has_wanted_tag(image_tag, version) or (bool(tag) and has_wanted_tag(image_tag, tag))
@@ -53,6 +60,24 @@ def count_left_proxies(proxies: ProxyCounts, version: str, tag: str = "") -> int
         count for counts in proxies.values() for text, count in counts.items() if is_target(text, version, tag)
     )
     return count_proxies(proxies) - reached
+
+
+def find_left(snapshot: Snapshot, revision: str, version: str, tag: str = "") -> Left:
+    """Return the proxies and namespaces that are not on the target.
+
+    Args:
+        revision: the target revision.
+        version: the target version, empty if there is none to compare with.
+        tag: the image tag of the target, if it is given; else the one of the revision counts.
+    """
+    if not version:
+        return {"left_proxies": None, "left_namespaces": []}
+    target = snapshot.mesh.revisions.get(revision)
+    tag = tag or (target.config.tag if target and target.config else "")
+    return {
+        "left_proxies": count_left(snapshot, version, tag),
+        "left_namespaces": select_left_namespaces(snapshot, version, tag),
+    }
 
 
 def select_left_namespaces(snapshot: Snapshot, version: str, tag: str = "") -> list[str]:

@@ -36,6 +36,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.undo
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain.standing.leftovers import find_left
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.limits_option import (
     LIMITS_SPEC,
@@ -120,6 +121,8 @@ class InfoValues(t.TypedDict, total=False):
     lock: LockRow | None
     record: Record | None
     up_to_date: bool
+    left_proxies: int | None
+    left_namespaces: list[str]
     proxies: dict[str, dict[str, int]]
     unrestartable: list[UnrestartableRow]
     unreadable: list[UnreadableRow]
@@ -194,6 +197,10 @@ def run(task: TaskContext) -> TaskResult:
     up_to_date = options.record and options.proxies and cluster.up_to_date(snapshot)
     if options.record and options.proxies:
         values["up_to_date"] = up_to_date
+    if up_to_date and cluster.record:
+        # A run that its limits narrow has nothing to do, although proxies are left.
+        left = find_left(snapshot, str(cluster.record.get("revision") or ""), str(cluster.record.get("version") or ""))
+        values["left_proxies"], values["left_namespaces"] = left["left_proxies"], left["left_namespaces"]
     if options.proxies and not (options.stop_if_up_to_date and up_to_date):
         values["namespaces"] = describe_namespaces(snapshot)
         if options.record:

@@ -48,10 +48,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.brok
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.standing.leftovers import (
-    count_left,
-    select_left_namespaces,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.standing.leftovers import Left, find_left
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import (
     MINOR_STEPS,
     Version,
@@ -102,13 +99,6 @@ SPEC = ArgumentSpec(
     },
     required_if=(("stage", "before", ("version", "revision")),),
 )
-
-
-class Left(t.TypedDict):
-    """The proxies and namespaces that are not on the target version after an upgrade."""
-
-    left_proxies: int | None
-    left_namespaces: list[str]
 
 
 class PrecheckValues(Left):
@@ -248,22 +238,11 @@ def _values(snapshot: Snapshot, upgrade: Upgrade, findings: list[Finding]) -> Pr
         "source_version": source.version if source else None,
         "proxies": snapshot.count_proxies(),
         "target_proxies": count_target_proxies(snapshot, upgrade),
-        **_left(snapshot, upgrade),
+        **find_left(
+            snapshot, upgrade.revision, "" if upgrade.stage == BEFORE else str(upgrade.version or ""), upgrade.tag
+        ),
         "identities": {name: mesh_names(revision) for name, revision in sorted(snapshot.mesh.revisions.items())},
         "unrestartable": [pods.as_dict() for pods in snapshot.unrestartable()],
-    }
-
-
-def _left(snapshot: Snapshot, upgrade: Upgrade) -> Left:
-    """Return the proxies and namespaces that are not on the target after an upgrade, if there is a target."""
-    if upgrade.stage == BEFORE or upgrade.version is None:
-        return {"left_proxies": None, "left_namespaces": []}
-    target = snapshot.mesh.revisions.get(upgrade.revision)
-    tag = upgrade.tag or (target.config.tag if target and target.config else "")
-    version = str(upgrade.version)
-    return {
-        "left_proxies": count_left(snapshot, version, tag),
-        "left_namespaces": select_left_namespaces(snapshot, version, tag),
     }
 
 

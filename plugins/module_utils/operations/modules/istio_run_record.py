@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import typing as t
-
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import ArgumentSpec
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.fleet.up_to_date import completion_fingerprint
@@ -17,10 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.run.run_recor
     Record,
     public_record,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.standing.leftovers import (
-    count_left,
-    select_left_namespaces,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.standing.leftovers import Left, find_left
 from ansible_collections.meshops.istio.plugins.module_utils.operations.lock.lock import Lock
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import (
     ModuleCore,
@@ -29,16 +24,16 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.t
 )
 
 UNLOCKED = "unlocked"
+#: A cluster that was not compared with a target.
+UNKNOWN: Left = {"left_proxies": None, "left_namespaces": []}
 SPEC = ArgumentSpec({"state": {"type": "str", "choices": [DONE, STOPPED, UNLOCKED], "default": DONE}})
 
 
-class RunRecordResult(t.TypedDict):
+class RunRecordResult(Left):
     """The values that the module returns."""
 
     state: str
     closed: bool
-    left_proxies: int | None
-    left_namespaces: list[str]
     record: Record | None
 
 
@@ -47,8 +42,7 @@ class _FinishedCluster:
 
     def __init__(self, task: TaskContext) -> None:
         self._task = task
-        self.left_proxies: int | None = None
-        self.left_namespaces: list[str] = []
+        self.left = UNKNOWN
 
     def fingerprint(self) -> str:
         """Read the cluster and return its fingerprint; an empty text makes the next run check everything."""
@@ -60,10 +54,7 @@ class _FinishedCluster:
         except MeshError:
             return ""
         if run.version:
-            target = snapshot.mesh.revisions.get(run.revision)
-            tag = target.config.tag if target and target.config else ""
-            self.left_proxies = count_left(snapshot, run.version, tag)
-            self.left_namespaces = select_left_namespaces(snapshot, run.version, tag)
+            self.left = find_left(snapshot, run.revision, run.version)
         return completion_fingerprint(snapshot, run.revision) if run.request_digest else ""
 
 
@@ -77,21 +68,20 @@ def run(task: TaskContext) -> TaskResult:
         # A task outside of any run ignores a lock that it may not read. This task must read it.
         lock = Lock(task.client, task.istio_namespace, task.run or RunOptions(), task.controller, task.keeper)
         lock.require_free()
-        return _result(UNLOCKED, False, None, lock)
+        return _result(UNLOCKED, False, UNKNOWN, lock)
     lock = Lock(task.client, task.istio_namespace, task.run, task.controller, task.keeper)
     if state == DONE and not task.check_mode:
         lock.take_over_record()
     finished = _FinishedCluster(task)
     closed = not task.check_mode and lock.end_run(state, finished.fingerprint if state == DONE else lambda: "")
-    return _result(state, closed, finished, lock)
+    return _result(state, closed, finished.left, lock)
 
 
-def _result(state: str, closed: bool, finished: _FinishedCluster | None, lock: Lock) -> TaskResult:
+def _result(state: str, closed: bool, left: Left, lock: Lock) -> TaskResult:
     values: RunRecordResult = {
         "state": state,
         "closed": closed,
-        "left_proxies": finished.left_proxies if finished else None,
-        "left_namespaces": finished.left_namespaces if finished else [],
+        **left,
         "record": public_record(lock.record()),
     }
     return TaskResult(values={**values})

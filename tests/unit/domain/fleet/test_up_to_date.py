@@ -202,6 +202,20 @@ def test_a_reading_that_stops_early_returns_the_same(
     assert brief == whole
 
 
+@pytest.mark.parametrize(
+    ("change", "proxies"),
+    [
+        pytest.param(lambda objects: None, 0, id="a namespace without pods"),
+        pytest.param(lambda objects: objects.append(b.pod("left", "old", owner=None)), 1, id="a namespace with a pod"),
+    ],
+)
+def test_a_run_that_its_limits_narrow_says_what_is_left(change: Callable[[list[b.Json]], object], proxies: int) -> None:
+    with FakeApi(*changed(change), record_of(MESH)) as api:
+        result = task(api, ISTIO_INFO, record=True, run=RUN, stop_if_up_to_date=True)
+    left = (result["up_to_date"], result["left_proxies"], result["left_namespaces"])
+    assert left == (True, proxies, ["old"])
+
+
 @pytest.mark.parametrize("missing", ["proxies", "record"])
 def test_a_brief_reading_needs_what_it_is_judged_by(missing: str) -> None:
     with FakeApi(*MESH) as api:

@@ -54,6 +54,20 @@ CASES: dict[str, tuple[t.Callable[[SimulatedRun], object], bool, int, str]] = {
         0,
         "unchanged",
     ),
+    "up to date within its limits, with proxies left": (
+        lambda simulated: simulated.task(HOST, "istio_info", r.info() | {"up_to_date": True, "left_proxies": 2}),
+        True,
+        0,
+        "incomplete",
+    ),
+    "up to date within its limits, with a namespace left": (
+        lambda simulated: simulated.task(
+            HOST, "istio_info", r.info() | {"up_to_date": True, "left_proxies": 0, "left_namespaces": ["old"]}
+        ),
+        True,
+        0,
+        "incomplete",
+    ),
     "held by the budget": (lambda simulated: held(simulated, installed), True, 0, "stopped"),
     "held by the budget before it changed anything": (lambda simulated: held(simulated, read), True, 0, "untouched"),
     "nothing to do": (lambda simulated: simulated.task(HOST, "rollout_restart", r.restart()), True, 0, "unchanged"),
