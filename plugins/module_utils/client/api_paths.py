@@ -8,3 +8,8 @@ from __future__ import annotations
 NAMESPACES = "/api/v1/namespaces"
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
 CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+
+
+def group_path(api_version: str) -> str:
+    """Return the path of an API group and version, as objects name it in ``apiVersion``; the core group has no name."""
+    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"

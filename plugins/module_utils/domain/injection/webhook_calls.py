@@ -14,7 +14,11 @@ from collections.abc import Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import Labels, matches
-from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.webhook_rules import match_pod_creation
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.webhook_rules import (
+    called_service,
+    has_ca_bundle,
+    match_pod_creation,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Injector, Mesh
 
 
@@ -43,13 +47,12 @@ class WebhookCall:
     @property
     def service(self) -> tuple[str, str] | None:
         """(namespace, name) of the Service that it calls, or None if it calls a URL."""
-        service = (self.hook.get("clientConfig") or {}).get("service")
-        return (service["namespace"], service["name"]) if service else None
+        return called_service(self.hook)
 
     @property
     def has_ca_bundle(self) -> bool:
         """Whether istiod has filled in its certificate."""
-        return bool((self.hook.get("clientConfig") or {}).get("caBundle"))
+        return has_ca_bundle(self.hook)
 
 
 def webhook_calls(mesh: Mesh, namespace_labels: Labels, pod_labels: Labels) -> list[WebhookCall]:

@@ -20,28 +20,25 @@ from collections.abc import Iterable, Iterator, Mapping
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import HIDDEN, names_a_secret
-from ansible_collections.meshops.istio.plugins.module_utils.domain.install.field_differences import (
-    differences,
-    fields_of_others,
-    writer_of,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.field_differences import differences
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.object_changes import shorten_value
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import flatten
-from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.field_managers import managers_of
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
-    CHART_VERSION_LABEL,
-    DEFAULT,
-    OPERATOR_VERSION_LABEL,
-    REVISION_LABEL,
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.written_fields import (
+    fields_of_others,
+    writer_of_path,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installer_writes import known_writers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT
 
-#: Field managers of installers: ``istioctl install``, ``istioctl tag`` (also by the name of the command, when it
-#: deactivates webhooks: istioctl/pkg/tag/generate.go), and Helm.
-INSTALLERS = frozenset({"istio-operator", "istio-ci", "istioctl", "helm"})
-#: Clients that write into these objects as a part of their work, and that write into those of a new revision too:
-#: istiod (certificate and failurePolicy of webhooks), the controllers of Kubernetes, and the admission enforcer of AKS.
-CONTROLLERS = frozenset({"pilot-discovery", "kube-controller-manager", "admissionsenforcer"})
-#: Labels that every installer writes: who wrote one is the installer, whatever it is called.
-INSTALLER_LABELS = (REVISION_LABEL, OPERATOR_VERSION_LABEL, CHART_VERSION_LABEL, "helm.sh/chart")
+#: Fields of webhooks that the API server fills in if an object does not have them.
+FILLED_IN = {
+    "failurePolicy": "Fail",
+    "matchPolicy": "Equivalent",
+    "namespaceSelector": {},
+    "objectSelector": {},
+    "reinvocationPolicy": "Never",
+    "timeoutSeconds": 10,
+}
 #: Keys of ConfigMaps that `config_texts` compares -> the Helm value that holds the same.
 TEXTS = {"mesh": "meshConfig", "meshNetworks": "global.meshNetworks", "config": "sidecarInjectorWebhook", "values": ""}
 NO_SETTINGS = frozenset({"apiVersion", "kind", "metadata", "status"})
@@ -73,8 +70,8 @@ class ClusterSetting:
 
     @property
     def pair(self) -> tuple[t.Any, t.Any]:
-        """The value before and after; both are hidden if the name is that of a secret."""
-        return (HIDDEN, HIDDEN) if names_a_secret(self.name) else (self.old, self.new)
+        """The value before and after, long texts shortened; both are hidden if the name is that of a secret."""
+        return (HIDDEN, HIDDEN) if names_a_secret(self.name) else (shorten_value(self.old), shorten_value(self.new))
 
     def __str__(self) -> str:
         old, new = (_shown(value) for value in self.pair)
@@ -86,13 +83,6 @@ def _shown(value: t.Any, limit: int = 80) -> str:
     return text if len(text) <= limit else f"{text[:limit]}..."
 
 
-def installers_of(obj: Mapping[str, t.Any]) -> set[str]:
-    """Return the clients that installed an object, and the controllers that write into it."""
-    paths = [("metadata", "labels", label) for label in INSTALLER_LABELS]
-    writers = {manager.name for path in paths for manager in managers_of(obj, path)}
-    return writers | INSTALLERS | CONTROLLERS
-
-
 def without_revision(obj: Json, revision: str) -> Json:
     """Return an object as if it had no revision in names and labels, to compare the objects of two revisions."""
     if revision == DEFAULT:
@@ -102,21 +92,38 @@ def without_revision(obj: Json, revision: str) -> Json:
     return t.cast("Json", json.loads(text.replace(f'"{revision}"', f'"{DEFAULT}"')))
 
 
-def find_edits(live: Json, after: Json, own: str) -> Iterator[ClusterSetting]:
+def find_edits(live: Json, after: Json) -> Iterator[ClusterSetting]:
     """Yield the fields of an object that another client wrote and that get lost or changed; their names are paths.
 
     Args:
         live: the object as it is, with managedFields.
         after: the object that takes its place, with the same names.
-        own: the field manager of this collection.
     """
-    written = fields_of_others(live, {*installers_of(live), own})
+    written = fields_of_others(live, known_writers(live))
     if not written:
         return
     for path, old, new in differences(_settings(live), _settings(after)):
-        writer = writer_of(path, written)
-        if writer and old is not None and not NOTES.search(path) and not _only_version(path, old, new):
+        writer = writer_of_path(path, written)
+        if writer and old is not None and not NOTES.search(path) and not _is_no_edit(live, path, old, new):
             yield ClusterSetting(path, old, new, writer)
+
+
+def _is_no_edit(live: Json, path: str, old: object, new: object) -> bool:
+    """Return whether a field gets the same value again, or another one in any installation."""
+    if path.startswith("webhooks."):
+        return _is_written_again(str(live.get("kind")), path.rpartition(".")[2], old, new)
+    return _only_version(path, old, new)
+
+
+def _is_written_again(kind: str, field: str, old: object, new: object) -> bool:
+    """Return whether istiod or the API server writes a field of a webhook again, whichever client wrote it last.
+
+    istiod fills in its certificate, and changes failurePolicy of its validator from Ignore to Fail once it is ready.
+    """
+    by_istiod = field == "caBundle" or (
+        field == "failurePolicy" and kind == "ValidatingWebhookConfiguration" and (old, new) == ("Fail", "Ignore")
+    )
+    return by_istiod or (new is None and field in FILLED_IN and FILLED_IN[field] == old)
 
 
 def _only_version(path: str, old: object, new: object) -> bool:

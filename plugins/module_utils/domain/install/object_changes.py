@@ -10,8 +10,8 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
-from ansible_collections.meshops.istio.plugins.module_utils.domain.install.field_differences import list_keys
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import flatten
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.written_fields import list_keys
 
 #: A CRD has hundreds of fields that differ; results show the first ones.
 FIELDS_SHOWN = 25

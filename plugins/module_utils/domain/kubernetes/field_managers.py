@@ -20,6 +20,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted imp
     as_maps,
     as_text,
     as_time,
+    read_json,
     read_json_map,
     shown,
 )
@@ -43,6 +44,13 @@ Step = str | Mapping[str, t.Any]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ListItem:
+    """A step to an item of a list without names, such as a finalizer: the item itself."""
+
+    value: t.Any
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class FieldManager:
     """A client that wrote fields of an object: its name, how it wrote, when, and through which subresource."""
 
@@ -56,10 +64,15 @@ class FieldManager:
         return f"{self.name} ({product})" if product else self.name or ANOTHER_CLIENT
 
 
+def field_sets(obj: Mapping[str, t.Any]) -> Iterator[tuple[FieldManager, Mapping[str, t.Any]]]:
+    """Yield each client that wrote fields of an object, with the set of these fields (FieldsV1)."""
+    for entry in as_maps(as_map(obj.get("metadata")).get("managedFields")):
+        yield _read(entry), as_map(entry.get("fieldsV1"))
+
+
 def managers_of(obj: Mapping[str, t.Any], path: Sequence[Step] = ()) -> list[FieldManager]:
     """Return the managers of a field, or of anything below it, the newest first; without a path, of the object."""
-    entries = as_maps(as_map(obj.get("metadata")).get("managedFields"))
-    managers = [_read(entry) for entry in entries if _has(as_map(entry.get("fieldsV1")), path)]
+    managers = [manager for manager, fields in field_sets(obj) if _has(fields, path)]
     return sorted(managers, key=lambda manager: manager.time or _BEGINNING, reverse=True)
 
 
@@ -115,21 +128,24 @@ def _has(fields: Mapping[str, t.Any], path: Sequence[Step]) -> bool:
     """Return whether a set of fields (FieldsV1) has a field, or one below it."""
     if not path:
         return True
-    return any(_has(as_map(below), path[1:]) for below in _below(fields, path[0]))
+    return any(_has(as_map(below), path[1:]) for key, below in fields.items() if _is_step(read_step(key), path[0]))
 
 
-def _below(fields: Mapping[str, t.Any], step: Step) -> Iterator[t.Any]:
-    if isinstance(step, str):
-        yield from (fields[key] for key in (f"f:{step}",) if key in fields)
-        return
-    for key, below in fields.items():
-        if key.startswith("k:") and _identifies(key[2:], step):
-            yield below
+def _is_step(step: Step | ListItem | None, wanted: Step) -> bool:
+    """Return whether a step leads to a wanted field; an item is identified by some of its fields."""
+    if isinstance(step, Mapping) and isinstance(wanted, Mapping):
+        return all(name in step and step[name] == value for name, value in wanted.items())
+    return step == wanted
 
 
-def _identifies(text: str, step: Mapping[str, t.Any]) -> bool:
+def read_step(key: str) -> Step | ListItem | None:
+    """Return what a key of a set of fields (FieldsV1) stands for; None for the set itself, or if it is not valid."""
+    kind, dummy, text = key.partition(":")
     try:
-        key = read_json_map(text)
+        if kind == "k":
+            return read_json_map(text)
+        if kind == "v":
+            return ListItem(read_json(text))
     except ValueError:
-        return False
-    return all(name in key and key[name] == value for name, value in step.items())
+        return None
+    return text if kind == "f" else None

@@ -1,7 +1,7 @@
 # Copyright (c) 2026, meshops.istio contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Evaluates the rules of webhooks and admission policies for the creation of a pod.
+"""Evaluates the rules of webhooks and admission policies for the creation of a pod, and reads what a webhook calls.
 
 Source: kubernetes/apiserver pkg/admission/plugin/webhook/predicates/rules/rules.go.
 """
@@ -32,3 +32,14 @@ def match_pod_creation(rules: Iterable[Mapping[str, t.Any]] | None) -> bool:
 def _includes(rule: Mapping[str, t.Any], field: str, value: str) -> bool:
     items: Collection[str] = rule.get(field) or ()
     return value in items or "*" in items
+
+
+def called_service(hook: Mapping[str, t.Any]) -> tuple[str, str] | None:
+    """Return (namespace, name) of the Service that a webhook calls, or None if it calls a URL."""
+    service = (hook.get("clientConfig") or {}).get("service")
+    return (str(service["namespace"]), str(service["name"])) if service else None
+
+
+def has_ca_bundle(hook: Mapping[str, t.Any]) -> bool:
+    """Return whether a webhook has a certificate by which the API server verifies what it calls."""
+    return bool((hook.get("clientConfig") or {}).get("caBundle"))

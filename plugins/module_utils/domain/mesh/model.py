@@ -18,6 +18,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.re
     ResourceRequests,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import Placement
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.webhook_rules import (
+    called_service,
+    has_ca_bundle,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import UNKNOWN_MANAGER, Manager
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import (
@@ -80,13 +84,12 @@ class Injector:
     @property
     def has_ca_bundle(self) -> bool:
         """Whether istiod has filled in its certificate in every webhook."""
-        return bool(self.webhooks) and all(hook.get("clientConfig", {}).get("caBundle") for hook in self.webhooks)
+        return bool(self.webhooks) and all(map(has_ca_bundle, self.webhooks))
 
     @property
     def service(self) -> tuple[str, str] | None:
         """(namespace, name) of the Service that it calls, or None if it calls a URL."""
-        service = self.webhooks[0].get("clientConfig", {}).get("service") if self.webhooks else None
-        return (service["namespace"], service["name"]) if service else None
+        return called_service(self.webhooks[0]) if self.webhooks else None
 
     @property
     def hook_names(self) -> frozenset[str]:

@@ -27,6 +27,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.la
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.resources import pod_requests
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.scheduling import read_placement
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.selectors import matches
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.webhook_rules import called_service
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import HELM, manager_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     CHART_VERSION_LABEL,
@@ -86,8 +87,7 @@ def home_of(obj: Mapping[str, t.Any]) -> str:
     A webhook belongs to the control plane that it calls.
     """
     hooks = obj.get("webhooks") or ()
-    services = ((hook.get("clientConfig") or {}).get("service") for hook in hooks)
-    called = next((str(service["namespace"]) for service in services if service), "")
+    called = next((service[0] for hook in hooks if (service := called_service(hook))), "")
     # a release of a gateway has a namespace of its own
     release = (
         "" if obj.get("metadata", {}).get("namespace") else annotations_of(obj).get(RELEASE_NAMESPACE_ANNOTATION, "")
@@ -98,8 +98,7 @@ def home_of(obj: Mapping[str, t.Any]) -> str:
 def required_service(obj: Json) -> tuple[str, str] | None:
     """Return (namespace, name) of the Service without which a webhook configuration rejects requests, or None."""
     hooks = [hook for hook in obj.get("webhooks") or () if hook.get("failurePolicy", "Fail") == "Fail"]
-    service = next((hook["clientConfig"].get("service") for hook in hooks), None)
-    return (service["namespace"], service["name"]) if service else None
+    return called_service(hooks[0]) if hooks else None
 
 
 def read_injection_config(data: Mapping[str, str], load: t.Callable[[str], t.Any]) -> InjectionConfig:

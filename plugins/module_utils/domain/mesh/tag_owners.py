@@ -12,6 +12,7 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.webhook_rules import called_service
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     BY_DEFAULT_HOOK,
     DEFAULT,
@@ -46,9 +47,8 @@ def injects_by_default(mesh: Mesh, tag: str) -> bool:
 
 def called_endpoint(hook: Mapping[str, t.Any]) -> str:
     """Return what a webhook calls: the namespace and name of a Service, or a URL."""
-    config = hook.get("clientConfig") or {}
-    service = config.get("service")
-    return f"Service {service['namespace']}/{service['name']}" if service else str(config.get("url") or "nothing")
+    service = called_service(hook)
+    return f"Service {'/'.join(service)}" if service else str((hook.get("clientConfig") or {}).get("url") or "nothing")
 
 
 def stray_hooks(mesh: Mesh, tag: str, revision: str | None) -> dict[str, str]:

@@ -11,17 +11,12 @@ from __future__ import annotations
 
 import concurrent.futures
 import dataclasses
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import RESOURCES, object_path
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
-    FIELD_MANAGER,
-    Json,
-    labels_of,
-    name_of,
-    ref_of,
-)
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, labels_of, name_of, ref_of
 from ansible_collections.meshops.istio.plugins.module_utils.common.yaml_loader import load_yaml
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.cluster_settings import (
     ClusterSetting,
@@ -32,7 +27,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.clust
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.component_settings import (
     find_component_settings,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.install.config_texts import find_text_settings
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.config_texts import (
+    Templates,
+    find_text_settings,
+    read_templates,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.shared_components import (
     OWNER,
     changed_user_fields,
@@ -45,6 +44,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     suffix,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import SHARED_COMPONENTS
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer import Installer
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import Installation
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.options import InstallOptions
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
@@ -53,17 +53,24 @@ CRD = "CustomResourceDefinition"
 
 
 def find_cluster_settings(
-    task: TaskContext, options: InstallOptions, mesh: Mesh, installation: Installation, source: str | None
+    task: TaskContext,
+    options: InstallOptions,
+    mesh: Mesh,
+    installation: Installation,
+    source: str | None,
+    installer: Installer,
 ) -> list[ClusterSetting]:
     """Return the settings that would get lost, except those that the user gives a value; writes nothing."""
     installed, origin = mesh.revisions.get(options.revision), mesh.revisions.get(source or "")
+    running = installed or origin
     lost: dict[str, ClusterSetting] = {}
     changes = (change for change in installation.changes if change.live and is_compared(change.after))
     pairs = [(change.live, change.after) for change in changes]
     if installed is None and origin is not None:
         pairs += _objects_of_source(task, installation, options.revision, origin.name)
+    templates = functools.cache(lambda: _rendered_templates(installer, mesh, running) if running else None)
     for live, after in pairs:
-        for setting in _compare(live, after, options, installed or origin):
+        for setting in _compare(live, after, options, running, templates):
             lost.setdefault(setting.name, setting)
     for setting in _of_shared_components(installation):
         lost.setdefault(setting.name, setting)
@@ -98,21 +105,33 @@ def _objects_of_source(
         return [both for both in pool.map(pair, own_objects) if both]
 
 
-def _compare(live: Json, after: Json, options: InstallOptions, origin: Revision | None) -> Iterator[ClusterSetting]:
+def _rendered_templates(installer: Installer, mesh: Mesh, running: Revision) -> Templates:
+    """Return Istio's own templates of the running version, None if they cannot be rendered here."""
+    objects = installer.objects_of(mesh, running)
+    try:
+        return read_templates(objects or (), f"istio-sidecar-injector{suffix(running.name)}", load_yaml)
+    except ValueError:
+        return None
+
+
+def _compare(
+    live: Json, after: Json, options: InstallOptions, origin: Revision | None, templates: Callable[[], Templates]
+) -> Iterator[ClusterSetting]:
     """Yield the settings of one object that get lost."""
     if origin is None or labels_of(live).get(COMPONENT_LABEL) in SHARED_COMPONENTS:
         return
     ref, values = ref_of(live), origin.merged_values
     before, then = without_revision(live, origin.name), without_revision(after, options.revision)
-    edits = [*find_edits(before, then, FIELD_MANAGER)]
+    edits = [*find_edits(before, then)]
     components = [*find_component_settings(before, then, values)]
     yield from (_named(f"{ref} {edit.name}", edit) for edit in edits)
     for setting in components:
         if not any(edit.name.startswith(setting.name) or setting.name.startswith(edit.name) for edit in edits):
             yield _named(f"{ref} {setting.name}", setting)
     if live.get("kind") == "ConfigMap":
-        same = origin.version == str(options.version)
-        yield from find_text_settings(before, then, values, load_yaml, FIELD_MANAGER, same_version=same)
+        same_version = origin.version == str(options.version)
+        rendered = None if same_version else templates
+        yield from find_text_settings(before, then, values, load_yaml, rendered_templates=rendered)
 
 
 def _named(name: str, setting: ClusterSetting) -> ClusterSetting:

@@ -78,7 +78,7 @@ def plan_installation(
     request = dataclasses.replace(request, components=handover.requested_components(task, options, source))
     compare_crds = _crds_differ(snapshot, str(options.version))
     installation = installer.plan(mesh, request, crds=compare_crds, allow_default_change=options.allow_default_change)
-    lost = find_cluster_settings(task, options, mesh, installation, source)
+    lost = find_cluster_settings(task, options, mesh, installation, source, installer)
     settings = dataclasses.replace(
         _settings_diff(mesh, installation.rendered, options.revision, source),
         cluster_only={setting.name: setting.pair for setting in lost},

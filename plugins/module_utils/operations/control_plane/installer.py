@@ -12,9 +12,10 @@ from collections.abc import Callable, Iterator
 from ansible_collections.meshops.istio.plugins.module_utils.client.helm import charts, find_helm
 from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import find_istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import InstallRequest
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.managers import HELM, ISTIOCTL
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Mesh, Revision
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer_helm import HelmInstaller
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.installer_istioctl import (
     IstioctlInstaller,
@@ -43,6 +44,9 @@ class Installer(t.Protocol):
                 installer.
         """
 
+    def objects_of(self, mesh: Mesh, revision: Revision) -> list[Json] | None:
+        """Return the objects of a running revision as its own installer rendered them, None if that is not known."""
+
     def uninstall(self, mesh: Mesh, revision: str, timeout: int) -> None:
         """Remove the objects of a revision.
 
@@ -63,7 +67,7 @@ def _open_istioctl(
         ctl = find_istioctl(options.istioctl, str(options.version), task.client.connection, task.istio_namespace)
     else:
         ctl = task.istioctl(mesh, revision, *mesh.revisions)
-    yield IstioctlInstaller(ctl, task.client)
+    yield IstioctlInstaller(ctl, task.client, options.istioctl)
 
 
 @contextlib.contextmanager

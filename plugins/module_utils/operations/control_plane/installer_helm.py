@@ -49,6 +49,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     REVISION_LABEL,
     TAG_LABEL,
     Mesh,
+    Revision,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import (
     Installation,
@@ -255,6 +256,11 @@ class HelmInstaller:
                     "Helm would delete it with the release. Mark its objects to be kept (annotation "
                     f"{RESOURCE_POLICY}=keep), remove it from values revisionTags of the release, and run again."
                 )
+
+    def objects_of(self, mesh: Mesh, revision: Revision) -> list[Json] | None:
+        """Return the objects in the release of a revision, None if it has no release."""
+        release = self.helm.releases().get(release_of(mesh, revision.name))
+        return parse_manifest(self.helm.manifest(release), with_crds=False) if release else None
 
     def uninstall(self, mesh: Mesh, revision: str, timeout: int) -> None:
         """Remove the release of a revision; the release of the CRDs is kept."""

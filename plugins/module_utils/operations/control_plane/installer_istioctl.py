@@ -16,9 +16,14 @@ import functools
 from collections.abc import Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
-from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl
+from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl, find_istioctl
 from ansible_collections.meshops.istio.plugins.module_utils.client.process import json_file
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import NotFoundError, SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import (
+    InstallerError,
+    NotFoundError,
+    ParameterError,
+    SafetyError,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import RESOURCES, object_path
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import (
     Json,
@@ -31,6 +36,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.manif
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.object_changes import ObjectChange
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import (
     InstallRequest,
+    carried_values,
     operator_document,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
@@ -42,6 +48,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     PARKED_SELECTOR,
     REVISION_LABEL,
     Mesh,
+    Revision,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import has_tag_service
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import (
@@ -62,19 +69,18 @@ PRUNED = (
 
 @dataclasses.dataclass(frozen=True)
 class IstioctlInstaller:
-    """Installs by istioctl, on one cluster."""
+    """Installs by istioctl, on one cluster; ``template`` is the path of the binary of each version."""
 
     ctl: Istioctl
     client: Client
+    template: str
     name: str = "istioctl"
 
     def plan(self, mesh: Mesh, request: InstallRequest, *, crds: bool, allow_default_change: bool) -> Installation:
         """Return exactly what it would change; writes nothing."""
         after = default_revision_after(mesh, request.revision, allow_default_change)
         document = operator_document(request)
-        with json_file(document) as path:
-            text = self.ctl.render("manifest generate", flags=["-f", path])
-        rendered = parse_manifest(text, with_crds=crds and request.crds)
+        rendered = parse_manifest(_render(self.ctl, document), with_crds=crds and request.crds)
         adapt = functools.partial(with_ownership, request)
         changes = find_changes(self.client, rendered, adapt, MANAGER)
         if request.revision in mesh.revisions:
@@ -88,10 +94,29 @@ class IstioctlInstaller:
         with json_file(document) as path:
             self.ctl.run("install", flags=["-f", path, *flags], timeout=timeout + 60)
 
+    def objects_of(self, mesh: Mesh, revision: Revision) -> list[Json] | None:
+        """Return what the istioctl of the version of a revision renders, None without such a binary."""
+        version = revision.installed_version
+        if version is None:
+            return None
+        values = carried_values(revision, revision.name)
+        request = InstallRequest(revision.name, version, mesh.namespace, "minimal", values)
+        try:
+            ctl = find_istioctl(self.template, version.release, self.ctl.connection, self.ctl.istio_namespace)
+            return parse_manifest(_render(ctl, operator_document(request)), with_crds=False)
+        except (ParameterError, InstallerError):
+            # The comparison then says less, but it needs no binary of the former version.
+            return None
+
     def uninstall(self, mesh: Mesh, revision: str, timeout: int) -> None:
         """Remove the revision's objects; without a webhook istioctl does not know it, and leaves it to the caller."""
         if any(injector.revision == revision and not injector.tag for injector in mesh.injectors):
             self.ctl.run("uninstall", flags=["--revision", revision, "--skip-confirmation"], timeout=timeout)
+
+
+def _render(ctl: Istioctl, document: Json) -> str:
+    with json_file(document) as path:
+        return ctl.render("manifest generate", flags=["-f", path])
 
 
 def with_ownership(request: InstallRequest, rendered: Json, live: Json) -> Json:

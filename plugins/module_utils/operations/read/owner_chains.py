@@ -13,6 +13,7 @@ import dataclasses
 from collections.abc import Callable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import group_path
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import as_maps
@@ -74,7 +75,7 @@ class _Chains:
         if not resource or self._reads >= MOST_READS:
             return None
         self._reads += 1
-        path = f"{_group_path(owner.api_version)}/namespaces/{namespace}/{resource}/{owner.name}"
+        path = f"{group_path(owner.api_version)}/namespaces/{namespace}/{resource}/{owner.name}"
         try:
             obj = self._client.get(path, doing=f"Reading {owner.kind} {namespace}/{owner.name}", accept=METADATA)
         except ApiError:
@@ -88,7 +89,7 @@ class _Chains:
             return ""
         if version not in self._resources:
             try:
-                answer: Json = self._client.get(_group_path(version), doing=f"Reading the resources of {version}")
+                answer: Json = self._client.get(group_path(version), doing=f"Reading the resources of {version}")
             except ApiError:
                 answer = {}
             self._resources[version] = {
@@ -97,7 +98,3 @@ class _Chains:
                 if row.get("namespaced") and "/" not in str(row.get("name"))
             }
         return self._resources[version].get(owner.kind, "")
-
-
-def _group_path(api_version: str) -> str:
-    return f"/apis/{api_version}" if "/" in api_version else f"/api/{api_version}"

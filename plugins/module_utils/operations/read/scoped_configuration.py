@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Iterator
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
+from ansible_collections.meshops.istio.plugins.module_utils.client.api_paths import group_path
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ForbiddenError, NotFoundError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef, ref_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
@@ -47,6 +48,10 @@ class _Kind(t.NamedTuple):
     resource: str
     kind: str
 
+    @property
+    def path(self) -> str:
+        return f"{group_path(f'{self.group}/{self.version}')}/{self.resource}"
+
 
 def _served_kinds(client: Client) -> list[_Kind]:
     """Return each served kind of the groups, in the version that the server prefers."""
@@ -73,7 +78,7 @@ def _from_aggregated(answer: Json) -> Iterator[_Kind]:
 def _discover_groups(client: Client, answer: Json, doing: str) -> Iterator[_Kind]:
     for group in answer.get("groups") or ():
         for version in group.get("versions") or () if group["name"] in GROUPS else ():
-            resources = client.get(f"/apis/{version['groupVersion']}", doing=doing).get("resources")
+            resources = client.get(group_path(version["groupVersion"]), doing=doing).get("resources")
             for row in resources or ():
                 if "list" in (row.get("verbs") or ()) and "/" not in row["name"]:
                     yield _Kind(group["name"], version["version"], row["name"], row["kind"])
@@ -86,12 +91,9 @@ def fetch_configuration(client: Client) -> Configuration:
         def read(obj: Json) -> Labelled:
             return read_labelled(kind.kind, kind.group, obj)
 
-        path, doing = (
-            f"/apis/{kind.group}/{kind.version}/{kind.resource}",
-            f"Reading {kind.resource} with label {REVISION_LABEL}",
-        )
+        doing = f"Reading {kind.resource} with label {REVISION_LABEL}"
         try:
-            return client.collect(path, read, doing=doing, metadata=True, labelSelector=REVISION_LABEL)[0]
+            return client.collect(kind.path, read, doing=doing, metadata=True, labelSelector=REVISION_LABEL)[0]
         except NotFoundError:
             return []  # The kind was removed meanwhile.
         except ForbiddenError as exc:
@@ -117,8 +119,7 @@ def machines(client: Client) -> list[str]:
     refs: list[ObjectRef] = []
     for kind in _served_kinds(client):
         if kind.resource in ("workloadgroups", "workloadentries"):
-            path, doing = f"/apis/{kind.group}/{kind.version}/{kind.resource}", f"Reading {kind.resource}"
-            objects = client.list(path, doing=doing, metadata=True)
+            objects = client.list(kind.path, doing=f"Reading {kind.resource}", metadata=True)
             # Rows of a list have no kind.
             refs += [ref_of({**obj, "kind": kind.kind}) for obj in objects]
     return [str(ref) for ref in sorted(refs, key=lambda ref: ref.kind != "WorkloadGroup")]

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import FIELD_MANAGER
 from ansible_collections.meshops.istio.plugins.module_utils.common.secrets import HIDDEN
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.cluster_settings import (
     ClusterSetting,
@@ -25,11 +26,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.clust
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.component_settings import (
     find_component_settings,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.install.config_texts import find_text_settings
-from ansible_collections.meshops.istio.plugins.module_utils.domain.install.field_differences import fields_of_others
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.config_texts import (
+    find_text_settings,
+    read_templates,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.written_fields import fields_of_others
 from unit.support import builders as b
 
-OWN = "meshops.istio"
 EDITOR = "kubectl-edit"
 INSTALLED = {"f:metadata": {"f:labels": {"f:istio.io/rev": {}}}}
 
@@ -93,10 +96,37 @@ VARIABLE = "spec.template.spec.containers.[discovery].env.[A]"
             webhook(timeoutSeconds=7, failurePolicy="Fail"), field(*HOOK, "f:timeoutSeconds"),
             webhook(timeoutSeconds=7, failurePolicy="Ignore"), [], id="another field of the installer",
         ),
+        pytest.param(
+            webhook(matchConditions=[{"name": "c", "expression": "true"}]),
+            field(*HOOK, "f:matchConditions", 'k:{"name":"c"}'), webhook(),
+            [("webhooks.[a].matchConditions", [{"name": "c", "expression": "true"}], None)], id="matchConditions",
+        ),
+        pytest.param(
+            webhook(namespaceSelector={"matchExpressions": [1]}), field(*HOOK, "f:namespaceSelector"),
+            webhook(namespaceSelector={"matchExpressions": [2]}),
+            [("webhooks.[a].namespaceSelector.matchExpressions", [1], [2])], id="a selector",
+        ),
+        pytest.param(
+            webhook(failurePolicy="Ignore"), field(*HOOK, "f:failurePolicy"), webhook(failurePolicy="Fail"),
+            [("webhooks.[a].failurePolicy", "Ignore", "Fail")], id="failurePolicy",
+        ),
+        pytest.param(
+            {**webhook(failurePolicy="Fail"), "kind": "ValidatingWebhookConfiguration"},
+            field(*HOOK, "f:failurePolicy"), webhook(failurePolicy="Ignore"), [], id="istiod sets it to Fail again",
+        ),
+        pytest.param(
+            webhook(clientConfig={"caBundle": "x"}), field(*HOOK, "f:clientConfig", "f:caBundle"),
+            webhook(clientConfig={}), [], id="istiod fills in its certificate again",
+        ),
+        pytest.param(
+            webhook(timeoutSeconds=10, matchPolicy="Equivalent"),
+            field(*HOOK, below={"f:timeoutSeconds": {}, "f:matchPolicy": {}}), webhook(), [],
+            id="what the API server fills in",
+        ),
     ],
 )  # fmt: skip
 def test_edits_of_other_clients_that_get_lost(live: b.Json, fields: b.Json, after: b.Json, lost: list[t.Any]) -> None:
-    edits = find_edits(written(live, EDITOR, fields), after, OWN)
+    edits = find_edits(written(live, EDITOR, fields), after)
     assert [(edit.name, edit.old, edit.new, edit.writer) for edit in edits] == [(*row, EDITOR) for row in lost]
 
 
@@ -107,7 +137,7 @@ def test_the_tag_of_an_image_is_what_an_upgrade_changes(after: str, names: list[
     live["spec"]["template"]["spec"]["containers"][0]["image"] = "hub/pilot:1.30.3"
     installed["spec"]["template"]["spec"]["containers"][0]["image"] = after
     fields = field(*POD, "f:containers", 'k:{"name":"discovery"}', "f:image")
-    edits = find_edits(written(live, EDITOR, fields), installed, OWN)
+    edits = find_edits(written(live, EDITOR, fields), installed)
     assert [edit.name.rpartition(".")[2] for edit in edits] == names
 
 
@@ -118,19 +148,19 @@ def test_the_tag_of_an_image_is_what_an_upgrade_changes(after: str, names: list[
         pytest.param("istioctl", {}, id="istioctl deactivates webhooks"),
         pytest.param("helm", {}, id="Helm"),
         pytest.param("pilot-discovery", {}, id="istiod fills in webhooks"),
-        pytest.param(OWN, {}, id="this collection"),
+        pytest.param(FIELD_MANAGER, {}, id="this collection"),
         pytest.param("admissionsenforcer", {}, id="AKS"),
         pytest.param("someone", {"subresource": "scale"}, id="an autoscaler"),
     ],
 )
 def test_what_installers_and_controllers_wrote_is_no_edit(manager: str, entry: dict[str, str]) -> None:
     live = written(webhook(timeoutSeconds=7), manager, field(*HOOK, "f:timeoutSeconds"), **entry)
-    assert [*find_edits(live, webhook(), OWN)] == []
+    assert [*find_edits(live, webhook())] == []
 
 
 def test_an_installer_of_another_name_is_known_by_the_labels_that_it_wrote() -> None:
     live = written(webhook(timeoutSeconds=7), "flux", {**INSTALLED, **field(*HOOK, "f:timeoutSeconds")})
-    assert [*find_edits(live, webhook(), OWN)] == []
+    assert [*find_edits(live, webhook())] == []
 
 
 def test_fields_that_do_not_exist_are_ignored() -> None:
@@ -173,10 +203,54 @@ OTEL = {"extensionProviders": [{"name": "otel"}]}
 )  # fmt: skip
 def test_settings_in_texts(key: str, live: b.Json, after: b.Json, values: b.Json, lost: list[str]) -> None:
     edited = written(text(key, live), EDITOR, field("f:data", f"f:{key}"))
-    found = find_text_settings(edited, text(key, after), values, yaml.safe_load, OWN, same_version=False)
+    found = texts(edited, text(key, after), values, {"sidecar": "old"})
     assert [setting.name for setting in found] == lost
     unedited = written(text(key, live), "istio-operator", field("f:data", f"f:{key}"))
-    assert [*find_text_settings(unedited, text(key, after), values, yaml.safe_load, OWN, same_version=False)] == []
+    assert texts(unedited, text(key, after), values, None) == []
+
+
+TEMPLATE = "sidecarInjectorWebhook.templates.sidecar"
+
+
+@pytest.mark.parametrize(
+    ("live", "rendered", "after", "lost"),
+    [
+        pytest.param("mine", "old", "new", [TEMPLATE], id="edited"),
+        pytest.param("old", "old", "new", [], id="only the version changes it"),
+        pytest.param("old", "old", None, [], id="the new version does not have it any more"),
+        pytest.param("mine", "old", "mine", [], id="the new version has the edit"),
+        pytest.param("old", None, "new", [TEMPLATE], id="nothing to compare with: the client that wrote it may have"),
+    ],
+)
+def test_edits_in_templates_of_istio(live: str, rendered: str | None, after: str | None, lost: list[str]) -> None:
+    edited = written(text("config", {"templates": {"sidecar": live}}), EDITOR, field("f:data", "f:config"))
+    then = text("config", {"templates": {"sidecar": after} if after else {}})
+    found = texts(edited, then, {}, {"sidecar": rendered} if rendered else None)
+    assert [setting.name for setting in found] == lost
+    same_version = find_text_settings(edited, then, {}, yaml.safe_load, rendered_templates=None)
+    assert [setting.name for setting in same_version] == ([TEMPLATE] if live != after else [])
+
+
+def test_templates_are_rendered_only_where_another_client_wrote_the_text() -> None:
+    def fail() -> t.NoReturn:
+        raise AssertionError("rendered")
+
+    one, other = text("config", {"templates": {"sidecar": "a"}}), text("config", {"templates": {"sidecar": "b"}})
+    unedited = written(one, "istio-operator", field("f:data", "f:config"))
+    assert [*find_text_settings(unedited, other, {}, yaml.safe_load, rendered_templates=fail)] == []
+
+
+def test_the_templates_of_a_rendered_injector() -> None:
+    name = "istio-sidecar-injector-a"
+    rendered = {**text("config", {"templates": {"sidecar": "a"}}), "metadata": {"name": name}}
+    others = [{**webhook(), "metadata": {"name": name}}, {**rendered, "metadata": {"name": "istio-a"}}]
+    assert read_templates([*others, rendered], name, yaml.safe_load) == {"sidecar": "a"}
+    assert read_templates(others, name, yaml.safe_load) is None
+
+
+def texts(live: b.Json, after: b.Json, values: b.Json, rendered: b.Json | None) -> list[ClusterSetting]:
+    """The settings of a text that get lost by an upgrade."""
+    return [*find_text_settings(live, after, values, yaml.safe_load, rendered_templates=lambda: rendered)]
 
 
 REQUESTED = {"requests": {"cpu": "500m", "memory": "2Gi"}}
