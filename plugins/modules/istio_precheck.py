@@ -59,6 +59,12 @@ options:
         V(MU121) reports those that pin images of another version.
     type: dict
     default: {}
+  finalize:
+    description:
+      - Whether the run that follows moves the tag V(default) to O(revision) in the end. Finding V(MU145) then reports
+        that another mesh of the cluster owns the default too.
+    type: bool
+    default: false
   installer:
     description:
       - Installer of control planes in the run that follows, as in M(meshops.istio.istio_revision). Finding V(MU009)

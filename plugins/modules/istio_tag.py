@@ -22,7 +22,8 @@ description:
 options:
   name:
     description:
-      - Name of the tag. The name of an installed revision is refused, except V(default).
+      - Name of the tag. The name of an installed revision is refused, except V(default), and so is a name that another
+        mesh of the cluster owns.
     type: str
     required: true
   revision:
@@ -59,10 +60,20 @@ options:
       - The default is the version of the revision that the tag points at, or will point at.
         If that revision is gone, it is the version of another one.
     type: str
+  allow_setting_changes:
+    description:
+      - Settings of the webhooks of the tag that may get lost, as RV(lost_settings) names them. The object alone, the
+        path of the field alone, and patterns with V(*) accept settings too.
+      - C(istioctl) renders these webhooks without the settings that an administrator or a chart gave them, such as
+        C(reinvocationPolicy), C(failurePolicy) and selectors. Without this option such a move is refused, and
+        O(state=restored) only warns.
+    type: list
+    elements: str
+    default: []
 attributes:
   check_mode:
     support: full
-    details: Makes all checks and the proof, and does not run C(istioctl).
+    details: Makes all checks and the proof. C(istioctl) runs only to render webhooks that have settings of their own.
   diff_mode:
     support: full
     details:
@@ -164,6 +175,15 @@ not_restored:
       description: Whether it had to be moved back and could not. False if another client moved it since.
       type: bool
       sample: true
+lost_settings:
+  description: Settings of the webhooks of the tag that a move resets, by object and field, each as
+    [before, after]. Null stands for absent.
+  returned: success
+  type: dict
+  sample:
+    MutatingWebhookConfiguration istio-revision-tag-prod webhooks.[object.sidecar-injector.istio.io].failurePolicy:
+      - Ignore
+      - Fail
 namespaces:
   description: Namespaces whose labels select the tag.
   returned: success

@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from field.meshes import base, proxies, web
+from field.meshes import base, nonrev, proxies, web
 from field.playbooks import canary, changed, play
 from integration.meshes import ADMISSION
+from integration.objects import INJECTION, REV
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk, Play
+from integration.workloads import namespace
 from lab import Cluster
 
 Json = dict[str, Any]
@@ -119,6 +122,94 @@ def test_r21_a_template_that_only_the_old_injector_has(desk: Desk, empty: Cluste
     canary(desk, empty, **options).require_success()
     assert {image.rpartition(":")[2] for image in proxies(empty).values()} == {NEW_VERSION}
     assert changed(canary(desk, empty, **options).require_success(), empty) == 0
+
+
+@pytest.mark.parametrize("revision", [REVISION, None])
+def test_an_edit_in_a_template_of_istio_is_named(desk: Desk, empty: Cluster, revision: str | None) -> None:
+    if revision:
+        base(empty)
+    else:
+        nonrev(empty)
+    name = f"istio-sidecar-injector-{revision}" if revision else "istio-sidecar-injector"
+    text = yaml.safe_load(empty.request("GET", f"{CORE}/configmaps/{name}")["data"]["config"])
+    sidecar = text["templates"]["sidecar"].replace("metadata:", "metadata: # by hand", 1)
+    edit_text(empty, name, "config", {"templates": {"sidecar": sidecar}})
+    playbook, accepted = "canary" if revision else "in_place", ["sidecarInjectorWebhook.templates.sidecar"]
+    run = play(desk, empty, playbook)
+    assert lost(run, empty) == set(accepted)
+    assert "written by kubectl-edit" in run.failure(empty)
+    # Without the istioctl of the former version each template may have been edited.
+    alone = Path(desk.folder, "istioctl-of-the-target")
+    alone.unlink(missing_ok=True)
+    alone.symlink_to(desk.lab.istioctl_template.replace("{version}", NEW_VERSION))
+    unknown = play(desk, empty, playbook, istio_istioctl=str(alone))
+    assert set(accepted) <= lost(unknown, empty)
+    play(desk, empty, playbook, istio_allow_setting_changes=accepted).require_success()
+    assert {image.rpartition(":")[2] for image in proxies(empty).values()} == {NEW_VERSION}
+    assert changed(play(desk, empty, playbook, istio_allow_setting_changes=accepted).require_success(), empty) == 0
+
+
+@pytest.mark.parametrize("installer", ["istioctl", "helm"])
+@pytest.mark.parametrize("revision", [REVISION, None], ids=["canary", "in place"])
+def test_a_mesh_as_its_installer_left_it_has_no_such_setting(
+    desk: Desk, empty: Cluster, installer: str, revision: str | None
+) -> None:
+    if installer == "helm":
+        empty.helm_install(VERSION, revision)
+    else:
+        empty.install_istio(VERSION, revision)
+    label = {REV: revision} if revision else {INJECTION: "enabled"}
+    empty.apply([namespace("shop", **label), web()])
+    empty.wait_ready()
+    options: Json = {"istio_installer": installer, "istio_helm": str(desk.lab.helm)}
+    options["istio_charts"] = desk.lab.charts_template
+    run = play(desk, empty, "canary" if revision else "in_place", **options).require_success()
+    results = run.of(empty, "istio_revision")
+    assert [result["settings"]["cluster_only"] for result in results if "settings" in result] == [{}]
+    assert {image.rpartition(":")[2] for image in proxies(empty).values()} == {NEW_VERSION}
+
+
+def test_a_setting_of_the_default_tag_is_lost_only_by_consent(desk: Desk, based: Cluster) -> None:
+    hook, selecting = "rev.namespace.sidecar-injector.istio.io", "object.sidecar-injector.istio.io"
+    selector = {"matchExpressions": [{"key": "team", "operator": "Exists"}]}
+    conditions = [{"name": "no-dns", "expression": "object.metadata.name != 'dns'"}]
+    tag = f"{ADMISSION}/mutatingwebhookconfigurations/istio-revision-tag-default"
+    hooks = {
+        "webhooks": [
+            {"name": hook, "reinvocationPolicy": "IfNeeded", "timeoutSeconds": 7, "matchConditions": conditions},
+            {"name": selecting, "namespaceSelector": selector},
+        ]
+    }
+    edit(based, tag, hooks)
+    before = based.request("GET", tag)["webhooks"]
+    assert "MU146" in play(desk, based, "precheck", istio_finalize=True).output
+    run = canary(desk, based, istio_finalize=True)
+    names = {name.partition(" webhooks.")[2] for name in lost(run, based)}
+    assert names == {
+        f"[{hook}].reinvocationPolicy",
+        "[object.sidecar-injector.istio.io].namespaceSelector.matchExpressions",
+    }
+    assert based.request("GET", tag)["webhooks"] == before
+    accepted = ["MutatingWebhookConfiguration istio-revision-tag-default"]
+    canary(desk, based, istio_finalize=True, istio_allow_setting_changes=accepted).require_success()
+    after = {found["name"]: found for found in based.request("GET", tag)["webhooks"]}
+    assert after[hook]["reinvocationPolicy"] == "Never"
+    # istioctl does not render these fields, so they stay.
+    assert (after[hook]["timeoutSeconds"], after[hook]["matchConditions"]) == (7, conditions)
+    again = canary(desk, based, istio_finalize=True, istio_allow_setting_changes=accepted)
+    assert changed(again.require_success(), based) == 0
+
+
+def test_a_setting_of_the_default_tag_is_named_in_place(desk: Desk, unrevisioned: Cluster) -> None:
+    tag = f"{ADMISSION}/mutatingwebhookconfigurations/istio-revision-tag-default"
+    hook = "namespace.sidecar-injector.istio.io"
+    edit(unrevisioned, tag, {"webhooks": [{"name": hook, "reinvocationPolicy": "IfNeeded"}]})
+    run = play(desk, unrevisioned, "in_place")
+    name = f"MutatingWebhookConfiguration istio-revision-tag-default webhooks.[{hook}].reinvocationPolicy"
+    assert lost(run, unrevisioned) == {name}
+    play(desk, unrevisioned, "in_place", istio_allow_setting_changes=[name]).require_success()
+    again = play(desk, unrevisioned, "in_place", istio_allow_setting_changes=[name]).require_success()
+    assert changed(again, unrevisioned) == 0
 
 
 @pytest.mark.parametrize("revision", [None, REVISION])

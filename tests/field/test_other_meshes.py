@@ -14,6 +14,7 @@ from field.other_meshes import OTHER, TEAM, second_mesh
 from field.playbooks import canary, changed, play
 from integration.meshes import ADMISSION
 from integration.objects import INJECTION, REV
+from integration.safety import refusal
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
 from integration.workloads import namespace
 from lab import Cluster
@@ -93,14 +94,36 @@ def test_r11b_finalize_is_refused_before_it_changes_anything(desk: Desk, based: 
     run = canary(desk, based, istio_finalize=True)
     assert run.returncode != 0
     message = run.failure(based)
-    assert "istioctl cannot distinguish them" in message
+    assert "MU145 tag default" in message
     assert f"the mesh of namespace {OTHER}" in message
+    assert "istio_tag name=default state=absent" in message
     info = desk.tool(based, "istio_info")
     assert info["default"]["revision"] == REVISION
-    assert [row["revision"] for row in info["control_planes"]] == [REVISION, NEW_REVISION]
+    assert [row["revision"] for row in info["control_planes"]] == [REVISION]
+    accepted = canary(desk, based, istio_finalize=True, istio_allow=["MU145"])
+    assert accepted.returncode != 0
+    assert "istioctl cannot distinguish them" in accepted.failure(based)
+    assert desk.tool(based, "istio_info")["default"]["revision"] == REVISION
     again = canary(desk, based, istio_finalize=True)
     assert (again.returncode != 0, again.failure(based), changed(again, based)) == (True, message, 0)
     desk.tool(based, "istio_tag", name="default", state="absent")
     canary(desk, based, istio_finalize=True).require_success()
     assert [row["revision"] for row in desk.tool(based, "istio_info")["control_planes"]] == [NEW_REVISION]
+    assert state_of_other(based) == before
+
+
+def test_r11_parts_of_the_other_mesh_are_refused_by_name(desk: Desk, based: Cluster) -> None:
+    with_other(based, "usergroup-2")
+    before = state_of_other(based)
+    tasks: list[tuple[str, Json]] = [
+        ("namespace_revision", {"namespaces": [TEAM], "revision": REVISION}),
+        ("rollout_restart", {"namespaces": [TEAM], "scope": "all"}),
+        ("istio_tag", {"name": "usergroup-2", "revision": REVISION}),
+        ("istio_revision", {"revision": "usergroup-2", "version": NEW_VERSION}),
+    ]
+    for module, options in tasks:
+        message = refusal(desk.tool(based, module, **options), "SafetyError")
+        assert f"the mesh of namespace {OTHER}" in message, module
+    run = canary(desk, based, istio_waves=[[TEAM]])
+    assert f"namespace {TEAM} belongs to the mesh of namespace {OTHER} (it has {REV}=usergroup-2)" in run.failure(based)
     assert state_of_other(based) == before

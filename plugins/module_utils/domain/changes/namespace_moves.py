@@ -10,6 +10,10 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.own_namespaces import (
+    owning_mesh,
+    require_own_namespaces,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
     IGNORED_NAMESPACES,
     dangling_name,
@@ -20,6 +24,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     SELECTING_LABELS,
     Mesh,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.namesakes import owner_hint
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import (
     TARGET,
     Journal,
@@ -96,9 +101,11 @@ def plan_moves(
 
     Raises:
         ParameterError: a namespace does not exist, or a pattern matches none.
-        SafetyError: no injector owns the target, or a namespace is outside the mesh.
+        SafetyError: no injector owns the target, or a namespace is outside the mesh or of another one.
     """
-    namespaces = [snapshot.namespaces[name] for name in matching_namespaces(snapshot, patterns, cluster)]
+    require_own_namespaces(snapshot, patterns)
+    names = matching_namespaces(snapshot, patterns, cluster)
+    namespaces = [snapshot.namespaces[name] for name in names if not owning_mesh(snapshot, name)]
     require_injector(snapshot.mesh, target)
     outside = set() if enroll else {n.name for n in namespaces if is_outside(snapshot, n)}
     # A pattern matches only namespaces of the mesh, if only these may be moved.
@@ -154,7 +161,7 @@ def require_injector(mesh: Mesh, target: str) -> None:
         owned = sorted({i.selected_name for i in mesh.injectors if not i.deactivated})
         raise SafetyError(
             f"No injector owns the name {target!r}: pods that select it would start without a proxy. "
-            f"Existing revisions and tags: {', '.join(owned) or 'none'}."
+            f"Existing revisions and tags: {', '.join(owned) or 'none'}.{owner_hint(mesh, target)}"
         )
 
 

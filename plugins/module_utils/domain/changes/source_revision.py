@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import Revision
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.namesakes import owner_hint
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.istio_version import Version
 
@@ -29,7 +30,10 @@ def source_revision(
     present = snapshot.mesh.revisions.get(revision)
     if strategy == "in_place" and not snapshot.mesh.runs(revision):
         installed = ", ".join(snapshot.mesh.revisions) or "none"
-        raise SafetyError(f"There is no revision {revision} to upgrade in place; installed are: {installed}.")
+        raise SafetyError(
+            f"There is no revision {revision} to upgrade in place; installed are: {installed}."
+            f"{owner_hint(snapshot.mesh, revision)}"
+        )
     if strategy == "in_place" or (strategy == "downgrade" and present and _is_replaced(snapshot, present, version)):
         return revision
     return canary_source(snapshot, revision, preferred)
@@ -61,7 +65,10 @@ def canary_source(snapshot: Snapshot, target: str, preferred: str | None) -> str
     if preferred:
         if preferred not in {*mesh.revisions, *removed}:
             installed = ", ".join(others) or "none"
-            raise SafetyError(f"There is no revision {preferred} to start from; installed are: {installed}.")
+            raise SafetyError(
+                f"There is no revision {preferred} to start from; installed are: {installed}."
+                f"{owner_hint(mesh, preferred)}"
+            )
         return preferred
     selected = [name for name in others if snapshot.namespaces_selecting(name)]
     if len(selected) > 1:

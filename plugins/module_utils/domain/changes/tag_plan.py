@@ -12,6 +12,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import namespaces_selecting_tag
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.namesakes import owner_hint, tag_refusal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import (
     owner_targets,
     owners_off_target,
@@ -85,6 +86,7 @@ def _plan_move(mesh: Mesh, name: str, revision: str, namespaces: Sequence[str], 
         installed = ", ".join(sorted(mesh.revisions)) or "none"
         raise SafetyError(
             f"Tag {name} cannot point at {revision}: there is no such revision. Installed are: {installed}."
+            f"{owner_hint(mesh, revision)}"
         )
     groups = (("namespaces", namespaces), ("workloads", workloads))
     affected = "; ".join(f"{group} {', '.join(names)}" for group, names in groups if names)
@@ -101,11 +103,5 @@ def _refuse_same_name_in_other_mesh(mesh: Mesh, name: str, revision: str) -> Non
     Raises:
         SafetyError: another mesh has a tag or a revision of the same name.
     """
-    for injector in mesh.foreign_injectors:
-        same_revision = injector.revision == revision and not injector.tag
-        if same_revision or injector.tag == name or (name == DEFAULT and injector.selected_name == DEFAULT):
-            namesake = f"tag {injector.tag}" if injector.tag else f"revision {injector.revision}"
-            raise SafetyError(
-                f"Tag {name} is not set: the mesh of namespace {injector.home} has a {namesake} too ({injector.name}), "
-                "and istioctl cannot distinguish them. Give one of them another name."
-            )
+    if reason := tag_refusal(mesh, name, revision):
+        raise SafetyError(f"Tag {name} is not set: {reason}")

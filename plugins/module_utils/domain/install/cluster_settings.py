@@ -159,11 +159,23 @@ def without_given(settings: Iterable[ClusterSetting], *given: Mapping[str, t.Any
     return [setting for setting in settings if not is_given(setting)]
 
 
-def require_accepted(settings: Iterable[ClusterSetting], allowed: Iterable[str]) -> None:
+#: Remedies for settings that an installation would lose, and for those that a move of a tag would reset.
+GIVE_THEM = (
+    "Set them in values or components (variables istio_values and istio_components of the playbooks), or name them in "
+    "allow_setting_changes to accept that."
+)
+SET_THEM_AGAIN = (
+    "istioctl sets a tag without them: name them in allow_setting_changes (variable istio_allow_setting_changes of the "
+    "playbooks) to accept that, and set them again afterwards."
+)
+
+
+def require_accepted(settings: Iterable[ClusterSetting], allowed: Iterable[str], remedy: str = GIVE_THEM) -> None:
     """Refuse to lose settings that only the cluster holds, unless they are accepted by name.
 
     Args:
         allowed: option ``allow_setting_changes``: names of settings, objects or paths in them, or patterns.
+        remedy: the sentence that says what to do about the others.
 
     Raises:
         SafetyError: it lists the settings.
@@ -173,9 +185,7 @@ def require_accepted(settings: Iterable[ClusterSetting], allowed: Iterable[str])
     if lost:
         listed = "; ".join(map(str, lost[:5])) + (f"; and {len(lost) - 5} more" if len(lost) > 5 else "")
         raise SafetyError(
-            f"Settings that exist on the cluster only would get lost: {listed}. Set them in values or components "
-            "(variables istio_values and istio_components of the playbooks), or name them in allow_setting_changes to "
-            "accept that.",
+            f"Settings that exist on the cluster only would get lost: {listed}. {remedy}",
             {"settings": {"cluster_only": {setting.name: list(setting.pair) for setting in lost}}},
         )
 

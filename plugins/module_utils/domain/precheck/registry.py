@@ -32,6 +32,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     serving,
     target,
     upgrade_path,
+    webhook_settings,
     writers,
     xds,
 )
@@ -113,6 +114,7 @@ CHECKS = (
     *injection.CHECKS,
     *admission.CHECKS,
     *moved_labels.CHECKS,
+    *webhook_settings.CHECKS,
     *data_plane.CHECKS,
     *gateways.CHECKS,
     *ambient.CHECKS,

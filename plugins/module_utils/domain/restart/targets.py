@@ -11,6 +11,10 @@ from collections.abc import Container, Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import Json, ObjectRef
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.own_namespaces import (
+    own_namespaces,
+    require_own_namespaces,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import RESTARTED_AT, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_loss import loss_remedy
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import InjectionReason
@@ -36,6 +40,7 @@ def select_targets(snapshot: Snapshot, selection: Selection, scope: str, canary:
     A label change restarts its workload too, also where it has no pods now.
     """
     stale = snapshot.stale_workloads(selection.namespaces)
+    foreign = {snapshot.owner_ref(pod) for pod in snapshot.pods if pod.is_meshed and not snapshot.in_this_mesh(pod)}
     due = {*stale, *canary.label_changes, *canary.begun}
     restartable = [
         w for w in snapshot.workloads.values() if selection.selects(w) and snapshot.unrestartable_reason(w) is None
@@ -44,7 +49,7 @@ def select_targets(snapshot: Snapshot, selection: Selection, scope: str, canary:
         workload: len(stale.get(workload.ref, ()))
         for workload in restartable
         if canary.restartable is None or workload.ref in canary.restartable
-        if workload.ref in due or (scope == ALL and workload.replicas > 0)
+        if workload.ref in due or (scope == ALL and workload.replicas > 0 and workload.ref not in foreign)
     }
 
 
@@ -70,8 +75,10 @@ def resolve_selection(snapshot: Snapshot, selection: Selection, cluster: str) ->
 
     Raises:
         ParameterError: namespaces or workloads do not exist.
+        SafetyError: a namespace belongs to another mesh.
     """
-    names = expand_namespaces("namespaces", selection.namespaces, snapshot.namespaces, cluster)
+    require_own_namespaces(snapshot, selection.namespaces)
+    names = expand_namespaces("namespaces", selection.namespaces, own_namespaces(snapshot), cluster)
     resolved = dataclasses.replace(selection, namespaces=tuple(names))
     resolved.require_names(snapshot.workloads.values())
     return resolved

@@ -145,16 +145,18 @@ INSTALLATION_VARIABLES = (
     ),
     Variable(
         name="istio_allow_setting_changes", type="list", default=[], playbooks=UPGRADES, affects_result=False,
-        options=("istio_revision.allow_setting_changes",),
+        options=("istio_revision.allow_setting_changes", "istio_tag.allow_setting_changes"),
         roles={
             "control_plane": "Settings of the running revision that may change or get lost, as dotted paths of Helm "
             "values or as the refusal names them.",
-            "finalize": f"{HANDOVER}objects whose settings may get lost, such as "
+            "data_plane": "Settings of the webhooks of a tag that its move may reset, as the refusal names them.",
+            "finalize": "Settings of the webhooks of the default that its move may reset, as the refusal names them. "
+            f"{HANDOVER}objects whose settings may get lost, such as "
             "`Service istio-system/istio-ingressgateway`, and settings that may change.",
         },
         help="Settings of the running control plane that may change although a user set them, as dotted paths of Helm "
-        "values, objects whose settings may get lost in a handover, and settings that only the cluster holds, as the "
-        "refusal names them. Patterns with `*` accept several of the latter.",
+        "values, objects whose settings may get lost in a handover, and settings that only the cluster holds or that "
+        "the move of a tag resets, as the refusal names them. Patterns with `*` accept several of the latter.",
     ),
     Variable(
         name="istio_allow_default_change", type="bool", default=False, playbooks=UPGRADES, affects_result=True,
@@ -201,7 +203,8 @@ FINDING_VARIABLES = (
 )  # fmt: skip
 FINALIZE_VARIABLES = (
     Variable(
-        name="istio_finalize", type="bool", default=False, unset="`false`; `true` in downgrade", playbooks=UPGRADES,
+        name="istio_finalize", type="bool", default=False, unset="`false`; `true` in downgrade",
+        playbooks=(*UPGRADES, "precheck"), options=("istio_precheck.finalize",), roles=same_help("precheck"),
         affects_result=True, help="Whether the default moves to the new revision and the old revision is removed.",
     ),
     Variable(

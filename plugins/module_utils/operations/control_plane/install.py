@@ -51,7 +51,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.p
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 
 #: Checks that an installation repeats, so that it is safe without a precheck before it (rule S7).
-REQUIRED_CHECKS = ("MU001", "MU002", "MU005")
+REQUIRED_CHECKS = ("MU001", "MU002", "MU005", "MU145")
 
 
 class InstallValues(t.TypedDict):

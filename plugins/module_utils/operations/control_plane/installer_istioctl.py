@@ -13,7 +13,8 @@ import concurrent.futures
 import copy
 import dataclasses
 import functools
-from collections.abc import Iterable
+import typing as t
+from collections.abc import Callable, Iterable
 
 from ansible_collections.meshops.istio.plugins.module_utils.client.api import Client
 from ansible_collections.meshops.istio.plugins.module_utils.client.istioctl import Istioctl, find_istioctl
@@ -33,12 +34,16 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
     ref_of,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.manifest import parse_manifest
-from ansible_collections.meshops.istio.plugins.module_utils.domain.install.object_changes import ObjectChange
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.object_changes import (
+    ObjectChange,
+    field_differences,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import (
     InstallRequest,
     carried_values,
     operator_document,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.install.webhook_settings import has_webhook_settings
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     COMPONENT_LABEL,
     DEFAULT,
@@ -55,6 +60,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.control_p
     Installation,
     find_changes,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.tag_settings import (
+    KIND as TAG_KIND,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.tag_settings import rendered_tag
 
 MANAGER = "istio-operator"
 OWNER = "install.operator.istio.io/owning-resource"
@@ -86,7 +95,8 @@ class IstioctlInstaller:
         if request.revision in mesh.revisions:
             changes += find_prunes(self.client, rendered, request)
         if request.revision == DEFAULT or DEFAULT not in mesh.tags:
-            changes += find_default_changes(self.client, request)
+            render = functools.partial(rendered_tag, self.client, self.ctl, mesh, DEFAULT, request.revision)
+            changes += find_default_changes(self.client, request, render)
         return Installation(rendered, changes, after, MANAGER, adapt, functools.partial(self._install, document))
 
     def _install(self, document: Json, timeout: int) -> None:
@@ -193,31 +203,45 @@ def find_prunes(client: Client, rendered: Iterable[Json], request: InstallReques
         return [change for group in pool.map(prunes_of_kind, PRUNED) for change in group]
 
 
-def find_default_changes(client: Client, request: InstallRequest) -> list[ObjectChange]:
+def find_default_changes(
+    client: Client, request: InstallRequest, render: Callable[[], Json] | None = None
+) -> list[ObjectChange]:
     """Return the objects of the default that istioctl changes when its revision becomes the default (rule S11).
 
     It creates the missing ones, points all of them at its revision, and writes its version into those that it created.
+
+    Args:
+        render: returns the webhooks of the tag afterwards; called only if they have settings that may get lost.
     """
     changes, version, namespace = [], str(request.version), request.namespace
     name_suffix = "" if namespace == "istio-system" else f"-{namespace}"
     for kind, name in (
-        ("MutatingWebhookConfiguration", f"istio-revision-tag-default{name_suffix}"),
+        (TAG_KIND, f"istio-revision-tag-default{name_suffix}"),
         ("Service", "istiod-revision-tag-default"),
         ("ValidatingWebhookConfiguration", DEFAULT_VALIDATOR),
     ):
         object_namespace = namespace if RESOURCES[kind].namespaced else ""
         try:
-            labels = labels_of(client.get(object_path(kind, object_namespace, name), doing=f"Comparing {kind} {name}"))
+            live = client.get(object_path(kind, object_namespace, name), doing=f"Comparing {kind} {name}")
         except NotFoundError:
             if kind != "Service" or has_tag_service(request.version):
                 changes.append(ObjectChange(kind, object_namespace, name, "create"))
             continue
+        labels = labels_of(live)
         expected = {
             REVISION_LABEL: request.revision,
             **({OPERATOR_VERSION_LABEL: version} if OPERATOR_VERSION_LABEL in labels else {}),
         }
         fields = {f"metadata.labels.{key}": (labels.get(key), value) for key, value in expected.items()}
         differing = {path: pair for path, pair in fields.items() if pair[0] != pair[1]}
+        before, after = (live, render()) if kind == TAG_KIND and render and has_webhook_settings(live) else ({}, {})
+        differing |= _webhook_differences(before, after)
         if differing:
-            changes.append(ObjectChange(kind, object_namespace, name, "update", differing))
+            changes.append(ObjectChange(kind, object_namespace, name, "update", differing, before, after))
     return changes
+
+
+def _webhook_differences(live: Json, after: Json) -> dict[str, tuple[t.Any, t.Any]]:
+    """Return the fields of the webhooks of a tag that differ, except what they call."""
+    differences = field_differences(*({"webhooks": obj.get("webhooks")} for obj in (live, after)))
+    return {path: pair for path, pair in differences.items() if ".clientConfig." not in path}

@@ -14,11 +14,11 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.kinds import 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, DEFAULT_VALIDATOR, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import (
     injector_behind,
-    injects_by_default,
     owners_off_target,
     stray_hooks,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal
+from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.tag_settings import set_flags
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.mesh import fetch_mesh
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
@@ -42,8 +42,7 @@ def change_tag(task: TaskContext, mesh: Mesh, name: str, revision: str | None, u
         # Written before the tag moves, so that a killed run leaves no change without a journal entry.
         _write_journal(task, mesh, name, journal)
     task.about_to_write()
-    by_default = ["--auto-inject-namespaces"] if injects_by_default(mesh, name) else []
-    ctl.run("tag set", name, flags=["--revision", revision, "--overwrite", "--skip-confirmation", *by_default])
+    ctl.run("tag set", name, flags=[*set_flags(mesh, name, revision), "--skip-confirmation"])
     if mesh.tag_services.get(name) not in (None, revision):
         # An istioctl before 1.28 does not know the Service and leaves it on the former revision.
         _delete_service(task, name, unless=revision)

@@ -88,6 +88,7 @@ SPEC = ArgumentSpec(
         "source_revision": {"type": "str"},
         "tag": {"type": "str"},
         "values": {"type": "dict", "default": {}},
+        "finalize": {"type": "bool", "default": False},
         "installer": {"type": "str", "choices": list(NEEDED_BY_INSTALLER)},
         "fail_on": {"type": "str", "choices": ["error", "warning", "never"], "default": "error"},
         "show": {"type": "str", "choices": list(SEVERITIES), "default": INFO},
@@ -129,6 +130,7 @@ class PrecheckOptions:
     source_revision: str | None
     tag: str
     values: Json
+    finalize: bool
     installer: str
     fail_on: str
     show: str
@@ -158,6 +160,7 @@ class PrecheckOptions:
             source_revision=params["source_revision"],
             tag=params["tag"] or "",
             values=params["values"],
+            finalize=params["finalize"],
             installer=params["installer"] or "",
             fail_on=params["fail_on"],
             show=params["show"],
@@ -225,6 +228,7 @@ def _upgrade(task: TaskContext, snapshot: Snapshot, options: PrecheckOptions, to
         today=today,
         tag=options.tag,
         values=options.values,
+        finalize=options.finalize,
         limits=task.limits,
     )
 

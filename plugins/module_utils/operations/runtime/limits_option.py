@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.argspec import Spec
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.own_namespaces import require_own_namespaces
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
+from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import LIMIT_VARIABLES
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext
 
 LIMITS_SPEC: Spec = {
@@ -22,9 +24,13 @@ LIMITS_SPEC: Spec = {
 
 
 def require_known_limits(task: TaskContext, snapshot: Snapshot) -> None:
-    """Refuse limits that name namespaces which the cluster does not have.
+    """Refuse limits that name namespaces which the cluster does not have, or which belong to another mesh.
 
     Raises:
         ParameterError: with the nearest names.
+        SafetyError: it names the other mesh.
     """
-    task.limits.require_known(snapshot.namespaces, task.client.connection.label)
+    limits = task.limits
+    limits.require_known(snapshot.namespaces, task.client.connection.label)
+    for key, names in (("namespaces", limits.namespaces), ("waves", [name for wave in limits.waves for name in wave])):
+        require_own_namespaces(snapshot, names, f"limits.{key} (variable {LIMIT_VARIABLES[key]})")

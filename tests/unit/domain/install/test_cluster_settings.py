@@ -10,7 +10,6 @@ import json
 import typing as t
 
 import pytest
-import yaml
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import FIELD_MANAGER
@@ -23,42 +22,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.clust
     without_given,
     without_revision,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.install.component_settings import (
-    find_component_settings,
-)
-from ansible_collections.meshops.istio.plugins.module_utils.domain.install.config_texts import (
-    find_text_settings,
-    read_templates,
-)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.written_fields import fields_of_others
 from unit.support import builders as b
-
-EDITOR = "kubectl-edit"
-INSTALLED = {"f:metadata": {"f:labels": {"f:istio.io/rev": {}}}}
-
-
-def field(*path: str, below: b.Json | None = None) -> b.Json:
-    """A FieldsV1 set with one field."""
-    found: b.Json = below or {}
-    for key in reversed(path):
-        found = {key: found}
-    return found
-
-
-def written(obj: b.Json, manager: str, fields: b.Json, **entry: str) -> b.Json:
-    """The object with a record that a client wrote fields, after those of the installer."""
-    known = [{"manager": "istio-operator", "fieldsV1": INSTALLED}, {"manager": manager, "fieldsV1": fields, **entry}]
-    return {**obj, "metadata": {"name": "x", "namespace": "istio-system", "managedFields": known}}
-
-
-def deployment(**pod: t.Any) -> b.Json:
-    container = {"name": "discovery", "env": pod.pop("env", []), "resources": pod.pop("resources", {})}
-    return {"kind": "Deployment", "spec": {"template": {"spec": {"containers": [container], **pod}}}}
-
-
-def webhook(**hook: t.Any) -> b.Json:
-    return {"kind": "MutatingWebhookConfiguration", "webhooks": [{"name": "a", **hook}]}
-
+from unit.support.edits import EDITOR, INSTALLED, deployment, field, webhook, written
 
 POD = ("f:spec", "f:template", "f:spec")
 ENV = (*POD, "f:containers", 'k:{"name":"discovery"}', "f:env", 'k:{"name":"A"}')
@@ -166,135 +132,6 @@ def test_an_installer_of_another_name_is_known_by_the_labels_that_it_wrote() -> 
 def test_fields_that_do_not_exist_are_ignored() -> None:
     broken = [{"manager": EDITOR, "fieldsV1": {"f:a": {"k:[": {}, "v:{": {}, "f:b": {}}}}, {"fieldsV1": 3}, "x"]
     assert fields_of_others({"a": [1], "metadata": {"managedFields": broken}}, set()) == {}
-
-
-def text(key: str, value: t.Any) -> b.Json:
-    return {"kind": "ConfigMap", "data": {key: yaml.safe_dump(value)}}
-
-
-MODE = {"outboundTrafficPolicy": {"mode": "REGISTRY_ONLY"}}
-OTEL = {"extensionProviders": [{"name": "otel"}]}
-
-
-@pytest.mark.parametrize(
-    ("key", "live", "after", "values", "lost"),
-    [
-        pytest.param("mesh", MODE, {}, {}, ["meshConfig.outboundTrafficPolicy"], id="only in the text"),
-        pytest.param("mesh", MODE, MODE, {}, [], id="rendered from the values of the user"),
-        pytest.param("mesh", MODE, {}, {"meshConfig": MODE}, [], id="a stored value: settings_diff names it"),
-        pytest.param("mesh", OTEL, {}, {}, ["meshConfig.extensionProviders"], id="a provider"),
-        pytest.param("mesh", {}, {"new": True}, {}, [], id="a new default"),
-        pytest.param(
-            "mesh", {}, {"a": True}, {"meshConfig": {"a": True}}, ["meshConfig.a"], id="removed from the text by hand"
-        ),
-        pytest.param(
-            "config", {"templates": {"hold": "x", "sidecar": "old"}}, {"templates": {"sidecar": "new"}}, {},
-            ["sidecarInjectorWebhook.templates.hold"], id="R21: a template; Istio's own differ by version",
-        ),
-        pytest.param(
-            "config", {"policy": "disabled"}, {"policy": "enabled"}, {}, ["global.proxy.autoInject"], id="another name"
-        ),
-        pytest.param(
-            "values", {"global": {"tag": "a", "proxy": {"logLevel": "debug"}}},
-            {"global": {"tag": "b", "proxy": {"logLevel": "warning"}}}, {"global": {"proxy": {"logLevel": "warning"}}},
-            ["global.proxy.logLevel"], id="a value in the injector only",
-        ),
-    ],
-)  # fmt: skip
-def test_settings_in_texts(key: str, live: b.Json, after: b.Json, values: b.Json, lost: list[str]) -> None:
-    edited = written(text(key, live), EDITOR, field("f:data", f"f:{key}"))
-    found = texts(edited, text(key, after), values, {"sidecar": "old"})
-    assert [setting.name for setting in found] == lost
-    unedited = written(text(key, live), "istio-operator", field("f:data", f"f:{key}"))
-    assert texts(unedited, text(key, after), values, None) == []
-
-
-TEMPLATE = "sidecarInjectorWebhook.templates.sidecar"
-
-
-@pytest.mark.parametrize(
-    ("live", "rendered", "after", "lost"),
-    [
-        pytest.param("mine", "old", "new", [TEMPLATE], id="edited"),
-        pytest.param("old", "old", "new", [], id="only the version changes it"),
-        pytest.param("old", "old", None, [], id="the new version does not have it any more"),
-        pytest.param("mine", "old", "mine", [], id="the new version has the edit"),
-        pytest.param("old", None, "new", [TEMPLATE], id="nothing to compare with: the client that wrote it may have"),
-    ],
-)
-def test_edits_in_templates_of_istio(live: str, rendered: str | None, after: str | None, lost: list[str]) -> None:
-    edited = written(text("config", {"templates": {"sidecar": live}}), EDITOR, field("f:data", "f:config"))
-    then = text("config", {"templates": {"sidecar": after} if after else {}})
-    found = texts(edited, then, {}, {"sidecar": rendered} if rendered else None)
-    assert [setting.name for setting in found] == lost
-    same_version = find_text_settings(edited, then, {}, yaml.safe_load, rendered_templates=None)
-    assert [setting.name for setting in same_version] == ([TEMPLATE] if live != after else [])
-
-
-def test_templates_are_rendered_only_where_another_client_wrote_the_text() -> None:
-    def fail() -> t.NoReturn:
-        raise AssertionError("rendered")
-
-    one, other = text("config", {"templates": {"sidecar": "a"}}), text("config", {"templates": {"sidecar": "b"}})
-    unedited = written(one, "istio-operator", field("f:data", "f:config"))
-    assert [*find_text_settings(unedited, other, {}, yaml.safe_load, rendered_templates=fail)] == []
-
-
-def test_the_templates_of_a_rendered_injector() -> None:
-    name = "istio-sidecar-injector-a"
-    rendered = {**text("config", {"templates": {"sidecar": "a"}}), "metadata": {"name": name}}
-    others = [{**webhook(), "metadata": {"name": name}}, {**rendered, "metadata": {"name": "istio-a"}}]
-    assert read_templates([*others, rendered], name, yaml.safe_load) == {"sidecar": "a"}
-    assert read_templates(others, name, yaml.safe_load) is None
-
-
-def texts(live: b.Json, after: b.Json, values: b.Json, rendered: b.Json | None) -> list[ClusterSetting]:
-    """The settings of a text that get lost by an upgrade."""
-    return [*find_text_settings(live, after, values, yaml.safe_load, rendered_templates=lambda: rendered)]
-
-
-REQUESTED = {"requests": {"cpu": "500m", "memory": "2Gi"}}
-
-
-@pytest.mark.parametrize(
-    ("live", "after", "values", "lost"),
-    [
-        pytest.param(
-            deployment(resources=REQUESTED), deployment(),
-            {"pilot": {"resources": {"requests": {"cpu": "500m", "memory": "2048Mi"}}}}, [],
-            id="a default of the former version",
-        ),
-        pytest.param(
-            deployment(resources=REQUESTED), deployment(), {"a": 1},
-            ["spec.template.spec.containers.[discovery].resources"], id="resources of components",
-        ),
-        pytest.param(
-            deployment(env=[{"name": "A", "value": "1"}]), deployment(), {"a": 1}, [VARIABLE], id="a variable"
-        ),
-        pytest.param(
-            deployment(env=[{"name": "A", "value": "true"}]), deployment(), {"pilot": {"env": {"A": True}}}, [],
-            id="a variable of the values",
-        ),
-        pytest.param(
-            deployment(env=[{"name": "JWT_POLICY", "value": "1"}]), deployment(), {"a": 1}, [], id="one of the chart"
-        ),
-        pytest.param(
-            deployment(tolerations=[{"key": "cni.istio.io/not-ready"}]), deployment(), {"a": 1}, [], id="a new default"
-        ),
-        pytest.param(
-            {"kind": "HorizontalPodAutoscaler", "spec": {"minReplicas": 2}},
-            {"kind": "HorizontalPodAutoscaler", "spec": {"minReplicas": 1}}, {"autoscaleMin": 1}, ["spec.minReplicas"],
-            id="an autoscaler",
-        ),
-        pytest.param(
-            {"kind": "Service", "spec": {"type": "ClusterIP"}}, {"kind": "Service", "spec": {}}, {"a": 1}, [],
-            id="what the API server fills in",
-        ),
-        pytest.param(deployment(**SELECTED), deployment(), {}, [], id="nothing is distinguished without values"),
-    ],
-)  # fmt: skip
-def test_settings_of_components(live: b.Json, after: b.Json, values: b.Json, lost: list[str]) -> None:
-    assert [setting.name for setting in find_component_settings(live, after, values)] == lost
 
 
 @pytest.mark.parametrize("revision", ["1-30-3", "a"])

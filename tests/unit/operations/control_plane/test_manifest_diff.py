@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.errors import MeshError
+from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ApiError, MeshError, SafetyError
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import (
     find_change,
     find_changes,
 )
 from unit.support import builders as b
+from unit.support.api_answers import failure
 from unit.support.fake_api import FakeApi
 
 MANAGER = "installer-x"
@@ -53,6 +54,24 @@ def test_a_change_is_computed_by_the_server(live: b.Json | None, target: b.Json,
 def test_an_unknown_kind_is_refused() -> None:
     with FakeApi() as api, pytest.raises(MeshError, match="kind Surprise, which this collection does not know"):
         find_change(api.client(), {"kind": "Surprise", "metadata": {"name": "x"}}, adapt, MANAGER)
+
+
+def test_a_field_that_cannot_be_changed_leads_to_the_components() -> None:
+    """A gateway whose components had labels of their own, which are in the selector of its pods."""
+    gateway = b.workload("Deployment", "istio-ingressgateway", b.SYSTEM)
+    path = f"/apis/apps/v1/namespaces/{b.SYSTEM}/deployments/istio-ingressgateway"
+    message = 'Deployment.apps "istio-ingressgateway" is invalid: spec.selector: Invalid value: field is immutable'
+    with FakeApi(gateway) as api:
+        api.script("PATCH", path, failure(422, message, "Invalid"))
+        with pytest.raises(SafetyError) as caught:
+            find_change(api.client(), gateway, adapt, MANAGER)
+    assert f"Deployment {b.SYSTEM}/istio-ingressgateway" in caught.value.message
+    assert "cannot be updated, because a field that cannot be changed would change" in caught.value.message
+    assert "give these components in parameter components (variable istio_components" in caught.value.message
+    with FakeApi(gateway) as api:
+        api.script("PATCH", path, failure(422, "spec.replicas: Invalid value", "Invalid"))
+        with pytest.raises(ApiError, match="spec.replicas: Invalid value"):
+            find_change(api.client(), gateway, adapt, MANAGER)
 
 
 def test_changes_come_in_a_stable_order() -> None:

@@ -40,7 +40,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.modules i
     istio_info,
     istio_precheck,
     istio_tag,
-    rollout_restart,
 )
 from unit.support import builders as b
 from unit.support.checking import HEALTHY, UPGRADE, of
@@ -222,9 +221,6 @@ def test_pods_of_the_other_mesh_are_neither_stale_nor_restarted() -> None:
     assert snapshot.injection_of("foreign").other_mesh == TWO
     assert snapshot.count_proxies() == {b.NEW: {b.NEW_VERSION: 1}}
     assert not [pod for pod, proxy_status in snapshot.proxy_statuses if pod.namespace == "foreign"]
-    with FakeApi(*MOVED, *NAMESAKES) as api:
-        result = task(api, rollout_restart.CORE, namespaces=["foreign"], check_mode=True)
-    assert result["restarted"] == []
 
 
 def test_a_pod_of_the_other_mesh_in_a_namespace_of_this_mesh_is_stale() -> None:

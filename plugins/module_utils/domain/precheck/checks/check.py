@@ -44,6 +44,8 @@ class Upgrade:
     #: Image tag and values that the user gives to the installation.
     tag: str = ""
     values: Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    #: Whether the run moves the default to the target revision in the end.
+    finalize: bool = False
     #: The namespaces that the run may touch.
     limits: NamespaceLimits = dataclasses.field(default_factory=NamespaceLimits)
 

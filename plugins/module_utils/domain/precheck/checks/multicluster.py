@@ -8,7 +8,10 @@ from __future__ import annotations
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.mesh_names import mesh_names
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.namesakes import revision_refusal, tag_refusal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
+    ERROR,
     INFO,
     WARNING,
     Check,
@@ -69,6 +72,16 @@ def _find_other_meshes(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
         )
 
 
+def _find_foreign_names(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
+    mesh, target = snapshot.mesh, upgrade.revision
+    if reason := revision_refusal(mesh, target):
+        yield cluster_object("revision", target), f"It is not installed: {reason}"
+    for tag, revision in sorted(mesh.tags.items()):
+        moves = revision == upgrade.source != target and (tag != DEFAULT or upgrade.finalize)
+        if moves and (reason := tag_refusal(mesh, tag, target)):
+            yield cluster_object("tag", tag), f"The run does not move it: {reason}"
+
+
 OTHER_MESH = Check(
     "MU063",
     INFO,
@@ -76,6 +89,15 @@ OTHER_MESH = Check(
     "A run here does not judge or change its proxies and control planes.",
     "give its revisions and tags different names; upgrade it in a run with its own istio_namespace",
     _find_other_meshes,
+)
+
+FOREIGN_NAMES = Check(
+    "MU145",
+    ERROR,
+    "name that another mesh owns too",
+    "The run stops there: istioctl and labels find revisions and tags by their names, in whichever mesh they are.",
+    "give the revision or the tag of this mesh a name of its own; for the default, let only one mesh own it",
+    _find_foreign_names,
 )
 
 CHECKS = (
@@ -90,4 +112,5 @@ CHECKS = (
           "A run here moves proxies; it does not upgrade that control plane.",
           "upgrade it where it runs, before the proxies here", _find_external_control_planes),
     OTHER_MESH,
+    FOREIGN_NAMES,
 )  # fmt: skip

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -66,7 +67,43 @@ FIRES = [
         {},
         id="MU063: another mesh",
     ),
+    pytest.param(
+        "MU145",
+        "revision 1-31-0",
+        [*HEALTHY, *b.in_mesh("istio-two", b.plane(b.NEW))],
+        {},
+        id="MU145: another mesh has a revision of that name",
+    ),
 ]
+FINALIZES = dataclasses.replace(UPGRADE, finalize=True)
+UNREVISIONED = b.in_mesh("istio-two", [*b.plane("default", parked=True), *b.revision_tag("default", "default")])
+
+
+@pytest.mark.parametrize(
+    ("others", "upgrade", "objects"),
+    [
+        pytest.param(UNREVISIONED, FINALIZES, ["tag default"], id="the default of both meshes"),
+        pytest.param(UNREVISIONED, UPGRADE, [], id="the default does not move"),
+        pytest.param(
+            b.in_mesh("istio-two", b.plane("prod")), UPGRADE, ["tag prod"], id="a tag with the name of a revision"
+        ),
+        pytest.param(b.in_mesh("istio-two", b.plane("two")), FINALIZES, [], id="other names"),
+        pytest.param(
+            b.in_mesh("istio-two", b.plane(b.OLD)), FINALIZES, [], id="the source, which is only removed by its objects"
+        ),
+    ],
+)
+def test_mu145_names_what_the_run_would_move(others: list[b.Json], upgrade: Upgrade, objects: list[str]) -> None:
+    tags = [*b.plane(b.OLD), *b.revision_tag("prod", b.OLD), *b.revision_tag("default", b.OLD)]
+    rows = of("MU145", [*tags, *b.namespaces(), *others], upgrade)
+    assert [row.object for row in rows] == objects
+    assert all("the mesh of namespace istio-two" in row.message for row in rows)
+
+
+def test_mu145_says_what_to_do_about_the_default() -> None:
+    [row] = of("MU145", [*b.plane(b.OLD), *b.revision_tag("default", b.OLD), *b.namespaces(), *UNREVISIONED], FINALIZES)
+    assert "Only one mesh can own the default" in row.message
+    assert "istio_tag name=default state=absent" in row.message
 
 
 def test_mu060_names_the_clusters_once() -> None:
