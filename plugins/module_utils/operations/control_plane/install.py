@@ -24,7 +24,9 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.install.pinne
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.settings import SettingsRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.install.shared_components import describe_takeover
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.namesakes import revision_refusal
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import Upgrade
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.multicluster import FOREIGN_NAMES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import CHECKS_BY_CODE
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.readiness import not_ready_reason
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -51,7 +53,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.p
 from ansible_collections.meshops.istio.plugins.module_utils.operations.runtime.task import TaskContext, TaskResult
 
 #: Checks that an installation repeats, so that it is safe without a precheck before it (rule S7).
-REQUIRED_CHECKS = ("MU001", "MU002", "MU005", "MU145")
+REQUIRED_CHECKS = ("MU001", "MU002", "MU005")
 
 
 class InstallValues(t.TypedDict):
@@ -77,6 +79,9 @@ def require_supported(snapshot: Snapshot, upgrade: Upgrade, allowed: Container[s
         if code not in allowed
         for dummy, text in CHECKS_BY_CODE[code].find(snapshot, upgrade)
     ]
+    namesake = revision_refusal(snapshot.mesh, upgrade.revision)
+    if namesake and FOREIGN_NAMES.code not in allowed:
+        problems.append(f"{FOREIGN_NAMES.code}: {namesake[0].upper()}{namesake[1:]}")
     if problems:
         raise SafetyError(
             f"Revision {upgrade.revision} is not installed. {' '.join(problems)} To install it anyway, name the code "

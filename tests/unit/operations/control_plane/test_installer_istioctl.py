@@ -142,6 +142,36 @@ def test_s11_the_owners_of_the_default_are_part_of_the_plan(
     assert {one.change for one in found} <= {"create", "update"}
 
 
+POLICY = "webhooks.[rev.namespace.sidecar-injector.istio.io].reinvocationPolicy"
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        pytest.param("IfNeeded", [{**STAMP, POLICY: ("IfNeeded", "Never")}, STAMP, STAMP], id="it gets lost"),
+        pytest.param("Never", [STAMP] * 3, id="nothing to ask about"),
+    ],
+)
+def test_settings_of_the_default_tag_are_part_of_the_plan(policy: str, expected: list[b.Json]) -> None:
+    asked: list[str] = []
+
+    def render() -> b.Json:
+        asked.append("rendered")
+        after = stamped(b.NEW_VERSION)[0]
+        after["webhooks"][0]["reinvocationPolicy"] = "Never"
+        after["webhooks"][0]["clientConfig"]["caBundle"] = "other"
+        return after
+
+    objects = stamped(b.OLD_VERSION)
+    objects[0]["webhooks"][0]["reinvocationPolicy"] = policy
+    with FakeApi(*objects) as api:
+        wanted = dataclasses.replace(REQUEST, revision="default", version=require_version(b.NEW_VERSION))
+        found = find_default_changes(api.client(), wanted, render)
+    assert [dict(change.fields) for change in found] == expected
+    assert bool(asked) is (policy == "IfNeeded")
+    assert bool(found[0].live) is bool(asked)
+
+
 @pytest.mark.parametrize(
     ("objects", "take", "expected"),
     [
