@@ -28,7 +28,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installe
 CONSTANT = ("failurePolicy", "reinvocationPolicy", "timeoutSeconds", "matchConditions", "matchPolicy")
 #: Those of them that istioctl renders, so that it writes them again into a tag that exists.
 RENDERED = ("failurePolicy", "reinvocationPolicy")
-#: What a tag moves.
+#: The part of a webhook that a move of its tag changes.
 MOVED = ".clientConfig"
 
 

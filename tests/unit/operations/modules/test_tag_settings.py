@@ -104,7 +104,7 @@ def test_a_setting_of_a_tag_is_lost_only_by_consent(
 
 
 def test_a_value_of_the_chart_is_a_setting_of_its_tag(tmp_path: Path) -> None:
-    """Helm wrote it with the tag itself, so it is no edit; istioctl does not know the values of the release."""
+    """Helm wrote it with the tag itself, and istioctl does not know the values of the release."""
     with cluster(edited("helm", reinvocationPolicy="IfNeeded")) as api:
         refused = Tags(api, tmp_path).run()
         assert f'{PLACE}.reinvocationPolicy: "IfNeeded" -> "Never" (written by helm' in refused["msg"]
