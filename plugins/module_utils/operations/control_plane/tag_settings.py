@@ -41,7 +41,7 @@ MANAGER = "istio-ci"
 def set_flags(mesh: Mesh, name: str, revision: str) -> list[str]:
     """Return the flags by which istioctl sets a tag, and renders it; injection by default is kept."""
     by_default = ["--auto-inject-namespaces"] if injects_by_default(mesh, name) else []
-    return ["--revision", revision, "--overwrite", *by_default]
+    return ["--revision", revision, "--overwrite", "--skip-confirmation", *by_default]
 
 
 def require_settings_kept(

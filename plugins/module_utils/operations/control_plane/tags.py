@@ -42,7 +42,7 @@ def change_tag(task: TaskContext, mesh: Mesh, name: str, revision: str | None, u
         # Written before the tag moves, so that a killed run leaves no change without a journal entry.
         _write_journal(task, mesh, name, journal)
     task.about_to_write()
-    ctl.run("tag set", name, flags=[*set_flags(mesh, name, revision), "--skip-confirmation"])
+    ctl.run("tag set", name, flags=set_flags(mesh, name, revision))
     if mesh.tag_services.get(name) not in (None, revision):
         # An istioctl before 1.28 does not know the Service and leaves it on the former revision.
         _delete_service(task, name, unless=revision)
