@@ -73,6 +73,9 @@ notes:
   - Before the first move, the target revision must be ready. Its Deployment C(istiod) must be rolled out, its webhook
     must have a C(caBundle), and a pod that is created as a server-side dry run must have the expected image. Otherwise
     no namespace is moved.
+  - If the labels or policies of all namespaces prevent such a dry run, one namespace is moved first, and its own pod
+    templates are asked for in it. If they show that the revision does not inject, its labels are restored and the task
+    fails. If they cannot be asked for either, a warning says so.
   - The last five changes are recorded. After two moves by two runs, O(state=restored) undoes the second move, and
     another task with it the first one. A change is deleted from the record once M(meshops.istio.istio_revision) has
     removed the revision that it would be restored to.
