@@ -151,6 +151,22 @@ options:
     type: str
     choices: [last, leave]
     default: last
+  tagged_namespaces:
+    description:
+      - How the upgrade moves namespaces that follow a tag other than C(default). With V(tag), it moves the tag. With
+        V(label), they get a label of their own. With V(stay), neither happens.
+    type: str
+    choices: [tag, label, stay]
+    default: tag
+  label_changes:
+    description:
+      - With V(run), the run after this precheck changes the labels of namespaces. Where a webhook or a policy may
+        refuse such a change, or may set other labels, each is sent as a dry run (finding V(MU117)).
+      - With V(git), another client changes them, such as a GitOps controller, and the run waits for it. RV(git_changes)
+        lists all namespaces then.
+    type: str
+    choices: [run, git]
+    default: run
 attributes:
   check_mode:
     support: full
@@ -352,6 +368,53 @@ identities:
       cluster_name: paris-1
       network: seine
       trust_domain: cluster.local
+git_changes:
+  description:
+    - The labels that the upgrade changes and that another client declares, such as a GitOps controller, Helm or a
+      client that uses server-side apply. The owner may put the old labels back, so make the changes at their source.
+    - With O(label_changes=git), also the namespaces without a known owner.
+  returned: when the cluster was read
+  type: list
+  elements: dict
+  contains:
+    kind:
+      description: V(namespace), V(tag), or the kind of a workload whose pods have a revision label of their own.
+      type: str
+      sample: namespace
+    namespace:
+      description: Namespace of a workload, else empty.
+      type: str
+      sample: ""
+    name:
+      description: Name of the namespace, tag or workload.
+      type: str
+      sample: shop
+    owner:
+      description: The client that declares the labels. Empty if none is known.
+      type: str
+      sample: Argo CD application shop
+    labels_before:
+      description: The labels now. For a workload, those of its pods.
+      type: dict
+      sample:
+        istio-injection: enabled
+    labels_after:
+      description: The labels after the upgrade. Other labels of RV(git_changes[].labels_before) are removed.
+      type: dict
+      sample:
+        istio.io/rev: 1-31-0
+    patch:
+      description: The change as a patch of the manifest. A label with null is removed. Null for a tag, which is
+        rendered again.
+      type: dict
+      sample:
+        apiVersion: v1
+        kind: Namespace
+        metadata:
+          name: shop
+          labels:
+            istio-injection: null
+            istio.io/rev: 1-31-0
 unrestartable:
   description: Pods that are stale, or whose image is pinned, and that a rollout does not update. One entry for each
     owner and reason.

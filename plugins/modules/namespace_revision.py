@@ -60,10 +60,26 @@ options:
       - With V(false) such a namespace fails the task before any namespace is moved.
     type: bool
     default: false
+  label_changes:
+    description:
+      - With V(run), the task changes the labels.
+      - With V(git), another client changes them, such as a GitOps controller. The task shows the changes to make, and
+        waits until each namespace leads to the revision that O(revision) resolves to, by whatever label. It writes
+        nothing.
+      - Only with O(state=present).
+    type: str
+    choices: [run, git]
+    default: run
+  git_timeout:
+    description:
+      - Seconds to wait with O(label_changes=git). Namespaces that have not moved by then are returned in
+        RV(not_moved), and the task fails.
+    type: int
+    default: 1800
 attributes:
   check_mode:
     support: full
-    details: Returns the same moves that a real run would make now.
+    details: Returns the same moves that a real run would make now. With O(label_changes=git) it does not wait.
   diff_mode:
     support: full
     details: Shows the two labels of each namespace, before and after.
@@ -212,6 +228,13 @@ not_moved:
       type: str
       sample: "Namespace shop: the API server answered that it has istio-injection=enabled, istio.io/rev=1-31-0 instead
         of istio.io/rev=1-31-0, so an admission policy sets its labels; change the policy, or exclude the namespace"
+waited_for:
+  description: With O(label_changes=git), the namespaces that the task waited for. In check mode those that it would
+    wait for. RV(moved) has those of them that lead to the revision now.
+  returned: when the cluster was read
+  type: list
+  elements: str
+  sample: []
 missing:
   description: The namespaces that were left out because they do not exist any more or are being deleted.
   returned: success

@@ -23,7 +23,8 @@ from .process import clean_environment
 from .resources import Resources
 
 Json = dict[str, Any]
-FIELD_MANAGER = "lab"
+#: The lab writes as a person with kubectl, so that no object has another owner.
+FIELD_MANAGER = "kubectl"
 
 
 class Cluster:

@@ -77,6 +77,9 @@ One check needs more than the reader has here: MU060 names the other clusters of
 Secrets. A role cannot allow the metadata alone, and the Secrets of `istio-system` include the CA key of the mesh. If
 the user may not list them, MU090 reports that as a note; add `list` on `secrets` to the Role if you accept that.
 
+Where a webhook or a policy matches changes of namespaces, MU117 asks by dry runs whether the run could move them, which
+needs `patch` on `namespaces`, as the run does. A user without it gets MU090 for this check.
+
 `istioctl x precheck` and `istioctl analyze` list and watch all of Istio's configuration and, for analyze, all Secrets.
 Only the role of the installer with istioctl has these permissions. With any other role, omit `istioctl` from
 `istio_precheck`, or expect MU080 with the missing permissions.

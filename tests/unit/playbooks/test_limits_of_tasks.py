@@ -168,7 +168,8 @@ def test_the_names_are_checked_by_the_first_reading_and_by_every_gate() -> None:
         if "meshops.istio.istio_info" in task
     ]
     gate = yaml.safe_load((ROOT / "playbooks" / "tasks" / "gate.yml").read_text(encoding="utf-8"))[-1]
-    (precheck,) = yaml.safe_load((ROOT / "roles" / "precheck" / "tasks" / "main.yml").read_text(encoding="utf-8"))
+    (role,) = yaml.safe_load((ROOT / "roles" / "precheck" / "tasks" / "main.yml").read_text(encoding="utf-8"))
+    (precheck,) = role["block"]
     assert (reading["limits"], gate["vars"]["precheck_limits"]) == (LOOKED_UP, LOOKED_UP)
     assert precheck["meshops.istio.istio_precheck"]["limits"] == "{{ precheck_limits }}"
 

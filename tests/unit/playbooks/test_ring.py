@@ -51,5 +51,5 @@ def test_only_a_single_cluster_shows_findings_without_consequences(
     show = {"name": "Show", "ansible.builtin.debug": {"msg": role["vars"]["precheck_show"]}}
     plan = {"name": "Plan", "vars": {"__istio_playbook": playbook}, "tasks": [show]}
     assert play(tmp_path, {name: {} for name in names}, [plan]) == {name: [shown] for name in names}
-    (task,) = load(ROOT / "roles" / "precheck" / "tasks" / "main.yml")
+    (task,) = load(ROOT / "roles" / "precheck" / "tasks" / "main.yml")[0]["block"]
     assert task["meshops.istio.istio_precheck"]["show"] == "{{ precheck_show }}"

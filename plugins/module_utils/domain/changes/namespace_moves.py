@@ -65,8 +65,13 @@ class NamespaceMove:
             }
         }
 
+    @property
+    def change(self) -> str:
+        """The namespace, with its labels before and after."""
+        return f"namespace {self.namespace}: {describe_state(self.before)} -> {describe_state(self.after)}"
+
     def __str__(self) -> str:
-        return f"move namespace {self.namespace}: {describe_state(self.before)} -> {describe_state(self.after)}"
+        return f"move {self.change}"
 
 
 def selecting_labels(labels: Mapping[str, str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ import typing as t
 from collections.abc import Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import tags_followed_by_pods
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import IGNORED_NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import (
     DEFAULT,
     INJECTION_LABEL,
@@ -66,6 +67,7 @@ def describe_namespaces(snapshot: Snapshot) -> list[NamespaceRow]:
     rows: list[NamespaceRow] = []
     for name, namespace in sorted(snapshot.namespaces.items()):
         label, other_mesh = namespace.revision_label, snapshot.other_mesh_of(name)
+        ignored = bool(other_mesh) or name in IGNORED_NAMESPACES
         if (label is None or other_mesh) and name not in {*counted, *changed, *followed}:
             continue
         by_default = None if name in own_label else default_injection(snapshot, name)
@@ -74,7 +76,7 @@ def describe_namespaces(snapshot: Snapshot) -> list[NamespaceRow]:
                 "name": name,
                 "revision_label": label,
                 "selected_by": DEFAULT if by_default else _selected_by(snapshot.mesh, label),
-                "revision": None if other_mesh else snapshot.mesh.resolve(label) if label else by_default,
+                "revision": None if ignored else snapshot.mesh.resolve(label) if label else by_default,
                 "injected_by_default": by_default is not None,
                 "followed_tags": followed.get(name, []),
                 "selected_per_workload": _selected_per_workload(namespace.labels),

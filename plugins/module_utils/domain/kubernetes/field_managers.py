@@ -38,6 +38,9 @@ PRODUCTS = {
     "kustomize-controller": "Flux",
     "rancher": "Rancher",
 }
+#: Clients with which a person writes one field, and the installers of Istio, which write what a run asks them to.
+PERSONS = frozenset({"kubectl-label", "kubectl-edit", "kubectl-patch", "kubectl-annotate"})
+ISTIO_CLIENTS = frozenset({"istio-operator", "istio-kube-client", "istio-ci", "istioctl"})
 _BEGINNING = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 #: A step to a field: a key, or for an item of a list the fields that identify it, such as the name of a container.
 Step = str | Mapping[str, t.Any]
@@ -58,6 +61,18 @@ class FieldManager:
     operation: str = "Update"
     time: datetime.datetime | None = None
     subresource: str = ""
+
+    @property
+    def is_person(self) -> bool:
+        """Whether a person wrote the field, so that no other client puts it back."""
+        return self.name in PERSONS
+
+    @property
+    def keeps_fields(self) -> bool:
+        """Whether it probably writes the field again: a known product, or a client that declares objects by apply."""
+        if self.name in ISTIO_CLIENTS or self.name.startswith("kubectl"):
+            return False
+        return self.name in PRODUCTS or self.operation == "Apply"
 
     def __str__(self) -> str:
         product = PRODUCTS.get(self.name)

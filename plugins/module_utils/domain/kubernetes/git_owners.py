@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ansible_collections.meshops.istio.plugins.module_utils.common.untrusted import shown
+
 ARGO_TRACKING, ARGO_INSTANCE = "argocd.argoproj.io/tracking-id", "argocd.argoproj.io/instance"
 FLUX_KUSTOMIZATION, FLUX_RELEASE = "kustomize.toolkit.fluxcd.io", "helm.toolkit.fluxcd.io"
 HELM_RELEASE, HELM_NAMESPACE = "meta.helm.sh/release-name", "meta.helm.sh/release-namespace"
@@ -19,6 +21,10 @@ FLEET_SET = "objectset.rio.cattle.io/id"
 
 def marked_owner(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
     """Return the owner that has marked an object, or an empty text."""
+    return shown(_marked_owner(labels, annotations))
+
+
+def _marked_owner(labels: Mapping[str, str], annotations: Mapping[str, str]) -> str:
     if tracking := annotations.get(ARGO_TRACKING):
         return f"Argo CD application {tracking.partition(':')[0]}"
     if instance := labels.get(ARGO_INSTANCE):

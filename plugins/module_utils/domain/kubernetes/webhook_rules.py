@@ -11,20 +11,33 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Collection, Iterable, Mapping
 
-#: The forms of a rule's resource that include pods themselves, not only their subresources.
-POD_RESOURCES = frozenset({"pods", "*", "pods/*", "*/*"})
-#: The forms of a rule's scope that include objects in a namespace; the API server fills in ``*``.
+#: The forms of a rule's scope that include objects in a namespace, and those of the cluster, of which namespaces are
+#: one; the API server fills in ``*``.
 POD_SCOPES = frozenset({None, "*", "Namespaced"})
+NAMESPACE_SCOPES = frozenset({None, "*", "Cluster"})
 
 
 def match_pod_creation(rules: Iterable[Mapping[str, t.Any]] | None) -> bool:
     """Whether any rule matches the creation of a pod."""
+    return _match(rules, "CREATE", "pods", POD_SCOPES)
+
+
+def match_namespace_update(rules: Iterable[Mapping[str, t.Any]] | None) -> bool:
+    """Whether any rule matches a change of a namespace, such as of its labels."""
+    return _match(rules, "UPDATE", "namespaces", NAMESPACE_SCOPES)
+
+
+def _match(
+    rules: Iterable[Mapping[str, t.Any]] | None, operation: str, resource: str, scopes: Collection[str | None]
+) -> bool:
+    # The forms that include the objects themselves, not only their subresources.
+    forms = {resource, "*", f"{resource}/*", "*/*"}
     return any(
-        _includes(rule, "operations", "CREATE")
+        _includes(rule, "operations", operation)
         and _includes(rule, "apiGroups", "")
         and _includes(rule, "apiVersions", "v1")
-        and POD_RESOURCES & set(rule.get("resources") or ())
-        and rule.get("scope") in POD_SCOPES
+        and forms & set(rule.get("resources") or ())
+        and rule.get("scope") in scopes
         for rule in rules or ()
     )
 

@@ -73,7 +73,7 @@ class Injector:
     manager: Manager = UNKNOWN_MANAGER
     unreadable: tuple[Unreadable, ...] = ()
     home: str = ""
-    #: The last writer of the label that names its revision.
+    #: The last writer and the owner of the label that names its revision.
     writers: LabelWriters = dataclasses.field(default_factory=LabelWriters)
 
     @property

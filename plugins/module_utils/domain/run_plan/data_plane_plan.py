@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import IGNORED_NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.limited_selection import (
     LABEL,
@@ -58,8 +59,7 @@ def plan_data_plane(
     Raises:
         ParameterError: a namespace in the limits is not in the mesh.
     """
-    selection = LimitedSelection(mesh["namespaces"], NamespaceLimits.from_mapping(limits or {}))
-    _require_meshed(selection, mesh["cluster"]["name"])
+    selection = _select(mesh, NamespaceLimits.from_mapping(limits or {}))
     if selection.limits.waves:
         waves, gateway_waves = _limit_waves(selection, revision, tagged_namespaces), []
     else:
@@ -113,7 +113,8 @@ def _limit_waves(selection: LimitedSelection, revision: str, tagged_namespaces: 
     waves = []
     for wave in selection.limits.waves:
         names = dict.fromkeys(match for name in wave for match in match_namespaces(name, rows))
-        allowed = selection.allowed([rows[name] for name in names if name not in seen], MOVED)
+        candidates = [rows[name] for name in names if name not in seen and name not in IGNORED_NAMESPACES]
+        allowed = selection.allowed(candidates, MOVED)
         seen.update(names)
         waves.append([row["name"] for row in allowed if not _tag_decides(selection, row, revision, tagged_namespaces)])
     return [wave for wave in waves if wave]
@@ -127,6 +128,16 @@ def _tag_decides(selection: LimitedSelection, row: Row, revision: str, tagged_na
         reason = f"is not moved: it follows tag {row['revision_label']}, which stays."
         selection.skip(f"namespace {row['name']}", reason)
     return True
+
+
+def _select(mesh: Mapping[str, t.Any], limits: NamespaceLimits) -> LimitedSelection:
+    """Return the namespaces and limits; system namespaces are named as left out, because Istio ignores their labels."""
+    selection = LimitedSelection(mesh["namespaces"], limits)
+    _require_meshed(selection, mesh["cluster"]["name"])
+    for row in selection.rows:
+        if row["name"] in IGNORED_NAMESPACES and row["revision_label"]:
+            selection.skip(f"namespace {row['name']}", "is not moved: Istio never injects into a system namespace.")
+    return selection
 
 
 def _require_meshed(selection: LimitedSelection, cluster: str) -> None:

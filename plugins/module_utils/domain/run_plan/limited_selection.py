@@ -14,10 +14,11 @@ import typing as t
 from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.text import join_limited
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import IGNORED_NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.variables.namespace_limits import NamespaceLimits
 
 Row = Mapping[str, t.Any]
-TAG, LABEL = "tag", "label"
+TAG, LABEL, STAY = "tag", "label", "stay"
 MOVED, BACK = "moved", "moved back"
 #: A hint for the namespaces that follow a tag that stays, by the direction of the move.
 HINTS = {
@@ -57,7 +58,8 @@ class LimitedSelection:
 
     def followers(self, tag: str) -> list[Row]:
         """Return the namespaces that follow a tag, by their labels or by those of their pods."""
-        return [row for row in self.rows if row["revision_label"] == tag or tag in row["followed_tags"]]
+        rows = (row for row in self.rows if row["name"] not in IGNORED_NAMESPACES)
+        return [row for row in rows if row["revision_label"] == tag or tag in row["followed_tags"]]
 
     def excluded_followers(self, tag: str) -> str:
         """Return the namespaces that follow a tag and are excluded by the limits, or an empty text."""

@@ -41,7 +41,7 @@ class Namespace:
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     resource_version: str = ""
-    #: The last writers of its injection labels.
+    #: The last writers and the owner of its injection labels.
     writers: LabelWriters = dataclasses.field(default_factory=LabelWriters)
     #: Whether it is being deleted.
     terminating: bool = False

@@ -97,6 +97,8 @@ class PrecheckInputs:
     rejections: Mapping[str, str] = dataclasses.field(default_factory=dict)
     proof_doubts: Mapping[str, str] = dataclasses.field(default_factory=dict)
     denied: tuple[Permission, ...] = ()
+    #: Namespace -> why the API server would refuse its move.
+    namespace_moves: Mapping[str, str] = dataclasses.field(default_factory=dict)
     #: None if no istiod was queried.
     proxies: tuple[Connected, ...] | None = None
     unread: Mapping[str, str] = dataclasses.field(default_factory=dict)

@@ -16,6 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.act
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.answers import Answer, Prediction
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Owner, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import (
+    IGNORED_NAMESPACES,
     InjectionResult,
     PodShape,
     resolve,
@@ -280,12 +281,13 @@ class Snapshot:
         return {name: dict(sorted(row.items())) for name, row in sorted(counts.items())}
 
     def namespaces_selecting(self, revision: str) -> dict[str, str]:
-        """Return namespace -> the revision, tag or default by which its labels select a revision of this mesh."""
+        """Return namespace -> the name by which its labels select a revision; of system namespaces they are ignored."""
         names = {}
         for namespace in self.namespaces.values():
             name = namespace.revision_label
             if (
                 name is not None
+                and namespace.name not in IGNORED_NAMESPACES
                 and self.mesh.resolve(name) == revision
                 and not self._selects_other_mesh(namespace, name)
             ):

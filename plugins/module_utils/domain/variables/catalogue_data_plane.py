@@ -16,6 +16,8 @@ RESTARTING = same_help("data_plane", "finalize", "rollback")
 NAMESPACES_GUIDE, FAILURES_GUIDE = "canary.md#which-namespaces", "canary.md#what-fails"
 #: The playbooks that read the limits of a run; the plan and the checks compare the cluster with them.
 LIMITED = (*WRITERS, "precheck", "verify")
+GIT_GUIDE = "gitops.md#let-git-change-the-labels"
+PLANNED = (*UPGRADES, "precheck")
 PATTERNS = "names or patterns, such as `pay-*`"
 
 NAMESPACE_VARIABLES = (
@@ -64,11 +66,34 @@ NAMESPACE_VARIABLES = (
         help=f"Namespaces that are not moved: {PATTERNS}.",
     ),
     Variable(
-        name="istio_tagged_namespaces", type=("tag", "label", "stay"), default="tag", playbooks=UPGRADES,
-        affects_result=True, roles=same_help("data_plane"),
+        name="istio_tagged_namespaces", type=("tag", "label", "stay"), default="tag", playbooks=PLANNED,
+        affects_result=True, options=("istio_precheck.tagged_namespaces",), roles=same_help("data_plane", "precheck"),
         help="How namespaces are moved that follow a tag other than `default`. With `tag`, the tag is moved after all "
         "waves, with everything that follows it. With `label`, they get the label of the revision, in waves, and the "
         "tag is not moved. With `stay`, neither happens.",
+    ),
+    Variable(
+        name="istio_label_changes", type=("run", "git"), default="run", playbooks=PLANNED, affects_result=False,
+        options=("istio_precheck.label_changes", "namespace_revision.label_changes"), guide=GIT_GUIDE,
+        roles={
+            "data_plane": "",
+            "precheck": "With `git`, the run waits until Git has moved the namespaces, so that the precheck does not "
+            "ask whether the run may move them, and its result lists the changes of all of them.",
+        },
+        help="With `run`, the run changes the labels of namespaces. With `git`, it shows the changes of each wave, "
+        "waits until each namespace leads to the target revision, and then restarts.",
+    ),
+    Variable(
+        name="istio_git_timeout", type="int", default=1800, playbooks=UPGRADES, affects_result=False,
+        options=("namespace_revision.git_timeout",), roles=same_help("data_plane"), guide=GIT_GUIDE,
+        help="Seconds to wait in each wave until Git has moved its namespaces, if `istio_label_changes` is `git`. Then "
+        "the run restarts those that have moved, and stops.",
+    ),
+    Variable(
+        name="istio_git_changes", type="text", default="", playbooks=PLANNED, affects_result=False,
+        roles=same_help("precheck"), guide="gitops.md#the-changes-to-make",
+        help="Folder on the controller, by absolute path, where the precheck writes the changes of labels that belong "
+        "in Git: one file of patches for each cluster. Empty writes none.",
     ),
     Variable(
         name="istio_percent", type="int", default="", playbooks=UPGRADES, affects_result=True,

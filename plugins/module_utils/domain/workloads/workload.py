@@ -109,7 +109,7 @@ class Workload:
     unreadable: tuple[Unreadable, ...] = ()
     #: The template of its pods as JSON, to ask the API server for such a pod; empty if it is in another object.
     template: str = dataclasses.field(default="", repr=False)
-    #: The last writer of the revision label of its pods, if a run has changed that label.
+    #: The last writer and the owner of the revision label of its pods, if they have one or a run has changed it.
     writers: LabelWriters = dataclasses.field(default_factory=LabelWriters)
     #: Namespace and name of each Service of istiod that its pods name by address.
     istiod_services: tuple[tuple[str, str], ...] = ()
@@ -216,8 +216,9 @@ def _template_text(name: str, spec: Mapping[str, t.Any]) -> str:
 
 
 def _writers(obj: Mapping[str, t.Any], journal: Journal) -> LabelWriters:
-    """Return the writers of the revision label of the pods; they matter only where a run has changed it."""
-    if not journal.changes:
+    """Return the writers of the revision label of the pods; they matter where they have it or a run has changed it."""
+    template = (obj.get("spec") or {}).get("template") or {}
+    if not journal.changes and REVISION_LABEL not in labels_of(template):
         return LabelWriters()
     return read_label_writers(obj, (REVISION_LABEL,), FIELD_MANAGER, TEMPLATE_LABELS)
 

@@ -5,16 +5,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+import collections
+from collections.abc import Container, Iterable, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import SafetyError
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import namespaces_selecting_tag
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.namespace_moves import NamespaceMove
+from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import (
+    namespaces_leaving,
+    namespaces_selecting_tag,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.scoped_configuration import (
     LOST,
     describe_loss,
     lost_by,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import selected_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.scoped_configuration import (
     fetch_configuration,
@@ -63,6 +69,49 @@ def require_configuration_kept(
             {"configuration": [str(labelled) for labelled in lost]},
         )
     return [f"{loss}.", *warnings]
+
+
+def require_moves_keep_configuration(
+    task: TaskContext,
+    snapshot: Snapshot,
+    moves: Iterable[NamespaceMove],
+    revision: str | None,
+    *,
+    undo: bool,
+    allow: Container[str],
+) -> list[str]:
+    """Refuse, or for an undo warn of, configuration that would stop applying to moved namespaces.
+
+    Args:
+        task: the task that moves.
+        snapshot: the cluster before the moves.
+        moves: the moves.
+        revision: the common target, None for an undo, where each namespace has its own target.
+        undo: see `require_configuration_kept`, as for ``allow``.
+        allow: codes of findings that do not refuse the move.
+
+    Returns:
+        Warnings.
+
+    Raises:
+        SafetyError: with the configuration.
+    """
+    by_target = collections.defaultdict(list)
+    for move in moves:
+        name = selected_name(move.after)
+        by_target[revision or (snapshot.mesh.resolve(name) if name else None)].append(move.namespace)
+    return [
+        warning
+        for target, names in by_target.items()
+        for warning in require_configuration_kept(
+            task,
+            snapshot.mesh,
+            namespaces_leaving(snapshot, names, target),
+            target or "no revision",
+            undo=undo,
+            allow=allow,
+        )
+    ]
 
 
 def require_default_configuration_kept(

@@ -25,6 +25,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.images import count_target_proxies
+from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.moved_labels import label_plan_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.istioctl_findings import merge_findings
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import (
     require_known_codes,
@@ -41,6 +42,13 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.waiv
     apply_waivers,
     parse_waivers,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.label_changes import (
+    BY_GIT,
+    BY_RUN,
+    GitChangeRow,
+    LabelPlan,
+)
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.limited_selection import LABEL, STAY, TAG
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.broken_workloads import (
     LAST,
     LEAVE,
@@ -62,6 +70,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.
     missing_permissions,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.proof_doubt import with_proof_doubt
+from ansible_collections.meshops.istio.plugins.module_utils.operations.precheck.refused_moves import with_refused_moves
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.connected_proxies import with_proxies
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.injection_rejections import with_rejections
 from ansible_collections.meshops.istio.plugins.module_utils.operations.read.owner_chains import (
@@ -94,6 +103,8 @@ SPEC = ArgumentSpec(
         "show": {"type": "str", "choices": list(SEVERITIES), "default": INFO},
         "allow": {"type": "list", "elements": "str", "default": []},
         "istioctl": {"type": "str"},
+        "tagged_namespaces": {"type": "str", "choices": [TAG, LABEL, STAY], "default": TAG},
+        "label_changes": {"type": "str", "choices": [BY_RUN, BY_GIT], "default": BY_RUN},
         "waivers": {"type": "list", "elements": "dict", "default": []},
         "broken_workloads": {"type": "str", "choices": [LAST, LEAVE], "default": LAST},
         **LIMITS_SPEC,
@@ -112,6 +123,7 @@ class PrecheckValues(Left):
     proxies: dict[str, dict[str, int]]
     target_proxies: int
     identities: dict[str, dict[str, str]]
+    git_changes: list[GitChangeRow]
     unrestartable: list[UnrestartableRow]
 
 
@@ -138,6 +150,9 @@ class PrecheckOptions:
     istioctl: str
     waivers: tuple[Waiver, ...]
     broken_workloads: str
+    tagged_namespaces: str
+    #: Whether the run waits until Git has changed the labels of namespaces.
+    waits_for_git: bool
 
     @classmethod
     def from_params(cls, params: Mapping[str, t.Any]) -> PrecheckOptions:
@@ -168,6 +183,8 @@ class PrecheckOptions:
             istioctl=params["istioctl"] or "",
             waivers=tuple(waivers),
             broken_workloads=params["broken_workloads"],
+            tagged_namespaces=params["tagged_namespaces"],
+            waits_for_git=params["label_changes"] == BY_GIT,
         )
 
 
@@ -193,13 +210,17 @@ def run(task: TaskContext) -> TaskResult:
     # The date in UTC is the same for all controllers, in whatever time zone they are.
     today = datetime.datetime.now(datetime.UTC).date()
     upgrade = _upgrade(task, snapshot, options, today)
+    plan = label_plan_of(snapshot, upgrade)
+    # Another user writes the labels then, whom a policy may allow more or less.
+    moves = () if options.waits_for_git else plan.moves
+    snapshot = with_refused_moves(task.client, snapshot, moves)
     findings = merge_findings(run_checks(snapshot, upgrade), analysis.findings(), snapshot)
     findings = apply_waivers(findings, options.waivers, today, options.stage)
     for line in report_lines(findings, options.show):
         task.progress(line)
     blocking = blocking_findings(findings, options.fail_on, options.allow)
     failed = failure_message(options.stage, task.client.connection.label, blocking) if blocking else ""
-    return TaskResult(values={**_values(snapshot, upgrade, findings)}, failed=failed)
+    return TaskResult(values={**_values(snapshot, upgrade, findings, plan)}, failed=failed)
 
 
 def _with_missing_permissions(task: TaskContext, snapshot: Snapshot, options: PrecheckOptions) -> Snapshot:
@@ -230,10 +251,12 @@ def _upgrade(task: TaskContext, snapshot: Snapshot, options: PrecheckOptions, to
         values=options.values,
         finalize=options.finalize,
         limits=task.limits,
+        tagged_namespaces=options.tagged_namespaces,
+        waits_for_git=options.waits_for_git,
     )
 
 
-def _values(snapshot: Snapshot, upgrade: Upgrade, findings: list[Finding]) -> PrecheckValues:
+def _values(snapshot: Snapshot, upgrade: Upgrade, findings: list[Finding], plan: LabelPlan) -> PrecheckValues:
     source = snapshot.mesh.revisions.get(upgrade.source or "")
     return {
         "findings": [finding.as_row() for finding in findings],
@@ -246,6 +269,7 @@ def _values(snapshot: Snapshot, upgrade: Upgrade, findings: list[Finding]) -> Pr
             snapshot, upgrade.revision, "" if upgrade.stage == BEFORE else str(upgrade.version or ""), upgrade.tag
         ),
         "identities": {name: mesh_names(revision) for name, revision in sorted(snapshot.mesh.revisions.items())},
+        "git_changes": [change.as_row() for change in plan.changes_in_git(all_namespaces=upgrade.waits_for_git)],
         "unrestartable": [pods.as_dict() for pods in snapshot.unrestartable()],
     }
 

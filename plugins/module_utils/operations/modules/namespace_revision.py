@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 import typing as t
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,13 +19,17 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.names
     plan_moves,
     plan_undos,
 )
-from ansible_collections.meshops.istio.plugins.module_utils.domain.changes.tag_followers import namespaces_leaving
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.resolver import IGNORED_NAMESPACES
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.registry import require_known_codes
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import NotRestored
+from ansible_collections.meshops.istio.plugins.module_utils.domain.run_plan.label_changes import BY_GIT, BY_RUN
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import selected_name
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes import configuration_loss
+from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.git_moves import (
+    moves_in_git,
+    wait_for_git,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.namespace_patches import (
     MoveResults,
     ask_moves,
@@ -56,6 +59,8 @@ SPEC = ArgumentSpec(
         "run_id": {"type": "str"},
         "skip_missing": {"type": "bool", "default": False},
         "allow": {"type": "list", "elements": "str", "default": []},
+        "label_changes": {"type": "str", "choices": [BY_RUN, BY_GIT], "default": BY_RUN},
+        "git_timeout": {"type": "int", "default": 1800},
         **PLANNED_SPEC,
     },
     required_if=(("state", "present", ("revision",)),),
@@ -77,6 +82,9 @@ class NamespaceMoveOptions:
     skip_missing: bool
     #: Codes of findings that do not refuse a move.
     allow: frozenset[str]
+    #: Whether another client moves the namespaces, and for how many seconds the task waits for it.
+    waits_for_git: bool
+    git_timeout: int
 
     @classmethod
     def from_params(cls, params: Mapping[str, t.Any]) -> NamespaceMoveOptions:
@@ -89,6 +97,8 @@ class NamespaceMoveOptions:
             if name in IGNORED_NAMESPACES:
                 raise ParameterError(f"Parameter namespaces: Istio never injects into the system namespace {name}.")
         require_known_codes(params["allow"])
+        if params["git_timeout"] < 0:
+            raise ParameterError("Parameter git_timeout: it is a number of seconds, 0 or more.")
         return cls(
             namespaces=tuple(params["namespaces"]),
             revision=str(params["revision"] or ""),
@@ -97,6 +107,8 @@ class NamespaceMoveOptions:
             run_id=params["run_id"],
             skip_missing=params["skip_missing"],
             allow=frozenset(params["allow"]),
+            waits_for_git=params["label_changes"] == BY_GIT,
+            git_timeout=params["git_timeout"],
         )
 
 
@@ -123,6 +135,7 @@ class NamespaceMoveValues(t.TypedDict):
     not_moved: list[NotMovedRow]
     not_restored: list[NotRestoredRow]
     missing: list[str]
+    waited_for: list[str]
 
 
 def check(params: Mapping[str, t.Any]) -> None:
@@ -149,8 +162,15 @@ def _move(task: TaskContext, options: NamespaceMoveOptions) -> TaskResult:
     present, left_out = existing_namespaces(snapshot, options.namespaces, skip_missing=options.skip_missing)
     moves = plan_moves(snapshot, present, options.revision, enroll=options.enroll, cluster=task.client.connection.label)
     revision = snapshot.mesh.resolve(options.revision)
+    if options.waits_for_git:
+        moves = moves_in_git(snapshot, moves, revision)
     doubt = require_proven(task, snapshot, revision) if moves and revision else ""
-    warnings = _require_configuration_kept(task, options, snapshot, moves, revision)
+    warnings = configuration_loss.require_moves_keep_configuration(
+        task, snapshot, moves, revision, undo=False, allow=options.allow
+    )
+    if options.waits_for_git:
+        warn_unproven(task, str(revision), doubt)
+        return _wait(task, options, snapshot, moves, revision, warnings, left_out)
     refused = ask_moves(task.client, moves)
     moves = [move for move in moves if move.namespace not in refused]
     if task.check_mode:
@@ -162,6 +182,28 @@ def _move(task: TaskContext, options: NamespaceMoveOptions) -> TaskResult:
     result = _result(moves, revision, {}, warnings, refused=refused, missing=left_out)
     if refused:
         result.failed = _refusal(task, moves, refused)
+    return result
+
+
+def _wait(
+    task: TaskContext,
+    options: NamespaceMoveOptions,
+    snapshot: Snapshot,
+    moves: list[NamespaceMove],
+    revision: str | None,
+    warnings: list[str],
+    left_out: Mapping[str, str],
+) -> TaskResult:
+    """Wait until another client has moved the namespaces; the task itself writes nothing."""
+    waited = wait_for_git(task, snapshot, moves, revision, options.git_timeout)
+    missing = {**left_out, **waited.deleted}
+    warnings += [f"Namespace {name} is left out: {reason}." for name, reason in missing.items()]
+    result = _result(waited.moved, revision, {}, warnings, refused=waited.not_moved, missing=missing)
+    result.values["waited_for"] = [move.namespace for move in moves]
+    # Nothing was changed by this task.
+    result.actions, result.before, result.after = [], None, None
+    if waited.not_moved:
+        result.failed = _refusal(task, waited.moved, waited.not_moved)
     return result
 
 
@@ -184,7 +226,9 @@ def _restore(task: TaskContext, options: NamespaceMoveOptions) -> TaskResult:
     moves, kept = plan_undos(snapshot, names, *find_run_to_undo(task, options.run_id))
     kept |= _not_ready(task, snapshot, moves)
     moves = [move for move in moves if move.namespace not in kept]
-    warnings = _require_configuration_kept(task, options, snapshot, moves, None)
+    warnings = configuration_loss.require_moves_keep_configuration(
+        task, snapshot, moves, None, undo=True, allow=options.allow
+    )
     if moves and not task.check_mode:
         refused = _execute(task, moves).refused
         kept |= {name: NotRestored(reason, failed=True) for name, reason in refused.items()}
@@ -229,6 +273,7 @@ def _result(
             for name, reason in sorted((refused or {}).items())
         ],
         "missing": [*missing],
+        "waited_for": [],
         "not_restored": [
             {"namespace": name, "message": f"Namespace {name}: {undo.reason}", "failed": undo.failed}
             for name, undo in sorted(kept.items())
@@ -244,40 +289,6 @@ def _result(
             *(f"Namespace {name} keeps its labels: {undo.reason}." for name, undo in sorted(kept.items())),
         ],
     )
-
-
-def _require_configuration_kept(
-    task: TaskContext,
-    options: NamespaceMoveOptions,
-    snapshot: Snapshot,
-    moves: list[NamespaceMove],
-    revision: str | None,
-) -> list[str]:
-    """Refuse, or for an undo warn of, configuration that would stop applying to the namespaces.
-
-    Args:
-        task: the task that moves.
-        options: its options.
-        snapshot: the cluster before the moves.
-        moves: the moves.
-        revision: the common target, None for an undo, where each namespace has its own target.
-    """
-    by_target = collections.defaultdict(list)
-    for move in moves:
-        name = selected_name(move.after)
-        by_target[revision or (snapshot.mesh.resolve(name) if name else None)].append(move.namespace)
-    return [
-        warning
-        for target, names in by_target.items()
-        for warning in configuration_loss.require_configuration_kept(
-            task,
-            snapshot.mesh,
-            namespaces_leaving(snapshot, names, target),
-            target or "no revision",
-            undo=options.restored,
-            allow=options.allow,
-        )
-    ]
 
 
 CORE = ModuleCore("namespace_revision", SPEC, run, check)

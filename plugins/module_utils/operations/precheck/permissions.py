@@ -133,7 +133,7 @@ READ_FOR_CHECKS = (
         for group, resources in {**CONFIGURATION, **GATEWAY_API}.items()
         for permission in _permissions(group, resources.split(), "list", "find configuration of one revision")
     ),
-    *_permissions("admissionregistration.k8s.io", POLICIES, "list", "find policies that act on new pods"),
+    *_permissions("admissionregistration.k8s.io", POLICIES, "list", "find policies that act on pods and namespaces"),
     *_permissions("discovery.k8s.io", ("endpointslices",), "list", "check the cluster around the mesh", local=True),
     *_permissions(
         "autoscaling", ("horizontalpodautoscalers",), "list", "check the cluster around the mesh", local=True

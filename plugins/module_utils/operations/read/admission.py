@@ -29,6 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.common.objects impor
 from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.actors import (
     Actor,
     Admission,
+    RuleMatch,
     policy_actors,
     webhook_actors,
 )
@@ -39,6 +40,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.ref
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.answers import Answer
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import Pod, read_pod
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.webhook_rules import (
+    match_namespace_update,
+    match_pod_creation,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.question_keys import QuestionKey
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.questions import (
     Question,
@@ -59,8 +64,14 @@ _OLDER = "/apis/admissionregistration.k8s.io/v1beta1"
 
 def webhook_admission(mutating: Iterable[Json], validating: Iterable[Json]) -> Admission:
     """Return what the raw webhook configurations show; the policies are not read yet."""
-    actors = [actor for obj in mutating for actor in webhook_actors(obj, mutates=True)]
-    return Admission((*actors, *(actor for obj in validating for actor in webhook_actors(obj, mutates=False))))
+    configurations = [*((obj, True) for obj in mutating), *((obj, False) for obj in validating)]
+
+    def actors(match: RuleMatch) -> tuple[Actor, ...]:
+        return tuple(
+            actor for obj, changes in configurations for actor in webhook_actors(obj, mutates=changes, match=match)
+        )
+
+    return Admission(actors(match_pod_creation), actors(match_namespace_update))
 
 
 def with_policies(client: Client, admission: Admission) -> Admission:
@@ -68,24 +79,34 @@ def with_policies(client: Client, admission: Admission) -> Admission:
     if admission.policies_read:
         return admission
     actors: list[Actor] = []
+    of_namespaces: list[Actor] = []
     unread: dict[str, str] = {}
     with concurrent.futures.ThreadPoolExecutor(max_workers=len(_POLICIES)) as pool:
         for job in [pool.submit(_fetch_policies, client, *row) for row in _POLICIES.items()]:
             try:
-                actors += job.result()
+                policies, bindings, mutates = job.result()
             except ForbiddenError as exc:
                 unread["policies"] = exc.message
-    return dataclasses.replace(admission, actors=(*admission.actors, *actors), policies_read=True, unread=unread)
+                continue
+            actors += policy_actors(policies, bindings, mutates=mutates)
+            of_namespaces += policy_actors(policies, bindings, mutates=mutates, match=match_namespace_update)
+    return dataclasses.replace(
+        admission,
+        actors=(*admission.actors, *actors),
+        of_namespaces=(*admission.of_namespaces, *of_namespaces),
+        policies_read=True,
+        unread=unread,
+    )
 
 
-def _fetch_policies(client: Client, resource: str, mutates: bool) -> list[Actor]:
-    """Return the policies of one kind that have a binding; most clusters have none, which costs one request."""
+def _fetch_policies(client: Client, resource: str, mutates: bool) -> tuple[list[Json], list[Json], bool]:
+    """Return the policies of one kind with their bindings; most clusters have none, which costs one request."""
     for api in (ADMISSION, _OLDER) if mutates else (ADMISSION,):
         with contextlib.suppress(NotFoundError):
             bindings = client.list(f"{api}/{resource.removesuffix('ies')}ybindings", doing=f"Reading {resource}")
             policies = client.list(f"{api}/{resource}", doing=f"Reading {resource}") if bindings else []
-            return policy_actors(policies, bindings, mutates=mutates)
-    return []
+            return policies, bindings, mutates
+    return [], [], mutates
 
 
 def dry_run(client: Client, namespace: str, body: Json) -> Pod | Refusal:

@@ -15,6 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.act
     policy_actors,
     webhook_actors,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.operations.read.admission import webhook_admission
 
 Json = dict[str, t.Any]
 PODS: Json = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
@@ -99,3 +100,39 @@ def test_a_mutating_policy_needs_no_action() -> None:
 def test_pod_security_may_refuse(level: str, expected: bool) -> None:
     assert Admission().may_refuse("shop", {"pod-security.kubernetes.io/enforce": level}, {}) is expected
     assert not Admission().may_refuse("shop", {}, {})
+
+
+SPACES: Json = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["namespaces"]}
+OLD, NEW = {"istio-injection": "enabled"}, {"istio.io/rev": "1-31-0"}
+
+
+@pytest.mark.parametrize(
+    ("hook", "expected"),
+    [
+        pytest.param({"rules": [SPACES]}, True, id="changes of namespaces"),
+        pytest.param({"rules": [PODS]}, False, id="only pods"),
+        pytest.param({"rules": [{**SPACES, "operations": ["CREATE", "DELETE"]}]}, False, id="not their changes"),
+        pytest.param({"rules": [{**SPACES, "resources": ["namespaces/finalize"]}]}, False, id="only a subresource"),
+        pytest.param(
+            {"rules": [{**SPACES, "resources": ["*"], "scope": "Cluster"}]}, True, id="objects of the cluster"
+        ),
+        pytest.param({"rules": [{**SPACES, "scope": "Namespaced"}]}, False, id="only objects in namespaces"),
+        pytest.param({"rules": [SPACES], "namespaceSelector": {"matchLabels": NEW}}, True, id="by the new label"),
+        pytest.param({"rules": [SPACES], "objectSelector": {"matchLabels": OLD}}, True, id="by the old label"),
+        pytest.param({"rules": [SPACES], "objectSelector": STRICT}, False, id="other namespaces"),
+        pytest.param(
+            {"rules": [SPACES], "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "shop"}}},
+            True,
+            id="by its name",
+        ),
+    ],
+)
+def test_what_may_act_on_a_change_of_labels(hook: Json, expected: bool) -> None:
+    configuration = {"metadata": {"name": "guard"}, "webhooks": [{"name": "guard.example.com", **hook}]}
+    admission = webhook_admission([], [configuration])
+    assert admission.may_act_on_change("shop", OLD, NEW) is expected
+
+
+def test_policies_that_cannot_be_read_may_act_on_everything() -> None:
+    assert not Admission().may_act_on_change("shop", OLD, NEW)
+    assert Admission(unread={"policies": "forbidden"}).may_act_on_change("shop", OLD, NEW)

@@ -10,7 +10,10 @@ import typing as t
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.admission.actors import webhook_actors
-from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.webhook_rules import match_pod_creation
+from ansible_collections.meshops.istio.plugins.module_utils.domain.kubernetes.webhook_rules import (
+    match_namespace_update,
+    match_pod_creation,
+)
 
 RULE: dict[str, t.Any] = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
 
@@ -39,3 +42,4 @@ def test_a_rule_matches_the_creation_of_a_pod(rule: dict[str, t.Any], matches: b
 
 def test_without_rules_nothing_matches() -> None:
     assert not match_pod_creation(None)
+    assert not match_namespace_update(None)

@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
 from ansible_collections.meshops.istio.plugins.module_utils.operations.modules.istio_precheck import CORE, check
 from unit.support import builders as b
+from unit.support.api_answers import failure
 from unit.support.fake_api import FakeApi
 from unit.support.running import params, task
 
@@ -113,3 +114,67 @@ def test_nothing_found_is_one_line() -> None:
     said: list[str] = []
     precheck(*HEALTHY, progress=said.append)
     assert said == ["nothing found"]
+
+
+SPACES = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["UPDATE"], "resources": ["namespaces"]}
+SHOP = "/api/v1/namespaces/shop"
+
+
+def guard(**over: t.Any) -> b.Json:
+    """A webhook that is called for changes of namespaces."""
+    hook = {"name": "guard.example.com", "rules": [SPACES], "clientConfig": {"url": "https://guard"}, **over}
+    return {"kind": "ValidatingWebhookConfiguration", "metadata": b.meta("guard"), "webhooks": [hook]}
+
+
+def patches(api: FakeApi) -> list[str]:
+    """The dry runs of changes of namespaces."""
+    assert api.writes() == []
+    return [seen.path for seen in api.seen if seen.method == "PATCH" and seen.query.get("dryRun") == "All"]
+
+
+@pytest.mark.parametrize(
+    ("hook", "options", "asked"),
+    [
+        pytest.param({}, {}, [SHOP], id="a webhook may refuse it"),
+        pytest.param({"rules": []}, {}, [], id="nothing acts on namespaces"),
+        pytest.param({"objectSelector": {"matchLabels": {"team": "pay"}}}, {}, [], id="nothing acts on this namespace"),
+        pytest.param({}, {"label_changes": "git"}, [], id="Git moves it"),
+        pytest.param({}, {"limits": {"exclude": ["shop"]}}, [], id="excluded"),
+        pytest.param({}, {"stage": "after"}, [], id="after the upgrade"),
+        pytest.param({}, {"strategy": "in_place", "revision": b.OLD}, [], id="in place"),
+    ],
+)
+def test_moves_are_asked_only_where_something_may_refuse_them(hook: b.Json, options: b.Json, asked: list[str]) -> None:
+    with FakeApi(*HEALTHY, guard(**hook)) as api:
+        task(api, CORE, **{"version": b.NEW_VERSION, "revision": b.NEW, **options})
+        assert patches(api) == asked
+
+
+def test_a_refused_move_fails_the_precheck() -> None:
+    with FakeApi(*HEALTHY, guard()) as api:
+        api.script("PATCH", SHOP, failure(403, 'admission webhook "guard.example.com" denied the request: keep out'))
+        result = task(api, CORE, version=b.NEW_VERSION, revision=b.NEW)
+    assert result["failed"]
+    assert "MU117 namespace shop: A dry run of its move fails" in result["msg"]
+    assert "keep out" in result["msg"]
+
+
+def test_without_the_right_to_patch_namespaces_nothing_is_asked_and_nothing_fails() -> None:
+    with FakeApi(*HEALTHY, guard()) as api:
+        api.may = lambda attributes: attributes["verb"] not in ("patch", "*")
+        result = task(api, CORE, version=b.NEW_VERSION, revision=b.NEW)
+        assert patches(api) == []
+    assert "failed" not in result
+    assert [(row["code"], row["object"]) for row in result["findings"]] == [("MU090", "check MU117")]
+
+
+def test_the_changes_for_git_are_data() -> None:
+    owned = b.namespace("on", {"istio-injection": "enabled"}, {"argocd.argoproj.io/tracking-id": "apps:/Namespace:/on"})
+    owner = "Argo CD application apps"
+    result = precheck(*HEALTHY, owned)
+    assert [(row["code"], row["object"]) for row in result["findings"]] == [("MU115", f"owner {owner}")]
+    assert [(row["kind"], row["name"], row["owner"]) for row in result["git_changes"]] == [("namespace", "on", owner)]
+    assert result["git_changes"][0]["patch"]["metadata"]["labels"] == {"istio-injection": None, "istio.io/rev": b.NEW}
+    waiting = precheck(*HEALTHY, owned, label_changes="git")
+    assert waiting["findings"] == []
+    assert [(row["name"], row["owner"]) for row in waiting["git_changes"]] == [("on", owner), ("shop", "")]

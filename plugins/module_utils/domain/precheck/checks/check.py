@@ -48,6 +48,9 @@ class Upgrade:
     finalize: bool = False
     #: The namespaces that the run may touch.
     limits: NamespaceLimits = dataclasses.field(default_factory=NamespaceLimits)
+    #: How namespaces move that follow a tag, and whether the run waits until Git has changed labels of namespaces.
+    tagged_namespaces: str = "tag"
+    waits_for_git: bool = False
 
 
 class Waived(t.TypedDict):
