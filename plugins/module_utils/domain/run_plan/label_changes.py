@@ -114,7 +114,13 @@ class LabelPlan:
 
 
 def plan_label_changes(
-    snapshot: Snapshot, target: str, source: str | None, limits: NamespaceLimits, tagged_namespaces: str = TAG
+    snapshot: Snapshot,
+    target: str,
+    source: str | None,
+    limits: NamespaceLimits,
+    tagged_namespaces: str = TAG,
+    *,
+    moves_default: bool = False,
 ) -> LabelPlan:
     """Return the labels that an upgrade from one revision to another changes.
 
@@ -124,10 +130,13 @@ def plan_label_changes(
         source: the source revision; without it, or if it is the target, nothing is changed.
         limits: the namespaces that the run may touch.
         tagged_namespaces: how namespaces move that follow a tag, see `plan_data_plane`.
+        moves_default: whether the run moves the tag default too, when it is finalized.
     """
     if not target or source in (None, "", target):
         return LabelPlan()
     names, tags = _moved_names_and_tags(snapshot, target, str(source), limits, tagged_namespaces)
+    if moves_default and snapshot.mesh.tags.get(DEFAULT) == source:
+        tags.append(DEFAULT)
     moves = [move for name in names if (move := plan_move(snapshot.namespaces[name], target))]
     owners = {name: snapshot.namespaces[name].writers.owner for name in names}
     changes = [
@@ -144,7 +153,7 @@ def plan_label_changes(
 def _moved_names_and_tags(
     snapshot: Snapshot, target: str, source: str, limits: NamespaceLimits, tagged_namespaces: str
 ) -> tuple[list[str], list[str]]:
-    """Return the namespaces and tags that the plan of the run moves; the default tag moves when a run is finalized."""
+    """Return the namespaces and tags that the plan of the data plane moves."""
     mesh = {
         "namespaces": describe_namespaces(snapshot),
         "cluster": {"name": ""},
@@ -155,9 +164,8 @@ def _moved_names_and_tags(
     with contextlib.suppress(ParameterError):
         plan = plan_data_plane(mesh, target, source, dataclasses.asdict(limits), tagged_namespaces)
         planned = [name for wave in (*plan["waves"], *plan["gateway_waves"]) for name in wave]
-        default = [DEFAULT] if snapshot.mesh.tags.get(DEFAULT) == source else []
         unmoved = {*plan["following"], *(n.name for n in snapshot.namespaces.values() if n.terminating)}
-        return [name for name in planned if name not in unmoved], [*plan["tags"], *default]
+        return [name for name in planned if name not in unmoved], plan["tags"]
     return [], []
 
 

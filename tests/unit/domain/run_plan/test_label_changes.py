@@ -34,10 +34,13 @@ def owned(obj: b.Json, *path: str, label: str = REV) -> b.Json:
     return obj
 
 
-def plan(*objects: b.Json, source: str | None = b.OLD, tagged: str = "tag", **limits: t.Any) -> LabelPlan:
+def plan(
+    *objects: b.Json, source: str | None = b.OLD, tagged: str = "tag", finalize: bool = True, **limits: t.Any
+) -> LabelPlan:
     """The changes of a canary."""
     snapshot = b.snapshot_of([*b.two_planes(), *objects])
-    return plan_label_changes(snapshot, b.NEW, source, NamespaceLimits.from_mapping(limits), tagged)
+    limited = NamespaceLimits.from_mapping(limits)
+    return plan_label_changes(snapshot, b.NEW, source, limited, tagged, moves_default=finalize)
 
 
 def changed(label_plan: LabelPlan) -> dict[str, str]:
@@ -73,7 +76,8 @@ def test_namespaces_tags_and_templates_are_listed_with_their_owners() -> None:
         pytest.param([ON], {"source": None}, {}, id="no source"),
         pytest.param([ON], {"source": b.NEW}, {}, id="in place"),
         pytest.param([ON], {"exclude": ["on"]}, {"tag default": "", "tag prod": ""}, id="excluded"),
-        pytest.param([ON], {"namespaces": ["lost"]}, {}, id="limits that the run refuses"),
+        pytest.param([ON], {"finalize": False}, {"namespace on": "", "tag prod": ""}, id="the default stays"),
+        pytest.param([ON], {"namespaces": ["lost"], "finalize": False}, {}, id="limits that the run refuses"),
         pytest.param([b.namespace("follows", {REV: "prod"})], {}, TAGS, id="moved with its tag"),
         pytest.param(
             [b.namespace("follows", {REV: "prod"})],

@@ -34,7 +34,14 @@ def label_plan_of(snapshot: Snapshot, upgrade: Upgrade) -> LabelPlan:
     """Return the labels that an upgrade is going to change; an upgrade in place changes none."""
     if upgrade.stage == AFTER or upgrade.strategy == "in_place":
         return LabelPlan()
-    return plan_label_changes(snapshot, upgrade.revision, upgrade.source, upgrade.limits, upgrade.tagged_namespaces)
+    return plan_label_changes(
+        snapshot,
+        upgrade.revision,
+        upgrade.source,
+        upgrade.limits,
+        upgrade.tagged_namespaces,
+        moves_default=upgrade.finalize,
+    )
 
 
 def _find_owned_labels(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
