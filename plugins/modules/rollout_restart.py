@@ -45,6 +45,10 @@ description:
     warning name them. A proxy that is not ready never counts as down before.
   - Objects that cannot be read while a batch runs are read again. If they still cannot be read, the task fails but
     undoes nothing, because no problem of the restarted workloads is known.
+  - Gateways and waypoints of the Gateway API are not restarted, because C(istiod) replaces them as soon as their
+    Gateway belongs to another revision. The task waits for them before the first batch, within O(batch_timeout), and
+    returns them in RV(managed_gateways). If one is not replaced, the task fails before it restarts anything, as a batch
+    would.
   - Pods that no rollout replaces are returned in RV(unrestartable), each with a remedy, and are left alone.
   - With O(percent) a percentage of the workloads that select a revision by labels of their pods is moved to O(revision)
     too. The change of the label restarts them, in the same batches and with the same gates.
@@ -706,6 +710,29 @@ still_unavailable:
       type: list
       elements: str
       sample: ["pod agent-x2x8k on node n7, Terminating"]
+managed_gateways:
+  description: Gateways and waypoints of the Gateway API whose revision has changed with the labels of their namespace
+    or with a tag. C(istiod) of that revision has replaced their pods. In check mode, it would replace them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    gateway:
+      description: The Deployment that C(istiod) made for the Gateway.
+      type: str
+      sample: Deployment edge/public-istio
+    before:
+      description: The revision of its pods before.
+      type: str
+      sample: 1-30-3
+    revision:
+      description: The revision whose C(istiod) owns the Gateway now.
+      type: str
+      sample: 1-31-0
+    pods:
+      description: The number of its pods.
+      type: int
+      sample: 2
 unrestartable:
   description: Pods that are stale, or whose image is pinned, and that a rollout does not update, and workloads that
     have no pods now. With O(percent) also workloads that select their revision by pod labels and cannot be moved. One

@@ -131,10 +131,10 @@ def test_mu141_an_ambient_mesh_goes_by_one_minor_version(desk: Desk, ambient: Cl
     assert "MU052" in play(desk, ambient, "precheck").output
 
 
-def test_g4b_a_source_that_drops_the_routes_of_a_moved_gateway(desk: Desk, empty: Cluster) -> None:
-    base(empty)
+def make_gateways(desk: Desk, cluster: Cluster, *places: str) -> None:
+    """Apply the CRDs of the Gateway API, and one Gateway in each namespace; return when istiod has made their pods."""
     text = Path(chart(desk, VERSION, "gateway-api-crd.yaml")).read_text(encoding="utf-8")
-    empty.apply([crd for crd in yaml.safe_load_all(text) if crd])
+    cluster.apply([crd for crd in yaml.safe_load_all(text) if crd])
     listener = {"name": "http", "port": 80, "protocol": "HTTP"}
     spec = {"gatewayClassName": "istio", "listeners": [listener]}
     kind = {"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway"}
@@ -142,16 +142,52 @@ def test_g4b_a_source_that_drops_the_routes_of_a_moved_gateway(desk: Desk, empty
     def applied() -> bool:
         """The API server serves new kinds after a moment."""
         try:
-            empty.apply([{**kind, "metadata": {"name": "edge", "namespace": SHOP}, "spec": spec}])
+            cluster.apply(
+                [{**kind, "metadata": {"name": "edge", "namespace": place}, "spec": spec} for place in places]
+            )
         except ApiError:
             return False
         return True
 
     until(applied, "the API server does not serve Gateways")
-    pods = f"/api/v1/namespaces/{SHOP}/pods"
+    for place in places:
+        until(lambda place=place: gateway_pods(cluster, place), f"istiod makes no gateway in {place}")  # type: ignore[misc]
+    cluster.wait_ready()
+
+
+def gateway_pods(cluster: Cluster, place: str) -> list[dict[str, Any]]:
+    """Return the pods of Gateway edge in a namespace that are not on their way out."""
     by_gateway = {"labelSelector": "gateway.networking.k8s.io/gateway-name=edge"}
-    until(lambda: empty.items(pods, by_gateway), "istiod creates no gateway")
-    empty.wait_ready()
+    pods = cluster.items(f"/api/v1/namespaces/{place}/pods", by_gateway)
+    return [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
+
+
+def revisions(cluster: Cluster, place: str) -> set[str]:
+    """Return the revisions of the pods of Gateway edge in a namespace."""
+    return {pod["metadata"]["annotations"][REV] for pod in gateway_pods(cluster, place)}
+
+
+def test_g4_managed_gateways_are_in_the_plan_and_awaited(desk: Desk, empty: Cluster) -> None:
+    base(empty, namespace("open"))
+    empty.istioctl(VERSION, "tag", "set", "default", "--revision", REVISION)
+    make_gateways(desk, empty, SHOP, "open")
+    assert revisions(empty, SHOP) == revisions(empty, "open") == {REVISION}
+    options = {"istio_finalize": True}
+    planned = canary(desk, empty, "--check", **options).require_success()
+    line = f"istiod of revision {NEW_REVISION} replaces Deployment {SHOP}/edge-istio (1 pod of revision {REVISION})"
+    assert line in planned.output
+    assert revisions(empty, SHOP) == revisions(empty, "open") == {REVISION}
+    run = canary(desk, empty, **options).require_success()
+    assert f"waiting: {line}" in run.output
+    assert revisions(empty, SHOP) == revisions(empty, "open") == {NEW_REVISION}
+    assert not has_service(empty, REVISION)
+    assert changed(canary(desk, empty, **options).require_success(), empty) == 0
+    play(desk, empty, "verify", **options).require_success()
+
+
+def test_g4b_a_source_that_drops_the_routes_of_a_moved_gateway(desk: Desk, empty: Cluster) -> None:
+    base(empty)
+    make_gateways(desk, empty, SHOP)
     assert "MU140" not in play(desk, empty, "precheck").output
     istiod = f"/apis/apps/v1/namespaces/istio-system/deployments/istiod-{REVISION}"
     container = empty.request("GET", istiod)["spec"]["template"]["spec"]["containers"][0]

@@ -38,7 +38,7 @@ def find_blockers(snapshot: Snapshot, revision: str, inputs: RemovalInputs) -> l
     """Return everything that depends on a revision, each with the way to resolve it."""
     blockers = [
         *name_blockers(snapshot, revision),
-        *pod_blockers(snapshot, revision, inputs.shared),
+        *pod_blockers(snapshot, revision, inputs),
         *terminating_proxy_blockers(snapshot, revision, inputs),
         *connected_proxy_blockers(snapshot, revision, inputs),
         *workload_blockers(snapshot, revision),

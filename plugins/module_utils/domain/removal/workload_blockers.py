@@ -7,28 +7,41 @@ from __future__ import annotations
 
 import collections
 import typing as t
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef, labels_of, name_of
+from ansible_collections.meshops.istio.plugins.module_utils.common.objects import labels_of, name_of
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import MANAGED_GATEWAY, Pod
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.proxy_loss import loss_remedy
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import ProxyStatus
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import MOVE_DEFAULT, Blocker
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.inputs import RemovalInputs
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.terminating_proxies import pods_with_revision
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.managed_gateways import is_replaced
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
 
-def pod_blockers(snapshot: Snapshot, revision: str, shared: Container[ObjectRef] = ()) -> list[Blocker]:
+def gateways_to_await(snapshot: Snapshot, revision: str, inputs: RemovalInputs) -> list[Pod]:
+    """Return the pods of a revision that istiod of another one replaces, while there is time to wait for it."""
+    if inputs.patience <= 0:
+        return []
+    pods = (pod for pod in pods_with_revision(snapshot, revision) if not pod.deleting)
+    return [pod for pod in pods if is_replaced(snapshot, pod)]
+
+
+def pod_blockers(snapshot: Snapshot, revision: str, inputs: RemovalInputs) -> list[Blocker]:
     """Return the owners of pods that run on a revision, connected or not, or get it at their next creation.
 
-    Pods of shared components and of namespaces on the revision are left out: these block the removal themselves.
+    Pods of shared components and of namespaces on the revision are left out: these block the removal themselves. Pods
+    of managed gateways that istiod replaces are awaited.
     """
     live: dict[tuple[str, str], int] = collections.Counter()
     selecting: dict[str, Mapping[str, str]] = {}
     on_revision = snapshot.namespaces_selecting(revision)
+    awaited = {pod.uid for pod in gateways_to_await(snapshot, revision, inputs)}
     for pod, proxy_status in snapshot.proxy_statuses:
         owner = snapshot.owner_ref(pod)
-        if owner in shared:
+        if owner in inputs.shared or pod.uid in awaited:
             continue
         subject = str(owner)
         if pod.is_meshed and pod.revision == revision and snapshot.in_this_mesh(pod):

@@ -32,6 +32,10 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.targe
     resumable_restarts,
     select_targets,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.managed_gateways import (
+    ReplacedGateway,
+    replaced_gateways,
+)
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartablePods, refused_pods
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
@@ -61,6 +65,8 @@ class RestartPlan:
     refused: Mapping[Workload, Refusal]
     #: How many batches may start: all of them, or none where the maintenance window had ended before.
     startable: int
+    #: Managed gateways of the namespaces, which istiod replaces because their revision has changed.
+    gateways: Sequence[ReplacedGateway] = ()
 
     @property
     def replaced_pods(self) -> int:
@@ -113,11 +119,13 @@ def plan_restart(
         lost_proxies=lost_proxies(snapshot, stale_pods),
         refused={workload: left_out[workload.ref] for workload in targets if workload.ref in left_out},
         startable=0 if options.window_ends_by(now) else len(batches),
+        gateways=replaced_gateways(snapshot, selection.namespaces),
     )
 
 
 def describe_plan(plan: RestartPlan, pause: int) -> Iterator[str]:
     """Yield the lines that check mode shows: each batch, the time of all, and the pods that cannot be restarted."""
+    yield from map(str, plan.gateways)
     yield from describe_batches(plan.batch_rows, pause)
     yield from plan.lost_proxies
     yield from map(str, plan.unrestartable)

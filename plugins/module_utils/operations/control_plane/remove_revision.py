@@ -38,6 +38,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.termi
     pods_to_await,
     seconds_left,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.workload_blockers import gateways_to_await
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.operations.changes.journal_cleanup import (
     forget_unreachable_states,
@@ -115,7 +116,7 @@ def remove_revision(task: TaskContext, options: RemovalOptions) -> TaskResult:
         if task.check_mode or not awaited or "terminating_proxy" in options.allow_blockers:
             result = _remove(task, options, snapshot, owned, blockers, shares_name=bool(foreign))
             break
-        _await(task, awaited)
+        _await(task, awaited, deadline)
     if not task.check_mode:
         result.warnings += forget_unreachable_states(task, snapshot, options.revision)
     return result
@@ -124,7 +125,7 @@ def remove_revision(task: TaskContext, options: RemovalOptions) -> TaskResult:
 def _find_blockers(
     task: TaskContext, options: RemovalOptions, snapshot: Snapshot, owned: list[OwnedObject], patience: float
 ) -> tuple[list[Blocker], list[Pod]]:
-    """Return the blockers, and the terminating pods that are gone soon.
+    """Return the blockers, and the pods that are gone soon: terminating ones, and those that istiod replaces.
 
     In check mode both are as the steps in ``planned`` would leave them.
     """
@@ -132,7 +133,8 @@ def _find_blockers(
     view = apply_planned_steps(snapshot, steps)
     inputs = fetch_removal_inputs(task.client, view, revision, owned, patience)
     blockers = find_blockers(view, revision, inputs)
-    return blockers_after_plan(snapshot, blockers, steps) if steps else blockers, pods_to_await(view, revision, inputs)
+    awaited = [*pods_to_await(view, revision, inputs), *gateways_to_await(view, revision, inputs)]
+    return blockers_after_plan(snapshot, blockers, steps) if steps else blockers, awaited
 
 
 def _remove(
@@ -182,13 +184,15 @@ def _refuse(task: TaskContext, options: RemovalOptions, blockers: list[Blocker])
         )
 
 
-def _await(task: TaskContext, pods: list[Pod]) -> None:
-    """Wait for terminating pods until they are gone, or overdue: then they are blockers."""
-    last = max(pods, key=lambda pod: pod.gone_at)
-    names = join_limited([f"{pod.namespace}/{pod.name}" for pod in pods])
-    task.progress(f"waiting until terminating pods are gone, at the latest at {last.gone_at}: {names}")
+def _await(task: TaskContext, pods: list[Pod], deadline: float) -> None:
+    """Wait until pods are gone, or terminating ones are overdue: then they are blockers."""
+    names, latest = join_limited([f"{pod.namespace}/{pod.name}" for pod in pods]), max(pod.gone_at for pod in pods)
+    if latest:
+        task.progress(f"waiting until terminating pods are gone, at the latest at {latest}: {names}")
+    else:
+        task.progress(f"waiting until istiod has replaced pods of managed gateways: {names}")
     left = pods
-    while left:
+    while left and time.monotonic() < deadline:
         time.sleep(FIRST_PAUSE if left is pods else LONGEST_PAUSE)
         left = [
             pod

@@ -21,6 +21,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.budget_wait import wait_for_budgets
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.context import RestartContext
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.gates import pass_gates
+from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.gateway_wait import wait_for_gateways
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.label_guard import LabelGuard
 from ansible_collections.meshops.istio.plugins.module_utils.operations.restart.namespace_label_undo import (
     restore_labels,
@@ -61,13 +62,14 @@ def execute(
         RolloutError: a batch has failed, some workloads have failed, or the deadline does not allow the next batch.
         MeshError: the cluster cannot be read before the first batch.
     """
-    if not plan.startable and not plan.refused:
+    if not (plan.startable or plan.refused or plan.gateways):
         return RestartState()
     refs = {workload.ref for workload in plan.stale_pods}
     with WorkloadTracker(task.client, refs, plan.snapshot.pods_version) as tracker:
         progress = Progress(task.progress, plan.replaced_pods, task.watched)
         context = RestartContext(task, options, plan, tracker, progress, guard)
         leave_out_refused(context)
+        follow_gateways(context)
         for number, batch in enumerate(plan.batches, 1):
             pause = options.pause if number > 1 else 0
             if options.window_ends_by(datetime.datetime.now(datetime.UTC) + datetime.timedelta(seconds=pause)):
@@ -101,6 +103,18 @@ def leave_out_refused(context: RestartContext) -> None:
     ]
     try:
         leave_out(context, "the API server refuses new pods of some workloads", problems)
+    except MeshError as exc:
+        raise end_restart(context, exc) from exc
+
+
+def follow_gateways(context: RestartContext) -> None:
+    """Wait until istiod has replaced the managed gateways that the labels of the namespaces have moved.
+
+    Raises:
+        RolloutError: one is not replaced in time, so no workload is restarted.
+    """
+    try:
+        wait_for_gateways(context)
     except MeshError as exc:
         raise end_restart(context, exc) from exc
 

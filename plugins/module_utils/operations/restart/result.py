@@ -15,6 +15,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.batch
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.percentage import MovableWorkloads
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_options import RestartOptions
 from ansible_collections.meshops.istio.plugins.module_utils.domain.restart.restart_plan import RestartPlan
+from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.managed_gateways import GatewayRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.parts import UnrestartableRow
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.unrestartable import BROKEN_BEFORE
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import Workload
@@ -45,6 +46,7 @@ class RestartValues(t.TypedDict):
     changed_meanwhile: list[str]
     deleted_meanwhile: list[str]
     still_unavailable: list[StillUnavailableRow]
+    managed_gateways: list[GatewayRow]
     seconds: float
 
 
@@ -64,6 +66,7 @@ def empty_result(options: RestartOptions) -> TaskResult:
         "changed_meanwhile": [],
         "deleted_meanwhile": [],
         "still_unavailable": [],
+        "managed_gateways": [],
         "seconds": 0.0,
     }
     return TaskResult(values={**values})
@@ -99,6 +102,7 @@ def restart_result(
         "changed_meanwhile": state.foreign_change_phrases,
         "deleted_meanwhile": [str(workload) for workload in state.deleted.values()],
         "still_unavailable": still_unavailable,
+        "managed_gateways": [gateway.as_row() for gateway in plan.gateways],
         "seconds": round(time.monotonic() - began, 1),
     }
     stale_pods = plan.stale_pods

@@ -9,7 +9,6 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.errors import ParameterError
-from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import INJECTION_LABEL as INJECTION
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL as REV
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import (
@@ -19,14 +18,19 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.block
     require_known_blockers,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blockers import shared_component_blockers
+from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.inputs import RemovalInputs
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.name_blockers import name_blockers
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.owned_objects import OwnedObject
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.workload_blockers import (
     cron_job_blockers,
+    gateways_to_await,
     pod_blockers,
     workload_blockers,
 )
 from unit.support import builders as b
+
+#: No facts in addition to the snapshot, and no time to wait.
+NOTHING_MORE = RemovalInputs()
 
 PLANES = [*b.plane(b.OLD), *b.plane(b.NEW)]
 
@@ -36,7 +40,7 @@ def codes(*objects: b.Json, revision: str = b.OLD) -> list[tuple[str, str]]:
     snapshot = b.snapshot_of([*PLANES, *objects])
     found = [
         *name_blockers(snapshot, revision),
-        *pod_blockers(snapshot, revision),
+        *pod_blockers(snapshot, revision, NOTHING_MORE),
         *workload_blockers(snapshot, revision),
     ]
     assert all(blocker.message and blocker.remedy for blocker in found)
@@ -123,7 +127,7 @@ def test_a_managed_gateway_on_the_revision_blocks() -> None:
 
 def test_the_message_counts_the_proxies() -> None:
     snapshot = b.snapshot_of([*PLANES, *b.namespaces(shop=b.NEW), *b.deployed(pods=3)])
-    assert "Deployment shop/web has 3 live proxies" in pod_blockers(snapshot, b.OLD)[0].message
+    assert "Deployment shop/web has 3 live proxies" in pod_blockers(snapshot, b.OLD, NOTHING_MORE)[0].message
 
 
 @pytest.mark.parametrize(
@@ -159,7 +163,7 @@ def test_the_message_counts_the_proxies() -> None:
 )
 def test_the_remedy_of_a_live_proxy_fits_its_owner(objects: list[b.Json], remedy: str) -> None:
     snapshot = b.snapshot_of([*PLANES, *objects])
-    assert remedy in pod_blockers(snapshot, b.OLD)[0].remedy
+    assert remedy in pod_blockers(snapshot, b.OLD, NOTHING_MORE)[0].remedy
 
 
 def test_pods_of_a_blocking_namespace_are_not_listed_again() -> None:
@@ -208,8 +212,20 @@ def test_s12_shared_objects_would_be_deleted_with_the_revision(owned: list[Owned
 
 def test_s12_the_proxies_of_a_shared_gateway_are_not_listed_again() -> None:
     snapshot = b.snapshot_of([*PLANES, *b.namespaces(), *b.deployed("gateway", b.SYSTEM)])
-    assert [blocker.object for blocker in pod_blockers(snapshot, b.OLD)] == [f"Deployment {b.SYSTEM}/gateway"]
-    assert pod_blockers(snapshot, b.OLD, {ObjectRef(b.SYSTEM, "Deployment", "gateway")}) == []
+    (blocker,) = pod_blockers(snapshot, b.OLD, NOTHING_MORE)
+    assert blocker.object == f"Deployment {b.SYSTEM}/gateway"
+    shared = OwnedObject("Deployment", b.SYSTEM, "gateway", "IngressGateways")
+    assert pod_blockers(snapshot, b.OLD, RemovalInputs(owned=[shared])) == []
+
+
+def test_g4_a_managed_gateway_that_istiod_replaces_is_awaited_while_there_is_time() -> None:
+    gateway = b.pod("waypoint", labels={"gateway.istio.io/managed": "x"}, owner=None)
+    snapshot = b.snapshot_of([*PLANES, *b.plane(b.NEW), *b.namespaces(shop=b.NEW), gateway])
+    assert pod_blockers(snapshot, b.OLD, RemovalInputs(patience=60)) == []
+    assert [pod.name for pod in gateways_to_await(snapshot, b.OLD, RemovalInputs(patience=60))] == ["waypoint"]
+    (blocker,) = pod_blockers(snapshot, b.OLD, NOTHING_MORE)
+    assert blocker.code == "live_proxy"
+    assert gateways_to_await(snapshot, b.OLD, NOTHING_MORE) == []
 
 
 def test_the_warning_of_every_code_has_its_consequence() -> None:
