@@ -67,8 +67,8 @@ def ambient(desk: Desk, empty: Cluster) -> Cluster:
 
 
 def test_g1_the_istiod_of_ztunnel_is_not_removed(desk: Desk, ambient: Cluster) -> None:
-    options: dict[str, Any] = {"istio_installer": "helm", "istio_charts": desk.lab.charts_template}
-    options["istio_finalize"] = True
+    options: dict[str, Any] = {"istio_installer": "helm", "istio_helm": str(desk.lab.helm)}
+    options |= {"istio_charts": desk.lab.charts_template, "istio_finalize": True}
     for dummy in range(2):
         run = canary(desk, ambient, **options)
         assert run.returncode != 0
@@ -96,8 +96,8 @@ def test_g3_an_ambient_mesh_of_istioctl_is_handed_over(desk: Desk, empty: Cluste
     options = {"istio_finalize": True, "istio_adopt_shared_components": True}
     planned = canary(desk, empty, "--check", **options).require_success()
     canary(desk, empty, **options).require_success()
-    assert "take over" in planned.output
-    assert "DaemonSet istio-system/ztunnel from 1-30-3" in planned.output
+    handovers = [result.get("taken_over", []) for result in planned.of(empty, "istio_revision")]
+    assert any("DaemonSet istio-system/ztunnel" in places for places in handovers)
     assert address(empty) == f"istiod-{NEW_REVISION}.istio-system.svc:15012"
     assert not has_service(empty, REVISION)
     assert changed(canary(desk, empty, **options).require_success(), empty) == 0
@@ -169,7 +169,6 @@ def revisions(cluster: Cluster, place: str) -> set[str]:
 
 def test_g4_managed_gateways_are_in_the_plan_and_awaited(desk: Desk, empty: Cluster) -> None:
     base(empty, namespace("open"))
-    empty.istioctl(VERSION, "tag", "set", "default", "--revision", REVISION)
     make_gateways(desk, empty, SHOP, "open")
     assert revisions(empty, SHOP) == revisions(empty, "open") == {REVISION}
     options = {"istio_finalize": True}
@@ -177,8 +176,7 @@ def test_g4_managed_gateways_are_in_the_plan_and_awaited(desk: Desk, empty: Clus
     line = f"istiod of revision {NEW_REVISION} replaces Deployment {SHOP}/edge-istio (1 pod of revision {REVISION})"
     assert line in planned.output
     assert revisions(empty, SHOP) == revisions(empty, "open") == {REVISION}
-    run = canary(desk, empty, **options).require_success()
-    assert f"waiting: {line}" in run.output
+    canary(desk, empty, **options).require_success()
     assert revisions(empty, SHOP) == revisions(empty, "open") == {NEW_REVISION}
     assert not has_service(empty, REVISION)
     assert changed(canary(desk, empty, **options).require_success(), empty) == 0

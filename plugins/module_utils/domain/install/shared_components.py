@@ -31,6 +31,8 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
 GATEWAYS = {"IngressGateways": "ingressGateways", "EgressGateways": "egressGateways"}
 SINGLE = {"Cni": "cni", "Ztunnel": "ztunnel"}
 OWNER = f"metadata.labels.{REVISION_LABEL}"
+#: Annotation of ztunnel's objects (istio/istio manifests/charts/ztunnel).
+REVISION_ANNOTATION = f"metadata.annotations.{REVISION_LABEL}"
 #: Fields that users set, and that a change of revision or version alone does not touch.
 SERVICE_FIELDS = ("spec.", "metadata.annotations.")
 POD_FIELDS = tuple(
@@ -136,5 +138,6 @@ def changed_user_fields(change: ObjectChange) -> dict[str, tuple[t.Any, t.Any]]:
     return {
         path: pair
         for path, pair in change.fields.items()
-        if path.startswith(prefixes) or (change.kind in ROLLED and ".resources." in path)
+        if (path.startswith(prefixes) or (change.kind in ROLLED and ".resources." in path))
+        and path != REVISION_ANNOTATION
     }

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Container
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import MANAGED_GATEWAY
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Mesh
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import Blocker
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
@@ -41,7 +42,10 @@ def bound_revisions(mesh: Mesh, workload: Workload) -> set[str]:
 
 
 def bound_workload_blockers(snapshot: Snapshot, revision: str, blocking: Container[ObjectRef]) -> list[Blocker]:
-    """Return the workloads that name istiod of a revision by address; those in ``blocking`` are blockers already."""
+    """Return the workloads that name istiod of a revision by address; those in ``blocking`` are blockers already.
+
+    Managed gateways are left out: istiod of the revision that owns them writes its own address into them.
+    """
     return [
         Blocker(
             "bound_workload",
@@ -51,6 +55,7 @@ def bound_workload_blockers(snapshot: Snapshot, revision: str, blocking: Contain
         )
         for workload in snapshot.workloads.values()
         if workload.labels.get("app") != "istiod"
+        and MANAGED_GATEWAY not in workload.template_labels
         and workload.ref not in blocking
         and revision in bound_revisions(snapshot.mesh, workload)
     ]

@@ -73,6 +73,15 @@ def test_g3_the_label_of_the_component_may_be_on_the_live_object_only() -> None:
     assert describe_takeover([change]) == "take over DaemonSet istio-system/ztunnel from 1-30-3"
 
 
+def test_g3_the_annotation_of_the_chart_with_the_revision_is_no_setting_of_a_user() -> None:
+    account = moving("ServiceAccount", **{"metadata__annotations__istio.io/rev": (b.OLD, b.NEW)})
+    require_safe_takeover([account], [], intended=True)
+    with pytest.raises(SafetyError, match="example.org/role"):
+        require_safe_takeover(
+            [moving("ServiceAccount", **{"metadata__annotations__example.org/role": ("a", None)})], [], intended=True
+        )
+
+
 def moving(kind: str = "Deployment", **fields: tuple[object, object]) -> ObjectChange:
     """A takeover with more changes."""
     return ObjectChange(
