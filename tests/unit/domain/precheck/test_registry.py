@@ -183,6 +183,10 @@ def test_a_check_that_did_not_run_is_a_finding() -> None:
         ("nodes", AFTER, {}),
         ("extensions", BEFORE, {"MU038": "info", "MU043": "info", "MU044": "warning"}),
         ("remote_clusters", BEFORE, {"MU060": "info"}),
+        # Most users may not read Secrets, so that a warning would be a part of most prechecks.
+        ("pending_releases", BEFORE, {"MU134": "info"}),
+        ("rejections", AFTER, {"MU132": "warning"}),
+        ("proof_doubts", BEFORE, {"MU103": "warning"}),
         ("proxies", AFTER, {"MU070": "warning", "MU071": "warning", "MU072": "warning"}),
     ],
 )
