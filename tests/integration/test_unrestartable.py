@@ -65,7 +65,12 @@ EXPECTED = {
         "its rolling update stops at partition 1",
         "lower the partition, or delete the pods below it one by one",
     ),
-    "Widget gadget": (1, "custom_owner", "its owner is a Widget", "restart it through the controller of Widget"),
+    "Widget gadget": (
+        1,
+        "custom_owner",
+        "its owner is a Widget",
+        "restart it through the controller of Widget.example.com",
+    ),
 }
 
 
