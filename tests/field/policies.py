@@ -29,7 +29,7 @@ def validating(
     name: str,
     expression: str,
     *,
-    rule: Mapping[str, Any] = PODS,
+    rule: Mapping[str, Any] | None = None,
     where: Mapping[str, Any] | None = None,
     reason: str | None = None,
     in_force: Callable[[], object],
@@ -40,7 +40,7 @@ def validating(
     """
     validation = {"expression": expression, "message": f"refused by policy {name}", "reason": reason}
     spec = {
-        "matchConstraints": {"resourceRules": [dict(rule)]},
+        "matchConstraints": {"resourceRules": [dict(rule or PODS)]},
         "validations": [{key: value for key, value in validation.items() if value}],
     }
     binding = {"policyName": name, "validationActions": ["Deny"], **({"matchResources": dict(where)} if where else {})}
@@ -53,7 +53,7 @@ def mutating(
     cluster: Cluster,
     name: str,
     *mutations: Json,
-    rule: Mapping[str, Any] = PODS,
+    rule: Mapping[str, Any] | None = None,
     where: Mapping[str, Any] | None = None,
     conditions: Mapping[str, str] | None = None,
     reinvocation: str = "IfNeeded",
@@ -61,7 +61,7 @@ def mutating(
 ) -> Iterator[None]:
     """Change objects by mutations, which `apply_configuration` and `json_patch` return."""
     spec = {
-        "matchConstraints": {"resourceRules": [dict(rule)]},
+        "matchConstraints": {"resourceRules": [dict(rule or PODS)]},
         "matchConditions": [{"name": key, "expression": value} for key, value in (conditions or {}).items()],
         "failurePolicy": "Fail",
         "reinvocationPolicy": reinvocation,

@@ -36,7 +36,7 @@ def revisions(cluster: Cluster) -> set[str]:
 
 def codes(run: Play, cluster: Cluster) -> set[str]:
     """Codes of the findings of a precheck."""
-    (result, *_) = run.of(cluster, "istio_precheck")
+    result = run.of(cluster, "istio_precheck")[0]
     return {finding["code"] for finding in result["findings"]}
 
 

@@ -29,7 +29,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.installe
 RENAMED = {"sidecarInjectorWebhook.policy": "global.proxy.autoInject"}
 TEMPLATES = "sidecarInjectorWebhook.templates."
 #: Template -> its text, as the installer of the running version renders it; None if that cannot be rendered here.
-Templates = Mapping[str, t.Any] | None
+Templates: t.TypeAlias = "Mapping[str, t.Any] | None"
 #: A marker that breaks injection if istiod and its templates are of different versions.
 NO_SETTING = frozenset({"sidecarInjectorWebhook.template"})
 

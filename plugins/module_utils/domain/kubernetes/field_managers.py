@@ -43,7 +43,7 @@ PERSONS = frozenset({"kubectl-label", "kubectl-edit", "kubectl-patch", "kubectl-
 ISTIO_CLIENTS = frozenset({"istio-operator", "istio-kube-client", "istio-ci", "istioctl"})
 _BEGINNING = datetime.datetime.min.replace(tzinfo=datetime.UTC)
 #: A step to a field: a key, or for an item of a list the fields that identify it, such as the name of a container.
-Step = str | Mapping[str, t.Any]
+Step: t.TypeAlias = "str | Mapping[str, t.Any]"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

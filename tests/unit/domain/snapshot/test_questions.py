@@ -122,8 +122,9 @@ def test_nothing_is_asked_twice_and_the_answer_decides() -> None:
 def test_the_pod_is_that_of_the_template_with_an_owner() -> None:
     """R03: policies look at labels, images and owners."""
     snapshot = b.snapshot_of([*PLANES, *b.deployed(image=MIRROR, pod_labels={"team": "a"}, annotations={"note": "x"})])
-    [question] = open_questions(snapshot, everything=False).values()
-    meta, spec = question.body["metadata"], question.body["spec"]
+    questions = list(open_questions(snapshot, everything=False).values())
+    assert len(questions) == 1
+    meta, spec = questions[0].body["metadata"], questions[0].body["spec"]
     assert meta["labels"] == {"app": "web", "team": "a"}
     assert meta["annotations"] == {"note": "x"}
     assert [(owner["kind"], owner["controller"]) for owner in meta["ownerReferences"]] == [("ReplicaSet", True)]
@@ -134,5 +135,8 @@ def test_a_stateful_set_brings_the_volumes_of_its_claims() -> None:
     claims = [{"metadata": {"name": "data"}}]
     pod = b.pod("kv-0", image=MIRROR, owner=("StatefulSet", "kv"), labels={"app": "kv"})
     snapshot = b.snapshot_of([*PLANES, b.workload("StatefulSet", "kv", volumeClaimTemplates=claims), pod])
-    [question] = open_questions(snapshot, everything=False).values()
-    assert question.body["spec"]["volumes"] == [{"name": "data", "persistentVolumeClaim": {"claimName": "data-kv-0"}}]
+    questions = list(open_questions(snapshot, everything=False).values())
+    assert len(questions) == 1
+    assert questions[0].body["spec"]["volumes"] == [
+        {"name": "data", "persistentVolumeClaim": {"claimName": "data-kv-0"}}
+    ]
