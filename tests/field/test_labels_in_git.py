@@ -48,8 +48,10 @@ def test_the_run_waits_for_git_and_then_restarts(desk: Desk, based: Cluster, tmp
     assert (patch["kind"], patch["metadata"]) == ("Namespace", {"name": SHOP, "labels": {REV: NEW_REVISION}})
     assert (labels(based)[SHOP][REV], versions(based)) == (REVISION, {VERSION})
 
+    running = desk.start([based], istio_skip_up_to_date=True, **WAIT)
+    running.until_it_says(f"wait until Git moves namespace {SHOP}")
     with moves_in_git(based, SHOP) as times:
-        run = canary(desk, based, **WAIT).require_success()
+        run = running.end().require_success()
         assert len(times) == 1
         assert run.of(based, "namespace_revision")[0]["waited_for"] == [SHOP]
         assert versions(based) == {NEW_VERSION}
