@@ -5,7 +5,10 @@
 
 from __future__ import annotations
 
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import parse_image
+from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import (
+    parse_image,
+    same_image,
+)
 
 
 def shows_other_version(image: str, expected: str) -> bool:
@@ -18,6 +21,11 @@ def shows_same_version(image: str, expected: str) -> bool:
     """Whether both names have the same version, in whatever registry."""
     version, wanted = parse_image(image).version, parse_image(expected).version
     return version is not None and wanted is not None and version.matches(wanted)
+
+
+def is_rewritten(image: str, expected: str) -> bool:
+    """Whether an image differs from the one that Istio injects in more than its variant; a digest is a difference."""
+    return not same_image(image, expected) or parse_image(image).digest != parse_image(expected).digest
 
 
 def is_only_other_version(image: str, expected: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import collections
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import cluster_object
+from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.images import is_rewritten
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.stale_proxies import Basis
 from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.checks.check import (
     ERROR,
@@ -18,7 +19,6 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.precheck.chec
     Upgrade,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
-from ansible_collections.meshops.istio.plugins.module_utils.domain.versions.image_reference import same_image
 
 
 def _find_refused_workloads(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
@@ -31,7 +31,7 @@ def _find_refused_workloads(snapshot: Snapshot, upgrade: Upgrade) -> CheckResult
 def _find_rewritten_images(snapshot: Snapshot, upgrade: Upgrade) -> CheckResults:
     rewritten: dict[str, set[tuple[str, str]]] = collections.defaultdict(set)
     for key, answer in snapshot.answers.items():
-        if answer.image and answer.prediction.image and not same_image(answer.image, answer.prediction.image):
+        if answer.image and answer.prediction.image and is_rewritten(answer.image, answer.prediction.image):
             rewritten[key[0]].add((answer.prediction.image, answer.image))
     for namespace, pairs in sorted(rewritten.items()):
         before, after = min(pairs)

@@ -49,6 +49,13 @@ FIRES = [
         {"answers": answered(revision=b.OLD, image=MIRROR)},
         id="MU101 R04: a mirror rewrites images",
     ),
+    pytest.param(
+        "MU101",
+        "namespace shop",
+        HEALTHY,
+        {"answers": answered(revision=b.OLD, image=f"{PLAIN}@sha256:{'a' * 64}")},
+        id="MU101 R05a: a policy adds the digest",
+    ),
     pytest.param("MU102", "namespace shop", MIRRORED, {}, id="MU102: nothing was asked"),
     pytest.param("MU103", f"revision {b.NEW}", HEALTHY, {"proof_doubts": {b.NEW: "refused"}}, id="MU103 S3: a doubt"),
 ]
