@@ -13,6 +13,7 @@ from field.meshes import SHOP, proxies, web
 from field.playbooks import canary, changed, play
 from integration.objects import until
 from integration.support import NEW_VERSION, VERSION, Desk
+from integration.workloads import job
 from lab import Cluster
 
 Json = dict[str, Any]
@@ -82,13 +83,8 @@ def pdb(spec: Json) -> Json:
 
 
 DB = {"matchLabels": {"app": "db"}}
-#: A pod that nothing can scale: the controller of budgets then cannot count the pods of the budget.
-BARE: Json = {
-    "apiVersion": "v1",
-    "kind": "Pod",
-    "metadata": {"name": "db-bare", "namespace": SHOP, "labels": {"app": "db"}},
-    "spec": {"containers": [{"name": "app", "image": "lab.invalid/app:1"}]},
-}
+#: A Job has no scale: the controller of budgets then cannot count the pods of the budget.
+JOB: Json = {**job("db"), "metadata": {"name": "db", "namespace": SHOP}}
 
 
 @pytest.mark.parametrize(
@@ -96,7 +92,9 @@ BARE: Json = {
     [
         pytest.param({"selector": DB, "maxUnavailable": "0%"}, "its maxUnavailable is 0%", False, [], id="a: 0 %"),
         pytest.param({"selector": DB}, "neither minAvailable nor maxUnavailable", False, [], id="b: no field"),
-        pytest.param({"selector": DB, "maxUnavailable": 1}, "SyncFailed", False, [BARE], id="c: a pod without a scale"),
+        pytest.param(
+            {"selector": DB, "maxUnavailable": 1}, "SyncFailed", False, [JOB], id="c: pods that nothing scales"
+        ),
         pytest.param({"maxUnavailable": 0}, "", True, [], id="d: without a selector it selects nothing"),
         pytest.param(
             {"selector": {}, "maxUnavailable": 0}, "its maxUnavailable is 0", False, [], id="e: it selects all"
