@@ -13,7 +13,7 @@ import yaml
 
 from field.meshes import base, nonrev, proxies, web
 from field.playbooks import canary, changed, play
-from integration.meshes import ADMISSION
+from integration.meshes import ADMISSION, bare
 from integration.objects import INJECTION, REV
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk, Play
 from integration.workloads import namespace
@@ -155,6 +155,7 @@ def test_a_mesh_as_its_installer_left_it_has_no_such_setting(
     desk: Desk, empty: Cluster, installer: str, revision: str | None
 ) -> None:
     if installer == "helm":
+        bare(empty)
         empty.helm_install(VERSION, revision)
     else:
         empty.install_istio(VERSION, revision)

@@ -22,6 +22,7 @@ IN_PLACE, DOWNGRADE, ROLLBACK = (f"meshops.istio.{name}" for name in ("in_place"
 PATCH_VERSION = "1.31.1"
 MERGE = "application/merge-patch+json"
 ADMISSION = "/apis/admissionregistration.k8s.io/v1"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 TWO_REPLICAS = ("values.pilot.autoscaleEnabled=false", "values.pilot.replicaCount=2")
 #: Settings of a user, which have to survive every way.
 SETTINGS = ("meshConfig.accessLogFile=/dev/stdout", "values.pilot.traceSampling=7")
@@ -31,6 +32,19 @@ OUTSIDE = "legacy"
 VIRTUAL_SERVICES = "/apis/networking.istio.io/v1/namespaces/shop/virtualservices"
 PROBE_SECONDS = 0.25
 CUT_OFF = ("EOF", "use of closed network connection", "connection reset by peer")
+
+
+def bare(cluster: Cluster) -> None:
+    """No Istio, and no CRDs of another installer either, so that Helm can install its own."""
+    cluster.reset()
+
+    def crds() -> list[str]:
+        names = (crd["metadata"]["name"] for crd in cluster.items(CRDS))
+        return [name for name in names if name.endswith(".istio.io")]
+
+    for name in crds():
+        cluster.delete(f"{CRDS}/{name}")
+    until(lambda: not crds(), "the CRDs are still there")
 
 
 def mesh(cluster: Cluster, revision: str, profile: str = "minimal", *, sets: Iterable[str] = ()) -> None:

@@ -23,6 +23,7 @@ from integration.meshes import (
     Probe,
     assert_no_orphan,
     assert_sound,
+    bare,
     drop_unrestartable,
 )
 from integration.objects import INJECTION, REV, changed, injected, objects
@@ -34,23 +35,9 @@ from lab.process import clean_environment
 Json = dict[str, Any]
 pytestmark = pytest.mark.lab
 SETTINGS = ("meshConfig.accessLogFile=/dev/stdout", "pilot.traceSampling=7")
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 SECRETS = "/api/v1/namespaces/istio-system/secrets"
 SHOP = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop", "labels": {INJECTION: "enabled"}}}
 STORAGE = "sh.helm.release.v1."
-
-
-def bare(cluster: Cluster) -> None:
-    """No Istio, and no CRDs of another installer either."""
-    cluster.reset()
-    names = [one["metadata"]["name"] for one in cluster.items(CRDS)]
-    for name in names:
-        if name.endswith(".istio.io"):
-            cluster.delete(f"{CRDS}/{name}")
-    deadline = time.monotonic() + 20
-    while any(one["metadata"]["name"].endswith(".istio.io") for one in cluster.items(CRDS)):
-        assert time.monotonic() < deadline, "the CRDs are still there"
-        time.sleep(0.1)
 
 
 def revisioned(cluster: Cluster) -> None:
