@@ -20,7 +20,7 @@ from lab import Cluster
 
 Json = dict[str, Any]
 GIT, EDGE = "kustomize-controller", "edge"
-WAIT = {"istio_label_changes": "git"}
+WAIT: dict[str, Any] = {"istio_label_changes": "git"}
 JOURNAL = "meshops.istio/journal"
 
 
