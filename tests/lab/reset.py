@@ -61,15 +61,15 @@ def _empty(request: Request, pool: ThreadPoolExecutor, namespaces: set[str]) -> 
 
 
 def _collections(request: Request) -> list[tuple[str, str]]:
-    """Return (group path, resource) of all namespaced resources."""
-    groups = [group["preferredVersion"]["groupVersion"] for group in request("GET", "/apis")["groups"]]
-    collections: list[tuple[str, str]] = []
-    for version in ["v1", *(group for group in groups if not group.startswith("events.k8s.io/"))]:
-        path = group_path(version)
+    """Return (group path, resource) of all namespaced resources; one may be in an older version of its group only."""
+    groups = [group["versions"] for group in request("GET", "/apis")["groups"] if group["name"] != "events.k8s.io"]
+    collections: dict[tuple[str, str], tuple[str, str]] = {}
+    for version in ["v1", *(version["groupVersion"] for versions in groups for version in versions)]:
+        path, group = group_path(version), version.rpartition("/")[0]
         for item in _listed(request, path, "resources"):
             if item["namespaced"] and set(item["verbs"]) >= DELETABLE:
-                collections.append((path, item["name"]))
-    return collections
+                collections.setdefault((group, item["name"]), (path, item["name"]))
+    return list(collections.values())
 
 
 def _sweep(request: Request, collection: tuple[str, str], namespaces: set[str]) -> list[str]:
