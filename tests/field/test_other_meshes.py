@@ -123,7 +123,7 @@ def test_r11_parts_of_the_other_mesh_are_refused_by_name(desk: Desk, based: Clus
     ]
     for module, options in tasks:
         message = refusal(desk.tool(based, module, **options), "SafetyError")
-        assert f"the mesh of namespace {OTHER}" in message, module
+        assert f"mesh of namespace {OTHER}" in message, module
     run = canary(desk, based, istio_waves=[[TEAM]])
     assert f"namespace {TEAM} belongs to the mesh of namespace {OTHER} (it has {REV}=usergroup-2)" in run.failure(based)
     assert state_of_other(based) == before

@@ -17,6 +17,11 @@ def foreign_owner(mesh: Mesh, name: str) -> Injector | None:
     return next((injector for injector in mesh.foreign_injectors if injector.selected_name == name), None)
 
 
+def cluster_has_default_tag(mesh: Mesh) -> bool:
+    """Return whether any mesh of the cluster has the tag default."""
+    return any(injector.tag == DEFAULT for injector in mesh.all_injectors)
+
+
 def describe_owner(injector: Injector, too: str = "") -> str:
     """Return the mesh of an injector, and what it has there, as the beginning of a sentence."""
     owned = f"tag {injector.tag}" if injector.tag else f"revision {injector.revision}"

@@ -55,6 +55,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     Mesh,
     Revision,
 )
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.namesakes import cluster_has_default_tag
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import has_tag_service
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import (
     Installation,
@@ -94,7 +95,7 @@ class IstioctlInstaller:
         changes = find_changes(self.client, rendered, adapt, MANAGER)
         if request.revision in mesh.revisions:
             changes += find_prunes(self.client, rendered, request)
-        if request.revision == DEFAULT or DEFAULT not in mesh.tags:
+        if request.revision == DEFAULT or not cluster_has_default_tag(mesh):
             render = functools.partial(rendered_tag, self.client, self.ctl, mesh, DEFAULT, request.revision)
             changes += find_default_changes(self.client, request, render)
         return Installation(rendered, changes, after, MANAGER, adapt, functools.partial(self._install, document))
@@ -155,7 +156,8 @@ def with_ownership(request: InstallRequest, rendered: Json, live: Json) -> Json:
 def default_revision_after(mesh: Mesh, revision: str, allow_change: bool) -> str | None:
     """Return the default revision after the installation of a revision (rule S11).
 
-    istioctl makes any revision the default that is installed while no default tag exists.
+    istioctl makes any revision the default that is installed while no default tag exists. One of another mesh counts
+    too (istioctl/pkg/tag/util.go, PreviousInstallExists).
 
     Raises:
         SafetyError: the default would change as a side effect.
@@ -167,8 +169,8 @@ def default_revision_after(mesh: Mesh, revision: str, allow_change: bool) -> str
         )
     if revision == DEFAULT:
         return DEFAULT
-    if DEFAULT in mesh.tags:
-        return mesh.tags[DEFAULT]
+    if cluster_has_default_tag(mesh):
+        return mesh.tags.get(DEFAULT)
     others = [name for name, plane in mesh.revisions.items() if plane.deployment and name != revision]
     if others and not allow_change:
         raise SafetyError(

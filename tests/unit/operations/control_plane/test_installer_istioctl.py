@@ -179,9 +179,17 @@ def test_settings_of_the_default_tag_are_part_of_the_plan(policy: str, expected:
         pytest.param([], False, b.NEW, id="the first revision becomes the default"),
         pytest.param(b.plane(b.OLD), True, b.NEW, id="S11: taken because it was requested"),
         pytest.param(b.plane(b.NEW), False, b.NEW, id="the same revision again"),
+        pytest.param(
+            [*b.plane(b.OLD), *b.in_mesh("istio-two", [*b.plane("default"), *b.revision_tag("default", "default")])],
+            False,
+            None,
+            id="R11b: a default tag of another mesh",
+        ),
     ],
 )
-def test_s11_the_default_revision_after_an_installation(objects: list[b.Json], take: bool, expected: str) -> None:
+def test_s11_the_default_revision_after_an_installation(
+    objects: list[b.Json], take: bool, expected: str | None
+) -> None:
     assert default_revision_after(b.mesh_of(objects), b.NEW, take) == expected
 
 
