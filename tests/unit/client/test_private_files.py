@@ -111,7 +111,9 @@ def _makes(tree: ast.AST) -> list[str]:
                 found.append(name.removeprefix("tempfile."))
         elif isinstance(node, ast.FunctionDef) and node.name == "__del__":
             found.append("__del__")
-        elif isinstance(node, ast.Attribute) and node.attr in ("load_and_set", "load_kube_config", "finalize"):
+        elif isinstance(node, ast.Attribute) and (
+            node.attr in ("load_and_set", "load_kube_config") or ast.unparse(node) == "weakref.finalize"
+        ):
             found.append(node.attr)
     return found
 
