@@ -68,7 +68,7 @@ def test_a_reader_may_look_and_is_told_what_an_upgrade_needs(desk: Desk, cluster
         looked = desk.tool(None, "istio_precheck", **reader, **target)
         asked = desk.tool(None, "istio_precheck", **reader, **target, installer="istioctl")
     assert [row for row in looked["findings"] if row["severity"] != "info"] == []
-    assert [row["object"] for row in looked["findings"] if row["code"] == "MU090"] == ["check MU060"]
+    assert [row["object"] for row in looked["findings"] if row["code"] == "MU090"] == ["check MU060", "check MU134"]
     assert looked["requests"]["writes"] == asked["requests"]["writes"] == 0
     assert "MU009" in str(asked["msg"])
     (row,) = (one for one in asked["findings"] if one["object"] == "permissions to move namespaces")
