@@ -73,9 +73,10 @@ creates the roles of istiod.
 To let runs restart Argo Rollouts too, also allow `list`, `watch` and `patch` on `rollouts` of group `argoproj.io`.
 Without these permissions, runs only name the Rollouts.
 
-Two checks need more than the reader has here: MU060 names the other clusters of a mesh by the metadata of their
-Secrets, and MU134 the Helm releases in progress by that of theirs. A role cannot allow the metadata alone, and the Secrets of `istio-system` include the CA key of the mesh. If
-the user may not list them, MU090 reports that as a note; add `list` on `secrets` to the Role if you accept that.
+Two checks need more than the reader has here: MU060 names the other clusters of a mesh, and MU134 the Helm releases in
+progress, by the metadata of Secrets. A role cannot allow the metadata alone, and the Secrets of `istio-system` include
+the CA key of the mesh. If the user may not list them, MU090 reports that as a note; add `list` on `secrets` to the Role
+if you accept that.
 
 Where a webhook or a policy matches changes of namespaces, MU117 asks by dry runs whether the run could move them, which
 needs `patch` on `namespaces`, as the run does. A user without it gets MU090 for this check.
