@@ -187,6 +187,7 @@ CONDITIONS: tuple[tuple[str, Callable[[ReportedRun, ClusterFacts], bool]], ...] 
     ("locked", _is_locked),
     ("failed", lambda run, facts: facts.failing),
     ("unchanged", lambda run, facts: facts.up_to_date and not facts.changed_at and not facts.incomplete),
+    (INCOMPLETE, lambda run, facts: facts.up_to_date and not facts.changed_at),
     ("waiting", lambda run, facts: _is_running(run, facts) and not facts.stages),
     ("running", _is_running),
     ("stopped", _is_stopped),

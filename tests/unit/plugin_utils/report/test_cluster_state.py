@@ -60,6 +60,12 @@ CASES: dict[str, tuple[t.Callable[[SimulatedRun], object], bool, int, str]] = {
         0,
         "incomplete",
     ),
+    "left out of the later plays, with proxies left": (
+        lambda simulated: simulated.task(HOST, "istio_info", r.info() | {"up_to_date": True, "left_proxies": 2}),
+        False,
+        0,
+        "incomplete",
+    ),
     "up to date within its limits, with a namespace left": (
         lambda simulated: simulated.task(
             HOST, "istio_info", r.info() | {"up_to_date": True, "left_proxies": 0, "left_namespaces": ["old"]}
