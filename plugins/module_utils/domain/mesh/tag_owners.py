@@ -92,6 +92,11 @@ def _has_service(mesh: Mesh, revision: str) -> bool:
     return has_tag_service(plane.installed_version if plane else None)
 
 
+def tag_service(tag: str) -> str:
+    """Return the name of the Service of a tag (istio/istio manifests/charts/istio-control/istio-discovery)."""
+    return f"istiod-revision-tag-{tag}"
+
+
 def has_tag_service(version: Version | None) -> bool:
     """Return whether istioctl of a version creates a Service for each tag; an unknown version counts as new."""
     return version is None or version.line >= SERVICE_SINCE

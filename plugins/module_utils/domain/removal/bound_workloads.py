@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 
 from ansible_collections.meshops.istio.plugins.module_utils.common.objects import ObjectRef
 from ansible_collections.meshops.istio.plugins.module_utils.domain.injection.pod import MANAGED_GATEWAY
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import REVISION_LABEL, Mesh
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import tag_service
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import Blocker
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.workload import (
@@ -18,27 +19,21 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.workloads.wor
     node_part,
 )
 
-#: Prefix of the Service of a tag (istio/istio manifests/charts/istio-control/istio-discovery, since Istio 1.28).
-TAG_SERVICE = "istiod-revision-tag-"
+
+def led_services(mesh: Mesh) -> dict[tuple[str, str], str]:
+    """Return each Service of istiod, by namespace and name -> the revision it leads to, with planned moves of tags."""
+    by_tag = {(mesh.namespace, tag_service(tag)): revision for tag, revision in mesh.tag_services.items()}
+    return {**mesh.service_revisions, **by_tag}
 
 
-def revision_of_service(mesh: Mesh, namespace: str, name: str) -> str | None:
-    """Return the revision that a Service of istiod leads to, or None if it is not one of this mesh."""
-    if namespace != mesh.namespace:
-        return None
-    tag = name.removeprefix(TAG_SERVICE)
-    return mesh.tag_services.get(tag) if tag != name else mesh.service_revisions.get((namespace, name))
-
-
-def bound_revisions(mesh: Mesh, workload: Workload) -> set[str]:
+def bound_revisions(services: Mapping[tuple[str, str], str], workload: Workload) -> set[str]:
     """Return the revisions that the pods of a workload are bound to by address.
 
     ztunnel without such an address has its revision in an annotation only (istio/istio manifests/charts/ztunnel).
     """
-    bound = {revision_of_service(mesh, *service) for service in workload.istiod_services} - {None}
     if not workload.istiod_services and node_part(workload):
-        bound = {workload.template_annotations.get(REVISION_LABEL)} - {None}
-    return {revision for revision in bound if revision}
+        return {workload.template_annotations.get(REVISION_LABEL, "")}
+    return {services[service] for service in workload.istiod_services if service in services}
 
 
 def bound_workload_blockers(snapshot: Snapshot, revision: str, blocking: Container[ObjectRef]) -> list[Blocker]:
@@ -46,6 +41,7 @@ def bound_workload_blockers(snapshot: Snapshot, revision: str, blocking: Contain
 
     Managed gateways are left out: istiod of the revision that owns them writes its own address into them.
     """
+    services = led_services(snapshot.mesh)
     return [
         Blocker(
             "bound_workload",
@@ -57,7 +53,7 @@ def bound_workload_blockers(snapshot: Snapshot, revision: str, blocking: Contain
         if workload.labels.get("app") != "istiod"
         and MANAGED_GATEWAY not in workload.template_labels
         and workload.ref not in blocking
-        and revision in bound_revisions(snapshot.mesh, workload)
+        and revision in bound_revisions(services, workload)
     ]
 
 

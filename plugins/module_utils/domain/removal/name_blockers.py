@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model import DEFAULT
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import tag_service
 from ansible_collections.meshops.istio.plugins.module_utils.domain.removal.blocker_codes import MOVE_DEFAULT, Blocker
 from ansible_collections.meshops.istio.plugins.module_utils.domain.snapshot.snapshot import Snapshot
 
@@ -35,5 +36,5 @@ def name_blockers(snapshot: Snapshot, revision: str) -> list[Blocker]:
         blockers.append(Blocker("default_validator", "istiod-default-validator", text, MOVE_DEFAULT))
     if mesh.default_service == revision and mesh.tags.get(DEFAULT) != revision:
         text = f"the Service of tag default points at revision {revision}"
-        blockers.append(Blocker("default_service", "istiod-revision-tag-default", text, MOVE_DEFAULT))
+        blockers.append(Blocker("default_service", tag_service(DEFAULT), text, MOVE_DEFAULT))
     return blockers

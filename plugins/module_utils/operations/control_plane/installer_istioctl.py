@@ -56,7 +56,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.model im
     Revision,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.namesakes import cluster_has_default_tag
-from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import has_tag_service
+from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owners import has_tag_service, tag_service
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.manifest_diff import (
     Installation,
     find_changes,
@@ -219,7 +219,7 @@ def find_default_changes(
     name_suffix = "" if namespace == "istio-system" else f"-{namespace}"
     for kind, name in (
         (TAG_KIND, f"istio-revision-tag-default{name_suffix}"),
-        ("Service", "istiod-revision-tag-default"),
+        ("Service", tag_service(DEFAULT)),
         ("ValidatingWebhookConfiguration", DEFAULT_VALIDATOR),
     ):
         object_namespace = namespace if RESOURCES[kind].namespaced else ""

@@ -16,6 +16,7 @@ from ansible_collections.meshops.istio.plugins.module_utils.domain.mesh.tag_owne
     injector_behind,
     owners_off_target,
     stray_hooks,
+    tag_service,
 )
 from ansible_collections.meshops.istio.plugins.module_utils.domain.run.journal import TARGET, Journal
 from ansible_collections.meshops.istio.plugins.module_utils.operations.control_plane.tag_settings import set_flags
@@ -128,7 +129,7 @@ def _delete_service(task: TaskContext, name: str, unless: str | None = None) -> 
     """Delete the Service of a tag unless it points at the revision ``unless``."""
     target = fetch_mesh(task.client, task.istio_namespace).tag_services.get(name)
     if target not in (None, unless):
-        _delete(task, "Service", f"istiod-revision-tag-{name}")
+        _delete(task, "Service", tag_service(name))
 
 
 def _delete(task: TaskContext, kind: str, name: str) -> None:
