@@ -18,6 +18,7 @@ import yaml
 
 from field.meshes import MERGE, SHOP, base, web
 from field.playbooks import canary, changed, play
+from integration.meshes import bare
 from integration.objects import REV, until
 from integration.support import NEW_REVISION, NEW_VERSION, REVISION, VERSION, Desk
 from integration.workloads import namespace
@@ -57,29 +58,16 @@ def has_service(cluster: Cluster, revision: str) -> bool:
     return True
 
 
-def delete_crds(cluster: Cluster) -> None:
-    """Delete Istio's resource definitions, which belong either to istioctl or to a Helm release."""
-    path = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-
-    def names() -> list[str]:
-        return [crd["metadata"]["name"] for crd in cluster.items(path) if crd["metadata"]["name"].endswith("istio.io")]
-
-    for name in names():
-        cluster.delete(f"{path}/{name}")
-    until(lambda: not names(), "resource definitions are not deleted")
-
-
 @pytest.fixture
 def ambient(desk: Desk, empty: Cluster) -> Iterator[Cluster]:
     """An ambient mesh of Helm releases, with revision 1-30-3, and a namespace with sidecars."""
-    delete_crds(empty)
+    bare(empty)
     empty.helm_install(VERSION, REVISION, sets=["profile=ambient"])
     upgrade_ztunnel(desk, empty, VERSION, REVISION)
     empty.apply([namespace(SHOP, **{REV: REVISION}), web()])
     empty.wait_ready()
     yield empty
-    empty.reset()
-    delete_crds(empty)
+    bare(empty)
 
 
 def test_g1_the_istiod_of_ztunnel_is_not_removed(desk: Desk, ambient: Cluster) -> None:
